@@ -1,0 +1,69 @@
+"""What a model reads in one step. B rows, L length, T target positions, K candidates.
+
+Padding dies here: a loss sees the T real target positions only, never a mask, a pad or a label of −100.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from nextitem.sequences import Sequences
+
+PAD = -1
+MASK = -2
+
+Sharing = Literal["position", "sequence", "batch"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B right-padded rows and the T positions at which an item is to be foreseen."""
+
+    inputs_BL: Tensor  # item indices, PAD after the row's end, MASK where the item is hidden
+    lengths_B: Tensor
+    positions_T: Tensor  # flat indices into B·L, ascending
+    targets_T: Tensor
+    rows_T: Tensor  # the row of each position, ascending
+    users_B: Tensor
+    weights_T: Tensor | None = None  # factor of each position's loss; None is 1
+
+    @property
+    def columns_T(self) -> Tensor:
+        """The place of each position in its row, 0 for the oldest item."""
+        return self.positions_T - self.rows_T * self.inputs_BL.shape[1]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Negative items of one step.
+
+    `sharing` tells the shape of `ids`: "position" (T, K), "sequence" (B, K), "batch" (K,). `excluded` says where an
+    id must not count, in the shape (T, K), (B, K) and (B, K); None means nowhere. That an id equals the target of a
+    position is for the loss to mask, which all of them do by `is_out`.
+    """
+
+    ids: Tensor
+    sharing: Sharing
+    rows_T: Tensor
+    excluded: Tensor | None = None
+
+    def is_out(self, targets_T: Tensor) -> Tensor:
+        """Where an id is excluded or is the target of its position, shape (T, K)."""
+        ids = self.ids[self.rows_T] if self.sharing == "sequence" else self.ids
+        is_target_TK = ids == targets_T[:, None]
+        if self.excluded is None:
+            return is_target_TK
+        return is_target_TK | (self.excluded if self.sharing == "position" else self.excluded[self.rows_T])
+
+
+def pad_right(sequences: Sequences, *, room: int = 0) -> tuple[Tensor, Tensor]:
+    """(items_BL, lengths_B): the views as rows padded with PAD to the longest plus `room` more places."""
+    lengths_B = sequences.lengths_U
+    length = (int(lengths_B.max()) if len(sequences) else 0) + room
+    columns_L = torch.arange(length, device=lengths_B.device)
+    is_real_BL = columns_L < lengths_B[:, None]
+    items = sequences.items if len(sequences.items) else sequences.items.new_full((1,), PAD)
+    places_BL = (sequences.starts_U[:, None] + columns_L).clamp_(max=len(items) - 1)
+    return torch.where(is_real_BL, items[places_BL], PAD), lengths_B

@@ -1,0 +1,103 @@
+"""A training in progress as one file that is replaced as a whole after every epoch; nothing is unpickled."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from nextitem.errors import ArtefactError, ConfigurationError, StorageError
+from nextitem.training import Epoch, Progress
+
+
+def machine(device: torch.device) -> dict[str, str]:
+    """What the bits of a result depend on beside the recipe, the data and the seed."""
+    return {
+        "device": device.type,
+        "threads": str(torch.get_num_threads()),
+        "torch": torch.__version__,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+@dataclass(frozen=True)
+class FileCheckpoint:
+    """Keeps the latest epoch in `path`.
+
+    `identity` (recipe, data, seed, machine) must be equal when training goes on: a run that is resumed in another
+    setting would end elsewhere than an uninterrupted one, and nobody would see it.
+    """
+
+    path: Path
+    identity: Mapping[str, str]
+
+    def save(self, progress: Progress) -> None:
+        """Write the state after an epoch. Raises StorageError when it cannot be written."""
+        tensors = {f"model/{name}": weight for name, weight in progress.model.state_dict().items()}
+        tensors |= {f"best/{name}": weight for name, weight in (progress.best_weights or {}).items()}
+        for number, state in progress.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser/{number}/{name}": value for name, value in state.items()}
+        words = {
+            "identity": json.dumps(dict(self.identity), sort_keys=True),
+            "epochs": json.dumps(progress.history.as_lines()),
+            "best_epoch": str(progress.history.best_epoch),
+        }
+        partial = self.path.with_suffix(".partial")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, partial, words)
+            with partial.open("rb") as written:
+                os.fsync(written.fileno())
+            partial.replace(self.path)
+        except (OSError, SafetensorError) as error:
+            raise StorageError(f"cannot write the checkpoint {self.path}: {error}; free space or choose --out") from error
+
+    def load(self, progress: Progress) -> None:
+        """Restore the saved epoch, if there is one.
+
+        Raises ConfigurationError where the identity differs, ArtefactError for a file that is no checkpoint.
+        """
+        if not self.path.exists():
+            return
+        words, tensors = _read(self.path)
+        saved = json.loads(words["identity"])
+        different = sorted(key for key in self.identity | saved if self.identity.get(key) != saved.get(key))
+        if different:
+            facts = "; ".join(f"{key} was {saved.get(key)}, is {self.identity.get(key)}" for key in different)
+            raise ConfigurationError(
+                f"{self.path} cannot be continued exactly: {facts}; use the same setting, or train anew without --resume"
+            )
+        progress.model.load_state_dict(_below("model/", tensors))
+        progress.best_weights = _below("best/", tensors) or None
+        _restore_optimiser(progress.optimiser, _below("optimiser/", tensors))
+        progress.history.epochs = [Epoch(**line) for line in json.loads(words["epochs"])]
+        progress.history.best_epoch = int(words["best_epoch"])
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            words = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (OSError, SafetensorError) as error:
+        raise ArtefactError(f"{path} cannot be read as a checkpoint: {error}; train anew without --resume") from error
+    if not {"identity", "epochs", "best_epoch"} <= words.keys():
+        raise ArtefactError(f"{path} is not a checkpoint of a training; train anew without --resume")
+    return words, tensors
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, _, key = name.partition("/")
+        state.setdefault(int(number), {})[key] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

@@ -1,0 +1,12 @@
+"""What turns a history of item vectors into states: one file per encoder; this union is the table of contents."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from nextitem.encoders.bert4rec import BERT4Rec
+from nextitem.encoders.sasrec import SASRec
+
+AnyEncoder = Annotated[SASRec | BERT4Rec, Field(discriminator="name")]
+
+__all__ = ["AnyEncoder", "BERT4Rec", "SASRec"]

@@ -1,0 +1,106 @@
+"""The only path to a reported number. C cases, U users, M metrics, N items."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+import torch
+from torch import Tensor
+
+from nextitem.metrics import parse_metric
+from nextitem.randomness import Purpose, generator
+from nextitem.ranking import target_ranks
+from nextitem.scoring import Scorer
+from nextitem.splits import Cases
+from nextitem.statistics import bootstrap_interval
+
+METRICS = ("hit_rate@10", "ndcg@10", "mrr@10", "hit_rate@100", "ndcg@100", "mrr@100")
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What a number was measured on; two numbers may be compared only if their certificates are equal."""
+
+    dataset: str
+    split: str
+    """sha256 over the histories and targets."""
+    cases: int
+    hidden: str
+    """Which items are left out of the ranking: `history` or `nothing`."""
+    ties: str
+    """How items of equal score are ordered: `expectation` over a random order."""
+    ranking: str
+    """`full` catalogue, or how candidates were sampled."""
+    candidates: int
+    """Number of items that are ranked."""
+    metrics: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Metrics over C cases, with everything needed to doubt them."""
+
+    values: Mapping[str, Tensor]
+    """Per metric the value of every case, shape (C,) float64."""
+    intervals: Mapping[str, tuple[float, float]]
+    """Per metric the 95 % bootstrap interval of the mean over cases."""
+    above_C: Tensor
+    tied_C: Tensor
+    users_C: Tensor
+    ceiling: float
+    """Share of targets that occur in training and are not hidden: no model of ids alone hits more."""
+    certificate: Certificate
+    means: Mapping[str, float] = field(init=False)
+    """Per metric the mean over cases."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "means", {name: float(value.mean()) for name, value in self.values.items()})
+
+    def as_dict(self) -> dict[str, object]:
+        """Means, intervals, ceiling and certificate as plain values."""
+        return {
+            **self.means,
+            "intervals": {name: list(interval) for name, interval in self.intervals.items()},
+            "ceiling": self.ceiling,
+            "certificate": asdict(self.certificate),
+        }
+
+
+def evaluate(
+    scorer: Scorer,
+    cases: Cases,
+    metrics: Sequence[str] = METRICS,
+    *,
+    hide_seen: bool = True,
+    dataset: str = "unnamed",
+    interval_seed: int = 0,
+) -> Report:
+    """Rank every case's target in the full catalogue and report `metrics` such as `ndcg@10`.
+
+    With `hide_seen` the items of the whole history are left out of the ranking; a target that repeats one of them
+    counts as missed. Raises ConfigurationError for an unknown metric and ScoreError for NaN scores.
+    """
+    functions = {name: parse_metric(name) for name in metrics}
+    seen = cases.histories if hide_seen else None
+    above_C, tied_C = target_ranks(scorer.query(cases.histories), cases.targets_C, seen)
+    values = {name: function(above_C, tied_C, k) for name, (function, k) in functions.items()}
+    bounds = bootstrap_interval(torch.stack(list(values.values()), 1), generator(interval_seed, Purpose.BOOTSTRAP))
+    is_reachable_C = cases.trained_N[cases.targets_C] & above_C.isfinite()
+    certificate = Certificate(
+        dataset=dataset,
+        split=cases.sha256,
+        cases=len(cases),
+        hidden="history" if hide_seen else "nothing",
+        ties="expectation",
+        ranking="full",
+        candidates=cases.histories.number_of_items,
+        metrics=tuple(metrics),
+    )
+    return Report(
+        values=values,
+        intervals={name: (float(low), float(high)) for name, (low, high) in zip(values, bounds.tolist(), strict=True)},
+        above_C=above_C,
+        tied_C=tied_C,
+        users_C=cases.histories.users_U,
+        ceiling=float(is_reachable_C.double().mean()),
+        certificate=certificate,
+    )

@@ -1,0 +1,173 @@
+"""Events as they were logged (user, item, time), and the catalogue that turns raw ids into 0…N−1.
+
+Strings stay strings: '007' and '7' are two items. Nothing here reads a file.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from nextitem.errors import DataError
+from nextitem.sequences import Sequences
+
+Ids = pl.Series | Iterable[str] | Iterable[int]
+Keep = Literal["all", "first", "last"]
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Raw ids in sorted order; the position of an id is its index, 0…N−1.
+
+    Sorted order, never first appearance: otherwise the order of held-out events would decide which row of a freshly
+    drawn weight matrix an item gets.
+    """
+
+    ids: pl.Series
+
+    @classmethod
+    def of(cls, ids: pl.Series) -> "Catalog":
+        """The distinct values of `ids`, sorted (numbers by size, strings by code point)."""
+        return cls(ids.unique().sort())
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def _positions(self) -> pl.DataFrame:
+        return pl.DataFrame({"id": self.ids, "position": pl.int_range(len(self.ids), eager=True)})
+
+    def lookup(self, ids: pl.Series) -> Tensor:
+        """Index of each id, −1 where it is not in the catalogue, shape (len(ids),) int64.
+
+        An id is compared as the catalogue's own type: in a catalogue of integers '12' finds 12, and 'B00X' is unknown.
+        """
+        wanted = ids.cast(self.ids.dtype, strict=False).rename("id").to_frame()
+        found = wanted.join(self._positions, on="id", how="left", maintain_order="left")["position"]
+        return torch.from_numpy(found.fill_null(-1).to_numpy(writable=True))
+
+    def index(self, ids: pl.Series, what: str = "item") -> Tensor:
+        """Index of each id, shape (len(ids),) int64. Raises DataError naming the first id that is unknown."""
+        positions = self.lookup(ids)
+        unknown = (positions < 0).nonzero()
+        if len(unknown):
+            first = int(unknown[0])
+            raise DataError(
+                f"{what} {ids[first]!r} (number {first + 1} of {len(ids):,}) is not among the {len(self):,} {what}s "
+                f"of this catalogue; refit with it, or leave it out ({len(unknown):,} ids are unknown)"
+            )
+        return positions
+
+    def raw(self, positions: Tensor) -> pl.Series:
+        """The raw ids at `positions`, flattened."""
+        return self.ids.gather(pl.Series(positions.flatten().cpu().numpy()))
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """A log of events in file order: columns `user`, `item` and, if known, `time` (unix seconds)."""
+
+    events: pl.DataFrame
+
+    @classmethod
+    def from_columns(cls, user: Ids, item: Ids, time: Iterable[float] | pl.Series | None = None) -> "Interactions":
+        """Events from parallel columns; ids are strings or integers, `time` is in unix seconds.
+
+        Raises DataError where lengths differ or a value is null.
+
+        >>> Interactions.from_columns(["ann", "ann", "bob"], [7, 9, 7]).number_of_items
+        2
+        """
+        columns = {"user": _ids("user", user), "item": _ids("item", item)}
+        if time is not None:
+            columns["time"] = time if isinstance(time, pl.Series) else pl.Series(list(time))
+        lengths = {name: len(column) for name, column in columns.items()}
+        if len(set(lengths.values())) != 1:
+            raise DataError(f"columns of unequal length: {lengths}; every event needs a value in each of them")
+        for name, column in columns.items():
+            if column.null_count():
+                row = int(column.is_null().arg_max() or 0)
+                raise DataError(f"column '{name}' has {column.null_count():,} missing values, the first in row {row}")
+        return cls(pl.DataFrame(columns))
+
+    def __len__(self) -> int:
+        return self.events.height
+
+    @property
+    def number_of_users(self) -> int:
+        return self.events["user"].n_unique()
+
+    @property
+    def number_of_items(self) -> int:
+        return self.events["item"].n_unique()
+
+    def in_time_order(self) -> pl.DataFrame:
+        """Events by user, then time; events of one user at one time, or without times, keep file order."""
+        keys = [key for key in ("user", "time") if key in self.events.columns]
+        return self.events.sort(keys, maintain_order=True)
+
+    @property
+    def tied_events(self) -> int:
+        """How many events share user and time with another one, so that only file order ranks them."""
+        if "time" not in self.events.columns:
+            return 0
+        return int(self.events.select(pl.struct("user", "time").is_duplicated().sum()).item())
+
+
+def _ids(name: str, values: Ids) -> pl.Series:
+    column = values if isinstance(values, pl.Series) else pl.Series(list(values))
+    if not (column.dtype == pl.String or column.dtype.is_integer()):
+        raise DataError(f"column '{name}' holds {column.dtype}; ids are strings or integers")
+    return column.cast(pl.Int64) if column.dtype.is_integer() else column
+
+
+def deduplicate(interactions: Interactions, keep: Keep) -> Interactions:
+    """Events without repeats of a (user, item) pair: the first or the last of each in time, or `all` of them.
+
+    >>> log = Interactions.from_columns(["ann"] * 3, ["x", "y", "x"])
+    >>> deduplicate(log, "last").events["item"].to_list()
+    ['y', 'x']
+    """
+    if keep == "all":
+        return interactions
+    ordered = interactions.in_time_order()
+    return Interactions(ordered.unique(["user", "item"], keep=keep, maintain_order=True))
+
+
+def k_core(interactions: Interactions, user_minimum: int, item_minimum: int, *, iterate: bool = True) -> Interactions:
+    """Events of users and items that have at least that many events, in file order.
+
+    With `iterate` users and items are dropped until nothing changes (the k-core). Without it there is one pass, items
+    first and then users, after which an item may be left with fewer: many published files were made that way.
+    """
+    events = interactions.events
+    while True:
+        kept = events.filter(pl.len().over("item") >= item_minimum).filter(pl.len().over("user") >= user_minimum)
+        if not iterate or kept.height == events.height:
+            return Interactions(kept)
+        events = kept
+
+
+@dataclass(frozen=True)
+class Log:
+    """Events as indices: one history per user in time order, with the two catalogues that name them."""
+
+    sequences: Sequences
+    users: Catalog
+    items: Catalog
+
+
+def index(interactions: Interactions) -> Log:
+    """The log as `Sequences`, with its catalogues. Raises DataError when there is no event."""
+    if not len(interactions):
+        raise DataError("the log has no events; check the filters (k-core, minimum counts) and the file")
+    ordered = interactions.in_time_order()
+    users, items = Catalog.of(ordered["user"]), Catalog.of(ordered["item"])
+    counts = torch.bincount(users.index(ordered["user"], "user"), minlength=len(users))
+    stops_U = counts.cumsum(0)
+    flat = items.index(ordered["item"])
+    return Log(Sequences(flat, stops_U - counts, stops_U, torch.arange(len(users)), len(items)), users, items)

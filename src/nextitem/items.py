@@ -1,0 +1,89 @@
+"""The item table: exactly N rows, so that a special token can never be recommended. d width, N items, K candidates."""
+
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nextitem.batches import MASK, PAD, Drawn, Sharing
+
+
+class ItemTable(Protocol):
+    """What encoders read items from and losses score states against."""
+
+    number_of_items: int
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Vectors of `ids` (any shape) as (..., d); zero for PAD."""
+
+    def scores(self, states_Be: Tensor, start: int, stop: int) -> Tensor:
+        """Scores of the items start…stop−1, shape (B, stop − start)."""
+
+    def candidate_scores(self, states_Te: Tensor, ids: Tensor, sharing: Sharing, rows_T: Tensor) -> Tensor:
+        """Scores of candidates, shape (T, K); `sharing` says whether ids are (T, K), (B, K) or (K,)."""
+
+    def output_table(self) -> Tensor:
+        """The matrix (N, e) whose product with a state is the score."""
+
+
+class TiedItems(nn.Module):
+    """One matrix that embeds items and scores them; a MASK vector of its own for objectives that hide items.
+
+    Weights start at N(0, 0.02²) as in the reference implementation.
+    """
+
+    def __init__(self, number_of_items: int, dim: int, *, has_mask: bool = False) -> None:
+        super().__init__()
+        self.number_of_items = number_of_items
+        self.weight_Nd = nn.Parameter(torch.empty(number_of_items, dim).normal_(0.0, 0.02))
+        self.mask_d = nn.Parameter(torch.empty(dim).normal_(0.0, 0.02)) if has_mask else None
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Vectors of `ids` as (..., d): zero for PAD, the mask vector for MASK."""
+        embeddings = F.embedding(ids.clamp_min(0), self.weight_Nd)
+        if self.mask_d is not None:
+            embeddings = torch.where((ids == MASK)[..., None], self.mask_d, embeddings)
+        return embeddings * (ids != PAD)[..., None]
+
+    def scores(self, states_Be: Tensor, start: int, stop: int) -> Tensor:
+        """Scores of the items start…stop−1, shape (B, stop − start)."""
+        return states_Be @ self.weight_Nd[start:stop].T
+
+    def candidate_scores(self, states_Te: Tensor, ids: Tensor, sharing: Sharing, rows_T: Tensor) -> Tensor:
+        """Scores of candidates, shape (T, K), as dot products of states and rows of the table."""
+        vectors = F.embedding(ids, self.weight_Nd)
+        if sharing == "batch":
+            return states_Te @ vectors.T
+        if sharing == "position":
+            return torch.bmm(vectors, states_Te[:, :, None])[:, :, 0]
+        return _scores_per_row(states_Te, vectors, rows_T)
+
+    def output_table(self) -> Tensor:
+        """The matrix (N, d) itself."""
+        return self.weight_Nd
+
+
+def _scores_per_row(states_Te: Tensor, vectors_BKe: Tensor, rows_T: Tensor) -> Tensor:
+    """(T, K) by one padded product per row: gathering the K vectors of a row once per position takes gigabytes."""
+    counts_B = torch.bincount(rows_T, minlength=len(vectors_BKe))
+    columns_T = torch.arange(len(rows_T), device=rows_T.device) - (counts_B.cumsum(0) - counts_B)[rows_T]
+    padded_BPe = states_Te.new_zeros(len(vectors_BKe), int(counts_B.max()), states_Te.shape[1])
+    padded_BPe = padded_BPe.index_put((rows_T, columns_T), states_Te)
+    return torch.bmm(padded_BPe, vectors_BKe.transpose(1, 2))[rows_T, columns_T]
+
+
+def target_and_drawn_scores(
+    states_Te: Tensor, targets_T: Tensor, items: ItemTable, drawn: Drawn
+) -> tuple[Tensor, Tensor]:
+    """Scores of the targets (T,) and of the drawn ids (T, K).
+
+    Ids that are drawn per position are looked up together with the targets: every look-up fills a gradient of the
+    whole table.
+    """
+    if drawn.sharing == "position":
+        ids = torch.cat([targets_T[:, None], drawn.ids], 1)
+        scores = items.candidate_scores(states_Te, ids, "position", drawn.rows_T)
+        return scores[:, 0], scores[:, 1:]
+    target_scores_T1 = items.candidate_scores(states_Te, targets_T[:, None], "position", drawn.rows_T)
+    return target_scores_T1[:, 0], items.candidate_scores(states_Te, drawn.ids, drawn.sharing, drawn.rows_T)

@@ -1,0 +1,118 @@
+"""Softmax over the target and K drawn items (SASRec+ N). T target positions, e width, N items, n rows of a block.
+
+Where one set of candidates serves many positions, the set's scores are computed a block at a time and the gradients
+taken while they exist: at 3,000 negatives the scores of a batch would be hundreds of megabytes, several times over.
+"""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from nextitem.batches import Drawn
+from nextitem.configuration import Configuration
+from nextitem.errors import ConfigurationError
+from nextitem.items import ItemTable, target_and_drawn_scores
+
+_BLOCK_ROWS = 512
+
+
+class SampledCrossEntropy(Configuration):
+    """−log softmax at the target over the target and the drawn negatives, summed over positions."""
+
+    name: Literal["sampled_cross_entropy"] = "sampled_cross_entropy"
+    needs_negatives: ClassVar[bool] = True
+    """Whether the loss compares the target with drawn items."""
+
+    def build(self) -> "SampledCrossEntropyLoss":
+        """The loss; it keeps no state."""
+        return SampledCrossEntropyLoss()
+
+
+class SampledCrossEntropyLoss:
+    """Sampled softmax without correction, as SASRec+ N uses it; an id that equals the target does not count."""
+
+    def __call__(
+        self,
+        states_Te: Tensor,
+        targets_T: Tensor,
+        items: ItemTable,
+        drawn: Drawn | None = None,
+        weights_T: Tensor | None = None,
+    ) -> Tensor:
+        """Sum over positions of weight · (log(exp(s⁺) + Σ_k exp(s_k)) − s⁺), a scalar.
+
+        With negatives shared by a sequence or the batch, gradients of gradients are not available.
+        """
+        if drawn is None:
+            raise ConfigurationError("sampled_cross_entropy needs negatives; set e.g. negatives=uniform")
+        if drawn.sharing == "position":
+            positive_T, scores_TK = target_and_drawn_scores(states_Te, targets_T, items, drawn)
+            scores_TK = scores_TK.masked_fill(drawn.is_out(targets_T), -torch.inf)
+            losses_T = torch.cat([positive_T[:, None], scores_TK], 1).logsumexp(1) - positive_T
+            return losses_T.sum() if weights_T is None else (losses_T * weights_T).sum()
+        wants_gradients = torch.is_grad_enabled()
+        loss: Tensor = _SharedSoftmax.apply(
+            states_Te, items.output_table(), targets_T, weights_T, drawn, wants_gradients
+        )
+        return loss
+
+
+class _SharedSoftmax(torch.autograd.Function):
+    """Loss and, if wanted, both gradients in one sweep over blocks of positions that share their candidates."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        states_Te: Tensor,
+        table_Ne: Tensor,
+        targets_T: Tensor,
+        weights_T: Tensor | None,
+        drawn: Drawn,
+        wants_gradients: bool,
+    ) -> Tensor:
+        weights_T = torch.ones_like(states_Te[:, 0]) if weights_T is None else weights_T
+        gradient_Te = torch.zeros_like(states_Te) if wants_gradients else None
+        gradient_Ne = torch.zeros_like(table_Ne) if wants_gradients else None
+        losses_T = torch.empty_like(states_Te[:, 0])
+        for rows, ids_K, is_out_nK in _blocks(drawn, targets_T):
+            states_ne, vectors_Ke, vectors_ne = states_Te[rows], table_Ne[ids_K], table_Ne[targets_T[rows]]
+            positive_n = (states_ne * vectors_ne).sum(1)
+            scores_nK = (states_ne @ vectors_Ke.T).masked_fill_(is_out_nK, -torch.inf)
+            maximum_n = torch.maximum(scores_nK.amax(1), positive_n)
+            scores_nK.sub_(maximum_n[:, None]).exp_()
+            total_n = scores_nK.sum(1) + torch.exp(positive_n - maximum_n)
+            losses_T[rows] = maximum_n + total_n.log() - positive_n
+            if gradient_Te is not None and gradient_Ne is not None:
+                factor_n1 = (weights_T[rows] / total_n)[:, None]
+                # d loss / d s⁺ = p⁺ − 1, written as −Σ p of the negatives: exact where p⁺ rounds to 1.
+                pull_n1 = -scores_nK.sum(1, keepdim=True) * factor_n1
+                gradient_Te[rows] = (scores_nK @ vectors_Ke) * factor_n1 + pull_n1 * vectors_ne
+                gradient_Ne.index_add_(0, ids_K, scores_nK.T @ (states_ne * factor_n1))
+                gradient_Ne.index_add_(0, targets_T[rows], pull_n1 * states_ne)
+        ctx.save_for_backward(gradient_Te, gradient_Ne)
+        return (losses_T * weights_T).sum()
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, Tensor, None, None, None, None]:
+        gradient_Te, gradient_Ne = ctx.saved_tensors
+        return gradient_Te * outer[0], gradient_Ne * outer[0], None, None, None, None
+
+
+def _blocks(drawn: Drawn, targets_T: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """(positions, their candidate ids (K,), where a candidate does not count (n, K)) for all positions in order."""
+    if drawn.sharing == "batch":
+        spans = [(start, None) for start in range(0, len(targets_T), _BLOCK_ROWS)]
+        stops = [min(start + _BLOCK_ROWS, len(targets_T)) for start, _ in spans]
+    else:
+        rows, counts = torch.unique_consecutive(drawn.rows_T, return_counts=True)
+        stops = counts.cumsum(0).tolist()
+        spans = list(zip([0, *stops[:-1]], rows.tolist(), strict=True)) if stops else []
+    for (start, row), stop in zip(spans, stops, strict=True):
+        positions = slice(start, stop)
+        ids_K = drawn.ids if row is None else drawn.ids[row]
+        is_out_nK = ids_K == targets_T[positions, None]
+        if drawn.excluded is not None:
+            is_out_nK = is_out_nK | drawn.excluded[drawn.rows_T[positions] if row is None else row]
+        yield positions, ids_K, is_out_nK

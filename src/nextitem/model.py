@@ -1,0 +1,146 @@
+"""A sequence model: an item table, an encoder and an objective. B rows, L length, T targets, C cases, e output width."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from nextitem.batches import Batch, Drawn
+from nextitem.errors import DataError
+from nextitem.items import TiedItems
+from nextitem.sequences import Sequences
+
+_GROUP_ROWS = 32
+_QUERY_ROWS = 512
+
+
+class Objective(Protocol):
+    """What is asked of the model: how windows become inputs and targets."""
+
+    needs_mask: bool
+    maximum_length: int
+
+    def windows(self, train: Sequences) -> Sequences:
+        """The training windows."""
+
+    def batch(self, windows: Sequences, generator: torch.Generator) -> Batch:
+        """Some windows as one step's batch."""
+
+    def query(self, histories: Sequences, targets_C: Tensor | None = None) -> Batch:
+        """Histories as a batch with one position each: what comes next?"""
+
+
+class Loss(Protocol):
+    """A sum over positions that falls as the targets' scores rise above the others'."""
+
+    def __call__(
+        self,
+        states_Te: Tensor,
+        targets_T: Tensor,
+        items: TiedItems,
+        drawn: Drawn | None = None,
+        weights_T: Tensor | None = None,
+    ) -> Tensor:
+        """The summed loss, a scalar."""
+
+
+class SequenceModel(nn.Module):
+    """Scores every item after a history; a `Scorer`, and what `fit` trains."""
+
+    def __init__(self, items: TiedItems, encoder: nn.Module, objective: Objective) -> None:
+        super().__init__()
+        self.items = items
+        self.encoder = encoder
+        self.objective = objective
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.items.weight_Nd.device
+
+    def windows(self, train: Sequences) -> Sequences:
+        """The training windows of the objective."""
+        return self.objective.windows(train)
+
+    def batch(self, windows: Sequences, generator: torch.Generator) -> Batch:
+        """Some windows as one step's batch."""
+        return self.objective.batch(windows, generator)
+
+    def loss(self, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
+        """Summed loss of a batch, a scalar."""
+        return loss(self.states(batch), batch.targets_T, self.items, drawn, batch.weights_T)
+
+    def states(self, batch: Batch) -> Tensor:
+        """The encoder's states at the batch's target positions, shape (T, e).
+
+        On the CPU rows are encoded in groups of like length, each cut to its longest row: the states are the same and
+        most of the padding is never computed.
+        """
+        if self.device.type != "cpu":
+            states_BLe = self.encoder(self.items.embed(batch.inputs_BL), batch.lengths_B, batch.users_B)
+            return states_BLe.flatten(0, 1).index_select(0, batch.positions_T)
+        order_B = batch.lengths_B.argsort(stable=True)
+        # One look-up for all groups: each would fill a gradient of the whole table.
+        embeddings_BLd = self.items.embed(batch.inputs_BL[order_B])
+        flat, starts_B, start = [], torch.empty_like(order_B), 0
+        for rows, embeddings in zip(order_B.split(_GROUP_ROWS), embeddings_BLd.split(_GROUP_ROWS), strict=True):
+            longest = int(batch.lengths_B[rows[-1]])
+            states = self.encoder(embeddings[:, :longest], batch.lengths_B[rows], batch.users_B[rows])
+            flat.append(states.flatten(0, 1))
+            starts_B[rows] = start + torch.arange(len(rows)) * longest
+            start += len(rows) * longest
+        return torch.cat(flat).index_select(0, starts_B[batch.rows_T] + batch.columns_T)
+
+    @torch.no_grad()
+    def query_states(self, histories: Sequences) -> Tensor:
+        """The state that foresees what follows each history, in evaluation mode, shape (C, e).
+
+        Raises DataError for an empty history: a sequence model has nothing to say about it.
+        """
+        if bool((histories.lengths_U == 0).any()):
+            raise DataError(
+                f"{int((histories.lengths_U == 0).sum()):,} of {len(histories):,} histories are empty; a sequence model "
+                f"needs at least one known item, use a popularity ranking for the others"
+            )
+        histories = histories.to(self.device)
+        was_training = self.training
+        self.eval()
+        try:
+            parts = [
+                self.states(self.objective.query(histories.select(rows)))
+                for rows in torch.arange(len(histories), device=self.device).split(_QUERY_ROWS)
+            ]
+        finally:
+            self.train(was_training)
+        return torch.cat(parts) if parts else self.items.weight_Nd.new_zeros(0, self.items.weight_Nd.shape[1])
+
+    def query(self, histories: Sequences) -> "StateQuery":
+        """Scores after each history, in evaluation mode and without gradients."""
+        return StateQuery(self.query_states(histories), self.items)
+
+
+class StateQuery:
+    """Scores as products of C states with the item table."""
+
+    def __init__(self, states_Ce: Tensor, items: TiedItems) -> None:
+        self.states_Ce = states_Ce
+        self.items = items
+        self.number_of_items = items.number_of_items
+
+    def __len__(self) -> int:
+        return len(self.states_Ce)
+
+    @torch.no_grad()
+    def scores(self, start: int, stop: int) -> Tensor:
+        """Scores of the items start…stop−1, shape (C, stop − start)."""
+        return self.items.scores(self.states_Ce, start, stop)
+
+    @torch.no_grad()
+    def candidate_scores(self, ids_CK: Tensor) -> Tensor:
+        """Scores of each history's own candidates, shape (C, K)."""
+        rows_C = torch.arange(len(self), device=self.states_Ce.device)
+        return self.items.candidate_scores(self.states_Ce, ids_CK.to(rows_C.device), "position", rows_C)
+
+    def select(self, rows: Tensor) -> "StateQuery":
+        """The query for some of the histories."""
+        return StateQuery(self.states_Ce[rows.to(self.states_Ce.device)], self.items)

@@ -1,0 +1,12 @@
+"""What a model is asked in training: one file per objective; this union is the table of contents."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from nextitem.objectives.masked_item import MaskedItem
+from nextitem.objectives.next_item import NextItem
+
+AnyObjective = Annotated[NextItem | MaskedItem, Field(discriminator="name")]
+
+__all__ = ["AnyObjective", "MaskedItem", "NextItem"]

@@ -1,0 +1,145 @@
+"""A recipe: everything that decides a result except the seed. TOML in, JSON out, `key=value` overrides on top."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from nextitem.baselines import AnyBaseline
+from nextitem.configuration import Configuration, suggest
+from nextitem.encoders import AnyEncoder, SASRec
+from nextitem.errors import ConfigurationError
+from nextitem.interactions import Keep
+from nextitem.losses import AnyLoss, CrossEntropy
+from nextitem.negatives import AnyNegatives
+from nextitem.objectives import AnyObjective, NextItem
+from nextitem.overrides import Resolved, load_toml, parse_override, resolve
+from nextitem.reading import Columns
+from nextitem.training import Training
+
+
+class Preparation(Configuration):
+    """What is done to the events before they are split."""
+
+    repeats: Keep = "all"
+    """Events that repeat a user's earlier item: keep `all`, the `first` or the `last` of them."""
+    minimum_per_user: int = Field(1, ge=1)
+    """Users with fewer events are left out."""
+    minimum_per_item: int = Field(1, ge=1)
+    """Items with fewer events are left out."""
+    iterate: bool = True
+    """Whether to apply both minima until nothing changes (k-core), or once, items first."""
+
+
+class Recipe(Configuration):
+    """One choice from each shelf, with the data and the training that go with it."""
+
+    name: str = "unnamed"
+    """What the run is called."""
+    data: str = "synthetic"
+    """A dataset's name (`synthetic`, `ml-1m`, `beauty`) or the path of a file of events."""
+    columns: Columns = Columns()
+    """Names of the columns of a file with a header."""
+    preparation: Preparation = Preparation()
+    """Filters applied before the split."""
+    baseline: AnyBaseline | None = None
+    """A model that only counts; then the settings below are not used."""
+    encoder: AnyEncoder = SASRec()
+    """What turns a history into states."""
+    objective: AnyObjective = NextItem()
+    """What is asked in training."""
+    loss: AnyLoss = CrossEntropy()
+    """How the answers are judged."""
+    negatives: AnyNegatives | None = None
+    """Where a sampled loss gets its negatives; none for a loss over the whole catalogue."""
+    training: Training = Training()
+    """How the weights are found."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.baseline is not None:
+            return self
+        if self.objective.needs_causal and not self.encoder.is_causal:
+            raise ValueError(
+                f"objective {self.objective.name} needs an encoder that does not look ahead, and {self.encoder.name} "
+                f"sees the whole window: the answer would be in the input; use objective=masked_item or encoder=sasrec"
+            )
+        if self.objective.maximum_length > self.encoder.positions:
+            raise ValueError(
+                f"objective.maximum_length={self.objective.maximum_length} exceeds the {self.encoder.positions} rows of "
+                f"the position table; raise encoder.positions or shorten the windows"
+            )
+        if self.loss.needs_negatives and self.negatives is None:
+            raise ValueError(f"loss {self.loss.name} needs negatives; add negatives=uniform (and negatives.count=…)")
+        if not self.loss.needs_negatives and self.negatives is not None:
+            raise ValueError(f"loss {self.loss.name} uses the whole catalogue and no negatives; add negatives=none")
+        return self
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A recipe file as it was found: the settings, and what is said about them."""
+
+    name: str
+    summary: str
+    source: str
+    settings: Mapping[str, Any]
+    profiles: Mapping[str, Mapping[str, Any]]
+    """Settings that go with a dataset, by its name."""
+    published: Mapping[str, Mapping[str, float]]
+    """Published values per dataset: metric to value."""
+
+
+def preset_names() -> list[str]:
+    """The names of the recipes that come with the package."""
+    return sorted(entry.name.removesuffix(".toml") for entry in files("nextitem.recipes").iterdir() if _is_toml(entry))
+
+
+def _is_toml(entry: Any) -> bool:
+    return str(entry.name).endswith(".toml")
+
+
+def load_preset(recipe: str) -> Preset:
+    """A recipe by name, or from a TOML file. Raises ConfigurationError where there is none."""
+    if recipe.endswith(".toml"):
+        file = Path(recipe)
+        if not file.is_file():
+            raise ConfigurationError(f"there is no recipe file {recipe}; a name without .toml is one of the built-in ones")
+        text, name = file.read_text(encoding="utf-8"), file.stem
+    else:
+        if recipe not in preset_names():
+            raise ConfigurationError(f"there is no recipe '{recipe}'; {suggest(recipe, preset_names())}, or a .toml file")
+        text, name = (files("nextitem.recipes") / f"{recipe}.toml").read_text(encoding="utf-8"), recipe
+    tree = dict(load_toml(text, recipe))
+    about: dict[str, Any] = {key: tree.pop(key, {}) for key in ("about", "profiles", "published")}
+    return Preset(
+        name=name,
+        summary=str(about["about"].get("summary", "")),
+        source=str(about["about"].get("source", "")),
+        settings={"name": name, **tree},
+        profiles=about["profiles"],
+        published=about["published"],
+    )
+
+
+def resolve_recipe(preset: Preset, overrides: Sequence[str] = ()) -> Resolved[Recipe]:
+    """The recipe with its profile for the chosen data and the overrides; command line > profile > recipe > default."""
+    data = str(preset.settings.get("data", Recipe.model_fields["data"].default))
+    for key, value in (parse_override(override) for override in overrides):
+        data = str(value) if key == ("data",) else data
+    layers: list[tuple[str, Mapping[str, object]]] = [(f"recipe {preset.name}", preset.settings)]
+    if data in preset.profiles:
+        layers.append((f"profile {data} of {preset.name}", preset.profiles[data]))
+    return resolve(Recipe, layers, overrides, _drop_unused_negatives)
+
+
+def _drop_unused_negatives(tree: dict[str, object], sources: Mapping[str, str]) -> dict[str, object]:
+    """Swapping to a loss over the whole catalogue drops a recipe's negatives, unless they were asked for by hand."""
+    loss = tree.get("loss")
+    asked = any(key.startswith("negatives") and label == "command line" for key, label in sources.items())
+    if isinstance(loss, dict) and loss.get("name") == CrossEntropy().name and not asked:
+        return {**tree, "negatives": None}
+    return tree

@@ -1,0 +1,221 @@
+"""What a run leaves: one folder that appears whole or not at all, and that proves its own content."""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from nextitem.errors import ArtefactError, StorageError
+from nextitem.evaluation import Report
+from nextitem.experiment import Outcome, Prepared
+from nextitem.model import SequenceModel
+from nextitem.model_card import model_card
+from nextitem.recipe import Recipe
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a run is made and where it will be: `<root>/.partial/<name>-<seed>` and `<root>/<time>-<name>`."""
+
+    root: Path
+    name: str
+    seed: int
+
+    @property
+    def partial(self) -> Path:
+        """The folder of the training in progress."""
+        return self.root / ".partial" / f"{self.name}-seed{self.seed}"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file with its latest epoch."""
+        return self.partial / "checkpoint.safetensors"
+
+    def clear(self) -> None:
+        """Forget a training in progress."""
+        shutil.rmtree(self.partial, ignore_errors=True)
+
+
+def provenance(seed: int, device: torch.device | str, started: datetime) -> dict[str, Any]:
+    """What is shown but never compared: seed, versions, hardware, time."""
+    return {
+        "seed": seed,
+        "nextitem": version("nextitem"),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "processor": _processor(),
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round((datetime.now(UTC) - started).total_seconds(), 1),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
+
+
+def metrics_of(outcome: Outcome, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of metrics.json, which `train --json` prints as well."""
+    bound = {"test_upper_bound": dict(outcome.upper_bound)} if outcome.upper_bound else {}
+    return {
+        "test": _measured(outcome.test),
+        "validation": _measured(outcome.validation),
+        **bound,
+        "best_epoch": outcome.history.best_epoch,
+        "epochs": len(outcome.history.epochs),
+        "train_seconds": round(outcome.history.train_seconds, 2),
+        "parameters": outcome.parameters,
+        "certificate": outcome.test.as_dict()["certificate"],
+        "notes": list(outcome.prepared.notes),
+        "provenance": dict(provenance),
+    }
+
+
+def _measured(report: Report) -> dict[str, Any]:
+    return {key: value for key, value in report.as_dict().items() if key != "certificate"}
+
+
+def write_run(
+    workplace: Workplace, recipe: Recipe, outcome: Outcome, metrics: Mapping[str, Any], *, with_users: bool = True
+) -> Path:
+    """Write the folder under a temporary name, then rename it; return where it is. Raises StorageError."""
+    started = str(metrics["provenance"]["started"])
+    stamp = datetime.fromisoformat(started).strftime("%Y%m%d-%H%M%S")
+    final = _free(workplace.root / f"{stamp}-{recipe.name}")
+    draft = workplace.root / ".partial" / f"{final.name}.{os.getpid()}"
+    try:
+        draft.mkdir(parents=True)
+        _write_files(draft, recipe, outcome, metrics, with_users)
+        _write_manifest(draft)
+        draft.rename(final)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise StorageError(f"cannot write the run to {final}: {error}; free space or choose another --out") from error
+    workplace.clear()
+    return final
+
+
+def _free(folder: Path) -> Path:
+    """The folder's name, or the first of `name-2`, `name-3`, … that is not taken."""
+    candidate, number = folder, 1
+    while candidate.exists():
+        number += 1
+        candidate = folder.with_name(f"{folder.name}-{number}")
+    return candidate
+
+
+def _write_files(
+    draft: Path, recipe: Recipe, outcome: Outcome, metrics: Mapping[str, Any], with_users: bool
+) -> None:
+    _write_json(draft / "recipe.json", recipe.model_dump(mode="json"))
+    _write_json(draft / "metrics.json", metrics)
+    lines = [json.dumps(line) for line in outcome.history.as_lines()]
+    (draft / "history.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    _ranks(outcome).write_parquet(draft / "ranks.parquet")
+    save_file(weights_of(outcome.model), draft / "model.safetensors")
+    _items(outcome.prepared).write_parquet(draft / "items.parquet")
+    if with_users:
+        log = outcome.prepared.log
+        histories = pl.Series("history", log.sequences.tolist(), dtype=pl.List(pl.Int64))
+        pl.DataFrame([log.users.ids.alias("user"), histories]).write_parquet(draft / "users.parquet")
+    (draft / "README.md").write_text(model_card(recipe, outcome, metrics), encoding="utf-8")
+
+
+def weights_of(model: Any) -> dict[str, Tensor]:
+    """All numbers of a model by name."""
+    tensors = model.state_dict() if isinstance(model, SequenceModel) else model.tensors()
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _ranks(outcome: Outcome) -> pl.DataFrame:
+    """Per case and part: user, target, how many items scored above it and how many the same."""
+    log, split = outcome.prepared.log, outcome.prepared.split
+    parts = (("validation", split.validation, outcome.validation), ("test", split.test, outcome.test))
+    return pl.concat(
+        pl.DataFrame(
+            {
+                "part": [name] * len(cases),
+                "user": log.users.raw(report.users_C),
+                "target": log.items.raw(cases.targets_C),
+                "above": report.above_C.numpy(),
+                "tied": report.tied_C.numpy(),
+            }
+        )
+        for name, cases, report in parts
+    )
+
+
+def _items(prepared: Prepared) -> pl.DataFrame:
+    """Per item in index order: raw id, training count and title (null where unknown)."""
+    ids = prepared.log.items.ids
+    titles = [prepared.titles.get(item) for item in ids]
+    counts = prepared.split.train.counts().numpy()
+    return pl.DataFrame({"item": ids, "count": counts, "title": pl.Series(titles, dtype=pl.String)})
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _write_manifest(folder: Path) -> None:
+    sums = {file.name: _sha256(file) for file in sorted(folder.iterdir())}
+    _write_json(folder / MANIFEST, {"sha256": sums})
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run read back, every file checked against the manifest."""
+
+    folder: Path
+    recipe: Recipe
+    metrics: dict[str, Any]
+    weights: dict[str, Tensor]
+    items: pl.DataFrame
+    users: pl.DataFrame | None
+
+
+def read_run(folder: Path) -> StoredRun:
+    """A run from its folder; nothing is unpickled. Raises ArtefactError for anything missing, altered or foreign."""
+    if not (folder / MANIFEST).is_file():
+        raise ArtefactError(f"{folder} is not a run: it has no {MANIFEST}; give the folder that `nextitem train` printed")
+    try:
+        expected: dict[str, str] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["sha256"]
+        for name, digest in expected.items():
+            if _sha256(folder / name) != digest:
+                raise ArtefactError(f"{folder / name} was altered: its sha256 is not the one in {MANIFEST}; train anew")
+        users = folder / "users.parquet"
+        return StoredRun(
+            folder,
+            Recipe.model_validate_json((folder / "recipe.json").read_text(encoding="utf-8")),
+            json.loads((folder / "metrics.json").read_text(encoding="utf-8")),
+            load_file(folder / "model.safetensors"),
+            pl.read_parquet(folder / "items.parquet"),
+            pl.read_parquet(users) if users.is_file() else None,
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise ArtefactError(f"{folder} cannot be read as a run: {error}; restore it or train anew") from error

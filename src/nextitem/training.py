@@ -1,0 +1,290 @@
+"""The only optimisation loop. T target positions of a step.
+
+Every random draw of a step comes from the key (seed, purpose, epoch, step), so a run that stopped after any epoch can
+be continued to the very bits that an uninterrupted one would have ended with (same machine kind, CPU, thread count).
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Literal, Protocol
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from nextitem.batches import Batch, Drawn
+from nextitem.configuration import Configuration
+from nextitem.errors import ConfigurationError, TrainingError
+from nextitem.model import Loss
+from nextitem.randomness import Purpose, generator, seeded_globally
+from nextitem.sequences import Sequences
+
+
+class Training(Configuration):
+    """How the weights are found; the defaults are those of Klenitskiy & Vasilev (RecSys 2023)."""
+
+    epochs: int = Field(100, ge=1)
+    """Most passes over the windows."""
+    patience: int | None = Field(10, ge=1)
+    """Stop after this many epochs without a better monitored value; none: train all epochs and keep the last."""
+    monitor: str = "ndcg@10"
+    """Validation metric that chooses the best epoch: one of those reported, larger is better."""
+    batch_size: int = Field(128, ge=1)
+    """Windows per step."""
+    learning_rate: float = Field(1e-3, gt=0.0)
+    """Adam's step size."""
+    beta2: float = Field(0.999, ge=0.0, lt=1.0)
+    """Decay of Adam's second moment (its first is 0.9)."""
+    weight_decay: float = Field(0.0, ge=0.0)
+    """Decoupled weight decay (AdamW), not applied to vectors such as biases and norms; 0 is plain Adam."""
+    gradient_clip: float | None = Field(None, gt=0.0)
+    """Largest norm of the whole gradient; none: no clipping."""
+    schedule: Literal["constant", "linear"] = "constant"
+    """`linear` lets the step size fall to 0 at the last epoch."""
+    warmup_steps: int = Field(0, ge=0)
+    """Steps over which the step size rises from 0."""
+    validation_users: int | None = Field(10_000, ge=1)
+    """Validate during training on this many users drawn at random when there are more; none: on all."""
+
+
+class Sampler(Protocol):
+    """Draws the negatives of a step."""
+
+    def sample(self, batch: Batch, generator: torch.Generator) -> Drawn:
+        """Negatives for this batch."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of history.jsonl."""
+
+    epoch: int
+    train_loss: float
+    """Mean loss per target position, in training mode."""
+    validation_loss: float | None
+    validation: dict[str, float]
+    train_seconds: float
+    """Seconds of optimisation, without validation."""
+    positions_per_second: float
+
+
+@dataclass
+class History:
+    """What happened, epoch by epoch, and which epoch's weights the model has."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+    best_epoch: int = 0
+
+    @property
+    def train_seconds(self) -> float:
+        """Seconds of optimisation over all epochs."""
+        return sum(epoch.train_seconds for epoch in self.epochs)
+
+    def as_lines(self) -> list[dict[str, object]]:
+        """The epochs as plain values."""
+        return [asdict(epoch) for epoch in self.epochs]
+
+
+@dataclass
+class Progress:
+    """Everything needed to go on after an epoch."""
+
+    model: "Trainable"
+    optimiser: torch.optim.Optimizer
+    history: History
+    best_weights: dict[str, Tensor] | None = None
+
+
+class Checkpoint(Protocol):
+    """Where a training in progress is kept."""
+
+    def load(self, progress: Progress) -> None:
+        """Restore the latest saved epoch into `progress`, if there is one."""
+
+    def save(self, progress: Progress) -> None:
+        """Keep this state, replacing the previous one as a whole."""
+
+
+class Trainable(Protocol):
+    """What `fit` trains: an nn.Module that can say its loss."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """The weights."""
+
+    def train(self) -> object:
+        """Enter training mode."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All weights by name."""
+
+    def load_state_dict(self, weights: Mapping[str, Tensor]) -> object:
+        """Replace all weights."""
+
+    def windows(self, train: Sequences) -> Sequences:
+        """The training windows."""
+
+    def batch(self, windows: Sequences, generator: torch.Generator) -> Batch:
+        """Some windows as one step's batch."""
+
+    def loss(self, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
+        """Summed loss of a batch, a scalar."""
+
+
+Validate = Callable[[], Mapping[str, float]]
+
+
+class Watcher(Protocol):
+    """Is told how training goes, to show or log it."""
+
+    def step(self, epoch: int, step: int, steps: int) -> None:
+        """A step (from 1) of an epoch is done."""
+
+    def epoch(self, epoch: Epoch, history: History) -> None:
+        """An epoch is done, validated and saved."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def step(self, epoch: int, step: int, steps: int) -> None:
+        """Nothing."""
+
+    def epoch(self, epoch: Epoch, history: History) -> None:
+        """Nothing."""
+
+
+def fit(
+    model: Trainable,
+    train: Sequences,
+    loss: Loss,
+    training: Training,
+    seed: int,
+    validate: Validate | None,
+    *,
+    negatives: Sampler | None = None,
+    checkpoint: Checkpoint | None = None,
+    watcher: Watcher | None = None,
+) -> History:
+    """Train `model` in place and leave it with the weights of the best epoch (of the last one without patience).
+
+    `validate` returns metrics by name, among them `training.monitor`, and may return `validation_loss`. Raises
+    ConfigurationError when there is nothing to train on or the monitored metric is not reported, TrainingError when
+    the loss stops being finite.
+    """
+    device = next(model.parameters()).device
+    windows = model.windows(train.to(device))
+    if not len(windows):
+        raise ConfigurationError(f"none of the {len(train):,} users has enough training events for a window")
+    if training.patience is not None and validate is None:
+        raise ConfigurationError("early stopping needs validation; pass validate, or set training.patience=none")
+    progress = Progress(model, _optimiser(model, training), History())
+    if checkpoint is not None:
+        checkpoint.load(progress)
+    history, watcher = progress.history, watcher or Silent()
+    while not _is_finished(history, training):
+        epoch = _train_epoch(progress, windows, loss, training, seed, negatives, watcher)
+        if validate is not None:
+            epoch = _with_validation(epoch, validate())
+        history.epochs.append(epoch)
+        _keep_best(progress, training)
+        if checkpoint is not None:
+            checkpoint.save(progress)
+        watcher.epoch(epoch, history)
+    if progress.best_weights is not None:
+        model.load_state_dict(progress.best_weights)
+    return history
+
+
+def _train_epoch(
+    progress: Progress,
+    windows: Sequences,
+    loss: Loss,
+    training: Training,
+    seed: int,
+    negatives: Sampler | None,
+    watcher: Watcher,
+) -> Epoch:
+    """One pass over all windows in a random order."""
+    model, device = progress.model, windows.starts_U.device
+    model.train()
+    number, started = len(progress.history.epochs) + 1, time.perf_counter()
+    order = torch.randperm(len(windows), generator=generator(seed, Purpose.ORDER, number)).to(device)
+    steps = math.ceil(len(windows) / training.batch_size)
+    total, positions = torch.zeros((), dtype=torch.float64, device=device), 0
+    for step, rows in enumerate(order.split(training.batch_size)):
+        draws = generator(seed, Purpose.MASKS_AND_NEGATIVES, number, step, device=device)
+        batch = model.batch(windows.select(rows), draws)
+        if len(batch.targets_T):
+            drawn = None if negatives is None else negatives.sample(batch, draws)
+            with seeded_globally(seed, Purpose.DROPOUT, number, step):
+                summed = model.loss(batch, loss, drawn)
+            _set_learning_rate(progress.optimiser, training, (number - 1) * steps + step, steps)
+            _descend(model, progress.optimiser, training, summed / len(batch.targets_T))
+            total += summed.detach()
+            positions += len(batch.targets_T)
+        watcher.step(number, step + 1, steps)
+    if not bool(total.isfinite()):
+        raise TrainingError(
+            f"the training loss of epoch {number} is {float(total)}: training diverged; lower training.learning_rate "
+            f"(now {training.learning_rate}) or set training.gradient_clip"
+        )
+    seconds = time.perf_counter() - started
+    return Epoch(number, float(total) / max(positions, 1), None, {}, seconds, positions / seconds)
+
+
+def _set_learning_rate(optimiser: torch.optim.Optimizer, training: Training, step: int, steps: int) -> None:
+    """Warm-up and schedule; `step` counts from 0 over the whole run, `steps` are those of one epoch."""
+    factor = min(1.0, (step + 1) / (training.warmup_steps + 1))
+    if training.schedule == "linear":
+        factor *= 1 - step / (training.epochs * steps)
+    for group in optimiser.param_groups:
+        group["lr"] = training.learning_rate * factor
+
+
+def _descend(model: Trainable, optimiser: torch.optim.Optimizer, training: Training, mean: Tensor) -> None:
+    """One optimiser step down the gradient of the mean loss per position."""
+    optimiser.zero_grad(set_to_none=True)
+    mean.backward()  # type: ignore[no-untyped-call]
+    if training.gradient_clip is not None:
+        nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip)
+    optimiser.step()
+
+
+def _optimiser(model: Trainable, training: Training) -> torch.optim.Optimizer:
+    """Adam; AdamW with decay on matrices only where weight decay is asked for."""
+    betas = (0.9, training.beta2)
+    if training.weight_decay == 0:
+        return torch.optim.Adam(model.parameters(), training.learning_rate, betas, fused=True)
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": training.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, training.learning_rate, betas, fused=True)
+
+
+def _with_validation(epoch: Epoch, metrics: Mapping[str, float]) -> Epoch:
+    others = {name: value for name, value in metrics.items() if name != "validation_loss"}
+    return replace(epoch, validation=others, validation_loss=metrics.get("validation_loss"))
+
+
+def _keep_best(progress: Progress, training: Training) -> None:
+    """Remember the latest epoch's weights if its monitored value is the highest so far."""
+    history, monitor = progress.history, training.monitor
+    if training.patience is None:
+        history.best_epoch = len(history.epochs)
+        return
+    latest = history.epochs[-1].validation
+    if monitor not in latest:
+        known = ", ".join(latest)
+        raise ConfigurationError(f"training.monitor='{monitor}' is not among the validation metrics: {known}")
+    earlier = [epoch.validation[monitor] for epoch in history.epochs[:-1]]
+    if latest[monitor] > max(earlier, default=-math.inf):
+        history.best_epoch = len(history.epochs)
+        progress.best_weights = {name: weight.clone() for name, weight in progress.model.state_dict().items()}
+
+
+def _is_finished(history: History, training: Training) -> bool:
+    trained = len(history.epochs)
+    is_out_of_patience = training.patience is not None and trained - history.best_epoch >= training.patience
+    return trained >= training.epochs or (trained > 0 and is_out_of_patience)

@@ -1,0 +1,23 @@
+"""What every test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# The first call of a torch operation can take a second; how long a test may take is pytest-timeout's business.
+settings.register_profile("nextitem", deadline=None)
+settings.load_profile("nextitem")
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of published event logs; tests that need it are skipped where there is none."""
+    name = os.environ.get("NEXTITEM_DATA")
+    if not name:
+        pytest.skip("set NEXTITEM_DATA to a folder with the published event logs, such as ml-1m.txt.gz")
+    folder = Path(name)
+    if not folder.is_dir():
+        pytest.fail(f"NEXTITEM_DATA={name} is not a folder; correct it, or unset it to skip these tests")
+    return folder

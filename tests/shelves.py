@@ -1,0 +1,66 @@
+"""Every configuration on the shelves, in one place: contract tests run over these, so a new tenant is tested at once.
+
+A shelf's union is opened; each of its classes is taken with small sizes, once with its defaults and once more for
+every other value of each of its choices (booleans and Literals).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+from pydantic.fields import FieldInfo
+
+from nextitem.configuration import Configuration, members
+from nextitem.encoders import AnyEncoder
+from nextitem.items import TiedItems
+from nextitem.losses import AnyLoss
+from nextitem.model import SequenceModel
+from nextitem.negatives import AnyNegatives
+from nextitem.objectives import AnyObjective
+from nextitem.randomness import Purpose, seeded_globally
+
+SMALL: Mapping[str, object] = {"dim": 8, "heads": 2, "inner": 16, "positions": 16, "maximum_length": 12}
+
+
+def variations(shelf: Any) -> dict[str, Any]:
+    """Every class of a shelf's union with small sizes, and one more for every choice that is not the default."""
+    return {name: configuration for model in members(shelf) for name, configuration in _variations_of(model)}
+
+
+def _variations_of(model: type[Configuration]) -> Iterator[tuple[str, Configuration]]:
+    small = {key: value for key, value in SMALL.items() if key in model.model_fields}
+    default = model(**small)
+    name = default.model_dump()["name"]
+    yield name, default
+    for key, field in model.model_fields.items():
+        for value in _alternatives(field):
+            if value != getattr(default, key):
+                yield f"{name}-{key}={value}", model(**{**small, key: value})
+
+
+def _alternatives(field: FieldInfo) -> tuple[object, ...]:
+    if field.annotation is bool:
+        return (False, True)
+    return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+
+
+ENCODERS = variations(AnyEncoder)
+OBJECTIVES = variations(AnyObjective)
+LOSSES = variations(AnyLoss)
+NEGATIVES = variations(AnyNegatives)
+
+each_encoder = pytest.mark.parametrize("encoder", ENCODERS.values(), ids=ENCODERS)
+each_objective = pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
+each_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+
+
+def fits(encoder: Any, objective: Any) -> bool:
+    """Whether the encoder can be asked this: one that looks ahead would find the next item in its input."""
+    return encoder.is_causal or not objective.needs_causal
+
+
+def build_model(encoder: Any, objective: Any, number_of_items: int, seed: int = 0) -> SequenceModel:
+    """An untrained model in float64; equal seeds give equal weights."""
+    with seeded_globally(seed, Purpose.WEIGHTS):
+        items = TiedItems(number_of_items, encoder.dim, has_mask=objective.needs_mask)
+        return SequenceModel(items, encoder.build(), objective).double()

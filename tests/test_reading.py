@@ -1,0 +1,324 @@
+"""Every format reads to the same events; every refusal names file, row, column, value and remedy."""
+
+import datetime
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from pydantic import ValidationError
+
+from nextitem.errors import ConfigurationError, DataError
+from nextitem.reading import Columns, parse_columns, read_interactions
+
+Write = Callable[[str, str | bytes], Path]
+
+EVENTS = {"user": ["ann", "ann", "bob"], "item": ["x", "y", "x"], "time": [10, 20, 15]}
+CSV = "user,item,time\nann,x,10\nann,y,20\nbob,x,15\n"
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Write:
+    """Writes content under a name; .gz is compressed."""
+
+    def write(name: str, content: str | bytes) -> Path:
+        raw = content.encode() if isinstance(content, str) else content
+        file = tmp_path / name
+        file.write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+        return file
+
+    return write
+
+
+def refusal(file: Path, columns: Columns | None = None, kind: type[Exception] = DataError) -> str:
+    with pytest.raises(kind) as caught:
+        read_interactions(file, columns or Columns())
+    return str(caught.value)
+
+
+# formats
+
+
+@pytest.mark.parametrize("compressed", ["", ".gz"])
+@pytest.mark.parametrize(
+    ("ending", "content"),
+    [
+        (".csv", CSV),
+        (".CSV", CSV),
+        (".csv", CSV.replace("\n", "\r\n")),
+        (".csv", CSV.rstrip("\n")),
+        (".csv", "\ufeff" + CSV),
+        (".csv", "\n" + CSV.replace("\n", "\n\n")),
+        (".csv", 'user,item,time\n"ann","x","10"\nann,"y",20\nbob,x,15\n'),
+        (".csv", 'user,item,time\r\n"ann","x","10"\r\nann,"y",20\r\n\r\nbob,x,15\r\n'),
+        (".csv", 'time,title,user,item\n10,"a, ""b""\nc",ann,x\n20,d,ann,y\n15,,bob,x\n'),
+        (".tsv", CSV.replace(",", "\t")),
+        (
+            ".inter",
+            "user_id:token\titem_id:token\trating:float\ttimestamp:float\nann\tx\t5\t10\nann\ty\t4\t20\nbob\tx\t\t15\n",
+        ),
+    ],
+)
+def test_every_text_format_reads_to_the_same_events(written: Write, ending: str, content: str, compressed: str) -> None:
+    interactions = read_interactions(written(f"log{ending}{compressed}", content))
+    assert interactions.events.to_dict(as_series=False) == EVENTS
+
+
+@pytest.mark.parametrize("name", ["pairs.txt", "pairs.txt.gz"])
+def test_pairs_are_in_the_order_of_their_lines(written: Write, name: str) -> None:
+    events = read_interactions(written(name, "\ufeff2 30\n2 4\r\n\n10 4\n")).events
+    assert events.to_dict(as_series=False) == {"user": [2, 2, 10], "item": [30, 4, 4]}
+
+
+def test_a_path_may_be_text_and_may_hold_wildcards(written: Write) -> None:
+    for name in ("a*.csv", "a[1].csv", "a?.txt"):
+        content = CSV if name.endswith("csv") else "1 2\n"
+        assert len(read_interactions(str(written(name, content)))) == content.count("\n") - content.count("user")
+
+
+def test_parquet_keeps_its_types(tmp_path: Path) -> None:
+    file = tmp_path / "log.parquet"
+    pl.DataFrame(EVENTS).write_parquet(file)
+    assert read_interactions(file).events.to_dict(as_series=False) == EVENTS
+    strings = {"user_id": ["7", "10"], "item_id": pl.Series(["1", "2"], dtype=pl.Categorical), "extra": [None, 1]}
+    pl.DataFrame(strings).write_parquet(file)
+    assert read_interactions(file).events.to_dict(as_series=False) == {"user": ["7", "10"], "item": ["1", "2"]}
+    moments = [datetime.datetime(1970, 1, 1, 0, 0, second) for second in (1, 2)]
+    pl.DataFrame({"user": [7, 10], "item": pl.Series([1, 2], dtype=pl.UInt8), "time": moments}).write_parquet(file)
+    assert read_interactions(file).events.to_dict(as_series=False) == {"user": [7, 10], "item": [1, 2], "time": [1, 2]}
+
+
+def test_times_may_be_dates(written: Write) -> None:
+    file = written("log.csv", "user,item,timestamp\na,x,1970-01-02\na,y,1970-01-01T00:00:30Z\n")
+    assert read_interactions(file).events["time"].to_list() == [24 * 3600, 30]
+
+
+# ids
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        (["9", "10", "-3", "0"], [9, 10, -3, 0]),
+        (["007", "7"], ["007", "7"]),
+        (["7", "B00X"], ["7", "B00X"]),
+        (["1.0", "2.0"], ["1.0", "2.0"]),
+        (["-0", "1"], ["-0", "1"]),
+        (["+1", "1"], ["+1", "1"]),
+        ([" 1", "1"], [" 1", "1"]),
+        (["1e3", "2"], ["1e3", "2"]),
+        (["9223372036854775807"], [2**63 - 1]),
+        (["9223372036854775808"], ["9223372036854775808"]),
+        (["no", "null", "NA", "true"], ["no", "null", "NA", "true"]),
+    ],
+)
+def test_ids_are_integers_only_if_every_one_is_canonical(
+    written: Write, ids: list[str], expected: list[object]
+) -> None:
+    file = written("log.csv", "user,item\n" + "".join(f"u,{each}\n" for each in ids))
+    assert read_interactions(file).events["item"].to_list() == expected
+
+
+def test_each_column_decides_for_itself(written: Write) -> None:
+    assert read_interactions(written("log.txt", "7 007\n")).events.rows() == [(7, "007")]
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\u3000"])
+def test_blank_ids_are_refused_with_their_rows(written: Write, blank: str) -> None:
+    file = written("log.csv", f"user,sku\na,x\na,{blank}\n\nb,{blank}\n")
+    message = refusal(file, Columns(item="sku"))
+    assert message == (
+        f"{file}:3:sku: {blank!r} is blank; every event needs an id, give it or drop the row (2 such rows: 3, 5)"
+    )
+
+
+def test_missing_values_in_parquet_are_refused_with_their_rows(tmp_path: Path) -> None:
+    file = tmp_path / "log.parquet"
+    pl.DataFrame({"user": [1, 2, 3], "item": [1, None, 3], "time": [1, 2, None], "row": [1, 2, 3]}).write_parquet(file)
+    assert refusal(file) == (f"{file}:2:item: the value is missing; every event needs a value, give it or drop the row")
+    assert f"{file}:3:time: the value is missing" in refusal(file, Columns(item="row"))
+
+
+def test_ids_of_other_types_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "log.parquet"
+    pl.DataFrame({"user": [1], "item": [1.5]}).write_parquet(file)
+    assert refusal(file) == f"{file}: column 'item' holds Float64, but ids are strings or integers; convert it"
+    pl.DataFrame({"user": [1], "item": pl.Series([2**63], dtype=pl.UInt64)}).write_parquet(file)
+    assert "could not be read" in refusal(file)
+
+
+# times
+
+
+@pytest.mark.parametrize("value", ["31/12/2023", "2023-12-31", "", "nan"])
+def test_a_value_that_is_no_time_is_refused(written: Write, value: str) -> None:
+    file = written("log.csv", f"user,item,ts\na,x,17\na,x,{value}\na,x,18\n")
+    assert refusal(file, Columns(time="ts")) == (
+        f"{file}:3:ts: {value!r} is not a time; write unix seconds or ISO 8601 (2024-01-31T12:00:00Z), one of them "
+        f"throughout the column"
+    )
+
+
+def test_milliseconds_are_refused(written: Write) -> None:
+    file = written("log.csv", "user,item,time\na,x,1700000000000\n")
+    assert refusal(file) == (
+        f"{file}:2:time: '1700000000000' lies outside the years 1 to 9999 if taken as unix seconds; divide "
+        f"milliseconds by 1,000"
+    )
+
+
+def test_times_of_other_types_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "log.parquet"
+    pl.DataFrame({"user": [1], "item": [1], "time": [True]}).write_parquet(file)
+    assert refusal(file) == (
+        f"{file}: column 'time' holds Boolean, but times are numbers (unix seconds), dates, or text in ISO 8601; "
+        f"convert it"
+    )
+
+
+# columns
+
+
+def test_columns_are_chosen_by_name(written: Write) -> None:
+    file = written("log.csv", "ts,sku,visitor,item\n10,x,ann,pen\n")
+    columns = parse_columns("user=visitor,item=sku,time=ts")
+    assert columns == Columns(user="visitor", item="sku", time="ts")
+    assert read_interactions(file, columns).events.rows() == [("ann", "x", 10)]
+
+
+@pytest.mark.parametrize("header", ["User_ID,ItemId,Timestamp", "user id,item-id,TIME", "user_id:token,item,time"])
+def test_usual_names_are_found_in_any_spelling(written: Write, header: str) -> None:
+    assert read_interactions(written("log.csv", f"{header}\nann,x,10\n")).events.rows() == [("ann", "x", 10)]
+
+
+def test_the_type_of_an_atomic_file_need_not_be_written(written: Write) -> None:
+    file = written("log.inter", "uid:token\titem_id:token\nann\tx\n")
+    for name in ("uid", "uid:token"):
+        assert read_interactions(file, Columns(user=name)).events.rows() == [("ann", "x")]
+
+
+def test_a_column_that_is_not_there_is_refused_with_those_that_are(written: Write) -> None:
+    file = written("log.csv", "visitor,sku,ts\nann,x,10\n")
+    assert refusal(file) == (
+        f"{file}: the header has no column 'user'; known: visitor, sku, ts; name the one that holds the user by "
+        f"--columns user=NAME"
+    )
+    assert "no column 'visitr'; did you mean 'visitor'? Known: visitor, sku, ts" in refusal(
+        file, Columns(user="visitr")
+    )
+    assert "no column 'when'" in refusal(file, Columns(user="visitor", item="sku", time="when"))
+
+
+def test_ambiguous_columns_are_refused(written: Write) -> None:
+    file = written("log.csv", "user,user_id,item\na,b,x\n")
+    assert refusal(file) == (
+        f"{file}: 'user' and 'user_id' could be the user; choose by --columns user=NAME, or rename the columns"
+    )
+    assert read_interactions(file, Columns(user="user_id")).events.rows() == [("b", "x")]
+    twice = written("twice.csv", "user,item,item\na,b,x\n")
+    assert "'item' and 'item' could be the item" in refusal(twice, Columns(item="item"))
+
+
+def test_one_column_cannot_have_two_roles(written: Write) -> None:
+    message = refusal(written("log.csv", CSV), Columns(item="user"), ConfigurationError)
+    assert message == "columns {'item': 'user'}: give each role a column of its own"
+
+
+def test_pairs_have_no_columns_to_name(written: Write) -> None:
+    file = written("log.txt", "1 2\n")
+    assert refusal(file, Columns(user="a"), ConfigurationError) == (
+        f"{file} holds 'user item' pairs without a header; leave out the names of columns"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("usr=a", "columns 'usr=a': 'usr' is no role of a column; did you mean 'user'? Known: user, item, time"),
+        ("", "columns '': '' is no role of a column; known: user, item, time"),
+        ("user", "columns 'user': user has no name; write each once: user=visitor,item=sku,time=ts"),
+        (
+            "user=a,user=b",
+            "columns 'user=a,user=b': user is given twice; write each once: user=visitor,item=sku,time=ts",
+        ),
+    ],
+)
+def test_columns_that_cannot_be_understood_are_refused(text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_columns(text)
+    assert str(caught.value) == message
+
+
+def test_columns_are_never_blank() -> None:
+    with pytest.raises(ValidationError):
+        Columns(user="")
+
+
+# files and rows that cannot be read
+
+
+def test_a_missing_file_is_refused_with_similar_names(written: Write, tmp_path: Path) -> None:
+    written("events.csv.gz", CSV)
+    assert (
+        refusal(tmp_path / "event.csv") == f"there is no file {tmp_path / 'event.csv'}; did you mean 'events.csv.gz'?"
+    )
+    assert refusal(tmp_path / "zzz") == f"there is no file {tmp_path / 'zzz'}; none of the 1 names beside it is similar"
+    nowhere = tmp_path / "no" / "log.csv"
+    assert refusal(nowhere) == f"there is no file {nowhere}; nor is there a folder {tmp_path / 'no'}; check the path"
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path) == f"{tmp_path} is a folder; name one file in it"
+
+
+@pytest.mark.parametrize("name", ["log.xlsx", "log", "log.parquet.gz", "log.gz"])
+def test_an_unknown_ending_is_refused_with_the_known_ones(written: Write, name: str) -> None:
+    message = refusal(written(name, CSV))
+    assert "the ending of the name has to tell the format" in message
+    assert ".csv, .tsv, .inter, .txt, .csv.gz, .tsv.gz, .inter.gz, .txt.gz, .parquet" in message
+
+
+@pytest.mark.parametrize("name", ["log.csv", "log.tsv.gz", "log.txt", "log.inter"])
+@pytest.mark.parametrize("content", ["", "\n\n", "\ufeff"])
+def test_an_empty_file_is_refused(written: Write, name: str, content: str) -> None:
+    file = written(name, content)
+    assert refusal(file) == f"{file} is empty; give a file with at least one event"
+
+
+def test_a_header_without_events_is_refused(written: Write, tmp_path: Path) -> None:
+    table = tmp_path / "log.parquet"
+    pl.DataFrame({"user": [], "item": [], "time": []}).write_parquet(table)
+    for file in (written("log.csv", "user,item,time\n"), written("quoted.csv", '"user","item","time"\n'), table):
+        assert refusal(file) == f"{file} has a header and no events; give a file with at least one event"
+
+
+def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "log.parquet"
+    pl.DataFrame(EVENTS).write_parquet(file)
+    file.write_bytes(file.read_bytes()[:-10])
+    message = refusal(file)
+    assert message.startswith(f"{file} could not be read: ")
+    assert message.endswith("write or download the file again")
+
+
+# published files
+
+
+@pytest.mark.parametrize(
+    ("name", "users", "items", "events"),
+    [
+        ("ml-1m.txt", 6040, 3416, 999_611),
+        ("beauty.txt", 40_226, 54_542, 353_962),
+        ("ml-100k.inter", 943, 1682, 100_000),
+    ],
+)
+def test_published_files_have_their_published_counts(
+    data_folder: Path, name: str, users: int, items: int, events: int
+) -> None:
+    file = next((data_folder / each for each in (name, f"{name}.gz") if (data_folder / each).is_file()), None)
+    if file is None:
+        pytest.skip(f"there is no {name} in the folder that NEXTITEM_DATA names")
+    interactions = read_interactions(file)
+    assert (interactions.number_of_users, interactions.number_of_items, len(interactions)) == (users, items, events)
+    assert interactions.events["item"].dtype == pl.Int64
