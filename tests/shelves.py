@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
+import torch
 from pydantic.fields import FieldInfo
+from torch import Tensor, nn
 
 from nextitem.configuration import Configuration, members
 from nextitem.encoders import AnyEncoder
@@ -49,14 +51,34 @@ OBJECTIVES = variations(AnyObjective)
 LOSSES = variations(AnyLoss)
 NEGATIVES = variations(AnyNegatives)
 
-each_encoder = pytest.mark.parametrize("encoder", ENCODERS.values(), ids=ENCODERS)
-each_objective = pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
-each_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-
 
 def fits(encoder: Any, objective: Any) -> bool:
     """Whether the encoder can be asked this: one that looks ahead would find the next item in its input."""
     return encoder.is_causal or not objective.needs_causal
+
+
+def each(argument: str, shelf: Mapping[str, object]) -> pytest.MarkDecorator:
+    """Run a test with every entry of `shelf` as its `argument`."""
+    return pytest.mark.parametrize(argument, shelf.values(), ids=shelf)
+
+
+each_encoder = each("encoder", ENCODERS)
+each_objective = each("objective", OBJECTIVES)
+each_loss = each("loss", LOSSES)
+each_fitting_pair = pytest.mark.parametrize(
+    ("encoder", "objective"),
+    [
+        pytest.param(encoder, objective, id=f"{encoder_name}+{objective_name}")
+        for encoder_name, encoder in ENCODERS.items()
+        for objective_name, objective in OBJECTIVES.items()
+        if fits(encoder, objective)
+    ],
+)
+
+
+def having(shelf: Mapping[str, Any], field: str) -> dict[str, Any]:
+    """The entries of `shelf` that have this setting."""
+    return {name: configuration for name, configuration in shelf.items() if hasattr(configuration, field)}
 
 
 def build_model(encoder: Any, objective: Any, number_of_items: int, seed: int = 0) -> SequenceModel:
@@ -64,3 +86,18 @@ def build_model(encoder: Any, objective: Any, number_of_items: int, seed: int = 
     with seeded_globally(seed, Purpose.WEIGHTS):
         items = TiedItems(number_of_items, encoder.dim, has_mask=objective.needs_mask)
         return SequenceModel(items, encoder.build(), objective).double()
+
+
+def lively_encoder(encoder: Any, seed: int = 0) -> nn.Module:
+    """An encoder with weights large enough for every one of them to be felt, in evaluation mode."""
+    with seeded_globally(seed, Purpose.WEIGHTS):
+        module = encoder.build().double().eval()
+        with torch.no_grad():
+            for weight in module.parameters():
+                weight.add_(0.3 * torch.randn_like(weight))
+    return module
+
+
+def embeddings(rows: int, length: int, encoder: Any, seed: int = 0) -> Tensor:
+    draws = torch.Generator().manual_seed(seed)
+    return torch.randn(rows, length, encoder.dim, generator=draws, dtype=torch.float64)

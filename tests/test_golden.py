@@ -7,6 +7,7 @@ groups of like length, and the mean loss over positions must not notice.
 
 import json
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +67,9 @@ def sasrec() -> SequenceModel:
 
 
 def bert4rec() -> SequenceModel:
-    """Our model with their weights; their three matrices for query, key and value are one of ours."""
-    theirs = {
-        name.removeprefix("transformer_model."): number(values) for name, values in GOLDEN["bert4rec"]["weights"].items()
-    }
-    config = GOLDEN["bert4rec"]["config"]
+    """Our model with their weights."""
+    golden, config = GOLDEN["bert4rec"]["weights"], GOLDEN["bert4rec"]["config"]
+    theirs = {name.removeprefix("transformer_model."): number(values) for name, values in golden.items()}
     encoder = BERT4Rec(
         dim=config["d"], layers=config["layers"], heads=config["heads"], inner=config["inner"],
         positions=config["max_positions"],
@@ -84,19 +83,17 @@ def bert4rec() -> SequenceModel:
         "encoder.embedding_norm.bias": theirs["embeddings.LayerNorm.bias"],
     }
     layers = {
+        "query": "attention.self.query",
+        "key": "attention.self.key",
+        "value": "attention.self.value",
         "out_projection": "attention.output.dense",
         "attention_norm": "attention.output.LayerNorm",
         "inner": "intermediate.dense",
         "outer": "output.dense",
         "forward_norm": "output.LayerNorm",
     }
-    for layer in range(config["layers"]):
-        ours, their = f"encoder.layers.{layer}", f"encoder.layer.{layer}"
-        for kind in ("weight", "bias"):
-            parts = [theirs[f"{their}.attention.self.{part}.{kind}"] for part in ("query", "key", "value")]
-            weights[f"{ours}.in_projection.{kind}"] = torch.cat(parts)
-            for our_name, their_name in layers.items():
-                weights[f"{ours}.{our_name}.{kind}"] = theirs[f"{their}.{their_name}.{kind}"]
+    for (layer, kind), (ours, their) in product(product(range(config["layers"]), ("weight", "bias")), layers.items()):
+        weights[f"encoder.layers.{layer}.{ours}.{kind}"] = theirs[f"encoder.layer.{layer}.{their}.{kind}"]
     items = TiedItems(ITEMS, encoder.dim, has_mask=True)
     return loaded(SequenceModel(items, encoder.build(), MaskedItem(maximum_length=12)), weights)
 

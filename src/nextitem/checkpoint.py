@@ -55,7 +55,9 @@ class FileCheckpoint:
                 os.fsync(written.fileno())
             partial.replace(self.path)
         except (OSError, SafetensorError) as error:
-            raise StorageError(f"cannot write the checkpoint {self.path}: {error}; free space or choose --out") from error
+            raise StorageError(
+                f"cannot write the checkpoint {self.path}: {error}; free space or choose --out"
+            ) from error
 
     def load(self, progress: Progress) -> None:
         """Restore the saved epoch, if there is one.
@@ -70,7 +72,8 @@ class FileCheckpoint:
         if different:
             facts = "; ".join(f"{key} was {saved.get(key)}, is {self.identity.get(key)}" for key in different)
             raise ConfigurationError(
-                f"{self.path} cannot be continued exactly: {facts}; use the same setting, or train anew without --resume"
+                f"{self.path} cannot be continued exactly: {facts}; "
+                f"use the same setting, or train anew without --resume"
             )
         progress.model.load_state_dict(_below("model/", tensors))
         progress.best_weights = _below("best/", tensors) or None

@@ -3,7 +3,9 @@
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
+from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,16 +15,29 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from nextitem import demo as demonstration
 from nextitem.checkpoint import FileCheckpoint, machine
 from nextitem.configuration import suggest
 from nextitem.errors import ConfigurationError, NextitemError
+from nextitem.evaluation import METRICS
 from nextitem.experiment import Prepared, run
 from nextitem.progress import watcher
+from nextitem.reading import Columns, parse_columns, read_interactions
 from nextitem.recipe import Preset, Recipe, load_preset, resolve_recipe
-from nextitem.runs import Workplace, metrics_of, provenance, write_run
+from nextitem.recommendation_file import as_table, check_format, write_table
+from nextitem.recommender import Recommender, Unknown, evaluate_again
+from nextitem.runs import Workplace, metrics_of, provenance, read_run, write_run
+from nextitem.training import Silent, Watcher
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 stderr = Console(stderr=True)
+
+
+class Part(StrEnum):
+    """Which held-out cases."""
+
+    TEST = "test"
+    VALIDATION = "validation"
 
 
 def _show_version(wanted: bool) -> None:
@@ -47,7 +62,9 @@ def train(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")] = None,
     out: Annotated[Path, typer.Option(help="Folder in which the run's folder appears.")] = Path("runs"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights, order, masks, negatives and dropout.")] = 0,
-    resume: Annotated[bool, typer.Option(help="Go on with an interrupted training of the same recipe and seed.")] = False,
+    resume: Annotated[
+        bool, typer.Option(help="Go on with an interrupted training of the same recipe and seed.")
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
     users: Annotated[bool, typer.Option(help="Store the users' histories, for `recommend --users`.")] = True,
@@ -94,6 +111,100 @@ def train_run(
     return write_run(workplace, recipe, outcome, metrics, with_users=with_users), metrics
 
 
+@app.command("evaluate")
+def evaluate_run(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    part: Annotated[Part, typer.Option(help="Which cases.")] = Part.TEST,
+    metrics: Annotated[str, typer.Option(help="Comma-separated, such as ndcg@5,hit_rate@20.")] = ",".join(METRICS),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Evaluate a stored run again, on the data it was trained on."""
+    names = [name.strip() for name in metrics.split(",")]
+    stored = read_run(run_folder)
+    report = evaluate_again(stored, part.value, names)
+    if as_json:
+        typer.echo(json.dumps({part: report.as_dict(), "run": str(run_folder), "recipe": stored.recipe.name}))
+        return
+    table = Table(title=f"{stored.recipe.name} on {stored.recipe.data}, {part}", title_justify="left")
+    for name in ("metric", "value", "95 % interval"):
+        table.add_column(name, justify="left" if name == "metric" else "right")
+    for name, value in report.means.items():
+        low, high = report.intervals[name]
+        table.add_row(name, f"{value:.4f}", f"{low:.4f} – {high:.4f}")
+    Console().print(table)
+
+
+@app.command()
+def recommend(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    users: Annotated[str | None, typer.Option(help="Comma-separated users of the run, or `all`.")] = None,
+    histories: Annotated[
+        Path | None, typer.Option(help="File of events (csv, tsv, txt, parquet) whose users' histories are answered.")
+    ] = None,
+    columns: Annotated[str, typer.Option(help="Columns of that file: user=visitor,item=sku,time=ts.")] = "",
+    k: Annotated[int, typer.Option("--k", min=1, help="Recommendations per user.")] = 10,
+    out: Annotated[Path | None, typer.Option(help="File to write: .csv, .jsonl or .parquet.")] = None,
+    filter_seen: Annotated[bool, typer.Option(help="Leave out items of the history.")] = True,
+    drop_unknown: Annotated[
+        bool, typer.Option(help="Leave unknown items out of histories instead of failing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """The k best next items for users of a run, or for histories in a file."""
+    if (users is None) == (histories is None):
+        raise ConfigurationError("give either --users (ids, or all) or --histories FILE")
+    if out is not None:
+        check_format(out)
+    stored = read_run(run_folder)
+    recommender = Recommender.from_run(stored)
+    unknown: Unknown = "drop" if drop_unknown else "error"
+    if histories is not None:
+        ordered = read_interactions(histories, parse_columns(columns) if columns else Columns()).in_time_order()
+        grouped = ordered.group_by("user", maintain_order=True).agg("item")
+        owners, given = grouped["user"].to_list(), grouped["item"].to_list()
+        lists = recommender.recommend(given, k, filter_seen=filter_seen, unknown=unknown)
+    else:
+        owners = recommender.known_users() if users == "all" else str(users).split(",")
+        lists = recommender.recommend(users=owners, k=k, filter_seen=filter_seen)
+    titles = {item: title for item, _, title in stored.items.iter_rows() if title is not None}
+    table = as_table(owners, lists, titles)
+    if out is not None:
+        write_table(table, out)
+        stderr.print(f"{len(table):,} recommendations for {len(owners):,} users in {out}", highlight=False)
+    if as_json:
+        content = {"file": str(out)} if out is not None else {"recommendations": table.to_dicts()}
+        typer.echo(json.dumps({"users": len(owners), "k": k, **content}, ensure_ascii=False))
+    elif out is None:
+        typer.echo(table.write_csv(), nl=False)
+
+
+@app.command()
+def demo(
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all models.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Six models on generated data, in minutes: no network, no files."""
+
+    def watch(label: str, recipe: Recipe) -> Watcher:
+        stderr.print(f"training {label}", highlight=False)
+        return Silent()
+
+    found = demonstration.rows(seed, watch, lambda row: stderr.print(f"  NDCG@10 {row.ndcg:.4f}", highlight=False))
+    if as_json:
+        typer.echo(json.dumps({"rows": [asdict(row) for row in found], "verdict": demonstration.verdict(found)}))
+        return
+    table = Table(title="Next-item recommendation on the synthetic log (test users, full catalogue)")
+    for name in ("model", "HR@10", "NDCG@10", "95 % interval", "of upper bound", "seconds", "best epoch"):
+        table.add_column(name, justify="left" if name == "model" else "right")
+    for row in found:
+        epoch = f"{row.best_epoch} of {row.epochs}" if row.epochs else "–"
+        low, high = row.interval
+        cells = (f"{row.hit_rate:.4f}", f"{row.ndcg:.4f}", f"{low:.4f} – {high:.4f}", f"{row.share_of_bound:.0%}")
+        table.add_row(row.label, *cells, f"{row.train_seconds:.1f}", epoch)
+    Console().print(table)
+    typer.echo(demonstration.verdict(found))
+
+
 def _device(name: str) -> torch.device:
     """The device of a name; `auto` is CUDA where there is one. Raises ConfigurationError for one that is not there."""
     if name == "auto":
@@ -123,7 +234,12 @@ def _summary(recipe: Recipe, metrics: Mapping[str, Any], preset: Preset) -> Tabl
         table.add_column(name, justify="left" if name == "metric" else "right")
     for metric in metrics["certificate"]["metrics"]:
         low, high = metrics["test"]["intervals"][metric]
-        cells = [metric, f"{metrics['validation'][metric]:.4f}", f"{metrics['test'][metric]:.4f}", f"{low:.4f} – {high:.4f}"]
+        cells = [
+            metric,
+            f"{metrics['validation'][metric]:.4f}",
+            f"{metrics['test'][metric]:.4f}",
+            f"{low:.4f} – {high:.4f}",
+        ]
         if published:
             cells.append(f"{published[metric]:.4f}" if metric in published else "")
         table.add_row(*cells)

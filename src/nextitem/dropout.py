@@ -33,11 +33,11 @@ def dropout(x: Tensor, probability: float, *, training: bool) -> Tensor:
         return x
     if x.device.type != "cpu":
         return F.dropout(x, probability)
-    dropped = round(probability * _LEVELS)
+    dropped = min(round(probability * _LEVELS), _LEVELS - 1)
     words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
     bits = words.view(torch.int16)[: x.numel()].view(x.shape)
     is_kept = bits >= dropped - _LEVELS // 2
-    kept: Tensor = _ScaledMask.apply(x, is_kept, _LEVELS / (_LEVELS - dropped))
+    kept: Tensor = _ScaledMask.apply(x, is_kept, _LEVELS / (_LEVELS - dropped))  # type: ignore[no-untyped-call]
     return kept
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor
 
+from nextitem.errors import ConfigurationError
 from nextitem.metrics import parse_metric
 from nextitem.randomness import Purpose, generator
 from nextitem.ranking import target_ranks
@@ -77,8 +78,10 @@ def evaluate(
     """Rank every case's target in the full catalogue and report `metrics` such as `ndcg@10`.
 
     With `hide_seen` the items of the whole history are left out of the ranking; a target that repeats one of them
-    counts as missed. Raises ConfigurationError for an unknown metric and ScoreError for NaN scores.
+    counts as missed. Raises ConfigurationError for no or an unknown metric and ScoreError for NaN scores.
     """
+    if not metrics:
+        raise ConfigurationError("no metric to report; name at least one, such as 'ndcg@10'")
     functions = {name: parse_metric(name) for name in metrics}
     seen = cases.histories if hide_seen else None
     above_C, tied_C = target_ranks(scorer.query(cases.histories), cases.targets_C, seen)

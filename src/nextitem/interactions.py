@@ -44,9 +44,12 @@ class Catalog:
     def lookup(self, ids: pl.Series) -> Tensor:
         """Index of each id, −1 where it is not in the catalogue, shape (len(ids),) int64.
 
-        An id is compared as the catalogue's own type: in a catalogue of integers '12' finds 12, and 'B00X' is unknown.
+        An id is compared as the catalogue's own type: in a catalogue of integers '12' finds 12, and '012' is unknown.
         """
-        wanted = ids.cast(self.ids.dtype, strict=False).rename("id").to_frame()
+        cast = ids.cast(self.ids.dtype, strict=False)
+        if ids.dtype == pl.String and self.ids.dtype != pl.String:
+            cast = cast.zip_with(cast.cast(pl.String) == ids, pl.Series([None], dtype=self.ids.dtype))
+        wanted = cast.rename("id").to_frame()
         found = wanted.join(self._positions, on="id", how="left", maintain_order="left")["position"]
         return torch.from_numpy(found.fill_null(-1).to_numpy(writable=True))
 

@@ -40,7 +40,7 @@ class TiedItems(nn.Module):
         self.mask_d = nn.Parameter(torch.empty(dim).normal_(0.0, 0.02)) if has_mask else None
 
     def embed(self, ids: Tensor) -> Tensor:
-        """Vectors of `ids` as (..., d): zero for PAD, the mask vector for MASK."""
+        """Vectors of `ids` as (..., d): zero for PAD, the mask vector for MASK, which needs `has_mask`."""
         embeddings = F.embedding(ids.clamp_min(0), self.weight_Nd)
         if self.mask_d is not None:
             embeddings = torch.where((ids == MASK)[..., None], self.mask_d, embeddings)

@@ -21,23 +21,24 @@ def model_card(recipe: Recipe, outcome: Outcome, metrics: Mapping[str, Any]) -> 
         [
             f"# {recipe.name} on {recipe.data}",
             "",
-            f"Next-item recommender ({kind}) over {len(log.items):,} items, trained on {len(log.users):,} users with seed "
-            f"{made['seed']}: best of {metrics['epochs']} epochs is {metrics['best_epoch']}.",
+            f"Next-item recommender ({kind}) over {len(log.items):,} items, trained on {len(log.users):,} users "
+            f"with seed {made['seed']}: best of {metrics['epochs']} epochs is {metrics['best_epoch']}.",
             "",
             "| metric | validation | test | 95 % interval over users |",
             "|---|---|---|---|",
             *rows,
             "",
-            f"Leave-one-out, {len(split.test):,} test cases, ranking over the full catalogue with the history hidden, ties "
-            f"in expectation. {1 - outcome.test.ceiling:.2%} of the test targets cannot be hit by a model of ids alone.",
+            f"Leave-one-out, {len(split.test):,} test cases, ranking over the full catalogue with the history "
+            f"hidden, ties in expectation. {1 - outcome.test.ceiling:.2%} of the test targets cannot be hit by a "
+            f"model of ids alone.",
             "",
             *(f"- {note}" for note in outcome.prepared.notes),
             "",
             "Use it: `nextitem recommend <this folder> --users USER --k 10`, or in Python "
             "`Recommender.load('<this folder>').recommend(users=[...], k=10)`.",
             "",
-            f"Made with nextitem {made['nextitem']}, torch {made['torch']}, {made['device']}, {made['threads']} threads, "
-            f"{made['processor']}, {made['started']}. Every file's sha256 is in manifest.json.",
+            f"Made with nextitem {made['nextitem']}, torch {made['torch']}, {made['device']}, {made['threads']} "
+            f"threads, {made['processor']}, {made['started']}. Every file's sha256 is in manifest.json.",
             "",
         ]
     )

@@ -23,8 +23,13 @@ class Purpose(IntEnum):
 
 
 def key_seed(seed: int, purpose: Purpose, *parts: int) -> int:
-    """A 63-bit seed for the key (seed, purpose, *parts); unequal keys give unrelated seeds."""
-    words = np.random.SeedSequence([seed, int(purpose), *parts]).generate_state(1, np.uint64)
+    """A 63-bit seed for the key (seed, purpose, *parts), all below 2³² but the seed (below 2⁶⁴); unequal keys give
+    unrelated seeds.
+    """
+    # Fixed widths and the number of parts: numpy pads short sequences with zeros, which would make (1, 2) and (1, 2, 0)
+    # one key.
+    entropy = [seed & 0xFFFFFFFF, seed >> 32, int(purpose), len(parts), *parts]
+    words = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
     return int(words[0]) >> 1
 
 

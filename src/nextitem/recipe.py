@@ -69,8 +69,8 @@ class Recipe(Configuration):
             )
         if self.objective.maximum_length > self.encoder.positions:
             raise ValueError(
-                f"objective.maximum_length={self.objective.maximum_length} exceeds the {self.encoder.positions} rows of "
-                f"the position table; raise encoder.positions or shorten the windows"
+                f"objective.maximum_length={self.objective.maximum_length} exceeds the {self.encoder.positions} rows "
+                f"of the position table; raise encoder.positions or shorten the windows"
             )
         if self.loss.needs_negatives and self.negatives is None:
             raise ValueError(f"loss {self.loss.name} needs negatives; add negatives=uniform (and negatives.count=…)")
@@ -107,11 +107,15 @@ def load_preset(recipe: str) -> Preset:
     if recipe.endswith(".toml"):
         file = Path(recipe)
         if not file.is_file():
-            raise ConfigurationError(f"there is no recipe file {recipe}; a name without .toml is one of the built-in ones")
+            raise ConfigurationError(
+                f"there is no recipe file {recipe}; a name without .toml is one of the built-in ones"
+            )
         text, name = file.read_text(encoding="utf-8"), file.stem
     else:
         if recipe not in preset_names():
-            raise ConfigurationError(f"there is no recipe '{recipe}'; {suggest(recipe, preset_names())}, or a .toml file")
+            raise ConfigurationError(
+                f"there is no recipe '{recipe}'; {suggest(recipe, preset_names())}, or a .toml file"
+            )
         text, name = (files("nextitem.recipes") / f"{recipe}.toml").read_text(encoding="utf-8"), recipe
     tree = dict(load_toml(text, recipe))
     about: dict[str, Any] = {key: tree.pop(key, {}) for key in ("about", "profiles", "published")}

@@ -124,9 +124,7 @@ def _free(folder: Path) -> Path:
     return candidate
 
 
-def _write_files(
-    draft: Path, recipe: Recipe, outcome: Outcome, metrics: Mapping[str, Any], with_users: bool
-) -> None:
+def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Mapping[str, Any], with_users: bool) -> None:
     _write_json(draft / "recipe.json", recipe.model_dump(mode="json"))
     _write_json(draft / "metrics.json", metrics)
     lines = [json.dumps(line) for line in outcome.history.as_lines()]
@@ -202,7 +200,9 @@ class StoredRun:
 def read_run(folder: Path) -> StoredRun:
     """A run from its folder; nothing is unpickled. Raises ArtefactError for anything missing, altered or foreign."""
     if not (folder / MANIFEST).is_file():
-        raise ArtefactError(f"{folder} is not a run: it has no {MANIFEST}; give the folder that `nextitem train` printed")
+        raise ArtefactError(
+            f"{folder} is not a run: it has no {MANIFEST}; give the folder that `nextitem train` printed"
+        )
     try:
         expected: dict[str, str] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["sha256"]
         for name, digest in expected.items():

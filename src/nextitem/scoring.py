@@ -16,7 +16,10 @@ class Query(Protocol):
         """C, the number of histories."""
 
     def scores(self, start: int, stop: int) -> Tensor:
-        """Scores of the items start…stop−1, shape (C, stop − start), higher is better; the caller may overwrite them."""
+        """Scores of the items start…stop−1, shape (C, stop − start), floating point, higher is better.
+
+        The tensor is fresh: the caller may overwrite it.
+        """
 
     def candidate_scores(self, ids_CK: Tensor) -> Tensor:
         """Scores of each history's own candidates, shape (C, K)."""

@@ -67,7 +67,10 @@ class LeaveOneOut:
             )
         held_out_U = torch.where(is_long_U, 2, 0)
         train = Sequences(
-            sequences.items, sequences.starts_U, sequences.stops_U - held_out_U, sequences.users_U,
+            sequences.items,
+            sequences.starts_U,
+            sequences.stops_U - held_out_U,
+            sequences.users_U,
             sequences.number_of_items,
         )
         trained_N = train.counts() > 0

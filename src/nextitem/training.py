@@ -246,7 +246,7 @@ def _set_learning_rate(optimiser: torch.optim.Optimizer, training: Training, ste
 def _descend(model: Trainable, optimiser: torch.optim.Optimizer, training: Training, mean: Tensor) -> None:
     """One optimiser step down the gradient of the mean loss per position."""
     optimiser.zero_grad(set_to_none=True)
-    mean.backward()  # type: ignore[no-untyped-call]
+    mean.backward()
     if training.gradient_clip is not None:
         nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip)
     optimiser.step()

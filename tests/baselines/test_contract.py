@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor, tensor
 
 from nextitem.baselines import AnyBaseline, CoOccurrence, Popularity
-from nextitem.configuration import choices
 from nextitem.evaluation import evaluate
 from nextitem.sequences import Sequences
 from nextitem.splits import LeaveOneOut
+from shelves import each, variations
 
 History = list[int]
 Naive = Callable[[list[History], History, int], float]
@@ -41,35 +41,31 @@ def naive_co_occurrence(window: int) -> Naive:
     return score
 
 
-SHELF = {
-    "popularity": (Popularity(), naive_popularity),
-    "co_occurrence": (CoOccurrence(), naive_co_occurrence(1)),
-    "co_occurrence, window of 3": (CoOccurrence(window=3), naive_co_occurrence(3)),
+SHELF = {**variations(AnyBaseline), "co_occurrence-window=3": CoOccurrence(window=3)}
+NAIVE = {
+    "popularity": naive_popularity,
+    "co_occurrence": naive_co_occurrence(1),
+    "co_occurrence-window=3": naive_co_occurrence(3),
 }
-every_baseline = pytest.mark.parametrize(("configuration", "naive"), SHELF.values(), ids=SHELF.keys())
+each_baseline = each("configuration", SHELF)
 
 
 def scores_of(configuration: AnyBaseline, asked: list[History] = HISTORIES) -> Tensor:
     return configuration.build(Sequences.of(TRAIN, N)).query(Sequences.of(asked, N)).scores(0, N)
 
 
-def test_every_baseline_on_the_shelf_has_a_naive_reference() -> None:
-    assert {configuration.name for configuration, _ in SHELF.values()} == set(choices(AnyBaseline))
-
-
-@every_baseline
+@pytest.mark.parametrize("name", SHELF)
 @settings(max_examples=50)
 @given(train=histories, asked=histories)
-def test_scores_equal_naive_counts(
-    configuration: AnyBaseline, naive: Naive, train: list[History], asked: list[History]
-) -> None:
-    query = configuration.build(Sequences.of(train, N)).query(Sequences.of(asked, N))
+def test_scores_equal_naive_counts(name: str, train: list[History], asked: list[History]) -> None:
+    naive = NAIVE[name]
+    query = SHELF[name].build(Sequences.of(train, N)).query(Sequences.of(asked, N))
     expected = tensor([[naive(train, history, item) for item in range(N)] for history in asked], dtype=torch.float64)
     torch.testing.assert_close(query.scores(0, N), expected, rtol=1e-15, atol=0)
 
 
-@every_baseline
-def test_a_slice_of_the_catalogue_has_the_scores_of_the_whole(configuration: AnyBaseline, naive: Naive) -> None:
+@each_baseline
+def test_a_slice_of_the_catalogue_has_the_scores_of_the_whole(configuration: AnyBaseline) -> None:
     query = configuration.build(Sequences.of(TRAIN, N)).query(Sequences.of(HISTORIES, N))
     whole = query.scores(0, N)
     assert (len(query), query.number_of_items, whole.shape) == (6, N, (6, N))
@@ -78,29 +74,29 @@ def test_a_slice_of_the_catalogue_has_the_scores_of_the_whole(configuration: Any
             assert torch.equal(query.scores(start, stop), whole[:, start:stop])
 
 
-@every_baseline
-def test_candidates_have_the_scores_of_the_whole(configuration: AnyBaseline, naive: Naive) -> None:
+@each_baseline
+def test_candidates_have_the_scores_of_the_whole(configuration: AnyBaseline) -> None:
     query = configuration.build(Sequences.of(TRAIN, N)).query(Sequences.of(HISTORIES, N))
     ids_CK = torch.randint(N, (6, 40), generator=torch.Generator().manual_seed(0))
     assert torch.equal(query.candidate_scores(ids_CK), query.scores(0, N).gather(1, ids_CK))
     assert query.candidate_scores(ids_CK[:, :0]).shape == (6, 0)
 
 
-@every_baseline
+@each_baseline
 @pytest.mark.parametrize(
     "rows",
     [tensor([4, 0, 0]), tensor([], dtype=torch.int64), tensor([True, False, True, False, False, True])],
     ids=["indices", "none", "mask"],
 )
-def test_selected_rows_keep_their_scores(configuration: AnyBaseline, naive: Naive, rows: Tensor) -> None:
+def test_selected_rows_keep_their_scores(configuration: AnyBaseline, rows: Tensor) -> None:
     query = configuration.build(Sequences.of(TRAIN, N)).query(Sequences.of(HISTORIES, N))
     chosen = query.select(rows)
     assert torch.equal(chosen.scores(0, N), query.scores(0, N)[rows])
     assert len(chosen) == len(query.scores(0, N)[rows])
 
 
-@every_baseline
-def test_overwritten_scores_are_fresh_on_the_next_call(configuration: AnyBaseline, naive: Naive) -> None:
+@each_baseline
+def test_overwritten_scores_are_fresh_on_the_next_call(configuration: AnyBaseline) -> None:
     query = configuration.build(Sequences.of(TRAIN, N)).query(Sequences.of([[0]], N))
     ids_CK = tensor([[2, 1]])
     whole, candidates = query.scores(0, N).clone(), query.candidate_scores(ids_CK).clone()
@@ -110,8 +106,8 @@ def test_overwritten_scores_are_fresh_on_the_next_call(configuration: AnyBaselin
     assert torch.equal(query.candidate_scores(ids_CK), candidates)
 
 
-@every_baseline
-def test_tensors_rebuild_the_scorer(configuration: AnyBaseline, naive: Naive) -> None:
+@each_baseline
+def test_tensors_rebuild_the_scorer(configuration: AnyBaseline) -> None:
     scorer = configuration.build(Sequences.of(TRAIN, N))
     assert all(values.is_contiguous() for values in scorer.tensors().values())  # safetensors stores no views
     again = type(scorer).from_tensors(scorer.tensors())
@@ -119,13 +115,13 @@ def test_tensors_rebuild_the_scorer(configuration: AnyBaseline, naive: Naive) ->
     assert torch.equal(again.query(asked).scores(0, N), scorer.query(asked).scores(0, N))
 
 
-@every_baseline
-def test_an_empty_history_gets_the_order_of_popularity(configuration: AnyBaseline, naive: Naive) -> None:
+@each_baseline
+def test_an_empty_history_gets_the_order_of_popularity(configuration: AnyBaseline) -> None:
     assert scores_of(configuration, [[]]).argsort(stable=True, descending=True).tolist() == [[1, 2, 0, 3, 4]]
 
 
-@every_baseline
-def test_nothing_to_learn_from_scores_every_item_zero(configuration: AnyBaseline, naive: Naive) -> None:
+@each_baseline
+def test_nothing_to_learn_from_scores_every_item_zero(configuration: AnyBaseline) -> None:
     query = configuration.build(Sequences.of([[]], 3)).query(Sequences.of([[], [2]], 3))
     assert query.scores(0, 3).tolist() == [[0, 0, 0], [0, 0, 0]]
     assert configuration.build(Sequences.of([[]], 3)).query(Sequences.of([[]], 3)).candidate_scores(
@@ -133,16 +129,16 @@ def test_nothing_to_learn_from_scores_every_item_zero(configuration: AnyBaseline
     ).tolist() == [[0]]
 
 
-@every_baseline
-def test_permuting_held_out_events_changes_nothing_learnt(configuration: AnyBaseline, naive: Naive) -> None:
+@each_baseline
+def test_permuting_held_out_events_changes_nothing_learnt(configuration: AnyBaseline) -> None:
     before = configuration.build(LeaveOneOut().split(Sequences.of([[0, 1, 2, 3], [4, 0, 1, 2]], N)).train)
     after = configuration.build(LeaveOneOut().split(Sequences.of([[0, 1, 1, 2], [4, 0, 3, 2]], N)).train)
     for name, values in before.tensors().items():
         assert torch.equal(values, after.tensors()[name])
 
 
-@every_baseline
-def test_a_baseline_can_be_evaluated(configuration: AnyBaseline, naive: Naive) -> None:
+@each_baseline
+def test_a_baseline_can_be_evaluated(configuration: AnyBaseline) -> None:
     split = LeaveOneOut().split(Sequences.of([[3, 0, 1, 2], [4, 0, 1, 2]], N))
     # Trained are 3 and 4, once each. With the history 3, 0, 1 hidden, item 4 ranks above the target 2; likewise 3.
     report = evaluate(configuration.build(split.train), split.test, ["hit_rate@1", "hit_rate@2", "mrr@2"])
@@ -160,7 +156,9 @@ def test_co_occurrence_counts_followers_and_lets_popularity_decide_ties() -> Non
 
 def test_a_wider_window_counts_later_followers_alike() -> None:
     # After item 0 came, within two events, items 1 and 2.
-    assert scores_of(CoOccurrence(window=2), [[0]])[0].tolist() == pytest.approx([1 / 9, 1 + 3 / 9, 1 + 3 / 9, 1 / 9, 0])
+    assert scores_of(CoOccurrence(window=2), [[0]])[0].tolist() == pytest.approx(
+        [1 / 9, 1 + 3 / 9, 1 + 3 / 9, 1 / 9, 0]
+    )
 
 
 def test_popularity_never_outweighs_one_co_occurrence() -> None:

@@ -1,6 +1,6 @@
 """BERT4Rec: bidirectional self-attention over the history (Sun et al., CIKM 2019), as Klenitskiy & Vasilev run it.
 
-B rows, L length, d width, h heads.
+B rows, L length, M columns that are read, d width, h heads.
 """
 
 from typing import ClassVar, Literal
@@ -58,16 +58,21 @@ class BERT4RecEncoder(nn.Module):
         self.dropout = Dropout(dropout)
         self.layers = nn.ModuleList(_Layer(dim, heads, inner, dropout) for _ in range(layers))
 
-    def forward(self, embeddings_BLd: Tensor, lengths_B: Tensor, users_B: Tensor | None = None) -> Tensor:
-        """States (B, L, d); each depends on every real position of its row and on no padded one."""
+    def forward(
+        self, embeddings_BLd: Tensor, lengths_B: Tensor, users_B: Tensor | None = None, read_BM: Tensor | None = None
+    ) -> Tensor:
+        """States (B, L, d), or (B, M, d) at the columns `read_BM`.
+
+        Each depends on every real position of its row and on no padded one.
+        """
         length = embeddings_BLd.shape[1]
-        x_BLd = embeddings_BLd + (self.positions_Ld[:length] + self.token_type_d)
+        x_BLd: Tensor = embeddings_BLd + (self.positions_Ld[:length] + self.token_type_d)
         x_BLd = self.dropout(self.embedding_norm(x_BLd))
         is_pad_BL = torch.arange(length, device=lengths_B.device) >= lengths_B[:, None]
         # The lowest finite number, not −inf: a row without any real position must not become NaN.
         bias_BL = x_BLd.new_zeros(is_pad_BL.shape).masked_fill_(is_pad_BL, torch.finfo(x_BLd.dtype).min)
-        for layer in self.layers:
-            x_BLd = layer(x_BLd, bias_BL[:, None, None, :])
+        for number, layer in enumerate(self.layers, start=1):
+            x_BLd = layer(x_BLd, bias_BL[:, None, None, :], read_BM if number == len(self.layers) else None)
         return x_BLd
 
 
@@ -77,7 +82,7 @@ class _Layer(nn.Module):
     def __init__(self, dim: int, heads: int, inner: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
-        self.in_projection = _linear(dim, 3 * dim)
+        self.query, self.key, self.value = (_linear(dim, dim) for _ in range(3))
         self.out_projection = _linear(dim, dim)
         self.attention_norm = nn.LayerNorm(dim, eps=1e-12)
         self.inner = _linear(dim, inner)
@@ -85,21 +90,23 @@ class _Layer(nn.Module):
         self.forward_norm = nn.LayerNorm(dim, eps=1e-12)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x_BLd: Tensor, bias_B11L: Tensor) -> Tensor:
-        x_BLd = self.attention_norm(x_BLd + self.dropout(self.out_projection(self._attend(x_BLd, bias_B11L))))
-        inner_BLi = nn.functional.gelu(self.inner(x_BLd))
-        normed_BLd: Tensor = self.forward_norm(x_BLd + self.dropout(self.outer(inner_BLi)))
-        return normed_BLd
+    def forward(self, x_BLd: Tensor, bias_B11L: Tensor, read_BM: Tensor | None) -> Tensor:
+        from_BMd = x_BLd if read_BM is None else x_BLd.take_along_dim(read_BM[:, :, None], 1)
+        from_BMd = self.attention_norm(from_BMd + self.dropout(self._attend(from_BMd, x_BLd, bias_B11L)))
+        inner_BMi = nn.functional.gelu(self.inner(from_BMd))
+        normed_BMd: Tensor = self.forward_norm(from_BMd + self.dropout(self.outer(inner_BMi)))
+        return normed_BMd
 
-    def _attend(self, x_BLd: Tensor, bias_B11L: Tensor) -> Tensor:
-        rows, length, dim = x_BLd.shape
+    def _attend(self, from_BMd: Tensor, x_BLd: Tensor, bias_B11L: Tensor) -> Tensor:
+        rows, _, dim = x_BLd.shape
         q, k, v = (
-            part.view(rows, length, self.heads, dim // self.heads).transpose(1, 2)
-            for part in self.in_projection(x_BLd).chunk(3, dim=-1)
+            projection(x).view(rows, -1, self.heads, dim // self.heads).transpose(1, 2)
+            for projection, x in ((self.query, from_BMd), (self.key, x_BLd), (self.value, x_BLd))
         )
-        scores_BhLL = (q * (dim // self.heads) ** -0.5) @ k.transpose(2, 3) + bias_B11L
-        weights_BhLL = dropout(scores_BhLL.softmax(-1), self.dropout.probability, training=self.training)
-        return (weights_BhLL @ v).transpose(1, 2).reshape(rows, length, dim)
+        scores_BhML = (q * (dim // self.heads) ** -0.5) @ k.transpose(2, 3) + bias_B11L
+        weights_BhML = dropout(scores_BhML.softmax(-1), self.dropout.probability, training=self.training)
+        mixed_BMd: Tensor = self.out_projection((weights_BhML @ v).transpose(1, 2).reshape(rows, -1, dim))
+        return mixed_BMd
 
 
 def _linear(from_dim: int, to_dim: int) -> nn.Linear:

@@ -1,6 +1,6 @@
 """SASRec: causal self-attention over the history (Kang & McAuley, ICDM 2018), as Klenitskiy & Vasilev run it.
 
-B rows, L length, d width, h heads.
+B rows, L length, M columns that are read, d width, h heads.
 """
 
 from typing import ClassVar, Literal
@@ -82,13 +82,15 @@ class SASRecEncoder(nn.Module):
         )
         self.last_norm = nn.LayerNorm(dim, eps=1e-8)
 
-    def forward(self, embeddings_BLd: Tensor, lengths_B: Tensor, users_B: Tensor | None = None) -> Tensor:
-        """States (B, L, d); the state at a position depends on it and the positions before it."""
+    def forward(
+        self, embeddings_BLd: Tensor, lengths_B: Tensor, users_B: Tensor | None = None, read_BM: Tensor | None = None
+    ) -> Tensor:
+        """States (B, L, d), or (B, M, d) at the columns `read_BM`; each depends on its position and those before it."""
         length = embeddings_BLd.shape[1]
         x_BLd = self.dropout(embeddings_BLd * self.dim**0.5 + self._positions(length, lengths_B))
         causal_LL = embeddings_BLd.new_full((length, length), -torch.inf).triu_(1)
-        for block in self.blocks:
-            x_BLd = block(x_BLd, causal_LL)
+        for number, block in enumerate(self.blocks, start=1):
+            x_BLd = block(x_BLd, causal_LL, read_BM if number == len(self.blocks) else None)
         states_BLd: Tensor = self.last_norm(x_BLd)
         return states_BLd
 
@@ -115,13 +117,22 @@ class _Block(nn.Module):
         self.outer = _linear(dim)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x_BLd: Tensor, causal_LL: Tensor) -> Tensor:
-        normed_BLd = self.attention_norm(x_BLd)
-        if self.norm_placement == "pre":
-            x_BLd = x_BLd + self.attention(normed_BLd, normed_BLd, causal_LL)
-            return x_BLd + self._feed_forward(self.forward_norm(x_BLd))
-        x_BLd = self.forward_norm(normed_BLd + self.attention(normed_BLd, x_BLd, causal_LL))
-        return x_BLd + self._feed_forward(x_BLd)
+    def forward(self, x_BLd: Tensor, causal_LL: Tensor, read_BM: Tensor | None) -> Tensor:
+        from_BMd, is_pre = x_BLd, self.norm_placement == "pre"
+        mask = causal_LL
+        if read_BM is not None:
+            from_BMd = x_BLd.take_along_dim(read_BM[:, :, None], 1)
+            mask = causal_LL[read_BM][:, None]
+        normed_BMd = self.attention_norm(from_BMd)
+        seen_BLd = self.attention_norm(x_BLd) if is_pre else x_BLd
+        mixed_BMd = self.attention(normed_BMd, seen_BLd, mask)
+        if is_pre:
+            from_BMd = from_BMd + mixed_BMd
+            forward_BMd: Tensor = self.forward_norm(from_BMd)
+        else:
+            from_BMd = forward_BMd = self.forward_norm(normed_BMd + mixed_BMd)
+        states_BMd: Tensor = from_BMd + self._feed_forward(forward_BMd)
+        return states_BMd
 
     def _feed_forward(self, x_BLd: Tensor) -> Tensor:
         inner_BLd = self.dropout(self.inner(x_BLd)).relu()
@@ -143,18 +154,18 @@ class _CausalAttention(nn.Module):
         self.in_bias = nn.Parameter(torch.zeros(3 * dim))
         self.out = _linear(dim) if has_output_projection else nn.Identity()
 
-    def forward(self, query_BLd: Tensor, x_BLd: Tensor, causal_LL: Tensor) -> Tensor:
-        rows, length, dim = query_BLd.shape
-        q_BLd = nn.functional.linear(query_BLd, self.in_weight[:dim], self.in_bias[:dim])
+    def forward(self, query_BMd: Tensor, x_BLd: Tensor, mask: Tensor) -> Tensor:
+        rows, _, dim = x_BLd.shape
+        q_BMd = nn.functional.linear(query_BMd, self.in_weight[:dim], self.in_bias[:dim])
         kv_BLe = nn.functional.linear(x_BLd, self.in_weight[dim:], self.in_bias[dim:])
         q, k, v = (
-            part.view(rows, length, self.heads, dim // self.heads).transpose(1, 2)
-            for part in (q_BLd, kv_BLe[..., :dim], kv_BLe[..., dim:])
+            part.view(rows, -1, self.heads, dim // self.heads).transpose(1, 2)
+            for part in (q_BMd, kv_BLe[..., :dim], kv_BLe[..., dim:])
         )
-        scores_BhLL = (q * (dim // self.heads) ** -0.5) @ k.transpose(2, 3) + causal_LL
-        weights_BhLL = dropout(scores_BhLL.softmax(-1), self.probability, training=self.training)
-        mixed_BLd: Tensor = self.out((weights_BhLL @ v).transpose(1, 2).reshape(rows, length, dim))
-        return mixed_BLd
+        scores_BhML = (q * (dim // self.heads) ** -0.5) @ k.transpose(2, 3) + mask
+        weights_BhML = dropout(scores_BhML.softmax(-1), self.probability, training=self.training)
+        mixed_BMd: Tensor = self.out((weights_BhML @ v).transpose(1, 2).reshape(rows, -1, dim))
+        return mixed_BMd
 
 
 def _linear(dim: int) -> nn.Linear:

@@ -53,7 +53,8 @@ class CrossEntropyLoss:
         """
         # Inside an autograd function gradients are always disabled, so whether they are wanted is asked out here.
         wants_gradients = torch.is_grad_enabled()
-        loss: Tensor = _Softmax.apply(self, states_Te, items.output_table(), targets_T, weights_T, wants_gradients)
+        inputs = (self, states_Te, items.output_table(), targets_T, weights_T, wants_gradients)
+        loss: Tensor = _Softmax.apply(*inputs)  # type: ignore[no-untyped-call]
         return loss
 
     def tiles(self, like: Tensor, rows: int, number_of_items: int, *, keep_all: bool) -> list[Tensor]:

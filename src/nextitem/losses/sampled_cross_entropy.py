@@ -53,9 +53,8 @@ class SampledCrossEntropyLoss:
             losses_T = torch.cat([positive_T[:, None], scores_TK], 1).logsumexp(1) - positive_T
             return losses_T.sum() if weights_T is None else (losses_T * weights_T).sum()
         wants_gradients = torch.is_grad_enabled()
-        loss: Tensor = _SharedSoftmax.apply(
-            states_Te, items.output_table(), targets_T, weights_T, drawn, wants_gradients
-        )
+        inputs = (states_Te, items.output_table(), targets_T, weights_T, drawn, wants_gradients)
+        loss: Tensor = _SharedSoftmax.apply(*inputs)  # type: ignore[no-untyped-call]
         return loss
 
 

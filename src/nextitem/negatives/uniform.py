@@ -47,8 +47,9 @@ class UniformNegatives:
         self.number_N = (counts_N > 0).cumsum(0) - 1
         self.count, self.sharing, self.replacement, self.exclude = count, sharing, replacement, exclude
         self.train = train
-        self._row_of_user = torch.full((int(train.users_U.max()) + 1,), -1).scatter_(
-            0, train.users_U, torch.arange(len(train))
+        device = train.users_U.device
+        self._row_of_user = torch.full((int(train.users_U.max()) + 1,), -1, device=device).scatter_(
+            0, train.users_U, torch.arange(len(train), device=device)
         )
         if sharing == "batch" and not replacement and count > len(self.trained_ids):
             raise ConfigurationError(
@@ -60,7 +61,7 @@ class UniformNegatives:
         """The negatives of one step."""
         forbidden = _Forbidden(*self._forbidden_pairs(batch), len(batch.lengths_B), len(self.trained_ids))
         if self.sharing == "batch":
-            ids_K, _ = self._draw(torch.tensor([len(self.trained_ids)]), generator)
+            ids_K, _ = self._draw(torch.tensor([len(self.trained_ids)], device=self.trained_ids.device), generator)
             excluded_BK = None if self.exclude == "target" else forbidden.contains(ids_K[0])
             return Drawn(self.trained_ids[ids_K[0]], "batch", batch.rows_T, excluded_BK)
         allowed_B = len(self.trained_ids) - forbidden.counts_B
@@ -114,13 +115,15 @@ class _Forbidden:
         if not len(self.keys):
             return torch.zeros_like(wanted_BK, dtype=torch.bool)
         places_BK = torch.searchsorted(self.keys, wanted_BK).clamp_(max=len(self.keys) - 1)
-        return self.keys[places_BK] == wanted_BK
+        is_in_BK: Tensor = self.keys[places_BK] == wanted_BK
+        return is_in_BK
 
     def skip(self, numbers_RK: Tensor, rows_R: Tensor) -> Tensor:
         """The number among all trained items of each number among the allowed ones of its row."""
         wanted_RK = numbers_RK + (rows_R * self.stride)[:, None]
-        found_RK = torch.searchsorted(self.below, wanted_RK, right=True)
-        return numbers_RK + found_RK - self.starts_B[rows_R][:, None]
+        found_RK: Tensor = torch.searchsorted(self.below, wanted_RK, right=True)
+        # Where all are forbidden there is none to be found; such a set is excluded as a whole, and any number will do.
+        return (numbers_RK + found_RK - self.starts_B[rows_R][:, None]).clamp_(max=self.stride - 2)
 
 
 def _draw_distinct(allowed_R: Tensor, count: int, generator: torch.Generator) -> Tensor:
@@ -140,8 +143,6 @@ def _draw_distinct(allowed_R: Tensor, count: int, generator: torch.Generator) ->
         if bool(((~is_repeat_RM).sum(1) >= count).all()):
             first_RK = is_repeat_RM.to(torch.int8).argsort(dim=1, stable=True)[:, :count]
             return numbers_RM.gather(1, first_RK)
-    keys_RM = torch.rand(
-        (len(allowed_R), max(most, count)), generator=generator, device=device, dtype=torch.float64
-    )
+    keys_RM = torch.rand((len(allowed_R), max(most, count)), generator=generator, device=device, dtype=torch.float64)
     keys_RM.masked_fill_(torch.arange(keys_RM.shape[1], device=device) >= allowed_R[:, None], 2.0)
     return keys_RM.argsort(dim=1)[:, :count]

@@ -43,4 +43,3 @@ class NextItem(Configuration):
         positions_T = rows_T * inputs_BL.shape[1] + lengths_B - 1
         targets_T = torch.full_like(rows_T, -1) if targets_C is None else targets_C
         return Batch(inputs_BL, lengths_B, positions_T, targets_T, rows_T, histories.users_U)
-

@@ -1,0 +1,204 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, tensor
+
+from nextitem import ranking
+from nextitem.errors import ScoreError
+from nextitem.ranking import target_ranks, top_k
+from nextitem.sequences import Sequences
+
+INF, NAN = math.inf, math.nan
+
+
+class Table:
+    """Scores as given, one row per case."""
+
+    def __init__(self, scores_CN: Tensor) -> None:
+        self.scores_CN = scores_CN
+        self.number_of_items = scores_CN.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.scores_CN)
+
+    def scores(self, start: int, stop: int) -> Tensor:
+        return self.scores_CN[:, start:stop].clone()
+
+    def candidate_scores(self, ids_CK: Tensor) -> Tensor:
+        return self.scores_CN.gather(1, ids_CK)
+
+    def select(self, rows: Tensor) -> "Table":
+        return Table(self.scores_CN[rows])
+
+
+def table(rows: list[list[float]]) -> Table:
+    return Table(tensor(rows, dtype=torch.float32))
+
+
+def ranks_of(rows: list[list[float]], targets: list[int], seen: list[list[int]] | None = None) -> tuple[list, list]:
+    hidden = None if seen is None else Sequences.of(seen, len(rows[0]))
+    above_C, tied_C = target_ranks(table(rows), tensor(targets), hidden)
+    assert above_C.dtype == tied_C.dtype == torch.float64
+    return above_C.tolist(), tied_C.tolist()
+
+
+def list_of(rows: list[list[float]], k: int, seen: list[list[int]] | None = None) -> tuple[list, list]:
+    items_Ck, scores_Ck = top_k(table(rows), k, None if seen is None else Sequences.of(seen, len(rows[0])))
+    return items_Ck.tolist(), scores_Ck.tolist()
+
+
+def naive_ranks(scores: list[float], target: int, seen: list[int]) -> tuple[float, float]:
+    """By sorting everything that is left, best first."""
+    if target in seen:
+        return INF, 0
+    best_first = sorted((score for item, score in enumerate(scores) if item not in seen), reverse=True)
+    return best_first.index(scores[target]), best_first.count(scores[target]) - 1
+
+
+def naive_list(scores: list[float], k: int, seen: list[int]) -> list[tuple[int, float]]:
+    left = [(-score, item) for item, score in enumerate(scores) if item not in seen and score > -INF]
+    best = [(item, -negated) for negated, item in sorted(left)[:k]]
+    return best + [(-1, -INF)] * (k - len(best))
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[list[list[float]], list[int], list[list[int]]]:
+    """Scores with many ties, a target each, and items to hide; single precision holds all of them exactly."""
+    items = draw(st.integers(1, 7))
+    number = draw(st.integers(1, 5))
+    few = st.sampled_from([-INF, -1.5, -0.0, 0.0, 2.0, 2.0**127, INF])
+    scores = few | st.floats(width=32, allow_nan=False)
+    rows = st.lists(st.lists(scores, min_size=items, max_size=items), min_size=number, max_size=number)
+    targets = st.lists(st.integers(0, items - 1), min_size=number, max_size=number)
+    seen = st.lists(st.lists(st.integers(0, items - 1), max_size=4), min_size=number, max_size=number)
+    return draw(rows), draw(targets), draw(seen)
+
+
+# ranks
+
+
+@given(cases())
+def test_ranks_equal_those_of_a_full_sort(case: tuple[list[list[float]], list[int], list[list[int]]]) -> None:
+    rows, targets, seen = case
+    shown = [naive_ranks(*one, []) for one in zip(rows, targets, strict=True)]
+    hidden = [naive_ranks(*one) for one in zip(rows, targets, seen, strict=True)]
+    assert list(zip(*ranks_of(rows, targets), strict=True)) == shown
+    assert list(zip(*ranks_of(rows, targets, seen), strict=True)) == hidden
+
+
+def test_the_best_item_has_nobody_above() -> None:
+    assert ranks_of([[0.1, 0.9, 0.5]] * 3, [1, 2, 0]) == ([0, 1, 2], [0, 0, 0])
+
+
+def test_items_of_equal_score_are_tied_not_above() -> None:
+    assert ranks_of([[1, 1, 0, 1, 2]], [0]) == ([1], [2])
+
+
+def test_hidden_items_are_neither_above_nor_tied() -> None:
+    assert ranks_of([[1, 1, 0, 1, 2]], [0], [[4, 1, 4]]) == ([0], [1])
+
+
+def test_a_hidden_target_has_everybody_above() -> None:
+    assert ranks_of([[1, 1, 0], [1, 1, 0]], [0, 0], [[0], [1]]) == ([INF, 0], [0, 0])
+
+
+def test_infinite_scores_have_ranks() -> None:
+    assert ranks_of([[INF, -INF, 0, INF, -INF]] * 3, [0, 2, 1]) == ([0, 2, 3], [1, 0, 1])
+
+
+def test_each_case_is_hidden_its_own_items() -> None:
+    assert ranks_of([[3, 2, 1]] * 3, [2, 2, 2], [[0], [], [1, 0]]) == ([1, 2, 0], [0, 0, 0])
+
+
+def test_ranks_are_counted_in_the_precision_of_the_scores() -> None:
+    close = tensor([[1, 1 + 2**-40]], dtype=torch.float64)
+    assert target_ranks(Table(close), tensor([0]), None)[0].tolist() == [1]
+    assert target_ranks(Table(close.float()), tensor([0]), None)[1].tolist() == [1]
+
+
+def test_no_cases_have_no_ranks() -> None:
+    above_C, tied_C = target_ranks(Table(torch.zeros(0, 3)), tensor([], dtype=torch.int64), None)
+    assert above_C.shape == tied_C.shape == (0,)
+    assert top_k(Table(torch.zeros(0, 3)), 2, None)[0].shape == (0, 2)
+
+
+@pytest.mark.parametrize("elements", [1, 20, 21, 100])
+def test_the_size_of_a_block_does_not_matter(elements: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randint(4, (23, 10), generator=generator).float()
+    targets_C = torch.randint(10, (23,), generator=generator)
+    seen = Sequences.of(torch.randint(10, (23, 3), generator=generator).tolist(), 10)
+    at_once = (*target_ranks(Table(scores), targets_C, seen), *top_k(Table(scores), 4, seen))
+    monkeypatch.setattr(ranking, "_BLOCK_ELEMENTS", elements)
+    in_blocks = (*target_ranks(Table(scores), targets_C, seen), *top_k(Table(scores), 4, seen))
+    for one, other in zip(at_once, in_blocks, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("row", [[0, NAN, 1], [INF, NAN, 0], [-INF, INF, NAN]])
+def test_scores_with_nan_are_refused(row: list[float]) -> None:
+    with pytest.raises(ScoreError, match="scores contain NaN, so nothing can be ranked"):
+        ranks_of([[1, 2, 3], row], [0, 0])
+    with pytest.raises(ScoreError, match="scores contain NaN, so nothing can be ranked"):
+        list_of([[1, 2, 3], row], 1)
+
+
+def test_scores_whose_sum_overflows_are_no_nan() -> None:
+    assert ranks_of([[3.4e38, 3.4e38, 0]], [0]) == ([0], [1])
+
+
+def test_a_nan_among_hidden_items_is_refused_too() -> None:
+    with pytest.raises(ScoreError):
+        ranks_of([[NAN, 1, 2]], [1], [[0]])
+
+
+# lists
+
+
+@given(cases(), st.integers(1, 9))
+def test_lists_equal_those_of_a_full_sort(case: tuple[list[list[float]], list[int], list[list[int]]], k: int) -> None:
+    rows, _targets, seen = case
+    for hidden in (None, seen):
+        items, scores = list_of(rows, k, hidden)
+        for number, row in enumerate(rows):
+            found = list(zip(items[number], scores[number], strict=True))
+            assert found == naive_list(row, k, hidden[number] if hidden else [])
+
+
+def test_a_list_has_the_best_first() -> None:
+    assert list_of([[0, 5, 3, 4]], 3) == ([[1, 3, 2]], [[5, 4, 3]])
+
+
+def test_equal_scores_are_listed_by_item() -> None:
+    assert list_of([[1, 2, 1, 2, 1]], 5) == ([[1, 3, 0, 2, 4]], [[2, 2, 1, 1, 1]])
+
+
+@pytest.mark.parametrize("k", [1, 2, 50, 99])
+def test_of_equal_scores_across_the_end_of_the_list_the_first_items_are_in(k: int) -> None:
+    assert list_of([[7] * 100], k)[0] == [list(range(k))]
+
+
+def test_a_tie_across_the_end_of_one_list_leaves_the_others_alone() -> None:
+    assert list_of([[1, 1, 1], [1, 2, 3]], 2)[0] == [[0, 1], [2, 1]]
+
+
+def test_seen_items_are_never_listed() -> None:
+    assert list_of([[5, 4, 3], [5, 4, 3]], 2, [[0], [1]])[0] == [[1, 2], [0, 2]]
+
+
+def test_a_list_that_runs_out_of_items_says_so() -> None:
+    assert list_of([[5, 4, 3]], 3, [[0, 1]]) == ([[2, -1, -1]], [[3, -INF, -INF]])
+    assert list_of([[5, 4]], 4) == ([[0, 1, -1, -1]], [[5, 4, -INF, -INF]])
+
+
+def test_the_list_and_the_rank_agree() -> None:
+    scores = torch.randn(20, 50, generator=torch.Generator().manual_seed(0))
+    seen = Sequences.of(torch.randint(50, (20, 5), generator=torch.Generator().manual_seed(1)).tolist(), 50)
+    items_Ck, _ = top_k(Table(scores), 10, seen)
+    for place in range(10):
+        above_C, tied_C = target_ranks(Table(scores), items_Ck[:, place], seen)
+        assert above_C.tolist() == [place] * 20
+        assert tied_C.tolist() == [0] * 20
