@@ -76,6 +76,20 @@ each_fitting_pair = pytest.mark.parametrize(
 )
 
 
+def defaults(shelf: Mapping[str, Any]) -> dict[str, Any]:
+    """One entry for each class on the shelf: the first, whose choices are the defaults."""
+    firsts: dict[str, Any] = {}
+    for configuration in shelf.values():
+        firsts.setdefault(configuration.name, configuration)
+    return firsts
+
+
+def with_settings(configuration: Any, **settings: object) -> Any:
+    """The configuration with these settings, where it has them."""
+    known = {key: value for key, value in settings.items() if key in type(configuration).model_fields}
+    return type(configuration)(**{**configuration.model_dump(), **known})
+
+
 def having(shelf: Mapping[str, Any], field: str) -> dict[str, Any]:
     """The entries of `shelf` that have this setting."""
     return {name: configuration for name, configuration in shelf.items() if hasattr(configuration, field)}

@@ -2,4 +2,48 @@
 
 from importlib.metadata import version
 
+from nextitem.baselines import CoOccurrence, Popularity
+from nextitem.encoders import BERT4Rec, SASRec
+from nextitem.errors import NextitemError
+from nextitem.evaluation import Report, evaluate
+from nextitem.experiment import Outcome, prepare, run
+from nextitem.interactions import Interactions, index
+from nextitem.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
+from nextitem.negatives import Uniform
+from nextitem.objectives import MaskedItem, NextItem
+from nextitem.reading import read_interactions
+from nextitem.recipe import Recipe, load_preset, resolve_recipe
+from nextitem.recommender import Recommendation, Recommender
+from nextitem.splits import LeaveOneOut
+from nextitem.training import Training
+
 __version__ = version("nextitem")
+
+__all__ = [
+    "BERT4Rec",
+    "BinaryCrossEntropy",
+    "CoOccurrence",
+    "CrossEntropy",
+    "Interactions",
+    "LeaveOneOut",
+    "MaskedItem",
+    "NextItem",
+    "NextitemError",
+    "Outcome",
+    "Popularity",
+    "Recipe",
+    "Recommendation",
+    "Recommender",
+    "Report",
+    "SASRec",
+    "SampledCrossEntropy",
+    "Training",
+    "Uniform",
+    "evaluate",
+    "index",
+    "load_preset",
+    "prepare",
+    "read_interactions",
+    "resolve_recipe",
+    "run",
+]

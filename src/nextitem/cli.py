@@ -1,6 +1,8 @@
 """The verbs. Results go to stdout, everything else to stderr; an error is one message and an exit code."""
 
 import json
+import logging
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,6 +16,7 @@ import torch
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer.exceptions import TyperException
 
 from nextitem import demo as demonstration
 from nextitem.checkpoint import FileCheckpoint, machine
@@ -60,6 +63,7 @@ def verbs(
 def train(
     recipe: Annotated[str, typer.Argument(help="Name of a built-in recipe, or a .toml file.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")] = None,
+    columns: Annotated[str, typer.Option(help="Columns of a file with a header: user=visitor,item=sku,time=ts.")] = "",
     out: Annotated[Path, typer.Option(help="Folder in which the run's folder appears.")] = Path("runs"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights, order, masks, negatives and dropout.")] = 0,
     resume: Annotated[
@@ -73,7 +77,8 @@ def train(
 ) -> None:
     """Train a recipe, evaluate it on the test cases and store the run."""
     preset = load_preset(recipe)
-    resolved = resolve_recipe(preset, overrides or [])
+    named = parse_columns(columns).model_dump(exclude_none=True) if columns else {}
+    resolved = resolve_recipe(preset, [*(overrides or []), *(f"columns.{role}={name}" for role, name in named.items())])
     if print_config:
         _print_config(resolved.value, resolved.sources)
         return
@@ -85,8 +90,9 @@ def train(
     if as_json:
         typer.echo(json.dumps(metrics))
         return
-    stdout = Console()
-    stdout.print(_summary(resolved.value, metrics, preset), highlight=False)
+    for note in metrics["notes"]:
+        stderr.print(f"note: {note}", highlight=False)
+    Console().print(_summary(resolved.value, metrics, preset), highlight=False)
     typer.echo(f"run: {folder}")
 
 
@@ -249,12 +255,31 @@ def _summary(recipe: Recipe, metrics: Mapping[str, Any], preset: Preset) -> Tabl
 
 
 def main() -> None:
-    """Run a verb; the exit code is 0, that of the error, or 130 when interrupted."""
+    """Run a verb; the exit code is 0, that of the error (2 for usage), or 130 when interrupted."""
     debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        app([argument for argument in sys.argv[1:] if argument != "--debug"], standalone_mode=False)
+        app(arguments, standalone_mode=False)
+    except TyperException as error:
+        _complain(f"error: {error.format_message()}; `nextitem --help` and `nextitem VERB --help` tell the usage")
+        sys.exit(ConfigurationError.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _complain("interrupted; a training goes on after its last full epoch with the same command and --resume")
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of a pipe, such as head, has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except NextitemError as error:
         if debug:
             raise
-        stderr.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        _complain(f"error: {error}")
         sys.exit(error.exit_code)
+    except Exception as error:
+        if debug:
+            raise
+        _complain(f"internal error: {type(error).__name__}: {error}; run again with --debug and report the traceback")
+        sys.exit(1)
+
+
+def _complain(text: str) -> None:
+    stderr.print(text, style="red", markup=False, highlight=False, soft_wrap=True)

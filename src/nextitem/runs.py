@@ -4,7 +4,9 @@ import hashlib
 import json
 import os
 import platform
+import resource
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,6 +62,7 @@ def provenance(seed: int, device: torch.device | str, started: datetime) -> dict
         "device": str(device),
         "threads": torch.get_num_threads(),
         "processor": _processor(),
+        "peak_memory_mb": _peak_memory_mb(),
         "started": started.isoformat(timespec="seconds"),
         "seconds": round((datetime.now(UTC) - started).total_seconds(), 1),
     }
@@ -72,6 +75,12 @@ def _processor() -> str:
         return platform.machine()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
+
+
+def _peak_memory_mb() -> int:
+    """The most memory this process has held, in MB (10⁶ bytes)."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
 
 
 def metrics_of(outcome: Outcome, provenance: Mapping[str, Any]) -> dict[str, Any]:

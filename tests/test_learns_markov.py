@@ -1,0 +1,109 @@
+"""Every encoder with every objective and loss that fit it learns a chain of known predictability. N items.
+
+After item i comes i + 7 (six times in ten), i + 11 (three) or i + 18 (one), modulo 30. All items are equally popular,
+so nothing is to be gained but by knowing the latest item.
+"""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from nextitem.evaluation import evaluate
+from nextitem.negatives import Uniform
+from nextitem.scoring import Scorer
+from nextitem.sequences import Sequences
+from nextitem.splits import Cases
+from nextitem.training import Training, fit
+from shelves import ENCODERS, LOSSES, OBJECTIVES, build_model, defaults, fits, with_settings
+
+ITEMS, LENGTH = 30, 8
+JUMPS, SHARES = torch.tensor([7, 11, 18]), torch.tensor([0.6, 0.3, 0.1])
+BEST_NDCG = 0.6 / math.log2(2) + 0.3 / math.log2(3) + 0.1 / math.log2(4)
+ENOUGH = 0.85 * BEST_NDCG
+
+BUDGETS = {
+    "next_item": Training(epochs=20, learning_rate=5e-3, batch_size=30, patience=None),
+    "masked_item": Training(epochs=75, learning_rate=4e-3, batch_size=30, patience=None),
+}
+TINY = {"dim": 32, "heads": 2, "inner": 64, "blocks": 1, "layers": 1, "dropout": 0.0, "positions": LENGTH}
+WINDOWS = {"maximum_length": LENGTH, "mask_probability": 0.4, "force_last_probability": 0.5}
+NEGATIVES = Uniform(count=10, exclude="target")  # excluding windows of a third of the catalogue would distort the chain
+
+LEARNERS = [
+    pytest.param(encoder, objective, loss, id=f"{name}+{objective.name}+{loss.name}")
+    for name, encoder in ENCODERS.items()
+    for objective in defaults(OBJECTIVES).values()
+    for loss in defaults(LOSSES).values()
+    if fits(encoder, objective)
+    # Variants of an encoder have to show once that they learn.
+    and (name == encoder.name or (objective.name, loss.name) == ("next_item", "cross_entropy"))
+]
+
+
+def chains(users: int, length: int, seed: int) -> Tensor:
+    draws = torch.Generator().manual_seed(seed)
+    first = torch.randint(ITEMS, (users, 1), generator=draws)
+    jumps = torch.multinomial(SHARES, users * (length - 1), replacement=True, generator=draws)
+    return torch.cat([first, JUMPS[jumps].view(users, -1)], 1).cumsum(1) % ITEMS
+
+
+@pytest.fixture(scope="module")
+def train() -> Sequences:
+    return Sequences.of(chains(users=300, length=LENGTH + 1, seed=0).tolist(), ITEMS)
+
+
+@pytest.fixture(scope="module")
+def cases() -> Cases:
+    """A history for each latest item, ten times: six are followed by the likeliest item, three by the second, one."""
+    histories = chains(users=ITEMS, length=LENGTH, seed=1)
+    histories = (histories - histories[:, -1:] + torch.arange(ITEMS)[:, None]) % ITEMS
+    histories = histories.repeat_interleave(10, 0)
+    targets_C = (histories[:, -1] + JUMPS[[0] * 6 + [1] * 3 + [2]].repeat(ITEMS)) % ITEMS
+    return Cases.of(Sequences.of(histories.tolist(), ITEMS), targets_C, torch.ones(ITEMS, dtype=torch.bool))
+
+
+def ndcg(scorer: Scorer, cases: Cases) -> float:
+    return evaluate(scorer, cases, ["ndcg@5"], hide_seen=False).means["ndcg@5"]
+
+
+class TrueChain:
+    """Scores by the probabilities themselves; a Scorer and its own Query."""
+
+    number_of_items = ITEMS
+
+    def __init__(self, latest_C: Tensor) -> None:
+        self.latest_C = latest_C
+
+    def query(self, histories: Sequences) -> "TrueChain":
+        return TrueChain(histories.items[histories.stops_U - 1])
+
+    def __len__(self) -> int:
+        return len(self.latest_C)
+
+    def scores(self, start: int, stop: int) -> Tensor:
+        scores_CN = torch.zeros(len(self), ITEMS)
+        scores_CN.scatter_(1, (self.latest_C[:, None] + JUMPS) % ITEMS, SHARES.expand(len(self), 3))
+        return scores_CN[:, start:stop]
+
+    def candidate_scores(self, ids_CK: Tensor) -> Tensor:
+        return self.scores(0, ITEMS).gather(1, ids_CK)
+
+    def select(self, rows: Tensor) -> "TrueChain":
+        return TrueChain(self.latest_C[rows])
+
+
+def test_nothing_exceeds_the_chain_itself(cases: Cases) -> None:
+    assert ndcg(TrueChain(torch.tensor([])), cases) == pytest.approx(BEST_NDCG)
+
+
+@pytest.mark.parametrize(("encoder", "objective", "loss"), LEARNERS)
+def test_it_learns_a_markov_chain(encoder: Any, objective: Any, loss: Any, train: Sequences, cases: Cases) -> None:
+    model = build_model(with_settings(encoder, **TINY), with_settings(objective, **WINDOWS), ITEMS).float()
+    assert ndcg(model, cases) < 0.3 * BEST_NDCG  # knows nothing yet
+    negatives = NEGATIVES.build(train) if loss.needs_negatives else None
+    history = fit(model, train, loss.build(), BUDGETS[objective.name], 0, None, negatives=negatives)
+    assert history.epochs[-1].train_loss < history.epochs[0].train_loss
+    assert ndcg(model, cases) > ENOUGH
