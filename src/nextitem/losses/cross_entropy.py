@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from nextitem.batches import Drawn
 from nextitem.configuration import Configuration
@@ -96,7 +97,7 @@ class _Softmax(torch.autograd.Function):
             if gradient_Te is not None and gradient_Ne is not None:
                 factors_PR = torch.exp(maxima_PR - log_sums_R) * weights_T[rows]
                 _add_gradients(tiles, factors_PR, states_Re, table_Ne, gradient_Te[rows], gradient_Ne)
-        vectors_Te = table_Ne[targets_T]
+        vectors_Te = table_Ne.index_select(0, targets_T)
         if gradient_Te is not None and gradient_Ne is not None:
             gradient_Te.addcmul_(vectors_Te, weights_T[:, None], value=-1)
             gradient_Ne.index_add_(0, targets_T, states_Te * weights_T[:, None], alpha=-1)
@@ -106,6 +107,7 @@ class _Softmax(torch.autograd.Function):
         return ((log_sums_T - target_scores_T) * weights_T).sum()
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *outer: Tensor) -> tuple[None, Tensor, Tensor, None, None, None]:
         gradient_Te, gradient_Ne = ctx.saved_tensors
         return None, gradient_Te * outer[0], gradient_Ne * outer[0], None, None, None

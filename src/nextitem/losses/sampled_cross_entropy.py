@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from nextitem.batches import Drawn
 from nextitem.configuration import Configuration
@@ -76,7 +77,9 @@ class _SharedSoftmax(torch.autograd.Function):
         gradient_Ne = torch.zeros_like(table_Ne) if wants_gradients else None
         losses_T = torch.empty_like(states_Te[:, 0])
         for rows, ids_K, is_out_nK in _blocks(drawn, targets_T):
-            states_ne, vectors_Ke, vectors_ne = states_Te[rows], table_Ne[ids_K], table_Ne[targets_T[rows]]
+            # index_select, not table_Ne[…]: the same rows, many times faster on the CPU.
+            vectors_Ke, vectors_ne = table_Ne.index_select(0, ids_K), table_Ne.index_select(0, targets_T[rows])
+            states_ne = states_Te[rows]
             positive_n = (states_ne * vectors_ne).sum(1)
             scores_nK = (states_ne @ vectors_Ke.T).masked_fill_(is_out_nK, -torch.inf)
             maximum_n = torch.maximum(scores_nK.amax(1), positive_n)
@@ -94,6 +97,7 @@ class _SharedSoftmax(torch.autograd.Function):
         return (losses_T * weights_T).sum()
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, Tensor, None, None, None, None]:
         gradient_Te, gradient_Ne = ctx.saved_tensors
         return gradient_Te * outer[0], gradient_Ne * outer[0], None, None, None, None
