@@ -82,10 +82,26 @@ def test_columns_of_unequal_length_are_refused_with_their_lengths() -> None:
 
 
 def test_a_missing_value_is_refused_with_its_column_and_row() -> None:
-    with pytest.raises(DataError, match=r"column 'item' has 2 missing values, the first in row 1"):
+    with pytest.raises(DataError, match=r"column 'item' has 2 missing values, the first in row 2"):
         Interactions.from_columns(["ann", "bob", "eve"], pl.Series(["x", None, None]))
-    with pytest.raises(DataError, match=r"column 'time' has 1 missing values, the first in row 0"):
+    with pytest.raises(DataError, match=r"column 'time' has 1 missing values, the first in row 1"):
         Interactions.from_columns(["ann", "bob"], ["x", "y"], pl.Series([None, 3]))
+
+
+def test_a_time_that_is_no_number_is_refused() -> None:
+    with pytest.raises(DataError, match=r"column 'time' holds String; times are numbers"):
+        Interactions.from_columns(["ann"], ["x"], pl.Series(["2024-01-01"]))
+    with pytest.raises(DataError, match=r"column 'time' has 1 missing values, the first in row 2"):
+        Interactions.from_columns(["ann", "ann"], ["x", "y"], [1.0, float("nan")])
+
+
+def test_an_id_beyond_64_signed_bits_is_refused() -> None:
+    with pytest.raises(DataError, match=r"column 'item' has ids of 2⁶³ or more; pass them as strings"):
+        Interactions.from_columns(["ann"], pl.Series([2**63], dtype=pl.UInt64))
+
+
+def test_an_id_with_leading_zeros_is_not_the_number_without_them() -> None:
+    assert Catalog.of(pl.Series([7, 12])).lookup(pl.Series(["007", "12"])).tolist() == [-1, 1]
 
 
 def test_ids_that_are_neither_text_nor_integers_are_refused() -> None:

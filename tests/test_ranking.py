@@ -202,3 +202,9 @@ def test_the_list_and_the_rank_agree() -> None:
         above_C, tied_C = target_ranks(Table(scores), items_Ck[:, place], seen)
         assert above_C.tolist() == [place] * 20
         assert tied_C.tolist() == [0] * 20
+
+
+def test_candidates_are_the_only_items_of_a_list() -> None:
+    items, scores = top_k(Table(tensor([[0.9, 0.1, 0.5, 0.7]])), 3, None, tensor([1, 3]))
+    assert items.tolist() == [[3, 1, -1]]
+    assert scores[0, :2].tolist() == [pytest.approx(0.7), pytest.approx(0.1)]

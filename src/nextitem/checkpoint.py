@@ -3,8 +3,10 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -55,6 +57,8 @@ class FileCheckpoint:
                 os.fsync(written.fileno())
             partial.replace(self.path)
         except (OSError, SafetensorError) as error:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise StorageError(
                 f"cannot write the checkpoint {self.path}: {error}; free space or choose --out"
             ) from error
@@ -67,31 +71,37 @@ class FileCheckpoint:
         if not self.path.exists():
             return
         words, tensors = _read(self.path)
-        saved = json.loads(words["identity"])
-        different = sorted(key for key in self.identity | saved if self.identity.get(key) != saved.get(key))
+        saved, wanted = words["identity"], dict(self.identity)
+        different = sorted(key for key in wanted | saved if wanted.get(key) != saved.get(key))
         if different:
-            facts = "; ".join(f"{key} was {saved.get(key)}, is {self.identity.get(key)}" for key in different)
+            facts = "; ".join(f"{key} was {saved.get(key)}, is {wanted.get(key)}" for key in different)
             raise ConfigurationError(
                 f"{self.path} cannot be continued exactly: {facts}; "
                 f"use the same setting, or train anew without --resume"
             )
-        progress.model.load_state_dict(_below("model/", tensors))
-        progress.best_weights = _below("best/", tensors) or None
-        _restore_optimiser(progress.optimiser, _below("optimiser/", tensors))
-        progress.history.epochs = [Epoch(**line) for line in json.loads(words["epochs"])]
-        progress.history.best_epoch = int(words["best_epoch"])
+        try:
+            progress.model.load_state_dict(_below("model/", tensors))
+            progress.best_weights = _below("best/", tensors) or None
+            _restore_optimiser(progress.optimiser, _below("optimiser/", tensors))
+            progress.history.epochs = [Epoch(**line) for line in words["epochs"]]
+            progress.history.best_epoch = words["best_epoch"]
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise ArtefactError(f"{self.path} does not fit: {error}; train anew without --resume") from error
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What is said about a checkpoint, and its tensors."""
+    names = ("identity", "epochs", "best_epoch")
     try:
         with safe_open(path, framework="pt") as file:
             words = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except (OSError, SafetensorError) as error:
+        said = {name: json.loads(words[name]) for name in names if name in words}
+    except (OSError, SafetensorError, ValueError) as error:
         raise ArtefactError(f"{path} cannot be read as a checkpoint: {error}; train anew without --resume") from error
-    if not {"identity", "epochs", "best_epoch"} <= words.keys():
+    if said.keys() != set(names) or not isinstance(said["identity"], dict):
         raise ArtefactError(f"{path} is not a checkpoint of a training; train anew without --resume")
-    return words, tensors
+    return said, tensors
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

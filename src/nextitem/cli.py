@@ -67,8 +67,9 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder in which the run's folder appears.")] = Path("runs"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights, order, masks, negatives and dropout.")] = 0,
     resume: Annotated[
-        bool, typer.Option(help="Go on with an interrupted training of the same recipe and seed.")
+        bool, typer.Option("--resume", help="Go on with an interrupted training of the same recipe and seed.")
     ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Discard an interrupted training and start anew.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
     users: Annotated[bool, typer.Option(help="Store the users' histories, for `recommend --users`.")] = True,
@@ -85,8 +86,9 @@ def train(
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = _device(device)
-    workplace = Workplace(out, resolved.value.name, seed)
-    folder, metrics = train_run(resolved.value, seed, workplace, chosen, resume=resume, with_users=users)
+    workplace = Workplace.of(out, resolved.value, seed)
+    _settle_earlier_training(workplace, resume=resume, fresh=fresh)
+    folder, metrics = train_run(resolved.value, seed, workplace, chosen, with_users=users)
     if as_json:
         typer.echo(json.dumps(metrics))
         return
@@ -96,13 +98,26 @@ def train(
     typer.echo(f"run: {folder}")
 
 
-def train_run(
-    recipe: Recipe, seed: int, workplace: Workplace, device: torch.device, *, resume: bool, with_users: bool
-) -> tuple[Path, dict[str, Any]]:
-    """Train, evaluate and store; the folder of the run and its metrics."""
-    started = datetime.now(UTC)
-    if not resume:
+def _settle_earlier_training(workplace: Workplace, *, resume: bool, fresh: bool) -> None:
+    """Make sure that hours of an interrupted training are neither lost nor continued by accident."""
+    if resume and fresh:
+        raise ConfigurationError("--resume goes on with an interrupted training and --fresh discards it: give one")
+    if fresh:
         workplace.clear()
+    elif workplace.checkpoint.exists() and not resume:
+        raise ConfigurationError(
+            f"{workplace.checkpoint} holds an interrupted training of {workplace.name} with seed {workplace.seed}; "
+            f"go on with it by --resume, or discard it by --fresh"
+        )
+    elif resume and not workplace.checkpoint.exists():
+        stderr.print(f"nothing to resume at {workplace.checkpoint}: starting at epoch 1", highlight=False)
+
+
+def train_run(
+    recipe: Recipe, seed: int, workplace: Workplace, device: torch.device, *, with_users: bool
+) -> tuple[Path, dict[str, Any]]:
+    """Train (on from a checkpoint that is there), evaluate and store; the folder of the run and its metrics."""
+    started = datetime.now(UTC)
 
     def checkpoint(prepared: Prepared) -> FileCheckpoint:
         identity = {"recipe": recipe.model_dump_json(), "data": prepared.split.test.sha256, "seed": str(seed)}

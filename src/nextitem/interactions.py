@@ -80,21 +80,23 @@ class Interactions:
     def from_columns(cls, user: Ids, item: Ids, time: Iterable[float] | pl.Series | None = None) -> "Interactions":
         """Events from parallel columns; ids are strings or integers, `time` is in unix seconds.
 
-        Raises DataError where lengths differ or a value is null.
+        Raises DataError where lengths differ, a value is missing, an id is neither string nor integer, or a time is no
+        number.
 
         >>> Interactions.from_columns(["ann", "ann", "bob"], [7, 9, 7]).number_of_items
         2
         """
         columns = {"user": _ids("user", user), "item": _ids("item", item)}
         if time is not None:
-            columns["time"] = time if isinstance(time, pl.Series) else pl.Series(list(time))
+            columns["time"] = _times(time)
         lengths = {name: len(column) for name, column in columns.items()}
         if len(set(lengths.values())) != 1:
             raise DataError(f"columns of unequal length: {lengths}; every event needs a value in each of them")
         for name, column in columns.items():
             if column.null_count():
-                row = int(column.is_null().arg_max() or 0)
-                raise DataError(f"column '{name}' has {column.null_count():,} missing values, the first in row {row}")
+                row = int(column.is_null().arg_max() or 0) + 1
+                missing = f"{column.null_count():,} missing values, the first in row {row}"
+                raise DataError(f"column '{name}' has {missing} (rows count from 1); give them or drop the rows")
         return cls(pl.DataFrame(columns))
 
     def __len__(self) -> int:
@@ -123,9 +125,24 @@ class Interactions:
 
 def _ids(name: str, values: Ids) -> pl.Series:
     column = values if isinstance(values, pl.Series) else pl.Series(list(values))
+    if column.dtype == pl.Null and not len(column):
+        return column.cast(pl.String)
     if not (column.dtype == pl.String or column.dtype.is_integer()):
         raise DataError(f"column '{name}' holds {column.dtype}; ids are strings or integers")
-    return column.cast(pl.Int64) if column.dtype.is_integer() else column
+    if column.dtype == pl.String:
+        return column
+    signed = column.cast(pl.Int64, strict=False)
+    if signed.null_count() > column.null_count():
+        raise DataError(f"column '{name}' has ids of 2⁶³ or more; pass them as strings")
+    return signed
+
+
+def _times(values: Iterable[float] | pl.Series) -> pl.Series:
+    column = values if isinstance(values, pl.Series) else pl.Series(list(values))
+    if len(column) and not column.dtype.is_numeric():
+        raise DataError(f"column 'time' holds {column.dtype}; times are numbers, in unix seconds")
+    # As missing values, NaN times are found with the others: sorted, they would be the newest.
+    return column.fill_nan(None) if column.dtype.is_float() else column
 
 
 def deduplicate(interactions: Interactions, keep: Keep) -> Interactions:

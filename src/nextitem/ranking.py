@@ -46,13 +46,20 @@ def _hide(scores: Tensor, seen: Sequences | None, targets: Tensor) -> Tensor:
     return scores.gather(1, targets).isnan()[:, 0]
 
 
-def top_k(query: Query, k: int, seen: Sequences | None) -> tuple[Tensor, Tensor]:
+def top_k(query: Query, k: int, seen: Sequences | None, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """(items_Ck, scores_Ck) of the k best items of each history, best first; items of `seen` never appear.
+
+    With `candidates` (item indices) no other item does.
 
     Equal scores are ordered by item index. Where fewer than k items are left, the rest is item −1 with score −inf.
     """
     items, best = [], []
+    is_candidate_N = torch.full((query.number_of_items,), candidates is None)
+    if candidates is not None:
+        is_candidate_N[candidates] = True
     for rows, scores in _score_blocks(query):
+        if candidates is not None:
+            scores.masked_fill_(~is_candidate_N.to(scores.device), -torch.inf)
         if seen is not None:
             hidden_rows, hidden_items = seen.select(rows).flatten()
             scores[hidden_rows.to(scores.device), hidden_items.to(scores.device)] = -torch.inf

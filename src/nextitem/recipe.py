@@ -37,8 +37,8 @@ class Preparation(Configuration):
 class Recipe(Configuration):
     """One choice from each shelf, with the data and the training that go with it."""
 
-    name: str = "unnamed"
-    """What the run is called."""
+    name: str = Field("unnamed", pattern=r"^[^/\\\x00-\x1f]{1,100}$")
+    """What the run is called; part of its folder's name, so without slashes."""
     data: str = "synthetic"
     """A dataset's name (`synthetic`, `ml-1m`, `beauty`) or the path of a file of events."""
     columns: Columns = Columns()

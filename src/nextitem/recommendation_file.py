@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -51,6 +52,7 @@ def write_table(table: pl.DataFrame, file: Path) -> None:
         else:
             table.write_parquet(partial)
         partial.replace(file)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise StorageError(f"cannot write {file}: {error}; free space or choose another --out") from error

@@ -80,27 +80,29 @@ class Recommender:
         k: int = 10,
         *,
         users: Sequence[RawId] | None = None,
+        candidates: Sequence[RawId] | None = None,
         filter_seen: bool = True,
         unknown: Unknown = "error",
     ) -> list[list[Recommendation]]:
         """The k best items for each history (oldest item first) or each user of the training log, best first.
 
         A history without any known item gets the most popular items, labelled as such. With `filter_seen` nothing of
-        the whole history is recommended; a list is shorter than k when the catalogue runs out. Unknown items raise
-        DataError, or are left out by `unknown="drop"`; unknown users raise DataError.
+        the whole history is recommended, with `candidates` nothing but them; a list is shorter than k when the items
+        run out. Unknown items raise DataError, or are left out by `unknown="drop"`; unknown users raise DataError.
         """
         if (histories is None) == (users is None):
             raise ConfigurationError("recommend takes either histories or users, and not both")
         if k < 1:
             raise ConfigurationError(f"k={k}: the number of recommendations must be at least 1")
         sequences = self._of_histories(histories, unknown) if histories is not None else self._of_users(users or [])
+        allowed = None if candidates is None else self._known(_series(candidates), unknown)
         is_empty = sequences.lengths_U == 0
         lists: list[list[Recommendation]] = [[] for _ in range(len(sequences))]
         for rows, scorer in ((~is_empty, self.scorer), (is_empty, self._popularity)):
             part = sequences.select(rows)
             if not len(part):
                 continue
-            items_Ck, scores_Ck = top_k(scorer.query(part), k, part if filter_seen else None)
+            items_Ck, scores_Ck = top_k(scorer.query(part), k, part if filter_seen else None, allowed)
             source: Literal["model", "popularity"] = "model" if scorer is self.scorer else "popularity"
             for row, ids, scores in zip(rows.nonzero()[:, 0].tolist(), items_Ck, scores_Ck.tolist(), strict=True):
                 found = self.items.raw(ids[ids >= 0]).to_list()
@@ -121,6 +123,10 @@ class Recommender:
         positions = self.items.lookup(flat) if unknown == "drop" else self.items.index(flat)
         parts = positions.split([len(history) for history in histories])
         return Sequences.of([part[part >= 0].tolist() for part in parts], len(self.items))
+
+    def _known(self, ids: pl.Series, unknown: Unknown) -> Tensor:
+        positions = self.items.lookup(ids) if unknown == "drop" else self.items.index(ids)
+        return positions[positions >= 0]
 
 
 def _series(ids: Sequence[RawId]) -> pl.Series:
@@ -146,13 +152,23 @@ def evaluate_again(run: StoredRun, part: Literal["test", "validation"], metrics:
 
 def restore(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
     """The model of a stored run. Raises ArtefactError where the weights do not fit the recipe."""
+    try:
+        scorer = _restored(recipe, run, number_of_items)
+    except (KeyError, RuntimeError) as error:
+        raise ArtefactError(f"{run.folder}: the weights do not fit the recipe: {error}; train anew") from error
+    scored = scorer.query(Sequences.of([], number_of_items)).number_of_items
+    if scored != number_of_items:
+        raise ArtefactError(
+            f"{run.folder}: the weights are for {scored:,} items, but the catalogue has {number_of_items:,}; train anew"
+        )
+    return scorer
+
+
+def _restored(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
     if isinstance(recipe.baseline, Popularity):
         return PopularityScorer.from_tensors(run.weights)
     if isinstance(recipe.baseline, CoOccurrence):
         return CoOccurrenceScorer.from_tensors(run.weights)
     model = build_model(recipe, number_of_items, seed=0)
-    try:
-        model.load_state_dict(run.weights)
-    except RuntimeError as error:
-        raise ArtefactError(f"{run.folder}: the weights do not fit the recipe: {error}; train anew") from error
+    model.load_state_dict(run.weights)
     return model.eval()

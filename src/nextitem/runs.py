@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import resource
 import shutil
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 
 import polars as pl
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -27,15 +29,26 @@ from nextitem.model_card import model_card
 from nextitem.recipe import Recipe
 
 MANIFEST = "manifest.json"
+_NEEDED = ("recipe.json", "metrics.json", "model.safetensors", "items.parquet")
+_UNUSABLE = (OSError, ValueError, KeyError, TypeError, SafetensorError, pl.exceptions.PolarsError)
 
 
 @dataclass(frozen=True)
 class Workplace:
-    """Where a run is made and where it will be: `<root>/.partial/<name>-<seed>` and `<root>/<time>-<name>`."""
+    """Where a run is made and where it will be: `<root>/.partial/<name>-seed<n>` and `<root>/<time>-<name>`.
+
+    The name is that of the recipe and the data, such as `sasrec-ce-ml-1m`.
+    """
 
     root: Path
     name: str
     seed: int
+
+    @classmethod
+    def of(cls, root: Path, recipe: Recipe, seed: int) -> "Workplace":
+        """The workplace of a recipe; of a data file the name counts, without folder and endings."""
+        data = Path(recipe.data).name.partition(".")[0]
+        return cls(root, re.sub(r"[^\w.-]+", "-", f"{recipe.name}-{data}"), seed)
 
     @property
     def partial(self) -> Path:
@@ -110,27 +123,34 @@ def write_run(
     """Write the folder under a temporary name, then rename it; return where it is. Raises StorageError."""
     started = str(metrics["provenance"]["started"])
     stamp = datetime.fromisoformat(started).strftime("%Y%m%d-%H%M%S")
-    final = _free(workplace.root / f"{stamp}-{recipe.name}")
-    draft = workplace.root / ".partial" / f"{final.name}.{os.getpid()}"
+    draft = workplace.partial / f"run.{os.getpid()}"
     try:
         draft.mkdir(parents=True)
         _write_files(draft, recipe, outcome, metrics, with_users)
         _write_manifest(draft)
-        draft.rename(final)
-    except OSError as error:
+        final = _move(draft, workplace.root / f"{stamp}-{recipe.name}")
+    except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
+        raise StorageError(
+            f"cannot write the run into {workplace.root}: {error}; free space or choose another --out"
+        ) from error
+    finally:
         shutil.rmtree(draft, ignore_errors=True)
-        raise StorageError(f"cannot write the run to {final}: {error}; free space or choose another --out") from error
     workplace.clear()
     return final
 
 
-def _free(folder: Path) -> Path:
-    """The folder's name, or the first of `name-2`, `name-3`, … that is not taken."""
+def _move(draft: Path, folder: Path) -> Path:
+    """Rename `draft` to `folder`, or to the first of `folder-2`, `folder-3`, … that is not taken; return its name."""
     candidate, number = folder, 1
-    while candidate.exists():
+    while True:
+        try:
+            return draft.rename(candidate)
+        except OSError:
+            # Asked after the attempt: two runs that end together would find the same name free.
+            if not candidate.exists():
+                raise
         number += 1
         candidate = folder.with_name(f"{folder.name}-{number}")
-    return candidate
 
 
 def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Mapping[str, Any], with_users: bool) -> None:
@@ -213,18 +233,17 @@ def read_run(folder: Path) -> StoredRun:
             f"{folder} is not a run: it has no {MANIFEST}; give the folder that `nextitem train` printed"
         )
     try:
-        expected: dict[str, str] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["sha256"]
-        for name, digest in expected.items():
-            if _sha256(folder / name) != digest:
+        expected: dict[str, str] = dict(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["sha256"])
+        for name in dict.fromkeys((*_NEEDED, *expected)):
+            if _sha256(folder / name) != expected[name]:
                 raise ArtefactError(f"{folder / name} was altered: its sha256 is not the one in {MANIFEST}; train anew")
-        users = folder / "users.parquet"
         return StoredRun(
             folder,
             Recipe.model_validate_json((folder / "recipe.json").read_text(encoding="utf-8")),
             json.loads((folder / "metrics.json").read_text(encoding="utf-8")),
             load_file(folder / "model.safetensors"),
             pl.read_parquet(folder / "items.parquet"),
-            pl.read_parquet(users) if users.is_file() else None,
+            pl.read_parquet(folder / "users.parquet") if "users.parquet" in expected else None,
         )
-    except (OSError, ValueError, KeyError) as error:
+    except _UNUSABLE as error:
         raise ArtefactError(f"{folder} cannot be read as a run: {error}; restore it or train anew") from error
