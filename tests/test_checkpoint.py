@@ -260,7 +260,9 @@ def test_a_checkpoint_with_other_words_is_refused(file: Path, key: str, said: st
 def test_weights_of_another_model_are_refused(file: Path) -> None:
     model = build_model(*BERT4REC, ITEMS).float()
     progress = Progress(model, torch.optim.Adam(model.parameters()), History())
-    with pytest.raises(ArtefactError, match=r"(?s)does not fit: .*encoder\.token_type_d.*; train anew without --resume"):
+    with pytest.raises(
+        ArtefactError, match=r"(?s)does not fit: .*encoder\.token_type_d.*; train anew without --resume"
+    ):
         FileCheckpoint(file, IDENTITY).load(progress)
 
 

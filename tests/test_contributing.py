@@ -91,7 +91,7 @@ def test_the_new_recipe_trains_from_the_command_line(checkout: Path) -> None:
     )  # fmt: skip
     test = json.loads(told)["test"]
     assert test["ndcg@10"] > 0.9
-    assert len(list((checkout / "runs").glob("*-causal-filter"))) == 1
+    assert len(list((checkout / "runs").glob("*-causal-filter-chain"))) == 1
 
 
 def test_the_page_is_formatted_like_the_code(checkout: Path) -> None:

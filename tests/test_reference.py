@@ -200,7 +200,7 @@ def test_a_run_leaves_what_is_listed(tmp_path: Path) -> None:
     recipe = Recipe(data=str(tmp_path / "events.csv"), baseline=Popularity())
     outcome = run(recipe, seed=0)
     metrics = metrics_of(outcome, provenance(0, "cpu", datetime.now(UTC)))
-    folder = write_run(Workplace(tmp_path, recipe.name, 0), recipe, outcome, metrics)
+    folder = write_run(Workplace.of(tmp_path, recipe, 0), recipe, outcome, metrics)
     files, fields = tables(section("## What a run leaves"))
     assert {name for name, _ in files} == {file.name for file in folder.iterdir()}
     shown = {name.replace("`", ""): set(re.findall(r"`?(\w+)`?(?: \(.*?\))?", listed)) for name, listed in fields}

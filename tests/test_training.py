@@ -325,10 +325,10 @@ def test_the_training_loss_is_the_mean_over_all_positions_of_the_epoch() -> None
 def test_a_diverged_loss_is_an_error_that_says_what_to_lower(loss: float) -> None:
     model = Slope(per_position=loss)
     recorder = Recorder(model)
-    with pytest.raises(TrainingError, match=rf"loss of epoch 1 is {loss}: .*lower training\.learning_rate \(now 0\.5\)"):
-        fit(
-            model, FOUR, CrossEntropy().build(), Training(learning_rate=0.5), 0, recorder.validate, checkpoint=recorder
-        )
+    with pytest.raises(
+        TrainingError, match=rf"loss of epoch 1 is {loss}: .*lower training\.learning_rate \(now 0\.5\)"
+    ):
+        fit(model, FOUR, CrossEntropy().build(), Training(learning_rate=0.5), 0, recorder.validate, checkpoint=recorder)
     assert recorder.events == ["load"]  # neither validated nor saved
 
 

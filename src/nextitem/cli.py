@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
@@ -19,17 +18,16 @@ from rich.table import Table
 from typer.exceptions import TyperException
 
 from nextitem import demo as demonstration
-from nextitem.checkpoint import FileCheckpoint, machine
 from nextitem.configuration import suggest
 from nextitem.errors import ConfigurationError, NextitemError
 from nextitem.evaluation import METRICS
-from nextitem.experiment import Prepared, run
 from nextitem.progress import watcher
 from nextitem.reading import Columns, parse_columns, read_interactions
 from nextitem.recipe import Preset, Recipe, load_preset, resolve_recipe
 from nextitem.recommendation_file import as_table, check_format, write_table
 from nextitem.recommender import Recommender, Unknown, evaluate_again
-from nextitem.runs import Workplace, metrics_of, provenance, read_run, write_run
+from nextitem.runs import Workplace, read_run
+from nextitem.train_into import settle_earlier, train_into
 from nextitem.training import Silent, Watcher
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -87,8 +85,14 @@ def train(
         torch.set_num_threads(threads)
     chosen = _device(device)
     workplace = Workplace.of(out, resolved.value, seed)
-    _settle_earlier_training(workplace, resume=resume, fresh=fresh)
-    folder, metrics = train_run(resolved.value, seed, workplace, chosen, with_users=users)
+    if not settle_earlier(workplace, chosen, resume=resume, fresh=fresh) and resume:
+        stderr.print(f"nothing to resume at {workplace.checkpoint}: starting at epoch 1", highlight=False)
+    title = f"{resolved.value.name} on {resolved.value.data}, seed {seed}, {chosen}"
+    display = watcher(stderr, resolved.value.training, title)
+    try:
+        folder, metrics = train_into(workplace, resolved.value, seed, chosen, display, with_users=users)
+    finally:
+        display.close()
     if as_json:
         typer.echo(json.dumps(metrics))
         return
@@ -96,40 +100,6 @@ def train(
         stderr.print(f"note: {note}", highlight=False)
     Console().print(_summary(resolved.value, metrics, preset), highlight=False)
     typer.echo(f"run: {folder}")
-
-
-def _settle_earlier_training(workplace: Workplace, *, resume: bool, fresh: bool) -> None:
-    """Make sure that hours of an interrupted training are neither lost nor continued by accident."""
-    if resume and fresh:
-        raise ConfigurationError("--resume goes on with an interrupted training and --fresh discards it: give one")
-    if fresh:
-        workplace.clear()
-    elif workplace.checkpoint.exists() and not resume:
-        raise ConfigurationError(
-            f"{workplace.checkpoint} holds an interrupted training of {workplace.name} with seed {workplace.seed}; "
-            f"go on with it by --resume, or discard it by --fresh"
-        )
-    elif resume and not workplace.checkpoint.exists():
-        stderr.print(f"nothing to resume at {workplace.checkpoint}: starting at epoch 1", highlight=False)
-
-
-def train_run(
-    recipe: Recipe, seed: int, workplace: Workplace, device: torch.device, *, with_users: bool
-) -> tuple[Path, dict[str, Any]]:
-    """Train (on from a checkpoint that is there), evaluate and store; the folder of the run and its metrics."""
-    started = datetime.now(UTC)
-
-    def checkpoint(prepared: Prepared) -> FileCheckpoint:
-        identity = {"recipe": recipe.model_dump_json(), "data": prepared.split.test.sha256, "seed": str(seed)}
-        return FileCheckpoint(workplace.checkpoint, identity | machine(device))
-
-    display = watcher(stderr, recipe.training, f"{recipe.name} on {recipe.data}, seed {seed}, {device}")
-    try:
-        outcome = run(recipe, seed, device=device, checkpoint=checkpoint, watcher=display)
-    finally:
-        display.close()
-    metrics = metrics_of(outcome, provenance(seed, device, started))
-    return write_run(workplace, recipe, outcome, metrics, with_users=with_users), metrics
 
 
 @app.command("evaluate")

@@ -128,7 +128,7 @@ def write_run(
         draft.mkdir(parents=True)
         _write_files(draft, recipe, outcome, metrics, with_users)
         _write_manifest(draft)
-        final = _move(draft, workplace.root / f"{stamp}-{recipe.name}")
+        final = _move(draft, workplace.root / f"{stamp}-{workplace.name}")
     except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
         raise StorageError(
             f"cannot write the run into {workplace.root}: {error}; free space or choose another --out"

@@ -1,0 +1,62 @@
+"""A recipe trained into a folder: what `nextitem train` does between its options and its output."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nextitem.checkpoint import FileCheckpoint, machine
+from nextitem.errors import ConfigurationError
+from nextitem.experiment import Prepared, run
+from nextitem.recipe import Recipe
+from nextitem.runs import Workplace, metrics_of, provenance, write_run
+from nextitem.training import Watcher
+
+
+def settle_earlier(workplace: Workplace, device: torch.device, *, resume: bool, fresh: bool) -> bool:
+    """Whether there is an interrupted training to go on with.
+
+    Hours of training are neither lost nor continued by accident: raises ConfigurationError where it was not said what
+    to do with them, and where they cannot be continued exactly.
+    """
+    if resume and fresh:
+        raise ConfigurationError("--resume goes on with an interrupted training and --fresh discards it: give one")
+    if resume and device.type != "cpu":
+        raise ConfigurationError(f"--resume: on {device} a continued training would end elsewhere; train anew")
+    if fresh:
+        workplace.clear()
+    if workplace.checkpoint.exists() and not resume:
+        raise ConfigurationError(
+            f"{workplace.checkpoint} holds an interrupted training of {workplace.name} with seed {workplace.seed}; "
+            f"go on with it by --resume, or discard it by --fresh"
+        )
+    return workplace.checkpoint.exists()
+
+
+def train_into(
+    workplace: Workplace, recipe: Recipe, seed: int, device: torch.device, watcher: Watcher, *, with_users: bool
+) -> tuple[Path, dict[str, Any]]:
+    """Train (on from a checkpoint that is there), evaluate and store; the folder of the run and its metrics."""
+    started = datetime.now(UTC)
+
+    def checkpoint(prepared: Prepared) -> FileCheckpoint:
+        settings = dict(_leaves("recipe", recipe.model_dump(mode="json")))
+        identity = {"data": prepared.split.test.sha256, "seed": str(seed)}
+        return FileCheckpoint(workplace.checkpoint, settings | identity | machine(device))
+
+    # Only on the CPU can a training be continued to the same bits, so elsewhere nothing is kept of it.
+    outcome = run(recipe, seed, device=device, checkpoint=checkpoint if device.type == "cpu" else None, watcher=watcher)
+    metrics = metrics_of(outcome, provenance(seed, device, started))
+    return write_run(workplace, recipe, outcome, metrics, with_users=with_users), metrics
+
+
+def _leaves(key: str, value: object) -> Iterator[tuple[str, str]]:
+    """Every setting as (dotted key, value as JSON), so that a difference can be named."""
+    if isinstance(value, dict):
+        for word, below in value.items():
+            yield from _leaves(f"{key}.{word}", below)
+    else:
+        yield key, json.dumps(value)

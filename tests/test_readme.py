@@ -1,0 +1,89 @@
+"""README.md says what is there: its example runs, its commands exist, its links lead somewhere."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from typer.main import get_command
+
+from nextitem.cli import app
+from nextitem.recipe import load_preset, preset_names, resolve_recipe
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", CHECKOUT / "CHANGELOG.md", *CHECKOUT.glob("docs/*.md")]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """What follows `nextitem` in the lines of the page's bash blocks."""
+    lines = [shlex.split(line, comments=True) for block in blocks(page, "bash") for line in block.splitlines()]
+    return [words[1:] for words in lines if words and Path(words[0]).name == "nextitem"]
+
+
+@pytest.fixture
+def _one_thread() -> Iterator[None]:
+    """Several threads of a small model mostly wait for each other, all the more beside other work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("_one_thread")
+def test_the_example_prints_what_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
+    (example,), (shown,) = blocks(PAGES[0], "python"), blocks(PAGES[0], "text")
+    exec(compile(example, "README.md", "exec"), {})  # noqa: S102 - our own page
+    printed, expected = capsys.readouterr().out.splitlines(), shown.splitlines()
+    assert printed[0] == expected[0]
+    assert numbers(printed[1]) == pytest.approx(numbers(expected[1]), abs=0.02)
+    assert re.sub(r"0\.\d+", "", printed[1]) == re.sub(r"0\.\d+", "", expected[1])
+    assert len(printed) == len(expected)
+    assert printed[2] == expected[2]  # the best; what follows may change places
+
+
+def numbers(line: str) -> list[float]:
+    return [float(number) for number in re.findall(r"0\.\d+", line)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_has_known_options(page: Path) -> None:
+    verbs: Any = get_command(app)
+    for verb, *arguments in commands(page):
+        with verbs.commands[verb].make_context(verb, list(arguments)) as context:
+            given = context.params
+        if verb == "train" and given["recipe"] in preset_names():
+            resolve_recipe(load_preset(given["recipe"]), given["overrides"])
+
+
+def test_the_pages_show_commands() -> None:
+    assert {verb for page in PAGES for verb, *_ in commands(page)} == {"train", "evaluate", "recommend"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for address in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+        if not address.startswith(("https://", "http://")):
+            name, _, heading = address.partition("#")
+            target = page.parent / name if name else page
+            assert target.is_file(), f"{page.name} links to {name}, which is not there"
+            assert not heading or heading in headings(target), f"{name} has no heading #{heading}"
+
+
+def headings(page: Path) -> list[str]:
+    """The addresses of a page's headings, as hosts of Markdown make them."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return [re.sub(r"[^\w\s-]", "", title).strip().lower().replace(" ", "-") for title in titles]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_recipe_that_is_named_exists(page: Path) -> None:
+    for name in re.findall(r"`((?:sasrec|bert4rec)-[\w-]+)`", page.read_text(encoding="utf-8")):
+        assert name in preset_names()
