@@ -32,6 +32,7 @@ from nextitem.training import Silent, Watcher
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 stderr = Console(stderr=True)
+INTERRUPTED = 130
 
 
 class Part(StrEnum):
@@ -98,7 +99,7 @@ def train(
         return
     for note in metrics["notes"]:
         stderr.print(f"note: {note}", highlight=False)
-    Console().print(_summary(resolved.value, metrics, preset), highlight=False)
+    _show(_summary(resolved.value, metrics, preset))
     typer.echo(f"run: {folder}")
 
 
@@ -106,13 +107,14 @@ def train(
 def evaluate_run(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
     part: Annotated[Part, typer.Option(help="Which cases.")] = Part.TEST,
+    data: Annotated[str | None, typer.Option(help="Where that data is now, if not where it was.")] = None,
     metrics: Annotated[str, typer.Option(help="Comma-separated, such as ndcg@5,hit_rate@20.")] = ",".join(METRICS),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Evaluate a stored run again, on the data it was trained on."""
     names = [name.strip() for name in metrics.split(",")]
     stored = read_run(run_folder)
-    report = evaluate_again(stored, part.value, names)
+    report = evaluate_again(stored, part.value, names, data)
     if as_json:
         typer.echo(json.dumps({part: report.as_dict(), "run": str(run_folder), "recipe": stored.recipe.name}))
         return
@@ -122,7 +124,7 @@ def evaluate_run(
     for name, value in report.means.items():
         low, high = report.intervals[name]
         table.add_row(name, f"{value:.4f}", f"{low:.4f} – {high:.4f}")
-    Console().print(table)
+    _show(table)
 
 
 @app.command()
@@ -192,8 +194,14 @@ def demo(
         low, high = row.interval
         cells = (f"{row.hit_rate:.4f}", f"{row.ndcg:.4f}", f"{low:.4f} – {high:.4f}", f"{row.share_of_bound:.0%}")
         table.add_row(row.label, *cells, f"{row.train_seconds:.1f}", epoch)
-    Console().print(table)
+    _show(table)
     typer.echo(demonstration.verdict(found))
+
+
+def _show(table: Table) -> None:
+    """A table on stdout, never squeezed into the 80 columns that a pipe or file is taken for."""
+    stdout = Console()
+    Console(width=stdout.width if stdout.is_terminal else 120).print(table, highlight=False)
 
 
 def _device(name: str) -> torch.device:
@@ -245,13 +253,17 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        app(arguments, standalone_mode=False)
+        # Typer swallows an interruption and returns 130 in its place.
+        if app(arguments, standalone_mode=False) == INTERRUPTED:
+            raise KeyboardInterrupt
     except TyperException as error:
-        _complain(f"error: {error.format_message()}; `nextitem --help` and `nextitem VERB --help` tell the usage")
+        _complain(
+            f"error: {error.format_message().rstrip('.')}; `nextitem --help` and `nextitem VERB --help` tell the usage"
+        )
         sys.exit(ConfigurationError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted; a training goes on after its last full epoch with the same command and --resume")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of a pipe, such as head, has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except NextitemError as error:

@@ -9,14 +9,14 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from nextitem.baselines import AnyBaseline
-from nextitem.configuration import Configuration, suggest
+from nextitem.configuration import Configuration, choices, suggest
 from nextitem.encoders import AnyEncoder, SASRec
-from nextitem.errors import ConfigurationError
+from nextitem.errors import ConfigurationError, StorageError
 from nextitem.interactions import Keep
 from nextitem.losses import AnyLoss, CrossEntropy
 from nextitem.negatives import AnyNegatives
 from nextitem.objectives import AnyObjective, NextItem
-from nextitem.overrides import Resolved, load_toml, parse_override, resolve
+from nextitem.overrides import COMMAND_LINE, Resolved, load_toml, parse_override, resolve
 from nextitem.reading import Columns
 from nextitem.training import Training
 
@@ -79,6 +79,19 @@ class Recipe(Configuration):
         return self
 
 
+class _About(Configuration):
+    summary: str = ""
+    source: str = ""
+
+
+class _Surroundings(Configuration):
+    """What a recipe file says beside its settings."""
+
+    about: _About = _About()
+    profiles: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    published: dict[str, dict[str, int | float]] = Field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Preset:
     """A recipe file as it was found: the settings, and what is said about them."""
@@ -104,29 +117,33 @@ def _is_toml(entry: Any) -> bool:
 
 def load_preset(recipe: str) -> Preset:
     """A recipe by name, or from a TOML file. Raises ConfigurationError where there is none."""
+    text, name = _read(recipe)
+    tree = load_toml(text, recipe)
+    beside = {key: value for key, value in tree.items() if key in _Surroundings.model_fields}
+    said = resolve(_Surroundings, [(f"recipe {name}", beside)]).value
+    settings = {key: value for key, value in tree.items() if key not in beside}
+    return Preset(
+        name, said.about.summary, said.about.source, {"name": name, **settings}, said.profiles, said.published
+    )
+
+
+def _read(recipe: str) -> tuple[str, str]:
+    """The text of a recipe and its name."""
     if recipe.endswith(".toml"):
         file = Path(recipe)
         if not file.is_file():
             raise ConfigurationError(
                 f"there is no recipe file {recipe}; a name without .toml is one of the built-in ones"
             )
-        text, name = file.read_text(encoding="utf-8"), file.stem
-    else:
-        if recipe not in preset_names():
-            raise ConfigurationError(
-                f"there is no recipe '{recipe}'; {suggest(recipe, preset_names())}, or a .toml file"
-            )
-        text, name = (files("nextitem.recipes") / f"{recipe}.toml").read_text(encoding="utf-8"), recipe
-    tree = dict(load_toml(text, recipe))
-    about: dict[str, Any] = {key: tree.pop(key, {}) for key in ("about", "profiles", "published")}
-    return Preset(
-        name=name,
-        summary=str(about["about"].get("summary", "")),
-        source=str(about["about"].get("source", "")),
-        settings={"name": name, **tree},
-        profiles=about["profiles"],
-        published=about["published"],
-    )
+        try:
+            return file.read_text(encoding="utf-8"), file.stem
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(f"{recipe} is not text in UTF-8 ({error}); save it as UTF-8") from error
+        except OSError as error:
+            raise StorageError(f"cannot read {recipe}: {error}; correct its permissions") from error
+    if recipe not in preset_names():
+        raise ConfigurationError(f"there is no recipe '{recipe}'; {suggest(recipe, preset_names())}, or a .toml file")
+    return (files("nextitem.recipes") / f"{recipe}.toml").read_text(encoding="utf-8"), recipe
 
 
 def resolve_recipe(preset: Preset, overrides: Sequence[str] = ()) -> Resolved[Recipe]:
@@ -142,8 +159,7 @@ def resolve_recipe(preset: Preset, overrides: Sequence[str] = ()) -> Resolved[Re
 
 def _drop_unused_negatives(tree: dict[str, object], sources: Mapping[str, str]) -> dict[str, object]:
     """Swapping to a loss over the whole catalogue drops a recipe's negatives, unless they were asked for by hand."""
-    loss = tree.get("loss")
-    asked = any(key.startswith("negatives") and label == "command line" for key, label in sources.items())
-    if isinstance(loss, dict) and loss.get("name") == CrossEntropy().name and not asked:
-        return {**tree, "negatives": None}
-    return tree
+    loss = tree["loss"]
+    chosen = choices(AnyLoss)[str(loss["name"])] if isinstance(loss, dict) else CrossEntropy
+    asked = any(key.startswith("negatives") and label == COMMAND_LINE for key, label in sources.items())
+    return tree if asked or getattr(chosen, "needs_negatives", True) else {**tree, "negatives": None}

@@ -136,14 +136,20 @@ def _series(ids: Sequence[RawId]) -> pl.Series:
     return pl.Series([str(raw) for raw in ids], dtype=pl.String)
 
 
-def evaluate_again(run: StoredRun, part: Literal["test", "validation"], metrics: Sequence[str]) -> Report:
-    """The report of a stored run, made anew. Raises DataError where the data is not what it was trained on."""
-    split = prepare(run.recipe).split
+def evaluate_again(
+    run: StoredRun, part: Literal["test", "validation"], metrics: Sequence[str], data: str | None = None
+) -> Report:
+    """The report of a stored run, made anew; `data` tells where its data is now, if not where it was.
+
+    Raises DataError where the data is not what it was trained on.
+    """
+    recipe = run.recipe if data is None else run.recipe.model_copy(update={"data": data})
+    split = prepare(recipe).split
     cases = split.test if part == "test" else split.validation
     trained_on = run.metrics["certificate"]["split"]
     if split.test.sha256 != trained_on:
         raise DataError(
-            f"{run.recipe.data} is not the data that {run.folder} was trained on: its test cases have sha256 "
+            f"{recipe.data} is not the data that {run.folder} was trained on: its test cases have sha256 "
             f"{split.test.sha256[:12]}…, the run's have {trained_on[:12]}…; restore the file, or train anew"
         )
     scorer = restore(run.recipe, run, split.train.number_of_items)
