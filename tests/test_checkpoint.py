@@ -219,7 +219,7 @@ def test_the_machine_is_known_by_all_that_bits_depend_on() -> None:
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.5, 0.99])
 def test_a_truncated_file_is_refused(file: Path, share: float) -> None:
     file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
-    with pytest.raises(ArtefactError, match=r"cannot be read as a checkpoint: .*; train anew without --resume"):
+    with pytest.raises(ArtefactError, match=r"cannot be read as a checkpoint: .*; train anew by --fresh"):
         FileCheckpoint(file, IDENTITY).load(untouched_progress())
 
 
@@ -260,9 +260,7 @@ def test_a_checkpoint_with_other_words_is_refused(file: Path, key: str, said: st
 def test_weights_of_another_model_are_refused(file: Path) -> None:
     model = build_model(*BERT4REC, ITEMS).float()
     progress = Progress(model, torch.optim.Adam(model.parameters()), History())
-    with pytest.raises(
-        ArtefactError, match=r"(?s)does not fit: .*encoder\.token_type_d.*; train anew without --resume"
-    ):
+    with pytest.raises(ArtefactError, match=r"(?s)does not fit: .*encoder\.token_type_d.*; train anew by --fresh"):
         FileCheckpoint(file, IDENTITY).load(progress)
 
 

@@ -172,9 +172,11 @@ def test_an_interrupted_training_is_not_lost_by_typing_the_same_again(
     heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     command = [sys.executable, "-m", "nextitem", *settings]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
-    checkpoint = tmp_path / "runs" / ".partial" / "sasrec-ce-events-seed0" / "checkpoint.safetensors"
     waited = time.monotonic() + 120
-    while not checkpoint.exists() and time.monotonic() < waited:
+    while (
+        not [*(tmp_path / "runs").glob(".partial/sasrec-ce-events-seed0-*/checkpoint.safetensors")]
+        and time.monotonic() < waited
+    ):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)

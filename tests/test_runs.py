@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 import nextitem.runs
-from nextitem.errors import ArtefactError, StorageError
+from nextitem.errors import ArtefactError, ConfigurationError, StorageError
 from nextitem.experiment import run
 from nextitem.recipe import Recipe
 from nextitem.runs import MANIFEST, Workplace, metrics_of, read_run, weights_of, write_run
@@ -75,7 +75,8 @@ def test_the_folder_is_named_by_time_and_name(stored: Path) -> None:
 def test_a_workplace_is_named_by_recipe_and_data_and_stays_in_its_root(name: str, data: str, expected: str) -> None:
     workplace = Workplace.of(Path("runs"), Recipe(name=name, data=data), 3)
     assert workplace.name == expected
-    assert workplace.partial == Path("runs") / ".partial" / f"{expected}-seed3"
+    assert workplace.partial.parent == Path("runs") / ".partial"
+    assert workplace.partial.name.startswith(f"{expected}-seed3-")
     assert workplace.checkpoint.parent == workplace.partial
 
 
@@ -371,3 +372,25 @@ def test_ids_that_are_numbers_stay_numbers(tmp_path: Path) -> None:
     assert found.users is not None
     assert found.users["user"].to_list() == [100 * user for user in range(USERS)]
     assert pl.read_parquet(folder / "ranks.parquet")["target"].dtype == pl.Int64
+
+
+def test_two_processes_never_train_the_same_in_one_place(tmp_path: Path) -> None:
+    workplace = Workplace(tmp_path, "same", 0)
+    message = r"another process trains the same in .*same-seed0"
+    with workplace.alone(), pytest.raises(ConfigurationError, match=message), workplace.alone():
+        pass
+    with workplace.alone():  # free again
+        assert workplace.partial.is_dir()
+
+
+def test_other_settings_have_a_folder_of_their_own(tmp_path: Path) -> None:
+    recipe = RECIPES["sasrec-ce"]
+    other = recipe.model_copy(update={"encoder": recipe.encoder.model_copy(update={"dim": 4})})
+    assert Workplace.of(tmp_path, recipe, 0).partial != Workplace.of(tmp_path, other, 0).partial
+
+
+def test_a_place_that_cannot_be_written_is_found_before_training(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file, not a folder", encoding="utf-8")
+    workplace = Workplace(tmp_path / "runs", "name", 0)
+    with pytest.raises(StorageError, match=r"cannot write to .*; choose another --out"), workplace.alone():
+        pass

@@ -1,7 +1,7 @@
 """The table and the figure of docs/results.md, from the folders of finished runs.
 
-    python tools/results.py runs/*                               the table, as Markdown
-    python tools/results.py runs/*ml-1m* --figure docs/ml-1m.svg  and validation NDCG@10 by epoch
+    python tools/results.py runs/*                                 the table, as Markdown
+    python tools/results.py runs/*-ml-1m --figure docs/ml-1m.svg   and validation NDCG@10 by epoch, of one dataset
 
 Published values are those that the recipes state.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from nextitem.recipe import load_preset, preset_names
+from nextitem.recipe import load_preset, preset_names, resolve_recipe
 
 # Okabe & Ito's colours, which stay apart for colour-blind readers; one per recipe wherever it appears.
 COLOURS = {"sasrec-ce": "#0072B2", "sasrec-3000": "#009E73", "bert4rec": "#D55E00", "sasrec-bce": "#CC79A7"}
@@ -31,7 +31,7 @@ def read(folder: Path) -> dict[str, Any]:
     recipe = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     lines = (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
-    published = load_preset(recipe["name"]).published if recipe["name"] in preset_names() else {}
+    published = load_preset(recipe["name"]).published if is_preset(recipe) else {}
     return {
         "recipe": recipe["name"],
         "data": recipe["data"],
@@ -39,6 +39,14 @@ def read(folder: Path) -> dict[str, Any]:
         "history": [json.loads(line) for line in lines],
         "published": published.get(recipe["data"], {}),
     }
+
+
+def is_preset(recipe: dict[str, Any]) -> bool:
+    """Whether nothing but the data was changed: only then do published values belong beside the run."""
+    if recipe["name"] not in preset_names():
+        return False
+    preset = resolve_recipe(load_preset(recipe["name"]), [f"data={recipe['data']}"]).value
+    return preset.model_dump(mode="json") == recipe
 
 
 def table(runs: list[dict[str, Any]]) -> str:
@@ -78,7 +86,7 @@ def figure(runs: list[dict[str, Any]], file: Path) -> None:
     mpl.rcParams.update({"font.family": "DejaVu Sans", "font.size": 10, "svg.hashsalt": "nextitem"})
     drawing = Figure(figsize=(7.2, 4.0), layout="constrained")
     axes = drawing.add_subplot()
-    for run in (run for run in runs if run["history"]):
+    for run in (run for run in runs if run["recipe"] in COLOURS):
         name = run["recipe"]
         epochs = [line["epoch"] for line in run["history"]]
         values = [line["validation"]["ndcg@10"] for line in run["history"]]

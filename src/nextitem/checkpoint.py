@@ -18,7 +18,7 @@ from nextitem.training import Epoch, Progress
 
 
 def machine(device: torch.device) -> dict[str, str]:
-    """What the bits of a result depend on beside the recipe, the data and the seed."""
+    """What the bits of a result depend on beside code, recipe, data and seed, as far as it can be told."""
     return {
         "device": device.type,
         "threads": str(torch.get_num_threads()),
@@ -76,8 +76,7 @@ class FileCheckpoint:
         if different:
             facts = "; ".join(f"{key} was {saved.get(key)}, is {wanted.get(key)}" for key in different)
             raise ConfigurationError(
-                f"{self.path} cannot be continued exactly: {facts}; "
-                f"use the same setting, or train anew without --resume"
+                f"{self.path} cannot be continued exactly: {facts}; use the same setting, or train anew by --fresh"
             )
         try:
             progress.model.load_state_dict(_below("model/", tensors))
@@ -86,7 +85,7 @@ class FileCheckpoint:
             progress.history.epochs = [Epoch(**line) for line in words["epochs"]]
             progress.history.best_epoch = words["best_epoch"]
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise ArtefactError(f"{self.path} does not fit: {error}; train anew without --resume") from error
+            raise ArtefactError(f"{self.path} does not fit: {error}; train anew by --fresh") from error
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -98,9 +97,9 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         said = {name: json.loads(words[name]) for name in names if name in words}
     except (OSError, SafetensorError, ValueError) as error:
-        raise ArtefactError(f"{path} cannot be read as a checkpoint: {error}; train anew without --resume") from error
+        raise ArtefactError(f"{path} cannot be read as a checkpoint: {error}; train anew by --fresh") from error
     if said.keys() != set(names) or not isinstance(said["identity"], dict):
-        raise ArtefactError(f"{path} is not a checkpoint of a training; train anew without --resume")
+        raise ArtefactError(f"{path} is not a checkpoint of a training; train anew by --fresh")
     return said, tensors
 
 

@@ -15,15 +15,17 @@ import torch
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from typer.exceptions import TyperException
 
 from nextitem import demo as demonstration
 from nextitem.configuration import suggest
 from nextitem.errors import ConfigurationError, NextitemError
 from nextitem.evaluation import METRICS
+from nextitem.overrides import COMMAND_LINE
 from nextitem.progress import watcher
 from nextitem.reading import Columns, parse_columns, read_interactions
-from nextitem.recipe import Preset, Recipe, load_preset, resolve_recipe
+from nextitem.recipe import Recipe, load_preset, resolve_recipe
 from nextitem.recommendation_file import as_table, check_format, write_table
 from nextitem.recommender import Recommender, Unknown, evaluate_again
 from nextitem.runs import Workplace, read_run
@@ -87,19 +89,21 @@ def train(
     chosen = _device(device)
     workplace = Workplace.of(out, resolved.value, seed)
     if not settle_earlier(workplace, chosen, resume=resume, fresh=fresh) and resume:
-        stderr.print(f"nothing to resume at {workplace.checkpoint}: starting at epoch 1", highlight=False)
+        _say(f"nothing to resume at {workplace.checkpoint}: starting at epoch 1")
     title = f"{resolved.value.name} on {resolved.value.data}, seed {seed}, {chosen}"
     display = watcher(stderr, resolved.value.training, title)
     try:
         folder, metrics = train_into(workplace, resolved.value, seed, chosen, display, with_users=users)
     finally:
         display.close()
+    for note in metrics["notes"]:
+        _say(f"note: {note}")
     if as_json:
+        _say(f"run: {folder}")
         typer.echo(json.dumps(metrics))
         return
-    for note in metrics["notes"]:
-        stderr.print(f"note: {note}", highlight=False)
-    _show(_summary(resolved.value, metrics, preset))
+    is_preset = all(label != COMMAND_LINE or key == "data" for key, label in resolved.sources.items())
+    _show(_summary(resolved.value, metrics, preset.published.get(resolved.value.data, {}) if is_preset else {}))
     typer.echo(f"run: {folder}")
 
 
@@ -118,7 +122,7 @@ def evaluate_run(
     if as_json:
         typer.echo(json.dumps({part: report.as_dict(), "run": str(run_folder), "recipe": stored.recipe.name}))
         return
-    table = Table(title=f"{stored.recipe.name} on {stored.recipe.data}, {part}", title_justify="left")
+    table = Table(title=Text(f"{stored.recipe.name} on {stored.recipe.data}, {part}"), title_justify="left")
     for name in ("metric", "value", "95 % interval"):
         table.add_column(name, justify="left" if name == "metric" else "right")
     for name, value in report.means.items():
@@ -157,13 +161,15 @@ def recommend(
         owners, given = grouped["user"].to_list(), grouped["item"].to_list()
         lists = recommender.recommend(given, k, filter_seen=filter_seen, unknown=unknown)
     else:
-        owners = recommender.known_users() if users == "all" else str(users).split(",")
+        owners = recommender.known_users() if users == "all" else [user.strip() for user in str(users).split(",")]
         lists = recommender.recommend(users=owners, k=k, filter_seen=filter_seen)
     titles = {item: title for item, _, title in stored.items.iter_rows() if title is not None}
     table = as_table(owners, lists, titles)
     if out is not None:
         write_table(table, out)
-        stderr.print(f"{len(table):,} recommendations for {len(owners):,} users in {out}", highlight=False)
+        stderr.print(
+            f"{len(table):,} recommendations for {len(owners):,} users in {out}", highlight=False, markup=False
+        )
     if as_json:
         content = {"file": str(out)} if out is not None else {"recommendations": table.to_dicts()}
         typer.echo(json.dumps({"users": len(owners), "k": k, **content}, ensure_ascii=False))
@@ -224,11 +230,10 @@ def _print_config(recipe: Recipe, sources: Mapping[str, str]) -> None:
         typer.echo(f"{key} = {json.dumps(value)}  # {source}")
 
 
-def _summary(recipe: Recipe, metrics: Mapping[str, Any], preset: Preset) -> Table:
-    """Validation and test values, with published ones where the recipe names them for this dataset."""
-    published = preset.published.get(recipe.data, {})
+def _summary(recipe: Recipe, metrics: Mapping[str, Any], published: Mapping[str, float]) -> Table:
+    """Validation and test values, beside published ones of the same recipe on the same data where there are any."""
     title = f"{recipe.name} on {recipe.data}: {metrics['certificate']['cases']:,} test users, full catalogue"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(title), title_justify="left")
     for name in ("metric", "validation", "test", "95 % interval", *(["published"] if published else [])):
         table.add_column(name, justify="left" if name == "metric" else "right")
     for metric in metrics["certificate"]["metrics"]:
@@ -262,7 +267,7 @@ def main() -> None:
         )
         sys.exit(ConfigurationError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _complain("interrupted; a training goes on after its last full epoch with the same command and --resume")
+        _complain("interrupted; a training on the CPU goes on after its last full epoch with --resume")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of a pipe, such as head, has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -276,6 +281,10 @@ def main() -> None:
             raise
         _complain(f"internal error: {type(error).__name__}: {error}; run again with --debug and report the traceback")
         sys.exit(1)
+
+
+def _say(text: str) -> None:
+    stderr.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _complain(text: str) -> None:

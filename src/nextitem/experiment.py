@@ -11,7 +11,7 @@ from nextitem.configuration import suggest
 from nextitem.datasets import PUBLISHED
 from nextitem.datasets.synthetic import SyntheticLog, TrueTransitions, generate
 from nextitem.errors import ConfigurationError
-from nextitem.evaluation import Report, evaluate
+from nextitem.evaluation import METRICS, Report, evaluate
 from nextitem.interactions import Interactions, Log, deduplicate, index, k_core
 from nextitem.items import TiedItems
 from nextitem.model import SequenceModel
@@ -139,6 +139,9 @@ def _train(
     checkpoint: Checkpoint | None,
     watcher: Watcher | None,
 ) -> History:
+    monitor = recipe.training.monitor
+    if monitor not in METRICS:
+        raise ConfigurationError(f"training.monitor='{monitor}' is no validation metric; {suggest(monitor, METRICS)}")
     loss = recipe.loss.build()
     train = split.train.to(model.device)
     negatives = None if recipe.negatives is None else recipe.negatives.build(train)

@@ -3,6 +3,7 @@
 Strings stay strings: '007' and '7' are two items. Nothing here reads a file.
 """
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -179,6 +180,15 @@ class Log:
     sequences: Sequences
     users: Catalog
     items: Catalog
+
+    def sha256(self) -> str:
+        """A fingerprint of all events with their raw ids, in order."""
+        digest = hashlib.sha256()
+        for ids in (self.users.ids, self.items.ids):
+            digest.update(str(ids.cast(pl.String).str.join("\n").item()).encode())
+        for part in (self.sequences.lengths_U, self.sequences.items):
+            digest.update(part.contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
 
 def index(interactions: Interactions) -> Log:

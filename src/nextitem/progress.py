@@ -5,6 +5,7 @@ import time
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from nextitem.training import Epoch, History, Training
 
@@ -26,7 +27,7 @@ class PlainLog:
 
     def __init__(self, console: Console, training: Training, title: str) -> None:
         self.console, self.training = console, training
-        console.print(title, highlight=False)
+        console.print(title, highlight=False, markup=False)
 
     def step(self, epoch: int, step: int, steps: int) -> None:
         """Nothing: a log is read afterwards."""
@@ -68,7 +69,7 @@ class LiveTable:
         self.live.stop()
 
     def _table(self) -> Table:
-        table = Table(title=self.title, caption=self.position, title_justify="left", caption_justify="left")
+        table = Table(title=Text(self.title), caption=self.position, title_justify="left", caption_justify="left")
         for name in ("epoch", "loss", "validation loss", self.training.monitor, "positions/s", "seconds"):
             table.add_column(name, justify="right")
         for epoch in self.history.epochs[-12:]:

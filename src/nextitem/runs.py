@@ -1,5 +1,6 @@
 """What a run leaves: one folder that appears whole or not at all, and that proves its own content."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -8,7 +9,8 @@ import re
 import resource
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from nextitem.errors import ArtefactError, StorageError
+from nextitem.errors import ArtefactError, ConfigurationError, StorageError
 from nextitem.evaluation import Report
 from nextitem.experiment import Outcome, Prepared
 from nextitem.model import SequenceModel
@@ -35,25 +37,49 @@ _UNUSABLE = (OSError, ValueError, KeyError, TypeError, SafetensorError, pl.excep
 
 @dataclass(frozen=True)
 class Workplace:
-    """Where a run is made and where it will be: `<root>/.partial/<name>-seed<n>` and `<root>/<time>-<name>`.
+    """Where a run is made and where it will be: `<root>/.partial/<name>-seed<n>-<key>` and `<root>/<time>-<name>`.
 
-    The name is that of the recipe and the data, such as `sasrec-ce-ml-1m`.
+    The name is that of the recipe and the data, such as `sasrec-ce-ml-1m`; the key stands for all settings, so that
+    trainings of different settings never share a folder.
     """
 
     root: Path
     name: str
     seed: int
+    key: str = ""
 
     @classmethod
     def of(cls, root: Path, recipe: Recipe, seed: int) -> "Workplace":
         """The workplace of a recipe; of a data file the name counts, without folder and endings."""
-        data = Path(recipe.data).name.partition(".")[0]
-        return cls(root, re.sub(r"[^\w.-]+", "-", f"{recipe.name}-{data}"), seed)
+        stem = Path(recipe.data).name.strip(".").partition(".")[0]
+        name = re.sub(r"[^\w.-]+", "-", f"{recipe.name}-{stem}")[:100]
+        return cls(root, name, seed, hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()[:8])
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from training the same here meanwhile.
+
+        Raises ConfigurationError where one does, StorageError where nothing can be written.
+        """
+        try:
+            self.partial.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.partial, os.O_RDONLY)
+        except OSError as error:
+            raise StorageError(f"cannot write to {self.partial}: {error}; choose another --out") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise ConfigurationError(
+                f"another process trains the same in {self.partial}; wait for it, or choose another --out"
+            ) from None
+        finally:
+            os.close(lock)
 
     @property
     def partial(self) -> Path:
         """The folder of the training in progress."""
-        return self.root / ".partial" / f"{self.name}-seed{self.seed}"
+        return self.root / ".partial" / "-".join(filter(None, (self.name, f"seed{self.seed}", self.key)))
 
     @property
     def checkpoint(self) -> Path:
@@ -123,8 +149,9 @@ def write_run(
     """Write the folder under a temporary name, then rename it; return where it is. Raises StorageError."""
     started = str(metrics["provenance"]["started"])
     stamp = datetime.fromisoformat(started).strftime("%Y%m%d-%H%M%S")
-    draft = workplace.partial / f"run.{os.getpid()}"
+    draft = workplace.partial / "run"
     try:
+        shutil.rmtree(draft, ignore_errors=True)  # what a killed process left
         draft.mkdir(parents=True)
         _write_files(draft, recipe, outcome, metrics, with_users)
         _write_manifest(draft)

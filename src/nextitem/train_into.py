@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,12 @@ def settle_earlier(workplace: Workplace, device: torch.device, *, resume: bool, 
     if fresh:
         workplace.clear()
     if workplace.checkpoint.exists() and not resume:
+        remedy = (
+            "go on with it by --resume, or discard it by --fresh" if device.type == "cpu" else "discard it by --fresh"
+        )
         raise ConfigurationError(
             f"{workplace.checkpoint} holds an interrupted training of {workplace.name} with seed {workplace.seed}; "
-            f"go on with it by --resume, or discard it by --fresh"
+            f"{remedy}"
         )
     return workplace.checkpoint.exists()
 
@@ -44,13 +48,15 @@ def train_into(
 
     def checkpoint(prepared: Prepared) -> FileCheckpoint:
         settings = dict(_leaves("recipe", recipe.model_dump(mode="json")))
-        identity = {"data": prepared.split.test.sha256, "seed": str(seed)}
+        identity = {"data": prepared.log.sha256(), "seed": str(seed), "nextitem": version("nextitem")}
         return FileCheckpoint(workplace.checkpoint, settings | identity | machine(device))
 
     # Only on the CPU can a training be continued to the same bits, so elsewhere nothing is kept of it.
-    outcome = run(recipe, seed, device=device, checkpoint=checkpoint if device.type == "cpu" else None, watcher=watcher)
-    metrics = metrics_of(outcome, provenance(seed, device, started))
-    return write_run(workplace, recipe, outcome, metrics, with_users=with_users), metrics
+    keep = checkpoint if device.type == "cpu" else None
+    with workplace.alone():
+        outcome = run(recipe, seed, device=device, checkpoint=keep, watcher=watcher)
+        metrics = metrics_of(outcome, provenance(seed, device, started))
+        return write_run(workplace, recipe, outcome, metrics, with_users=with_users), metrics
 
 
 def _leaves(key: str, value: object) -> Iterator[tuple[str, str]]:

@@ -69,7 +69,7 @@ def test_rows_do_not_know_of_each_other(encoder: Any) -> None:
 @each_encoder
 def test_a_batch_of_one_with_a_window_of_one_has_one_finite_state(encoder: Any) -> None:
     states = lively_encoder(encoder)(embeddings(1, 1, encoder), torch.tensor([1]))
-    assert states.shape == (1, 1, encoder.build().output_dim)
+    assert states.shape == (1, 1, encoder.dim)
     assert bool(states.isfinite().all())
 
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from nextitem.batches import MASK, Batch, Drawn
-from nextitem.errors import ConfigurationError
 from nextitem.negatives import Uniform
 from nextitem.objectives import MaskedItem, NextItem
 from nextitem.sequences import Sequences
@@ -175,14 +174,11 @@ def test_a_set_for_the_whole_batch_is_masked_for_each_row_apart() -> None:
         assert set(drawn.ids[drawn.excluded[row]].tolist()) == window
 
 
-def test_a_set_for_the_whole_batch_cannot_be_larger_than_the_trained_catalogue() -> None:
-    with pytest.raises(
-        ConfigurationError,
-        match=r"negatives.count=11 without replacement, but only 10 items occur in training; ask for fewer, or set "
-        r"negatives.replacement=true",
-    ):
-        Uniform(count=11, sharing="batch", replacement=False).build(TRAIN)
-    assert Uniform(count=11, sharing="batch").build(TRAIN).count == 11
+def test_a_set_for_the_whole_batch_is_the_trained_catalogue_where_that_is_smaller() -> None:
+    drawn = Uniform(count=11, sharing="batch", replacement=False).build(TRAIN).sample(batch_of(TRAIN), seeded())
+    assert sorted(drawn.ids.tolist()) == sorted(TRAINED)
+    assert drawn.excluded is not None
+    assert drawn.excluded.shape == (len(WINDOWS), len(TRAINED))
 
 
 def test_hidden_items_of_a_masked_window_belong_to_the_window() -> None:

@@ -51,7 +51,6 @@ class BERT4RecEncoder(nn.Module):
     def __init__(self, dim: int, layers: int, heads: int, inner: int, dropout: float, positions: int) -> None:
         super().__init__()
         self.dim = dim
-        self.output_dim = dim
         self.positions_Ld = nn.Parameter(torch.empty(positions, dim).normal_(0.0, 0.02))
         self.token_type_d = nn.Parameter(torch.empty(dim).normal_(0.0, 0.02))
         self.embedding_norm = nn.LayerNorm(dim, eps=1e-12)

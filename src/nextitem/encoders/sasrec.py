@@ -73,7 +73,6 @@ class SASRecEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.dim = dim
-        self.output_dim = dim
         self.position_direction = position_direction
         self.positions_Ld = nn.Parameter(torch.empty(positions, dim).normal_(0.0, 0.02))
         self.dropout = Dropout(dropout)

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from nextitem.batches import Batch, Drawn, Sharing
 from nextitem.configuration import Configuration
-from nextitem.errors import ConfigurationError
 from nextitem.sequences import Sequences
 
 Exclude = Literal["target", "window", "history"]
@@ -51,19 +50,16 @@ class UniformNegatives:
         self._row_of_user = torch.full((int(train.users_U.max()) + 1,), -1, device=device).scatter_(
             0, train.users_U, torch.arange(len(train), device=device)
         )
-        if sharing == "batch" and not replacement and count > len(self.trained_ids):
-            raise ConfigurationError(
-                f"negatives.count={count:,} without replacement, but only {len(self.trained_ids):,} items occur in "
-                f"training; ask for fewer, or set negatives.replacement=true"
-            )
 
     def sample(self, batch: Batch, generator: torch.Generator) -> Drawn:
         """The negatives of one step."""
         forbidden = _Forbidden(*self._forbidden_pairs(batch), len(batch.lengths_B), len(self.trained_ids))
         if self.sharing == "batch":
-            ids_K, _ = self._draw(torch.tensor([len(self.trained_ids)], device=self.trained_ids.device), generator)
-            excluded_BK = None if self.exclude == "target" else forbidden.contains(ids_K[0])
-            return Drawn(self.trained_ids[ids_K[0]], "batch", batch.rows_T, excluded_BK)
+            count = torch.tensor([len(self.trained_ids)], device=self.trained_ids.device)
+            numbers_1K, is_out_1K = self._draw(count, generator)
+            numbers_K = numbers_1K[0] if is_out_1K is None else numbers_1K[~is_out_1K]
+            excluded_BK = None if self.exclude == "target" else forbidden.contains(numbers_K)
+            return Drawn(self.trained_ids[numbers_K], "batch", batch.rows_T, excluded_BK)
         allowed_B = len(self.trained_ids) - forbidden.counts_B
         rows = batch.rows_T if self.sharing == "position" else torch.arange(len(allowed_B), device=allowed_B.device)
         numbers_RK, excluded_RK = self._draw(allowed_B[rows], generator)
