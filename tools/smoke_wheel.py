@@ -21,10 +21,19 @@ print(*sorted(name for name in names if name.endswith(".toml")))
 
 SHOW_ORIGIN = "import nextitem; print(nextitem.__file__)"
 
+RECOMMEND = """
+from pathlib import Path
+from nextitem import Recommender
+run = next(entry for entry in Path("runs").iterdir() if entry.name != ".partial")
+print(Recommender.load(run).recommend(users=["u00001"], k=3))
+"""
+
 # Each is what follows `python` on a command line, run from an empty folder; extend as verbs appear.
 COMMANDS_THAT_MUST_SUCCEED: tuple[tuple[str, ...], ...] = (
     ("-c", LIST_RECIPES),
     ("-m", "nextitem", "--version"),
+    ("-m", "nextitem", "train", "sasrec-ce", "encoder.dim=8", "training.epochs=1", "--json", "--out", "runs"),
+    ("-c", RECOMMEND),
 )
 
 

@@ -66,7 +66,9 @@ def train(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")] = None,
     columns: Annotated[str, typer.Option(help="Columns of a file with a header: user=visitor,item=sku,time=ts.")] = "",
     out: Annotated[Path, typer.Option(help="Folder in which the run's folder appears.")] = Path("runs"),
-    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, order, masks, negatives and dropout.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="Seed of weights, order, masks, negatives and dropout.")
+    ] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted training of the same recipe and seed.")
     ] = False,
@@ -179,7 +181,7 @@ def recommend(
 
 @app.command()
 def demo(
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all models.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of all models.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Six models on generated data, in minutes: no network, no files."""

@@ -41,6 +41,8 @@ def generator(seed: int, purpose: Purpose, *parts: int, device: torch.device | s
 @contextmanager
 def seeded_globally(seed: int, purpose: Purpose, *parts: int) -> Iterator[None]:
     """Seed torch's global generators by the key inside the block (dropout, initial weights); restored after it."""
-    with torch.random.fork_rng():
+    # By default every GPU of the machine would be forked, at every step.
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
         torch.manual_seed(key_seed(seed, purpose, *parts))
         yield
