@@ -101,8 +101,8 @@ def figure(runs: list[dict[str, Any]], file: Path) -> None:
         )  # fmt: skip
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation NDCG@10")
-    axes.set_ylim(bottom=0)
-    axes.margins(x=0.02, y=0.12)
+    axes.set_ylim(0, 1.18 * axes.dataLim.ymax)
+    axes.margins(x=0.02)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e6e6e6", linewidth=0.8)
     axes.set_axisbelow(True)
