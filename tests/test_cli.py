@@ -121,6 +121,14 @@ def test_print_config_names_the_source_of_each_setting(
     assert "training.batch_size = 128  # default" in lines
 
 
+def test_print_config_names_the_option_that_gave_the_columns(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ("train", "popularity", "data=events.csv", "--columns", "user=007", "--print-config")
+    assert typed(monkeypatch, *words) == 0
+    assert 'columns.user = "007"  # --columns' in capfd.readouterr().out.splitlines()
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -132,6 +140,8 @@ def test_print_config_names_the_source_of_each_setting(
         (("train", "sasrec-ce", "data=ml1m"), 2, "did you mean 'ml-1m'"),
         (("train", "sasrec-ce", "data=nowhere.csv"), 3, "there is no file nowhere.csv"),
         (("train", "sasrec-ce", "data=events.csv"), 3, "the header has no column 'user'"),
+        (("train", "popularity", "data=ml-1m", "--columns", "item=sku"), 2, "ml-1m is a dataset with its own"),
+        (("train", "popularity", "data=events.csv", "--columns", COLUMNS, "columns.user=v"), 2, "one of the two"),
         (("train", "sasrec-ce", "--device", "gpu"), 2, "--device gpu"),
         (("train", "sasrec-ce", "--resume", "--fresh"), 2, "give one"),
         (("evaluate", "nowhere"), 4, "nowhere is not a run"),

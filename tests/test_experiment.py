@@ -239,6 +239,14 @@ def test_columns_of_a_file_can_be_named(tmp_path: Path) -> None:
     assert prepare(recipe).log.sequences.tolist() == [[1, 2, 0]]
 
 
+@pytest.mark.parametrize("data", ["synthetic", "ml-1m", "beauty"])
+def test_a_dataset_with_columns_of_its_own_takes_no_names_of_columns(data: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match=rf"columns=\{{'item': 'sku'\}} .* {data} is a dataset .*leave columns"
+    ):
+        prepare(Recipe(data=data, columns=Columns(item="sku")))
+
+
 def test_a_file_that_is_not_there_is_an_error_of_data() -> None:
     with pytest.raises(DataError, match=r"there is no file nowhere/events\.csv"):
         prepare(Recipe(data="nowhere/events.csv"))

@@ -2,16 +2,19 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
+from pydantic import Field, ValidationError
 
 from nextitem.baselines import CoOccurrence
+from nextitem.configuration import Configuration
 from nextitem.encoders import BERT4Rec, SASRec
 from nextitem.errors import ConfigurationError
 from nextitem.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
 from nextitem.negatives import Uniform
 from nextitem.objectives import MaskedItem, NextItem
+from nextitem.reading import Columns
 from nextitem.recipe import Preset, Recipe, load_preset, preset_names, resolve_recipe
 from nextitem.training import Training
 from small_runs import RECIPES
@@ -191,6 +194,20 @@ def test_every_setting_has_a_source() -> None:
             value = value[word]
 
 
+def test_columns_are_a_layer_with_a_source_of_its_own() -> None:
+    columns = Columns(user="007", item='"sku"', time="none")  # each would be something else as an override
+    found = resolve_recipe(load_preset("popularity"), ["data=events.csv"], columns)
+    assert found.value.columns == columns
+    assert {found.sources[f"columns.{role}"] for role in ("user", "item", "time")} == {"--columns"}
+    partly = resolve_recipe(load_preset("popularity"), ["data=events.csv"], Columns(item="sku"))
+    assert [partly.sources[f"columns.{role}"] for role in ("user", "item")] == ["default", "--columns"]
+
+
+def test_columns_are_named_in_one_way() -> None:
+    with pytest.raises(ConfigurationError, match=r"named by --columns and by columns\.user=…: give one of the two"):
+        resolve_recipe(load_preset("popularity"), ["columns.user=who"], Columns(item="sku"))
+
+
 # Swapping shelves.
 
 
@@ -215,6 +232,19 @@ def test_negatives_that_are_asked_for_are_not_dropped_in_silence() -> None:
     )
     assert "add negatives=none" in refused("sasrec-ce", "negatives=uniform")
     assert resolved("sasrec-bce", "loss=cross_entropy", "negatives=none").negatives is None
+
+
+def test_a_recipe_file_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
+    both = 'loss = { name = "cross_entropy" }\nnegatives = { name = "uniform", count = 5 }\n'
+    (tmp_path / "mine.toml").write_text(both)
+    assert "loss cross_entropy uses the whole catalogue and no negatives" in refused(str(tmp_path / "mine.toml"))
+    sampled = both.replace("cross_entropy", "sampled_cross_entropy")
+    (tmp_path / "mine.toml").write_text(sampled)
+    assert resolved(str(tmp_path / "mine.toml"), "loss=cross_entropy").negatives is None
+    (tmp_path / "mine.toml").write_text(f"{sampled}[profiles.beauty]\nloss = 'cross_entropy'\n")
+    assert "add negatives=none" in refused(str(tmp_path / "mine.toml"), "data=beauty")
+    (tmp_path / "mine.toml").write_text(f"{sampled}[profiles.beauty]\nloss = 'cross_entropy'\nnegatives = 'none'\n")
+    assert resolved(str(tmp_path / "mine.toml"), "data=beauty").negatives is None
 
 
 def test_another_sampled_loss_keeps_the_negatives() -> None:
@@ -244,6 +274,23 @@ def test_windows_fit_into_the_position_table() -> None:
         "raise encoder.positions or shorten the windows"
     ) in refused("sasrec-ce", "objective.maximum_length=201")
     assert resolved("sasrec-ce", "objective.maximum_length=201", "encoder.positions=201").encoder.positions == 201
+
+
+class Recurrent(Configuration):
+    """An encoder without a position table."""
+
+    name: Literal["recurrent"] = "recurrent"
+    is_causal: ClassVar[bool] = True
+
+
+class Wider(Recipe):
+    encoder: Annotated[SASRec | Recurrent, Field(discriminator="name")] = SASRec()  # type: ignore[assignment]
+
+
+def test_an_encoder_without_a_position_table_takes_windows_of_any_length() -> None:
+    assert Wider(encoder=Recurrent(), objective=NextItem(maximum_length=5000)).objective.maximum_length == 5000
+    with pytest.raises(ValidationError, match="exceeds the 200 rows"):
+        Wider(objective=NextItem(maximum_length=5000))
 
 
 def test_a_baseline_asks_nothing_of_the_other_shelves() -> None:

@@ -81,8 +81,7 @@ def train(
 ) -> None:
     """Train a recipe, evaluate it on the test cases and store the run."""
     preset = load_preset(recipe)
-    named = parse_columns(columns).model_dump(exclude_none=True) if columns else {}
-    resolved = resolve_recipe(preset, [*(overrides or []), *(f"columns.{role}={name}" for role, name in named.items())])
+    resolved = resolve_recipe(preset, overrides or [], parse_columns(columns) if columns else None)
     if print_config:
         _print_config(resolved.value, resolved.sources)
         return

@@ -113,6 +113,11 @@ def _upper_bound(made: SyntheticLog, log: Log, cases: Cases) -> Mapping[str, flo
 
 def _load(recipe: Recipe) -> tuple[Interactions, Mapping[object, str], SyntheticLog | None]:
     """(events, titles, the generator's own knowledge if the data is generated) of the recipe's data."""
+    named = recipe.columns.model_dump(exclude_none=True)
+    if named and recipe.data in (SYNTHETIC, *PUBLISHED):
+        raise ConfigurationError(
+            f"columns={named} name those of a file, and {recipe.data} is a dataset with its own: leave columns out"
+        )
     if recipe.data == SYNTHETIC:
         made = generate()
         return made.interactions, dict(zip(made.titles["item"], made.titles["title"], strict=True)), made
