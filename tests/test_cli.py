@@ -76,6 +76,16 @@ def test_evaluate_repeats_the_reported_number(
     assert again["certificate"] == stored["certificate"]
 
 
+def test_a_k_beyond_the_catalogue_needs_no_room(
+    shop: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    assert typed(monkeypatch, "evaluate", str(trained), "--metrics", "hit_rate@9999999999", "--json") == 0
+    assert 0 < json.loads(capfd.readouterr().out)["test"]["hit_rate@9999999999"] <= 1
+    assert typed(monkeypatch, "recommend", str(trained), "--users", "v00", "--k", "999999999") == 0
+    assert 1 < len(capfd.readouterr().out.splitlines()) <= 1 + 13
+
+
 def test_evaluate_refuses_other_data_than_it_was_trained_on(
     shop: Path,
     trained: Path,
@@ -163,6 +173,15 @@ def test_a_mistake_is_one_message_and_its_exit_code(
     assert message in err
     assert "Traceback" not in err
     assert out == ""
+
+
+def test_events_without_anything_to_train_on_are_bad_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "events.csv").write_text("user,item\nann,a\nann,b\nann,c\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert typed(monkeypatch, "train", "sasrec-ce", "data=events.csv") == 3
+    assert "none of the 1 users has enough training events for a window" in capfd.readouterr().err
 
 
 def test_an_unknown_user_is_named(

@@ -84,6 +84,13 @@ def test_a_target_that_repeats_its_history_counts_as_missed() -> None:
     assert evaluate(DESCENDING, repeated, ["hit_rate@1"], hide_seen=False).means["hit_rate@1"] == 1
 
 
+@pytest.mark.parametrize("metric", ["hit_rate", "ndcg", "mrr"])
+def test_a_k_beyond_the_catalogue_counts_as_its_size(metric: str) -> None:
+    beyond = [f"{metric}@{k}" for k in (N + 1, 9_999_999_999, 10**30)]
+    report = evaluate(DESCENDING, CASES, [f"{metric}@{N}", *beyond])
+    assert set(report.means.values()) == {report.means[f"{metric}@{N}"]}
+
+
 def test_a_constant_scorer_earns_chance_level() -> None:
     targets = cases_of([[]] * N, list(range(N)))
     report = evaluate(Fixed([0.0] * N), targets, ["hit_rate@1", "hit_rate@3", "hit_rate@8"])

@@ -72,6 +72,20 @@ def test_a_user_is_the_whole_history_with_the_test_event(recommender: Recommende
     assert recommender.recommend(users=ALL_USERS) == recommender.recommend(HISTORIES)
 
 
+def test_more_recommendations_than_items_are_all_of_them(recommender: Recommender) -> None:
+    everything = recommender.recommend(users=["u07"], k=ITEMS)
+    for k in (ITEMS + 1, 999_999_999_999, 10**30):
+        assert recommender.recommend(users=["u07"], k=k) == everything
+    assert len(recommender.recommend(users=["u07"], k=10**30, filter_seen=False)[0]) == ITEMS
+
+
+@pytest.mark.parametrize("item", [2**63, 2**70, -(2**70)])
+def test_a_number_beyond_64_bits_is_an_unknown_item(item: int, recommender: Recommender) -> None:
+    with pytest.raises(DataError, match=f"item '{item}' .* is not among the 12 items"):
+        recommender.recommend([[item]])
+    assert recommender.recommend([[item]], unknown="drop") == recommender.recommend([[]])
+
+
 def test_users_come_back_in_the_order_asked_for(recommender: Recommender) -> None:
     one, other = items(recommender.recommend(users=["u07"])), items(recommender.recommend(users=["u00"]))
     assert one != other

@@ -12,7 +12,7 @@ from torch import Tensor, nn, tensor
 
 from nextitem.batches import Batch, Drawn
 from nextitem.encoders import BERT4Rec, SASRec
-from nextitem.errors import ConfigurationError, TrainingError
+from nextitem.errors import ConfigurationError, DataError, TrainingError
 from nextitem.losses import CrossEntropy
 from nextitem.model import Loss, SequenceModel
 from nextitem.objectives import MaskedItem, NextItem
@@ -353,7 +353,7 @@ def test_early_stopping_without_validation_is_refused() -> None:
 
 
 def test_users_with_too_few_events_for_a_window_are_refused_when_there_are_no_others() -> None:
-    with pytest.raises(ConfigurationError, match="none of the 3 users has enough training events for a window"):
+    with pytest.raises(DataError, match=r"none of the 3 users has enough training events for a window; .* need two"):
         fit(Slope(), Sequences.of([[1], [], [2]], ITEMS), CrossEntropy().build(), LAST, 0, None)
 
 

@@ -78,14 +78,16 @@ def evaluate(
     """Rank every case's target in the full catalogue and report `metrics` such as `ndcg@10`.
 
     With `hide_seen` the items of the whole history are left out of the ranking; a target that repeats one of them
-    counts as missed. Raises ConfigurationError for no or an unknown metric and ScoreError for NaN scores.
+    counts as missed. A k beyond the catalogue counts as its size. Raises ConfigurationError for no or an unknown
+    metric and ScoreError for NaN scores.
     """
     if not metrics:
         raise ConfigurationError("no metric to report; name at least one, such as 'ndcg@10'")
     functions = {name: parse_metric(name) for name in metrics}
     seen = cases.histories if hide_seen else None
     above_C, tied_C = target_ranks(scorer.query(cases.histories), cases.targets_C, seen)
-    values = {name: function(above_C, tied_C, k) for name, (function, k) in functions.items()}
+    ranked = cases.histories.number_of_items
+    values = {name: function(above_C, tied_C, min(k, ranked)) for name, (function, k) in functions.items()}
     bounds = bootstrap_interval(torch.stack(list(values.values()), 1), generator(interval_seed, Purpose.BOOTSTRAP))
     is_reachable_C = cases.trained_N[cases.targets_C] & above_C.isfinite()
     certificate = Certificate(
@@ -95,7 +97,7 @@ def evaluate(
         hidden="history" if hide_seen else "nothing",
         ties="expectation",
         ranking="full",
-        candidates=cases.histories.number_of_items,
+        candidates=ranked,
         metrics=tuple(metrics),
     )
     return Report(

@@ -95,6 +95,7 @@ class Recommender:
         if k < 1:
             raise ConfigurationError(f"k={k}: the number of recommendations must be at least 1")
         sequences = self._of_histories(histories, unknown) if histories is not None else self._of_users(users or [])
+        k = min(k, len(self.items))  # lists are shorter than k anyway, and room for k is made before
         allowed = None if candidates is None else self._known(_series(candidates), unknown)
         is_empty = sequences.lengths_U == 0
         lists: list[list[Recommendation]] = [[] for _ in range(len(sequences))]
@@ -130,8 +131,8 @@ class Recommender:
 
 
 def _series(ids: Sequence[RawId]) -> pl.Series:
-    """Ids as one column; a mixture of strings and numbers becomes strings."""
-    if all(isinstance(raw, int) for raw in ids):
+    """Ids as one column; a mixture of strings and numbers becomes strings, and so do numbers beyond 64 bits."""
+    if all(isinstance(raw, int) and -(2**63) <= raw < 2**63 for raw in ids):
         return pl.Series(list(ids), dtype=pl.Int64)
     return pl.Series([str(raw) for raw in ids], dtype=pl.String)
 
