@@ -9,8 +9,6 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from nextitem.baselines import CoOccurrence, Popularity
-from nextitem.baselines.co_occurrence import CoOccurrenceScorer
 from nextitem.baselines.popularity import PopularityScorer
 from nextitem.errors import ArtefactError, ConfigurationError, DataError
 from nextitem.evaluation import Report, evaluate
@@ -145,7 +143,14 @@ def evaluate_again(
     Raises DataError where the data is not what it was trained on.
     """
     recipe = run.recipe if data is None else run.recipe.model_copy(update={"data": data})
-    split = prepare(recipe).split
+    try:
+        split = prepare(recipe).split
+    except DataError as error:
+        if data is not None or Path(recipe.data).exists():
+            raise
+        raise DataError(
+            f"{error}. If the data has moved, tell where it is: `nextitem evaluate {run.folder} --data PATH`"
+        ) from error
     cases = split.test if part == "test" else split.validation
     trained_on = run.metrics["certificate"]["split"]
     if split.test.sha256 != trained_on:
@@ -154,7 +159,7 @@ def evaluate_again(
             f"{split.test.sha256[:12]}…, the run's have {trained_on[:12]}…; restore the file, or train anew"
         )
     scorer = restore(run.recipe, run, split.train.number_of_items)
-    return evaluate(scorer, cases, metrics, dataset=run.recipe.data)
+    return evaluate(scorer, cases, metrics, dataset=run.metrics["certificate"]["dataset"])
 
 
 def restore(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
@@ -172,10 +177,8 @@ def restore(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
 
 
 def _restored(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
-    if isinstance(recipe.baseline, Popularity):
-        return PopularityScorer.from_tensors(run.weights)
-    if isinstance(recipe.baseline, CoOccurrence):
-        return CoOccurrenceScorer.from_tensors(run.weights)
+    if recipe.baseline is not None:
+        return recipe.baseline.restore(run.weights)
     model = build_model(recipe, number_of_items, seed=0)
     model.load_state_dict(run.weights)
     return model.eval()
