@@ -137,6 +137,12 @@ def test_another_seed_draws_another_interval() -> None:
     assert one.means == other.means
 
 
+def test_without_intervals_the_rest_of_a_report_is_the_same() -> None:
+    plain, whole = (evaluate(DESCENDING, CASES, ["ndcg@10"], intervals=asked) for asked in (False, True))
+    assert plain.intervals == {}
+    assert plain.as_dict() == {**whole.as_dict(), "intervals": {}}
+
+
 def test_a_report_is_plain_values_for_json() -> None:
     report = evaluate(DESCENDING, CASES, ["ndcg@10", "hit_rate@1"], dataset="ml-1m")
     stored = json.loads(json.dumps(report.as_dict(), allow_nan=False))
