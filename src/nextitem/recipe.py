@@ -58,6 +58,11 @@ class Recipe(Configuration):
     training: Training = Training()
     """How the weights are found."""
 
+    def in_use(self) -> dict[str, Any]:
+        """The settings that matter, as JSON: a baseline uses no encoder, objective, loss, negatives or training."""
+        unused = {"encoder", "objective", "loss", "negatives", "training"} if self.baseline is not None else set()
+        return self.model_dump(mode="json", exclude=unused)
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.baseline is not None:
