@@ -76,6 +76,25 @@ def test_evaluate_repeats_the_reported_number(
     assert again["certificate"] == stored["certificate"]
 
 
+def test_notes_on_the_data_are_shown_before_training_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"{user},{item}\n" for user in ("ann", "bob") for item in "abcda")
+    (tmp_path / "events.csv").write_text(f"user,item\n{rows}cia,a\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert typed(monkeypatch, "train", "sasrec-ce", "data=events.csv", *SMALL, "--json") == 0
+    out, err = capfd.readouterr()
+    kept = json.loads(out)["notes"]
+    assert [note.split(" and ")[0] for note in kept] == [
+        "2 events repeat an item of the same user", "1 users with fewer than 3 events are trained on but not evaluated",
+    ]  # fmt: skip
+    lines = err.splitlines()
+    assert [line for line in lines if line.startswith("note: ")] == [f"note: {note}" for note in kept]
+    assert max(lines.index(f"note: {note}") for note in kept) < lines.index(
+        next(line for line in lines if line.startswith("epoch 1 "))
+    )
+
+
 def test_a_k_beyond_the_catalogue_needs_no_room(
     shop: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,7 @@ from nextitem.datasets import BEAUTY
 from nextitem.datasets.synthetic import generate
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.evaluation import evaluate
-from nextitem.experiment import build_model, prepare, run, validation_cases, validation_loss
+from nextitem.experiment import Source, build_model, outside_histories, prepare, run, validation_cases, validation_loss
 from nextitem.interactions import Interactions
 from nextitem.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
 from nextitem.negatives import Uniform
@@ -156,8 +156,14 @@ def lively(recipe: Recipe) -> Any:
 
 
 def loss_of(recipe: Recipe, seed: int = 0) -> float:
+    return validation_loss_of(lively(recipe), recipe, seed)
+
+
+def validation_loss_of(model: Any, recipe: Recipe, seed: int) -> float:
     split = LeaveOneOut().split(TINY)
-    return validation_loss(lively(recipe), recipe, split.validation, split, seed)
+    outside = None if recipe.negatives is None else outside_histories(recipe.negatives).build(split.train)
+    size = recipe.training.batch_size
+    return validation_loss(model, recipe.loss.build(), outside, split.validation, size, seed)
 
 
 def test_the_validation_loss_is_the_mean_over_cases_without_dropout() -> None:
@@ -213,9 +219,9 @@ def test_a_sampled_validation_loss_is_the_same_at_every_call_and_differs_by_seed
 
 
 def test_the_validation_loss_has_no_gradient() -> None:
-    recipe, split = tiny(), LeaveOneOut().split(TINY)
+    recipe = tiny()
     model = lively(recipe)
-    validation_loss(model, recipe, split.validation, split, 0)
+    validation_loss_of(model, recipe, 0)
     assert all(weight.grad is None for weight in model.parameters())
     assert loss_of(tiny(loss=CrossEntropy())) == loss_of(recipe)
 
@@ -291,6 +297,15 @@ def test_notes_count_users_with_too_few_events(tmp_path: Path) -> None:
     assert prepared.split.train.tolist() == [[0], [0, 1], [2]]
 
 
+def test_notes_count_repeats_that_are_kept(tmp_path: Path) -> None:
+    data = written(tmp_path, "ann,a,1\nann,b,2\nann,a,3\nann,a,4\nbob,a,1\nbob,b,2\nbob,c,3\n")
+    kept = prepare(Recipe(data=data)).notes
+    assert kept == ("2 events repeat an item of the same user and are kept; a target that does counts as missed",)
+    dropped = prepare(Recipe(data=data, preparation=Preparation(repeats="first"))).notes
+    assert dropped[0] == "2 of 7 events left out by the filters"
+    assert not any("repeat" in note for note in dropped)
+
+
 def test_notes_count_events_that_only_file_order_ranks(tmp_path: Path) -> None:
     data = written(tmp_path, "ann,b,7\nann,a,7\nann,c,7\nann,d,8\nbob,a,7\nbob,b,8\nbob,c,8\n")
     prepared = prepare(Recipe(data=data))
@@ -352,6 +367,54 @@ def test_prepared_data_spares_reading_it_again(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(experiment, "prepare", None)
     prepared = prepared_from(log_of(chains()))
     assert run(RECIPES["popularity"], seed=0, prepared=prepared).prepared is prepared
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": "ml-1m"}, r"made with data='synthetic', and the recipe has 'ml-1m'"),
+        ({"columns": Columns(item="sku")}, r"made with columns=.*item=None.* recipe has .*item='sku'"),
+        ({"preparation": Preparation(repeats="first")}, r"made with preparation=.*'all'.* recipe has .*'first'"),
+    ],
+)
+def test_prepared_data_of_another_recipe_is_refused(changes: dict[str, Any], message: str) -> None:
+    recipe = Recipe(**{**dict(RECIPES["popularity"]), **changes})
+    with pytest.raises(ConfigurationError, match=message):
+        run(recipe, seed=0, prepared=prepared_from(log_of(chains())))
+
+
+@pytest.mark.parametrize(
+    ("data", "name"), [("ml-1m", "ml-1m"), ("../logs/events.csv", "events.csv"), ("/logs/events.csv", "events.csv")]
+)
+def test_data_is_called_the_same_wherever_it_lies(data: str, name: str) -> None:
+    assert Source.of(Recipe(data=data)).name == name
+
+
+def test_the_certificate_names_the_file_and_not_its_folder(file: Path) -> None:
+    recipe = Recipe(**{**dict(RECIPES["popularity"]), "data": str(file)})
+    outcome = run(recipe, seed=0)
+    assert outcome.test.certificate.dataset == outcome.validation.certificate.dataset == "events.csv"
+
+
+def test_validation_during_training_draws_no_interval_and_builds_its_sampler_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built, asked = [], []
+    build, evaluate_all = Uniform.build, experiment.evaluate
+
+    def counting(settings: Uniform, train: Sequences) -> object:
+        built.append(settings.exclude)
+        return build(settings, train)
+
+    def watching(*arguments: Any, **options: Any) -> object:
+        asked.append(options.get("intervals", True))
+        return evaluate_all(*arguments, **options)
+
+    monkeypatch.setattr(Uniform, "build", counting)
+    monkeypatch.setattr(experiment, "evaluate", watching)
+    outcome = run(RECIPES["sasrec-bce"], seed=0, prepared=prepared_from(log_of(chains())))
+    assert built == ["window", "history"]
+    assert asked == [False] * len(outcome.history.epochs) + [True, True]
 
 
 def test_events_out_of_time_order_are_put_in_order(file: Path, tmp_path: Path) -> None:

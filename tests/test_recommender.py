@@ -285,6 +285,28 @@ def test_a_stored_run_is_evaluated_again_to_the_same_values(part: str, from_file
     assert report.certificate.split == before.certificate.split
 
 
+def test_a_report_made_anew_has_the_certificate_of_the_run_wherever_the_data_is(
+    from_file: tuple[Outcome, StoredRun], tmp_path: Path
+) -> None:
+    trained, found = from_file
+    moved = tmp_path / "moved.csv"
+    moved.write_bytes(Path(found.recipe.data).read_bytes())
+    report = evaluate_again(found, "test", trained.test.certificate.metrics, str(moved))
+    assert report.certificate == trained.test.certificate
+    assert found.metrics["provenance"]["data"] == found.recipe.data
+
+
+def test_data_that_is_not_where_it_was_is_missed_with_the_remedy(from_file: tuple[Outcome, StoredRun]) -> None:
+    _, found = from_file
+    elsewhere = replace(found, recipe=found.recipe.model_copy(update={"data": "logs/events.csv"}))
+    remedy = rf"there is no file logs/events\.csv; .*: `nextitem evaluate {found.folder} --data PATH`$"
+    with pytest.raises(DataError, match=remedy):
+        evaluate_again(elsewhere, "test", ["ndcg@10"])
+    with pytest.raises(DataError, match=r"there is no file other\.csv") as caught:
+        evaluate_again(elsewhere, "test", ["ndcg@10"], "other.csv")
+    assert "--data PATH" not in str(caught.value)
+
+
 def test_other_data_than_was_trained_on_is_refused(from_file: tuple[Outcome, StoredRun]) -> None:
     _, found = from_file
     file = Path(found.recipe.data)

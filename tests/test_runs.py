@@ -86,6 +86,18 @@ def test_the_recipe_is_stored_in_full(stored: Path) -> None:
     assert json.loads(content)["encoder"]["dropout"] == 0.1  # a default
 
 
+def test_the_recipe_of_a_baseline_is_stored_without_what_it_does_not_use(tmp_path: Path) -> None:
+    folder = written(tmp_path, "co-occurrence")
+    assert set(json.loads((folder / "recipe.json").read_text())) == {
+        "name", "data", "columns", "preparation", "baseline",
+    }  # fmt: skip
+    assert read_run(folder).recipe == RECIPES["co-occurrence"]
+    assert (
+        "(co_occurrence) over 12 items, counted on the training events of 30 users.\n"
+        in (folder / "README.md").read_text()
+    )
+
+
 def test_metrics_are_those_of_the_outcome(stored: Path) -> None:
     found = json.loads((stored / "metrics.json").read_text())
     reports = outcome(NAME).test, outcome(NAME).validation
@@ -95,7 +107,7 @@ def test_metrics_are_those_of_the_outcome(stored: Path) -> None:
     assert found["certificate"]["split"] == outcome(NAME).prepared.split.test.sha256
     assert (found["epochs"], found["best_epoch"]) == (2, outcome(NAME).history.best_epoch)
     assert found["parameters"] == sum(weight.numel() for weight in outcome(NAME).model.state_dict().values())
-    assert found["provenance"]["seed"] == 0
+    assert (found["provenance"]["seed"], found["provenance"]["data"]) == (0, "synthetic")
     assert {"nextitem", "torch", "python", "device", "threads", "processor"} <= found["provenance"].keys()
 
 

@@ -94,11 +94,9 @@ def train(
     title = f"{resolved.value.name} on {resolved.value.data}, seed {seed}, {chosen}"
     display = watcher(stderr, resolved.value.training, title)
     try:
-        folder, metrics = train_into(workplace, resolved.value, seed, chosen, display, with_users=users)
+        folder, metrics = train_into(workplace, resolved.value, seed, chosen, display, _say, with_users=users)
     finally:
         display.close()
-    for note in metrics["notes"]:
-        _say(f"note: {note}")
     if as_json:
         _say(f"run: {folder}")
         typer.echo(json.dumps(metrics))

@@ -124,6 +124,11 @@ class Interactions:
             return 0
         return int(self.events.select(pl.struct("user", "time").is_duplicated().sum()).item())
 
+    @property
+    def repeated_events(self) -> int:
+        """How many events there are beside the first of each user with each item."""
+        return len(self) - int(self.events.select(pl.struct("user", "item").n_unique()).item())
+
 
 def _ids(name: str, values: Ids) -> pl.Series:
     column = values if isinstance(values, pl.Series) else _column(name, list(values))
