@@ -127,7 +127,7 @@ class Interactions:
     @property
     def repeated_events(self) -> int:
         """How many events there are beside the first of each user with each item."""
-        return len(self) - int(self.events.select(pl.struct("user", "item").n_unique()).item())
+        return len(self) - self.events.n_unique(["user", "item"])
 
 
 def _ids(name: str, values: Ids) -> pl.Series:
