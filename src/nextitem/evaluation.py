@@ -79,8 +79,8 @@ def evaluate(
     """Rank every case's target in the full catalogue and report `metrics` such as `ndcg@10`.
 
     With `hide_seen` the items of the whole history are left out of the ranking; a target that repeats one of them
-    counts as missed. A k beyond the catalogue counts as its size. Without `intervals` none are drawn, which is most
-    of the work. Raises ConfigurationError for no or an unknown metric and ScoreError for NaN scores.
+    counts as missed. A k beyond the catalogue counts as its size. Without `intervals` the report has none. Raises
+    ConfigurationError for no or an unknown metric and ScoreError for NaN scores.
     """
     if not metrics:
         raise ConfigurationError("no metric to report; name at least one, such as 'ndcg@10'")
