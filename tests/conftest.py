@@ -1,6 +1,8 @@
 """What every test may use."""
 
+import gzip
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,3 +23,16 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.fail(f"NEXTITEM_DATA={name} is not a folder; correct it, or unset it to skip these tests")
     return folder
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[str, str | bytes], Path]:
+    """Writes content under a name; .gz is compressed."""
+
+    def write(name: str, content: str | bytes) -> Path:
+        raw = content.encode() if isinstance(content, str) else content
+        file = tmp_path / name
+        file.write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+        return file
+
+    return write

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nextitem.baselines import CoOccurrence, Popularity
 from nextitem.encoders import BERT4Rec, SASRec
-from nextitem.experiment import Outcome, Prepared, run
+from nextitem.experiment import Outcome, Prepared, Source, run
 from nextitem.interactions import Interactions, index
 from nextitem.losses import BinaryCrossEntropy, SampledCrossEntropy
 from nextitem.negatives import Uniform
@@ -72,9 +72,9 @@ def log_of(histories: Iterable[list[int]]) -> Interactions:
 
 
 def prepared_from(interactions: Interactions, titles: Mapping[object, str] | None = None) -> Prepared:
-    """What `experiment.prepare` makes of a file with these events."""
+    """What `experiment.prepare` would make of these events, in place of those that `Recipe()` asks for."""
     log = index(interactions)
-    return Prepared(log, LeaveOneOut().split(log.sequences), titles or {}, ())
+    return Prepared(Source.of(Recipe()), log, LeaveOneOut().split(log.sequences), titles or {}, ())
 
 
 def write_csv(interactions: Interactions, file: Path) -> Path:

@@ -76,6 +76,35 @@ def test_evaluate_repeats_the_reported_number(
     assert again["certificate"] == stored["certificate"]
 
 
+def test_notes_on_the_data_are_shown_before_training_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"{user},{item}\n" for user in ("ann", "bob") for item in "abcda")
+    (tmp_path / "events.csv").write_text(f"user,item\n{rows}cia,a\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert typed(monkeypatch, "train", "sasrec-ce", "data=events.csv", *SMALL, "--json") == 0
+    out, err = capfd.readouterr()
+    kept = json.loads(out)["notes"]
+    assert [note.split(" and ")[0] for note in kept] == [
+        "2 events repeat an item of the same user", "1 users with fewer than 3 events are trained on but not evaluated",
+    ]  # fmt: skip
+    lines = err.splitlines()
+    assert [line for line in lines if line.startswith("note: ")] == [f"note: {note}" for note in kept]
+    assert max(lines.index(f"note: {note}") for note in kept) < lines.index(
+        next(line for line in lines if line.startswith("epoch 1 "))
+    )
+
+
+def test_a_k_beyond_the_catalogue_needs_no_room(
+    shop: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    assert typed(monkeypatch, "evaluate", str(trained), "--metrics", "hit_rate@9999999999", "--json") == 0
+    assert 0 < json.loads(capfd.readouterr().out)["test"]["hit_rate@9999999999"] <= 1
+    assert typed(monkeypatch, "recommend", str(trained), "--users", "v00", "--k", "999999999") == 0
+    assert 1 < len(capfd.readouterr().out.splitlines()) <= 1 + 13
+
+
 def test_evaluate_refuses_other_data_than_it_was_trained_on(
     shop: Path,
     trained: Path,
@@ -121,6 +150,14 @@ def test_print_config_names_the_source_of_each_setting(
     assert "training.batch_size = 128  # default" in lines
 
 
+def test_print_config_names_the_option_that_gave_the_columns(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ("train", "popularity", "data=events.csv", "--columns", "user=007", "--print-config")
+    assert typed(monkeypatch, *words) == 0
+    assert 'columns.user = "007"  # --columns' in capfd.readouterr().out.splitlines()
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -132,6 +169,8 @@ def test_print_config_names_the_source_of_each_setting(
         (("train", "sasrec-ce", "data=ml1m"), 2, "did you mean 'ml-1m'"),
         (("train", "sasrec-ce", "data=nowhere.csv"), 3, "there is no file nowhere.csv"),
         (("train", "sasrec-ce", "data=events.csv"), 3, "the header has no column 'user'"),
+        (("train", "popularity", "data=ml-1m", "--columns", "item=sku"), 2, "ml-1m is a dataset with its own"),
+        (("train", "popularity", "data=events.csv", "--columns", COLUMNS, "columns.user=v"), 2, "one of the two"),
         (("train", "sasrec-ce", "--device", "gpu"), 2, "--device gpu"),
         (("train", "sasrec-ce", "--resume", "--fresh"), 2, "give one"),
         (("evaluate", "nowhere"), 4, "nowhere is not a run"),
@@ -153,6 +192,15 @@ def test_a_mistake_is_one_message_and_its_exit_code(
     assert message in err
     assert "Traceback" not in err
     assert out == ""
+
+
+def test_events_without_anything_to_train_on_are_bad_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "events.csv").write_text("user,item\nann,a\nann,b\nann,c\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert typed(monkeypatch, "train", "sasrec-ce", "data=events.csv") == 3
+    assert "none of the 1 users has enough training events for a window" in capfd.readouterr().err
 
 
 def test_an_unknown_user_is_named(

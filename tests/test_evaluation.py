@@ -84,6 +84,13 @@ def test_a_target_that_repeats_its_history_counts_as_missed() -> None:
     assert evaluate(DESCENDING, repeated, ["hit_rate@1"], hide_seen=False).means["hit_rate@1"] == 1
 
 
+@pytest.mark.parametrize("metric", ["hit_rate", "ndcg", "mrr"])
+def test_a_k_beyond_the_catalogue_counts_as_its_size(metric: str) -> None:
+    beyond = [f"{metric}@{k}" for k in (N + 1, 9_999_999_999, 10**30)]
+    report = evaluate(DESCENDING, CASES, [f"{metric}@{N}", *beyond])
+    assert set(report.means.values()) == {report.means[f"{metric}@{N}"]}
+
+
 def test_a_constant_scorer_earns_chance_level() -> None:
     targets = cases_of([[]] * N, list(range(N)))
     report = evaluate(Fixed([0.0] * N), targets, ["hit_rate@1", "hit_rate@3", "hit_rate@8"])
@@ -128,6 +135,12 @@ def test_another_seed_draws_another_interval() -> None:
     one, other = (evaluate(DESCENDING, many, ["mrr@10"], interval_seed=seed) for seed in (0, 1))
     assert one.intervals != other.intervals
     assert one.means == other.means
+
+
+def test_without_intervals_the_rest_of_a_report_is_the_same() -> None:
+    plain, whole = (evaluate(DESCENDING, CASES, ["ndcg@10"], intervals=asked) for asked in (False, True))
+    assert plain.intervals == {}
+    assert plain.as_dict() == {**whole.as_dict(), "intervals": {}}
 
 
 def test_a_report_is_plain_values_for_json() -> None:

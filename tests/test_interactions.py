@@ -1,4 +1,5 @@
 from collections import Counter
+from typing import Any
 
 import polars as pl
 import pytest
@@ -96,8 +97,24 @@ def test_a_time_that_is_no_number_is_refused() -> None:
 
 
 def test_an_id_beyond_64_signed_bits_is_refused() -> None:
-    with pytest.raises(DataError, match=r"column 'item' has ids of 2⁶³ or more; pass them as strings"):
-        Interactions.from_columns(["ann"], pl.Series([2**63], dtype=pl.UInt64))
+    for beyond in (pl.Series([2**63], dtype=pl.UInt64), [2**63], [2**70], [10**40], [-(2**70)]):
+        with pytest.raises(DataError, match=r"column 'item' has integers of 2⁶³ or more, .*; pass all .* as strings"):
+            Interactions.from_columns(["ann"], beyond)
+    with pytest.raises(DataError, match=r"column 'item' has integers of 2⁶³ or more"):
+        Interactions.from_columns(["ann", "bob"], [1, 2**70])
+
+
+@pytest.mark.parametrize(("ids", "kinds"), [(["a", 1], "int and str"), ([1, 1.5], "float and int")])
+def test_ids_of_mixed_kinds_are_refused(ids: list[Any], kinds: str) -> None:
+    with pytest.raises(DataError, match=f"^column 'user' has {kinds}, mixed; give all its values as one kind"):
+        Interactions.from_columns(ids, ["x", "y"])
+
+
+def test_times_may_mix_whole_and_other_numbers() -> None:
+    log = Interactions.from_columns(["ann", "ann"], ["x", "y"], [2, 1.5])
+    assert log.in_time_order()["item"].to_list() == ["y", "x"]
+    with pytest.raises(DataError, match="column 'time' holds String; times are numbers"):
+        Interactions.from_columns(["ann", "ann"], ["x", "y"], [1.5, "2024"])  # type: ignore[list-item]
 
 
 def test_an_id_with_leading_zeros_is_not_the_number_without_them() -> None:

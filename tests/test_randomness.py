@@ -3,6 +3,7 @@ from itertools import product
 import pytest
 import torch
 
+from nextitem.errors import ConfigurationError
 from nextitem.randomness import Purpose, generator, key_seed, seeded_globally
 
 
@@ -14,6 +15,13 @@ def test_every_key_has_a_seed_of_its_own() -> None:
 
 def test_a_seed_fits_a_generator() -> None:
     assert all(0 <= key_seed(seed, Purpose.ORDER) < 2**63 for seed in range(200))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64])
+def test_a_seed_outside_its_range_is_refused(seed: int) -> None:
+    with pytest.raises(ConfigurationError, match=rf"seed={seed}: a seed is a whole number from 0 to 2⁶⁴ − 1"):
+        key_seed(seed, Purpose.ORDER)
+    key_seed(2**64 - 1, Purpose.ORDER)
 
 
 def test_a_key_names_the_same_stream_every_time() -> None:

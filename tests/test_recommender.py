@@ -5,15 +5,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import torch
 
 from nextitem.errors import ArtefactError, ConfigurationError, DataError
-from nextitem.experiment import Outcome, run
-from nextitem.recipe import Recipe
-from nextitem.recommender import Recommendation, Recommender, evaluate_again, restore
-from nextitem.runs import StoredRun, Workplace, metrics_of, read_run, write_run
+from nextitem.experiment import run
+from nextitem.recommender import Recommendation, Recommender, restore
+from nextitem.runs import StoredRun, Workplace, read_run, write_run
 from nextitem.sequences import Sequences
-from small_runs import ITEMS, RECIPES, USERS, chains, log_of, metrics, outcome, prepared_from, write_csv
+from small_runs import ITEMS, RECIPES, USERS, chains, log_of, metrics, outcome, prepared_from
 
 ALL_USERS = [f"u{user:02}" for user in range(USERS)]
 ALL_ITEMS = [f"i{item:02}" for item in range(ITEMS)]
@@ -70,6 +68,20 @@ def test_recommendations_are_the_model_s_scores_in_descending_order(name: str) -
 
 def test_a_user_is_the_whole_history_with_the_test_event(recommender: Recommender) -> None:
     assert recommender.recommend(users=ALL_USERS) == recommender.recommend(HISTORIES)
+
+
+def test_more_recommendations_than_items_are_all_of_them(recommender: Recommender) -> None:
+    everything = recommender.recommend(users=["u07"], k=ITEMS)
+    for k in (ITEMS + 1, 999_999_999_999, 10**30):
+        assert recommender.recommend(users=["u07"], k=k) == everything
+    assert len(recommender.recommend(users=["u07"], k=10**30, filter_seen=False)[0]) == ITEMS
+
+
+@pytest.mark.parametrize("item", [2**63, 2**70, -(2**70)])
+def test_a_number_beyond_64_bits_is_an_unknown_item(item: int, recommender: Recommender) -> None:
+    with pytest.raises(DataError, match=f"item '{item}' .* is not among the 12 items"):
+        recommender.recommend([[item]])
+    assert recommender.recommend([[item]], unknown="drop") == recommender.recommend([[]])
 
 
 def test_users_come_back_in_the_order_asked_for(recommender: Recommender) -> None:
@@ -248,36 +260,3 @@ def test_an_altered_folder_is_refused(stored: dict[str, Path], tmp_path: Path) -
     (folder / "users.parquet").write_bytes(b"somebody else's")
     with pytest.raises(ArtefactError, match=r"users\.parquet was altered"):
         Recommender.load(folder)
-
-
-@pytest.fixture(scope="module")
-def from_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, StoredRun]:
-    """A model trained on a file, and its stored run."""
-    folder = tmp_path_factory.mktemp("data")
-    data = write_csv(log_of(chains()), folder / "events.csv")
-    recipe = Recipe(**{**dict(RECIPES[NAME]), "data": str(data)})
-    trained = run(recipe, seed=3)
-    provenance = {**metrics(NAME)["provenance"], "seed": 3}
-    made = write_run(Workplace(folder, NAME, 3), recipe, trained, metrics_of(trained, provenance))
-    return trained, read_run(made)
-
-
-@pytest.mark.parametrize("part", ["test", "validation"])
-def test_a_stored_run_is_evaluated_again_to_the_same_values(part: str, from_file: tuple[Outcome, StoredRun]) -> None:
-    trained, found = from_file
-    report, before = evaluate_again(found, part, ["ndcg@10", "hit_rate@10"]), getattr(trained, part)
-    assert torch.equal(report.above_C, before.above_C)
-    assert report.means == {name: before.means[name] for name in ("ndcg@10", "hit_rate@10")}
-    assert report.certificate.split == before.certificate.split
-
-
-def test_other_data_than_was_trained_on_is_refused(from_file: tuple[Outcome, StoredRun]) -> None:
-    _, found = from_file
-    file = Path(found.recipe.data)
-    before = file.read_text()
-    try:
-        file.write_text(before.replace("u00,i", "u00,j", 1))
-        with pytest.raises(DataError, match=r"is not the data that .* was trained on: its test cases have sha256"):
-            evaluate_again(found, "test", ["ndcg@10"])
-    finally:
-        file.write_text(before)

@@ -1,108 +1,22 @@
-"""The optimisation loop. T target positions.
-
-Most tests train `Slope`, whose gradient never changes: each of Adam's steps then has the size of the learning rate.
-"""
+"""The optimisation loop: when it stops, what it keeps, what it tells. T target positions."""
 
 import json
-from collections.abc import Mapping
 
 import pytest
 import torch
-from torch import Tensor, nn, tensor
+from torch import Tensor
 
 from nextitem.batches import Batch, Drawn
-from nextitem.encoders import BERT4Rec, SASRec
-from nextitem.errors import ConfigurationError, TrainingError
+from nextitem.encoders import BERT4Rec
+from nextitem.errors import ConfigurationError, DataError, TrainingError
 from nextitem.losses import CrossEntropy
 from nextitem.model import Loss, SequenceModel
-from nextitem.objectives import MaskedItem, NextItem
+from nextitem.objectives import MaskedItem
 from nextitem.sequences import Sequences
-from nextitem.training import Epoch, History, Progress, Training, fit
+from nextitem.training import Training, fit
 from shelves import build_model
-from small_runs import ITEMS, chains, sha256
-
-LOG = Sequences.of(chains(), ITEMS)
-FOUR = Sequences.of([[0, 1], [1, 2], [2, 3], [3, 4]], ITEMS)  # four windows with one target each
-LAST = Training(epochs=2, batch_size=2, patience=None)
-
-
-class Slope(nn.Module):
-    """Loses `per_position` + 3·x + 4·y at every target, whatever the batch holds."""
-
-    def __init__(self, per_position: float = 0.0, scale: float = 1.0) -> None:
-        super().__init__()
-        self.point_2 = nn.Parameter(torch.zeros(2, dtype=torch.float64))
-        self.per_position, self.scale = per_position, scale
-        self.batches: list[Batch] = []
-
-    def windows(self, train: Sequences) -> Sequences:
-        return NextItem().windows(train)
-
-    def batch(self, windows: Sequences, generator: torch.Generator) -> Batch:
-        self.batches.append(NextItem().batch(windows, generator))
-        return self.batches[-1]
-
-    def loss(self, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
-        height = self.per_position + self.scale * (self.point_2 * tensor([3.0, 4.0])).sum()
-        return height * len(batch.targets_T)
-
-
-class Scripted:
-    """Validation that returns prepared values, and keeps the weights it was asked about."""
-
-    def __init__(self, model: nn.Module, values: list[float], others: list[float] | None = None) -> None:
-        self.model, self.values, self.others = model, values, others or values
-        self.weights: list[dict[str, Tensor]] = []
-
-    def __call__(self) -> dict[str, float]:
-        epoch = len(self.weights)
-        self.weights.append({name: weight.clone() for name, weight in self.model.state_dict().items()})
-        return {"ndcg@10": self.values[epoch], "mrr@10": self.others[epoch], "validation_loss": 7.0 - epoch}
-
-
-class Recorder:
-    """A watcher, checkpoint and validation that write down what happens, and where the model is at each step."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
-        self.events: list[object] = []
-        self.places: list[Tensor] = []
-        self.optimiser_steps = 0
-
-    def step(self, epoch: int, step: int, steps: int) -> None:
-        self.events.append((epoch, step, steps))
-        self.places.append(next(iter(self.model.parameters())).detach().clone())
-
-    def epoch(self, epoch: Epoch, history: History) -> None:
-        self.events.append(f"told of {epoch.epoch}, best {history.best_epoch}")
-
-    def load(self, progress: Progress) -> None:
-        self.events.append("load")
-
-    def save(self, progress: Progress) -> None:
-        self.events.append(f"save {len(progress.history.epochs)}")
-        states = progress.optimiser.state_dict()["state"].values()
-        self.optimiser_steps = max((int(state["step"]) for state in states), default=0)
-
-    def validate(self) -> Mapping[str, float]:
-        self.events.append("validate")
-        return {"ndcg@10": 0.5}
-
-
-def sasrec(dropout: float = 0.1) -> SequenceModel:
-    return build_model(SASRec(dim=8, positions=8, dropout=dropout), NextItem(maximum_length=8), ITEMS)
-
-
-def trained(seed: int, training: Training = LAST) -> SequenceModel:
-    model = sasrec()
-    fit(model, LOG, CrossEntropy().build(), training, seed, None)
-    return model
-
-
-def fit_slope(model: Slope, training: Training, seed: int = 0) -> Recorder:
-    recorder = Recorder(model)
-    fit(model, FOUR, CrossEntropy().build(), training, seed, None, watcher=recorder, checkpoint=recorder)
-    return recorder
+from slopes import FOUR, LAST, LOG, Recorder, Scripted, Slope, sasrec, trained
+from small_runs import ITEMS, sha256
 
 
 def test_training_stops_after_so_many_epochs_without_a_better_value() -> None:
@@ -192,89 +106,6 @@ def test_every_step_draws_negatives_of_its_own_and_the_same_ones_again() -> None
     assert not set(one.numbers) & set(other.numbers)
 
 
-@pytest.mark.parametrize(
-    ("clip", "gradient"), [(None, [3.0, 4.0]), (10.0, [3.0, 4.0]), (1.0, [3 / 5, 4 / 5]), (0.5, [3 / 10, 4 / 10])]
-)
-def test_the_whole_gradient_is_scaled_down_to_the_clip(clip: float | None, gradient: list[float]) -> None:
-    model = Slope()
-    fit_slope(model, Training(epochs=1, patience=None, gradient_clip=clip))
-    assert model.point_2.grad is not None
-    assert model.point_2.grad.tolist() == pytest.approx(gradient, rel=1e-5)
-
-
-@pytest.mark.parametrize("targets", [2, 3])
-def test_the_gradient_is_that_of_the_mean_over_positions(targets: int) -> None:
-    model = Slope()
-    windows = Sequences.of([list(range(targets + 1))], ITEMS)
-    fit(model, windows, CrossEntropy().build(), Training(epochs=1, patience=None), 0, None)
-    assert model.point_2.grad is not None
-    assert model.point_2.grad.tolist() == [3.0, 4.0]
-
-
-@pytest.mark.parametrize(
-    ("schedule", "warmup", "factors"),
-    [
-        ("constant", 0, [1, 1, 1, 1]),
-        ("constant", 2, [1 / 3, 2 / 3, 1, 1]),
-        ("linear", 0, [4 / 4, 3 / 4, 2 / 4, 1 / 4]),
-        ("linear", 2, [1 / 3 * 4 / 4, 2 / 3 * 3 / 4, 2 / 4, 1 / 4]),
-        ("constant", 7, [1 / 8, 2 / 8, 3 / 8, 4 / 8]),  # training ends before the warm-up does
-    ],
-)
-def test_the_step_size_follows_warm_up_and_schedule(schedule: str, warmup: int, factors: list[float]) -> None:
-    training = LAST.model_copy(update={"learning_rate": 0.3, "schedule": schedule, "warmup_steps": warmup})
-    places = fit_slope(Slope(), training).places  # after each of 2 epochs · 2 steps
-    taken = torch.stack([torch.zeros(2, dtype=torch.float64), *places]).diff(dim=0)
-    for step, factor in zip(taken.tolist(), factors, strict=True):
-        assert step == pytest.approx([-0.3 * factor, -0.3 * factor], rel=1e-6)
-
-
-def test_adam_forgets_its_second_moment_by_beta2() -> None:
-    """Gradients 3 then 6 (Slope's first coordinate): moments by hand, bias corrected."""
-    model = Slope()
-    training = Training(epochs=1, batch_size=2, patience=None, learning_rate=1.0, beta2=0.5)
-
-    class Steepening(Recorder):
-        def step(self, epoch: int, step: int, steps: int) -> None:
-            super().step(epoch, step, steps)
-            model.scale = 2.0
-
-    recorder = Steepening(model)
-    fit(model, FOUR, CrossEntropy().build(), training, 0, None, watcher=recorder)
-    first = (0.9 * 0.1 * 3 + 0.1 * 6) / (1 - 0.9**2)
-    second = (0.5 * 0.5 * 3**2 + 0.5 * 6**2) / (1 - 0.5**2)
-    assert float(recorder.places[1][0] - recorder.places[0][0]) == pytest.approx(-first / second**0.5)
-
-
-class Flat(Slope):
-    """A loss without any slope: only weight decay moves the weights."""
-
-    def __init__(self) -> None:
-        super().__init__(scale=0.0)
-        self.matrix_22 = nn.Parameter(torch.ones(2, 2, dtype=torch.float64))
-        with torch.no_grad():
-            self.point_2.fill_(1.0)
-
-    def loss(self, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
-        return super().loss(batch, loss, drawn) + 0 * self.matrix_22.sum()
-
-
-@pytest.mark.parametrize("decay", [0.0, 0.5])
-def test_weight_decay_shrinks_matrices_and_no_vectors(decay: float) -> None:
-    model = Flat()
-    fit_slope(model, LAST.model_copy(update={"learning_rate": 0.1, "weight_decay": decay}))
-    shrunk = (1 - 0.1 * decay) ** 4  # 2 epochs · 2 steps
-    assert model.matrix_22.tolist() == pytest.approx([pytest.approx([shrunk, shrunk])] * 2)
-    assert model.point_2.tolist() == [1, 1]
-
-
-def test_weight_decay_tells_the_matrices_of_a_model_from_its_vectors() -> None:
-    model = build_model(BERT4Rec(dim=8, positions=8), MaskedItem(), ITEMS)
-    matrices = {name for name, weight in model.named_parameters() if weight.ndim > 1}
-    assert "items.weight_Nd" in matrices
-    assert not matrices & {"items.mask_d", "encoder.embedding_norm.weight", "encoder.embedding_norm.bias"}
-
-
 class Counting(SequenceModel):
     """Writes down how many targets each of its batches has."""
 
@@ -353,7 +184,7 @@ def test_early_stopping_without_validation_is_refused() -> None:
 
 
 def test_users_with_too_few_events_for_a_window_are_refused_when_there_are_no_others() -> None:
-    with pytest.raises(ConfigurationError, match="none of the 3 users has enough training events for a window"):
+    with pytest.raises(DataError, match=r"none of the 3 users has enough training events for a window; .* need two"):
         fit(Slope(), Sequences.of([[1], [], [2]], ITEMS), CrossEntropy().build(), LAST, 0, None)
 
 

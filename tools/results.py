@@ -46,7 +46,7 @@ def is_preset(recipe: dict[str, Any]) -> bool:
     if recipe["name"] not in preset_names():
         return False
     preset = resolve_recipe(load_preset(recipe["name"]), [f"data={recipe['data']}"]).value
-    return preset.model_dump(mode="json") == recipe
+    return preset.in_use() == recipe
 
 
 def table(runs: list[dict[str, Any]]) -> str:

@@ -81,8 +81,7 @@ def train(
 ) -> None:
     """Train a recipe, evaluate it on the test cases and store the run."""
     preset = load_preset(recipe)
-    named = parse_columns(columns).model_dump(exclude_none=True) if columns else {}
-    resolved = resolve_recipe(preset, [*(overrides or []), *(f"columns.{role}={name}" for role, name in named.items())])
+    resolved = resolve_recipe(preset, overrides or [], parse_columns(columns) if columns else None)
     if print_config:
         _print_config(resolved.value, resolved.sources)
         return
@@ -95,11 +94,9 @@ def train(
     title = f"{resolved.value.name} on {resolved.value.data}, seed {seed}, {chosen}"
     display = watcher(stderr, resolved.value.training, title)
     try:
-        folder, metrics = train_into(workplace, resolved.value, seed, chosen, display, with_users=users)
+        folder, metrics = train_into(workplace, resolved.value, seed, chosen, display, _say, with_users=users)
     finally:
         display.close()
-    for note in metrics["notes"]:
-        _say(f"note: {note}")
     if as_json:
         _say(f"run: {folder}")
         typer.echo(json.dumps(metrics))

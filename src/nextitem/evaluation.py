@@ -43,7 +43,7 @@ class Report:
     values: Mapping[str, Tensor]
     """Per metric the value of every case, shape (C,) float64."""
     intervals: Mapping[str, tuple[float, float]]
-    """Per metric the 95 % bootstrap interval of the mean over cases."""
+    """Per metric the 95 % bootstrap interval of the mean over cases; none where they were not asked for."""
     above_C: Tensor
     tied_C: Tensor
     users_C: Tensor
@@ -73,20 +73,22 @@ def evaluate(
     *,
     hide_seen: bool = True,
     dataset: str = "unnamed",
+    intervals: bool = True,
     interval_seed: int = 0,
 ) -> Report:
     """Rank every case's target in the full catalogue and report `metrics` such as `ndcg@10`.
 
     With `hide_seen` the items of the whole history are left out of the ranking; a target that repeats one of them
-    counts as missed. Raises ConfigurationError for no or an unknown metric and ScoreError for NaN scores.
+    counts as missed. A k beyond the catalogue counts as its size. Without `intervals` the report has none. Raises
+    ConfigurationError for no or an unknown metric and ScoreError for NaN scores.
     """
     if not metrics:
         raise ConfigurationError("no metric to report; name at least one, such as 'ndcg@10'")
     functions = {name: parse_metric(name) for name in metrics}
     seen = cases.histories if hide_seen else None
     above_C, tied_C = target_ranks(scorer.query(cases.histories), cases.targets_C, seen)
-    values = {name: function(above_C, tied_C, k) for name, (function, k) in functions.items()}
-    bounds = bootstrap_interval(torch.stack(list(values.values()), 1), generator(interval_seed, Purpose.BOOTSTRAP))
+    ranked = cases.histories.number_of_items
+    values = {name: function(above_C, tied_C, min(k, ranked)) for name, (function, k) in functions.items()}
     is_reachable_C = cases.trained_N[cases.targets_C] & above_C.isfinite()
     certificate = Certificate(
         dataset=dataset,
@@ -95,15 +97,20 @@ def evaluate(
         hidden="history" if hide_seen else "nothing",
         ties="expectation",
         ranking="full",
-        candidates=cases.histories.number_of_items,
+        candidates=ranked,
         metrics=tuple(metrics),
     )
     return Report(
         values=values,
-        intervals={name: (float(low), float(high)) for name, (low, high) in zip(values, bounds.tolist(), strict=True)},
+        intervals=_intervals(values, interval_seed) if intervals else {},
         above_C=above_C,
         tied_C=tied_C,
         users_C=cases.histories.users_U,
         ceiling=float(is_reachable_C.double().mean()),
         certificate=certificate,
     )
+
+
+def _intervals(values: Mapping[str, Tensor], seed: int) -> dict[str, tuple[float, float]]:
+    bounds = bootstrap_interval(torch.stack(list(values.values()), 1), generator(seed, Purpose.BOOTSTRAP))
+    return {name: (float(low), float(high)) for name, (low, high) in zip(values, bounds.tolist(), strict=True)}

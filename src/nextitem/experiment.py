@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -14,22 +15,42 @@ from nextitem.errors import ConfigurationError
 from nextitem.evaluation import METRICS, Report, evaluate
 from nextitem.interactions import Interactions, Log, deduplicate, index, k_core
 from nextitem.items import TiedItems
-from nextitem.model import SequenceModel
+from nextitem.model import Loss, SequenceModel
 from nextitem.negatives.uniform import Uniform
 from nextitem.randomness import Purpose, generator, seeded_globally
-from nextitem.reading import read_interactions
-from nextitem.recipe import Recipe
+from nextitem.reading import Columns, read_interactions
+from nextitem.recipe import Preparation, Recipe
 from nextitem.scoring import Scorer
 from nextitem.splits import Cases, LeaveOneOut, Split
-from nextitem.training import Checkpoint, History, Watcher, fit
+from nextitem.training import Checkpoint, History, Sampler, Watcher, fit
 
 SYNTHETIC = "synthetic"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The settings that decide which events are prepared."""
+
+    data: str
+    columns: Columns
+    preparation: Preparation
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> "Source":
+        """Those of a recipe."""
+        return cls(recipe.data, recipe.columns, recipe.preparation)
+
+    @property
+    def name(self) -> str:
+        """What the data is called wherever it lies: the dataset's name, or the file's without its folder."""
+        return Path(self.data).name
 
 
 @dataclass(frozen=True)
 class Prepared:
     """The events a recipe asks for, indexed and split."""
 
+    source: Source
     log: Log
     split: Split
     titles: Mapping[object, str]
@@ -65,9 +86,16 @@ def run(
 ) -> Outcome:
     """Prepare the data, train with early stopping on validation, evaluate on validation and test.
 
-    `prepared` spares reading the same data again. Raises what the steps raise; see their docstrings.
+    `prepared` spares reading the same data again; ConfigurationError is raised where the recipe asks for other data.
+    Raises what the steps raise; see their docstrings.
     """
     prepared = prepared or prepare(recipe)
+    for setting, used in vars(prepared.source).items():
+        if used != getattr(recipe, setting):
+            raise ConfigurationError(
+                f"`prepared` was made with {setting}={used!r}, and the recipe has {getattr(recipe, setting)!r}; "
+                f"prepare the recipe's own data, or leave `prepared` out"
+            )
     history = History()
     if recipe.baseline is not None:
         model: Scorer = recipe.baseline.build(prepared.split.train)
@@ -77,7 +105,8 @@ def run(
         parameters = sum(weight.numel() for weight in model.parameters())
         history = _train(recipe, model, prepared.split, seed, checkpoint and checkpoint(prepared), watcher)
     validation, test = (
-        evaluate(model, cases, dataset=recipe.data) for cases in (prepared.split.validation, prepared.split.test)
+        evaluate(model, cases, dataset=prepared.source.name)
+        for cases in (prepared.split.validation, prepared.split.test)
     )
     bound = prepared.upper_bound(prepared.split.test) if prepared.upper_bound else None
     return Outcome(model, prepared, history, validation, test, parameters, bound)
@@ -98,13 +127,17 @@ def prepare(recipe: Recipe) -> Prepared:
     notes = []
     if len(interactions) < read:
         notes.append(f"{read - len(interactions):,} of {read:,} events left out by the filters")
+    if repeated := interactions.repeated_events:
+        notes.append(
+            f"{repeated:,} events repeat an item of the same user and are kept; a target that does counts as missed"
+        )
     if split.short_users:
         notes.append(f"{split.short_users:,} users with fewer than 3 events are trained on but not evaluated")
     if interactions.tied_events:
         notes.append(f"{interactions.tied_events:,} events share user and time with another; file order decides")
     # The process knows whole histories only: filtered ones have no exact bound.
     bound = None if made is None or len(interactions) < read else partial(_upper_bound, made, log)
-    return Prepared(log, split, titles, tuple(notes), bound)
+    return Prepared(Source.of(recipe), log, split, titles, tuple(notes), bound)
 
 
 def _upper_bound(made: SyntheticLog, log: Log, cases: Cases) -> Mapping[str, float]:
@@ -113,6 +146,11 @@ def _upper_bound(made: SyntheticLog, log: Log, cases: Cases) -> Mapping[str, flo
 
 def _load(recipe: Recipe) -> tuple[Interactions, Mapping[object, str], SyntheticLog | None]:
     """(events, titles, the generator's own knowledge if the data is generated) of the recipe's data."""
+    named = recipe.columns.model_dump(exclude_none=True)
+    if named and recipe.data in (SYNTHETIC, *PUBLISHED):
+        raise ConfigurationError(
+            f"columns={named} name those of a file, and {recipe.data} is a dataset with its own: leave columns out"
+        )
     if recipe.data == SYNTHETIC:
         made = generate()
         return made.interactions, dict(zip(made.titles["item"], made.titles["title"], strict=True)), made
@@ -145,11 +183,13 @@ def _train(
     loss = recipe.loss.build()
     train = split.train.to(model.device)
     negatives = None if recipe.negatives is None else recipe.negatives.build(train)
+    outside = None if recipe.negatives is None else outside_histories(recipe.negatives).build(train)
     cases = validation_cases(split.validation, recipe.training.validation_users, seed)
 
     def validate() -> dict[str, float]:
-        report = evaluate(model, cases, dataset=recipe.data)
-        return {**report.means, "validation_loss": validation_loss(model, recipe, cases, split, seed)}
+        report = evaluate(model, cases, intervals=False)
+        lost = validation_loss(model, loss, outside, cases, recipe.training.batch_size, seed)
+        return {**report.means, "validation_loss": lost}
 
     return fit(
         model, split.train, loss, recipe.training, seed, validate,
@@ -165,20 +205,23 @@ def validation_cases(cases: Cases, users: int | None, seed: int) -> Cases:
     return cases.select(drawn.sort().values)
 
 
-@torch.no_grad()
-def validation_loss(model: SequenceModel, recipe: Recipe, cases: Cases, split: Split, seed: int) -> float:
-    """Mean training loss over cases, at the query position and in evaluation mode.
+def outside_histories(negatives: Uniform) -> Uniform:
+    """The negatives of the validation loss, which are outside the user's history whatever training excludes."""
+    return negatives.model_copy(update={"exclude": "history"})
 
-    Sampled losses draw the same negatives after every epoch, from outside the user's history.
+
+@torch.no_grad()
+def validation_loss(
+    model: SequenceModel, loss: Loss, sampler: Sampler | None, cases: Cases, batch_size: int, seed: int
+) -> float:
+    """Mean loss over cases, at the query position and in evaluation mode.
+
+    A sampled loss gets the same negatives after every epoch: those that `sampler` draws for the seed.
     """
-    loss, total = recipe.loss.build(), 0.0
-    sampler = None
-    if recipe.negatives is not None:
-        settings: Uniform = recipe.negatives.model_copy(update={"exclude": "history"})
-        sampler = settings.build(split.train.to(model.device))
+    total = 0.0
     histories, targets_C = cases.histories.to(model.device), cases.targets_C.to(model.device)
     model.eval()
-    for step, rows in enumerate(torch.arange(len(cases), device=model.device).split(recipe.training.batch_size)):
+    for step, rows in enumerate(torch.arange(len(cases), device=model.device).split(batch_size)):
         batch = model.objective.query(histories.select(rows), targets_C[rows])
         draws = generator(seed, Purpose.VALIDATION, step, device=model.device)
         total += float(model.loss(batch, loss, None if sampler is None else sampler.sample(batch, draws)))

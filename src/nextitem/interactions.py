@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 import torch
@@ -18,6 +18,7 @@ from nextitem.sequences import Sequences
 
 Ids = pl.Series | Iterable[str] | Iterable[int]
 Keep = Literal["all", "first", "last"]
+_BEYOND = "integers of 2⁶³ or more, or below −2⁶³; pass all its values as strings"
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,8 @@ class Interactions:
     def from_columns(cls, user: Ids, item: Ids, time: Iterable[float] | pl.Series | None = None) -> "Interactions":
         """Events from parallel columns; ids are strings or integers, `time` is in unix seconds.
 
-        Raises DataError where lengths differ, a value is missing, an id is neither string nor integer, or a time is no
-        number.
+        Raises DataError where lengths differ, a value is missing, an id is neither string nor integer or beyond 64
+        bits, a column of ids mixes both, or a time is no number.
 
         >>> Interactions.from_columns(["ann", "ann", "bob"], [7, 9, 7]).number_of_items
         2
@@ -123,9 +124,14 @@ class Interactions:
             return 0
         return int(self.events.select(pl.struct("user", "time").is_duplicated().sum()).item())
 
+    @property
+    def repeated_events(self) -> int:
+        """How many events there are beside the first of each user with each item."""
+        return len(self) - self.events.n_unique(["user", "item"])
+
 
 def _ids(name: str, values: Ids) -> pl.Series:
-    column = values if isinstance(values, pl.Series) else pl.Series(list(values))
+    column = values if isinstance(values, pl.Series) else _column(name, list(values))
     if column.dtype == pl.Null and not len(column):
         return column.cast(pl.String)
     if not (column.dtype == pl.String or column.dtype.is_integer()):
@@ -134,12 +140,22 @@ def _ids(name: str, values: Ids) -> pl.Series:
         return column
     signed = column.cast(pl.Int64, strict=False)
     if signed.null_count() > column.null_count():
-        raise DataError(f"column '{name}' has ids of 2⁶³ or more; pass them as strings")
+        raise DataError(f"column '{name}' has {_BEYOND}")
     return signed
 
 
+def _column(name: str, values: list[Any], *, strict: bool = True) -> pl.Series:
+    try:
+        return pl.Series(values, strict=strict)
+    except (TypeError, OverflowError):  # its text is about the building of columns
+        kinds = " and ".join(sorted({type(value).__name__ for value in values if value is not None}))
+        fact = f"{kinds}, mixed; give all its values as one kind, such as strings" if " and " in kinds else _BEYOND
+        raise DataError(f"column '{name}' has {fact}") from None
+
+
 def _times(values: Iterable[float] | pl.Series) -> pl.Series:
-    column = values if isinstance(values, pl.Series) else pl.Series(list(values))
+    # Whole and other numbers may be mixed here, in ids not: 1 would become '1.0'.
+    column = values if isinstance(values, pl.Series) else _column("time", list(values), strict=False)
     if len(column) and not column.dtype.is_numeric():
         raise DataError(f"column 'time' holds {column.dtype}; times are numbers, in unix seconds")
     # As missing values, NaN times are found with the others: sorted, they would be the newest.

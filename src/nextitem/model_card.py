@@ -11,6 +11,10 @@ def model_card(recipe: Recipe, outcome: Outcome, metrics: Mapping[str, Any]) -> 
     """The model card as Markdown."""
     split, log, made = outcome.prepared.split, outcome.prepared.log, metrics["provenance"]
     kind = recipe.baseline.name if recipe.baseline else f"{recipe.encoder.name}, {recipe.loss.name}"
+    learning = f"trained on {len(log.users):,} users with seed {made['seed']}: "
+    learning += f"best of {metrics['epochs']} epochs is {metrics['best_epoch']}"
+    if recipe.baseline:
+        learning = f"counted on the training events of {len(log.users):,} users"
     intervals = outcome.test.intervals
     rows = [
         f"| {name} | {outcome.validation.means[name]:.4f} | {value:.4f} | {intervals[name][0]:.4f} – "
@@ -19,10 +23,9 @@ def model_card(recipe: Recipe, outcome: Outcome, metrics: Mapping[str, Any]) -> 
     ]
     return "\n".join(
         [
-            f"# {recipe.name} on {recipe.data}",
+            f"# {recipe.name} on {outcome.prepared.source.name}",
             "",
-            f"Next-item recommender ({kind}) over {len(log.items):,} items, trained on {len(log.users):,} users "
-            f"with seed {made['seed']}: best of {metrics['epochs']} epochs is {metrics['best_epoch']}.",
+            f"Next-item recommender ({kind}) over {len(log.items):,} items, {learning}.",
             "",
             "| metric | validation | test | 95 % interval over users |",
             "|---|---|---|---|",

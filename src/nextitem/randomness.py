@@ -10,6 +10,8 @@ from enum import IntEnum
 import numpy as np
 import torch
 
+from nextitem.errors import ConfigurationError
+
 
 class Purpose(IntEnum):
     """What a stream of random numbers is for; two purposes never share one."""
@@ -24,8 +26,10 @@ class Purpose(IntEnum):
 
 def key_seed(seed: int, purpose: Purpose, *parts: int) -> int:
     """A 63-bit seed for the key (seed, purpose, *parts), all below 2³² but the seed (below 2⁶⁴); unequal keys give
-    unrelated seeds.
+    unrelated seeds. Raises ConfigurationError for a seed outside its range.
     """
+    if not 0 <= seed < 2**64:
+        raise ConfigurationError(f"seed={seed}: a seed is a whole number from 0 to 2⁶⁴ − 1")
     # Fixed widths and the number of parts: numpy pads short sequences with zeros, which would make (1, 2) and (1, 2, 0)
     # one key.
     entropy = [seed & 0xFFFFFFFF, seed >> 32, int(purpose), len(parts), *parts]

@@ -6,7 +6,9 @@
 
 All but parquet may be gzip-compressed (`.csv.gz`). Text is UTF-8, blank lines are skipped, and only csv knows quotes.
 Ids in text are strings, unless every id of a column is an integer in canonical form ('7', not '007'): then they are
-integers, so that they sort by size. Ids in parquet keep their type. `times.py` tells which times are understood.
+integers, so that they sort by size. Blanks around an id or a name of a column do not count in text, quoted or not:
+'ann, x' is user 'ann' and item 'x'. Ids in parquet keep their type and their blanks. `times.py` tells which times are
+understood.
 """
 
 import difflib
@@ -112,12 +114,14 @@ class _Table:
         if isinstance(column.dtype, pl.Categorical | pl.Enum):
             column = column.cast(pl.String)
         if column.dtype.is_integer():
-            return column.cast(pl.Int64)
+            signed = column.cast(pl.Int64, strict=False)
+            self._require(role, signed.is_not_null(), "is beyond 64 bits with a sign; store such ids as strings")
+            return signed
         if column.dtype != pl.String:
             raise self._wrong_type(role, "ids are strings or integers")
-        is_good = column.str.strip_chars() != ""
-        self._require(role, is_good, "is blank; every event needs an id, give it or drop the row")
-        return _integers_if_canonical(column) if self.is_text else column
+        stripped = column.str.strip_chars()
+        self._require(role, stripped != "", "is blank; every event needs an id, give it or drop the row")
+        return _integers_if_canonical(stripped) if self.is_text else column
 
     def times(self) -> pl.Series | None:
         if "time" not in self.names:
@@ -169,7 +173,7 @@ def _from_text(file: Path, form: Format, columns: Columns) -> _Table:
         raise DataError(f"{file} is empty; give a file with at least one event")
     if not form.has_header and columns != _USUAL_NAMES:
         raise ConfigurationError(f"{file} holds 'user item' pairs without a header; leave out the names of columns")
-    header_row, header = first if form.has_header else (0, ["user", "item"])
+    header_row, header = (first[0], [name.strip() for name in first[1]]) if form.has_header else (0, ["user", "item"])
     positions = _positions(file, header, columns)
     fields, width = pl.col("fields"), pl.col("fields").list.len()
     wanted = {role: fields.list.get(position, null_on_oob=True) for role, position in positions.items()}

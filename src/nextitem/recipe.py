@@ -58,6 +58,11 @@ class Recipe(Configuration):
     training: Training = Training()
     """How the weights are found."""
 
+    def in_use(self) -> dict[str, Any]:
+        """The settings that matter, as JSON: a baseline uses no encoder, objective, loss, negatives or training."""
+        unused = {"encoder", "objective", "loss", "negatives", "training"} if self.baseline is not None else set()
+        return self.model_dump(mode="json", exclude=unused)
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.baseline is not None:
@@ -67,9 +72,10 @@ class Recipe(Configuration):
                 f"objective {self.objective.name} needs an encoder that does not look ahead, and {self.encoder.name} "
                 f"sees the whole window: the answer would be in the input; use objective=masked_item or encoder=sasrec"
             )
-        if self.objective.maximum_length > self.encoder.positions:
+        positions = getattr(self.encoder, "positions", None)  # an encoder need not have a position table
+        if positions is not None and self.objective.maximum_length > positions:
             raise ValueError(
-                f"objective.maximum_length={self.objective.maximum_length} exceeds the {self.encoder.positions} rows "
+                f"objective.maximum_length={self.objective.maximum_length} exceeds the {positions} rows "
                 f"of the position table; raise encoder.positions or shorten the windows"
             )
         if self.loss.needs_negatives and self.negatives is None:
@@ -146,20 +152,33 @@ def _read(recipe: str) -> tuple[str, str]:
     return (files("nextitem.recipes") / f"{recipe}.toml").read_text(encoding="utf-8"), recipe
 
 
-def resolve_recipe(preset: Preset, overrides: Sequence[str] = ()) -> Resolved[Recipe]:
-    """The recipe with its profile for the chosen data and the overrides; command line > profile > recipe > default."""
+def resolve_recipe(preset: Preset, overrides: Sequence[str] = (), columns: Columns | None = None) -> Resolved[Recipe]:
+    """The recipe with its profile for the chosen data and the overrides; command line > profile > recipe > default.
+
+    `columns` are those of the option --columns. Raises ConfigurationError where overrides name columns as well.
+    """
     data = str(preset.settings.get("data", Recipe.model_fields["data"].default))
     for key, value in (parse_override(override) for override in overrides):
         data = str(value) if key == ("data",) else data
+        if columns is not None and key[0] == "columns":
+            raise ConfigurationError(f"columns are named by --columns and by {'.'.join(key)}=…: give one of the two")
     layers: list[tuple[str, Mapping[str, object]]] = [(f"recipe {preset.name}", preset.settings)]
     if data in preset.profiles:
         layers.append((f"profile {data} of {preset.name}", preset.profiles[data]))
+    if columns is not None:
+        # A layer and not overrides: those are read as TOML, and a column called 007 or "x" would become another.
+        layers.append(("--columns", {"columns": columns.model_dump(exclude_none=True)}))
     return resolve(Recipe, layers, overrides, _drop_unused_negatives)
 
 
 def _drop_unused_negatives(tree: dict[str, object], sources: Mapping[str, str]) -> dict[str, object]:
-    """Swapping to a loss over the whole catalogue drops a recipe's negatives, unless they were asked for by hand."""
+    """Swapping to a loss over the whole catalogue drops a recipe's negatives, unless they were asked for by hand.
+
+    A recipe that chooses such a loss itself and states negatives contradicts itself: that is left for validation.
+    """
     loss = tree["loss"]
     chosen = choices(AnyLoss)[str(loss["name"])] if isinstance(loss, dict) else CrossEntropy
+    is_swapped = sources.get("loss.name") == COMMAND_LINE
     asked = any(key.startswith("negatives") and label == COMMAND_LINE for key, label in sources.items())
-    return tree if asked or getattr(chosen, "needs_negatives", True) else {**tree, "negatives": None}
+    is_unused = is_swapped and not asked and not getattr(chosen, "needs_negatives", True)
+    return {**tree, "negatives": None} if is_unused else tree

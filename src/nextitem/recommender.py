@@ -9,8 +9,6 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from nextitem.baselines import CoOccurrence, Popularity
-from nextitem.baselines.co_occurrence import CoOccurrenceScorer
 from nextitem.baselines.popularity import PopularityScorer
 from nextitem.errors import ArtefactError, ConfigurationError, DataError
 from nextitem.evaluation import Report, evaluate
@@ -95,6 +93,7 @@ class Recommender:
         if k < 1:
             raise ConfigurationError(f"k={k}: the number of recommendations must be at least 1")
         sequences = self._of_histories(histories, unknown) if histories is not None else self._of_users(users or [])
+        k = min(k, len(self.items))  # lists are shorter than k anyway, and room for k is made before
         allowed = None if candidates is None else self._known(_series(candidates), unknown)
         is_empty = sequences.lengths_U == 0
         lists: list[list[Recommendation]] = [[] for _ in range(len(sequences))]
@@ -130,8 +129,8 @@ class Recommender:
 
 
 def _series(ids: Sequence[RawId]) -> pl.Series:
-    """Ids as one column; a mixture of strings and numbers becomes strings."""
-    if all(isinstance(raw, int) for raw in ids):
+    """Ids as one column; a mixture of strings and numbers becomes strings, and so do numbers beyond 64 bits."""
+    if all(isinstance(raw, int) and -(2**63) <= raw < 2**63 for raw in ids):
         return pl.Series(list(ids), dtype=pl.Int64)
     return pl.Series([str(raw) for raw in ids], dtype=pl.String)
 
@@ -144,7 +143,14 @@ def evaluate_again(
     Raises DataError where the data is not what it was trained on.
     """
     recipe = run.recipe if data is None else run.recipe.model_copy(update={"data": data})
-    split = prepare(recipe).split
+    try:
+        split = prepare(recipe).split
+    except DataError as error:
+        if data is not None or Path(recipe.data).exists():
+            raise
+        raise DataError(
+            f"{error}. If the data has moved, tell where it is: `nextitem evaluate {run.folder} --data PATH`"
+        ) from error
     cases = split.test if part == "test" else split.validation
     trained_on = run.metrics["certificate"]["split"]
     if split.test.sha256 != trained_on:
@@ -153,7 +159,7 @@ def evaluate_again(
             f"{split.test.sha256[:12]}…, the run's have {trained_on[:12]}…; restore the file, or train anew"
         )
     scorer = restore(run.recipe, run, split.train.number_of_items)
-    return evaluate(scorer, cases, metrics, dataset=run.recipe.data)
+    return evaluate(scorer, cases, metrics, dataset=run.metrics["certificate"]["dataset"])
 
 
 def restore(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
@@ -171,10 +177,8 @@ def restore(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
 
 
 def _restored(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
-    if isinstance(recipe.baseline, Popularity):
-        return PopularityScorer.from_tensors(run.weights)
-    if isinstance(recipe.baseline, CoOccurrence):
-        return CoOccurrenceScorer.from_tensors(run.weights)
+    if recipe.baseline is not None:
+        return recipe.baseline.restore(run.weights)
     model = build_model(recipe, number_of_items, seed=0)
     model.load_state_dict(run.weights)
     return model.eval()

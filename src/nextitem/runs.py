@@ -135,7 +135,7 @@ def metrics_of(outcome: Outcome, provenance: Mapping[str, Any]) -> dict[str, Any
         "parameters": outcome.parameters,
         "certificate": outcome.test.as_dict()["certificate"],
         "notes": list(outcome.prepared.notes),
-        "provenance": dict(provenance),
+        "provenance": {**provenance, "data": outcome.prepared.source.data},
     }
 
 
@@ -181,7 +181,7 @@ def _move(draft: Path, folder: Path) -> Path:
 
 
 def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Mapping[str, Any], with_users: bool) -> None:
-    _write_json(draft / "recipe.json", recipe.model_dump(mode="json"))
+    _write_json(draft / "recipe.json", recipe.in_use())
     _write_json(draft / "metrics.json", metrics)
     lines = [json.dumps(line) for line in outcome.history.as_lines()]
     (draft / "history.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

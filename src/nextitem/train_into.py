@@ -1,7 +1,7 @@
 """A recipe trained into a folder: what `nextitem train` does between its options and its output."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +11,7 @@ import torch
 
 from nextitem.checkpoint import FileCheckpoint, machine
 from nextitem.errors import ConfigurationError
-from nextitem.experiment import Prepared, run
+from nextitem.experiment import Prepared, prepare, run
 from nextitem.recipe import Recipe
 from nextitem.runs import Workplace, metrics_of, provenance, write_run
 from nextitem.training import Watcher
@@ -41,9 +41,19 @@ def settle_earlier(workplace: Workplace, device: torch.device, *, resume: bool, 
 
 
 def train_into(
-    workplace: Workplace, recipe: Recipe, seed: int, device: torch.device, watcher: Watcher, *, with_users: bool
+    workplace: Workplace,
+    recipe: Recipe,
+    seed: int,
+    device: torch.device,
+    watcher: Watcher,
+    say: Callable[[str], None],
+    *,
+    with_users: bool,
 ) -> tuple[Path, dict[str, Any]]:
-    """Train (on from a checkpoint that is there), evaluate and store; the folder of the run and its metrics."""
+    """Train (on from a checkpoint that is there), evaluate and store; the folder of the run and its metrics.
+
+    `say` is told the notes on the data before training: who reads there that most users are too short can stop.
+    """
     started = datetime.now(UTC)
 
     def checkpoint(prepared: Prepared) -> FileCheckpoint:
@@ -54,7 +64,10 @@ def train_into(
     # Only on the CPU can a training be continued to the same bits, so elsewhere nothing is kept of it.
     keep = checkpoint if device.type == "cpu" else None
     with workplace.alone():
-        outcome = run(recipe, seed, device=device, checkpoint=keep, watcher=watcher)
+        prepared = prepare(recipe)
+        for note in prepared.notes:
+            say(f"note: {note}")
+        outcome = run(recipe, seed, device=device, checkpoint=keep, watcher=watcher, prepared=prepared)
         metrics = metrics_of(outcome, provenance(seed, device, started))
         return write_run(workplace, recipe, outcome, metrics, with_users=with_users), metrics
 

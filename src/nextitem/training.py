@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nextitem.batches import Batch, Drawn
 from nextitem.configuration import Configuration
-from nextitem.errors import ConfigurationError, TrainingError
+from nextitem.errors import ConfigurationError, DataError, TrainingError
 from nextitem.model import Loss
 from nextitem.randomness import Purpose, generator, seeded_globally
 from nextitem.sequences import Sequences
@@ -170,13 +170,16 @@ def fit(
     """Train `model` in place and leave it with the weights of the best epoch (of the last one without patience).
 
     `validate` returns metrics by name, among them `training.monitor`, and may return `validation_loss`. Raises
-    ConfigurationError when there is nothing to train on or the monitored metric is not reported, TrainingError when
-    the loss stops being finite.
+    DataError when there is nothing to train on, ConfigurationError when the monitored metric is not reported,
+    TrainingError when the loss stops being finite.
     """
     device = next(model.parameters()).device
     windows = model.windows(train.to(device))
     if not len(windows):
-        raise ConfigurationError(f"none of the {len(train):,} users has enough training events for a window")
+        raise DataError(
+            f"none of the {len(train):,} users has enough training events for a window; next-item windows need two, "
+            f"which with leave-one-out is four events of a user"
+        )
     if training.patience is not None and validate is None:
         raise ConfigurationError("early stopping needs validation; pass validate, or set training.patience=none")
     progress = Progress(model, _optimiser(model, training), History())

@@ -110,7 +110,7 @@ def test_overwritten_scores_are_fresh_on_the_next_call(configuration: AnyBaselin
 def test_tensors_rebuild_the_scorer(configuration: AnyBaseline) -> None:
     scorer = configuration.build(Sequences.of(TRAIN, N))
     assert all(values.is_contiguous() for values in scorer.tensors().values())  # safetensors stores no views
-    again = type(scorer).from_tensors(scorer.tensors())
+    again = configuration.restore(scorer.tensors())
     asked = Sequences.of(HISTORIES, N)
     assert torch.equal(again.query(asked).scores(0, N), scorer.query(asked).scores(0, N))
 

@@ -4,7 +4,8 @@ The counts are sparse: one sorted key last · N + next per pair that occurs, so 
 those the ones in a slice of the catalogue, lie side by side.
 """
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -31,6 +32,10 @@ class CoOccurrence(Configuration):
         keys_P, counts_P = torch.unique(torch.cat(keys), return_counts=True)
         return CoOccurrenceScorer(keys_P, counts_P.double(), train.counts().double())
 
+    def restore(self, tensors: Mapping[str, Tensor]) -> "CoOccurrenceScorer":
+        """The scorer that gave `tensors`. Raises KeyError where one is missing."""
+        return CoOccurrenceScorer(tensors["keys"], tensors["counts"], tensors["popularity"])
+
 
 class CoOccurrenceScorer:
     """Counts of pairs, and of items: the score is count + popularity / (events + 1).
@@ -51,13 +56,8 @@ class CoOccurrenceScorer:
         return CoOccurrenceQuery(self, last_C)
 
     def tensors(self) -> dict[str, Tensor]:
-        """What `from_tensors` needs."""
+        """What is stored of it, and `CoOccurrence.restore` needs."""
         return {"keys": self.keys_P, "counts": self.counts_P, "popularity": self.popularity_N}
-
-    @classmethod
-    def from_tensors(cls, tensors: dict[str, Tensor]) -> Self:
-        """The scorer that gave `tensors`."""
-        return cls(tensors["keys"], tensors["counts"], tensors["popularity"])
 
 
 class CoOccurrenceQuery:

@@ -1,6 +1,7 @@
 """The most popular items, the same for everyone. C cases, K candidates, N items."""
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -18,6 +19,10 @@ class Popularity(Configuration):
         """The scorer with the counts of `train`."""
         return PopularityScorer(train.counts().double())
 
+    def restore(self, tensors: Mapping[str, Tensor]) -> "PopularityScorer":
+        """The scorer that gave `tensors`. Raises KeyError where one is missing."""
+        return PopularityScorer(tensors["counts"])
+
 
 class PopularityScorer:
     """The count of every item; histories are not looked at."""
@@ -30,13 +35,8 @@ class PopularityScorer:
         return PopularityQuery(self.counts_N, len(histories))
 
     def tensors(self) -> dict[str, Tensor]:
-        """What `from_tensors` needs."""
+        """What is stored of it, and `Popularity.restore` needs."""
         return {"counts": self.counts_N}
-
-    @classmethod
-    def from_tensors(cls, tensors: dict[str, Tensor]) -> Self:
-        """The scorer that gave `tensors`."""
-        return cls(tensors["counts"])
 
 
 class PopularityQuery:

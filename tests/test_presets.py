@@ -1,0 +1,182 @@
+"""The built-in recipes are those of the paper; a recipe file is read or refused with its place."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nextitem.encoders import BERT4Rec, SASRec
+from nextitem.errors import ConfigurationError
+from nextitem.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
+from nextitem.negatives import Uniform
+from nextitem.objectives import MaskedItem
+from nextitem.recipe import Recipe, load_preset, preset_names
+from nextitem.training import Training
+from resolving import refused, resolved, said
+
+# Hit rate and NDCG at 10 and the best epoch, as Klenitskiy & Vasilev (RecSys 2023) publish them.
+PUBLISHED = {
+    "bert4rec": {"ml-1m": (0.2843, 0.1537, 197), "beauty": (0.0338, 0.0187, 87)},
+    "sasrec-bce": {"ml-1m": (0.2500, 0.1341, 53), "beauty": (0.0246, 0.0126, 26)},
+    "sasrec-ce": {"ml-1m": (0.3152, 0.1821, 63), "beauty": (0.0533, 0.0327, 6)},
+    "sasrec-3000": {"ml-1m": (0.3159, 0.1857, 85), "beauty": (0.0490, 0.0295, 8)},
+}
+each_preset = pytest.mark.parametrize("name", preset_names())
+each_published = pytest.mark.parametrize("name", PUBLISHED)
+
+
+@each_preset
+def test_every_built_in_recipe_can_be_used_as_it_is(name: str) -> None:
+    recipe = resolved(name)
+    assert recipe.name == name
+    assert recipe.data == "synthetic"
+    if recipe.baseline is None:
+        recipe.encoder.build()
+        recipe.loss.build()
+
+
+@each_preset
+def test_every_built_in_recipe_says_what_it_is_and_where_it_comes_from(name: str) -> None:
+    preset = load_preset(name)
+    assert preset.summary
+    assert preset.source
+
+
+@each_preset
+def test_every_profile_and_published_value_is_for_a_known_dataset(name: str) -> None:
+    preset = load_preset(name)
+    assert {*preset.profiles, *preset.published} <= {"synthetic", "ml-1m", "ml-20m", "beauty", "steam", "yelp"}
+    for data in preset.profiles:
+        assert f"profile {data} of {name}" in said(name, f"data={data}").values()
+
+
+@each_preset
+def test_every_recipe_comes_back_from_json(name: str) -> None:
+    recipe = resolved(name, "data=ml-1m")
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+    assert Recipe.model_validate_json(json.dumps(recipe.model_dump(mode="json"))) == recipe
+
+
+@each_published
+@pytest.mark.parametrize("data", ["ml-1m", "beauty"])
+def test_published_values_are_those_of_the_paper(name: str, data: str) -> None:
+    hit_rate, ndcg, epoch = PUBLISHED[name][data]
+    assert load_preset(name).published[data] == {"hit_rate@10": hit_rate, "ndcg@10": ndcg, "best_epoch": epoch}
+
+
+@each_published
+@pytest.mark.parametrize(("data", "length"), [("ml-1m", 200), ("beauty", 50), ("synthetic", 50)])
+def test_windows_are_as_long_as_in_the_paper(name: str, data: str, length: int) -> None:
+    assert resolved(name, f"data={data}").objective.maximum_length == length
+
+
+@each_published
+def test_training_is_that_of_the_paper(name: str) -> None:
+    """Adam with its usual decays and step size 1e-3, batches of 128, nothing else."""
+    epochs, patience = (200, 20) if name == "bert4rec" else (100, 10)
+    assert resolved(name, "data=beauty").training == Training(
+        epochs=epochs,
+        patience=patience,
+        monitor="ndcg@10",
+        batch_size=128,
+        learning_rate=1e-3,
+        beta2=0.999,
+        weight_decay=0.0,
+        gradient_clip=None,
+        schedule="constant",
+        warmup_steps=0,
+        validation_users=10_000,
+    )
+
+
+@pytest.mark.parametrize("name", ["sasrec-bce", "sasrec-ce", "sasrec-3000"])
+def test_sasrec_is_that_of_the_paper(name: str) -> None:
+    assert resolved(name, "data=ml-1m").encoder == SASRec(dim=64, blocks=2, heads=1, dropout=0.1, positions=200)
+
+
+def test_bert4rec_is_that_of_the_paper() -> None:
+    recipe = resolved("bert4rec", "data=beauty")
+    assert recipe.encoder == BERT4Rec(dim=64, layers=2, heads=2, inner=256, dropout=0.1, positions=200)
+    assert recipe.objective == MaskedItem(maximum_length=50, mask_probability=0.2, masks="independent")
+    assert (recipe.loss, recipe.negatives) == (CrossEntropy(), None)
+
+
+def test_the_models_of_the_claim_differ_in_their_loss_alone() -> None:
+    shelves = {
+        name: (recipe.loss, recipe.negatives)
+        for name, recipe in (
+            (name, resolved(name, "data=beauty")) for name in ("sasrec-bce", "sasrec-ce", "sasrec-3000")
+        )
+    }
+    assert shelves == {
+        "sasrec-bce": (BinaryCrossEntropy(), Uniform(count=1, sharing="position", replacement=True, exclude="window")),
+        "sasrec-ce": (CrossEntropy(), None),
+        "sasrec-3000": (
+            SampledCrossEntropy(),
+            Uniform(count=3000, sharing="sequence", replacement=False, exclude="window"),
+        ),
+    }
+    plain = {**dict(resolved("sasrec-ce")), "name": "", "loss": None, "negatives": None}
+    for name in ("sasrec-bce", "sasrec-3000"):
+        other = {**dict(resolved(name)), "name": "", "loss": None, "negatives": None}
+        assert other == plain
+
+
+# Where recipes come from.
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("sasrec", "did you mean"),
+        ("sasrec_ce", "did you mean 'sasrec-ce'?"),
+        ("bert4recc", "did you mean 'bert4rec'?"),
+        ("zzz", "known: "),
+    ],
+)
+def test_an_unknown_recipe_is_an_error_with_the_near_and_the_known_ones(name: str, advice: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_preset(name)
+    assert f"there is no recipe '{name}'; {advice}" in str(caught.value)
+    assert all(known in str(caught.value) for known in preset_names())
+    assert str(caught.value).endswith("or a .toml file")
+
+
+def test_a_recipe_file_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match=r"there is no recipe file nowhere/mine\.toml; a name without \.toml"):
+        load_preset("nowhere/mine.toml")
+
+
+def test_a_recipe_file_that_is_no_toml_is_an_error_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("encoder = {\n")
+    with pytest.raises(ConfigurationError, match=r"mine\.toml:1"):
+        load_preset(str(tmp_path / "mine.toml"))
+
+
+def test_a_recipe_file_can_be_empty_or_name_itself(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("")
+    assert resolved(str(tmp_path / "mine.toml")) == Recipe(name="mine")
+    (tmp_path / "mine.toml").write_text('name = "better"')
+    assert resolved(str(tmp_path / "mine.toml")) == Recipe(name="better")
+
+
+def test_a_misspelt_key_of_a_recipe_file_is_refused_by_where_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("[training]\nepoch = 3\n")
+    message = refused(str(tmp_path / "mine.toml"))
+    assert "training.epoch (recipe mine): no such key; did you mean 'epochs'?" in message
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['about = "mine"', "profiles = 3", "published = [1]", '[profiles]\nml-1m = "long"', "published.ml-1m = 1"],
+)
+def test_what_is_said_about_a_recipe_stands_in_tables(content: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(content)
+    with pytest.raises(ConfigurationError, match=r"mine.*should be a table"):
+        resolved(load_preset(str(tmp_path / "mine.toml")), "data=ml-1m")
+
+
+def test_a_recipe_file_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_bytes('name = "Größe"'.encode("latin-1"))
+    with pytest.raises(ConfigurationError, match=r"mine\.toml.*UTF-8"):
+        load_preset(str(tmp_path / "mine.toml"))
