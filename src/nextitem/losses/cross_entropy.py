@@ -176,7 +176,7 @@ class _Block:
             self._shifts.append(self.highest_R)
 
     def log_sums(self) -> Tensor:
-        """log Σ exp(score) of each position."""
+        """Log Σ exp(score) of each position."""
         return ((self.sums_R.log2() + self.highest_R) * math.log(2))[: self.positions]
 
     def states_gradient(self) -> Tensor:
