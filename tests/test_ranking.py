@@ -1,4 +1,6 @@
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -125,17 +127,99 @@ def test_no_cases_have_no_ranks() -> None:
     assert top_k(Table(torch.zeros(0, 3)), 2, None)[0].shape == (0, 2)
 
 
-@pytest.mark.parametrize("elements", [1, 20, 21, 100])
-def test_the_size_of_a_block_does_not_matter(elements: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def tiles_of(items: int, elements: int) -> Iterator[None]:
+    """Tiles so small that small examples have several."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranking, "_TILE_ITEMS", items)
+        patch.setattr(ranking, "_TILE_ELEMENTS", elements)
+        patch.setattr(ranking, "_GROUPS", math.gcd(items, 8) // 2 or 1)
+        yield
+
+
+@given(cases(), st.integers(1, 4), st.integers(1, 12))
+def test_ranks_in_tiles_equal_those_of_a_full_sort(case: tuple, items: int, elements: int) -> None:
+    rows, targets, seen = case
+    with tiles_of(items, elements):
+        assert list(zip(*ranks_of(rows, targets), strict=True)) == [
+            naive_ranks(*one, []) for one in zip(rows, targets, strict=True)
+        ]
+        assert list(zip(*ranks_of(rows, targets, seen), strict=True)) == [
+            naive_ranks(*one) for one in zip(rows, targets, seen, strict=True)
+        ]
+
+
+@given(cases(), st.integers(1, 9), st.integers(1, 4), st.integers(1, 12))
+def test_lists_in_tiles_equal_those_of_a_full_sort(case: tuple, k: int, items: int, elements: int) -> None:
+    rows, _targets, seen = case
+    with tiles_of(items, elements):
+        for hidden in (None, seen):
+            lists = zip(*list_of(rows, k, hidden), strict=True)
+            for number, (found, scores) in enumerate(lists):
+                left_out = hidden[number] if hidden else []
+                assert list(zip(found, scores, strict=True)) == naive_list(rows[number], k, left_out)
+
+
+@pytest.mark.parametrize("items", [1, 7, 64, 300, 1000])
+@pytest.mark.parametrize("order", ["random", "ascending", "descending", "tied"])
+def test_the_size_of_a_tile_does_not_matter(items: int, order: str) -> None:
     generator = torch.Generator().manual_seed(0)
-    scores = torch.randint(4, (23, 10), generator=generator).float()
-    targets_C = torch.randint(10, (23,), generator=generator)
-    seen = Sequences.of(torch.randint(10, (23, 3), generator=generator).tolist(), 10)
-    at_once = (*target_ranks(Table(scores), targets_C, seen), *top_k(Table(scores), 4, seen))
-    monkeypatch.setattr(ranking, "_BLOCK_ELEMENTS", elements)
-    in_blocks = (*target_ranks(Table(scores), targets_C, seen), *top_k(Table(scores), 4, seen))
-    for one, other in zip(at_once, in_blocks, strict=True):
-        assert torch.equal(one, other)
+    scores = torch.randn(23, 300, generator=generator)
+    if order == "tied":
+        scores = (2 * scores).round()
+    elif order != "random":
+        scores = scores.sort(dim=1, descending=order == "descending").values
+    targets_C = torch.randint(300, (23,), generator=generator)
+    seen = Sequences.of(torch.randint(300, (23, 30), generator=generator).tolist(), 300)
+    allowed = torch.randperm(300, generator=generator)[:40]
+    expected_ranks = [naive_ranks(*one) for one in zip(scores.tolist(), targets_C.tolist(), seen.tolist(), strict=True)]
+    with tiles_of(items, 5 * items):
+        assert list(zip(*(ranks.tolist() for ranks in target_ranks(Table(scores), targets_C, seen)), strict=True)) == (
+            expected_ranks
+        )
+        for k in (1, 10, 299, 310):
+            for candidates in (None, allowed):
+                found, best = top_k(Table(scores), k, seen, candidates)
+                others = [] if candidates is None else sorted(set(range(300)) - set(candidates.tolist()))
+                for case, hidden in enumerate(seen.tolist()):
+                    pairs = list(zip(found[case].tolist(), best[case].tolist(), strict=True))
+                    assert pairs == naive_list(scores[case].tolist(), k, hidden + others)
+
+
+def test_a_nan_in_any_tile_is_refused() -> None:
+    for place in range(7):
+        row = [1.0] * 7
+        row[place] = NAN
+        with tiles_of(2, 4):
+            with pytest.raises(ScoreError, match="NaN"):
+                ranks_of([row], [0], [[place]])
+            with pytest.raises(ScoreError, match="NaN"):
+                list_of([row], 2, [[place]])
+
+
+def test_no_more_than_a_tile_is_asked_for_and_all_tiles_are_alike() -> None:
+    shapes = []
+
+    class Watched(Table):
+        def scores(self, start: int, stop: int) -> Tensor:
+            shapes.append((len(self), stop - start))
+            return super().scores(start, stop)
+
+        def select(self, rows: Tensor) -> "Watched":
+            return Watched(self.scores_CN[rows])
+
+    with tiles_of(8, 24):
+        target_ranks(Watched(torch.randn(9, 30)), torch.arange(9), None)
+        top_k(Watched(torch.randn(9, 30)), 3, None)
+    assert set(shapes) == {(3, 8)}  # four tiles of 30 items, the last of which begins two items early
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_counts_are_exact_in_every_precision(dtype: torch.dtype) -> None:
+    scores = torch.arange(3001, dtype=torch.float64).div(2).floor()[None].remainder(1500).to(dtype)
+    expected = naive_ranks(scores[0].tolist(), 7, [])
+    above_C, tied_C = target_ranks(Table(scores), tensor([7]), None)
+    assert (above_C.item(), tied_C.item()) == expected
 
 
 @pytest.mark.parametrize("row", [[0, NAN, 1], [INF, NAN, 0], [-INF, INF, NAN]])
