@@ -16,6 +16,7 @@ from nextitem.interactions import Interactions, Log, deduplicate, index, k_core
 from nextitem.items import TiedItems
 from nextitem.model import SequenceModel
 from nextitem.negatives.uniform import Uniform
+from nextitem.processes import ALONE, Processes
 from nextitem.randomness import Purpose, generator, seeded_globally
 from nextitem.reading import read_interactions
 from nextitem.recipe import Recipe
@@ -62,12 +63,15 @@ def run(
     checkpoint: Callable[[Prepared], Checkpoint] | None = None,
     watcher: Watcher | None = None,
     prepared: Prepared | None = None,
+    processes: Processes = ALONE,
 ) -> Outcome:
     """Prepare the data, train with early stopping on validation, evaluate on validation and test.
 
-    `prepared` spares reading the same data again. Raises what the steps raise; see their docstrings.
+    `prepared` spares reading the same data again. Of several `processes` all run this, and all get the outcome. Raises what the steps raise; see their docstrings.
     """
     prepared = prepared or prepare(recipe)
+    events = prepared.log.sequences
+    processes.agree("its events", {"items": events.items, "starts": events.starts_U, "stops": events.stops_U})
     history = History()
     if recipe.baseline is not None:
         model: Scorer = recipe.baseline.build(prepared.split.train)
@@ -75,9 +79,10 @@ def run(
     else:
         model = build_model(recipe, len(prepared.log.items), seed).to(device)
         parameters = sum(weight.numel() for weight in model.parameters())
-        history = _train(recipe, model, prepared.split, seed, checkpoint and checkpoint(prepared), watcher)
+        history = _train(recipe, model, prepared.split, seed, checkpoint and checkpoint(prepared), watcher, processes)
     validation, test = (
-        evaluate(model, cases, dataset=recipe.data) for cases in (prepared.split.validation, prepared.split.test)
+        evaluate(model, cases, dataset=recipe.data, processes=processes)
+        for cases in (prepared.split.validation, prepared.split.test)
     )
     bound = prepared.upper_bound(prepared.split.test) if prepared.upper_bound else None
     return Outcome(model, prepared, history, validation, test, parameters, bound)
@@ -138,6 +143,7 @@ def _train(
     seed: int,
     checkpoint: Checkpoint | None,
     watcher: Watcher | None,
+    processes: Processes,
 ) -> History:
     monitor = recipe.training.monitor
     if monitor not in METRICS:
@@ -148,12 +154,12 @@ def _train(
     cases = validation_cases(split.validation, recipe.training.validation_users, seed)
 
     def validate() -> dict[str, float]:
-        report = evaluate(model, cases, dataset=recipe.data)
-        return {**report.means, "validation_loss": validation_loss(model, recipe, cases, split, seed)}
+        report = evaluate(model, cases, dataset=recipe.data, processes=processes)
+        return {**report.means, "validation_loss": validation_loss(model, recipe, cases, split, seed, processes)}
 
     return fit(
         model, split.train, loss, recipe.training, seed, validate,
-        negatives=negatives, checkpoint=checkpoint, watcher=watcher,
+        negatives=negatives, checkpoint=checkpoint, watcher=watcher, processes=processes,
     )  # fmt: skip
 
 
@@ -166,12 +172,14 @@ def validation_cases(cases: Cases, users: int | None, seed: int) -> Cases:
 
 
 @torch.no_grad()
-def validation_loss(model: SequenceModel, recipe: Recipe, cases: Cases, split: Split, seed: int) -> float:
+def validation_loss(
+    model: SequenceModel, recipe: Recipe, cases: Cases, split: Split, seed: int, processes: Processes = ALONE
+) -> float:
     """Mean training loss over cases, at the query position and in evaluation mode.
 
     Sampled losses draw the same negatives after every epoch, from outside the user's history.
     """
-    loss, total = recipe.loss.build(), 0.0
+    loss, total = recipe.loss.build(), torch.zeros((), dtype=torch.float64)
     sampler = None
     if recipe.negatives is not None:
         settings: Uniform = recipe.negatives.model_copy(update={"exclude": "history"})
@@ -179,7 +187,9 @@ def validation_loss(model: SequenceModel, recipe: Recipe, cases: Cases, split: S
     histories, targets_C = cases.histories.to(model.device), cases.targets_C.to(model.device)
     model.eval()
     for step, rows in enumerate(torch.arange(len(cases), device=model.device).split(recipe.training.batch_size)):
+        if step % processes.size != processes.rank:  # whole steps are dealt out, so that their negatives are too
+            continue
         batch = model.objective.query(histories.select(rows), targets_C[rows])
         draws = generator(seed, Purpose.VALIDATION, step, device=model.device)
         total += float(model.loss(batch, loss, None if sampler is None else sampler.sample(batch, draws)))
-    return total / len(cases)
+    return float(processes.sum(total)) / len(cases)
