@@ -14,7 +14,7 @@ import nextitem
 from in_two_processes import ACTS, EQUAL, SMALL, measured
 from nextitem.errors import ConfigurationError
 from nextitem.experiment import run
-from nextitem.processes import ALONE, Group, joined, label
+from nextitem.processes import ALONE, Group, joined, speaker
 from nextitem.recipe import load_preset, resolve_recipe
 from small_runs import USERS, chains, log_of, write_csv
 
@@ -156,7 +156,7 @@ def test_one_process_needs_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (alone.rank, alone.size, alone.share(3), alone.stream) == (0, 1, slice(0, 3), ())
         assert alone == ALONE
         assert not torch.distributed.is_initialized()
-    assert label() == ""
+    assert speaker() == ""
 
 
 def test_several_processes_without_an_address_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

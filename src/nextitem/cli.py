@@ -23,7 +23,7 @@ from nextitem.configuration import suggest
 from nextitem.errors import ConfigurationError, NextitemError
 from nextitem.evaluation import METRICS
 from nextitem.overrides import COMMAND_LINE
-from nextitem.processes import joined, label
+from nextitem.processes import joined, speaker
 from nextitem.progress import watcher
 from nextitem.reading import Columns, parse_columns, read_interactions
 from nextitem.recipe import Recipe, load_preset, resolve_recipe
@@ -91,12 +91,10 @@ def train(
         torch.set_num_threads(threads)
     workplace = Workplace.of(out, resolved.value, seed)
     with joined(_device(device)) as processes:
-        if (
-            processes.rank == 0
-            and not settle_earlier(workplace, processes.device, resume=resume, fresh=fresh)
-            and resume
-        ):
-            _say(f"nothing to resume at {workplace.checkpoint}: starting at epoch 1")
+        if processes.rank == 0:
+            has_earlier = settle_earlier(workplace, processes.device, resume=resume, fresh=fresh)
+            if resume and not has_earlier:
+                _say(f"nothing to resume at {workplace.checkpoint}: starting at epoch 1")
         processes.wait()  # for what is settled
         title = f"{resolved.value.name} on {resolved.value.data}, seed {seed}, {processes}"
         display = watcher(stderr if processes.rank == 0 else Console(quiet=True), resolved.value.training, title)
@@ -298,4 +296,4 @@ def _say(text: str) -> None:
 
 
 def _complain(text: str) -> None:
-    stderr.print(label() + text, style="red", markup=False, highlight=False, soft_wrap=True)
+    stderr.print(speaker() + text, style="red", markup=False, highlight=False, soft_wrap=True)

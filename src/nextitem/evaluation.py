@@ -80,7 +80,8 @@ def evaluate(
     """Rank every case's target in the full catalogue and report `metrics` such as `ndcg@10`.
 
     With `hide_seen` the items of the whole history are left out of the ranking; a target that repeats one of them
-    counts as missed. Each of several processes ranks its share of the cases, and all report on all of them. Raises ConfigurationError for no or an unknown metric and ScoreError for NaN scores.
+    counts as missed. Each of several processes ranks its share of the cases, and all report on all of them. Raises
+    ConfigurationError for no or an unknown metric and ScoreError for NaN scores.
     """
     if not metrics:
         raise ConfigurationError("no metric to report; name at least one, such as 'ndcg@10'")

@@ -67,7 +67,8 @@ def run(
 ) -> Outcome:
     """Prepare the data, train with early stopping on validation, evaluate on validation and test.
 
-    `prepared` spares reading the same data again. Of several `processes` all run this, and all get the outcome. Raises what the steps raise; see their docstrings.
+    `prepared` spares reading the same data again. Of several `processes` all run this, and all get the outcome.
+    Raises what the steps raise; see their docstrings.
     """
     prepared = prepared or prepare(recipe)
     events = prepared.log.sequences

@@ -11,13 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from nextitem.errors import ConfigurationError, NextitemError, TrainingError
+
+if TYPE_CHECKING:
+    from torch._C._distributed_c10d import Store  # some builds of torch have none
 
 # The longest that one process may let the others wait, such as a disk writing a checkpoint. One that ends is noticed
 # at once.
@@ -67,7 +70,7 @@ class Processes(Protocol):
 class Alone:
     """The only process: everything is its own, and nothing is sent."""
 
-    device: torch.device = torch.device("cpu")
+    device: torch.device
     rank = 0
     size = 1
     stream = ()
@@ -97,7 +100,7 @@ class Alone:
         """Nothing."""
 
 
-ALONE = Alone()
+ALONE = Alone(torch.device("cpu"))
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ class Group:
     rank: int
     size: int
     device: torch.device
-    store: dist.Store
+    store: "Store"
     """Where a process that fails leaves word for the others."""
 
     def __str__(self) -> str:
@@ -157,8 +160,8 @@ class Group:
         differs = (self.sum(words) != words[0]).any(1).nonzero()[:, 0].tolist()
         if differs:
             raise TrainingError(
-                f"process {differs[0]} of {self.size} differs from process 0 in {what}, so they do not train one model; "
-                f"give all of them the same machine kind, versions and files"
+                f"process {differs[0]} of {self.size} differs from process 0 in {what}: they do not train one model; "
+                f"give all of them the same kind of machine, versions and files"
             )
 
     def wait(self) -> None:
@@ -190,7 +193,7 @@ class Group:
         return failure
 
 
-def label() -> str:
+def speaker() -> str:
     """What names this process before a message; empty where there is one only."""
     rank, size = os.environ.get("RANK"), os.environ.get("WORLD_SIZE", "1")
     return "" if size == "1" or rank is None else f"process {rank} of {size}: "
@@ -230,8 +233,10 @@ def _join(device: torch.device) -> Group:
                 f"its own; lower --nproc-per-node, or use --device cpu"
             )
         torch.cuda.set_device(device)
+    from torch.distributed.rendezvous import rendezvous  # not there where torch was built without it
+
     try:
-        store, rank, size = next(dist.rendezvous("env://", timeout=_PATIENCE))
+        store, rank, size = next(rendezvous("env://", timeout=_PATIENCE))
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_PATIENCE)
     except (RuntimeError, ValueError) as error:
