@@ -1,9 +1,12 @@
+import itertools
+
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import tensor
 
-from nextitem.batches import PAD, Batch, Drawn, pad_right
+from nextitem.batches import PAD, Batch, Drawn, Sharing, cut, pad_right
 from nextitem.sequences import Sequences
 
 N = 6
@@ -72,3 +75,54 @@ def test_as_many_positions_as_rows_are_not_confused() -> None:
     ids, rows_T, targets_T = tensor([[1], [2]]), tensor([0, 0]), tensor([1, 1])
     assert Drawn(ids, "position", rows_T).is_out(targets_T).tolist() == [[True], [False]]
     assert Drawn(ids, "sequence", rows_T).is_out(targets_T).tolist() == [[True], [True]]
+
+
+def stepped(counts: list[int], sharing: Sharing) -> tuple[Batch, Drawn]:
+    """A step whose rows have so many positions each, at the even places; every number in it occurs once."""
+    width = 2 * max(counts, default=0) + 1
+    inputs_BL = torch.arange(len(counts) * width).view(len(counts), width)
+    rows_T = torch.repeat_interleave(torch.arange(len(counts)), tensor(counts, dtype=torch.int64))
+    columns_T = tensor([2 * place for count in counts for place in range(count)], dtype=torch.int64)
+    positions_T = rows_T * width + columns_T
+    batch = Batch(
+        inputs_BL, tensor([width] * len(counts)), positions_T, 1000 + positions_T, rows_T,
+        2000 + torch.arange(len(counts)), 0.5 * positions_T,
+    )  # fmt: skip
+    sets = {"position": len(rows_T), "sequence": len(counts), "batch": 1}[sharing]
+    ids = 3000 + torch.arange(sets * 2).view(sets, 2)
+    rows = len(rows_T) if sharing == "position" else len(counts)
+    excluded = torch.arange(rows * 2).view(rows, 2) % 3 == 0
+    return batch, Drawn(ids[0] if sharing == "batch" else ids, sharing, rows_T, excluded)
+
+
+@pytest.mark.parametrize("sharing", ["position", "sequence", "batch"])
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=7), st.integers(1, 9))
+def test_parts_of_a_step_hold_every_position_once_with_its_own_negatives(
+    sharing: Sharing, counts: list[int], parts: int
+) -> None:
+    batch, drawn = stepped(counts, sharing)
+    edges = [len(counts) * part // parts for part in range(parts + 1)]
+    cuts = [cut(batch, drawn, slice(*pair)) for pair in itertools.pairwise(edges)]  # more parts than rows: some empty
+    for name in ("inputs_BL", "lengths_B", "targets_T", "users_B", "weights_T"):
+        assert torch.equal(torch.cat([getattr(part, name) for part, _ in cuts]), getattr(batch, name))
+    out = []
+    for part, own in cuts:
+        assert own is not None
+        assert part.inputs_BL.flatten()[part.positions_T].tolist() == (part.targets_T - 1000).tolist()
+        assert part.columns_T.tolist() == [
+            2 * place for row in part.rows_T.unique() for place in range(int((part.rows_T == row).sum()))
+        ]
+        assert torch.equal(own.rows_T, part.rows_T)
+        # One target among the negatives, so that both reasons to leave one out are felt.
+        out.append(own.is_out(torch.where(part.targets_T % 2 == 0, 3000, part.targets_T)))
+    assert torch.equal(torch.cat(out), drawn.is_out(torch.where(batch.targets_T % 2 == 0, 3000, batch.targets_T)))
+    if sharing != "batch":
+        assert torch.equal(torch.cat([own.ids for _, own in cuts if own is not None]), drawn.ids)
+
+
+def test_the_whole_step_is_not_copied_and_negatives_may_be_absent() -> None:
+    batch, drawn = stepped([2, 1], "sequence")
+    assert cut(batch, drawn, slice(0, 2)) == (batch, drawn)
+    part, none = cut(batch, None, slice(1, 2))
+    assert none is None
+    assert (part.rows_T.tolist(), part.positions_T.tolist()) == ([0], [0])

@@ -58,6 +58,32 @@ class Drawn:
         return is_target_TK | (self.excluded if self.sharing == "position" else self.excluded[self.rows_T])
 
 
+def cut(batch: Batch, drawn: Drawn | None, rows: slice) -> tuple[Batch, Drawn | None]:
+    """Adjacent rows of a step as a batch of their own, with the negatives that belong to them; there may be none.
+
+    Rows keep their width, and a set that the whole batch shares stays whole.
+    """
+    start, stop, _ = rows.indices(len(batch.lengths_B))
+    if stop - start == len(batch.lengths_B):
+        return batch, drawn
+    edges = torch.tensor([start, stop], device=batch.rows_T.device)
+    positions = slice(*torch.searchsorted(batch.rows_T, edges).tolist())
+    part = Batch(
+        batch.inputs_BL[rows],
+        batch.lengths_B[rows],
+        batch.positions_T[positions] - start * batch.inputs_BL.shape[1],
+        batch.targets_T[positions],
+        batch.rows_T[positions] - start,
+        batch.users_B[rows],
+        None if batch.weights_T is None else batch.weights_T[positions],
+    )
+    if drawn is None:
+        return part, None
+    own = positions if drawn.sharing == "position" else rows
+    ids = drawn.ids if drawn.sharing == "batch" else drawn.ids[own]
+    return part, Drawn(ids, drawn.sharing, part.rows_T, None if drawn.excluded is None else drawn.excluded[own])
+
+
 def pad_right(sequences: Sequences, *, room: int = 0) -> tuple[Tensor, Tensor]:
     """(items_BL, lengths_B): the views as rows padded with PAD to the longest plus `room` more places."""
     lengths_B = sequences.lengths_U

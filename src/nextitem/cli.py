@@ -23,6 +23,7 @@ from nextitem.configuration import suggest
 from nextitem.errors import ConfigurationError, NextitemError
 from nextitem.evaluation import METRICS
 from nextitem.overrides import COMMAND_LINE
+from nextitem.processes import joined, speaker
 from nextitem.progress import watcher
 from nextitem.reading import Columns, parse_columns, read_interactions
 from nextitem.recipe import Recipe, load_preset, resolve_recipe
@@ -87,16 +88,22 @@ def train(
         return
     if threads is not None:
         torch.set_num_threads(threads)
-    chosen = _device(device)
     workplace = Workplace.of(out, resolved.value, seed)
-    if not settle_earlier(workplace, chosen, resume=resume, fresh=fresh) and resume:
-        _say(f"nothing to resume at {workplace.checkpoint}: starting at epoch 1")
-    title = f"{resolved.value.name} on {resolved.value.data}, seed {seed}, {chosen}"
-    display = watcher(stderr, resolved.value.training, title)
-    try:
-        folder, metrics = train_into(workplace, resolved.value, seed, chosen, display, _say, with_users=users)
-    finally:
-        display.close()
+    with joined(_device(device)) as processes:
+        say = _say if processes.rank == 0 else lambda _text: None
+        if processes.rank == 0:
+            has_earlier = settle_earlier(workplace, processes.device, resume=resume, fresh=fresh)
+            if resume and not has_earlier:
+                _say(f"nothing to resume at {workplace.checkpoint}: starting at epoch 1")
+        processes.wait()  # for what is settled
+        title = f"{resolved.value.name} on {resolved.value.data}, seed {seed}, {processes}"
+        display = watcher(stderr if processes.rank == 0 else Console(quiet=True), resolved.value.training, title)
+        try:
+            folder, metrics = train_into(workplace, resolved.value, seed, processes, display, say, with_users=users)
+        finally:
+            display.close()
+    if folder is None:
+        return
     if as_json:
         _say(f"run: {folder}")
         typer.echo(json.dumps(metrics))
@@ -287,4 +294,4 @@ def _say(text: str) -> None:
 
 
 def _complain(text: str) -> None:
-    stderr.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+    stderr.print(speaker() + text, style="red", markup=False, highlight=False, soft_wrap=True)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nextitem.errors import ConfigurationError
 from nextitem.metrics import parse_metric
+from nextitem.processes import ALONE, Processes
 from nextitem.randomness import Purpose, generator
 from nextitem.ranking import target_ranks
 from nextitem.scoring import Scorer
@@ -75,19 +76,22 @@ def evaluate(
     dataset: str = "unnamed",
     intervals: bool = True,
     interval_seed: int = 0,
+    processes: Processes = ALONE,
 ) -> Report:
     """Rank every case's target in the full catalogue and report `metrics` such as `ndcg@10`.
 
     With `hide_seen` the items of the whole history are left out of the ranking; a target that repeats one of them
-    counts as missed. A k beyond the catalogue counts as its size. Without `intervals` the report has none. Raises
+    counts as missed. A k beyond the catalogue counts as its size. Without `intervals` the report has none. Each of
+    several processes ranks its share of the cases, and all report on all of them. Raises
     ConfigurationError for no or an unknown metric and ScoreError for NaN scores.
     """
     if not metrics:
         raise ConfigurationError("no metric to report; name at least one, such as 'ndcg@10'")
     functions = {name: parse_metric(name) for name in metrics}
-    seen = cases.histories if hide_seen else None
-    above_C, tied_C = target_ranks(scorer.query(cases.histories), cases.targets_C, seen)
-    ranked = cases.histories.number_of_items
+    rows, ranked = torch.arange(len(cases))[processes.share(len(cases))], cases.histories.number_of_items
+    histories = cases.histories.select(rows)
+    ranks = target_ranks(scorer.query(histories), cases.targets_C[rows], histories if hide_seen else None)
+    above_C, tied_C = processes.gather(torch.stack(ranks, 1), len(cases)).unbind(1)
     values = {name: function(above_C, tied_C, min(k, ranked)) for name, (function, k) in functions.items()}
     is_reachable_C = cases.trained_N[cases.targets_C] & above_C.isfinite()
     certificate = Certificate(

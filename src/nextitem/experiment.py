@@ -17,6 +17,7 @@ from nextitem.interactions import Interactions, Log, deduplicate, index, k_core
 from nextitem.items import TiedItems
 from nextitem.model import Loss, SequenceModel
 from nextitem.negatives.uniform import Uniform
+from nextitem.processes import ALONE, Processes
 from nextitem.randomness import Purpose, generator, seeded_globally
 from nextitem.reading import Columns, read_interactions
 from nextitem.recipe import Preparation, Recipe
@@ -83,11 +84,12 @@ def run(
     checkpoint: Callable[[Prepared], Checkpoint] | None = None,
     watcher: Watcher | None = None,
     prepared: Prepared | None = None,
+    processes: Processes = ALONE,
 ) -> Outcome:
     """Prepare the data, train with early stopping on validation, evaluate on validation and test.
 
     `prepared` spares reading the same data again; ConfigurationError is raised where the recipe asks for other data.
-    Raises what the steps raise; see their docstrings.
+    Of several `processes` all run this, and all get the outcome. Raises what the steps raise; see their docstrings.
     """
     prepared = prepared or prepare(recipe)
     for setting, used in vars(prepared.source).items():
@@ -96,6 +98,8 @@ def run(
                 f"`prepared` was made with {setting}={used!r}, and the recipe has {getattr(recipe, setting)!r}; "
                 f"prepare the recipe's own data, or leave `prepared` out"
             )
+    events = prepared.log.sequences
+    processes.agree("its events", {"items": events.items, "starts": events.starts_U, "stops": events.stops_U})
     history = History()
     if recipe.baseline is not None:
         model: Scorer = recipe.baseline.build(prepared.split.train)
@@ -103,9 +107,9 @@ def run(
     else:
         model = build_model(recipe, len(prepared.log.items), seed).to(device)
         parameters = sum(weight.numel() for weight in model.parameters())
-        history = _train(recipe, model, prepared.split, seed, checkpoint and checkpoint(prepared), watcher)
+        history = _train(recipe, model, prepared.split, seed, checkpoint and checkpoint(prepared), watcher, processes)
     validation, test = (
-        evaluate(model, cases, dataset=prepared.source.name)
+        evaluate(model, cases, dataset=prepared.source.name, processes=processes)
         for cases in (prepared.split.validation, prepared.split.test)
     )
     bound = prepared.upper_bound(prepared.split.test) if prepared.upper_bound else None
@@ -176,6 +180,7 @@ def _train(
     seed: int,
     checkpoint: Checkpoint | None,
     watcher: Watcher | None,
+    processes: Processes,
 ) -> History:
     monitor = recipe.training.monitor
     if monitor not in METRICS:
@@ -187,13 +192,13 @@ def _train(
     cases = validation_cases(split.validation, recipe.training.validation_users, seed)
 
     def validate() -> dict[str, float]:
-        report = evaluate(model, cases, intervals=False)
-        lost = validation_loss(model, loss, outside, cases, recipe.training.batch_size, seed)
+        report = evaluate(model, cases, intervals=False, processes=processes)
+        lost = validation_loss(model, loss, outside, cases, recipe.training.batch_size, seed, processes)
         return {**report.means, "validation_loss": lost}
 
     return fit(
         model, split.train, loss, recipe.training, seed, validate,
-        negatives=negatives, checkpoint=checkpoint, watcher=watcher,
+        negatives=negatives, checkpoint=checkpoint, watcher=watcher, processes=processes,
     )  # fmt: skip
 
 
@@ -212,17 +217,25 @@ def outside_histories(negatives: Uniform) -> Uniform:
 
 @torch.no_grad()
 def validation_loss(
-    model: SequenceModel, loss: Loss, sampler: Sampler | None, cases: Cases, batch_size: int, seed: int
+    model: SequenceModel,
+    loss: Loss,
+    sampler: Sampler | None,
+    cases: Cases,
+    batch_size: int,
+    seed: int,
+    processes: Processes = ALONE,
 ) -> float:
     """Mean loss over cases, at the query position and in evaluation mode.
 
     A sampled loss gets the same negatives after every epoch: those that `sampler` draws for the seed.
     """
-    total = 0.0
+    total = torch.zeros((), dtype=torch.float64)
     histories, targets_C = cases.histories.to(model.device), cases.targets_C.to(model.device)
     model.eval()
     for step, rows in enumerate(torch.arange(len(cases), device=model.device).split(batch_size)):
+        if step % processes.size != processes.rank:  # whole steps are dealt out, so that their negatives are too
+            continue
         batch = model.objective.query(histories.select(rows), targets_C[rows])
         draws = generator(seed, Purpose.VALIDATION, step, device=model.device)
         total += float(model.loss(batch, loss, None if sampler is None else sampler.sample(batch, draws)))
-    return total / len(cases)
+    return float(processes.sum(total)) / len(cases)

@@ -91,7 +91,7 @@ class Workplace:
         shutil.rmtree(self.partial, ignore_errors=True)
 
 
-def provenance(seed: int, device: torch.device | str, started: datetime) -> dict[str, Any]:
+def provenance(seed: int, device: torch.device | str, started: datetime, processes: int = 1) -> dict[str, Any]:
     """What is shown but never compared: seed, versions, hardware, time."""
     return {
         "seed": seed,
@@ -99,6 +99,7 @@ def provenance(seed: int, device: torch.device | str, started: datetime) -> dict
         "torch": torch.__version__,
         "python": platform.python_version(),
         "device": str(device),
+        "processes": processes,
         "threads": torch.get_num_threads(),
         "processor": _processor(),
         "peak_memory_mb": _peak_memory_mb(),

@@ -1,7 +1,11 @@
-"""A recipe trained into a folder: what `nextitem train` does between its options and its output."""
+"""A recipe trained into a folder: what `nextitem train` does between its options and its output.
+
+Of several processes all train and the first one writes; the others read its checkpoint and wait for its files.
+"""
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +16,7 @@ import torch
 from nextitem.checkpoint import FileCheckpoint, machine
 from nextitem.errors import ConfigurationError
 from nextitem.experiment import Prepared, prepare, run
+from nextitem.processes import Processes
 from nextitem.recipe import Recipe
 from nextitem.runs import Workplace, metrics_of, provenance, write_run
 from nextitem.training import Watcher
@@ -44,32 +49,38 @@ def train_into(
     workplace: Workplace,
     recipe: Recipe,
     seed: int,
-    device: torch.device,
+    processes: Processes,
     watcher: Watcher,
     say: Callable[[str], None],
     *,
     with_users: bool,
-) -> tuple[Path, dict[str, Any]]:
-    """Train (on from a checkpoint that is there), evaluate and store; the folder of the run and its metrics.
+) -> tuple[Path | None, dict[str, Any]]:
+    """Train (on from a checkpoint that is there), evaluate and store; the folder of the run, and its metrics.
 
-    `say` is told the notes on the data before training: who reads there that most users are too short can stop.
+    `say` is told the notes on the data before training: who reads there that most users are too short can stop. Only
+    the first process writes; to the others there is no folder.
     """
-    started = datetime.now(UTC)
+    started, device, is_first = datetime.now(UTC), processes.device, processes.rank == 0
 
     def checkpoint(prepared: Prepared) -> FileCheckpoint:
         settings = dict(_leaves("recipe", recipe.model_dump(mode="json")))
         identity = {"data": prepared.log.sha256(), "seed": str(seed), "nextitem": version("nextitem")}
-        return FileCheckpoint(workplace.checkpoint, settings | identity | machine(device))
+        together = {"processes": str(processes.size)}
+        return FileCheckpoint(workplace.checkpoint, settings | identity | together | machine(device))
 
     # Only on the CPU can a training be continued to the same bits, so elsewhere nothing is kept of it.
     keep = checkpoint if device.type == "cpu" else None
-    with workplace.alone():
+    with workplace.alone() if is_first else nullcontext():
         prepared = prepare(recipe)
         for note in prepared.notes:
             say(f"note: {note}")
-        outcome = run(recipe, seed, device=device, checkpoint=keep, watcher=watcher, prepared=prepared)
-        metrics = metrics_of(outcome, provenance(seed, device, started))
-        return write_run(workplace, recipe, outcome, metrics, with_users=with_users), metrics
+        outcome = run(
+            recipe, seed, device=device, checkpoint=keep, watcher=watcher, prepared=prepared, processes=processes
+        )
+        metrics = metrics_of(outcome, provenance(seed, device, started, processes.size))
+        folder = write_run(workplace, recipe, outcome, metrics, with_users=with_users) if is_first else None
+        processes.wait()  # whoever ends successfully says that the run is stored
+        return folder, metrics
 
 
 def _leaves(key: str, value: object) -> Iterator[tuple[str, str]]:

@@ -14,10 +14,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from nextitem.batches import Batch, Drawn
+from nextitem.batches import Batch, Drawn, cut
 from nextitem.configuration import Configuration
 from nextitem.errors import ConfigurationError, DataError, TrainingError
 from nextitem.model import Loss
+from nextitem.processes import ALONE, Processes
 from nextitem.randomness import Purpose, generator, seeded_globally
 from nextitem.sequences import Sequences
 
@@ -166,6 +167,7 @@ def fit(
     negatives: Sampler | None = None,
     checkpoint: Checkpoint | None = None,
     watcher: Watcher | None = None,
+    processes: Processes = ALONE,
 ) -> History:
     """Train `model` in place and leave it with the weights of the best epoch (of the last one without patience).
 
@@ -185,14 +187,16 @@ def fit(
     progress = Progress(model, _optimiser(model, training), History())
     if checkpoint is not None:
         checkpoint.load(progress)
+    processes.agree("the weights at the start", model.state_dict())
     history, watcher = progress.history, watcher or Silent()
     while not _is_finished(history, training):
-        epoch = _train_epoch(progress, windows, loss, training, seed, negatives, watcher)
+        epoch = _train_epoch(progress, windows, loss, training, seed, negatives, watcher, processes)
         if validate is not None:
             epoch = _with_validation(epoch, validate())
         history.epochs.append(epoch)
         _keep_best(progress, training)
-        if checkpoint is not None:
+        processes.agree(f"the weights after epoch {epoch.epoch}", model.state_dict())
+        if checkpoint is not None and processes.rank == 0:
             checkpoint.save(progress)
         watcher.epoch(epoch, history)
     if progress.best_weights is not None:
@@ -208,6 +212,7 @@ def _train_epoch(
     seed: int,
     negatives: Sampler | None,
     watcher: Watcher,
+    processes: Processes,
 ) -> Epoch:
     """One pass over all windows in a random order."""
     model, device = progress.model, windows.starts_U.device
@@ -221,13 +226,15 @@ def _train_epoch(
         batch = model.batch(windows.select(rows), draws)
         if len(batch.targets_T):
             drawn = None if negatives is None else negatives.sample(batch, draws)
-            with seeded_globally(seed, Purpose.DROPOUT, number, step):
-                summed = model.loss(batch, loss, drawn)
+            part, drawn = cut(batch, drawn, processes.share(len(batch.lengths_B)))
+            with seeded_globally(seed, Purpose.DROPOUT, number, step, *processes.stream):
+                summed = model.loss(part, loss, drawn) if len(part.targets_T) else total.new_zeros(()).requires_grad_()
             _set_learning_rate(progress.optimiser, training, (number - 1) * steps + step, steps)
-            _descend(model, progress.optimiser, training, summed / len(batch.targets_T))
+            _descend(model, progress.optimiser, training, processes, summed / len(batch.targets_T))
             total += summed.detach()
             positions += len(batch.targets_T)
         watcher.step(number, step + 1, steps)
+    total = processes.sum(total)
     if not bool(total.isfinite()):
         raise TrainingError(
             f"the training loss of epoch {number} is {float(total)}: training diverged; lower training.learning_rate "
@@ -246,10 +253,13 @@ def _set_learning_rate(optimiser: torch.optim.Optimizer, training: Training, ste
         group["lr"] = training.learning_rate * factor
 
 
-def _descend(model: Trainable, optimiser: torch.optim.Optimizer, training: Training, mean: Tensor) -> None:
+def _descend(
+    model: Trainable, optimiser: torch.optim.Optimizer, training: Training, processes: Processes, mean: Tensor
+) -> None:
     """One optimiser step down the gradient of the mean loss per position."""
     optimiser.zero_grad(set_to_none=True)
     mean.backward()
+    processes.sum_gradients(model.parameters())
     if training.gradient_clip is not None:
         nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip)
     optimiser.step()

@@ -47,9 +47,7 @@ class CrossEntropy(Configuration):
 class CrossEntropyLoss:
     """Full softmax cross-entropy with exact gradients; keeps one scratch buffer between steps."""
 
-    def __init__(
-        self, block_rows: int | None = None, tile_items: int = 2048, precision: Precision = "float32"
-    ) -> None:
+    def __init__(self, block_rows: int | None = None, tile_items: int = 2048, precision: Precision = "float32") -> None:
         self.block_rows = block_rows
         self.tile_items = tile_items
         self.precision = precision
