@@ -20,13 +20,13 @@ from nextitem import cli, processes
 from nextitem.encoders import SASRec
 from nextitem.errors import StorageError, TrainingError
 from nextitem.experiment import Outcome, run
+from nextitem.history import Silent
 from nextitem.losses import SampledCrossEntropy
 from nextitem.negatives import Uniform
 from nextitem.objectives import NextItem
 from nextitem.processes import Processes, joined
 from nextitem.recipe import Recipe
 from nextitem.runs import weights_of
-from nextitem.training import Silent
 from shelves import with_settings
 from small_runs import ENCODER, RECIPES, SHORT, chains, log_of, prepared_from, sha256
 

@@ -10,11 +10,12 @@ from torch import Tensor, nn, tensor
 
 from nextitem.batches import Batch, Drawn
 from nextitem.encoders import SASRec
+from nextitem.history import Epoch, History
 from nextitem.losses import CrossEntropy
 from nextitem.model import Loss, SequenceModel
 from nextitem.objectives import NextItem
 from nextitem.sequences import Sequences
-from nextitem.training import Epoch, History, Progress, Training, fit
+from nextitem.training import Progress, Training, fit
 from shelves import build_model
 from small_runs import ITEMS, chains
 
@@ -78,7 +79,7 @@ class Recorder:
 
     def save(self, progress: Progress) -> None:
         self.events.append(f"save {len(progress.history.epochs)}")
-        states = progress.optimiser.state_dict()["state"].values()
+        states = progress.descent.optimiser.state_dict()["state"].values()
         self.optimiser_steps = max((int(state["step"]) for state in states), default=0)
 
     def validate(self) -> Mapping[str, float]:

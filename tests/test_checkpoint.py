@@ -13,12 +13,13 @@ import nextitem.checkpoint
 from nextitem.checkpoint import FileCheckpoint, machine
 from nextitem.encoders import BERT4Rec, SASRec
 from nextitem.errors import ArtefactError, ConfigurationError, StorageError
+from nextitem.history import Epoch, History, Silent
 from nextitem.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
 from nextitem.model import SequenceModel
 from nextitem.negatives import Uniform
 from nextitem.objectives import MaskedItem, NextItem
 from nextitem.sequences import Sequences
-from nextitem.training import Epoch, History, Progress, Silent, Training, fit
+from nextitem.training import Progress, Training, fit
 from shelves import build_model
 from small_runs import ITEMS, chains, sha256
 

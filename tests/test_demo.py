@@ -7,8 +7,8 @@ import pytest
 from nextitem import demo, experiment
 from nextitem.datasets.synthetic import generate
 from nextitem.demo import MODELS, Row, rows, verdict
+from nextitem.history import Silent, Watcher
 from nextitem.recipe import Recipe, load_preset, resolve_recipe
-from nextitem.training import Silent, Watcher
 
 
 def row(label: str, ndcg: float) -> Row:

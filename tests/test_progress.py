@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from nextitem import progress
+from nextitem.history import Epoch, History
 from nextitem.progress import LiveTable, PlainLog, watcher
-from nextitem.training import Epoch, History, Training
+from nextitem.training import Training
 
 TRAINING = Training(epochs=20)
 TITLE = "sasrec-ce on events[1].csv, seed 0, cpu"  # brackets are markup to rich

@@ -17,13 +17,14 @@ from nextitem.configuration import Configuration, members
 from nextitem.datasets import PUBLISHED
 from nextitem.encoders import AnyEncoder
 from nextitem.experiment import prepare, run
+from nextitem.history import Epoch
 from nextitem.losses import AnyLoss
 from nextitem.negatives import AnyNegatives
 from nextitem.objectives import AnyObjective, NextItem
 from nextitem.reading import Columns
 from nextitem.recipe import Preparation, Recipe, load_preset, preset_names, resolve_recipe
 from nextitem.runs import Workplace, metrics_of, provenance, write_run
-from nextitem.training import Epoch, Training
+from nextitem.training import Training
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "reference.md").read_text(encoding="utf-8")
 NOT_IN_TABLES = ("name", "data", "columns", "preparation")  # the same in every recipe: its name, and the defaults

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nextitem.errors import ArtefactError, ConfigurationError, StorageError
-from nextitem.training import Epoch, Progress
+from nextitem.history import Epoch
+from nextitem.training import Progress
 
 
 def machine(device: torch.device) -> dict[str, str]:
@@ -42,8 +43,7 @@ class FileCheckpoint:
         """Write the state after an epoch. Raises StorageError when it cannot be written."""
         tensors = {f"model/{name}": weight for name, weight in progress.model.state_dict().items()}
         tensors |= {f"best/{name}": weight for name, weight in (progress.best_weights or {}).items()}
-        for number, state in progress.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser/{number}/{name}": value for name, value in state.items()}
+        tensors |= {f"optimiser/{name}": value for name, value in progress.descent.tensors().items()}
         words = {
             "identity": json.dumps(dict(self.identity), sort_keys=True),
             "epochs": json.dumps(progress.history.as_lines()),
@@ -81,7 +81,7 @@ class FileCheckpoint:
         try:
             progress.model.load_state_dict(_below("model/", tensors))
             progress.best_weights = _below("best/", tensors) or None
-            _restore_optimiser(progress.optimiser, _below("optimiser/", tensors))
+            progress.descent.restore(_below("optimiser/", tensors))
             progress.history.epochs = [Epoch(**line) for line in words["epochs"]]
             progress.history.best_epoch = words["best_epoch"]
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
@@ -105,11 +105,3 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        number, _, key = name.partition("/")
-        state.setdefault(int(number), {})[key] = tensor
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

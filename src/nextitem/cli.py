@@ -22,6 +22,7 @@ from nextitem import demo as demonstration
 from nextitem.configuration import suggest
 from nextitem.errors import ConfigurationError, NextitemError
 from nextitem.evaluation import METRICS
+from nextitem.history import Silent, Watcher
 from nextitem.overrides import COMMAND_LINE
 from nextitem.processes import joined, speaker
 from nextitem.progress import watcher
@@ -31,7 +32,6 @@ from nextitem.recommendation_file import as_table, check_format, write_table
 from nextitem.recommender import Recommender, Unknown, evaluate_again
 from nextitem.runs import Workplace, read_run
 from nextitem.train_into import settle_earlier, train_into
-from nextitem.training import Silent, Watcher
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 stderr = Console(stderr=True)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nextitem.experiment import Outcome, Prepared, prepare, run
+from nextitem.history import Watcher
 from nextitem.recipe import Recipe, load_preset, resolve_recipe
-from nextitem.training import Watcher
 
 # So that everything takes minutes: SASRec with a larger step size and fewer epochs than the presets. BERT4Rec learns
 # from a fifth of the positions in an epoch and stays at popularity's level for about twenty (at the larger step size,

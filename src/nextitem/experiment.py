@@ -13,6 +13,7 @@ from nextitem.datasets import PUBLISHED
 from nextitem.datasets.synthetic import SyntheticLog, TrueTransitions, generate
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation import METRICS, Report, evaluate
+from nextitem.history import History, Watcher
 from nextitem.interactions import Interactions, Log, deduplicate, index, k_core
 from nextitem.items import TiedItems
 from nextitem.model import Loss, SequenceModel
@@ -23,7 +24,7 @@ from nextitem.reading import Columns, read_interactions
 from nextitem.recipe import Preparation, Recipe
 from nextitem.scoring import Scorer
 from nextitem.splits import Cases, LeaveOneOut, Split
-from nextitem.training import Checkpoint, History, Sampler, Watcher, fit
+from nextitem.training import Checkpoint, Sampler, fit
 
 SYNTHETIC = "synthetic"
 

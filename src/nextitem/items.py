@@ -38,6 +38,7 @@ class TiedItems(nn.Module):
         self.number_of_items = number_of_items
         self.weight_Nd = nn.Parameter(torch.empty(number_of_items, dim).normal_(0.0, 0.02))
         self.mask_d = nn.Parameter(torch.empty(dim).normal_(0.0, 0.02)) if has_mask else None
+        self._rows_N: Tensor | None = None  # scratch: what is in it is never relied on
 
     def embed(self, ids: Tensor) -> Tensor:
         """Vectors of `ids` as (..., d): zero for PAD, the mask vector for MASK, which needs `has_mask`."""
@@ -45,6 +46,24 @@ class TiedItems(nn.Module):
         if self.mask_d is not None:
             embeddings = torch.where((ids == MASK)[..., None], self.mask_d, embeddings)
         return embeddings * (ids != PAD)[..., None]
+
+    def narrowed(self, ids: Tensor) -> "tuple[TiedItems, Tensor, Tensor]":
+        """(a table of the R distinct rows among `ids` as weights of their own, their ids ascending, each id's row).
+
+        Nothing of length N is read or written. MASK is shared with this table.
+        """
+        if self._rows_N is None or self._rows_N.device != ids.device:
+            # Not yet memory: the system gives it page by page.
+            self._rows_N = torch.empty(self.number_of_items, dtype=torch.int64, device=ids.device)
+        # Whichever of equal ids is written last is the one that finds its own number again.
+        numbers = torch.arange(len(ids), device=ids.device)
+        self._rows_N[ids] = numbers
+        ids_R = ids[self._rows_N[ids] == numbers].sort().values
+        self._rows_N[ids_R] = torch.arange(len(ids_R), device=ids.device)
+        narrow = TiedItems(0, self.weight_Nd.shape[1])
+        narrow.number_of_items, narrow.mask_d = self.number_of_items, self.mask_d
+        narrow.weight_Nd = nn.Parameter(self.weight_Nd.detach().index_select(0, ids_R))
+        return narrow, ids_R, self._rows_N[ids]
 
     def scores(self, states_Be: Tensor, start: int, stop: int) -> Tensor:
         """Scores of the items start…stop−1, shape (B, stop − start)."""

@@ -3,6 +3,7 @@
 B rows, L length, M read columns, T targets, C cases, e output width.
 """
 
+from dataclasses import replace
 from typing import ClassVar, Protocol
 
 import torch
@@ -75,6 +76,21 @@ class SequenceModel(nn.Module):
     def loss(self, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
         """Summed loss of a batch, a scalar."""
         return loss(self.states(batch), batch.targets_T, self.items, drawn, batch.weights_T)
+
+    def narrowed(self, batch: Batch, drawn: Drawn | None) -> "tuple[SequenceModel, Batch, Drawn | None, Tensor]":
+        """The model on the R rows of the item table that a step touches, the step in their numbers, and their ids (R,).
+
+        Encoder and mask are shared; the rows are weights of their own. The loss is the same, and so are its gradients.
+        """
+        is_item_BL = batch.inputs_BL >= 0
+        parts = [batch.inputs_BL[is_item_BL], batch.targets_T, *([] if drawn is None else [drawn.ids.flatten()])]
+        items, ids_R, rows = self.items.narrowed(torch.cat(parts))
+        inputs, targets_T, *others = rows.split([len(part) for part in parts])
+        inputs_BL = batch.inputs_BL.masked_scatter(is_item_BL, inputs)
+        if drawn is not None:
+            drawn = replace(drawn, ids=others[0].view_as(drawn.ids))
+        batch = replace(batch, inputs_BL=inputs_BL, targets_T=targets_T)
+        return SequenceModel(items, self.encoder, self.objective), batch, drawn, ids_R
 
     def states(self, batch: Batch) -> Tensor:
         """The encoder's states at the batch's target positions, shape (T, e).

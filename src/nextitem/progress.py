@@ -7,7 +7,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nextitem.training import Epoch, History, Training
+from nextitem.history import Epoch, History
+from nextitem.training import Training
 
 
 def line(epoch: Epoch, history: History, training: Training) -> str:

@@ -16,10 +16,10 @@ import torch
 from nextitem.checkpoint import FileCheckpoint, machine
 from nextitem.errors import ConfigurationError
 from nextitem.experiment import Prepared, prepare, run
+from nextitem.history import Watcher
 from nextitem.processes import Processes
 from nextitem.recipe import Recipe
 from nextitem.runs import Workplace, metrics_of, provenance, write_run
-from nextitem.training import Watcher
 
 
 def settle_earlier(workplace: Workplace, device: torch.device, *, resume: bool, fresh: bool) -> bool:

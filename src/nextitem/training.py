@@ -7,17 +7,20 @@ be continued to the very bits that an uninterrupted one would have ended with (s
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Literal, Protocol
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from nextitem.batches import Batch, Drawn, cut
 from nextitem.configuration import Configuration
 from nextitem.errors import ConfigurationError, DataError, TrainingError
+from nextitem.history import Epoch, History, Silent, Watcher
+from nextitem.items import TiedItems
 from nextitem.model import Loss
+from nextitem.optimisation import Descent
 from nextitem.processes import ALONE, Processes
 from nextitem.randomness import Purpose, generator, seeded_globally
 from nextitem.sequences import Sequences
@@ -46,8 +49,20 @@ class Training(Configuration):
     """`linear` lets the step size fall to 0 at the last epoch."""
     warmup_steps: int = Field(0, ge=0)
     """Steps over which the step size rises from 0."""
+    item_rows: Literal["all", "touched"] = "all"
+    """Rows of the item table that a step reads and moves: `all` by Adam, or, for a loss with negatives, those `touched`
+    by its inputs, targets and negatives (lazy Adam), so that a step does not feel the catalogue."""
     validation_users: int | None = Field(10_000, ge=1)
     """Validate during training on this many users drawn at random when there are more; none: on all."""
+
+    @model_validator(mode="after")
+    def _decays_what_it_reads(self) -> Self:
+        if self.item_rows == "touched" and self.weight_decay > 0:
+            raise ValueError(
+                f"item_rows='touched' leaves rows alone that weight_decay={self.weight_decay} would have to shrink; "
+                f"set item_rows=all or weight_decay=0"
+            )
+        return self
 
 
 class Sampler(Protocol):
@@ -57,43 +72,12 @@ class Sampler(Protocol):
         """Negatives for this batch."""
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """One line of history.jsonl."""
-
-    epoch: int
-    train_loss: float
-    """Mean loss per target position, in training mode."""
-    validation_loss: float | None
-    validation: dict[str, float]
-    train_seconds: float
-    """Seconds of optimisation, without validation."""
-    positions_per_second: float
-
-
-@dataclass
-class History:
-    """What happened, epoch by epoch, and which epoch's weights the model has."""
-
-    epochs: list[Epoch] = field(default_factory=list)
-    best_epoch: int = 0
-
-    @property
-    def train_seconds(self) -> float:
-        """Seconds of optimisation over all epochs."""
-        return sum(epoch.train_seconds for epoch in self.epochs)
-
-    def as_lines(self) -> list[dict[str, object]]:
-        """The epochs as plain values."""
-        return [asdict(epoch) for epoch in self.epochs]
-
-
 @dataclass
 class Progress:
     """Everything needed to go on after an epoch."""
 
     model: "Trainable"
-    optimiser: torch.optim.Optimizer
+    descent: Descent
     history: History
     best_weights: dict[str, Tensor] | None = None
 
@@ -110,6 +94,8 @@ class Checkpoint(Protocol):
 
 class Trainable(Protocol):
     """What `fit` trains: an nn.Module that can say its loss."""
+
+    items: TiedItems
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """The weights."""
@@ -132,28 +118,11 @@ class Trainable(Protocol):
     def loss(self, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
         """Summed loss of a batch, a scalar."""
 
+    def narrowed(self, batch: Batch, drawn: Drawn | None) -> "tuple[Trainable, Batch, Drawn | None, Tensor]":
+        """The model on the rows of the item table that a step touches, the step in their numbers, and their ids."""
+
 
 Validate = Callable[[], Mapping[str, float]]
-
-
-class Watcher(Protocol):
-    """Is told how training goes, to show or log it."""
-
-    def step(self, epoch: int, step: int, steps: int) -> None:
-        """A step (from 1) of an epoch is done."""
-
-    def epoch(self, epoch: Epoch, history: History) -> None:
-        """An epoch is done, validated and saved."""
-
-
-class Silent:
-    """Shows nothing."""
-
-    def step(self, epoch: int, step: int, steps: int) -> None:
-        """Nothing."""
-
-    def epoch(self, epoch: Epoch, history: History) -> None:
-        """Nothing."""
 
 
 def fit(
@@ -184,7 +153,7 @@ def fit(
         )
     if training.patience is not None and validate is None:
         raise ConfigurationError("early stopping needs validation; pass validate, or set training.patience=none")
-    progress = Progress(model, _optimiser(model, training), History())
+    progress = Progress(model, _descent(model, training), History())
     if checkpoint is not None:
         checkpoint.load(progress)
     processes.agree("the weights at the start", model.state_dict())
@@ -225,12 +194,15 @@ def _train_epoch(
         draws = generator(seed, Purpose.MASKS_AND_NEGATIVES, number, step, device=device)
         batch = model.batch(windows.select(rows), draws)
         if len(batch.targets_T):
-            drawn = None if negatives is None else negatives.sample(batch, draws)
+            drawn, acting, touched = None if negatives is None else negatives.sample(batch, draws), model, None
+            if training.item_rows == "touched":
+                acting, batch, drawn, ids_R = model.narrowed(batch, drawn)
+                touched = (ids_R, acting.items.weight_Nd)
             part, drawn = cut(batch, drawn, processes.share(len(batch.lengths_B)))
             with seeded_globally(seed, Purpose.DROPOUT, number, step, *processes.stream):
-                summed = model.loss(part, loss, drawn) if len(part.targets_T) else total.new_zeros(()).requires_grad_()
-            _set_learning_rate(progress.optimiser, training, (number - 1) * steps + step, steps)
-            _descend(model, progress.optimiser, training, processes, summed / len(batch.targets_T))
+                summed = acting.loss(part, loss, drawn) if len(part.targets_T) else total.new_zeros(()).requires_grad_()
+            factor = _step_size(training, (number - 1) * steps + step, training.epochs * steps)
+            progress.descent.step(summed / len(batch.targets_T), factor, processes, touched)
             total += summed.detach()
             positions += len(batch.targets_T)
         watcher.step(number, step + 1, steps)
@@ -244,36 +216,21 @@ def _train_epoch(
     return Epoch(number, float(total) / max(positions, 1), None, {}, seconds, positions / seconds)
 
 
-def _set_learning_rate(optimiser: torch.optim.Optimizer, training: Training, step: int, steps: int) -> None:
-    """Warm-up and schedule; `step` counts from 0 over the whole run, `steps` are those of one epoch."""
+def _descent(model: Trainable, training: Training) -> Descent:
+    return Descent(
+        model.parameters(),
+        learning_rate=training.learning_rate,
+        beta2=training.beta2,
+        weight_decay=training.weight_decay,
+        gradient_clip=training.gradient_clip,
+        table_Nd=model.items.weight_Nd if training.item_rows == "touched" else None,
+    )
+
+
+def _step_size(training: Training, step: int, steps: int) -> float:
+    """Share of the learning rate by warm-up and schedule; `step` counts from 0 over the whole run of `steps`."""
     factor = min(1.0, (step + 1) / (training.warmup_steps + 1))
-    if training.schedule == "linear":
-        factor *= 1 - step / (training.epochs * steps)
-    for group in optimiser.param_groups:
-        group["lr"] = training.learning_rate * factor
-
-
-def _descend(
-    model: Trainable, optimiser: torch.optim.Optimizer, training: Training, processes: Processes, mean: Tensor
-) -> None:
-    """One optimiser step down the gradient of the mean loss per position."""
-    optimiser.zero_grad(set_to_none=True)
-    mean.backward()
-    processes.sum_gradients(model.parameters())
-    if training.gradient_clip is not None:
-        nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip)
-    optimiser.step()
-
-
-def _optimiser(model: Trainable, training: Training) -> torch.optim.Optimizer:
-    """Adam; AdamW with decay on matrices only where weight decay is asked for."""
-    betas = (0.9, training.beta2)
-    if training.weight_decay == 0:
-        return torch.optim.Adam(model.parameters(), training.learning_rate, betas, fused=True)
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": training.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, training.learning_rate, betas, fused=True)
+    return factor * (1 - step / steps) if training.schedule == "linear" else factor
 
 
 def _with_validation(epoch: Epoch, metrics: Mapping[str, float]) -> Epoch:

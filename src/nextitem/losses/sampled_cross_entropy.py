@@ -4,6 +4,7 @@ Where one set of candidates serves many positions, the set's scores are computed
 taken while they exist: at 3,000 negatives the scores of a batch would be hundreds of megabytes, several times over.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
@@ -17,6 +18,7 @@ from nextitem.errors import ConfigurationError
 from nextitem.items import ItemTable, target_and_drawn_scores
 
 _BLOCK_ROWS = 512
+_LOG2_E = math.log2(math.e)
 
 
 class SampledCrossEntropy(Configuration):
@@ -81,15 +83,17 @@ class _SharedSoftmax(torch.autograd.Function):
             vectors_Ke, vectors_ne = table_Ne.index_select(0, ids_K), table_Ne.index_select(0, targets_T[rows])
             states_ne = states_Te[rows]
             positive_n = (states_ne * vectors_ne).sum(1)
-            scores_nK = (states_ne @ vectors_Ke.T).masked_fill_(is_out_nK, -torch.inf)
-            maximum_n = torch.maximum(scores_nK.amax(1), positive_n)
-            scores_nK.sub_(maximum_n[:, None]).exp_()
-            total_n = scores_nK.sum(1) + torch.exp(positive_n - maximum_n)
-            losses_T[rows] = maximum_n + total_n.log() - positive_n
+            # Powers of two are three times as fast as those of e on the CPU: scores carry the factor log₂ e.
+            scores_nK = ((states_ne * _LOG2_E) @ vectors_Ke.T).masked_fill_(is_out_nK, -torch.inf)
+            maximum_n = torch.maximum(scores_nK.amax(1), positive_n * _LOG2_E)
+            scores_nK.sub_(maximum_n[:, None]).exp2_()
+            negative_n = scores_nK.sum(1)
+            total_n = negative_n + torch.exp2(positive_n * _LOG2_E - maximum_n)
+            losses_T[rows] = (maximum_n + total_n.log2()) / _LOG2_E - positive_n
             if gradient_Te is not None and gradient_Ne is not None:
                 factor_n1 = (weights_T[rows] / total_n)[:, None]
                 # d loss / d s⁺ = p⁺ − 1, written as −Σ p of the negatives: exact where p⁺ rounds to 1.
-                pull_n1 = -scores_nK.sum(1, keepdim=True) * factor_n1
+                pull_n1 = -negative_n[:, None] * factor_n1
                 gradient_Te[rows] = (scores_nK @ vectors_Ke) * factor_n1 + pull_n1 * vectors_ne
                 gradient_Ne.index_add_(0, ids_K, scores_nK.T @ (states_ne * factor_n1))
                 gradient_Ne.index_add_(0, targets_T[rows], pull_n1 * states_ne)

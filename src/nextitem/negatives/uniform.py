@@ -106,12 +106,14 @@ class _Forbidden:
 
     def contains(self, numbers_K: Tensor) -> Tensor:
         """Whether each number is forbidden in each row, shape (B, K)."""
-        rows_B1 = torch.arange(len(self.counts_B), device=numbers_K.device)[:, None]
-        wanted_BK = rows_B1 * self.stride + numbers_K
-        if not len(self.keys):
-            return torch.zeros_like(wanted_BK, dtype=torch.bool)
-        places_BK = torch.searchsorted(self.keys, wanted_BK).clamp_(max=len(self.keys) - 1)
-        is_in_BK: Tensor = self.keys[places_BK] == wanted_BK
+        is_in_BK = torch.zeros(len(self.counts_B), len(numbers_K), dtype=torch.bool, device=numbers_K.device)
+        sorted_K, order_K = numbers_K.sort()
+        # There are far fewer forbidden pairs than rows times numbers, so each of the pairs is looked for.
+        rows, numbers = self.keys // self.stride, self.keys % self.stride
+        first, last = torch.searchsorted(sorted_K, numbers), torch.searchsorted(sorted_K, numbers, right=True)
+        hits = torch.repeat_interleave(torch.arange(len(rows), device=rows.device), last - first)
+        offsets = torch.arange(len(hits), device=rows.device) - ((last - first).cumsum(0) - (last - first))[hits]
+        is_in_BK[rows[hits], order_K[first[hits] + offsets]] = True
         return is_in_BK
 
     def skip(self, numbers_RK: Tensor, rows_R: Tensor) -> Tensor:

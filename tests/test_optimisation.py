@@ -1,0 +1,161 @@
+"""Adam on the rows that a step touches. N items, R touched rows, d width."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nextitem.losses import BinaryCrossEntropy, SampledCrossEntropy
+from nextitem.negatives import Uniform
+from nextitem.optimisation import Descent, RowAdam
+from nextitem.processes import ALONE
+from nextitem.recipe import Recipe
+from nextitem.sequences import Sequences
+from nextitem.training import Training, fit
+from shelves import ENCODERS, OBJECTIVES, build_model, each_fitting_pair
+
+ITEMS, WIDTH, STEPS = 6, 3, 8
+BETA2 = 0.98
+
+
+def gradients() -> Tensor:
+    """(STEPS, N, d)"""
+    return torch.randn(STEPS, ITEMS, WIDTH, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def descend(touched: list[list[int]], rate: float = 0.1) -> tuple[Tensor, RowAdam]:
+    """The table after a step for each list of touched rows, and what moved it."""
+    table = nn.Parameter(torch.zeros(ITEMS, WIDTH, dtype=torch.float64))
+    adam = RowAdam(table, BETA2)
+    for ids, gradient_Nd in zip(touched, gradients(), strict=False):
+        ids_R = torch.tensor(ids)
+        rows_Rd = nn.Parameter(table.detach()[ids_R])
+        rows_Rd.grad = gradient_Nd[ids_R]
+        adam.step(ids_R, rows_Rd, rate)
+    return table.detach(), adam
+
+
+def torch_adam(masks: list[list[int]], rate: float = 0.1) -> tuple[Tensor, dict[str, Tensor]]:
+    """Torch's Adam over the whole table; rows that are not touched have gradient 0."""
+    table = nn.Parameter(torch.zeros(ITEMS, WIDTH, dtype=torch.float64))
+    adam = torch.optim.Adam([table], rate, (0.9, BETA2))
+    for ids, gradient_Nd in zip(masks, gradients(), strict=False):
+        table.grad = torch.zeros_like(table)
+        table.grad[ids] = gradient_Nd[ids]
+        adam.step()
+    return table.detach(), adam.state[table]
+
+
+def test_it_is_adam_where_every_row_is_touched() -> None:
+    everything = [list(range(ITEMS))] * STEPS
+    torch.testing.assert_close(descend(everything)[0], torch_adam(everything)[0], rtol=1e-10, atol=1e-12)
+
+
+def test_moments_of_a_row_that_comes_back_are_those_of_adam() -> None:
+    touched = [[0, 1], [1], [2, 1], [1, 4], [5, 1], [0, 1]]  # row 0 is idle for four steps
+    state, adam = torch_adam(touched)[1], descend(touched)[1]
+    torch.testing.assert_close(adam.first_Nd[:2], state["exp_avg"][:2], rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(adam.second_Nd[:2], state["exp_avg_sq"][:2], rtol=1e-10, atol=1e-12)
+
+
+def test_a_first_touch_moves_a_row_as_adam_does() -> None:
+    touched = [[0], [0, 1], [0, 1, 2]]
+    torch.testing.assert_close(descend(touched)[0][2], torch_adam(touched)[0][2], rtol=1e-10, atol=1e-12)
+
+
+def test_what_is_not_touched_does_not_move() -> None:
+    table, adam = descend([[0, 1], [1, 2], [0]])
+    assert bool((table[3:] == 0).all())
+    assert adam.latest_N.tolist() == [3, 2, 2, 0, 0, 0]
+    assert bool((table[:3] != 0).all())
+
+
+@each_fitting_pair
+@pytest.mark.parametrize("sharing", ["position", "sequence", "batch"])
+def test_a_narrowed_step_has_the_losses_and_gradients_of_the_whole_one(
+    encoder: object, objective: object, sharing: str
+) -> None:
+    items = 40
+    train = Sequences.of([[1, 2, 3, 4, 30], [5, 6], [7, 8, 9, 1, 2, 3, 20]], items)
+    model, draws = build_model(encoder, objective, items), torch.Generator().manual_seed(0)
+    model.eval()
+    batch = model.batch(model.windows(train), draws)
+    drawn = Uniform(count=3, sharing=sharing).build(train).sample(batch, draws)
+    narrow, narrow_batch, narrow_drawn, ids_R = model.narrowed(batch, drawn)
+    assert len(ids_R) < 14  # the trained items and no other
+    assert narrow.items.number_of_items == items
+    for loss in (SampledCrossEntropy().build(), BinaryCrossEntropy().build()):
+        whole, part = model.loss(batch, loss, drawn), narrow.loss(narrow_batch, loss, narrow_drawn)
+        torch.testing.assert_close(part, whole, rtol=1e-13, atol=0)
+        if len(batch.targets_T):
+            (whole_Nd,) = torch.autograd.grad(whole, [model.items.weight_Nd])
+            (part_Rd,) = torch.autograd.grad(part, [narrow.items.weight_Nd])
+            torch.testing.assert_close(torch.zeros_like(whole_Nd).index_copy(0, ids_R, part_Rd), whole_Nd)
+
+
+@pytest.mark.parametrize("clip", [None, 0.1])
+def test_training_on_touched_rows_is_training_on_all_where_all_are_touched(clip: float | None) -> None:
+    train = Sequences.of([[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0]] * 2, 6)
+    weights = []
+    for item_rows in ("all", "touched"):
+        model = build_model(ENCODERS["sasrec"], OBJECTIVES["next_item"], 6)
+        training = Training(epochs=3, batch_size=2, patience=None, item_rows=item_rows, gradient_clip=clip)
+        fit(
+            model,
+            train,
+            BinaryCrossEntropy().build(),
+            training,
+            0,
+            None,
+            negatives=Uniform(exclude="target").build(train),
+        )
+        weights.append(model.state_dict())
+    for name, weight in weights[0].items():
+        torch.testing.assert_close(weights[1][name], weight, rtol=1e-6, atol=1e-9)
+
+
+def test_items_outside_the_steps_keep_their_first_weights() -> None:
+    train = Sequences.of([[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0]], 9)
+    model = build_model(ENCODERS["sasrec"], OBJECTIVES["next_item"], 9)
+    before = model.items.weight_Nd.detach().clone()
+    training = Training(epochs=2, patience=None, item_rows="touched")
+    negatives = Uniform(exclude="target").build(train)
+    fit(model, train, BinaryCrossEntropy().build(), training, 0, None, negatives=negatives)
+    assert torch.equal(model.items.weight_Nd[6:], before[6:])
+    assert bool((model.items.weight_Nd[:6] != before[:6]).any())
+
+
+def test_everything_a_step_depends_on_is_kept() -> None:
+    def moved(steps: int, resumed_at: int | None) -> Tensor:
+        table, other = nn.Parameter(torch.zeros(ITEMS, WIDTH)), nn.Parameter(torch.ones(2))
+        descent = Descent([table, other], learning_rate=0.1, beta2=BETA2, table_Nd=table)
+        for step, gradient_Nd in enumerate(gradients()[:steps].float()):
+            if step == resumed_at:
+                kept = {name: tensor.clone() for name, tensor in descent.tensors().items()}
+                descent = Descent([table, other], learning_rate=0.1, beta2=BETA2, table_Nd=table)
+                descent.restore(kept)
+            ids_R = torch.tensor([step % 3, 3 + step % 2])
+            rows_Rd = nn.Parameter(table.detach()[ids_R])
+            mean = (rows_Rd * gradient_Nd[ids_R]).sum() + (other**2).sum()
+            descent.step(mean, 1.0, ALONE, (ids_R, rows_Rd))
+        return torch.cat([table.detach().flatten(), other.detach()])
+
+    assert torch.equal(moved(7, resumed_at=4), moved(7, resumed_at=None))
+
+
+def test_a_full_softmax_has_no_rows_to_leave_out() -> None:
+    with pytest.raises(ValueError, match=r"cross_entropy moves every row .*choose a loss with negatives"):
+        Recipe(training=Training(item_rows="touched"))
+
+
+def test_decay_moves_every_row_too() -> None:
+    with pytest.raises(ValueError, match=r"weight_decay=0.01 would have to shrink; set item_rows=all"):
+        Training(item_rows="touched", weight_decay=0.01)
+
+
+def test_the_objective_s_mask_is_trained_besides_the_rows() -> None:
+    train = Sequences.of([[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0]], 6)
+    model = build_model(ENCODERS["bert4rec"], OBJECTIVES["masked_item"], 6)
+    before = model.items.mask_d.detach().clone()
+    training = Training(epochs=2, patience=None, item_rows="touched")
+    fit(model, train, BinaryCrossEntropy().build(), training, 0, None, negatives=Uniform(exclude="target").build(train))
+    assert not torch.equal(model.items.mask_d, before)
