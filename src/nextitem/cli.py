@@ -23,6 +23,7 @@ from nextitem.configuration import suggest
 from nextitem.errors import ConfigurationError, NextitemError
 from nextitem.evaluation import METRICS
 from nextitem.overrides import COMMAND_LINE
+from nextitem.preparation_verbs import check, prepare
 from nextitem.progress import watcher
 from nextitem.reading import Columns, parse_columns, read_interactions
 from nextitem.recipe import Recipe, load_preset, resolve_recipe
@@ -35,6 +36,8 @@ from nextitem.training import Silent, Watcher
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 stderr = Console(stderr=True)
 INTERRUPTED = 130
+app.command()(prepare)
+app.command()(check)
 
 
 class Part(StrEnum):

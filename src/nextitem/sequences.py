@@ -22,7 +22,7 @@ class Sequences:
     users_U: Tensor
     number_of_items: int
     release: Callable[[], object] | None = None
-    """Called after each reading of a memory-mapped log: what was read stays in memory otherwise, in the end all of it."""
+    """Called after each reading of a memory-mapped log; otherwise all that was read would stay in memory."""
     known_counts_N: Tensor | None = None
     """What `counts` returns, where that is known without reading all events."""
 
