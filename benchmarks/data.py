@@ -32,8 +32,8 @@ imported = time.perf_counter()
 class Stop(Exception): pass
 marks = {}
 def rss():
-    lines = open("/proc/self/status").read().splitlines()
-    return {line.split(":")[0]: int(line.split()[1]) // 1024 for line in lines if line.startswith(("RssAnon", "RssFile", "VmHWM"))}
+    lines = (line.split() for line in open("/proc/self/status"))
+    return {line[0]: int(line[1]) // 1024 for line in lines if line[0] in ("RssAnon:", "RssFile:", "VmHWM:")}
 class Watch:
     def step(self, epoch, step, steps):
         if step in (1, int(sys.argv[2])):

@@ -5,6 +5,7 @@ stretches of the catalogue of users, each small enough to be sorted in memory. U
 """
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,15 +121,18 @@ class _Store:
 def _spill(parts: Iterable[EventPart], users: Numbering, items: Numbering, folder: Path) -> _Store:
     """The events in file order, ids as the numbers of their first appearance."""
     store: _Store | None = None
-    for part in parts:
-        columns: Columns = {"user": users.numbers(part.user), "item": items.numbers(part.item)}
-        if part.time is not None:
-            # Exact: whole seconds of the years 1 to 9999 are far below 2⁵³. Zero has one sign, since bits are sorted.
-            columns["time"] = part.time.cast(pl.Float64).to_numpy() + 0.0
-        store = store or _Store(folder, "spilled", columns)
-        if store.files.keys() != columns.keys():
-            raise DataError("one file has times and another has none; give all files a time column, or none")
-        store.write(columns, store.length)
+    # The one costly step, and the two columns know nothing of each other.
+    with ThreadPoolExecutor(2) as threads:
+        for part in parts:
+            user, item = threads.submit(users.numbers, part.user), threads.submit(items.numbers, part.item)
+            columns: Columns = {"user": user.result(), "item": item.result()}
+            if part.time is not None:
+                # Exact: whole seconds of the years 1 to 9999 are far below 2⁵³. Zero has one sign: bits are sorted.
+                columns["time"] = part.time.cast(pl.Float64).to_numpy() + 0.0
+            store = store or _Store(folder, "spilled", columns)
+            if store.files.keys() != columns.keys():
+                raise DataError("one file has times and another has none; give all files a time column, or none")
+            store.write(columns, store.length)
     if store is None:
         raise DataError("there are no events; give at least one file")
     return store
