@@ -24,41 +24,42 @@ import polars as pl
 
 ROWS = 1_000_000
 START = """
-import json, os, resource, sys, time
-began = time.perf_counter()
-import nextitem.training
-from nextitem import prepare, load_preset, resolve_recipe, run
-imported = time.perf_counter()
-class Stop(Exception): pass
+import json, sys, time
 marks = {}
-def rss():
+def mark(name):
     lines = (line.split() for line in open("/proc/self/status"))
-    return {line[0]: int(line[1]) // 1024 for line in lines if line[0] in ("RssAnon:", "RssFile:", "VmHWM:")}
+    memory = {line[0]: int(line[1]) // 1024 for line in lines if line[0] in ("RssAnon:", "RssFile:", "VmHWM:")}
+    marks[name] = {"seconds": time.perf_counter(), "cpu_seconds": time.process_time(), "memory_mb": memory}
+mark("started")
+import nextitem.experiment
+from nextitem import load_preset, prepare, resolve_recipe, run
+class Stop(Exception):
+    pass
 class Watch:
     def step(self, epoch, step, steps):
-        if step in (1, int(sys.argv[2])):
-            marks[step] = {"seconds": time.perf_counter(), **rss()}
-        if step == int(sys.argv[2]): raise Stop
-fit = nextitem.training.fit
-def timed(*given, **named):
-    marks["fit"] = {"seconds": time.perf_counter(), **rss()}
+        if step == 1:
+            mark("first step")
+        if step == int(sys.argv[2]):
+            mark("last step")
+            raise Stop
+fit = nextitem.experiment.fit
+def marked(*given, **named):
+    mark("fit")
     return fit(*given, **named)
-import nextitem.experiment
-nextitem.experiment.fit = timed
+nextitem.experiment.fit = marked
 recipe = resolve_recipe(load_preset("sasrec-3000"), ["data=" + sys.argv[1], "negatives.count=500"]).value
+mark("imported")
 prepared = prepare(recipe)
-ready = time.perf_counter()
+mark("mapped")
 try:
     run(recipe, 0, prepared=prepared, watcher=Watch())
 except Stop:
     pass
-first, last, called = marks[1], marks[int(sys.argv[2])], marks["fit"]
-print(json.dumps({
-    "import_seconds": imported - began, "map_seconds": ready - imported, "build_seconds": called["seconds"] - ready,
-    "fit_to_first_step_seconds": first["seconds"] - called["seconds"], "cpu_seconds": time.process_time(),
-    "memory_mb_at_fit": called, "memory_mb_after_first_step": first, "memory_mb_after_last_step": last,
-}))
+names = list(marks)
+print(json.dumps({name: {key: value if key == "memory_mb" else round(value - marks[before][key], 2)
+    for key, value in marks[name].items()} for before, name in zip(names, names[1:])}))
 """
+"""Each mark tells what passed since the one before: imported, mapped, fit (model built), first step, last step."""
 
 
 def ids(prefix: str, count: int, seed: int) -> pl.Series:
