@@ -232,3 +232,19 @@ def test_an_interrupted_training_is_not_lost_by_typing_the_same_again(
     assert "interrupted" in err
     assert typed(monkeypatch, *settings) == 2
     assert "go on with it by --resume, or discard it by --fresh" in capfd.readouterr().err
+
+
+def test_a_log_is_prepared_once_and_trained_on(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    words = ("preparation.minimum_per_item=2", "--columns", COLUMNS, "--out", "prepared")
+    assert typed(monkeypatch, "prepare", "events.csv", *words) == 0
+    assert capfd.readouterr().out == "prepared: prepared (320 events of 40 users and 13 items)\n"
+    assert typed(monkeypatch, "train", "popularity", "data=prepared", "--json", "--out", "mapped") == 0
+    assert json.loads(capfd.readouterr().out)["certificate"]["cases"] == 40
+    assert typed(monkeypatch, "check", "prepared", "--json") == 0
+    assert json.loads(capfd.readouterr().out)["columns"] == {"user": "visitor", "item": "sku", "time": "ts"}
+    (shop / "prepared" / "items.parquet").write_bytes(b"x" * (shop / "prepared" / "items.parquet").stat().st_size)
+    assert typed(monkeypatch, "check", "prepared") == 4
+    assert "items.parquet was altered" in capfd.readouterr().err

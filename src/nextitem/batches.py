@@ -90,6 +90,8 @@ def pad_right(sequences: Sequences, *, room: int = 0) -> tuple[Tensor, Tensor]:
     length = (int(lengths_B.max()) if len(sequences) else 0) + room
     columns_L = torch.arange(length, device=lengths_B.device)
     is_real_BL = columns_L < lengths_B[:, None]
-    items = sequences.items if len(sequences.items) else sequences.items.new_full((1,), PAD)
-    places_BL = (sequences.starts_U[:, None] + columns_L).clamp_(max=len(items) - 1)
-    return torch.where(is_real_BL, items[places_BL], PAD), lengths_B
+    items_BL = torch.full(is_real_BL.shape, PAD, device=lengths_B.device)
+    if len(sequences.items):
+        places_BL = (sequences.starts_U[:, None] + columns_L).clamp_(max=len(sequences.items) - 1)
+        items_BL = torch.where(is_real_BL, sequences.at(places_BL), PAD)
+    return items_BL, lengths_B

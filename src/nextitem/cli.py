@@ -24,6 +24,7 @@ from nextitem.errors import ConfigurationError, NextitemError
 from nextitem.evaluation import METRICS
 from nextitem.history import Silent, Watcher
 from nextitem.overrides import COMMAND_LINE
+from nextitem.preparation_verbs import check, prepare
 from nextitem.processes import joined, speaker
 from nextitem.progress import watcher
 from nextitem.reading import Columns, parse_columns, read_interactions
@@ -36,6 +37,8 @@ from nextitem.train_into import settle_earlier, train_into
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 stderr = Console(stderr=True)
 INTERRUPTED = 130
+app.command()(prepare)
+app.command()(check)
 
 
 class Part(StrEnum):

@@ -18,10 +18,12 @@ from nextitem.interactions import Interactions, Log, deduplicate, index, k_core
 from nextitem.items import TiedItems
 from nextitem.model import Loss, SequenceModel
 from nextitem.negatives.uniform import Uniform
+from nextitem.prepared_folder import is_prepared, read_prepared
+from nextitem.preparing import Preparation
 from nextitem.processes import ALONE, Processes
 from nextitem.randomness import Purpose, generator, seeded_globally
 from nextitem.reading import Columns, read_interactions
-from nextitem.recipe import Preparation, Recipe
+from nextitem.recipe import Recipe
 from nextitem.scoring import Scorer
 from nextitem.splits import Cases, LeaveOneOut, Split
 from nextitem.training import Checkpoint, Sampler, fit
@@ -118,7 +120,12 @@ def run(
 
 
 def prepare(recipe: Recipe) -> Prepared:
-    """Read (or generate) the recipe's events, filter, index and split them. Raises DataError, ConfigurationError."""
+    """Read (or generate) the recipe's events, filter, index and split them; a prepared folder is mapped as it is.
+
+    Raises DataError, ConfigurationError, and ArtefactError for a folder that is not whole.
+    """
+    if recipe.data not in (SYNTHETIC, *PUBLISHED) and is_prepared(recipe.data):
+        return _from_folder(recipe)
     interactions, titles, made = _load(recipe)
     read = len(interactions)
     preparation = recipe.preparation
@@ -129,20 +136,40 @@ def prepare(recipe: Recipe) -> Prepared:
         )
     log = index(interactions)
     split = LeaveOneOut().split(log.sequences)
-    notes = []
-    if len(interactions) < read:
-        notes.append(f"{read - len(interactions):,} of {read:,} events left out by the filters")
-    if repeated := interactions.repeated_events:
-        notes.append(
-            f"{repeated:,} events repeat an item of the same user and are kept; a target that does counts as missed"
-        )
-    if split.short_users:
-        notes.append(f"{split.short_users:,} users with fewer than 3 events are trained on but not evaluated")
-    if interactions.tied_events:
-        notes.append(f"{interactions.tied_events:,} events share user and time with another; file order decides")
+    said = notes(read, len(interactions), interactions.repeated_events, split.short_users, interactions.tied_events)
     # The process knows whole histories only: filtered ones have no exact bound.
     bound = None if made is None or len(interactions) < read else partial(_upper_bound, made, log)
-    return Prepared(Source.of(recipe), log, split, titles, tuple(notes), bound)
+    return Prepared(Source.of(recipe), log, split, titles, said, bound)
+
+
+def notes(read: int, kept: int, repeated_events: int, short_users: int, tied_events: int) -> tuple[str, ...]:
+    """What was left out or is ambiguous, in words, given numbers of events and users."""
+    said = []
+    if kept < read:
+        said.append(f"{read - kept:,} of {read:,} events left out by the filters")
+    if repeated_events:
+        said.append(
+            f"{repeated_events:,} events repeat an item of the same user and are kept; a target that does counts as "
+            f"missed"
+        )
+    if short_users:
+        said.append(f"{short_users:,} users with fewer than 3 events are trained on but not evaluated")
+    if tied_events:
+        said.append(f"{tied_events:,} events share user and time with another; file order decides")
+    return tuple(said)
+
+
+def _from_folder(recipe: Recipe) -> Prepared:
+    """What `nextitem prepare` left. Raises ConfigurationError where the recipe asks for other filters."""
+    log, split, manifest = read_prepared(Path(recipe.data))
+    for key in ("columns", "preparation"):
+        asked, there, default = (getattr(one, key) for one in (recipe, manifest, Recipe()))
+        if asked not in (default, there):
+            raise ConfigurationError(
+                f"{recipe.data} was prepared with {key} {there.model_dump_json()}, not {asked.model_dump_json()}; "
+                f"leave {key} out, or prepare the log anew"
+            )
+    return Prepared(Source.of(recipe), log, split, {}, manifest.notes)
 
 
 def _upper_bound(made: SyntheticLog, log: Log, cases: Cases) -> Mapping[str, float]:

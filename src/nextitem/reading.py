@@ -12,17 +12,17 @@ understood.
 """
 
 import difflib
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 from pydantic import Field
 
+from nextitem.checked_events import BadRowsError, EventPart, EventSource, clipped, integers_if_canonical
 from nextitem.configuration import Configuration, suggest
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.interactions import Interactions
 from nextitem.records import FORMATS, UNREADABLE, Format, explained, first_record, records
-from nextitem.times import EARLIEST, LATEST, unix_seconds
 
 
 class Columns(Configuration):
@@ -40,6 +40,7 @@ class Columns(Configuration):
 
 
 _USUAL_NAMES = Columns()
+_NO_EVENTS = "{file} has a header and no events; give a file with at least one event"
 _USUAL = {"user": ("user", "userid"), "item": ("item", "itemid"), "time": ("time", "timestamp")}
 
 
@@ -71,13 +72,46 @@ def read_interactions(path: Path | str, columns: Columns = _USUAL_NAMES) -> Inte
     """
     file = Path(path)
     try:
-        ending = _ending(file)
-        table = _from_parquet(file, columns) if ending == ".parquet" else _from_text(file, FORMATS[ending], columns)
-        if not table.events.height:
-            raise DataError(f"{file} has a header and no events; give a file with at least one event")
-        return Interactions.from_columns(table.ids("user"), table.ids("item"), table.times())
+        source = _source(file, columns)
+        events = pl.concat([frame.collect() for frame in source.frames])
+        if not events.height:
+            raise DataError(_NO_EVENTS.format(file=file))
+        part = source.checked(events)
+        user, item = (integers_if_canonical(ids) if source.is_text else ids for ids in (part.user, part.item))
+        return Interactions.from_columns(user, item, part.time)
     except UNREADABLE as error:
         raise explained(file, error) from error
+    except BadRowsError as error:
+        raise DataError(error.told()) from None
+
+
+def read_parts(path: Path | str, columns: Columns = _USUAL_NAMES, events: int = 1_000_000) -> Iterator[EventPart]:
+    """The events of a file in file order, about `events` at a time, so that a file may be larger than the memory.
+
+    Raises what `read_interactions` raises, and names the same rows, unless rows are bad in two ways: the part that has
+    the first of them is told of.
+    """
+    file = Path(path)
+    try:
+        source = _source(file, columns)
+        batches = (batch for frame in source.frames for batch in frame.collect_batches(chunk_size=events))
+        try:
+            is_empty = True
+            for batch in batches:
+                if batch.height:
+                    is_empty = False
+                    yield source.checked(batch)
+            if is_empty:
+                raise DataError(_NO_EVENTS.format(file=file))
+        except BadRowsError as error:
+            raise DataError(error.told(batches)) from None
+    except UNREADABLE as error:
+        raise explained(file, error) from error
+
+
+def is_text(path: Path | str) -> bool:
+    """Whether ids in the file are text, which stands for integers where all of it does."""
+    return _ending(Path(path)) != ".parquet"
 
 
 def _ending(file: Path) -> str:
@@ -100,74 +134,24 @@ def _near(file: Path) -> str:
     return f"did you mean {' or '.join(near)}?" if near else f"none of the {len(names):,} names beside it is similar"
 
 
-@dataclass(frozen=True)
-class _Table:
-    """What matters of a file: the columns `row`, `user`, `item` and, if there is one, `time`."""
-
-    file: Path
-    events: pl.DataFrame
-    names: dict[str, str]  # role -> name in the file
-    is_text: bool
-
-    def ids(self, role: str) -> pl.Series:
-        column = self._present(role)
-        if isinstance(column.dtype, pl.Categorical | pl.Enum):
-            column = column.cast(pl.String)
-        if column.dtype.is_integer():
-            signed = column.cast(pl.Int64, strict=False)
-            self._require(role, signed.is_not_null(), "is beyond 64 bits with a sign; store such ids as strings")
-            return signed
-        if column.dtype != pl.String:
-            raise self._wrong_type(role, "ids are strings or integers")
-        stripped = column.str.strip_chars()
-        self._require(role, stripped != "", "is blank; every event needs an id, give it or drop the row")
-        return _integers_if_canonical(stripped) if self.is_text else column
-
-    def times(self) -> pl.Series | None:
-        if "time" not in self.names:
-            return None
-        seconds = unix_seconds(self._present("time"))
-        if seconds is None:
-            raise self._wrong_type("time", "times are numbers (unix seconds), dates, or text in ISO 8601")
-        self._require(
-            "time",
-            seconds.is_not_null(),
-            "is not a time; write unix seconds or ISO 8601 (2024-01-31T12:00:00Z), one of them throughout the column",
-        )
-        self._require(
-            "time",
-            seconds.is_between(EARLIEST, LATEST),
-            "lies outside the years 1 to 9999 if taken as unix seconds; divide milliseconds by 1,000",
-        )
-        return seconds
-
-    def _present(self, role: str) -> pl.Series:
-        column = self.events[role]
-        self._require(role, column.is_not_null(), "is missing; every event needs a value, give it or drop the row")
-        return column
-
-    def _require(self, role: str, is_good: pl.Series, problem: str) -> None:
-        bad = self.events.filter(~is_good)
-        if bad.height:
-            value = "the value" if bad[role][0] is None else _shown(bad[role][0])
-            raise DataError(f"{self.file}:{bad['row'][0]}:{self.names[role]}: {value} {problem}{_rows(bad)}")
-
-    def _wrong_type(self, role: str, what: str) -> DataError:
-        holds = self.events[role].dtype
-        return DataError(f"{self.file}: column {self.names[role]!r} holds {holds}, but {what}; convert it")
+def _source(file: Path, columns: Columns) -> EventSource:
+    ending = _ending(file)
+    return _from_parquet(file, columns) if ending == ".parquet" else _from_text(file, FORMATS[ending], columns)
 
 
-def _from_parquet(file: Path, columns: Columns) -> _Table:
+def _from_parquet(file: Path, columns: Columns) -> EventSource:
     with file.open("rb"):  # the system's own refusal says more than the reader's
         scan = pl.scan_parquet(file, glob=False)
     header = scan.collect_schema().names()
     positions = _positions(file, header, columns)
     wanted = {role: pl.nth(position) for role, position in positions.items()}
-    events = scan.select(**wanted).with_row_index("row", offset=1).collect()
-    return _Table(file, events, {role: header[position] for role, position in positions.items()}, is_text=False)
+    names = {role: header[position] for role, position in positions.items()}
+    return EventSource(
+        file, iter([scan.select(**wanted).with_row_index("row", offset=1)]), header, names, separator=None
+    )
 
 
-def _from_text(file: Path, form: Format, columns: Columns) -> _Table:
+def _from_text(file: Path, form: Format, columns: Columns) -> EventSource:
     first = first_record(file, form)
     if first is None:
         raise DataError(f"{file} is empty; give a file with at least one event")
@@ -178,19 +162,12 @@ def _from_text(file: Path, form: Format, columns: Columns) -> _Table:
     fields, width = pl.col("fields"), pl.col("fields").list.len()
     wanted = {role: fields.list.get(position, null_on_oob=True) for role, position in positions.items()}
     uneven = pl.when(width != len(header)).then(fields.list.join(form.separator))
-    parts = [
-        part.filter(pl.col("row") > header_row).select("row", width=width, uneven=uneven, **wanted).collect()
-        for part in records(file, form)
-    ]
-    events = pl.concat(parts)
-    bad = events.filter(pl.col("uneven").is_not_null())
-    if bad.height:
-        row, number, text = bad.row(0)[:3]
-        raise DataError(
-            f"{file}:{row}: {_shown(text)} has {number} fields separated by {form.separator!r}, not {len(header)} "
-            f"({', '.join(map(_clipped, header[:50]))}); correct the row or drop it{_rows(bad)}"
-        )
-    return _Table(file, events, {role: header[position] for role, position in positions.items()}, is_text=True)
+    frames = (
+        frame.filter(pl.col("row") > header_row).select("row", width=width, uneven=uneven, **wanted)
+        for frame in records(file, form)
+    )
+    names = {role: header[position] for role, position in positions.items()}
+    return EventSource(file, frames, header, names, form.separator)
 
 
 def _positions(file: Path, header: list[str], columns: Columns) -> dict[str, int]:
@@ -208,36 +185,16 @@ def _position(file: Path, header: list[str], role: str, asked: str | None) -> in
     if asked is not None and not fitting:
         fitting = [name for name in header if name.partition(":")[0] == asked]
     if len(fitting) > 1:
-        names = " and ".join(map(repr, map(_clipped, fitting)))
+        names = " and ".join(map(repr, map(clipped, fitting)))
         raise DataError(f"{file}: {names} could be the {role}; choose by --columns {role}=NAME, or rename the columns")
     if fitting:
         return header.index(fitting[0])
     if asked is None and role == "time":
         return None
-    known = suggest(asked or role, map(_clipped, header[:50]))
+    known = suggest(asked or role, map(clipped, header[:50]))
     remedy = f"name the one that holds the {role} by --columns {role}=NAME"
     raise DataError(f"{file}: the header has no column {asked or role!r}; {known}; {remedy}")
 
 
 def _plain(name: str) -> str:
     return name.lower().partition(":")[0].translate(str.maketrans("", "", " _-"))
-
-
-def _integers_if_canonical(column: pl.Series) -> pl.Series:
-    integers = column.cast(pl.Int64, strict=False)
-    return integers if bool((integers.cast(pl.String) == column).fill_null(False).all()) else column
-
-
-def _rows(bad: pl.DataFrame) -> str:
-    if bad.height == 1:
-        return ""
-    first = ", ".join(str(row) for row in bad["row"].head(5))
-    return f" ({bad.height:,} such rows: {first}{', …' if bad.height > 5 else ''})"
-
-
-def _clipped(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:60]}…"
-
-
-def _shown(value: object) -> str:
-    return _clipped(repr(value))

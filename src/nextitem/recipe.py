@@ -12,26 +12,13 @@ from nextitem.baselines import AnyBaseline
 from nextitem.configuration import Configuration, choices, suggest
 from nextitem.encoders import AnyEncoder, SASRec
 from nextitem.errors import ConfigurationError, StorageError
-from nextitem.interactions import Keep
 from nextitem.losses import AnyLoss, CrossEntropy
 from nextitem.negatives import AnyNegatives
 from nextitem.objectives import AnyObjective, NextItem
 from nextitem.overrides import COMMAND_LINE, Resolved, load_toml, parse_override, resolve
+from nextitem.preparing import Preparation
 from nextitem.reading import Columns
 from nextitem.training import Training
-
-
-class Preparation(Configuration):
-    """What is done to the events before they are split."""
-
-    repeats: Keep = "all"
-    """Events that repeat a user's earlier item: keep `all`, the `first` or the `last` of them."""
-    minimum_per_user: int = Field(1, ge=1)
-    """Users with fewer events are left out."""
-    minimum_per_item: int = Field(1, ge=1)
-    """Items with fewer events are left out."""
-    iterate: bool = True
-    """Whether to apply both minima until nothing changes (k-core), or once, items first."""
 
 
 class Recipe(Configuration):
@@ -40,7 +27,7 @@ class Recipe(Configuration):
     name: str = Field("unnamed", pattern=r"^[^/\\\x00-\x1f]{1,100}$")
     """What the run is called; part of its folder's name, so without slashes."""
     data: str = "synthetic"
-    """A dataset's name (`synthetic`, `ml-1m`, `beauty`) or the path of a file of events."""
+    """A dataset's name (`synthetic`, `ml-1m`, `beauty`), the path of a file of events, or a prepared folder."""
     columns: Columns = Columns()
     """Names of the columns of a file with a header."""
     preparation: Preparation = Preparation()

@@ -57,7 +57,7 @@ def records(file: Path, form: Format) -> Iterator[pl.LazyFrame]:
     start = pl.when(pl.col("row") == 1).then(pl.lit("\ufeff")).otherwise(pl.lit(""))
     lines = scan.with_columns(pl.col("line").str.strip_prefix(start)).filter(pl.col("line") != "")
     needs_care = pl.col("line").str.contains('["\r]' if form.has_quotes else "\r").any()
-    if not lines.select(needs_care).collect().item():
+    if not lines.select(needs_care).collect(engine="streaming").item():
         yield lines.select("row", fields=pl.col("line").str.split(form.separator))
         return
     # A quoted field may hold separators and line breaks, and a line may end in \r\r\n: the csv module, slower, is exact

@@ -19,6 +19,7 @@ from typing import Any
 
 import polars as pl
 import torch
+from polars.io.plugins import register_io_source
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -190,9 +191,7 @@ def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Mapping
     save_file(weights_of(outcome.model), draft / "model.safetensors")
     _items(outcome.prepared).write_parquet(draft / "items.parquet")
     if with_users:
-        log = outcome.prepared.log
-        histories = pl.Series("history", log.sequences.tolist(), dtype=pl.List(pl.Int64))
-        pl.DataFrame([log.users.ids.alias("user"), histories]).write_parquet(draft / "users.parquet")
+        _users(outcome.prepared).sink_parquet(draft / "users.parquet")
     (draft / "README.md").write_text(model_card(recipe, outcome, metrics), encoding="utf-8")
 
 
@@ -218,6 +217,18 @@ def _ranks(outcome: Outcome) -> pl.DataFrame:
         )
         for name, cases, report in parts
     )
+
+
+def _users(prepared: Prepared) -> pl.LazyFrame:
+    """Per user in index order: raw id and whole history, made some at a time while they are written."""
+    log = prepared.log
+    schema = pl.Schema({"user": log.users.ids.dtype, "history": pl.List(pl.Int64)})
+
+    def frames(*_: object) -> Iterator[pl.DataFrame]:
+        for part in log.sequences.parts():
+            yield pl.DataFrame({"user": log.users.raw(part.users_U), "history": part.tolist()}, schema)
+
+    return register_io_source(frames, schema=schema)
 
 
 def _items(prepared: Prepared) -> pl.DataFrame:

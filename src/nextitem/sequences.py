@@ -1,9 +1,12 @@
 """Ragged histories: views into one flat tensor of item indices. U users, L length."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+_AT_ONCE = 1 << 20  # places of a memory-mapped log that are read before they are released
 
 
 @dataclass(frozen=True)
@@ -13,11 +16,15 @@ class Sequences:
     Histories, training windows and seen items are all of this type; cutting one never copies an event.
     """
 
-    items: Tensor  # (events,) int64, indices 0…N−1, oldest first within a view
+    items: Tensor  # (events,) int64 or int32, indices 0…N−1, oldest first within a view; read through `at`
     starts_U: Tensor
     stops_U: Tensor
     users_U: Tensor
     number_of_items: int
+    release: Callable[[], object] | None = None
+    """Called after each reading of a memory-mapped log; otherwise all that was read would stay in memory."""
+    known_counts_N: Tensor | None = None
+    """What `counts` returns, where that is known without reading all events."""
 
     @classmethod
     def of(cls, histories: list[list[int]], number_of_items: int) -> "Sequences":
@@ -38,9 +45,25 @@ class Sequences:
     def lengths_U(self) -> Tensor:
         return self.stops_U - self.starts_U
 
-    def select(self, rows: Tensor) -> "Sequences":
-        """The views `rows` (indices or a mask), in that order."""
-        return replace(self, starts_U=self.starts_U[rows], stops_U=self.stops_U[rows], users_U=self.users_U[rows])
+    def select(self, rows: Tensor | slice) -> "Sequences":
+        """The views `rows` (indices, a mask or a slice), in that order."""
+        return replace(
+            self,
+            starts_U=self.starts_U[rows],
+            stops_U=self.stops_U[rows],
+            users_U=self.users_U[rows],
+            known_counts_N=None,
+        )
+
+    def parts(self, events: int = 1 << 20) -> Iterator["Sequences"]:
+        """The views in order, some at a time: together at most `events` events, or one view that is longer."""
+        stops_U = self.lengths_U.cumsum(0)
+        start = 0
+        while start < len(self):
+            before = int(stops_U[start - 1]) if start else 0
+            stop = max(start + 1, int(torch.searchsorted(stops_U, before + events, right=True)))
+            yield self.select(slice(start, stop))
+            start = stop
 
     def to(self, device: torch.device | str) -> "Sequences":
         """The same views on another device."""
@@ -50,28 +73,45 @@ class Sequences:
             starts_U=self.starts_U.to(device),
             stops_U=self.stops_U.to(device),
             users_U=self.users_U.to(device),
+            known_counts_N=None if self.known_counts_N is None else self.known_counts_N.to(device),
         )
 
     def last(self, length: int) -> "Sequences":
         """The latest `length` events of each view."""
-        return replace(self, starts_U=torch.maximum(self.starts_U, self.stops_U - length))
+        starts_U = torch.maximum(self.starts_U, self.stops_U - length)
+        return replace(self, starts_U=starts_U, known_counts_N=None)
 
     def without_last(self, events: int) -> "Sequences":
         """Each view without its latest `events` events; a shorter one becomes empty."""
-        return replace(self, stops_U=torch.maximum(self.starts_U, self.stops_U - events))
+        stops_U = torch.maximum(self.starts_U, self.stops_U - events)
+        return replace(self, stops_U=stops_U, known_counts_N=None)
+
+    def at(self, places: Tensor) -> Tensor:
+        """The items at `places` (any shape) of the flat tensor, int64."""
+        if self.release is None:
+            return self.items[places].long()
+        found = torch.empty(places.shape, dtype=torch.int64, device=places.device)
+        for wanted, part in zip(places.flatten().split(_AT_ONCE), found.view(-1).split(_AT_ONCE), strict=True):
+            part.copy_(self.items[wanted])
+            self.release()
+        return found
 
     def flatten(self) -> tuple[Tensor, Tensor]:
         """(rows, items) of all events of all views, shape (events,) each; rows ascend."""
         lengths_U = self.lengths_U
         rows = torch.repeat_interleave(torch.arange(len(self), device=lengths_U.device), lengths_U)
         offsets = torch.arange(len(rows), device=rows.device) - (lengths_U.cumsum(0) - lengths_U)[rows]
-        return rows, self.items[self.starts_U[rows] + offsets]
+        return rows, self.at(self.starts_U[rows] + offsets)
 
     def counts(self) -> Tensor:
         """How often each item occurs in the views, shape (N,) int64."""
-        return torch.bincount(self.flatten()[1], minlength=self.number_of_items)
+        if self.known_counts_N is not None:
+            return self.known_counts_N
+        counts_N = torch.zeros(self.number_of_items, dtype=torch.int64, device=self.users_U.device)
+        for part in self.parts():
+            counts_N += torch.bincount(part.flatten()[1], minlength=self.number_of_items)
+        return counts_N
 
     def tolist(self) -> list[list[int]]:
         """The views as lists, for small examples and output."""
-        pairs = zip(self.starts_U.tolist(), self.stops_U.tolist(), strict=True)
-        return [self.items[start:stop].tolist() for start, stop in pairs]
+        return [part.tolist() for part in self.flatten()[1].split(self.lengths_U.tolist())] if len(self) else []

@@ -1,7 +1,8 @@
 """Which events a model may learn from, and which it is asked to foresee. C cases, U users, N items."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -27,7 +28,8 @@ class Cases:
     def of(cls, histories: Sequences, targets_C: Tensor, trained_N: Tensor) -> "Cases":
         """Cases with their fingerprint."""
         digest = hashlib.sha256(str(histories.number_of_items).encode())
-        for part in (histories.users_U, histories.lengths_U, histories.flatten()[1], targets_C):
+        events = (part.flatten()[1] for part in histories.parts())
+        for part in chain((histories.users_U, histories.lengths_U), events, (targets_C,)):
             digest.update(part.to(torch.int64).contiguous().numpy().tobytes())
         return cls(histories, targets_C, trained_N, digest.hexdigest())
 
@@ -50,6 +52,20 @@ class Split:
 
 
 @dataclass(frozen=True)
+class SplitFacts:
+    """What takes a reading of all events to find out about a split, so that it may be stored with them."""
+
+    train_counts_N: Tensor
+    validation_sha256: str
+    test_sha256: str
+
+    @classmethod
+    def of(cls, split: Split) -> "SplitFacts":
+        """The facts of a split."""
+        return cls(split.train.counts(), split.validation.sha256, split.test.sha256)
+
+
+@dataclass(frozen=True)
 class LeaveOneOut:
     """Each user's last event is the test target, the one before it the validation target, the rest is training.
 
@@ -57,8 +73,11 @@ class LeaveOneOut:
     all of them are training, and `Split.short_users` counts such users.
     """
 
-    def split(self, sequences: Sequences) -> Split:
-        """Split by position within each user. Raises DataError when no user has three events."""
+    def split(self, sequences: Sequences, facts: SplitFacts | None = None) -> Split:
+        """Split by position within each user; `facts` about this very split spare reading all events.
+
+        Raises DataError when no user has three events.
+        """
         is_long_U = sequences.lengths_U >= 3
         if not bool(is_long_U.any()):
             raise DataError(
@@ -66,18 +85,13 @@ class LeaveOneOut:
                 f"one event each for test, validation and training"
             )
         held_out_U = torch.where(is_long_U, 2, 0)
-        train = Sequences(
-            sequences.items,
-            sequences.starts_U,
-            sequences.stops_U - held_out_U,
-            sequences.users_U,
-            sequences.number_of_items,
-        )
+        train = replace(sequences, stops_U=sequences.stops_U - held_out_U, known_counts_N=None)
+        train = replace(train, known_counts_N=train.counts() if facts is None else facts.train_counts_N)
         trained_N = train.counts() > 0
         long = sequences.select(is_long_U)
-        return Split(
-            train,
-            Cases.of(long.without_last(2), long.items[long.stops_U - 2], trained_N),
-            Cases.of(long.without_last(1), long.items[long.stops_U - 1], trained_N),
-            int((~is_long_U).sum()),
-        )
+        validation = (long.without_last(2), long.at(long.stops_U - 2), trained_N)
+        test = (long.without_last(1), long.at(long.stops_U - 1), trained_N)
+        short_users = int((~is_long_U).sum())
+        if facts is None:
+            return Split(train, Cases.of(*validation), Cases.of(*test), short_users)
+        return Split(train, Cases(*validation, facts.validation_sha256), Cases(*test, facts.test_sha256), short_users)
