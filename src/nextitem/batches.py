@@ -28,11 +28,25 @@ class Batch:
     rows_T: Tensor  # the row of each position, ascending
     users_B: Tensor
     weights_T: Tensor | None = None  # factor of each position's loss; None is 1
+    host_lengths_B: Tensor | None = None  # lengths_B on the CPU, and
+    host_counts_B: Tensor | None = None  # the targets of each row there; None: not known without asking the device
 
     @property
     def columns_T(self) -> Tensor:
         """The place of each position in its row, 0 for the oldest item."""
         return self.positions_T - self.rows_T * self.inputs_BL.shape[1]
+
+    @property
+    def sizes_B(self) -> Tensor:
+        """`lengths_B` on the CPU."""
+        return self.lengths_B.cpu() if self.host_lengths_B is None else self.host_lengths_B
+
+    @property
+    def counts_B(self) -> Tensor:
+        """How many targets each row has, on the CPU."""
+        if self.host_counts_B is not None:
+            return self.host_counts_B
+        return torch.bincount(self.rows_T.cpu(), minlength=len(self.lengths_B))
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,14 @@ class Drawn:
     sharing: Sharing
     rows_T: Tensor
     excluded: Tensor | None = None
+    host_counts_B: Tensor | None = None  # how many positions each row has, on the CPU; None: not known there
+
+    @property
+    def counts_B(self) -> Tensor:
+        """How many positions each row has, on the CPU; only for sets that a sequence shares."""
+        if self.host_counts_B is not None:
+            return self.host_counts_B
+        return torch.bincount(self.rows_T.cpu(), minlength=len(self.ids))
 
     def is_out(self, targets_T: Tensor) -> Tensor:
         """Where an id is excluded or is the target of its position, shape (T, K)."""
@@ -66,8 +88,8 @@ def cut(batch: Batch, drawn: Drawn | None, rows: slice) -> tuple[Batch, Drawn | 
     start, stop, _ = rows.indices(len(batch.lengths_B))
     if stop - start == len(batch.lengths_B):
         return batch, drawn
-    edges = torch.tensor([start, stop], device=batch.rows_T.device)
-    positions = slice(*torch.searchsorted(batch.rows_T, edges).tolist())
+    counts_B = batch.counts_B
+    positions = slice(int(counts_B[:start].sum()), int(counts_B[:stop].sum()))
     part = Batch(
         batch.inputs_BL[rows],
         batch.lengths_B[rows],
@@ -76,18 +98,21 @@ def cut(batch: Batch, drawn: Drawn | None, rows: slice) -> tuple[Batch, Drawn | 
         batch.rows_T[positions] - start,
         batch.users_B[rows],
         None if batch.weights_T is None else batch.weights_T[positions],
+        batch.sizes_B[rows],
+        counts_B[rows],
     )
     if drawn is None:
         return part, None
     own = positions if drawn.sharing == "position" else rows
     ids = drawn.ids if drawn.sharing == "batch" else drawn.ids[own]
-    return part, Drawn(ids, drawn.sharing, part.rows_T, None if drawn.excluded is None else drawn.excluded[own])
+    excluded = None if drawn.excluded is None else drawn.excluded[own]
+    return part, Drawn(ids, drawn.sharing, part.rows_T, excluded, part.host_counts_B)
 
 
 def pad_right(sequences: Sequences, *, room: int = 0) -> tuple[Tensor, Tensor]:
     """(items_BL, lengths_B): the views as rows padded with PAD to the longest plus `room` more places."""
     lengths_B = sequences.lengths_U
-    length = (int(lengths_B.max()) if len(sequences) else 0) + room
+    length = (int(sequences.sizes_U.max()) if len(sequences) else 0) + room
     columns_L = torch.arange(length, device=lengths_B.device)
     is_real_BL = columns_L < lengths_B[:, None]
     items_BL = torch.full(is_real_BL.shape, PAD, device=lengths_B.device)

@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
+from nextitem import transfer
 from nextitem.batches import Batch, Drawn
 from nextitem.errors import DataError
 from nextitem.items import TiedItems
@@ -54,8 +55,12 @@ class Loss(Protocol):
 class SequenceModel(nn.Module):
     """Scores every item after a history; a `Scorer`, and what `fit` trains."""
 
-    def __init__(self, items: TiedItems, encoder: nn.Module, objective: Objective) -> None:
+    def __init__(
+        self, items: TiedItems, encoder: nn.Module, objective: Objective, *, in_bfloat16: bool = False
+    ) -> None:
+        """With `in_bfloat16` the encoder's products are computed so in training; weights stay as they are."""
         super().__init__()
+        self.in_bfloat16 = in_bfloat16
         self.items = items
         self.encoder = encoder
         self.objective = objective
@@ -90,7 +95,8 @@ class SequenceModel(nn.Module):
         if drawn is not None:
             drawn = replace(drawn, ids=others[0].view_as(drawn.ids))
         batch = replace(batch, inputs_BL=inputs_BL, targets_T=targets_T)
-        return SequenceModel(items, self.encoder, self.objective), batch, drawn, ids_R
+        model = SequenceModel(items, self.encoder, self.objective, in_bfloat16=self.in_bfloat16)
+        return model, batch, drawn, ids_R
 
     def states(self, batch: Batch) -> Tensor:
         """The encoder's states at the batch's target positions, shape (T, e).
@@ -99,15 +105,16 @@ class SequenceModel(nn.Module):
         where its states are read: they are the same, and most of what nobody reads is never computed.
         """
         places = _Places(batch)
-        order_B = batch.lengths_B.argsort(stable=True)
-        group_rows = _GROUP_ROWS if self.device.type == "cpu" else len(order_B)
+        order_B = batch.sizes_B.argsort(stable=True)
+        group_rows = len(order_B) if transfer.is_elsewhere(self.device) else _GROUP_ROWS
         # One look-up for all groups: each would fill a gradient of the whole table.
-        embeddings_BLd = self.items.embed(batch.inputs_BL[order_B])
-        flat, starts_B, start = [], torch.empty_like(order_B), 0
-        for rows, embeddings in zip(order_B.split(group_rows), embeddings_BLd.split(group_rows), strict=True):
-            longest = int(batch.lengths_B[rows[-1]])
-            read = places.read(rows)
-            states = self.encoder(embeddings[:, :longest], batch.lengths_B[rows], batch.users_B[rows], read)
+        embeddings_BLd = self.items.embed(batch.inputs_BL[transfer.send(order_B, self.device)])
+        flat, starts_B, start = [], torch.empty_like(batch.lengths_B), 0
+        for host_rows, embeddings in zip(order_B.split(group_rows), embeddings_BLd.split(group_rows), strict=True):
+            longest, rows = int(batch.sizes_B[host_rows[-1]]), transfer.send(host_rows, self.device)
+            read = places.read(host_rows, rows)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bfloat16 and self.training):
+                states = self.encoder(embeddings[:, :longest], batch.lengths_B[rows], batch.users_B[rows], read)
             flat.append(states.flatten(0, 1))
             starts_B[rows] = start + torch.arange(len(rows), device=rows.device) * states.shape[1]
             start += len(rows) * states.shape[1]
@@ -130,7 +137,7 @@ class SequenceModel(nn.Module):
         try:
             parts = [
                 self.states(self.objective.query(histories.select(rows)))
-                for rows in torch.arange(len(histories), device=self.device).split(_QUERY_ROWS)
+                for rows in torch.arange(len(histories)).split(_QUERY_ROWS)
                 if len(rows)  # nothing is split into one empty part
             ]
         finally:
@@ -147,18 +154,19 @@ class _Places:
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
-        self.counts_B = torch.bincount(batch.rows_T, minlength=len(batch.lengths_B))
-        self.starts_B = self.counts_B.cumsum(0) - self.counts_B
-        self.are_few = 2 * len(batch.rows_T) <= int(batch.lengths_B.sum())
+        rows_B = torch.arange(len(batch.lengths_B), device=batch.rows_T.device)
+        self.starts_B = torch.searchsorted(batch.rows_T, rows_B)
+        self.counts_B = torch.searchsorted(batch.rows_T, rows_B, right=True) - self.starts_B
+        self.are_few = 2 * len(batch.rows_T) <= int(batch.sizes_B.sum())
         ranks_T = torch.arange(len(batch.rows_T), device=batch.rows_T.device) - self.starts_B[batch.rows_T]
         self.offsets_T = ranks_T if self.are_few else batch.columns_T
         """Per target position, which of its row's read states it is."""
 
-    def read(self, rows: Tensor) -> Tensor | None:
+    def read(self, host_rows: Tensor, rows: Tensor) -> Tensor | None:
         """The columns that are read in each of `rows`, shape (B, M), filled up with column 0; None for all."""
         if not self.are_few:
             return None
-        ranks_M = torch.arange(int(self.counts_B[rows].max()), device=rows.device)
+        ranks_M = torch.arange(int(self.batch.counts_B[host_rows].max()), device=rows.device)
         places_BM = (self.starts_B[rows, None] + ranks_M).clamp_(max=len(self.batch.rows_T) - 1)
         return self.batch.columns_T[places_BM].where(ranks_M < self.counts_B[rows, None], 0)
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from nextitem import transfer
+
 _AT_ONCE = 1 << 20  # places of a memory-mapped log that are read before they are released
 
 
@@ -25,6 +27,8 @@ class Sequences:
     """Called after each reading of a memory-mapped log; otherwise all that was read would stay in memory."""
     known_counts_N: Tensor | None = None
     """What `counts` returns, where that is known without reading all events."""
+    host_lengths_U: Tensor | None = None
+    """`lengths_U` on the CPU, where the views are on a GPU: to ask that for a shape is to wait for it."""
 
     @classmethod
     def of(cls, histories: list[list[int]], number_of_items: int) -> "Sequences":
@@ -45,14 +49,24 @@ class Sequences:
     def lengths_U(self) -> Tensor:
         return self.stops_U - self.starts_U
 
+    @property
+    def sizes_U(self) -> Tensor:
+        """`lengths_U` on the CPU."""
+        return self.lengths_U.cpu() if self.host_lengths_U is None else self.host_lengths_U
+
     def select(self, rows: Tensor | slice) -> "Sequences":
-        """The views `rows` (indices, a mask or a slice), in that order."""
+        """The views `rows` (indices, a mask or a slice), in that order; indices may stay on the CPU."""
+        sizes_U = self.host_lengths_U
+        if isinstance(rows, Tensor):
+            sizes_U = None if sizes_U is None else sizes_U[rows.cpu()]
+            rows = transfer.send(rows, self.starts_U.device)
         return replace(
             self,
             starts_U=self.starts_U[rows],
             stops_U=self.stops_U[rows],
             users_U=self.users_U[rows],
             known_counts_N=None,
+            host_lengths_U=sizes_U[rows] if isinstance(rows, slice) and sizes_U is not None else sizes_U,
         )
 
     def parts(self, events: int = 1 << 20) -> Iterator["Sequences"]:
@@ -74,17 +88,20 @@ class Sequences:
             stops_U=self.stops_U.to(device),
             users_U=self.users_U.to(device),
             known_counts_N=None if self.known_counts_N is None else self.known_counts_N.to(device),
+            host_lengths_U=None if torch.device(device).type == "cpu" else self.sizes_U,
         )
 
     def last(self, length: int) -> "Sequences":
         """The latest `length` events of each view."""
         starts_U = torch.maximum(self.starts_U, self.stops_U - length)
-        return replace(self, starts_U=starts_U, known_counts_N=None)
+        sizes_U = None if self.host_lengths_U is None else self.host_lengths_U.clamp(max=length)
+        return replace(self, starts_U=starts_U, known_counts_N=None, host_lengths_U=sizes_U)
 
     def without_last(self, events: int) -> "Sequences":
         """Each view without its latest `events` events; a shorter one becomes empty."""
         stops_U = torch.maximum(self.starts_U, self.stops_U - events)
-        return replace(self, stops_U=stops_U, known_counts_N=None)
+        sizes_U = None if self.host_lengths_U is None else (self.host_lengths_U - events).clamp(min=0)
+        return replace(self, stops_U=stops_U, known_counts_N=None, host_lengths_U=sizes_U)
 
     def at(self, places: Tensor) -> Tensor:
         """The items at `places` (any shape) of the flat tensor, int64."""
@@ -98,9 +115,7 @@ class Sequences:
 
     def flatten(self) -> tuple[Tensor, Tensor]:
         """(rows, items) of all events of all views, shape (events,) each; rows ascend."""
-        lengths_U = self.lengths_U
-        rows = torch.repeat_interleave(torch.arange(len(self), device=lengths_U.device), lengths_U)
-        offsets = torch.arange(len(rows), device=rows.device) - (lengths_U.cumsum(0) - lengths_U)[rows]
+        rows, offsets = transfer.places(self.lengths_U, int(self.sizes_U.sum()))
         return rows, self.at(self.starts_U[rows] + offsets)
 
     def counts(self) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from nextitem import transfer
 from nextitem.batches import Batch, Drawn, cut
 from nextitem.configuration import Configuration
 from nextitem.errors import ConfigurationError, DataError, TrainingError
@@ -187,13 +188,15 @@ def _train_epoch(
     model, device = progress.model, windows.starts_U.device
     model.train()
     number, started = len(progress.history.epochs) + 1, time.perf_counter()
-    order = torch.randperm(len(windows), generator=generator(seed, Purpose.ORDER, number)).to(device)
+    order = torch.randperm(len(windows), generator=generator(seed, Purpose.ORDER, number))
     steps = math.ceil(len(windows) / training.batch_size)
     total, positions = torch.zeros((), dtype=torch.float64, device=device), 0
     for step, rows in enumerate(order.split(training.batch_size)):
-        draws = generator(seed, Purpose.MASKS_AND_NEGATIVES, number, step, device=device)
+        draws = generator(seed, Purpose.MASKS_AND_NEGATIVES, number, step)
         batch = model.batch(windows.select(rows), draws)
         if len(batch.targets_T):
+            if transfer.is_elsewhere(device):  # masks are drawn on the CPU, since they decide shapes; negatives are not
+                draws = generator(seed, Purpose.MASKS_AND_NEGATIVES, number, step, device=device)
             drawn, acting, touched = None if negatives is None else negatives.sample(batch, draws), model, None
             if training.item_rows == "touched":
                 acting, batch, drawn, ids_R = model.narrowed(batch, drawn)

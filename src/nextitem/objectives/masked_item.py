@@ -6,6 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from nextitem import transfer
 from nextitem.batches import MASK, Batch, pad_right
 from nextitem.configuration import Configuration
 from nextitem.sequences import Sequences
@@ -34,25 +35,35 @@ class MaskedItem(Configuration):
         return train.select(train.lengths_U >= 1).last(self.maximum_length)
 
     def batch(self, windows: Sequences, generator: torch.Generator) -> Batch:
-        """Windows with freshly drawn masks; T may be 0 when no mask was drawn at all."""
+        """Windows with freshly drawn masks; T may be 0 when no mask was drawn at all.
+
+        The draws are made on the CPU, wherever the windows are: they decide T, and all devices hide the same items.
+        """
         items_BL, lengths_B = pad_right(windows)
-        columns_L = torch.arange(items_BL.shape[1], device=lengths_B.device)
-        draws_BL = torch.rand(items_BL.shape, generator=generator, device=items_BL.device)
+        is_masked_BL = self._masked(windows.sizes_U, items_BL.shape[1], generator)
+        positions_T = transfer.send(is_masked_BL.flatten().nonzero()[:, 0], items_BL.device)
+        flat = items_BL.flatten()
+        return Batch(
+            flat.index_fill(0, positions_T, MASK).view_as(items_BL),
+            lengths_B,
+            positions_T,
+            flat[positions_T],
+            positions_T // max(1, items_BL.shape[1]),
+            windows.users_U,
+            host_lengths_B=windows.sizes_U,
+            host_counts_B=is_masked_BL.sum(1),
+        )
+
+    def _masked(self, lengths_B: Tensor, length: int, generator: torch.Generator) -> Tensor:
+        """Which places are hidden, shape (B, L), all on the CPU."""
+        columns_L = torch.arange(length)
+        draws_BL = torch.rand(len(lengths_B), length, generator=generator)
         draws_BL.masked_fill_(columns_L >= lengths_B[:, None], 2.0)  # above every share: padding is never hidden
         is_masked_BL = self._choose(draws_BL, lengths_B)
-        if self.force_last_probability > 0:
-            is_forced_B = torch.rand(len(items_BL), generator=generator, device=items_BL.device)
-            is_last_BL = columns_L == lengths_B[:, None] - 1
-            is_masked_BL = is_masked_BL | (is_last_BL & (is_forced_B < self.force_last_probability)[:, None])
-        rows_T, columns_T = is_masked_BL.nonzero(as_tuple=True)
-        return Batch(
-            items_BL.masked_fill(is_masked_BL, MASK),
-            lengths_B,
-            rows_T * items_BL.shape[1] + columns_T,
-            items_BL[rows_T, columns_T],
-            rows_T,
-            windows.users_U,
-        )
+        if self.force_last_probability == 0:
+            return is_masked_BL
+        is_forced_B = torch.rand(len(lengths_B), generator=generator) < self.force_last_probability
+        return is_masked_BL | ((columns_L == lengths_B[:, None] - 1) & is_forced_B[:, None])
 
     def _choose(self, draws_BL: Tensor, lengths_B: Tensor) -> Tensor:
         """Which places are hidden, given one uniform draw for each."""
@@ -68,9 +79,13 @@ class MaskedItem(Configuration):
 
     def query(self, histories: Sequences, targets_C: Tensor | None = None) -> Batch:
         """The last L − 1 events of each history, then MASK at the row's own end."""
-        inputs_BL, lengths_B = pad_right(histories.last(self.maximum_length - 1), room=1)
+        histories = histories.last(self.maximum_length - 1)
+        inputs_BL, lengths_B = pad_right(histories, room=1)
         rows_T = torch.arange(len(histories), device=lengths_B.device)
         inputs_BL[rows_T, lengths_B] = MASK
         positions_T = rows_T * inputs_BL.shape[1] + lengths_B
         targets_T = torch.full_like(rows_T, -1) if targets_C is None else targets_C
-        return Batch(inputs_BL, lengths_B + 1, positions_T, targets_T, rows_T, histories.users_U)
+        return Batch(
+            inputs_BL, lengths_B + 1, positions_T, targets_T, rows_T, histories.users_U,
+            host_lengths_B=histories.sizes_U + 1, host_counts_B=torch.ones(len(histories), dtype=torch.int64),
+        )  # fmt: skip
