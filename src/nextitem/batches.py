@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from nextitem import transfer
 from nextitem.sequences import Sequences
 
 PAD = -1
@@ -39,14 +40,14 @@ class Batch:
     @property
     def sizes_B(self) -> Tensor:
         """`lengths_B` on the CPU."""
-        return self.lengths_B.cpu() if self.host_lengths_B is None else self.host_lengths_B
+        return transfer.fetch(self.lengths_B) if self.host_lengths_B is None else self.host_lengths_B
 
     @property
     def counts_B(self) -> Tensor:
         """How many targets each row has, on the CPU."""
         if self.host_counts_B is not None:
             return self.host_counts_B
-        return torch.bincount(self.rows_T.cpu(), minlength=len(self.lengths_B))
+        return torch.bincount(transfer.fetch(self.rows_T), minlength=len(self.lengths_B))
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Drawn:
         """How many positions each row has, on the CPU; only for sets that a sequence shares."""
         if self.host_counts_B is not None:
             return self.host_counts_B
-        return torch.bincount(self.rows_T.cpu(), minlength=len(self.ids))
+        return torch.bincount(transfer.fetch(self.rows_T), minlength=len(self.ids))
 
     def is_out(self, targets_T: Tensor) -> Tensor:
         """Where an id is excluded or is the target of its position, shape (T, K)."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from nextitem import acquisition
+from nextitem import acquisition, transfer
 from nextitem.configuration import suggest
 from nextitem.datasets import PUBLISHED
 from nextitem.datasets.synthetic import SyntheticLog, TrueTransitions, generate
@@ -198,7 +198,8 @@ def build_model(recipe: Recipe, number_of_items: int, seed: int) -> SequenceMode
     """The untrained model of a recipe; equal seeds give equal weights."""
     with seeded_globally(seed, Purpose.WEIGHTS):
         items = TiedItems(number_of_items, recipe.encoder.dim, has_mask=recipe.objective.needs_mask)
-        return SequenceModel(items, recipe.encoder.build(), recipe.objective)
+        in_bfloat16 = recipe.training.precision == "bfloat16"
+        return SequenceModel(items, recipe.encoder.build(), recipe.objective, in_bfloat16=in_bfloat16)
 
 
 def _train(
@@ -257,13 +258,13 @@ def validation_loss(
 
     A sampled loss gets the same negatives after every epoch: those that `sampler` draws for the seed.
     """
-    total = torch.zeros((), dtype=torch.float64)
+    total = torch.zeros((), dtype=torch.float64, device=model.device)
     histories, targets_C = cases.histories.to(model.device), cases.targets_C.to(model.device)
     model.eval()
-    for step, rows in enumerate(torch.arange(len(cases), device=model.device).split(batch_size)):
+    for step, rows in enumerate(torch.arange(len(cases)).split(batch_size)):
         if step % processes.size != processes.rank:  # whole steps are dealt out, so that their negatives are too
             continue
-        batch = model.objective.query(histories.select(rows), targets_C[rows])
+        batch = model.objective.query(histories.select(rows), targets_C[transfer.send(rows, model.device)])
         draws = generator(seed, Purpose.VALIDATION, step, device=model.device)
-        total += float(model.loss(batch, loss, None if sampler is None else sampler.sample(batch, draws)))
+        total += model.loss(batch, loss, None if sampler is None else sampler.sample(batch, draws))
     return float(processes.sum(total)) / len(cases)

@@ -52,13 +52,13 @@ class Sequences:
     @property
     def sizes_U(self) -> Tensor:
         """`lengths_U` on the CPU."""
-        return self.lengths_U.cpu() if self.host_lengths_U is None else self.host_lengths_U
+        return transfer.fetch(self.lengths_U) if self.host_lengths_U is None else self.host_lengths_U
 
     def select(self, rows: Tensor | slice) -> "Sequences":
         """The views `rows` (indices, a mask or a slice), in that order; indices may stay on the CPU."""
         sizes_U = self.host_lengths_U
         if isinstance(rows, Tensor):
-            sizes_U = None if sizes_U is None else sizes_U[rows.cpu()]
+            sizes_U = None if sizes_U is None else sizes_U[rows if rows.device.type == "cpu" else transfer.fetch(rows)]
             rows = transfer.send(rows, self.starts_U.device)
         return replace(
             self,

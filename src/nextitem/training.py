@@ -7,6 +7,7 @@ be continued to the very bits that an uninterrupted one would have ended with (s
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, Self
 
@@ -53,6 +54,9 @@ class Training(Configuration):
     item_rows: Literal["all", "touched"] = "all"
     """Rows of the item table that a step reads and moves: `all` by Adam, or, for a loss with negatives, those `touched`
     by its inputs, targets and negatives (lazy Adam), so that a step does not feel the catalogue."""
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    """On a GPU: of products in training. `tf32`: 10 bits of each factor; `bfloat16`: 7 bits in the encoder, the rest as
+    in `tf32`. Weights, moments and sums stay in float32, and so does evaluation."""
     validation_users: int | None = Field(10_000, ge=1)
     """Validate during training on this many users drawn at random when there are more; none: on all."""
 
@@ -152,6 +156,11 @@ def fit(
             f"none of the {len(train):,} users has enough training events for a window; next-item windows need two, "
             f"which with leave-one-out is four events of a user"
         )
+    if training.precision != "float32" and not transfer.is_elsewhere(device):
+        raise ConfigurationError(
+            f"training.precision={training.precision} is for GPUs, and the model is on the CPU, where it would be "
+            f"slower; leave it out (loss.precision=bfloat16 is for both)"
+        )
     if training.patience is not None and validate is None:
         raise ConfigurationError("early stopping needs validation; pass validate, or set training.patience=none")
     progress = Progress(model, _descent(model, training), History())
@@ -160,7 +169,8 @@ def fit(
     processes.agree("the weights at the start", model.state_dict())
     history, watcher = progress.history, watcher or Silent()
     while not _is_finished(history, training):
-        epoch = _train_epoch(progress, windows, loss, training, seed, negatives, watcher, processes)
+        with _products(training.precision):
+            epoch = _train_epoch(progress, windows, loss, training, seed, negatives, watcher, processes)
         if validate is not None:
             epoch = _with_validation(epoch, validate())
         history.epochs.append(epoch)
@@ -217,6 +227,17 @@ def _train_epoch(
         )
     seconds = time.perf_counter() - started
     return Epoch(number, float(total) / max(positions, 1), None, {}, seconds, positions / seconds)
+
+
+@contextmanager
+def _products(precision: str) -> Iterator[None]:
+    """Inside, products of float32 are computed in TF32 unless `precision` is float32."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest" if precision == "float32" else "high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _descent(model: Trainable, training: Training) -> Descent:

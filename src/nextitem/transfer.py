@@ -17,6 +17,11 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
+def fetch(tensor: Tensor) -> Tensor:
+    """`tensor` on the CPU: whoever asks for it waits."""
+    return tensor.cpu()
+
+
 def places(counts_B: Tensor, total: int) -> tuple[Tensor, Tensor]:
     """(rows, columns) of all places of ragged rows, shape (total,) each; `total` is the sum of their counts.
 

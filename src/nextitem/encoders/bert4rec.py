@@ -10,7 +10,8 @@ from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from nextitem.configuration import Configuration
-from nextitem.dropout import Dropout, dropout
+from nextitem.dropout import Dropout
+from nextitem.fused import mix
 
 
 class BERT4Rec(Configuration):
@@ -102,9 +103,8 @@ class _Layer(nn.Module):
             projection(x).view(rows, -1, self.heads, dim // self.heads).transpose(1, 2)
             for projection, x in ((self.query, from_BMd), (self.key, x_BLd), (self.value, x_BLd))
         )
-        scores_BhML = (q * (dim // self.heads) ** -0.5) @ k.transpose(2, 3) + bias_B11L
-        weights_BhML = dropout(scores_BhML.softmax(-1), self.dropout.probability, training=self.training)
-        mixed_BMd: Tensor = self.out_projection((weights_BhML @ v).transpose(1, 2).reshape(rows, -1, dim))
+        mixed_BhMw = mix(q, k, v, bias_B11L, self.dropout.probability if self.training else 0.0)
+        mixed_BMd: Tensor = self.out_projection(mixed_BhMw.transpose(1, 2).reshape(rows, -1, dim))
         return mixed_BMd
 
 

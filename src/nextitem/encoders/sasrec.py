@@ -10,7 +10,8 @@ from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from nextitem.configuration import Configuration
-from nextitem.dropout import Dropout, dropout
+from nextitem.dropout import Dropout
+from nextitem.fused import mix
 
 NormPlacement = Literal["query", "pre"]
 PositionDirection = Literal["from_oldest", "from_newest"]
@@ -161,9 +162,8 @@ class _CausalAttention(nn.Module):
             part.view(rows, -1, self.heads, dim // self.heads).transpose(1, 2)
             for part in (q_BMd, kv_BLe[..., :dim], kv_BLe[..., dim:])
         )
-        scores_BhML = (q * (dim // self.heads) ** -0.5) @ k.transpose(2, 3) + mask
-        weights_BhML = dropout(scores_BhML.softmax(-1), self.probability, training=self.training)
-        mixed_BMd: Tensor = self.out((weights_BhML @ v).transpose(1, 2).reshape(rows, -1, dim))
+        mixed_BhMw = mix(q, k, v, mask, self.probability if self.training else 0.0, is_causal=mask.ndim == 2)
+        mixed_BMd: Tensor = self.out(mixed_BhMw.transpose(1, 2).reshape(rows, -1, dim))
         return mixed_BMd
 
 

@@ -15,14 +15,17 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
+from nextitem import transfer
 from nextitem.batches import Drawn
 from nextitem.configuration import Configuration
 from nextitem.items import ItemTable
 
 Precision = Literal["float32", "bfloat16"]
 
-_SCRATCH_BYTES = 1 << 28
+_SCRATCH_BYTES, _SCRATCH_BYTES_ELSEWHERE = 1 << 28, 1 << 31
 _MOST_ROWS = 768  # of a tile of 2048 items: 6 MB of float32, and the products no longer gain by more
+_TILE_ITEMS = 2048
+_CPU = torch.device("cpu")
 _ALIGNED = 16  # rows of a tile that begin at odd places of memory cost the products a fifth
 
 
@@ -35,9 +38,10 @@ class CrossEntropy(Configuration):
     precision: Precision = "float32"
     """Of the products over the catalogue and of the exponentials; all sums and both gradients are kept in float32."""
     block_rows: int | None = Field(None, ge=1)
-    """Positions whose N exponentials exist at a time; none: at most 768, and fewer where they would exceed 256 MB."""
-    tile_items: int = Field(2048, ge=1)
-    """Items per matrix product; small enough for a tile of exponentials to stay in a cache."""
+    """Positions whose N exponentials exist at a time; none: at most 768, and fewer where they would exceed 256 MB; on a
+    GPU as many as fit 2 GB."""
+    tile_items: int | None = Field(None, ge=1)
+    """Items per matrix product; none: 2,048, so that a tile of exponentials stays in a cache; on a GPU all."""
 
     def build(self) -> "CrossEntropyLoss":
         """The loss with an empty scratch buffer."""
@@ -47,7 +51,9 @@ class CrossEntropy(Configuration):
 class CrossEntropyLoss:
     """Full softmax cross-entropy with exact gradients; keeps one scratch buffer between steps."""
 
-    def __init__(self, block_rows: int | None = None, tile_items: int = 2048, precision: Precision = "float32") -> None:
+    def __init__(
+        self, block_rows: int | None = None, tile_items: int | None = None, precision: Precision = "float32"
+    ) -> None:
         self.block_rows = block_rows
         self.tile_items = tile_items
         self.precision = precision
@@ -72,19 +78,24 @@ class CrossEntropyLoss:
         loss: Tensor = _Softmax.apply(*inputs)  # type: ignore[no-untyped-call]
         return loss
 
-    def blocks(self, positions: int, number_of_items: int, element_bytes: int) -> Iterator[slice]:
+    def blocks(
+        self, positions: int, number_of_items: int, element_bytes: int, device: torch.device = _CPU
+    ) -> Iterator[slice]:
         """Slices of nearly equal, aligned length over the positions, each small enough for the scratch buffer."""
         if self.block_rows is None:
-            fitting = _SCRATCH_BYTES // (number_of_items * element_bytes)
-            most = max(_ALIGNED, min(_MOST_ROWS, fitting // _ALIGNED * _ALIGNED))
+            is_elsewhere = transfer.is_elsewhere(device)
+            scratch = _SCRATCH_BYTES_ELSEWHERE if is_elsewhere else _SCRATCH_BYTES
+            fitting = scratch // (number_of_items * element_bytes) // _ALIGNED * _ALIGNED
+            most = max(_ALIGNED, fitting if is_elsewhere else min(_MOST_ROWS, fitting))
             rows = _aligned(math.ceil(positions / math.ceil(positions / most))) if positions else most
         else:
             rows = self.block_rows
         return (slice(start, min(start + rows, positions)) for start in range(0, positions, rows))
 
-    def tiles(self, like: Tensor, rows: int, number_of_items: int, *, keep_all: bool) -> list[Tensor]:
+    def tiles(self, like: Tensor, rows: int, tile_items: int, *, keep_all: bool) -> list[Tensor]:
         """Views of the scratch buffer, one (tile, rows) matrix per tile; all the same memory unless `keep_all`."""
-        heights = [min(self.tile_items, number_of_items - i) for i in range(0, number_of_items, self.tile_items)]
+        number_of_items = len(like)
+        heights = [min(tile_items, number_of_items - i) for i in range(0, number_of_items, tile_items)]
         needed = rows * (number_of_items if keep_all else heights[0])
         if self._scratch.numel() < needed or self._scratch.dtype != like.dtype or self._scratch.device != like.device:
             # Fresh memory costs a page fault per 4 KiB, more than the exponentials written into it.
@@ -116,15 +127,16 @@ class _Softmax(torch.autograd.Function):
         in_bfloat16 = loss.precision == "bfloat16"
         vectors_Ne = table_Ne.bfloat16() if in_bfloat16 else table_Ne
         is_bounded = in_bfloat16 and _is_bounded(states_Te, table_Ne)
-        for rows in loss.blocks(len(states_Te), len(table_Ne), vectors_Ne.element_size()):
+        tile_items = loss.tile_items or (len(table_Ne) if transfer.is_elsewhere(table_Ne.device) else _TILE_ITEMS)
+        for rows in loss.blocks(len(states_Te), len(table_Ne), vectors_Ne.element_size(), vectors_Ne.device):
             block = _Block(states_Te[rows], weights_T[rows], is_bounded)
-            tiles = loss.tiles(vectors_Ne, block.padded_rows, len(table_Ne), keep_all=wants_gradients)
-            for vectors_Ie, tile in zip(vectors_Ne.split(loss.tile_items), tiles, strict=True):
+            tiles = loss.tiles(vectors_Ne, block.padded_rows, tile_items, keep_all=wants_gradients)
+            for vectors_Ie, tile in zip(vectors_Ne.split(tile_items), tiles, strict=True):
                 block.fill(tile, vectors_Ie, wants_pull=wants_gradients)
             log_sums_T[rows] = block.log_sums()
             if gradient_Te is not None and gradient_Ne is not None:
                 gradient_Te[rows] = block.states_gradient()
-                for number, part_Ie in enumerate(gradient_Ne.split(loss.tile_items)):
+                for number, part_Ie in enumerate(gradient_Ne.split(tile_items)):
                     block.add_table_gradient(part_Ie, tiles[number], number)
         if gradient_Te is not None and gradient_Ne is not None:
             gradient_Te.addcmul_(targeted_Te, weights_T[:, None], value=-1)
@@ -193,7 +205,7 @@ def _aligned(rows: int) -> int:
 
 def _is_bounded(states_Te: Tensor, table_Ne: Tensor) -> bool:
     """Whether no score can leave ±50 (Cauchy-Schwarz): e⁵⁰ times any catalogue is far from the end of the exponents."""
-    if states_Te.device.type != "cpu" or not len(states_Te):
+    if transfer.is_elsewhere(states_Te.device) or not len(states_Te):
         return False  # elsewhere the answer would have to be waited for, which costs more than the maxima
     return bool(states_Te.norm(dim=1).amax() * table_Ne.norm(dim=1).amax() < 50.0)
 

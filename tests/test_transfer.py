@@ -1,0 +1,216 @@
+"""A training step as it runs on a GPU: nothing waits for it, and it is the step that the CPU takes. K negatives."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, tensor
+
+from nextitem import transfer
+from nextitem.batches import Drawn
+from nextitem.encoders import BERT4Rec, SASRec
+from nextitem.errors import ConfigurationError
+from nextitem.experiment import build_model
+from nextitem.items import TiedItems
+from nextitem.losses import CrossEntropy, SampledCrossEntropy
+from nextitem.losses.sampled_cross_entropy import SampledCrossEntropyLoss
+from nextitem.negatives import Uniform
+from nextitem.objectives import MaskedItem, NextItem
+from nextitem.recipe import Recipe
+from nextitem.sequences import Sequences
+from nextitem.training import Training, fit
+from small_runs import chains
+from waits import Waits, pretend_gpu
+
+ITEMS = 300
+TRAIN = Sequences.of(chains(40, ITEMS), ITEMS)
+ONCE = Training(epochs=1, batch_size=16, patience=None, gradient_clip=1.0)
+SASREC = SASRec(dim=8, heads=2, positions=8)
+MASKED = {"encoder": BERT4Rec(dim=8, heads=2, inner=16, positions=8), "objective": MaskedItem(maximum_length=8)}
+MASKED_LAST = MASKED | {"objective": MaskedItem(maximum_length=8, force_last_probability=0.5)}
+NEXT = {"encoder": SASREC, "objective": NextItem(maximum_length=8)}
+
+
+def sampled(**settings: Any) -> Recipe:
+    return Recipe(**NEXT, loss=SampledCrossEntropy(), negatives=Uniform(**settings), training=ONCE)
+
+
+RECIPES = {
+    "next item, full softmax": Recipe(**NEXT, loss=CrossEntropy(), training=ONCE),
+    "next item, full softmax in bfloat16": Recipe(**NEXT, loss=CrossEntropy(precision="bfloat16"), training=ONCE),
+    "masked item, full softmax": Recipe(**MASKED, loss=CrossEntropy(), training=ONCE),
+    "masked last item": Recipe(**MASKED_LAST, loss=CrossEntropy(), training=ONCE),
+    "a set for the batch": sampled(count=20, sharing="batch", replacement=False, exclude="window"),
+    "a set for the batch, repeats": sampled(count=20, sharing="batch", exclude="target"),
+    "a set for each sequence": sampled(count=5, sharing="sequence", replacement=False, exclude="window"),
+    "most items for each sequence": sampled(count=290, sharing="sequence", replacement=False, exclude="window"),
+    "a set for each position": sampled(count=3, sharing="position", exclude="window"),
+}  # fmt: skip
+
+
+def remote(waits: Waits) -> Sequences:
+    """The training events as they are on a GPU."""
+    parts = {name: waits.remote(getattr(TRAIN, name).clone()) for name in ("items", "starts_U", "stops_U", "users_U")}
+    return replace(TRAIN, **parts, host_lengths_U=TRAIN.lengths_U.clone())
+
+
+class Between:
+    """Forgets what waited before the first step and after the last one."""
+
+    def __init__(self, waits: Waits) -> None:
+        self.waits, self.found = waits, list[str]()
+
+    def step(self, epoch: int, step: int, steps: int) -> None:
+        if step == 1:
+            self.waits.found.clear()
+        self.found = list(self.waits.found)
+
+    def epoch(self, *_: object) -> None:
+        assert len(self.waits.storages) > 50  # it has followed something
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
+def test_no_step_waits_for_a_gpu(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = Waits()
+    model = build_model(recipe, ITEMS, 0)
+    for weight in model.parameters():
+        waits.remote(weight.data)
+    train = remote(waits)
+    monkeypatch.setattr(Sequences, "to", lambda self, _: self)
+    sampler = None if recipe.negatives is None else recipe.negatives.build(train)
+    if sampler is not None:
+        for one in (sampler.trained_ids, sampler.number_N):
+            waits.remote(one)
+    pretend_gpu(monkeypatch, waits)
+    between = Between(waits)
+    with waits:
+        fit(model, train, recipe.loss.build(), recipe.training, 0, None, negatives=sampler, watcher=between)
+    assert between.found == []
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda x: x.nonzero(),
+        lambda x: x[x > 1],
+        lambda x: x.unique(),
+        lambda x: x.repeat_interleave(x),
+        lambda x: int(x.max()),
+        lambda x: x.tolist() and [float(one) for one in x],
+        lambda x: bool((x + 1 == 2).any()),
+        lambda x: x.bincount(),
+        lambda x: x.masked_select(x > 1),
+    ],
+)
+def test_what_waits_is_found(work: Any) -> None:
+    waits = Waits()
+    near, far = tensor([1, 2, 3]), waits.remote(tensor([1, 2, 3]))
+    with waits:
+        work(near)
+        assert not waits.found
+        work(far)
+    assert waits.found
+
+
+@pytest.mark.parametrize("name", ["next item, full softmax", "masked item, full softmax", "masked last item"])
+def test_the_step_of_a_gpu_is_that_of_the_cpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = RECIPES[name]
+    recipe = recipe.model_copy(update={"encoder": recipe.encoder.model_copy(update={"dropout": 0.0})})
+
+    def trained() -> tuple[float, Tensor]:
+        model = build_model(recipe, ITEMS, 0).double()
+        history = fit(model, TRAIN, recipe.loss.build(), recipe.training, 0, None)
+        return history.epochs[0].train_loss, model.items.weight_Nd.detach()
+
+    loss, weights = trained()
+    pretend_gpu(monkeypatch)
+    loss_there, weights_there = trained()
+    assert loss_there == pytest.approx(loss, rel=1e-9)
+    torch.testing.assert_close(weights_there, weights, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("wants_gradients", [True, False])
+@pytest.mark.parametrize("is_excluded", [True, False])
+def test_rows_multiplied_at_once_lose_what_they_lose_one_by_one(
+    is_excluded: bool, wants_gradients: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draws = torch.Generator().manual_seed(0)
+    rows_T = tensor([0, 0, 0, 2, 3, 3])  # the second row has no position
+    states_Te = torch.randn(6, 4, generator=draws, dtype=torch.float64)
+    targets_T, ids_BK = torch.randint(9, (6,), generator=draws), torch.randint(9, (4, 5), generator=draws)
+    excluded_BK = torch.rand(4, 5, generator=draws) < 0.3 if is_excluded else None
+    weights_T = torch.rand(6, generator=draws, dtype=torch.float64)
+    torch.manual_seed(0)
+    items = TiedItems(9, 4).double()
+
+    def outcome() -> Iterator[Tensor]:
+        items.zero_grad()
+        states = states_Te.clone().requires_grad_()
+        with torch.set_grad_enabled(wants_gradients):
+            drawn = Drawn(ids_BK, "sequence", rows_T, excluded_BK)
+            value = SampledCrossEntropyLoss()(states, targets_T, items, drawn, weights_T)
+        yield value.detach()
+        if wants_gradients:
+            value.backward()
+            assert states.grad is not None
+            assert items.weight_Nd.grad is not None
+            yield from (states.grad, items.weight_Nd.grad.clone())
+
+    one_by_one = list(outcome())
+    pretend_gpu(monkeypatch)
+    for elements in (1 << 28, 20, 1):  # all rows, one or two, one
+        monkeypatch.setattr("nextitem.losses.sampled_cross_entropy._BLOCK_ELEMENTS", elements)
+        torch.testing.assert_close(list(outcome()), one_by_one, rtol=1e-12, atol=1e-12)
+
+
+def test_views_elsewhere_keep_their_lengths_on_the_host() -> None:
+    waits = Waits()
+    train = remote(waits)
+    with waits:
+        parts = [train.last(3), train.without_last(6), train.select(slice(3, 9)), train.last(4).select(tensor([5, 2]))]
+        sizes = [part.sizes_U for part in parts]
+        assert not waits.found
+    for part, sizes_U in zip(parts, sizes, strict=True):
+        assert sizes_U.tolist() == part.lengths_U.tolist()
+
+
+def test_places_of_ragged_rows() -> None:
+    rows, columns = transfer.places(tensor([0, 2, 0, 3]), 5)
+    assert rows.tolist() == [1, 1, 3, 3, 3]
+    assert columns.tolist() == [0, 1, 0, 1, 2]
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
+def test_a_precision_of_gpus_is_refused_on_the_cpu(precision: Any) -> None:
+    recipe = Recipe(**NEXT, training=Training(precision=precision, patience=None))
+    with pytest.raises(
+        ConfigurationError, match=rf"training\.precision={precision} is for GPUs, and the model is on the"
+    ):
+        fit(build_model(recipe, ITEMS, 0), TRAIN, recipe.loss.build(), recipe.training, 0, None)
+
+
+def test_in_bfloat16_the_encoder_alone_is_rounded_and_in_training_only() -> None:
+    exact, rounded = (
+        build_model(Recipe(**NEXT, training=Training(precision=precision)), ITEMS, 0)
+        for precision in ("float32", "bfloat16")
+    )
+    batch = exact.batch(exact.windows(TRAIN), torch.Generator())
+    states = {}
+    for name, model in (("exact", exact), ("rounded", rounded)):
+        model.encoder.dropout.probability = 0.0
+        for block in model.encoder.blocks:
+            block.dropout.probability = block.attention.probability = 0.0
+        states[name] = [model.train(mode).states(batch).detach() for mode in (True, False)]
+    assert all(one.dtype == torch.float32 for pair in states.values() for one in pair)
+    assert torch.equal(states["exact"][1], states["rounded"][1])
+    assert not torch.equal(states["exact"][0], states["rounded"][0])
+    torch.testing.assert_close(states["exact"][0], states["rounded"][0], rtol=0, atol=0.05)
+
+
+def test_products_are_as_before_after_training() -> None:
+    before = torch.get_float32_matmul_precision()
+    recipe = RECIPES["next item, full softmax"]
+    fit(build_model(recipe, ITEMS, 0), TRAIN, recipe.loss.build(), recipe.training, 0, None)
+    assert torch.get_float32_matmul_precision() == before
