@@ -165,9 +165,10 @@ def test_rows_multiplied_at_once_lose_what_they_lose_one_by_one(
         torch.testing.assert_close(list(outcome()), one_by_one, rtol=1e-12, atol=1e-12)
 
 
-def test_views_elsewhere_keep_their_lengths_on_the_host() -> None:
+def test_views_elsewhere_keep_their_lengths_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     waits = Waits()
     train = remote(waits)
+    pretend_gpu(monkeypatch, waits)
     with waits:
         parts = [train.last(3), train.without_last(6), train.select(slice(3, 9)), train.last(4).select(tensor([5, 2]))]
         sizes = [part.sizes_U for part in parts]
@@ -199,9 +200,9 @@ def test_in_bfloat16_the_encoder_alone_is_rounded_and_in_training_only() -> None
     batch = exact.batch(exact.windows(TRAIN), torch.Generator())
     states = {}
     for name, model in (("exact", exact), ("rounded", rounded)):
-        model.encoder.dropout.probability = 0.0
-        for block in model.encoder.blocks:
-            block.dropout.probability = block.attention.probability = 0.0
+        for module in model.encoder.modules():
+            if hasattr(module, "probability"):
+                module.probability = 0.0
         states[name] = [model.train(mode).states(batch).detach() for mode in (True, False)]
     assert all(one.dtype == torch.float32 for pair in states.values() for one in pair)
     assert torch.equal(states["exact"][1], states["rounded"][1])

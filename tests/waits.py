@@ -37,6 +37,13 @@ class Waits(TorchDispatchMode):
     def is_remote(self, tensor: Tensor) -> bool:
         return tensor.untyped_storage().data_ptr() in self.storages and tensor.numel() > 0
 
+    def fetch(self, tensor: Tensor) -> Tensor:
+        """What `transfer.fetch` does, and that it waits."""
+        if not self.is_remote(tensor):
+            return tensor
+        self.found.append("fetch")
+        return torch.from_numpy(tensor.numpy().copy())  # numpy: the copy is not computed from anything
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         inputs = [one for one in tree_flatten((args, kwargs))[0] if isinstance(one, Tensor)]
         touches = [one for one in inputs if self.is_remote(one)]
@@ -67,3 +74,4 @@ def pretend_gpu(monkeypatch: pytest.MonkeyPatch, waits: Waits | None = None) -> 
             tensor if waits.is_remote(tensor) else waits.remote(tensor.clone())
         )
         monkeypatch.setattr(transfer, "send", send)
+        monkeypatch.setattr(transfer, "fetch", waits.fetch)

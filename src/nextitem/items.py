@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nextitem import transfer
 from nextitem.batches import MASK, PAD, Drawn, Sharing
 
 
@@ -42,10 +43,20 @@ class TiedItems(nn.Module):
 
     def embed(self, ids: Tensor) -> Tensor:
         """Vectors of `ids` as (..., d): zero for PAD, the mask vector for MASK, which needs `has_mask`."""
-        embeddings = F.embedding(ids.clamp_min(0), self.weight_Nd)
+        if transfer.is_elsewhere(ids.device):  # there places would have to be waited for
+            embeddings = F.embedding(ids.clamp_min(0), self.weight_Nd)
+            if self.mask_d is not None:
+                embeddings = torch.where((ids == MASK)[..., None], self.mask_d, embeddings)
+            return embeddings * (ids != PAD)[..., None]
+        # Most places of a batch are padding, and looking that up costs as much as an item.
+        flat = ids.flatten()
+        places = (flat >= 0).nonzero()[:, 0]
+        embeddings = self.weight_Nd.new_zeros(len(flat), self.weight_Nd.shape[1])
+        embeddings = embeddings.index_copy(0, places, F.embedding(flat[places], self.weight_Nd))
         if self.mask_d is not None:
-            embeddings = torch.where((ids == MASK)[..., None], self.mask_d, embeddings)
-        return embeddings * (ids != PAD)[..., None]
+            places = (flat == MASK).nonzero()[:, 0]
+            embeddings = embeddings.index_copy(0, places, self.mask_d.expand(len(places), -1))
+        return embeddings.view(*ids.shape, -1)
 
     def narrowed(self, ids: Tensor) -> "tuple[TiedItems, Tensor, Tensor]":
         """(a table of the R distinct rows among `ids` as weights of their own, their ids ascending, each id's row).

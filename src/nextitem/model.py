@@ -1,6 +1,6 @@
 """A sequence model: an item table, an encoder and an objective.
 
-B rows, L length, M read columns, T targets, C cases, e output width.
+B rows, L length, T targets, C cases, e output width.
 """
 
 from dataclasses import replace
@@ -9,13 +9,11 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
-from nextitem import transfer
 from nextitem.batches import Batch, Drawn
 from nextitem.errors import DataError
 from nextitem.items import TiedItems
 from nextitem.sequences import Sequences
 
-_GROUP_ROWS = 32
 _QUERY_ROWS = 512
 
 
@@ -99,26 +97,11 @@ class SequenceModel(nn.Module):
         return model, batch, drawn, ids_R
 
     def states(self, batch: Batch) -> Tensor:
-        """The encoder's states at the batch's target positions, shape (T, e).
-
-        On the CPU rows are encoded in groups of like length, each cut to its longest row, and the encoder is told
-        where its states are read: they are the same, and most of what nobody reads is never computed.
-        """
-        places = _Places(batch)
-        order_B = batch.sizes_B.argsort(stable=True)
-        group_rows = len(order_B) if transfer.is_elsewhere(self.device) else _GROUP_ROWS
-        # One look-up for all groups: each would fill a gradient of the whole table.
-        embeddings_BLd = self.items.embed(batch.inputs_BL[transfer.send(order_B, self.device)])
-        flat, starts_B, start = [], torch.empty_like(batch.lengths_B), 0
-        for host_rows, embeddings in zip(order_B.split(group_rows), embeddings_BLd.split(group_rows), strict=True):
-            longest, rows = int(batch.sizes_B[host_rows[-1]]), transfer.send(host_rows, self.device)
-            read = places.read(host_rows, rows)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bfloat16 and self.training):
-                states = self.encoder(embeddings[:, :longest], batch.lengths_B[rows], batch.users_B[rows], read)
-            flat.append(states.flatten(0, 1))
-            starts_B[rows] = start + torch.arange(len(rows), device=rows.device) * states.shape[1]
-            start += len(rows) * states.shape[1]
-        return torch.cat(flat).index_select(0, starts_B[batch.rows_T] + places.offsets_T)
+        """The encoder's states at the batch's target positions, shape (T, e)."""
+        embeddings_BLd = self.items.embed(batch.inputs_BL)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bfloat16 and self.training):
+            states_Te: Tensor = self.encoder(embeddings_BLd, batch.lengths_B, batch.users_B, batch.positions_T)
+        return states_Te
 
     @torch.no_grad()
     def query_states(self, histories: Sequences) -> Tensor:
@@ -147,28 +130,6 @@ class SequenceModel(nn.Module):
     def query(self, histories: Sequences) -> "StateQuery":
         """Scores after each history, in evaluation mode and without gradients."""
         return StateQuery(self.query_states(histories), self.items)
-
-
-class _Places:
-    """Where the states of a batch are read: at all columns of its rows, or at few of them (queries, masked items)."""
-
-    def __init__(self, batch: Batch) -> None:
-        self.batch = batch
-        rows_B = torch.arange(len(batch.lengths_B), device=batch.rows_T.device)
-        self.starts_B = torch.searchsorted(batch.rows_T, rows_B)
-        self.counts_B = torch.searchsorted(batch.rows_T, rows_B, right=True) - self.starts_B
-        self.are_few = 2 * len(batch.rows_T) <= int(batch.sizes_B.sum())
-        ranks_T = torch.arange(len(batch.rows_T), device=batch.rows_T.device) - self.starts_B[batch.rows_T]
-        self.offsets_T = ranks_T if self.are_few else batch.columns_T
-        """Per target position, which of its row's read states it is."""
-
-    def read(self, host_rows: Tensor, rows: Tensor) -> Tensor | None:
-        """The columns that are read in each of `rows`, shape (B, M), filled up with column 0; None for all."""
-        if not self.are_few:
-            return None
-        ranks_M = torch.arange(int(self.batch.counts_B[host_rows].max()), device=rows.device)
-        places_BM = (self.starts_B[rows, None] + ranks_M).clamp_(max=len(self.batch.rows_T) - 1)
-        return self.batch.columns_T[places_BM].where(ranks_M < self.counts_B[rows, None], 0)
 
 
 class StateQuery:

@@ -58,7 +58,7 @@ class Sequences:
         """The views `rows` (indices, a mask or a slice), in that order; indices may stay on the CPU."""
         sizes_U = self.host_lengths_U
         if isinstance(rows, Tensor):
-            sizes_U = None if sizes_U is None else sizes_U[rows if rows.device.type == "cpu" else transfer.fetch(rows)]
+            sizes_U = None if sizes_U is None else sizes_U[transfer.fetch(rows)]
             rows = transfer.send(rows, self.starts_U.device)
         return replace(
             self,

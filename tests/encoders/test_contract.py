@@ -158,21 +158,21 @@ def test_the_width_is_named_first_when_it_is_wrong_itself(encoder: Any) -> None:
 
 
 @each_encoder
-def test_states_read_at_some_columns_are_those_of_all_columns(encoder: Any) -> None:
+@pytest.mark.parametrize("read", [[3], [6, 12, 35], [*range(7), 12, *range(24, 36), 36, 39]])
+def test_states_read_at_some_positions_are_those_of_all_positions(encoder: Any, read: list[int]) -> None:
     module, lengths_B = lively_encoder(encoder), torch.tensor(LENGTHS)
-    inputs = embeddings(4, 12, encoder)
-    read_BM = torch.tensor([[6, 0, 3], [0, 0, 0], [11, 2, 5], [3, 1, 3]])  # repeats fill a row up
+    inputs, read_T = embeddings(4, 12, encoder), torch.tensor(read)
     states_BLd = module(inputs, lengths_B)
-    read_BMd = module(inputs, lengths_B, None, read_BM)
-    assert read_BMd.shape == (4, 3, encoder.dim)
-    close(read_BMd, states_BLd[torch.arange(4)[:, None], read_BM])
+    read_Td = module(inputs, lengths_B, None, read_T)
+    assert read_Td.shape == (len(read), encoder.dim)
+    close(read_Td, states_BLd.flatten(0, 1)[read_T])
 
 
 @each_encoder
 def test_states_may_be_read_nowhere(encoder: Any) -> None:
-    read_B0 = torch.zeros(4, 0, dtype=torch.int64)
-    states = lively_encoder(encoder)(embeddings(4, 12, encoder), torch.tensor(LENGTHS), None, read_B0)
-    assert states.shape == (4, 0, encoder.dim)
+    nowhere = torch.zeros(0, dtype=torch.int64)
+    states = lively_encoder(encoder)(embeddings(4, 12, encoder), torch.tensor(LENGTHS), None, nowhere)
+    assert states.shape == (0, encoder.dim)
 
 
 @each_fitting_pair

@@ -1,6 +1,6 @@
 """BERT4Rec: bidirectional self-attention over the history (Sun et al., CIKM 2019), as Klenitskiy & Vasilev run it.
 
-B rows, L length, M columns that are read, d width, h heads.
+B rows, L length, P positions that are computed, Q of them that ask in a layer, T that are read, d width.
 """
 
 from typing import ClassVar, Literal
@@ -9,9 +9,10 @@ import torch
 from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
+from nextitem.attention import attend
 from nextitem.configuration import Configuration
 from nextitem.dropout import Dropout
-from nextitem.fused import mix
+from nextitem.packing import Queries, arrange
 
 
 class BERT4Rec(Configuration):
@@ -59,21 +60,20 @@ class BERT4RecEncoder(nn.Module):
         self.layers = nn.ModuleList(_Layer(dim, heads, inner, dropout) for _ in range(layers))
 
     def forward(
-        self, embeddings_BLd: Tensor, lengths_B: Tensor, users_B: Tensor | None = None, read_BM: Tensor | None = None
+        self, embeddings_BLd: Tensor, lengths_B: Tensor, users_B: Tensor | None = None, read_T: Tensor | None = None
     ) -> Tensor:
-        """States (B, L, d), or (B, M, d) at the columns `read_BM`.
+        """States (B, L, d), or (T, d) at the flat positions `read_T` of B·L.
 
         Each depends on every real position of its row and on no padded one.
         """
-        length = embeddings_BLd.shape[1]
-        x_BLd: Tensor = embeddings_BLd + (self.positions_Ld[:length] + self.token_type_d)
-        x_BLd = self.dropout(self.embedding_norm(x_BLd))
-        is_pad_BL = torch.arange(length, device=lengths_B.device) >= lengths_B[:, None]
-        # The lowest finite number, not −inf: a row without any real position must not become NaN.
-        bias_BL = x_BLd.new_zeros(is_pad_BL.shape).masked_fill_(is_pad_BL, torch.finfo(x_BLd.dtype).min)
+        layout = arrange(lengths_B, embeddings_BLd.shape[1], is_causal=False)
+        everyone, (readers, places_T) = layout.everyone(), (None, None) if read_T is None else layout.readers(read_T)
+        positions_Pd = self.positions_Ld.index_select(0, layout.columns_P)
+        x_Pd: Tensor = layout.flat(embeddings_BLd) + positions_Pd + self.token_type_d
+        x_Pd = self.dropout(self.embedding_norm(x_Pd))
         for number, layer in enumerate(self.layers, start=1):
-            x_BLd = layer(x_BLd, bias_BL[:, None, None, :], read_BM if number == len(self.layers) else None)
-        return x_BLd
+            x_Pd = layer(x_Pd, everyone if readers is None or number < len(self.layers) else readers)
+        return layout.rows(x_Pd) if places_T is None else x_Pd.index_select(0, places_T)
 
 
 class _Layer(nn.Module):
@@ -90,22 +90,19 @@ class _Layer(nn.Module):
         self.forward_norm = nn.LayerNorm(dim, eps=1e-12)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x_BLd: Tensor, bias_B11L: Tensor, read_BM: Tensor | None) -> Tensor:
-        from_BMd = x_BLd if read_BM is None else x_BLd.take_along_dim(read_BM[:, :, None], 1)
-        from_BMd = self.attention_norm(from_BMd + self.dropout(self._attend(from_BMd, x_BLd, bias_B11L)))
-        inner_BMi = nn.functional.gelu(self.inner(from_BMd))
-        normed_BMd: Tensor = self.forward_norm(from_BMd + self.dropout(self.outer(inner_BMi)))
-        return normed_BMd
+    def forward(self, x_Pd: Tensor, queries: Queries) -> Tensor:
+        from_Qd = queries.of(x_Pd)
+        from_Qd = self.attention_norm(from_Qd + self.dropout(self._attend(from_Qd, x_Pd, queries)))
+        inner_Qi = nn.functional.gelu(self.inner(from_Qd))
+        normed_Qd: Tensor = self.forward_norm(from_Qd + self.dropout(self.outer(inner_Qi)))
+        return normed_Qd
 
-    def _attend(self, from_BMd: Tensor, x_BLd: Tensor, bias_B11L: Tensor) -> Tensor:
-        rows, _, dim = x_BLd.shape
-        q, k, v = (
-            projection(x).view(rows, -1, self.heads, dim // self.heads).transpose(1, 2)
-            for projection, x in ((self.query, from_BMd), (self.key, x_BLd), (self.value, x_BLd))
-        )
-        mixed_BhMw = mix(q, k, v, bias_B11L, self.dropout.probability if self.training else 0.0)
-        mixed_BMd: Tensor = self.out_projection(mixed_BhMw.transpose(1, 2).reshape(rows, -1, dim))
-        return mixed_BMd
+    def _attend(self, from_Qd: Tensor, x_Pd: Tensor, queries: Queries) -> Tensor:
+        keys_and_values_P2d = torch.cat([self.key(x_Pd), self.value(x_Pd)], 1)
+        probability, training = self.dropout.probability, self.training
+        mixed_Qd = attend(self.query(from_Qd), keys_and_values_P2d, queries, self.heads, probability, training=training)
+        projected_Qd: Tensor = self.out_projection(mixed_Qd)
+        return projected_Qd
 
 
 def _linear(from_dim: int, to_dim: int) -> nn.Linear:

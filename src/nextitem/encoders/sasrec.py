@@ -1,6 +1,6 @@
 """SASRec: causal self-attention over the history (Kang & McAuley, ICDM 2018), as Klenitskiy & Vasilev run it.
 
-B rows, L length, M columns that are read, d width, h heads.
+B rows, L length, P positions that are computed, Q of them that ask in a layer, T that are read, d width.
 """
 
 from typing import ClassVar, Literal
@@ -9,9 +9,10 @@ import torch
 from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
+from nextitem.attention import attend
 from nextitem.configuration import Configuration
 from nextitem.dropout import Dropout
-from nextitem.fused import mix
+from nextitem.packing import Layout, Queries, arrange
 
 NormPlacement = Literal["query", "pre"]
 PositionDirection = Literal["from_oldest", "from_newest"]
@@ -58,7 +59,7 @@ class SASRecEncoder(nn.Module):
 
     Each block: q = LN(x); x = q + attention(q, x, x); x = LN(x); x = x + FFN(x), where FFN is linear, dropout, ReLU,
     linear, dropout. A last LN follows. Rows are right-padded and attention is causal, so no real position ever sees a
-    padded one; the states at padded positions are meaningless and never read.
+    padded one; the states at padded positions are meaningless.
     """
 
     def __init__(
@@ -83,23 +84,22 @@ class SASRecEncoder(nn.Module):
         self.last_norm = nn.LayerNorm(dim, eps=1e-8)
 
     def forward(
-        self, embeddings_BLd: Tensor, lengths_B: Tensor, users_B: Tensor | None = None, read_BM: Tensor | None = None
+        self, embeddings_BLd: Tensor, lengths_B: Tensor, users_B: Tensor | None = None, read_T: Tensor | None = None
     ) -> Tensor:
-        """States (B, L, d), or (B, M, d) at the columns `read_BM`; each depends on its position and those before it."""
-        length = embeddings_BLd.shape[1]
-        x_BLd = self.dropout(embeddings_BLd * self.dim**0.5 + self._positions(length, lengths_B))
-        causal_LL = embeddings_BLd.new_full((length, length), -torch.inf).triu_(1)
+        """States (B, L, d), or (T, d) at the flat positions `read_T` of B·L; none depends on what comes after it."""
+        layout = arrange(lengths_B, embeddings_BLd.shape[1], is_causal=True)
+        everyone, (readers, places_T) = layout.everyone(), (None, None) if read_T is None else layout.readers(read_T)
+        x_Pd = self.dropout(layout.flat(embeddings_BLd) * self.dim**0.5 + self._positions(layout))
         for number, block in enumerate(self.blocks, start=1):
-            x_BLd = block(x_BLd, causal_LL, read_BM if number == len(self.blocks) else None)
-        states_BLd: Tensor = self.last_norm(x_BLd)
-        return states_BLd
+            x_Pd = block(x_Pd, everyone if readers is None or number < len(self.blocks) else readers)
+        states_Qd: Tensor = self.last_norm(x_Pd)
+        return layout.rows(states_Qd) if places_T is None else states_Qd.index_select(0, places_T)
 
-    def _positions(self, length: int, lengths_B: Tensor) -> Tensor:
+    def _positions(self, layout: Layout) -> Tensor:
         if self.position_direction == "from_oldest":
-            return self.positions_Ld[:length]
+            return self.positions_Ld.index_select(0, layout.columns_P)
         table = len(self.positions_Ld)
-        columns_L = torch.arange(length, device=lengths_B.device)
-        return self.positions_Ld[(table - lengths_B[:, None] + columns_L).clamp_(max=table - 1)]
+        return self.positions_Ld.index_select(0, (table - layout.lengths_P + layout.columns_P).clamp_(max=table - 1))
 
 
 class _Block(nn.Module):
@@ -117,27 +117,22 @@ class _Block(nn.Module):
         self.outer = _linear(dim)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x_BLd: Tensor, causal_LL: Tensor, read_BM: Tensor | None) -> Tensor:
-        from_BMd, is_pre = x_BLd, self.norm_placement == "pre"
-        mask = causal_LL
-        if read_BM is not None:
-            from_BMd = x_BLd.take_along_dim(read_BM[:, :, None], 1)
-            mask = causal_LL[read_BM][:, None]
-        normed_BMd = self.attention_norm(from_BMd)
-        seen_BLd = self.attention_norm(x_BLd) if is_pre else x_BLd
-        mixed_BMd = self.attention(normed_BMd, seen_BLd, mask)
+    def forward(self, x_Pd: Tensor, queries: Queries) -> Tensor:
+        from_Qd, is_pre = queries.of(x_Pd), self.norm_placement == "pre"
+        normed_Qd = self.attention_norm(from_Qd)
+        mixed_Qd = self.attention(normed_Qd, self.attention_norm(x_Pd) if is_pre else x_Pd, queries)
         if is_pre:
-            from_BMd = from_BMd + mixed_BMd
-            forward_BMd: Tensor = self.forward_norm(from_BMd)
+            from_Qd = from_Qd + mixed_Qd
+            forward_Qd: Tensor = self.forward_norm(from_Qd)
         else:
-            from_BMd = forward_BMd = self.forward_norm(normed_BMd + mixed_BMd)
-        states_BMd: Tensor = from_BMd + self._feed_forward(forward_BMd)
-        return states_BMd
+            from_Qd = forward_Qd = self.forward_norm(normed_Qd + mixed_Qd)
+        states_Qd: Tensor = from_Qd + self._feed_forward(forward_Qd)
+        return states_Qd
 
-    def _feed_forward(self, x_BLd: Tensor) -> Tensor:
-        inner_BLd = self.dropout(self.inner(x_BLd)).relu()
-        outer_BLd: Tensor = self.dropout(self.outer(inner_BLd))
-        return outer_BLd
+    def _feed_forward(self, x_Qd: Tensor) -> Tensor:
+        inner_Qd = self.dropout(self.inner(x_Qd)).relu()
+        outer_Qd: Tensor = self.dropout(self.outer(inner_Qd))
+        return outer_Qd
 
 
 class _CausalAttention(nn.Module):
@@ -154,17 +149,13 @@ class _CausalAttention(nn.Module):
         self.in_bias = nn.Parameter(torch.zeros(3 * dim))
         self.out = _linear(dim) if has_output_projection else nn.Identity()
 
-    def forward(self, query_BMd: Tensor, x_BLd: Tensor, mask: Tensor) -> Tensor:
-        rows, _, dim = x_BLd.shape
-        q_BMd = nn.functional.linear(query_BMd, self.in_weight[:dim], self.in_bias[:dim])
-        kv_BLe = nn.functional.linear(x_BLd, self.in_weight[dim:], self.in_bias[dim:])
-        q, k, v = (
-            part.view(rows, -1, self.heads, dim // self.heads).transpose(1, 2)
-            for part in (q_BMd, kv_BLe[..., :dim], kv_BLe[..., dim:])
-        )
-        mixed_BhMw = mix(q, k, v, mask, self.probability if self.training else 0.0, is_causal=mask.ndim == 2)
-        mixed_BMd: Tensor = self.out(mixed_BhMw.transpose(1, 2).reshape(rows, -1, dim))
-        return mixed_BMd
+    def forward(self, query_Qd: Tensor, x_Pd: Tensor, queries: Queries) -> Tensor:
+        dim = x_Pd.shape[1]
+        q_Qd = nn.functional.linear(query_Qd, self.in_weight[:dim], self.in_bias[:dim])
+        keys_and_values_P2d = nn.functional.linear(x_Pd, self.in_weight[dim:], self.in_bias[dim:])
+        mixed_Qd = attend(q_Qd, keys_and_values_P2d, queries, self.heads, self.probability, training=self.training)
+        projected_Qd: Tensor = self.out(mixed_Qd)
+        return projected_Qd
 
 
 def _linear(dim: int) -> nn.Linear:
