@@ -10,44 +10,15 @@ from torch import Tensor, tensor
 
 from nextitem import transfer
 from nextitem.batches import Drawn
-from nextitem.encoders import BERT4Rec, SASRec
 from nextitem.errors import ConfigurationError
 from nextitem.experiment import build_model
 from nextitem.items import TiedItems
-from nextitem.losses import CrossEntropy, SampledCrossEntropy
 from nextitem.losses.sampled_cross_entropy import SampledCrossEntropyLoss
-from nextitem.negatives import Uniform
-from nextitem.objectives import MaskedItem, NextItem
 from nextitem.recipe import Recipe
 from nextitem.sequences import Sequences
 from nextitem.training import Training, fit
-from small_runs import chains
+from steps import ITEMS, NEXT, RECIPES, TRAIN, undropped
 from waits import Waits, pretend_gpu
-
-ITEMS = 300
-TRAIN = Sequences.of(chains(40, ITEMS), ITEMS)
-ONCE = Training(epochs=1, batch_size=16, patience=None, gradient_clip=1.0)
-SASREC = SASRec(dim=8, heads=2, positions=8)
-MASKED = {"encoder": BERT4Rec(dim=8, heads=2, inner=16, positions=8), "objective": MaskedItem(maximum_length=8)}
-MASKED_LAST = MASKED | {"objective": MaskedItem(maximum_length=8, force_last_probability=0.5)}
-NEXT = {"encoder": SASREC, "objective": NextItem(maximum_length=8)}
-
-
-def sampled(**settings: Any) -> Recipe:
-    return Recipe(**NEXT, loss=SampledCrossEntropy(), negatives=Uniform(**settings), training=ONCE)
-
-
-RECIPES = {
-    "next item, full softmax": Recipe(**NEXT, loss=CrossEntropy(), training=ONCE),
-    "next item, full softmax in bfloat16": Recipe(**NEXT, loss=CrossEntropy(precision="bfloat16"), training=ONCE),
-    "masked item, full softmax": Recipe(**MASKED, loss=CrossEntropy(), training=ONCE),
-    "masked last item": Recipe(**MASKED_LAST, loss=CrossEntropy(), training=ONCE),
-    "a set for the batch": sampled(count=20, sharing="batch", replacement=False, exclude="window"),
-    "a set for the batch, repeats": sampled(count=20, sharing="batch", exclude="target"),
-    "a set for each sequence": sampled(count=5, sharing="sequence", replacement=False, exclude="window"),
-    "most items for each sequence": sampled(count=290, sharing="sequence", replacement=False, exclude="window"),
-    "a set for each position": sampled(count=3, sharing="position", exclude="window"),
-}  # fmt: skip
 
 
 def remote(waits: Waits) -> Sequences:
@@ -116,8 +87,7 @@ def test_what_waits_is_found(work: Any) -> None:
 
 @pytest.mark.parametrize("name", ["next item, full softmax", "masked item, full softmax", "masked last item"])
 def test_the_step_of_a_gpu_is_that_of_the_cpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = RECIPES[name]
-    recipe = recipe.model_copy(update={"encoder": recipe.encoder.model_copy(update={"dropout": 0.0})})
+    recipe = undropped(RECIPES[name])
 
     def trained() -> tuple[float, Tensor]:
         model = build_model(recipe, ITEMS, 0).double()

@@ -1,0 +1,42 @@
+"""Trainings of a few steps with every kind of step: for tests of what a GPU does, with or without one."""
+
+from typing import Any
+
+from nextitem.encoders import BERT4Rec, SASRec
+from nextitem.losses import CrossEntropy, SampledCrossEntropy
+from nextitem.negatives import Uniform
+from nextitem.objectives import MaskedItem, NextItem
+from nextitem.recipe import Recipe
+from nextitem.sequences import Sequences
+from nextitem.training import Training
+from small_runs import chains
+
+ITEMS = 300
+TRAIN = Sequences.of(chains(40, ITEMS), ITEMS)
+ONCE = Training(epochs=1, batch_size=16, patience=None, gradient_clip=1.0)
+SASREC = SASRec(dim=8, heads=2, positions=8)
+MASKED = {"encoder": BERT4Rec(dim=8, heads=2, inner=16, positions=8), "objective": MaskedItem(maximum_length=8)}
+MASKED_LAST = MASKED | {"objective": MaskedItem(maximum_length=8, force_last_probability=0.5)}
+NEXT = {"encoder": SASREC, "objective": NextItem(maximum_length=8)}
+
+
+def sampled(**settings: Any) -> Recipe:
+    return Recipe(**NEXT, loss=SampledCrossEntropy(), negatives=Uniform(**settings), training=ONCE)
+
+
+RECIPES = {
+    "next item, full softmax": Recipe(**NEXT, loss=CrossEntropy(), training=ONCE),
+    "next item, full softmax in bfloat16": Recipe(**NEXT, loss=CrossEntropy(precision="bfloat16"), training=ONCE),
+    "masked item, full softmax": Recipe(**MASKED, loss=CrossEntropy(), training=ONCE),
+    "masked last item": Recipe(**MASKED_LAST, loss=CrossEntropy(), training=ONCE),
+    "a set for the batch": sampled(count=20, sharing="batch", replacement=False, exclude="window"),
+    "a set for the batch, repeats": sampled(count=20, sharing="batch", exclude="target"),
+    "a set for each sequence": sampled(count=5, sharing="sequence", replacement=False, exclude="window"),
+    "most items for each sequence": sampled(count=290, sharing="sequence", replacement=False, exclude="window"),
+    "a set for each position": sampled(count=3, sharing="position", exclude="window"),
+}  # fmt: skip
+
+
+def undropped(recipe: Recipe) -> Recipe:
+    """The recipe without dropout, whose draws differ between devices."""
+    return recipe.model_copy(update={"encoder": recipe.encoder.model_copy(update={"dropout": 0.0})})
