@@ -18,6 +18,7 @@ from nextitem.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntrop
 from nextitem.model import SequenceModel
 from nextitem.negatives import Uniform
 from nextitem.objectives import MaskedItem, NextItem
+from nextitem.optimisation import Descent
 from nextitem.sequences import Sequences
 from nextitem.training import Progress, Training, fit
 from shelves import build_model
@@ -179,7 +180,7 @@ def test_without_a_file_training_starts_at_the_beginning(tmp_path: Path) -> None
 
 def untouched_progress() -> Progress:
     model = build_model(*SASREC, ITEMS).float()
-    return Progress(model, torch.optim.Adam(model.parameters()), History())
+    return Progress(model, Descent(model.parameters(), learning_rate=1e-3, beta2=0.999), History())
 
 
 @pytest.mark.parametrize(
@@ -260,7 +261,7 @@ def test_a_checkpoint_with_other_words_is_refused(file: Path, key: str, said: st
 
 def test_weights_of_another_model_are_refused(file: Path) -> None:
     model = build_model(*BERT4REC, ITEMS).float()
-    progress = Progress(model, torch.optim.Adam(model.parameters()), History())
+    progress = Progress(model, Descent(model.parameters(), learning_rate=1e-3, beta2=0.999), History())
     with pytest.raises(ArtefactError, match=r"(?s)does not fit: .*encoder\.token_type_d.*; train anew by --fresh"):
         FileCheckpoint(file, IDENTITY).load(progress)
 

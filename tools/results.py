@@ -14,7 +14,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from nextitem.recipe import load_preset, preset_names, resolve_recipe
+from nextitem.recipe import Recipe, load_preset, preset_names, resolve_recipe
 
 # Okabe & Ito's colours, which stay apart for colour-blind readers; one per recipe wherever it appears.
 COLOURS = {"sasrec-ce": "#0072B2", "sasrec-3000": "#009E73", "bert4rec": "#D55E00", "sasrec-bce": "#CC79A7"}
@@ -46,7 +46,17 @@ def is_preset(recipe: dict[str, Any]) -> bool:
     if recipe["name"] not in preset_names():
         return False
     preset = resolve_recipe(load_preset(recipe["name"]), [f"data={recipe['data']}"]).value
-    return preset.in_use() == recipe
+    # A setting that a run does not know of yet has the default that is what was done without it.
+    stored = Recipe.model_validate_json(json.dumps(recipe))
+    return deciding(stored) == deciding(preset)
+
+
+def deciding(recipe: Recipe) -> dict[str, Any]:
+    """The settings that are in use and change more than rounding."""
+    settings = recipe.in_use()
+    chunks = {"block_rows", "tile_items"}
+    loss = {key: value for key, value in settings.get("loss", {}).items() if key not in chunks}
+    return {**settings, "loss": loss}
 
 
 def table(runs: list[dict[str, Any]]) -> str:
