@@ -14,7 +14,7 @@ from nextitem.errors import DataError
 from nextitem.items import TiedItems
 from nextitem.sequences import Sequences
 
-_GROUP_ROWS = 32
+GROUP_ROWS = 32
 _QUERY_ROWS = 512
 
 
@@ -75,7 +75,11 @@ class SequenceModel(nn.Module):
 
     def loss(self, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
         """Summed loss of a batch, a scalar."""
-        return loss(self.states(batch), batch.targets_T, self.items, drawn, batch.weights_T)
+        return self.loss_of_states(self.states(batch), batch, loss, drawn)
+
+    def loss_of_states(self, states_Te: Tensor, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
+        """Summed loss of a batch whose states are known, a scalar."""
+        return loss(states_Te, batch.targets_T, self.items, drawn, batch.weights_T)
 
     def narrowed(self, batch: Batch, drawn: Drawn | None) -> "tuple[SequenceModel, Batch, Drawn | None, Tensor]":
         """The model on the R rows of the item table that a step touches, the step in their numbers, and their ids (R,).
@@ -100,7 +104,7 @@ class SequenceModel(nn.Module):
         """
         places = _Places(batch)
         order_B = batch.lengths_B.argsort(stable=True)
-        group_rows = _GROUP_ROWS if self.device.type == "cpu" else len(order_B)
+        group_rows = GROUP_ROWS if self.device.type == "cpu" else len(order_B)
         # One look-up for all groups: each would fill a gradient of the whole table.
         embeddings_BLd = self.items.embed(batch.inputs_BL[order_B])
         flat, starts_B, start = [], torch.empty_like(order_B), 0
