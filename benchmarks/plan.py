@@ -80,14 +80,16 @@ def child(kind: str, setting: list[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    parser.add_argument("--only", type=int, choices=range(len(SETTINGS)), help="number of the one setting to run")
+    options = parser.parse_args()
+    folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     wide = folder / "wide.csv"
     if not wide.exists():
         write_wide(wide)
     print("| setting | seconds planned | seconds | error | memory planned | memory | error |")
     print("|---|---|---|---|---|---|---|")
-    for setting in SETTINGS:
+    for setting in SETTINGS if options.only is None else [SETTINGS[options.only]]:
         words = [word.format(wide=wide) for word in setting]
         found = []
         for kind in ("plan", "train"):

@@ -26,6 +26,10 @@ _FLOAT, _ID = 4, 8  # bytes of a value and of an item's index
 _STEPS = 32  # of an epoch that are drawn to learn their shapes
 _LIBRARIES = 40 << 20  # what torch and its kernels take at the first step of a process, whatever the model
 _PROBED_LENGTH = 64
+# Where every draw of masks changes the sizes of what is read, the C library's heap keeps holes between them: measured,
+# it grows to this many times what is alive.
+_HOLES = 2.5
+_GROUPS = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def needed(
         "best weights": weights if keeps_best else 0,
         "gradients": gradients,
         "loss": _loss(recipe, work, number_of_items),
-        "activations": _activations(recipe, work),
+        "activations": _activations(recipe, work, device),
     }
 
 
@@ -146,7 +150,7 @@ def _loss(recipe: Recipe, work: Work, number_of_items: int) -> int:
     return states + drawn + excluded + positions * negatives.count * 6 * _FLOAT + 2 * sets * negatives.count * width
 
 
-def _activations(recipe: Recipe, work: Work) -> int:
+def _activations(recipe: Recipe, work: Work, device: torch.device) -> int:
     """Bytes that the encoder holds in the widest step, until its backward pass."""
     longest = min(_PROBED_LENGTH, recipe.objective.maximum_length)
     half = max(1, longest // 2)
@@ -164,7 +168,8 @@ def _activations(recipe: Recipe, work: Work) -> int:
         * sum(count for count, _ in work.groups)
         * max((length for _, length in work.groups), default=0)
     )
-    return round(sum(held for _, held in rows) + 0.5 * max((held for _, held in rows), default=0)) + embedded
+    holes = _HOLES if work.read_share < 1.0 and device.type == "cpu" else 1.0
+    return round(holes * sum(held for _, held in rows) + 0.5 * max((held for _, held in rows), default=0)) + embedded
 
 
 def _saved(encoder: nn.Module, dim: int, length: int, read_share: float) -> int:
@@ -200,12 +205,12 @@ def available(device: torch.device) -> int | None:
 def _left_in_group() -> int | None:
     """What the control group of this process still allows; None without a limit."""
     known = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
-    for limit, used in ((Path("/sys/fs/cgroup") / a, Path("/sys/fs/cgroup") / b) for a, b in known):
+    for limit, used in ((_GROUPS / a, _GROUPS / b) for a, b in known):
         try:
             words = limit.read_text(encoding="ascii").strip(), used.read_text(encoding="ascii").strip()
+            statistics = [line.split() for line in limit.with_name("memory.stat").read_text("ascii").splitlines()]
         except OSError:
             continue
-        statistics = (line.split() for line in limit.with_name("memory.stat").read_text(encoding="ascii").splitlines())
         # Pages of files that nobody uses are given back when memory is asked for.
         files = next((int(words[1]) for words in statistics if words[0] == "inactive_file"), 0)
         return int(words[0]) - int(words[1]) + files if words[0] != "max" else None

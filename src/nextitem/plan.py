@@ -83,15 +83,14 @@ def plan(
     """
     if recipe.baseline is not None:
         raise ConfigurationError(f"{recipe.name} only counts: there is no training to plan; leave --plan out")
-    now, most = held()
     fitting, memory, room = fit_into(recipe, prepared, seed, processes)
     work = Work.of(fitting, prepared, processes.device, seed)
     seconds = Calibration(fitting, prepared, seed, processes, clock).seconds(work)
-    process = now if processes.device.type == "cpu" else 0
-    memory = {"process": process, **memory}
-    earlier = most - sum(memory.values()) if processes.device.type == "cpu" else 0
-    if earlier > 0:  # the data took more to prepare than the training will take
-        memory["process"] += earlier
+    if processes.device.type == "cpu":
+        # Looked at after the steps: libraries are loaded, and what reading the data left behind is given back.
+        now, most = held()
+        del memory["libraries"]
+        memory = {"process": max(now, most - sum(memory.values())), **memory}
     return Plan(fitting, memory, room, work, seconds, _block_rows(fitting, work, len(prepared.log.items)))
 
 
