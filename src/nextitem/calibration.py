@@ -60,7 +60,8 @@ class Calibration:
         """Steps of 1, 4, 16, … windows and, as long as time is left, of the whole batch."""
         self.model.train()
         order = torch.randperm(len(self.windows), generator=generator(self.seed, Purpose.ORDER, 0))
-        most, count, spent, steps = min(self.recipe.training.batch_size, len(order)), 1, 0.0, list[_Step]()
+        most, spent, steps = min(self.recipe.training.batch_size, len(order)), 0.0, list[_Step]()
+        count = min(most, self.processes.size)  # a row for this process, which may be one of several
         while len(steps) < _MOST_STEPS:
             place = len(steps) * most % max(1, len(order) - most + 1)
             step = self._step(order[place : place + count].to(self.processes.device), len(steps))
@@ -79,12 +80,13 @@ class Calibration:
         draws = generator(self.seed, Purpose.MASKS_AND_NEGATIVES, 0, number, device=rows.device)
         batch = self.model.batch(self.windows.select(rows), draws)
         positions, seconds = len(batch.targets_T), {"encoder": since.last()}
-        if not positions:
+        own = self.processes.share(len(rows))
+        if not positions or own.start == own.stop:
             return _Step(len(rows), 0, seconds)
         drawn = None if self.negatives is None else self.negatives.sample(batch, draws)
         seconds["negatives"] = since.last()
         acting, batch, drawn, touched = self._acting(batch, drawn)
-        part, drawn = cut(batch, drawn, self.processes.share(len(rows)))
+        part, drawn = cut(batch, drawn, own)
         self.descent.optimiser.zero_grad(set_to_none=True)
         seconds["optimiser"] = since.last()
         with seeded_globally(self.seed, Purpose.DROPOUT, 0, number):
