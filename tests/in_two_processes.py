@@ -16,7 +16,7 @@ from typing import Any
 import torch
 import torch._dynamo  # the first step of an optimiser would import it, in every process
 
-from nextitem import cli, processes
+from nextitem import cli, processes, training_verb
 from nextitem.encoders import SASRec
 from nextitem.errors import StorageError, TrainingError
 from nextitem.experiment import Outcome, run
@@ -114,7 +114,7 @@ def ending(name: str, end: Callable[[], None]) -> Callable[[Path], None]:
     """Train by the command line until process 1 meets its end."""
 
     def act(folder: Path) -> None:
-        cli.watcher = lambda *_: FailsAfterAnEpoch(end)  # type: ignore[assignment, return-value]
+        training_verb.watcher = lambda *_: FailsAfterAnEpoch(end)  # type: ignore[assignment, return-value]
         events = f"data={folder / 'events.csv'}"
         options = ("--out", str(folder / name), "--threads", "1", "--device", "cpu")
         sys.argv = ["nextitem", "train", "sasrec-ce", events, *SMALL, *options]

@@ -4,39 +4,34 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import torch
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from typer.exceptions import TyperException
 
 from nextitem import demo as demonstration
-from nextitem.configuration import suggest
+from nextitem.console import show, stderr
 from nextitem.errors import ConfigurationError, NextitemError
 from nextitem.evaluation import METRICS
 from nextitem.history import Silent, Watcher
-from nextitem.overrides import COMMAND_LINE
 from nextitem.preparation_verbs import check, prepare
-from nextitem.processes import joined, speaker
-from nextitem.progress import watcher
+from nextitem.processes import speaker
 from nextitem.reading import Columns, parse_columns, read_interactions
-from nextitem.recipe import Recipe, load_preset, resolve_recipe
+from nextitem.recipe import Recipe
 from nextitem.recommendation_file import as_table, check_format, write_table
 from nextitem.recommender import Recommender, Unknown, evaluate_again
-from nextitem.runs import Workplace, read_run
-from nextitem.train_into import settle_earlier, train_into
+from nextitem.runs import read_run
+from nextitem.training_verb import train
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-stderr = Console(stderr=True)
 INTERRUPTED = 130
+app.command()(train)
 app.command()(prepare)
 app.command()(check)
 
@@ -64,58 +59,6 @@ def verbs(
     """Next-item recommendation you can trust: from an event log to a compared, explained, served model."""
 
 
-@app.command()
-def train(
-    recipe: Annotated[str, typer.Argument(help="Name of a built-in recipe, or a .toml file.")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")] = None,
-    columns: Annotated[str, typer.Option(help="Columns of a file with a header: user=visitor,item=sku,time=ts.")] = "",
-    out: Annotated[Path, typer.Option(help="Folder in which the run's folder appears.")] = Path("runs"),
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**63 - 1, help="Seed of weights, order, masks, negatives and dropout.")
-    ] = 0,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted training of the same recipe and seed.")
-    ] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Discard an interrupted training and start anew.")] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
-    users: Annotated[bool, typer.Option(help="Store the users' histories, for `recommend --users`.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as one JSON object.")] = False,
-    print_config: Annotated[bool, typer.Option(help="Print every setting with its source, and stop.")] = False,
-) -> None:
-    """Train a recipe, evaluate it on the test cases and store the run."""
-    preset = load_preset(recipe)
-    resolved = resolve_recipe(preset, overrides or [], parse_columns(columns) if columns else None)
-    if print_config:
-        _print_config(resolved.value, resolved.sources)
-        return
-    if threads is not None:
-        torch.set_num_threads(threads)
-    workplace = Workplace.of(out, resolved.value, seed)
-    with joined(_device(device)) as processes:
-        say = _say if processes.rank == 0 else lambda _text: None
-        if processes.rank == 0:
-            has_earlier = settle_earlier(workplace, processes.device, resume=resume, fresh=fresh)
-            if resume and not has_earlier:
-                _say(f"nothing to resume at {workplace.checkpoint}: starting at epoch 1")
-        processes.wait()  # for what is settled
-        title = f"{resolved.value.name} on {resolved.value.data}, seed {seed}, {processes}"
-        display = watcher(stderr if processes.rank == 0 else Console(quiet=True), resolved.value.training, title)
-        try:
-            folder, metrics = train_into(workplace, resolved.value, seed, processes, display, say, with_users=users)
-        finally:
-            display.close()
-    if folder is None:
-        return
-    if as_json:
-        _say(f"run: {folder}")
-        typer.echo(json.dumps(metrics))
-        return
-    is_preset = all(label != COMMAND_LINE or key == "data" for key, label in resolved.sources.items())
-    _show(_summary(resolved.value, metrics, preset.published.get(resolved.value.data, {}) if is_preset else {}))
-    typer.echo(f"run: {folder}")
-
-
 @app.command("evaluate")
 def evaluate_run(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
@@ -137,7 +80,7 @@ def evaluate_run(
     for name, value in report.means.items():
         low, high = report.intervals[name]
         table.add_row(name, f"{value:.4f}", f"{low:.4f} – {high:.4f}")
-    _show(table)
+    show(table)
 
 
 @app.command()
@@ -209,56 +152,8 @@ def demo(
         low, high = row.interval
         cells = (f"{row.hit_rate:.4f}", f"{row.ndcg:.4f}", f"{low:.4f} – {high:.4f}", f"{row.share_of_bound:.0%}")
         table.add_row(row.label, *cells, f"{row.train_seconds:.1f}", epoch)
-    _show(table)
+    show(table)
     typer.echo(demonstration.verdict(found))
-
-
-def _show(table: Table) -> None:
-    """A table on stdout, never squeezed into the 80 columns that a pipe or file is taken for."""
-    stdout = Console()
-    Console(width=stdout.width if stdout.is_terminal else 120).print(table, highlight=False)
-
-
-def _device(name: str) -> torch.device:
-    """The device of a name; `auto` is CUDA where there is one. Raises ConfigurationError for one that is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name not in ("cpu", "cuda"):
-        raise ConfigurationError(f"--device {name}: {suggest(name, ['auto', 'cpu', 'cuda'])}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigurationError("--device cuda: this torch sees no CUDA device; use --device cpu")
-    return torch.device(name)
-
-
-def _print_config(recipe: Recipe, sources: Mapping[str, str]) -> None:
-    """Every setting as `key = value  # source`."""
-    for key, source in sources.items():
-        value: Any = recipe.model_dump(mode="json")
-        for word in key.split("."):
-            value = value[word]
-        typer.echo(f"{key} = {json.dumps(value)}  # {source}")
-
-
-def _summary(recipe: Recipe, metrics: Mapping[str, Any], published: Mapping[str, float]) -> Table:
-    """Validation and test values, beside published ones of the same recipe on the same data where there are any."""
-    title = f"{recipe.name} on {recipe.data}: {metrics['certificate']['cases']:,} test users, full catalogue"
-    table = Table(title=Text(title), title_justify="left")
-    for name in ("metric", "validation", "test", "95 % interval", *(["published"] if published else [])):
-        table.add_column(name, justify="left" if name == "metric" else "right")
-    for metric in metrics["certificate"]["metrics"]:
-        low, high = metrics["test"]["intervals"][metric]
-        cells = [
-            metric,
-            f"{metrics['validation'][metric]:.4f}",
-            f"{metrics['test'][metric]:.4f}",
-            f"{low:.4f} – {high:.4f}",
-        ]
-        if published:
-            cells.append(f"{published[metric]:.4f}" if metric in published else "")
-        table.add_row(*cells)
-    epochs = f"best epoch {metrics['best_epoch']} of {metrics['epochs']}, " if metrics["epochs"] else ""
-    table.caption = f"{epochs}{metrics['train_seconds']:.0f} s of training"
-    return table
 
 
 def main() -> None:
@@ -290,10 +185,6 @@ def main() -> None:
             raise
         _complain(f"internal error: {type(error).__name__}: {error}; run again with --debug and report the traceback")
         sys.exit(1)
-
-
-def _say(text: str) -> None:
-    stderr.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _complain(text: str) -> None:

@@ -78,7 +78,11 @@ class SequenceModel(nn.Module):
 
     def loss(self, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
         """Summed loss of a batch, a scalar."""
-        return loss(self.states(batch), batch.targets_T, self.items, drawn, batch.weights_T)
+        return self.loss_of_states(self.states(batch), batch, loss, drawn)
+
+    def loss_of_states(self, states_Te: Tensor, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
+        """Summed loss of a batch whose states are known, a scalar."""
+        return loss(states_Te, batch.targets_T, self.items, drawn, batch.weights_T)
 
     def narrowed(self, batch: Batch, drawn: Drawn | None) -> "tuple[SequenceModel, Batch, Drawn | None, Tensor]":
         """The model on the R rows of the item table that a step touches, the step in their numbers, and their ids (R,).

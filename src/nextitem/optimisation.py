@@ -51,6 +51,10 @@ class Descent:
         """
         self.optimiser.zero_grad(set_to_none=True)
         mean.backward()
+        self.move(factor, processes, touched)
+
+    def move(self, factor: float, processes: Processes, touched: tuple[Tensor, nn.Parameter] | None = None) -> None:
+        """Go down the gradients that the weights have, as `step` does."""
         weights = self.parameters if touched is None else [*self.parameters, touched[1]]
         processes.sum_gradients(weights)
         if self.gradient_clip is not None:

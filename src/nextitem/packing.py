@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nextitem import transfer
 
-_GROUP_ROWS = 32
+GROUP_ROWS = 32
 # Not −inf: a row without any real key must not become NaN.
 _HIDDEN = torch.finfo(torch.float32).min
 
@@ -123,7 +123,7 @@ class Packed:
         self.columns_P = torch.arange(len(self._row_P)) - self._starts_B[self._row_P]
         self.lengths_P = self._lengths_B[self._row_P]
         self._flat_P = order_B[self._row_P] * length + self.columns_P
-        edges = [*range(0, len(lengths_B), _GROUP_ROWS), len(lengths_B)]
+        edges = [*range(0, len(lengths_B), GROUP_ROWS), len(lengths_B)]
         stops = [0, *self._lengths_B.cumsum(0).tolist()]
         self._parts = [(slice(a, b), slice(stops[a], stops[b])) for a, b in pairwise(edges)]
 

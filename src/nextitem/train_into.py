@@ -17,6 +17,7 @@ from nextitem.checkpoint import FileCheckpoint, machine
 from nextitem.errors import ConfigurationError
 from nextitem.experiment import Prepared, prepare, run
 from nextitem.history import Watcher
+from nextitem.plan import plan_together
 from nextitem.processes import Processes
 from nextitem.recipe import Recipe
 from nextitem.runs import Workplace, metrics_of, provenance, write_run
@@ -74,6 +75,9 @@ def train_into(
         prepared = prepare(recipe)
         for note in prepared.notes:
             say(f"note: {note}")
+        if recipe.baseline is None:
+            recipe, planned = plan_together(recipe, prepared, seed, processes)
+            say(f"plan: {planned}")
         outcome = run(
             recipe, seed, device=device, checkpoint=keep, watcher=watcher, prepared=prepared, processes=processes
         )

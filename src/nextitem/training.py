@@ -163,7 +163,7 @@ def fit(
         )
     if training.patience is not None and validate is None:
         raise ConfigurationError("early stopping needs validation; pass validate, or set training.patience=none")
-    progress = Progress(model, _descent(model, training), History())
+    progress = Progress(model, descent(model, training), History())
     if checkpoint is not None:
         checkpoint.load(progress)
     processes.agree("the weights at the start", model.state_dict())
@@ -240,7 +240,8 @@ def _products(precision: str) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def _descent(model: Trainable, training: Training) -> Descent:
+def descent(model: Trainable, training: Training) -> Descent:
+    """The optimiser that a training asks for, at its start."""
     return Descent(
         model.parameters(),
         learning_rate=training.learning_rate,

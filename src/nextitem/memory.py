@@ -1,0 +1,228 @@
+"""What a training will hold in memory, from shapes alone, and what the machine has left.
+
+N items of width d, T target positions of a step, L length, K negatives. Nothing of the size of the model is allocated
+here: parameters are counted on a model of one item, steps by their shapes, and what the encoder keeps for its backward
+pass by encoding one row of two lengths.
+"""
+
+import ctypes
+import resource
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from nextitem.batches import Batch
+from nextitem.experiment import Prepared, build_model
+from nextitem.losses import CrossEntropy, SampledCrossEntropy
+from nextitem.packing import GROUP_ROWS
+from nextitem.randomness import Purpose, generator, seeded_globally
+from nextitem.recipe import Recipe
+
+_FLOAT, _ID = 4, 8  # bytes of a value and of an item's index
+_STEPS = 32  # of an epoch that are drawn to learn their shapes
+_LIBRARIES = 40 << 20  # what torch and its kernels take at the first step of a process, whatever the model
+_PROBED_LENGTH = 64
+# Where every draw of masks changes the sizes of what is read, the C library's heap keeps holes between them: measured,
+# it grows to this many times what is alive.
+_HOLES = 2.5
+_GROUPS = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Work:
+    """The steps of an epoch as far as their shapes tell: the first ones are drawn, the others are in proportion."""
+
+    steps: int
+    positions: int
+    """Targets of an epoch."""
+    most_positions: int
+    """T of the largest step."""
+    encoded: int
+    """Positions that are encoded in the widest step."""
+    groups: tuple[tuple[int, int], ...]
+    """(rows, longest) of what attention pads to one length there."""
+    read_share: float
+    """Share of its places that the encoder's last layer computes."""
+
+    @classmethod
+    def of(cls, recipe: Recipe, prepared: Prepared, device: torch.device, seed: int) -> "Work":
+        """Those of a recipe on its data."""
+        windows = recipe.objective.windows(prepared.split.train)
+        order = torch.randperm(len(windows), generator=generator(seed, Purpose.ORDER, 1))
+        steps = order.split(recipe.training.batch_size) if len(windows) else ()
+        batches = [
+            recipe.objective.batch(windows.select(rows), generator(seed, Purpose.MASKS_AND_NEGATIVES, 1, step))
+            for step, rows in enumerate(steps[:_STEPS])
+        ]
+        if not batches:
+            return cls(0, 0, 0, 0, (), 1.0)
+        drawn = windows.select(torch.cat(steps[: len(batches)]))
+        widest = max(batches, key=lambda batch: int(batch.lengths_B.sum()))
+        targets = sum(len(batch.targets_T) for batch in batches)
+        read = targets / sum(int(batch.lengths_B.sum()) for batch in batches)
+        return cls(
+            len(steps),
+            round(targets * int(windows.lengths_U.sum()) / int(drawn.lengths_U.sum())),
+            max(len(batch.targets_T) for batch in batches),
+            int(widest.lengths_B.sum()) if device.type == "cpu" else widest.inputs_BL.numel(),
+            _groups(widest, device),
+            read if 2 * read <= 1 else 1.0,
+        )
+
+
+def _groups(batch: Batch, device: torch.device) -> tuple[tuple[int, int], ...]:
+    rows = GROUP_ROWS if device.type == "cpu" else len(batch.lengths_B)
+    return tuple((len(part), int(part[-1])) for part in batch.lengths_B.sort().values.split(rows))
+
+
+def needed(
+    recipe: Recipe, work: Work, number_of_items: int, device: torch.device, processes: int = 1
+) -> dict[str, int]:
+    """Bytes that a training allocates at its peak, beyond what the process holds before, by what they are for."""
+    model = build_model(recipe, 1, seed=0)
+    table = _FLOAT * model.items.weight_Nd.numel() * number_of_items
+    weights = table + _FLOAT * sum(
+        weight.numel() for weight in model.parameters() if weight is not model.items.weight_Nd
+    )
+    touched = recipe.training.item_rows == "touched"
+    copies = 2 if processes > 1 else 0  # gradients as one message, and their sums
+    if touched:
+        width = recipe.encoder.dim * _FLOAT
+        rows = min(number_of_items, work.encoded + work.most_positions + _drawn(recipe, work))
+        # The rows, both of their gradients, and what Adam computes of them.
+        gradients = 7 * rows * width + (1 + copies) * (weights - table)
+    else:
+        # One gradient of the table by the loss and one by the look-up of the inputs.
+        gradients = weights + table + copies * weights
+    keeps_best = recipe.training.patience is not None and recipe.training.epochs > 1
+    return {
+        "libraries": _LIBRARIES,
+        "weights": weights,
+        "moments": 2 * weights + (12 * number_of_items if touched else 0),
+        "best weights": weights if keeps_best else 0,
+        "gradients": gradients,
+        "loss": _loss(recipe, work, number_of_items),
+        "activations": _activations(recipe, work, device),
+    }
+
+
+def block_rows(loss: CrossEntropy, positions: int, number_of_items: int) -> int:
+    """Positions whose exponentials exist at a time in a step of so many."""
+    value = 2 if loss.precision == "bfloat16" else _FLOAT
+    block: slice = next(loss.build().blocks(max(1, positions), number_of_items, value))
+    return int(block.stop)
+
+
+def _drawn(recipe: Recipe, work: Work) -> int:
+    """How many negatives a step draws."""
+    if recipe.negatives is None:
+        return 0
+    sets = {"position": work.most_positions, "sequence": recipe.training.batch_size, "batch": 1}
+    return recipe.negatives.count * sets[recipe.negatives.sharing]
+
+
+def _loss(recipe: Recipe, work: Work, number_of_items: int) -> int:
+    """Bytes of the largest step's loss."""
+    positions, width = work.most_positions, recipe.encoder.dim * _FLOAT
+    states = 4 * positions * width
+    loss, negatives = recipe.loss, recipe.negatives
+    if isinstance(loss, CrossEntropy):
+        value = 2 if loss.precision == "bfloat16" else _FLOAT
+        block = block_rows(loss, positions, number_of_items)
+        rounded = number_of_items * recipe.encoder.dim * value if value < _FLOAT else 0
+        return states + -(-block // 16) * 16 * number_of_items * value + rounded
+    if negatives is None:  # some other loss over the whole catalogue, by autograd
+        return states + 3 * positions * number_of_items * _FLOAT
+    drawn = 3 * _ID * _drawn(recipe, work)
+    if negatives.sharing == "position":
+        # Vectors of target and negatives and their gradients; scores, where they are out, and what became of them.
+        return states + drawn + positions * (1 + negatives.count) * (3 * width + 6 * _FLOAT)
+    excluded = recipe.training.batch_size * negatives.count
+    if isinstance(loss, SampledCrossEntropy):
+        rows = 512 if negatives.sharing == "batch" else max(longest for _, longest in work.groups)
+        return states + drawn + excluded + rows * negatives.count * 3 * _FLOAT + 3 * negatives.count * width
+    sets = recipe.training.batch_size if negatives.sharing == "sequence" else 1
+    return states + drawn + excluded + positions * negatives.count * 6 * _FLOAT + 2 * sets * negatives.count * width
+
+
+def _activations(recipe: Recipe, work: Work, device: torch.device) -> int:
+    """Bytes that the encoder holds in the widest step, until its backward pass."""
+    longest = min(_PROBED_LENGTH, recipe.objective.maximum_length)
+    half = max(1, longest // 2)
+    with seeded_globally(0, Purpose.WEIGHTS):
+        encoder = recipe.encoder.build()
+        least, most = (_saved(encoder, recipe.encoder.dim, length, work.read_share) for length in (half, longest))
+    # Of a row of length L: linear · L + square · L² (attention).
+    square = 0.0 if longest == half else (most / longest - least / half) / (longest - half)
+    linear = most / longest - square * longest
+    pairs = sum(count * length**2 for count, length in work.groups)
+    embedded = (
+        5
+        * recipe.encoder.dim
+        * _FLOAT
+        * sum(count for count, _ in work.groups)
+        * max((length for _, length in work.groups), default=0)
+    )
+    holes = _HOLES if work.read_share < 1.0 and device.type == "cpu" else 1.0
+    return round(holes * (linear * work.encoded + square * pairs)) + embedded
+
+
+def _saved(encoder: nn.Module, dim: int, length: int, read_share: float) -> int:
+    """Bytes that one row of this length leaves for the backward pass, weights not counted."""
+    own = {weight.untyped_storage().data_ptr() for weight in encoder.parameters()}
+    held: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        held[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    read = torch.arange(max(1, round(read_share * length)))
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        states = encoder(
+            torch.randn(1, length, dim, requires_grad=True), torch.tensor([length]), torch.tensor([0]), read
+        )
+    held[states.untyped_storage().data_ptr()] = states
+    return sum(tensor.untyped_storage().nbytes() for place, tensor in held.items() if place not in own)
+
+
+def available(device: torch.device) -> int | None:
+    """Bytes that can still be allocated on the device; None where the system does not say."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if not sys.platform.startswith("linux"):
+        return None
+    lines = (line.split() for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+    machine = next((int(words[1]) << 10 for words in lines if words[0] == "MemAvailable:"), None)
+    limits = [left for left in (machine, _left_in_group()) if left is not None]
+    return min(limits, default=None)
+
+
+def _left_in_group() -> int | None:
+    """What the control group of this process still allows; None without a limit."""
+    known = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
+    for limit, used in ((_GROUPS / a, _GROUPS / b) for a, b in known):
+        try:
+            words = limit.read_text(encoding="ascii").strip(), used.read_text(encoding="ascii").strip()
+            statistics = [line.split() for line in limit.with_name("memory.stat").read_text("ascii").splitlines()]
+        except OSError:
+            continue
+        # Pages of files that nobody uses are given back when memory is asked for.
+        files = next((int(words[1]) for words in statistics if words[0] == "inactive_file"), 0)
+        return int(words[0]) - int(words[1]) + files if words[0] != "max" else None
+    return None
+
+
+def held() -> tuple[int, int]:
+    """(bytes this process holds now, the most it has held); what reading the data left unused is given back before."""
+    with suppress(OSError, AttributeError):  # other systems, and other C libraries
+        ctypes.CDLL(None).malloc_trim(0)
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return most, most
+    return pages * resource.getpagesize(), most

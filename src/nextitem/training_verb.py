@@ -1,0 +1,160 @@
+"""The verb `train`: a recipe trained into a run's folder, or planned only."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from nextitem.configuration import suggest
+from nextitem.console import say, show, stderr
+from nextitem.errors import ConfigurationError
+from nextitem.experiment import prepare
+from nextitem.overrides import COMMAND_LINE
+from nextitem.plan import Plan, amount, plan
+from nextitem.processes import Processes, joined
+from nextitem.progress import watcher
+from nextitem.reading import parse_columns
+from nextitem.recipe import Recipe, load_preset, resolve_recipe
+from nextitem.runs import Workplace
+from nextitem.train_into import settle_earlier, train_into
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="Name of a built-in recipe, or a .toml file.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")] = None,
+    columns: Annotated[str, typer.Option(help="Columns of a file with a header: user=visitor,item=sku,time=ts.")] = "",
+    out: Annotated[Path, typer.Option(help="Folder in which the run's folder appears.")] = Path("runs"),
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="Seed of weights, order, masks, negatives and dropout.")
+    ] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted training of the same recipe and seed.")
+    ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Discard an interrupted training and start anew.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
+    users: Annotated[bool, typer.Option(help="Store the users' histories, for `recommend --users`.")] = True,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the metrics (or the plan) as one JSON object.")
+    ] = False,
+    print_config: Annotated[bool, typer.Option(help="Print every setting with its source, and stop.")] = False,
+    plan_only: Annotated[
+        bool, typer.Option("--plan", help="Predict memory and seconds per epoch on this machine, and stop.")
+    ] = False,
+) -> None:
+    """Train a recipe, evaluate it on the test cases and store the run."""
+    preset = load_preset(recipe)
+    resolved = resolve_recipe(preset, overrides or [], parse_columns(columns) if columns else None)
+    if print_config:
+        _print_config(resolved.value, resolved.sources)
+        return
+    if threads is not None:
+        torch.set_num_threads(threads)
+    workplace = Workplace.of(out, resolved.value, seed)
+    with joined(_device(device)) as processes:
+        if plan_only:
+            _show_plan(resolved.value, seed, processes, as_json=as_json)
+            return
+        tell = say if processes.rank == 0 else lambda _text: None
+        if processes.rank == 0:
+            has_earlier = settle_earlier(workplace, processes.device, resume=resume, fresh=fresh)
+            if resume and not has_earlier:
+                say(f"nothing to resume at {workplace.checkpoint}: starting at epoch 1")
+        processes.wait()  # for what is settled
+        title = f"{resolved.value.name} on {resolved.value.data}, seed {seed}, {processes}"
+        display = watcher(stderr if processes.rank == 0 else Console(quiet=True), resolved.value.training, title)
+        try:
+            folder, metrics = train_into(workplace, resolved.value, seed, processes, display, tell, with_users=users)
+        finally:
+            display.close()
+    if folder is None:
+        return
+    if as_json:
+        say(f"run: {folder}")
+        typer.echo(json.dumps(metrics))
+        return
+    is_preset = all(label != COMMAND_LINE or key == "data" for key, label in resolved.sources.items())
+    show(_summary(resolved.value, metrics, preset.published.get(resolved.value.data, {}) if is_preset else {}))
+    typer.echo(f"run: {folder}")
+
+
+def _show_plan(recipe: Recipe, seed: int, processes: Processes, *, as_json: bool) -> None:
+    """What a training would take; one of several processes speaks, and the others wait for it."""
+    if processes.rank == 0:
+        found = plan(recipe, prepare(recipe), seed, processes)
+        if as_json:
+            typer.echo(json.dumps(found.as_dict()))
+        else:
+            show(_plan_table(found))
+            typer.echo(f"plan: {found}")
+    processes.wait()
+
+
+def _plan_table(found: Plan) -> Table:
+    table = Table(title=Text(f"{found.recipe.name} on {found.recipe.data}"), title_justify="left")
+    for name in ("what", "how much", "share"):
+        table.add_column(name, justify="left" if name == "what" else "right")
+    table.add_row("positions per epoch", f"{found.work.positions:,}", "")
+    table.add_row("steps per epoch", f"{found.work.steps:,}", "")
+    if found.block_rows is not None:
+        table.add_row("positions in a block of the loss", f"{found.block_rows:,}", "")
+    for title, parts, written in (
+        ("seconds per epoch", found.seconds, "{:.3g}".format),
+        ("peak memory", found.memory, amount),
+    ):
+        whole = sum(parts.values())
+        table.add_section()
+        table.add_row(title, written(whole), "100 %")
+        for name, part in parts.items():
+            table.add_row(f"  {name}", written(part), f"{part / max(whole, 1e-9):.0%}".replace("%", " %"))
+    if found.available is not None:
+        table.caption = f"{amount(found.available)} of memory are available"
+    return table
+
+
+def _device(name: str) -> torch.device:
+    """The device of a name; `auto` is CUDA where there is one. Raises ConfigurationError for one that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name not in ("cpu", "cuda"):
+        raise ConfigurationError(f"--device {name}: {suggest(name, ['auto', 'cpu', 'cuda'])}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigurationError("--device cuda: this torch sees no CUDA device; use --device cpu")
+    return torch.device(name)
+
+
+def _print_config(recipe: Recipe, sources: Mapping[str, str]) -> None:
+    """Every setting as `key = value  # source`."""
+    for key, source in sources.items():
+        value: Any = recipe.model_dump(mode="json")
+        for word in key.split("."):
+            value = value[word]
+        typer.echo(f"{key} = {json.dumps(value)}  # {source}")
+
+
+def _summary(recipe: Recipe, metrics: Mapping[str, Any], published: Mapping[str, float]) -> Table:
+    """Validation and test values, beside published ones of the same recipe on the same data where there are any."""
+    title = f"{recipe.name} on {recipe.data}: {metrics['certificate']['cases']:,} test users, full catalogue"
+    table = Table(title=Text(title), title_justify="left")
+    for name in ("metric", "validation", "test", "95 % interval", *(["published"] if published else [])):
+        table.add_column(name, justify="left" if name == "metric" else "right")
+    for metric in metrics["certificate"]["metrics"]:
+        low, high = metrics["test"]["intervals"][metric]
+        cells = [
+            metric,
+            f"{metrics['validation'][metric]:.4f}",
+            f"{metrics['test'][metric]:.4f}",
+            f"{low:.4f} – {high:.4f}",
+        ]
+        if published:
+            cells.append(f"{published[metric]:.4f}" if metric in published else "")
+        table.add_row(*cells)
+    epochs = f"best epoch {metrics['best_epoch']} of {metrics['epochs']}, " if metrics["epochs"] else ""
+    table.caption = f"{epochs}{metrics['train_seconds']:.0f} s of training"
+    return table

@@ -1,0 +1,258 @@
+"""What a training will take is known before it starts, and one that cannot fit is refused with what would."""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from nextitem import cli, memory, plan
+from nextitem.calibration import PARTS
+from nextitem.errors import ConfigurationError
+from nextitem.experiment import Prepared, build_model
+from nextitem.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
+from nextitem.memory import Work, needed
+from nextitem.negatives import Uniform
+from nextitem.objectives import NextItem
+from nextitem.processes import ALONE
+from nextitem.randomness import Purpose, generator
+from nextitem.recipe import Recipe
+from nextitem.training import Training
+from small_runs import NEURAL, RECIPES, chains, log_of, prepared_from
+
+CPU = torch.device("cpu")
+SAMPLED = Recipe(loss=SampledCrossEntropy(), negatives=Uniform(count=100, sharing="batch"))
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Prepared:
+    return prepared_from(log_of(chains()))
+
+
+def total(recipe: Recipe, prepared: Prepared, items: int) -> int:
+    return sum(needed(recipe, Work.of(recipe, prepared, CPU, 0), items, CPU).values())
+
+
+def test_the_work_of_an_epoch_is_that_of_its_steps(prepared: Prepared) -> None:
+    recipe = RECIPES["sasrec-ce"]
+    windows = recipe.objective.windows(prepared.split.train)
+    work = Work.of(recipe, prepared, CPU, 0)
+    assert work.steps == 4  # 30 windows by 8
+    assert work.positions == int(windows.lengths_U.sum()) - 30
+    order = torch.randperm(30, generator=generator(0, Purpose.ORDER, 1)).split(8)
+    assert work.most_positions == max(int(windows.lengths_U[rows].sum()) - len(rows) for rows in order)
+
+
+def test_a_masked_step_is_read_at_few_places(prepared: Prepared) -> None:
+    assert 0.2 < Work.of(RECIPES["bert4rec"], prepared, CPU, 0).read_share < 0.5  # two in five are hidden
+    assert Work.of(RECIPES["sasrec-ce"], prepared, CPU, 0).read_share == 1.0
+
+
+@pytest.mark.parametrize("name", NEURAL)
+def test_weights_are_counted_as_the_model_has_them(name: str, prepared: Prepared) -> None:
+    recipe = RECIPES[name]
+    numbers = sum(weight.numel() for weight in build_model(recipe, 12, seed=0).parameters())
+    parts = needed(recipe, Work.of(recipe, prepared, CPU, 0), 12, CPU)
+    assert (parts["weights"], parts["moments"], parts["best weights"]) == (4 * numbers, 8 * numbers, 4 * numbers)
+
+
+def test_what_is_kept_for_the_backward_pass_is_found_by_encoding() -> None:
+    """A layer that squares its input keeps it: d values of 4 bytes a place, and no weights."""
+
+    class Squares(torch.nn.Module):
+        def forward(self, x: torch.Tensor, *_: object) -> torch.Tensor:
+            return x.pow(2)
+
+    # The input and the states.
+    assert memory._saved(Squares(), 8, 10, 1.0) == 2 * 10 * 8 * 4
+
+
+def test_the_full_softmax_grows_with_the_catalogue_and_touched_rows_hardly(prepared: Prepared) -> None:
+    small, large = 100_000, 200_000
+    table = 4 * 64 * (large - small)
+    full = total(Recipe(), prepared, large) - total(Recipe(), prepared, small)
+    assert full >= 6 * table  # weights, two moments, the best weights, two gradients
+    touched = SAMPLED.model_copy(update={"training": Training(item_rows="touched")})
+    rows = total(touched, prepared, large) - total(touched, prepared, small)
+    assert rows == 4 * table + 12 * (large - small)  # no gradient of the table; when rows were touched, and numbers
+    work = Work.of(touched, prepared, CPU, 0)
+    assert needed(touched, work, large, CPU)["gradients"] == needed(touched, work, small, CPU)["gradients"]
+
+
+def test_a_single_epoch_keeps_no_weights_beside_the_best(prepared: Prepared) -> None:
+    recipe = Recipe(training=Training(epochs=1))
+    assert needed(recipe, Work.of(recipe, prepared, CPU, 0), 100, CPU)["best weights"] == 0
+
+
+@pytest.mark.parametrize("loss", [SampledCrossEntropy(), BinaryCrossEntropy()])
+@pytest.mark.parametrize("sharing", ["position", "sequence", "batch"])
+def test_a_sampled_loss_grows_with_its_negatives(loss: object, sharing: str, prepared: Prepared) -> None:
+    few, many = (
+        total(Recipe(loss=loss, negatives=Uniform(count=count, sharing=sharing)), prepared, 100_000)
+        for count in (10, 1000)
+    )
+    assert many > few
+
+
+def test_a_plan_has_every_part_and_says_the_largest(prepared: Prepared) -> None:
+    found = plan.plan(RECIPES["sasrec-sampled"], prepared, 0)
+    assert set(found.seconds) == {*PARTS, "validation"}
+    assert all(seconds > 0 for seconds in found.seconds.values())
+    assert found.peak == sum(found.memory.values()) > found.memory["process"] > 0
+    assert found.block_rows is None
+    assert re.fullmatch(r"about [\d.]+ [GM]B and [\d.e-]+ s an epoch \(\w+ \d+ %\)", str(found))
+    assert json.loads(json.dumps(found.as_dict()))["steps_per_epoch"] == 4
+
+
+@pytest.mark.parametrize("name", NEURAL)
+def test_planning_changes_no_bit_of_the_training(name: str, prepared: Prepared) -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    plan.plan(RECIPES[name], prepared, 0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_touched_rows_are_planned(prepared: Prepared) -> None:
+    recipe = SAMPLED.model_copy(update={"training": Training(item_rows="touched", batch_size=8)})
+    assert plan.plan(recipe, prepared, 0).seconds["optimiser"] > 0
+
+
+def test_batches_without_a_target_are_planned(prepared: Prepared) -> None:
+    recipe = RECIPES["bert4rec"].model_copy(
+        update={"objective": RECIPES["bert4rec"].objective.model_copy(update={"mask_probability": 1e-9})}
+    )
+    found = plan.plan(recipe, prepared, 0)
+    assert (found.work.positions, found.seconds["loss"]) == (0, 0.0)
+
+
+def test_seconds_are_counted_by_the_positions(prepared: Prepared) -> None:
+    """A clock that ticks once a look: each part of a step takes as many seconds as it is asked for."""
+    ticks = iter(range(10**9))
+    recipe = RECIPES["sasrec-ce"].model_copy(update={"training": Training(batch_size=30, epochs=2)})
+    found = plan.plan(recipe, prepared, 0, clock=lambda: float(next(ticks)))
+    # One step of one window is all that a second of such a clock allows; loss grows with the positions from there.
+    windows = recipe.objective.windows(prepared.split.train)
+    first = torch.randperm(30, generator=generator(0, Purpose.ORDER, 0))[:1]
+    assert found.seconds["loss"] == pytest.approx(found.work.positions / (int(windows.lengths_U[first]) - 1))
+
+
+def refusal(patch: pytest.MonkeyPatch, recipe: Recipe, prepared: Prepared, room: int) -> str:
+    """What is said where there are `room` bytes; nothing may be measured, and so allocated, before."""
+
+    def fail(*_: object) -> None:
+        raise AssertionError("measured before it was known to fit")
+
+    patch.setattr(plan, "available", lambda _device: room)
+    patch.setattr(plan, "Calibration", fail)
+    with pytest.raises(ConfigurationError) as caught:
+        plan.plan(recipe, prepared, 0)
+    return str(caught.value)
+
+
+def test_what_cannot_fit_is_refused_with_changes_that_do(monkeypatch: pytest.MonkeyPatch, prepared: Prepared) -> None:
+    recipe = Recipe(
+        loss=SampledCrossEntropy(),
+        negatives=Uniform(count=4000, sharing="position"),
+        objective=NextItem(maximum_length=8),
+    )
+    need = sum(needed(recipe, Work.of(recipe, prepared, CPU, 0), 12, CPU).values())
+    room = need // 2
+    said = refusal(monkeypatch, recipe, prepared, room)
+    assert said.startswith("training unnamed on synthetic needs about ")
+    assert plan.amount(need) in said
+    assert f"{plan.amount(room)} are available" in said
+    remedies = said.split("it would fit with ")[1].split(", or with ")
+    assert len(remedies) > 1
+    for remedy in remedies:
+        assert total(plan.changed(recipe, *remedy.split()), prepared, 12) <= room
+
+
+def test_where_nothing_fits_it_is_said(monkeypatch: pytest.MonkeyPatch, prepared: Prepared) -> None:
+    assert "no smaller step or table would fit" in refusal(monkeypatch, Recipe(), prepared, 1000)
+
+
+def test_blocks_of_the_softmax_are_lowered_only_where_they_must_be(
+    monkeypatch: pytest.MonkeyPatch, prepared: Prepared
+) -> None:
+    recipe = RECIPES["sasrec-ce"]
+    need = total(recipe, prepared, 12)
+    monkeypatch.setattr(plan, "available", lambda _device: need)
+    assert plan.fit_into(recipe, prepared, 0, ALONE)[0] == recipe
+    monkeypatch.setattr(plan, "available", lambda _device: need - 16 * 12 * 4)
+    fitting, allocated, room = plan.fit_into(recipe, prepared, 0, ALONE)
+    loss = fitting.loss
+    assert isinstance(loss, CrossEntropy)
+    assert loss.block_rows is not None
+    assert sum(allocated.values()) <= (room or 0)
+    assert fitting == plan.changed(recipe, f"loss.block_rows={loss.block_rows}")
+    together, _ = plan.plan_together(recipe, prepared, 0, ALONE)
+    assert together == fitting
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"memory.max": "max", "memory.current": "5", "memory.stat": ""}, None),
+        ({"memory.max": "1000", "memory.current": "700", "memory.stat": "anon 1\ninactive_file 50\n"}, 350),
+        ({}, None),
+    ],
+)
+def test_the_limit_of_a_container_counts(
+    files: dict[str, str],
+    expected: int | None,
+    monkeypatch: pytest.MonkeyPatch,
+    written: Callable[..., object],
+    tmp_path: Path,
+) -> None:
+    for name, content in files.items():
+        written(name, content)
+    monkeypatch.setattr(memory, "_GROUPS", tmp_path)
+    assert memory._left_in_group() == expected
+
+
+def typed(patch: pytest.MonkeyPatch, *words: str) -> int:
+    patch.setattr(sys, "argv", ["nextitem", *words])
+    try:
+        cli.main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+SMALL = ("data=events.csv", "encoder.dim=8", "objective.maximum_length=8", "training.epochs=1", "training.batch_size=8")
+
+
+@pytest.fixture
+def _shop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    log_of(chains()).events.write_csv("events.csv")
+
+
+@pytest.mark.usefixtures("_shop")
+def test_train_can_be_planned_without_training(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert typed(monkeypatch, "train", "sasrec-ce", *SMALL, "--plan") == 0
+    shown = capfd.readouterr().out
+    for words in ("positions per epoch", "peak memory", "seconds per epoch", "validation", "plan: about "):
+        assert words in shown
+    assert typed(monkeypatch, "train", "sasrec-ce", *SMALL, "--plan", "--json") == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["peak_memory_bytes"] == sum(found["memory_bytes"].values())
+    assert typed(monkeypatch, "train", "popularity", "data=events.csv", "--plan") == 2
+    assert "popularity only counts" in capfd.readouterr().err
+    assert [entry.name for entry in tmp_path.iterdir()] == ["events.csv"]
+
+
+@pytest.mark.usefixtures("_shop")
+def test_a_training_says_its_plan_and_refuses_what_cannot_fit(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, "train", "sasrec-ce", *SMALL) == 0
+    assert len(re.findall(r"^plan: about .* an epoch \(\w+ \d+ %\)$", capfd.readouterr().err, re.MULTILINE)) == 1
+    monkeypatch.setattr(plan, "available", lambda _device: 1000)
+    assert typed(monkeypatch, "train", "sasrec-ce", *SMALL) == 2
+    assert "are available" in capfd.readouterr().err
