@@ -18,11 +18,11 @@ from typing import Any
 
 import polars as pl
 import torch
-
 from logs import SHAPES, histories, origin
 from machine import description
-from nextitem.sequences import Sequences
 from page import section, spread, table, write
+
+from nextitem.sequences import Sequences
 
 HERE = Path(__file__).resolve().parent
 LENGTH, WIDTH, BATCH = 50, 64, 128
@@ -130,7 +130,11 @@ def main() -> None:
     (asked.folder / "log").mkdir(parents=True, exist_ok=True)
     machine, train, events = description(asked.threads), histories(asked.log), asked.folder / "log" / "events.csv"
     write_events(train, events)
-    found: dict[str, list[dict[str, Any]]] = {"nextitem": [], "padded textbook": [], **{peer.name: [] for peer in PEERS}}
+    found: dict[str, list[dict[str, Any]]] = {
+        "nextitem": [],
+        "padded textbook": [],
+        **{peer.name: [] for peer in PEERS},
+    }
     failed: dict[str, str] = {}
     for number in range(asked.rounds):
         found["nextitem"].append(by_us(asked, is_padded=False))

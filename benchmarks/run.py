@@ -132,7 +132,16 @@ def training(asked: argparse.Namespace, drawing: Path) -> str:
             names = {"label": setting.label, "recipe": setting.recipe, "is_padded": setting.is_padded}
             bars.append({**names, "ratios": ratios})
     figure(bars, drawing, f"Training on Beauty, {asked.threads} thread{'s' * (asked.threads > 1)}")
-    header = ["data", "setting", "targets a step", "epoch, s", "floor, s", "× floor", "× faster than padded", "peak, MB"]
+    header = [
+        "data",
+        "setting",
+        "targets a step",
+        "epoch, s",
+        "floor, s",
+        "× floor",
+        "× faster than padded",
+        "peak, MB",
+    ]
     return table(header, rows)
 
 

@@ -16,17 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
 from logs import histories
 from machine import floor_rates, floor_seconds
-from nextitem.experiment import build_model
+from padded import PaddedModel, inputs_and_labels, step
+
+from nextitem.evaluation import evaluate
+from nextitem.experiment import build_model, validation_cases
 from nextitem.history import Epoch, History
 from nextitem.model import SequenceModel
 from nextitem.ranking import top_k
 from nextitem.recipe import Recipe, load_preset, resolve_recipe
 from nextitem.sequences import Sequences
+from nextitem.splits import LeaveOneOut
 from nextitem.training import fit
-from padded import PaddedModel, inputs_and_labels, step
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Asked:
     top_users: int = 0
     """Users whose ten best items are timed afterwards."""
     quick: bool = False
+    validates: bool = False
+    """Whether each epoch ends with the validation of a training: 10,000 users over the full catalogue."""
 
 
 class Clock:
@@ -92,9 +96,12 @@ def targets(model: SequenceModel, train: Sequences) -> int:
 
 def take_steps(asked: Asked, recipe: Recipe, model: SequenceModel, some: Sequences, train: Sequences) -> Clock:
     """`fit` over the users in `some`; negatives are those of all."""
-    clock = Clock()
+    clock, validate = Clock(), None
+    if asked.validates:
+        cases = validation_cases(LeaveOneOut().split(train).validation, recipe.training.validation_users, asked.seed)
+        validate = lambda: evaluate(model, cases, intervals=False).means  # noqa: E731
     negatives = None if recipe.negatives is None else recipe.negatives.build(train)
-    fit(model, some, recipe.loss.build(), recipe.training, asked.seed, None, negatives=negatives, watcher=clock)
+    fit(model, some, recipe.loss.build(), recipe.training, asked.seed, validate, negatives=negatives, watcher=clock)
     return clock
 
 

@@ -37,7 +37,7 @@ class Steps:
     def __len__(self) -> int:
         return len(self.batches)
 
-    def __iter__(self):  # noqa: ANN204
+    def __iter__(self):
         for step, batch in enumerate(self.batches):
             if step == JOB["warmup"] + JOB["steps"]:
                 raise Enough

@@ -15,7 +15,7 @@ CLOCK = Clock()
 
 
 class Steps(Callback):
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):  # noqa: ANN001
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
         CLOCK.step(int((batch["y"] != 0).sum()))
 
 

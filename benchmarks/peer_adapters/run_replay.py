@@ -19,7 +19,7 @@ CLOCK = Clock()
 
 
 class Steps(lightning.Callback):
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):  # noqa: ANN001
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
         CLOCK.step(int(batch["target_padding_mask"].sum()))
 
 
@@ -27,8 +27,14 @@ def schema() -> TensorSchema:
     source = TensorFeatureSource(FeatureSource.INTERACTIONS, "item_id")
     return TensorSchema(
         TensorFeatureInfo(
-            name="item_id", is_seq=True, feature_type=FeatureType.CATEGORICAL, feature_hint=FeatureHint.ITEM_ID,
-            feature_sources=[source], embedding_dim=JOB["width"], cardinality=JOB["items"], padding_value=JOB["items"],
+            name="item_id",
+            is_seq=True,
+            feature_type=FeatureType.CATEGORICAL,
+            feature_hint=FeatureHint.ITEM_ID,
+            feature_sources=[source],
+            embedding_dim=JOB["width"],
+            cardinality=JOB["items"],
+            padding_value=JOB["items"],
         )  # fmt: skip
     )
 
@@ -76,7 +82,9 @@ def main() -> None:
         wrapped, datamodule=module(str(some_users), "predict", JOB["length"]), return_predictions=False
     )
     seconds = time.perf_counter() - started
-    report("replay-rec", CLOCK, peak, seconds, "SasRec, CE over all items at all B·L places; lists do not hide the seen")
+    report(
+        "replay-rec", CLOCK, peak, seconds, "SasRec, CE over all items at all B·L places; lists do not hide the seen"
+    )
 
 
 if __name__ == "__main__":
