@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check constraints clean
+.PHONY: demo test check bench bench-peers constraints clean
 
 demo: $(STAMP)  ## the whole pipeline on synthetic data, offline
 	$(BIN)/nextitem demo
@@ -19,6 +19,12 @@ check: $(STAMP)  ## style, types, architecture, and a wheel that works outside t
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/smoke_wheel.py
+
+bench: $(STAMP)  ## writes docs/benchmarks.md and its picture; a quarter of an hour, with nothing else running
+	$(BIN)/python benchmarks/run.py
+
+bench-peers: $(STAMP)  ## the same work by RecTools, RePlay and RecBole, each in an environment of its own in .bench/
+	$(BIN)/python benchmarks/peers.py
 
 # An existing .venv without the stamp is installed into; one without pip is completed first.
 $(STAMP): pyproject.toml constraints.txt

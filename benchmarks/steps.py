@@ -1,0 +1,158 @@
+"""One measurement in a process of its own: training steps of a setting, as `fit` takes them. Prints a JSON object.
+
+    python benchmarks/steps.py '{"log": "beauty", "recipe": "sasrec-ce"}'
+
+Other keys and their defaults are the fields of `Asked`. Random users make windows for `warmup` + `steps` steps; the
+warm-up is not timed. The machine's rates are measured in the same process right before.
+"""
+
+import json
+import math
+import resource
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from logs import histories
+from machine import floor_rates, floor_seconds
+from padded import PaddedModel, inputs_and_labels, step
+
+from nextitem.evaluation import evaluate
+from nextitem.experiment import build_model, validation_cases
+from nextitem.history import Epoch, History
+from nextitem.model import SequenceModel
+from nextitem.ranking import top_k
+from nextitem.recipe import Recipe, load_preset, resolve_recipe
+from nextitem.sequences import Sequences
+from nextitem.splits import LeaveOneOut
+from nextitem.training import fit
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to measure."""
+
+    log: str
+    recipe: str
+    overrides: list[str] = field(default_factory=list)
+    is_padded: bool = False
+    """Take the steps of padded.py instead."""
+    steps: int = 20
+    warmup: int = 3
+    epochs: int = 1
+    """How often the same steps are taken; memory is noted after each."""
+    threads: int = 1
+    seed: int = 0
+    top_users: int = 0
+    """Users whose ten best items are timed afterwards."""
+    quick: bool = False
+    validates: bool = False
+    """Whether each epoch ends with the validation of a training: 10,000 users over the full catalogue."""
+
+
+class Clock:
+    """Told of steps and epochs by `fit`: when each step ended, and the memory after each epoch."""
+
+    def __init__(self) -> None:
+        self.ends = [time.perf_counter()]
+        self.memory_mb: list[float] = []
+
+    def step(self, epoch: int, step: int, steps: int) -> None:
+        self.ends.append(time.perf_counter())
+
+    def epoch(self, epoch: Epoch, history: History) -> None:
+        self.memory_mb.append(resident_mb())
+
+    def seconds(self, warmup: int) -> list[float]:
+        """Of each step after the warm-up."""
+        return [end - start for start, end in zip(self.ends[warmup:], self.ends[warmup + 1 :], strict=False)]
+
+
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6  # Linux counts in KiB
+
+
+def resolved(asked: Asked) -> Recipe:
+    """The recipe with its profile for the log, and without what a benchmark does not need."""
+    profile = [f"data={asked.log}"] if asked.log in ("beauty", "ml-1m") else []
+    lasting = [f"training.epochs={asked.epochs}", "training.patience=none"]
+    return resolve_recipe(load_preset(asked.recipe), [*profile, *lasting, *asked.overrides]).value
+
+
+def targets(model: SequenceModel, train: Sequences) -> int:
+    """Positions that a pass over `train` learns from."""
+    draws, windows = torch.Generator().manual_seed(0), model.windows(train)
+    rows = torch.arange(len(windows)).split(1024)
+    return sum(len(model.batch(windows.select(part), draws).targets_T) for part in rows)
+
+
+def take_steps(asked: Asked, recipe: Recipe, model: SequenceModel, some: Sequences, train: Sequences) -> Clock:
+    """`fit` over the users in `some`; negatives are those of all."""
+    clock, validate = Clock(), None
+    if asked.validates:
+        cases = validation_cases(LeaveOneOut().split(train).validation, recipe.training.validation_users, asked.seed)
+        validate = lambda: evaluate(model, cases, intervals=False).means  # noqa: E731
+    negatives = None if recipe.negatives is None else recipe.negatives.build(train)
+    fit(model, some, recipe.loss.build(), recipe.training, asked.seed, validate, negatives=negatives, watcher=clock)
+    return clock
+
+
+def take_padded_steps(recipe: Recipe, some: Sequences) -> Clock:
+    """The textbook's steps over the same users."""
+    is_causal, length = recipe.encoder.is_causal, recipe.objective.maximum_length
+    model = PaddedModel(some.number_of_items, recipe.encoder.dim, length, is_causal=is_causal)
+    optimiser = torch.optim.Adam(model.parameters(), recipe.training.learning_rate)
+    windows = recipe.objective.windows(some).tolist()
+    clock, rows = Clock(), recipe.training.batch_size
+    for start in range(0, len(windows), rows):
+        chosen = windows[start : start + rows]
+        step(model, optimiser, *inputs_and_labels(chosen, length, some.number_of_items, is_causal=is_causal))
+        clock.step(1, 0, 0)
+    return clock
+
+
+def ten_best_seconds(model: SequenceModel, some: Sequences) -> float:
+    started = time.perf_counter()
+    top_k(model.query(some), 10, some)
+    return time.perf_counter() - started
+
+
+def measure(asked: Asked) -> dict[str, Any]:
+    torch.set_num_threads(asked.threads)
+    torch.manual_seed(asked.seed)
+    recipe, train = resolved(asked), histories(asked.log)
+    rates, batch = floor_rates(quick=asked.quick), recipe.training.batch_size
+    users = (asked.warmup + asked.steps) * batch
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(asked.seed))
+    some = train.select(order.repeat(math.ceil(users / len(order)))[:users])  # a small log is gone through again
+    model = build_model(recipe, train.number_of_items, asked.seed)
+    clock = take_padded_steps(recipe, some) if asked.is_padded else take_steps(asked, recipe, model, some, train)
+    peak, seconds = peak_mb(), clock.seconds(asked.warmup)
+    per_step, whole = targets(model, some) / (asked.warmup + asked.steps), targets(model, train)
+    epoch_seconds = sum(seconds) / len(seconds) * whole / per_step
+    floor = floor_seconds(whole, train.number_of_items, recipe.encoder.dim, rates)
+    found = {
+        "step_seconds": seconds,
+        "positions_per_step": per_step,
+        "epoch_positions": whole,
+        "epoch_seconds": epoch_seconds,
+        "floor_seconds": floor,
+        "gflops": rates[0] / 1e9,
+        "peak_mb": peak,
+        "memory_mb": clock.memory_mb,
+    }
+    if asked.top_users:
+        found["top_seconds"] = ten_best_seconds(model, train.select(slice(0, asked.top_users)))
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(Asked(**json.loads(sys.argv[1])))))
