@@ -101,17 +101,13 @@ def figure(runs: list[dict[str, Any]], file: Path) -> None:
         epochs = [line["epoch"] for line in run["history"]]
         values = [line["validation"]["ndcg@10"] for line in run["history"]]
         best = run["metrics"]["best_epoch"]
-        axes.plot(epochs, values, color=COLOURS[name], linewidth=1.8)
+        label = f"{LABELS[name]}: test {run['metrics']['test']['ndcg@10']:.3f}"
+        axes.plot(epochs, values, color=COLOURS[name], linewidth=1.8, label=label)
         axes.plot(best, values[best - 1], "o", color=COLOURS[name], markersize=6)
-        test = run["metrics"]["test"]["ndcg@10"]
-        label = f"{LABELS[name]}: test {test:.3f}"
-        axes.annotate(
-            label, (best, values[best - 1]), xytext=(0, 7), textcoords="offset points",
-            color=COLOURS[name], ha="right" if best > max(epochs) / 2 else "left", va="bottom",
-        )  # fmt: skip
+    axes.legend(loc="lower right", frameon=False, title="best epoch marked", alignment="left")
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation NDCG@10")
-    axes.set_ylim(0, 1.18 * axes.dataLim.ymax)
+    axes.set_ylim(0, 1.05 * axes.dataLim.ymax)
     axes.margins(x=0.02)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e6e6e6", linewidth=0.8)
