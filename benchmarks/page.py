@@ -63,7 +63,7 @@ def write(page: Path, part: str, content: str) -> None:
 def figure(bars: list[dict[str, Any]], file: Path, title: str) -> None:
     """Epoch time relative to the floor, a bar per setting with its spread; `ratios` and `label` of each."""
     mpl.rcParams.update({"font.family": "DejaVu Sans", "font.size": 12, "svg.hashsalt": "nextitem"})
-    drawing = Figure(figsize=(6.4, 1.3 + 0.42 * len(bars)), layout="constrained")
+    drawing = Figure(figsize=(6.4, 1.3 + 0.5 * len(bars)), layout="constrained")
     axes = drawing.add_subplot()
     for place, bar in enumerate(reversed(bars)):
         middle = statistics.median(bar["ratios"])
@@ -71,12 +71,12 @@ def figure(bars: list[dict[str, Any]], file: Path, title: str) -> None:
         colour = REFERENCE if bar["is_padded"] else COLOURS[bar["recipe"]]
         axes.barh(place, middle, 0.7, xerr=errors, color=colour, error_kw={"ecolor": "#333333", "elinewidth": 1})
         axes.annotate(f"{middle:.2g}", (max(bar["ratios"]), place), (5, 0), textcoords="offset points", va="center")
-    axes.set_yticks(range(len(bars)), [bar["label"] for bar in reversed(bars)])
+    axes.set_yticks(range(len(bars)), [bar["label"].replace(", ", "\n", 1) for bar in reversed(bars)])
     axes.axvline(1, color="#333333", linewidth=1)
     axes.set_xscale("log")
     axes.margins(x=0.12)
-    axes.set_xlabel("epoch time ÷ floor of the full softmax")
+    drawing.supxlabel("epoch time ÷ floor of the full softmax", fontsize=12)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    axes.set_title(title, loc="left", fontsize=12)
+    drawing.suptitle(title, x=0.02, ha="left", fontsize=12)
     drawing.savefig(file, metadata={"Date": None})

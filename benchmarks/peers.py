@@ -154,7 +154,8 @@ def main() -> None:
         f"batch {BATCH}, dropout 0.1, Adam. Data: {asked.log}, {origin(asked.log)}. Seconds of {asked.steps} steps by "
         f"their real target positions, scaled to those of an epoch of windows of {LENGTH}; loading of batches counts."
     )
-    command = f"python benchmarks/peers.py --threads {asked.threads} --steps {asked.steps} --rounds {asked.rounds}"
+    arguments = f"--log {asked.log} --threads {asked.threads} --steps {asked.steps} --rounds {asked.rounds}"
+    command = f"python benchmarks/peers.py {arguments}"
     write(asked.out / "benchmarks.md", "Peers", section("Peers", command, machine, said, table(header, rows)))
 
 

@@ -35,7 +35,7 @@ def schema() -> TensorSchema:
             embedding_dim=JOB["width"],
             cardinality=JOB["items"],
             padding_value=JOB["items"],
-        )  # fmt: skip
+        )
     )
 
 
