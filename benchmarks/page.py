@@ -70,7 +70,8 @@ def figure(bars: list[dict[str, Any]], file: Path, title: str) -> None:
         errors = [[middle - min(bar["ratios"])], [max(bar["ratios"]) - middle]]
         colour = REFERENCE if bar["is_padded"] else COLOURS[bar["recipe"]]
         axes.barh(place, middle, 0.7, xerr=errors, color=colour, error_kw={"ecolor": "#333333", "elinewidth": 1})
-        axes.annotate(f"{middle:.2g}", (max(bar["ratios"]), place), (5, 0), textcoords="offset points", va="center")
+        shown = f"{middle:.0f}" if middle >= 10 else f"{middle:.2g}"
+        axes.annotate(shown, (max(bar["ratios"]), place), (5, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(bars)), [bar["label"].replace(", ", "\n", 1) for bar in reversed(bars)])
     axes.axvline(1, color="#333333", linewidth=1)
     axes.set_xscale("log")
