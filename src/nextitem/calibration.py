@@ -1,7 +1,7 @@
 """Seconds of an epoch by part, from about one second of a training's own steps.
 
 The steps are real ones, on weights of their own that are thrown away; their draws are those of epoch 0, which no
-training uses. They grow from one window to the whole batch, and a batch that a second does not reach is extrapolated.
+training uses. They grow from one window to the whole batch; one that three seconds do not reach is extrapolated.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,6 +22,8 @@ from nextitem.training import descent
 
 PARTS = ("encoder", "loss", "optimiser", "negatives")
 _SECONDS = 0.8  # of steps; weights and validation come on top
+# What may be waited for to reach the whole batch: small steps on a busy machine say little about large ones.
+_MOST_SECONDS = 3.0
 _MOST_STEPS = 8
 _CASES = 128
 
@@ -69,7 +71,8 @@ class Calibration:
             spent, following = spent + taken, min(most, 4 * count)
             if step.positions:
                 steps.append(step)
-            if spent + taken * following / count > _SECONDS or not step.positions:
+            enough = _SECONDS if count == most else _MOST_SECONDS
+            if not step.positions or spent > enough or taken * following / count > _MOST_SECONDS:
                 break
             count = following
         return steps
