@@ -59,12 +59,12 @@ def installed(peer: Peer, folder: Path) -> Path:
     return python
 
 
-def output(command: list[str], threads: int = 1) -> str:
-    """What a command prints. Raises RuntimeError with the last line of its errors."""
+def output(command: list[str], threads: int = 1, folder: Path | None = None) -> str:
+    """What a command prints; what it leaves behind is left in `folder`. Raises RuntimeError with its last error."""
     # The sources of this package stay out of the environments of others.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment["OMP_NUM_THREADS"] = str(threads)
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=folder)
     if done.returncode:
         last = [line for line in done.stderr.splitlines() if line.strip()][-1:]
         raise RuntimeError(f"code {done.returncode}: {''.join(last)[:200]}")
@@ -87,7 +87,9 @@ def by_peer(asked: argparse.Namespace, peer: Peer, train: Sequences, events: Pat
     }  # fmt: skip
     python = installed(peer, asked.folder)
     adapter = HERE / "peer_adapters" / f"run_{peer.name}.py"
-    found = json.loads(output([str(python), str(adapter), json.dumps(job)], asked.threads).splitlines()[-1])
+    found = json.loads(
+        output([str(python), str(adapter), json.dumps(job)], asked.threads, asked.folder).splitlines()[-1]
+    )
     whole = int((train.lengths_U.clamp_max(LENGTH + 1) - 1).sum())
     return found | {"epoch_seconds": sum(found["step_seconds"]) / sum(found["positions"]) * whole}
 

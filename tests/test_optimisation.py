@@ -17,20 +17,20 @@ ITEMS, WIDTH, STEPS = 6, 3, 8
 BETA2 = 0.98
 
 
-def gradients() -> Tensor:
-    """(STEPS, N, d)"""
-    return torch.randn(STEPS, ITEMS, WIDTH, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+def gradients(steps: int = STEPS) -> Tensor:
+    """(steps, N, d)"""
+    return torch.randn(steps, ITEMS, WIDTH, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
-def descend(touched: list[list[int]], rate: float = 0.1) -> tuple[Tensor, RowAdam]:
+def descend(steps: list[list[int]], rate: float = 0.1) -> tuple[Tensor, RowAdam]:
     """The table after a step for each list of touched rows, and what moved it."""
     table = nn.Parameter(torch.zeros(ITEMS, WIDTH, dtype=torch.float64))
     adam = RowAdam(table, BETA2)
-    for ids, gradient_Nd in zip(touched, gradients(), strict=False):
+    for ids, gradient_Nd in zip(steps, gradients(len(steps)), strict=True):
         ids_R = torch.tensor(ids)
-        rows_Rd = nn.Parameter(table.detach()[ids_R])
-        rows_Rd.grad = gradient_Nd[ids_R]
-        adam.step(ids_R, rows_Rd, rate)
+        touched = adam.touch(ids_R, nn.Parameter(torch.empty(len(ids_R), WIDTH, dtype=torch.float64)))
+        touched.rows_Rd.grad = gradient_Nd[ids_R]
+        adam.step(touched, rate)
     return table.detach(), adam
 
 
@@ -38,7 +38,7 @@ def torch_adam(masks: list[list[int]], rate: float = 0.1) -> tuple[Tensor, dict[
     """Torch's Adam over the whole table; rows that are not touched have gradient 0."""
     table = nn.Parameter(torch.zeros(ITEMS, WIDTH, dtype=torch.float64))
     adam = torch.optim.Adam([table], rate, (0.9, BETA2))
-    for ids, gradient_Nd in zip(masks, gradients(), strict=False):
+    for ids, gradient_Nd in zip(masks, gradients(len(masks)), strict=True):
         table.grad = torch.zeros_like(table)
         table.grad[ids] = gradient_Nd[ids]
         adam.step()
@@ -60,6 +60,47 @@ def test_moments_of_a_row_that_comes_back_are_those_of_adam() -> None:
 def test_a_first_touch_moves_a_row_as_adam_does() -> None:
     touched = [[0], [0, 1], [0, 1, 2]]
     torch.testing.assert_close(descend(touched)[0][2], torch_adam(touched)[0][2], rtol=1e-10, atol=1e-12)
+
+
+def sparse_steps(steps: int) -> list[list[int]]:
+    """Rows of steps: the first in every fourth, the others in ever fewer, row 5 in the first step only."""
+    every = [4, 7, 31, 60, 150, 10_000]
+    return [[row for row, period in enumerate(every) if step % period == 0] or [0] for step in range(steps)]
+
+
+def test_rows_that_are_settled_are_where_adam_would_have_them() -> None:
+    steps = sparse_steps(400)  # some rows are idle for longer than momentum is followed
+    state, adam = torch_adam(steps)[1], descend(steps)[1]
+    adam.settle()
+    assert adam.latest_N.tolist() == [400] * ITEMS
+    expected = torch_adam(steps)[0]
+    torch.testing.assert_close(adam.table_Nd.detach(), expected, rtol=2e-6, atol=1e-9)
+    torch.testing.assert_close(adam.first_Nd, state["exp_avg"], rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(adam.second_Nd, state["exp_avg_sq"], rtol=1e-9, atol=1e-12)
+    assert float((expected[5] - descend(steps[:1])[0][5]).abs().max()) > 0.5
+
+
+def test_a_step_finds_a_row_where_adam_would_have_it() -> None:
+    steps = sparse_steps(200)
+    adam = descend(steps)[1]
+    found = adam.touch(torch.tensor([4, 2]), nn.Parameter(torch.empty(2, WIDTH, dtype=torch.float64)))
+    torch.testing.assert_close(found.rows_Rd.detach(), torch_adam(steps)[0][[4, 2]], rtol=2e-6, atol=1e-9)
+
+
+def test_settling_now_and_then_changes_nothing() -> None:
+    def moved(*, often: bool) -> Tensor:
+        table = nn.Parameter(torch.zeros(ITEMS, WIDTH, dtype=torch.float64))
+        descent = Descent([table, nn.Parameter(torch.zeros(1))], learning_rate=0.1, beta2=BETA2, table_Nd=table)
+        for number, ids in enumerate(sparse_steps(60)):
+            touched = descent.touch(torch.tensor(ids), nn.Parameter(torch.empty(len(ids), WIDTH, dtype=torch.float64)))
+            factor = 1 - number / 60  # a step size that falls
+            descent.step((touched.rows_Rd * gradients(60)[number, ids]).sum(), factor, ALONE, touched)
+            if often:
+                descent.settle()
+        descent.settle()
+        return table.detach()
+
+    torch.testing.assert_close(moved(often=True), moved(often=False), rtol=2e-6, atol=1e-9)
 
 
 def test_what_is_not_touched_does_not_move() -> None:
@@ -134,9 +175,9 @@ def test_everything_a_step_depends_on_is_kept() -> None:
                 descent = Descent([table, other], learning_rate=0.1, beta2=BETA2, table_Nd=table)
                 descent.restore(kept)
             ids_R = torch.tensor([step % 3, 3 + step % 2])
-            rows_Rd = nn.Parameter(table.detach()[ids_R])
-            mean = (rows_Rd * gradient_Nd[ids_R]).sum() + (other**2).sum()
-            descent.step(mean, 1.0, ALONE, (ids_R, rows_Rd))
+            touched = descent.touch(ids_R, nn.Parameter(torch.empty(2, WIDTH)))
+            mean = (touched.rows_Rd * gradient_Nd[ids_R]).sum() + (other**2).sum()
+            descent.step(mean, 1.0, ALONE, touched)
         return torch.cat([table.detach().flatten(), other.detach()])
 
     assert torch.equal(moved(7, resumed_at=4), moved(7, resumed_at=None))
@@ -145,6 +186,11 @@ def test_everything_a_step_depends_on_is_kept() -> None:
 def test_a_full_softmax_has_no_rows_to_leave_out() -> None:
     with pytest.raises(ValueError, match=r"cross_entropy moves every row .*choose a loss with negatives"):
         Recipe(training=Training(item_rows="touched"))
+
+
+def test_rows_that_would_not_come_to_rest_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"beta2 of at least 0.9, got 0.5: .* set item_rows=all or a larger beta2"):
+        Training(item_rows="touched", beta2=0.5)
 
 
 def test_decay_moves_every_row_too() -> None:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nextitem.batches import Batch, Drawn, cut
 from nextitem.evaluation import evaluate
 from nextitem.experiment import Prepared, build_model, outside_histories, validation_cases, validation_loss
 from nextitem.memory import Work
 from nextitem.model import SequenceModel
+from nextitem.optimisation import Touched
 from nextitem.processes import ALONE, Processes
 from nextitem.randomness import Purpose, generator, seeded_globally
 from nextitem.recipe import Recipe
@@ -104,14 +105,12 @@ class Calibration:
         seconds["optimiser"] += since.last()
         return _Step(len(rows), positions, seconds)
 
-    def _acting(
-        self, batch: Batch, drawn: Drawn | None
-    ) -> tuple[SequenceModel, Batch, Drawn | None, tuple[Tensor, nn.Parameter] | None]:
+    def _acting(self, batch: Batch, drawn: Drawn | None) -> tuple[SequenceModel, Batch, Drawn | None, Touched | None]:
         """The model that takes the step, on all rows of the item table or on those it touches."""
         if self.recipe.training.item_rows == "all":
             return self.model, batch, drawn, None
         acting, batch, drawn, ids_R = self.model.narrowed(batch, drawn)
-        return acting, batch, drawn, (ids_R, acting.items.weight_Nd)
+        return acting, batch, drawn, self.descent.touch(ids_R, acting.items.weight_Nd)
 
     def _validation(self) -> float:
         """Seconds of all validation cases, from some whose targets are neighbours, as those of a block are."""

@@ -22,7 +22,7 @@ from nextitem.errors import ConfigurationError, DataError, TrainingError
 from nextitem.history import Epoch, History, Silent, Watcher
 from nextitem.items import TiedItems
 from nextitem.model import Loss
-from nextitem.optimisation import Descent
+from nextitem.optimisation import LEAST_BETA2, Descent
 from nextitem.processes import ALONE, Processes
 from nextitem.randomness import Purpose, generator, seeded_globally
 from nextitem.sequences import Sequences
@@ -52,8 +52,9 @@ class Training(Configuration):
     warmup_steps: int = Field(0, ge=0)
     """Steps over which the step size rises from 0."""
     item_rows: Literal["all", "touched"] = "all"
-    """Rows of the item table that a step reads and moves: `all` by Adam, or, for a loss with negatives, those `touched`
-    by its inputs, targets and negatives (lazy Adam), so that a step does not feel the catalogue."""
+    """Rows of the item table that a step reads and moves: `all`, or, for a loss with negatives, those `touched` by its
+    inputs, targets and negatives, so that a step does not feel the catalogue. Both are Adam: what a row would have gone
+    on by momentum alone, it goes when it is next read."""
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     """On a GPU: of products in training. `tf32`: 10 bits of each factor; `bfloat16`: 7 bits in the encoder, the rest as
     in `tf32`. Weights, moments and sums stay in float32, and so does evaluation."""
@@ -66,6 +67,11 @@ class Training(Configuration):
             raise ValueError(
                 f"item_rows='touched' leaves rows alone that weight_decay={self.weight_decay} would have to shrink; "
                 f"set item_rows=all or weight_decay=0"
+            )
+        if self.item_rows == "touched" and self.beta2 < LEAST_BETA2:
+            raise ValueError(
+                f"item_rows='touched' needs beta2 of at least {LEAST_BETA2}, got {self.beta2}: below, rows without a "
+                f"gradient hardly come to rest; set item_rows=all or a larger beta2"
             )
         return self
 
@@ -210,7 +216,7 @@ def _train_epoch(
             drawn, acting, touched = None if negatives is None else negatives.sample(batch, draws), model, None
             if training.item_rows == "touched":
                 acting, batch, drawn, ids_R = model.narrowed(batch, drawn)
-                touched = (ids_R, acting.items.weight_Nd)
+                touched = progress.descent.touch(ids_R, acting.items.weight_Nd)
             part, drawn = cut(batch, drawn, processes.share(len(batch.lengths_B)))
             with seeded_globally(seed, Purpose.DROPOUT, number, step, *processes.stream):
                 summed = acting.loss(part, loss, drawn) if len(part.targets_T) else total.new_zeros(()).requires_grad_()
@@ -219,6 +225,7 @@ def _train_epoch(
             total += summed.detach()
             positions += len(batch.targets_T)
         watcher.step(number, step + 1, steps)
+    progress.descent.settle()
     total = processes.sum(total)
     if not bool(total.isfinite()):
         raise TrainingError(
