@@ -214,6 +214,29 @@ def test_no_more_than_a_tile_is_asked_for_and_all_tiles_are_alike() -> None:
     assert set(shapes) == {(3, 8)}  # four tiles of 30 items, the last of which begins two items early
 
 
+def test_threads_take_whole_blocks_and_change_nothing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    table = Table(torch.randint(5, (40, 30), generator=generator).float())
+    targets_C, seen = (
+        torch.randint(30, (40,), generator=generator),
+        Sequences.of([[case % 30] for case in range(40)], 30),
+    )
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            with tiles_of(8, 24):
+                found.append((*target_ranks(table, targets_C, seen), *top_k(table, 4, seen)))
+            assert torch.get_num_threads() == threads
+            with pytest.raises(ScoreError, match="NaN"), tiles_of(8, 24):
+                target_ranks(Table(torch.full((40, 30), NAN)), targets_C, seen)
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for alone, together in zip(*found, strict=True):
+        assert torch.equal(alone, together)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_counts_are_exact_in_every_precision(dtype: torch.dtype) -> None:
     scores = torch.arange(3001, dtype=torch.float64).div(2).floor()[None].remainder(1500).to(dtype)

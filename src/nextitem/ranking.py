@@ -2,15 +2,23 @@
 
 The catalogue is never sorted for a rank: it is enough to count who scores higher. R cases of a block are scored against
 W items of a tile, few enough to stay in a cache; all tiles have the same shape, so that equal items get equal scores.
+On the CPU each thread takes whole blocks: operations of this size do not share well, and a rank does not depend on how
+many threads there are.
 """
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from nextitem import transfer
 from nextitem.errors import ScoreError
 from nextitem.scoring import Query
 from nextitem.sequences import Sequences
 
+_Found = TypeVar("_Found")
 _TILE_ELEMENTS = 1 << 19  # scores alive at a time: 2 MB of float32
 _TILE_ITEMS = 4096  # fewer rows and more items cost the product up to half of its speed
 _GROUPS = 64  # of a tile's columns, whose maxima are compared first; divides _TILE_ITEMS
@@ -26,11 +34,28 @@ def target_ranks(query: Query, targets_C: Tensor, seen: Sequences | None) -> tup
     targets_C = targets_C.cpu()
     above_C = torch.zeros(len(query), dtype=torch.float64)
     tied_C = torch.zeros(len(query), dtype=torch.float64)
+
+    def rank(rows: Tensor) -> None:
+        above_C[rows], tied_C[rows] = _block_ranks(_Tiles(query, seen, rows), targets_C[rows])
+
     # In order of targets, those of a block lie in few tiles, and no more than these are scored twice.
-    for rows in targets_C.argsort(stable=True).split(_block_rows(query)):
-        if len(rows):
-            above_C[rows], tied_C[rows] = _block_ranks(_Tiles(query, seen, rows), targets_C[rows])
+    _of_blocks(query, targets_C.argsort(stable=True), rank)
     return above_C, tied_C
+
+
+def _of_blocks(query: Query, order_C: Tensor, work: Callable[[Tensor], _Found]) -> list[_Found]:
+    """What `work` returns for each block of adjacent cases of `order_C`."""
+    blocks = [rows for rows in order_C.split(_block_rows(query)) if len(rows)]
+    threads = min(torch.get_num_threads(), len(blocks))
+    if threads < 2 or transfer.is_elsewhere(_Tiles(query, None, blocks[0]).scores(0).device):
+        return [work(rows) for rows in blocks]
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    before = torch.get_num_threads()
+    try:
+        return list(pool.map(torch.no_grad()(work), blocks))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)  # also of threads that are yet to be started
 
 
 def _block_ranks(tiles: "_Tiles", targets_R: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,11 +95,9 @@ def top_k(query: Query, k: int, seen: Sequences | None, candidates: Tensor | Non
     is_out_N = None
     if candidates is not None:
         is_out_N = torch.ones(query.number_of_items, dtype=torch.bool).index_fill(0, candidates.cpu(), False)
-    blocks = [
-        _block_top(_Tiles(query, seen, rows), k, is_out_N)
-        for rows in torch.arange(len(query)).split(_block_rows(query))
-        if len(rows)
-    ]
+    blocks = _of_blocks(
+        query, torch.arange(len(query)), lambda rows: _block_top(_Tiles(query, seen, rows), k, is_out_N)
+    )
     if not blocks:
         return torch.zeros(0, k, dtype=torch.int64), torch.zeros(0, k)
     return torch.cat([items for items, _ in blocks]), torch.cat([scores for _, scores in blocks])

@@ -8,7 +8,10 @@ from nextitem.sequences import Sequences
 
 
 class Query(Protocol):
-    """Scores of C histories, computed where asked: a slice of the catalogue or some candidates at a time."""
+    """Scores of C histories, computed where asked: a slice of the catalogue or some candidates at a time.
+
+    Several threads may ask at once.
+    """
 
     number_of_items: int
 
