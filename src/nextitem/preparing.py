@@ -4,11 +4,14 @@ Ids are numbered as they come and the numbers spilled to disk; once all ids are 
 stretches of the catalogue of users, each small enough to be sorted in memory. U users, N items, E events, P stretches.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -23,12 +26,15 @@ from nextitem.interactions import Catalog, Interactions, Keep, deduplicate
 from nextitem.numbering import Numbering
 
 Columns = dict[str, NDArray[Any]]
+_Part = TypeVar("_Part")
+_Found = TypeVar("_Found")
 _TYPES: dict[str, np.dtype[Any]] = {
     "user": np.dtype(np.int32),
     "item": np.dtype(np.int32),
     "time": np.dtype(np.float64),
 }
-_AT_ONCE = 1 << 22  # events in memory: of a stretch, and of what is dealt out
+_AT_ONCE = 1 << 22  # events in memory for a thread: of a stretch, and of what is dealt out
+_THREADS = 2
 
 
 class Preparation(Configuration):
@@ -122,14 +128,17 @@ class _Store:
 def _spill(parts: Iterable[EventPart], users: Numbering, items: Numbering, folder: Path) -> _Store:
     """The events in file order, ids as the numbers of their first appearance."""
     store: _Store | None = None
-    # The one costly step, and the two columns know nothing of each other.
-    with ThreadPoolExecutor(2) as threads:
-        for part in parts:
-            user, item = threads.submit(users.numbers, part.user), threads.submit(items.numbers, part.item)
+    # Columns know nothing of each other, and the next part is read while these are numbered; each column in order.
+    with ThreadPoolExecutor(1) as of_users, ThreadPoolExecutor(1) as of_items:
+        submitted = (
+            (part.time, of_users.submit(users.numbers, part.user), of_items.submit(items.numbers, part.item))
+            for part in parts
+        )
+        for time, user, item in _one_ahead(submitted):
             columns: Columns = {"user": user.result(), "item": item.result()}
-            if part.time is not None:
+            if time is not None:
                 # Exact: whole seconds of the years 1 to 9999 are far below 2⁵³. Zero has one sign: bits are sorted.
-                columns["time"] = part.time.cast(pl.Float64).to_numpy() + 0.0
+                columns["time"] = time.cast(pl.Float64).to_numpy() + 0.0
             store = store or _Store(folder, "spilled", columns)
             if store.files.keys() != columns.keys():
                 raise DataError("one file has times and another has none; give all files a time column, or none")
@@ -137,6 +146,27 @@ def _spill(parts: Iterable[EventPart], users: Numbering, items: Numbering, folde
     if store is None:
         raise DataError("there are no events; give at least one file")
     return store
+
+
+def _one_ahead(parts: Iterable[_Part]) -> Iterator[_Part]:
+    """The parts, each once the next has been begun."""
+    waiting: deque[_Part] = deque()
+    for part in parts:
+        waiting.append(part)
+        if len(waiting) > 1:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _by_threads(work: Callable[[_Part], _Found], parts: Iterable[_Part]) -> Iterator[_Found]:
+    """What `work` returns for each part, in order; at most `_THREADS` parts are ahead of the one that is used."""
+    parts = iter(parts)
+    with ThreadPoolExecutor(_THREADS) as threads:
+        waiting = deque(threads.submit(work, part) for part in islice(parts, _THREADS))
+        while waiting:
+            found = waiting.popleft().result()
+            waiting.extend(threads.submit(work, part) for part in islice(parts, 1))
+            yield found
 
 
 @dataclass
@@ -147,11 +177,11 @@ class _Dealt:
     starts_P: NDArray[np.int64]
     counts_P: NDArray[np.int64]
 
-    def stretches(self, roles: Iterable[str] | None = None) -> Iterator[Columns]:
-        """The events of each stretch."""
+    def stretches(self, roles: Iterable[str] | None = None) -> Iterator[Callable[[], Columns]]:
+        """What reads the events of each stretch."""
         for start, count in zip(self.starts_P.tolist(), self.counts_P.tolist(), strict=True):
             if count:
-                yield self.store.read(start, count, roles)
+                yield partial(self.store.read, start, count, roles)
 
     def rewrite(self, change: Any) -> None:
         """Replace each stretch by what `change` leaves of it."""
@@ -171,13 +201,17 @@ def _deal(
     counts_P = np.bincount(stretch_U, weights=counts_U).astype(np.int64)
     starts_P = counts_P.cumsum() - counts_P
     store, filled_P = _Store(spill.files["user"].parent, "dealt", spill.files), starts_P.copy()
-    for start in range(0, spill.length, _AT_ONCE):
+
+    def dealt(start: int) -> tuple[Columns, NDArray[np.int64]]:
+        """Some events, those of a stretch side by side, and where each stretch ends."""
         columns = spill.read(start, _AT_ONCE)
         stretches = stretch_of_number[columns["user"]]
         columns["user"], columns["item"] = user_ranks[columns["user"]], item_ranks[columns["item"]]
         order = stretches.argsort(kind="stable")
-        columns = {role: column[order] for role, column in columns.items()}
         ends_P = np.bincount(stretches, minlength=len(counts_P)).cumsum()
+        return {role: column[order] for role, column in columns.items()}, ends_P
+
+    for columns, ends_P in _by_threads(dealt, range(0, spill.length, _AT_ONCE)):
         for number, (begin, end) in enumerate(zip([0, *ends_P[:-1].tolist()], ends_P.tolist(), strict=True)):
             if end > begin:
                 store.write({role: column[begin:end] for role, column in columns.items()}, int(filled_P[number]))
@@ -209,7 +243,8 @@ def _counts(dealt: _Dealt, role: str, is_user_U: NDArray[np.bool_], is_item_N: N
     """How many events each user or item has among those whose user and item are kept."""
     length = len(is_user_U if role == "user" else is_item_N)
     counts = np.zeros(length, dtype=np.int64)
-    for columns in dealt.stretches(("user", "item")):
+    for stretch in dealt.stretches(("user", "item")):
+        columns = stretch()
         is_kept = is_user_U[columns["user"]] & is_item_N[columns["item"]]
         counts += np.bincount(columns[role][is_kept], minlength=length)
     return counts
@@ -222,18 +257,23 @@ def _write_in_order(
     index_N = (is_item_N.cumsum() - 1).astype("<i4")
     lengths_U, repeated, tied = np.zeros(len(is_user_U), dtype=np.int64), 0, 0
     everything = bool(is_user_U.all() and is_item_N.all())
+
+    def in_order(stretch: Callable[[], Columns]) -> tuple[NDArray[np.int32], NDArray[np.int64], int, int]:
+        """(items, events of each user, repeated, tied) of a stretch."""
+        columns = stretch()
+        if not everything:
+            is_kept = is_user_U[columns["user"]] & is_item_N[columns["item"]]
+            columns = {role: column[is_kept] for role, column in columns.items()}
+        pairs = columns["user"].astype(np.int64) * len(index_N) + columns["item"]
+        order, tied = _order(columns)
+        counts = np.bincount(columns["user"])
+        return index_N[columns["item"][order]], counts, len(pairs) - pl.Series(pairs).n_unique(), tied
+
     with target.open("wb", buffering=0) as file:
-        for columns in dealt.stretches():
-            if not everything:
-                is_kept = is_user_U[columns["user"]] & is_item_N[columns["item"]]
-                columns = {role: column[is_kept] for role, column in columns.items()}
-            counts = np.bincount(columns["user"])
+        for items, counts, more_repeated, more_tied in _by_threads(in_order, dealt.stretches()):
+            items.tofile(file)
             lengths_U[: len(counts)] += counts
-            pairs = columns["user"].astype(np.int64) * len(index_N) + columns["item"]
-            repeated += len(pairs) - pl.Series(pairs).n_unique()
-            order, more = _order(columns)
-            tied += more
-            index_N[columns["item"][order]].tofile(file)
+            repeated, tied = repeated + more_repeated, tied + more_tied
     return lengths_U, repeated, tied
 
 
