@@ -28,12 +28,14 @@ from nextitem.recommendation_file import as_table, check_format, write_table
 from nextitem.recommender import Recommender, Unknown, evaluate_again
 from nextitem.runs import read_run
 from nextitem.training_verb import train
+from nextitem.tuning_verb import tune
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 INTERRUPTED = 130
 app.command()(train)
 app.command()(prepare)
 app.command()(check)
+app.command()(tune)
 
 
 class Part(StrEnum):

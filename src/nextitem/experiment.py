@@ -101,22 +101,35 @@ def run(
                 f"`prepared` was made with {setting}={used!r}, and the recipe has {getattr(recipe, setting)!r}; "
                 f"prepare the recipe's own data, or leave `prepared` out"
             )
-    events = prepared.log.sequences
-    processes.agree("its events", {"items": events.items, "starts": events.starts_U, "stops": events.stops_U})
-    history = History()
-    if recipe.baseline is not None:
-        model: Scorer = recipe.baseline.build(prepared.split.train)
-        parameters = 0
-    else:
-        model = build_model(recipe, len(prepared.log.items), seed).to(device)
-        parameters = sum(weight.numel() for weight in model.parameters())
-        history = _train(recipe, model, prepared.split, seed, checkpoint and checkpoint(prepared), watcher, processes)
+    model, history, parameters = trained(
+        recipe, prepared, seed, device=device, checkpoint=checkpoint, watcher=watcher, processes=processes
+    )
     validation, test = (
         evaluate(model, cases, dataset=prepared.source.name, processes=processes)
         for cases in (prepared.split.validation, prepared.split.test)
     )
     bound = prepared.upper_bound(prepared.split.test) if prepared.upper_bound else None
     return Outcome(model, prepared, history, validation, test, parameters, bound)
+
+
+def trained(
+    recipe: Recipe,
+    prepared: Prepared,
+    seed: int,
+    *,
+    device: torch.device | str = "cpu",
+    checkpoint: Callable[[Prepared], Checkpoint] | None = None,
+    watcher: Watcher | None = None,
+    processes: Processes = ALONE,
+) -> tuple[Scorer, History, int]:
+    """(model, history, number of weights), the epoch chosen by validation; no test case is looked at."""
+    events = prepared.log.sequences
+    processes.agree("its events", {"items": events.items, "starts": events.starts_U, "stops": events.stops_U})
+    if recipe.baseline is not None:
+        return recipe.baseline.build(prepared.split.train), History(), 0
+    model = build_model(recipe, len(prepared.log.items), seed).to(device)
+    history = _train(recipe, model, prepared.split, seed, checkpoint and checkpoint(prepared), watcher, processes)
+    return model, history, sum(weight.numel() for weight in model.parameters())
 
 
 def prepare(recipe: Recipe) -> Prepared:

@@ -1,5 +1,6 @@
 """A recipe: everything that decides a result except the seed. TOML in, JSON out, `key=value` overrides on top."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,9 +16,10 @@ from nextitem.errors import ConfigurationError, StorageError
 from nextitem.losses import AnyLoss, CrossEntropy
 from nextitem.negatives import AnyNegatives
 from nextitem.objectives import AnyObjective, NextItem
-from nextitem.overrides import COMMAND_LINE, Resolved, load_toml, parse_override, resolve
+from nextitem.overrides import COMMAND_LINE, Resolved, leaves, load_toml, parse_override, resolve
 from nextitem.preparing import Preparation
 from nextitem.reading import Columns
+from nextitem.search_space import Search, SearchSpace
 from nextitem.training import Training
 
 
@@ -88,6 +90,7 @@ class _Surroundings(Configuration):
     about: _About = _About()
     profiles: dict[str, dict[str, Any]] = Field(default_factory=dict)
     published: dict[str, dict[str, int | float]] = Field(default_factory=dict)
+    search: dict[str, Search] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,8 @@ class Preset:
     """Settings that go with a dataset, by its name."""
     published: Mapping[str, Mapping[str, float]]
     """Published values per dataset: metric to value."""
+    search: SearchSpace
+    """What `nextitem tune` varies: dotted key to values."""
 
 
 def preset_names() -> list[str]:
@@ -121,7 +126,13 @@ def load_preset(recipe: str) -> Preset:
     said = resolve(_Surroundings, [(f"recipe {name}", beside)]).value
     settings = {key: value for key, value in tree.items() if key not in beside}
     return Preset(
-        name, said.about.summary, said.about.source, {"name": name, **settings}, said.profiles, said.published
+        name,
+        said.about.summary,
+        said.about.source,
+        {"name": name, **settings},
+        said.profiles,
+        said.published,
+        said.search,
     )
 
 
@@ -174,3 +185,19 @@ def _drop_unused_negatives(tree: dict[str, object], sources: Mapping[str, str]) 
     asked = any(key.startswith("negatives") and label == COMMAND_LINE for key, label in sources.items())
     is_unused = is_swapped and not asked and not getattr(chosen, "needs_negatives", True)
     return {**tree, "negatives": None} if is_unused else tree
+
+
+def as_toml(recipe: Recipe) -> str:
+    """The recipe as a file that `load_preset` reads: every setting in use, as `key = value`."""
+    settings = dict(leaves(recipe.in_use()))
+    # What JSON writes of text, numbers and lists of them is TOML too.
+    lines = {key: json.dumps(value, ensure_ascii=False) for key, value in settings.items() if value is not None}
+    said = load_toml(_as_lines(lines), "the recipe")
+    loaded = dict(leaves(resolve(Recipe, [("the recipe", said)]).value.in_use()))
+    # TOML has no word for nothing, and a text would take ours for a text: it is said only where it must be.
+    nothing = [key for key, value in settings.items() if value is None and loaded.get(key) is not None]
+    return _as_lines(lines | dict.fromkeys(nothing, '"none"'))
+
+
+def _as_lines(settings: Mapping[str, str]) -> str:
+    return "".join(f"{key} = {value}\n" for key, value in settings.items() if key != "name")

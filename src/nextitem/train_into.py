@@ -4,7 +4,7 @@ Of several processes all train and the first one writes; the others read its che
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,6 +17,7 @@ from nextitem.checkpoint import FileCheckpoint, machine
 from nextitem.errors import ConfigurationError
 from nextitem.experiment import Prepared, prepare, run
 from nextitem.history import Watcher
+from nextitem.overrides import leaves
 from nextitem.plan import plan_together
 from nextitem.processes import Processes
 from nextitem.recipe import Recipe
@@ -64,10 +65,7 @@ def train_into(
     started, device, is_first = datetime.now(UTC), processes.device, processes.rank == 0
 
     def checkpoint(prepared: Prepared) -> FileCheckpoint:
-        settings = dict(_leaves("recipe", recipe.model_dump(mode="json")))
-        identity = {"data": prepared.log.sha256(), "seed": str(seed), "nextitem": version("nextitem")}
-        together = {"processes": str(processes.size)}
-        return FileCheckpoint(workplace.checkpoint, settings | identity | together | machine(device))
+        return file_checkpoint(workplace.checkpoint, recipe, prepared, seed, processes)
 
     # Only on the CPU can a training be continued to the same bits, so elsewhere nothing is kept of it.
     keep = checkpoint if device.type == "cpu" else None
@@ -87,10 +85,9 @@ def train_into(
         return folder, metrics
 
 
-def _leaves(key: str, value: object) -> Iterator[tuple[str, str]]:
-    """Every setting as (dotted key, value as JSON), so that a difference can be named."""
-    if isinstance(value, dict):
-        for word, below in value.items():
-            yield from _leaves(f"{key}.{word}", below)
-    else:
-        yield key, json.dumps(value)
+def file_checkpoint(path: Path, recipe: Recipe, prepared: Prepared, seed: int, processes: Processes) -> FileCheckpoint:
+    """A checkpoint for one training: another recipe, data, seed or machine cannot go on from it."""
+    settings = {f"recipe.{key}": json.dumps(value) for key, value in leaves(recipe.model_dump(mode="json"))}
+    identity = {"data": prepared.log.sha256(), "seed": str(seed), "nextitem": version("nextitem")}
+    together = {"processes": str(processes.size)}
+    return FileCheckpoint(path, settings | identity | together | machine(processes.device))
