@@ -27,6 +27,7 @@ from nextitem.reading import Columns, parse_columns, read_interactions
 from nextitem.recipe import Recipe
 from nextitem.recommendation_file import as_table, check_format, write_table
 from nextitem.recommender import Recommender, Unknown, evaluate_again
+from nextitem.reproduction_verb import reproduce
 from nextitem.runs import read_run
 from nextitem.training_verb import train
 
@@ -34,6 +35,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 INTERRUPTED = 130
 app.command()(train)
 app.command()(compare)
+app.command()(reproduce)
 app.command()(prepare)
 app.command()(check)
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from nextitem.comparison import Comparison, Contestant, Difference, as_dict
 from nextitem.comparison import compare as compare_runs
 from nextitem.console import say
-from nextitem.errors import ConfigurationError
+from nextitem.errors import ConfigurationError, TrainingError
 from nextitem.finished_runs import FinishedRun, deciding, is_run, read_finished
 from nextitem.metrics import parse_metric
 from nextitem.reading import parse_columns
@@ -98,12 +98,11 @@ def stored_rows(runs: Sequence[FinishedRun]) -> list[Contestant]:
     ]
 
 
-def finish(found: Comparison) -> None:
-    """Exit with code 1 where something failed, after the table."""
-    for failure in found.failures:
-        say(f"failed: {failure}")
-    if found.failures:
-        raise typer.Exit(1)
+def finish(found: Comparison, others: Sequence[str] = ()) -> None:
+    """After the table: raise TrainingError where something failed."""
+    failures = [*found.failures, *others]
+    if failures:
+        raise TrainingError(f"{len(failures)} trainings failed, and the table is without them: {'; '.join(failures)}")
 
 
 def show(found: Comparison, *, as_json: bool) -> None:

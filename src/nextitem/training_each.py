@@ -56,41 +56,59 @@ def train_each(
     A run is used again when settings, events and seed are those of the entry. Seeds are the outer loop, so that what
     is there after an interruption is comparable. Raises what preparing the data raises.
     """
-    known = find_runs(dict.fromkeys((place.out, *place.others)), say)
-    sources = {Source.of(entry.recipe): entry.recipe for entry in entries}
-    events = {source: _fingerprint(recipe) for source, recipe in sources.items()}
+    finished = _Finished(entries, place, say)
     runs: dict[str, list[FinishedRun]] = {entry.label: [] for entry in entries}
     failures: dict[str, list[str]] = {entry.label: [] for entry in entries}
     for seed in seeds:
         for entry in entries:
-            finished = _finished(known, entry.recipe, seed, events[Source.of(entry.recipe)])
-            where = "training" if finished is None else f"finished in {finished.folder}"
+            found = finished.run(entry, seed)
+            where = "training" if found is None else f"finished in {found.folder}"
             say(f"{entry.label}, seed {seed}: {where}")
-            run = finished or _trained(entry.recipe, seed, place)
+            run = found or _trained(entry.recipe, seed, place)
             if isinstance(run, FinishedRun):
                 runs[entry.label].append(run)
-                known.append(run)  # another entry may be the same under another name
+                finished.known.append(run)  # another entry may be the same under another name
             else:
                 say(f"{entry.label}, seed {seed} failed: {run}")
                 failures[entry.label].append(f"seed {seed} failed: {run}")
     return [Contestant(entry.label, tuple(runs[entry.label]), tuple(failures[entry.label])) for entry in entries]
 
 
+def find_each(
+    entries: Sequence[Entry], seeds: Iterable[int], place: Place, say: Callable[[str], None]
+) -> list[Contestant]:
+    """As `train_each`, but what is not on disk is left out."""
+    finished, wanted = _Finished(entries, place, say), list(seeds)
+    found = [[finished.run(entry, seed) for seed in wanted] for entry in entries]
+    return [
+        Contestant(entry.label, tuple(run for run in runs if run is not None))
+        for entry, runs in zip(entries, found, strict=True)
+    ]
+
+
+class _Finished:
+    """The finished runs on disk, and which of them an entry's are."""
+
+    def __init__(self, entries: Sequence[Entry], place: Place, say: Callable[[str], None]) -> None:
+        self.known = find_runs(dict.fromkeys((place.out, *place.others)), say)
+        sources = {Source.of(entry.recipe): entry.recipe for entry in entries}
+        self.events = {source: _fingerprint(recipe) for source, recipe in sources.items()}
+
+    def run(self, entry: Entry, seed: int) -> FinishedRun | None:
+        """The latest run of these settings, events and seed."""
+        wanted, events = deciding(entry.recipe), self.events[Source.of(entry.recipe)]
+        for run in reversed(self.known):
+            whole = run.metrics["provenance"].get("events_sha256", events[0])  # not told by the first runs there were
+            same_events = (whole, run.certificate["split"]) == events
+            if run.seed == seed and same_events and deciding(run.recipe) == wanted:
+                return run
+        return None
+
+
 def _fingerprint(recipe: Recipe) -> tuple[str, str]:
     """Of all events, and of the test histories and targets."""
     prepared = prepare(recipe)
     return prepared.log.sha256(), prepared.split.test.sha256
-
-
-def _finished(known: Sequence[FinishedRun], recipe: Recipe, seed: int, events: tuple[str, str]) -> FinishedRun | None:
-    """The latest run that is this one already."""
-    wanted = deciding(recipe)
-    for run in reversed(known):
-        whole = run.metrics["provenance"].get("events_sha256", events[0])  # not told by the first runs there were
-        same_events = (whole, run.certificate["split"]) == events
-        if run.seed == seed and same_events and deciding(run.recipe) == wanted:
-            return run
-    return None
 
 
 def _trained(recipe: Recipe, seed: int, place: Place) -> FinishedRun | str:

@@ -17,6 +17,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from nextitem.errors import StorageError
@@ -29,7 +30,7 @@ PALETTE = (BLUE, RED, GREEN, PINK, ORANGE, SKY)
 _LINES: dict[str, tuple[str, Any]] = {
     "sasrec-ce": (BLUE, "-"),
     "sasrec-3000": (GREEN, (0, (6, 1.5))),
-    "bert4rec": (RED, (0, (4, 1.2, 1.2, 1.2))),
+    "bert4rec": (RED, "-"),
     "sasrec-bce": (PINK, (0, (1.4, 1.2))),
     "gru4rec": (ORANGE, (0, (2.6, 1.2))),
     "gpt2": (SKY, "-"),
@@ -93,10 +94,12 @@ def look() -> Iterator[None]:
         yield
 
 
-def canvas(panels: int = 1, *, width: float = WIDTH, height: float = HEIGHT) -> tuple[Figure, list[Axes]]:
-    """A figure of `panels` one above another, each of `width` × `height` inches, and their axes."""
-    figure = Figure(figsize=(width, height * panels), layout="constrained")
-    return figure, [figure.add_subplot(panels, 1, 1 + panel) for panel in range(panels)]
+def canvas(
+    rows: int = 1, *, columns: int = 1, width: float = WIDTH, height: float = HEIGHT
+) -> tuple[Figure, list[Axes]]:
+    """A figure of that width with `rows` × `columns` panels, a row `height` inches high, and their axes row by row."""
+    figure = Figure(figsize=(width, height * rows), layout="constrained")
+    return figure, [figure.add_subplot(rows, columns, 1 + panel) for panel in range(rows * columns)]
 
 
 def label_of(recipe: str) -> str:
@@ -113,6 +116,11 @@ def line_of(recipe: str) -> dict[str, Any]:
     """Colour and dashes of a recipe's line, as keywords of `Axes.plot`; an unknown one's follow from its name."""
     known = _LINES.get(recipe, (PALETTE[zlib.crc32(recipe.encode()) % len(PALETTE)], "-"))
     return {"color": known[0], "linestyle": known[1]}
+
+
+def darker(colour: str) -> str:
+    """The colour for small type, which a light one would make hard to read."""
+    return to_hex(tuple(0.78 * part for part in to_rgb(colour)))  # type: ignore[arg-type]
 
 
 def label_ends(axes: Axes, labels: Sequence[tuple[str, float, str]], *, size: float = 10) -> None:
@@ -135,7 +143,7 @@ def label_ends(axes: Axes, labels: Sequence[tuple[str, float, str]], *, size: fl
         axes.annotate(
             text, (1, height), (1.03, fraction),
             xycoords=axes.get_yaxis_transform(), textcoords="axes fraction",
-            color=colour, fontsize=size, va="center", ha="left", annotation_clip=False,
+            color=darker(colour), fontsize=size, va="center", ha="left", annotation_clip=False,
         )  # fmt: skip
 
 
