@@ -16,6 +16,7 @@ from rich.text import Text
 from typer.exceptions import TyperException
 
 from nextitem import demo as demonstration
+from nextitem.comparison_verb import compare
 from nextitem.console import show, stderr
 from nextitem.errors import ConfigurationError, NextitemError
 from nextitem.evaluation import METRICS
@@ -26,6 +27,7 @@ from nextitem.reading import Columns, parse_columns, read_interactions
 from nextitem.recipe import Recipe
 from nextitem.recommendation_file import as_table, check_format, write_table
 from nextitem.recommender import Recommender, Unknown, evaluate_again
+from nextitem.reproduction_verb import reproduce
 from nextitem.runs import read_run
 from nextitem.training_verb import train
 from nextitem.tuning_verb import tune
@@ -33,6 +35,8 @@ from nextitem.tuning_verb import tune
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 INTERRUPTED = 130
 app.command()(train)
+app.command()(compare)
+app.command()(reproduce)
 app.command()(prepare)
 app.command()(check)
 app.command()(tune)
@@ -173,7 +177,7 @@ def main() -> None:
         )
         sys.exit(ConfigurationError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _complain("interrupted; a training on the CPU goes on after its last full epoch with --resume")
+        _complain("interrupted; on the CPU `train --resume`, `compare` and `reproduce` go on after the last full epoch")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of a pipe, such as head, has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

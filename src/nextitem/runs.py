@@ -10,7 +10,7 @@ import resource
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -120,6 +120,10 @@ def _processor() -> str:
 
 def _peak_memory_mb() -> int:
     """The most memory this process has held, in MB (10⁶ bytes)."""
+    with suppress(OSError):
+        # What getrusage tells on Linux includes what a process held that started this one.
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return round(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024 / 1e6)
     unit = 1 if sys.platform == "darwin" else 1024
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
 
@@ -137,7 +141,11 @@ def metrics_of(outcome: Outcome, provenance: Mapping[str, Any]) -> dict[str, Any
         "parameters": outcome.parameters,
         "certificate": outcome.test.as_dict()["certificate"],
         "notes": list(outcome.prepared.notes),
-        "provenance": {**provenance, "data": outcome.prepared.source.data},
+        "provenance": {
+            **provenance,
+            "data": outcome.prepared.source.data,
+            "events_sha256": outcome.prepared.log.sha256(),
+        },
     }
 
 

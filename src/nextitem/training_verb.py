@@ -57,7 +57,7 @@ def train(
     if threads is not None:
         torch.set_num_threads(threads)
     workplace = Workplace.of(out, resolved.value, seed)
-    with joined(_device(device)) as processes:
+    with joined(device_of(device)) as processes:
         if plan_only:
             _show_plan(resolved.value, seed, processes, as_json=as_json)
             return
@@ -118,7 +118,7 @@ def _plan_table(found: Plan) -> Table:
     return table
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
     """The device of a name; `auto` is CUDA where there is one. Raises ConfigurationError for one that is not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

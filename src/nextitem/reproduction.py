@@ -1,0 +1,220 @@
+"""The paper's table again: Klenitskiy and Vasilev, "Turning Dross Into Gold Loss" (RecSys 2023, arXiv 2309.07602).
+
+Which recipes are trained, what was published for them, and whether what the paper claims is seen here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from nextitem.comparison import Contestant, Difference, corrected_together, differences, draws_of, values_of
+from nextitem.configuration import suggest
+from nextitem.datasets import PUBLISHED as DATASETS
+from nextitem.errors import ConfigurationError
+from nextitem.experiment import SYNTHETIC
+from nextitem.recipe import load_preset, preset_names, resolve_recipe
+from nextitem.training_each import Entry
+
+METRICS = ("ndcg@10", "hit_rate@10")
+# The table's rows. GRU4Rec is quoted from another public README that repeats the paper's values.
+ROWS = ("sasrec-bce", "sasrec-ce", "sasrec-3000", "bert4rec", "gru4rec", "bpr-mf", "popularity")
+COUNTS = (1, 10, 100, 300, 1000, 3000)
+SWEPT = "sasrec-3000"
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the paper's README prints for one row."""
+
+    hit_rate: float
+    ndcg: float
+    train_seconds: int | None = None  # on a GPU that it does not name
+    best_epoch: int | None = None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        return {"ndcg@10": self.ndcg, "hit_rate@10": self.hit_rate}
+
+
+PUBLISHED: Mapping[str, Mapping[str, Published]] = {
+    "ml-1m": {
+        "bert4rec": Published(0.2843, 0.1537, 1409, 197),
+        "sasrec-bce": Published(0.2500, 0.1341, 486, 53),
+        "sasrec-ce": Published(0.3152, 0.1821, 540, 63),
+        "sasrec-3000": Published(0.3159, 0.1857, 769, 85),
+        "gru4rec": Published(0.2811, 0.1648),
+    },
+    "ml-20m": {
+        "bert4rec": Published(0.2816, 0.1703, 14758, 68),
+        "sasrec-bce": Published(0.2001, 0.1067, 2495, 30),
+        "sasrec-ce": Published(0.2983, 0.1833, 9959, 46),
+        "sasrec-3000": Published(0.3090, 0.1872, 4125, 39),
+        "gru4rec": Published(0.2813, 0.1730),
+    },
+    "steam": {
+        "bert4rec": Published(0.1242, 0.0662, 4893, 74),
+        "sasrec-bce": Published(0.0981, 0.0506, 2140, 39),
+        "sasrec-ce": Published(0.1191, 0.0641, 1262, 16),
+        "sasrec-3000": Published(0.1206, 0.0652, 1226, 14),
+    },
+    "beauty": {
+        "bert4rec": Published(0.0338, 0.0187, 2325, 87),
+        "sasrec-bce": Published(0.0246, 0.0126, 521, 26),
+        "sasrec-ce": Published(0.0533, 0.0327, 332, 6),
+        "sasrec-3000": Published(0.0490, 0.0295, 296, 8),
+    },
+    "yelp": {
+        "bert4rec": Published(0.0442, 0.0223, 10166, 21),
+        "sasrec-bce": Published(0.0228, 0.0115, 655, 3),
+        "sasrec-ce": Published(0.0482, 0.0246, 2505, 3),
+        "sasrec-3000": Published(0.0462, 0.0237, 1965, 5),
+    },
+}
+DATA = (*PUBLISHED, SYNTHETIC)
+
+# A first look in minutes, at the cost of being no reproduction: a larger step size and fewer epochs than the paper's.
+# BERT4Rec stays at popularity's level for its first twenty epochs and does not learn at the larger step size.
+_FAST = ("training.learning_rate=3e-3", "training.validation_users=1000", "training.epochs=12", "training.patience=3")
+_FAST_CLOZE = ("training.validation_users=1000", "training.epochs=45", "training.patience=20")
+_FAST_COUNTS = (1, 10, 100)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be reproduced, and how thoroughly."""
+
+    data: str
+    fast: bool = False
+    sweep: bool = True
+    """Whether the numbers of negatives are tried as well."""
+    overrides: tuple[str, ...] = ()
+    """Settings laid on every recipe that is trained by gradient."""
+
+    def __post_init__(self) -> None:
+        if self.data not in DATA:
+            raise ConfigurationError(f"there is nothing to reproduce on '{self.data}'; {suggest(self.data, DATA)}")
+        if self.fast and self.data != SYNTHETIC:
+            raise ConfigurationError(f"--fast is a first look at synthetic data, not at {self.data}; leave one out")
+
+
+def missing_recipes() -> list[str]:
+    """Rows of the table that this version has no recipe for."""
+    return [name for name in ROWS if name not in preset_names()]
+
+
+def table_entries(request: Request) -> list[Entry]:
+    """The rows of the table."""
+    return [_entry(name, request, name) for name in ROWS if name in preset_names()]
+
+
+def sweep_entries(request: Request) -> dict[int, Entry]:
+    """SASRec+ with a sampled softmax by its number of negatives, as far as the catalogue has as many items.
+
+    The number that the table has already is among them, under the table's name.
+    """
+    if not request.sweep:
+        return {}
+    whole = _entry(SWEPT, request, SWEPT)
+    own = whole.recipe.negatives.count if whole.recipe.negatives is not None else 0
+    items = DATASETS[request.data].items if request.data in DATASETS else 2 * own
+    counts = {count for count in (_FAST_COUNTS if request.fast else COUNTS) if count < items and count != own}
+    found = {count: _entry(SWEPT, request, f"{count} negatives", f"negatives.count={count}") for count in counts}
+    return dict(sorted({own: whole, **found}.items()))
+
+
+def _entry(name: str, request: Request, label: str, *overrides: str) -> Entry:
+    preset = load_preset(name)
+    is_counted = "baseline" in preset.settings
+    fast = () if not request.fast or is_counted else _FAST_CLOZE if name == "bert4rec" else _FAST
+    chosen = (f"data={request.data}", *fast, *(() if is_counted else request.overrides), *overrides)
+    return Entry(label, resolve_recipe(preset, chosen).value)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim of the paper, and what is seen here."""
+
+    claim: str
+    finding: str
+    """`holds`, `does not hold`, `undecided` (the interval reaches 0), or `not measured`."""
+    facts: str
+    """Our numbers."""
+    published: str
+    """The paper's numbers; "" where there are none."""
+
+
+_BETTER = (
+    ("SASRec+ beats BERT4Rec in NDCG@10", "sasrec-ce", "bert4rec"),
+    ("SASRec+ 3000 beats BERT4Rec in NDCG@10", "sasrec-3000", "bert4rec"),
+    ("BERT4Rec beats SASRec in NDCG@10", "bert4rec", "sasrec-bce"),
+)
+_FASTER = (
+    ("SASRec+ trains faster than BERT4Rec", "sasrec-ce", "bert4rec"),
+    ("SASRec+ 3000 trains faster than BERT4Rec", "sasrec-3000", "bert4rec"),
+)
+
+
+def verdicts(rows: Sequence[Contestant], data: str) -> list[Verdict]:
+    """Each claim with its verdict; p-values are corrected over the claims that could be tested."""
+    by_name = {row.label: row for row in rows if row.runs}
+    there = [(claim, a, b) for claim, a, b in _BETTER if a in by_name and b in by_name]
+    tested = iter(corrected_together([_tested(by_name[a], by_name[b]) for _, a, b in there]))
+    published = PUBLISHED.get(data, {})
+    found = []
+    for claim, a, b in _BETTER:
+        said = f"{published[a].ndcg - published[b].ndcg:+.4f}" if a in published and b in published else ""
+        found.append(_judged(claim, next(tested) if (claim, a, b) in there else None, said))
+    for claim, a, b in _FASTER:
+        times = [published[name].train_seconds for name in (a, b) if name in published]
+        said = _times(times[0], times[1]) if len(times) == 2 and None not in times else ""
+        found.append(_timed(claim, by_name.get(a), by_name.get(b), said))
+    return found
+
+
+def _tested(first: Contestant, second: Contestant) -> Difference:
+    values = [values_of(first, "ndcg@10"), values_of(second, "ndcg@10")]
+    draws = draws_of(values)
+    return differences(values[0], draws[0], values[1], draws[1])[0]
+
+
+def _judged(claim: str, difference: Difference | None, published: str) -> Verdict:
+    if difference is None:
+        return Verdict(claim, "not measured", "a run is missing", published)
+    low, high = difference.interval
+    finding = "undecided"
+    if difference.corrected_p <= LEVEL:
+        finding = "holds" if difference.value > 0 else "does not hold"
+    facts = f"{difference.value:+.4f}, 95 % interval {low:+.4f} – {high:+.4f}, p {difference.corrected_p:.2g}"
+    return Verdict(claim, finding, facts, published)
+
+
+def _timed(claim: str, first: Contestant | None, second: Contestant | None, published: str) -> Verdict:
+    if first is None or second is None:
+        return Verdict(claim, "not measured", "a run is missing", published)
+    seconds = [best_seconds(row) for row in (first, second)]
+    finding = "holds" if seconds[0] < seconds[1] else "does not hold"
+    return Verdict(claim, finding, f"{_times(*seconds)} of training to the best epoch", published)
+
+
+def best_seconds(row: Contestant) -> float:
+    """Seconds of optimisation up to the best epoch, mean over seeds."""
+    return sum(
+        sum(line["train_seconds"] for line in run.history()[: int(run.metrics["best_epoch"])]) for run in row.runs
+    ) / max(1, len(row.runs))
+
+
+def _times(first: float | None, second: float | None) -> str:
+    return f"{first or 0:,.0f} s against {second or 0:,.0f} s"
+
+
+def agreement(row: Contestant, data: str, metric: str = "ndcg@10") -> str:
+    """Where a row is beside its published value: `agrees` is within 5 % or twice its seeds' spread; "" without one."""
+    published = PUBLISHED.get(data, {}).get(row.label)
+    if published is None or not row.runs:
+        return ""
+    of_seeds = values_of(row, metric).mean((1, 2))
+    spread = 2 * float(of_seeds.std()) if len(of_seeds) > 1 else 0.0
+    value, expected = float(of_seeds.mean()), published.metrics[metric]
+    if abs(value - expected) <= max(LEVEL * expected, spread):
+        return "agrees"
+    return "better" if value > expected else "worse"

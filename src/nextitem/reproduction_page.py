@@ -1,0 +1,236 @@
+"""What `reproduce` leaves: one folder with the table, the verdicts and the figures, which appears whole."""
+
+import csv
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from nextitem.comparison import Comparison, Contestant, as_dict, draws_of, values_of
+from nextitem.errors import StorageError
+from nextitem.report.figures import Curve, Point, by_negatives, convergence, losses
+from nextitem.report.look import label_of, write_svg
+from nextitem.reproduction import METRICS, PUBLISHED, Verdict, agreement
+from nextitem.statistics import percentiles
+
+TITLES = {"ml-1m": "MovieLens-1M", "ml-20m": "MovieLens-20M", "beauty": "Beauty", "steam": "Steam", "yelp": "Yelp"}
+LEVELS = ("sasrec-bce", "bert4rec", "gru4rec", "bpr-mf", "popularity")  # horizontal lines beside the sampled softmax
+CURVES = ("sasrec-bce", "sasrec-ce", "sasrec-3000", "bert4rec", "gru4rec")
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """Everything that is told of one dataset."""
+
+    data: str
+    command: str
+    comparison: Comparison
+    """The rows of the table."""
+    swept: Mapping[int, Contestant]
+    """SASRec+ by its number of negatives; those without runs are left out of the figure."""
+    verdicts: Sequence[Verdict]
+    notes: Sequence[str] = ()
+
+    @property
+    def title(self) -> str:
+        return TITLES.get(self.data, self.data)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole of it as plain values."""
+        return {
+            "data": self.data,
+            "command": self.command,
+            **as_dict(self.comparison, lambda row: {"published": self.published(row), "agreement": self.agrees(row)}),
+            "negatives": {
+                str(count): {"ndcg@10": vars(_point(row)), "seeds": len(row.runs)}
+                for count, row in self.swept.items()
+                if row.runs
+            },
+            "claims": [vars(verdict) for verdict in self.verdicts],
+            "notes": list(self.notes),
+        }
+
+    def published(self, row: Contestant) -> dict[str, float | int | None] | None:
+        """The paper's values of a row, where it has any."""
+        known = PUBLISHED.get(self.data, {}).get(row.label)
+        return (
+            None
+            if known is None
+            else {**known.metrics, "train_seconds": known.train_seconds, "best_epoch": known.best_epoch}
+        )
+
+    def agrees(self, row: Contestant) -> str:
+        """How far a row is from the paper, in a word."""
+        return agreement(row, self.data)
+
+
+def write(folder: Path, found: Reproduction) -> None:
+    """results.md, table.csv, table.json and the figures, in place of an earlier folder of that name.
+
+    Raises StorageError; then the earlier one is still there.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            pictures = figures(found)
+            for name, figure in pictures.items():
+                write_svg(figure, draft / f"{name}.svg")
+            (draft / "results.md").write_text(page(found, list(pictures)), encoding="utf-8")
+            (draft / "table.json").write_text(json.dumps(found.as_dict(), indent=2) + "\n", encoding="utf-8")
+            _write_csv(draft / "table.csv", found)
+            draft.chmod(0o755)
+            if folder.exists():
+                folder.rename(draft.with_name(f"{draft.name}-before"))
+            draft.rename(folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+            shutil.rmtree(draft.with_name(f"{draft.name}-before"), ignore_errors=True)
+    except OSError as error:
+        raise StorageError(f"cannot write {folder}: {error}; free space or choose another --out") from error
+
+
+def figures(found: Reproduction) -> dict[str, Figure]:
+    """The paper's figures, as far as there are runs for them, by file name."""
+    rows = {row.label: row for row in found.comparison.rows if row.runs}
+    curves = [_curve(name, rows[name]) for name in CURVES if name in rows]
+    made: dict[str, Figure] = {}
+    if curves:
+        made["convergence"] = convergence(curves, found.title)
+        made["losses"] = losses(curves, found.title)
+    swept = {count: _point(row) for count, row in found.swept.items() if row.runs}
+    if len(swept) > 1:
+        full = _point(rows["sasrec-ce"]) if "sasrec-ce" in rows else None
+        others = {name: _point(rows[name]).value for name in LEVELS if name in rows}
+        made["negatives"] = by_negatives(swept, full, others, found.title)
+    return made
+
+
+def _curve(name: str, row: Contestant) -> Curve:
+    """The first seed's epochs."""
+    run = row.runs[0]
+    lines = run.history()
+    monitor = run.recipe.training.monitor
+    return Curve(
+        name,
+        [line["validation"][monitor] for line in lines],
+        [line["train_seconds"] for line in lines],
+        [line["train_loss"] for line in lines],
+        [line["validation_loss"] for line in lines],
+        int(run.metrics["best_epoch"]),
+    )
+
+
+def _point(row: Contestant) -> Point:
+    values_SU1 = values_of(row, "ndcg@10")
+    ((low, high),) = percentiles(draws_of([values_SU1])[0]).tolist()
+    return Point(float(values_SU1.mean()), low, high)
+
+
+def page(found: Reproduction, pictures: Sequence[str]) -> str:
+    """results.md."""
+    told = found.comparison.certificate
+    where = (
+        f"{told['cases']:,} test users, {told['candidates']:,} items, {told['ranking']} ranking, "
+        f"{told['hidden']} hidden, split `{told['split'][:12]}…`."
+        if told
+        else "No run was finished."
+    )
+    return "\n".join(
+        [
+            f"# {found.title}: Klenitskiy and Vasilev (RecSys 2023) again",
+            "",
+            f"```bash\n{found.command}\n```",
+            "",
+            where,
+            "",
+            table(found),
+            "",
+            f"In brackets: {found.comparison.resampled.partition(';')[0]}; beside a published value how far ours is "
+            "from it (`agrees`: within 5 % or twice the spread of our seeds). Seconds count optimisation only; the "
+            "published ones are of an unnamed GPU.",
+            "",
+            "## Claims",
+            "",
+            *_claims(found.verdicts),
+            "",
+            *(f"![{name}]({name}.svg)\n" for name in pictures),
+            *(f"- {note}" for note in [*found.notes, *found.comparison.failures]),
+            *_made(found.comparison),
+            "",
+        ]
+    )
+
+
+def table(found: Reproduction) -> str:
+    """The rows in Markdown, ours beside the published values."""
+    header = (
+        *("model", "seeds", "NDCG@10", "published", "HR@10", "published", "", "best epoch", "published"),
+        *("training s", "published", "s to 95 %", "peak MB"),
+    )
+    lines = [header, ("---", *["---:"] * (len(header) - 1))]
+    for row in found.comparison.rows:
+        if not row.runs:
+            lines.append((label_of(row.label), "failed", *[NOTHING] * (len(header) - 2)))
+            continue
+        published = found.published(row) or {}
+        ndcg, hit_rate = (found.comparison.cells[row.label][metric] for metric in METRICS)
+        lines.append(
+            (
+                label_of(row.label),
+                str(len(row.runs)),
+                f"{ndcg.mean:.4f} ({ndcg.interval[0]:.4f} – {ndcg.interval[1]:.4f})",
+                _beside(ndcg.mean, published.get("ndcg@10")),
+                f"{hit_rate.mean:.4f}",
+                _beside(hit_rate.mean, published.get("hit_rate@10")),
+                found.agrees(row),
+                ", ".join(map(str, row.best_epochs)) or NOTHING,
+                str(published.get("best_epoch") or NOTHING),
+                _rounded(row.train_seconds if row.best_epochs else None),
+                _rounded(published.get("train_seconds")),
+                _rounded(row.seconds_to_nearly_best),
+                _rounded(row.peak_memory_mb),
+            )
+        )
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _claims(verdicts: Sequence[Verdict]) -> list[str]:
+    lines = ["| claim | here | our numbers | published |", "|---|---|---|---|"]
+    return lines + [f"| {v.claim} | **{v.finding}** | {v.facts} | {v.published or NOTHING} |" for v in verdicts]
+
+
+def _made(found: Comparison) -> list[str]:
+    """Where and when the runs were made, one line for each different place."""
+    places = dict.fromkeys(
+        f"nextitem {made['nextitem']}, torch {made['torch']}, {made['device']}, {made['threads']} threads, "
+        f"{made['processor']}"
+        for made in (run.metrics["provenance"] for row in found.rows for run in row.runs)
+    )
+    days = sorted(run.metrics["provenance"]["started"][:10] for row in found.rows for run in row.runs)
+    return [f"- Runs of {days[0]} to {days[-1]}: {'; '.join(places)}."] if days else []
+
+
+def _beside(ours: float, published: float | int | None) -> str:
+    return NOTHING if published is None else f"{published:.4f} ({ours / published - 1:+.1%})"
+
+
+def _rounded(value: float | int | None) -> str:
+    return NOTHING if value is None else f"{value:,.0f}"
+
+
+def _write_csv(file: Path, found: Reproduction) -> None:
+    """One line per row and metric."""
+    with file.open("w", encoding="utf-8", newline="") as content:
+        writer = csv.writer(content, lineterminator="\n")
+        writer.writerow(["data", "recipe", "metric", "seeds", "mean", "low", "high", "published"])
+        for row in found.comparison.rows:
+            for metric, cell in found.comparison.cells.get(row.label, {}).items():
+                published = (found.published(row) or {}).get(metric)
+                writer.writerow([found.data, row.label, metric, len(row.runs), cell.mean, *cell.interval, published])

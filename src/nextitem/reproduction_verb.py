@@ -1,0 +1,82 @@
+"""The verb `reproduce`: the paper's table, its claims and its figures, from runs that are there or made now."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nextitem.comparison import Contestant, compare
+from nextitem.comparison_verb import finish, show
+from nextitem.console import say
+from nextitem.errors import ConfigurationError
+from nextitem.reproduction import METRICS, Request, missing_recipes, sweep_entries, table_entries, verdicts
+from nextitem.reproduction_page import Reproduction, write
+from nextitem.training_each import Place, find_each, train_each
+from nextitem.training_verb import device_of
+
+
+def reproduce(
+    data: Annotated[str, typer.Argument(help="ml-1m, beauty, ml-20m, steam, yelp or synthetic.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings laid on every trained recipe.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many seeds of each recipe: 0, 1, 2, …")] = 1,
+    fast: Annotated[bool, typer.Option("--fast", help="On synthetic: few epochs, a first look in minutes.")] = False,
+    sweep: Annotated[bool, typer.Option(help="Train with other numbers of negatives too, for that figure.")] = True,
+    training: Annotated[
+        bool, typer.Option("--train/--no-train", help="Train what is not on disk, or leave it out.")
+    ] = True,
+    out: Annotated[Path, typer.Option(help="Folder of runs; the results appear in its reproduce-DATA.")] = Path("runs"),
+    runs: Annotated[list[Path] | None, typer.Option(help="Another folder with finished runs; may be repeated.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Discard interrupted trainings and start anew.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Reproduce the paper on a dataset: its table, its claims and its figures, beside the published values."""
+    request = Request(data, fast, sweep, tuple(overrides or ()))
+    place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh)
+    rows, swept = table_entries(request), sweep_entries(request)
+    extra = [entry for count, entry in swept.items() if entry.label not in {row.label for row in rows}]
+    make = train_each if training else find_each
+    made = {row.label: row for row in make([*rows, *extra], range(seeds), place, say)}
+    there = [made[entry.label] for entry in rows if made[entry.label].runs or made[entry.label].failures]
+    if not any(row.runs for row in there):
+        raise ConfigurationError(
+            f"there is no finished run of {data} in {out}; leave --no-train out, or name --runs DIR"
+        )
+    found = _reproduction(request, there, {count: made[entry.label] for count, entry in swept.items()})
+    folder = out / f"reproduce-{data}"
+    write(folder, found)
+    if as_json:
+        typer.echo(json.dumps({**found.as_dict(), "folder": str(folder)}))
+    else:
+        show(found.comparison, as_json=False)
+        for verdict in found.verdicts:
+            beside = f" (published: {verdict.published})" if verdict.published else ""
+            typer.echo(f"{verdict.claim}: {verdict.finding}; {verdict.facts}{beside}")
+        typer.echo(f"results: {folder}")
+    finish(
+        found.comparison,
+        [f"{row.label}: {failure}" for row in made.values() if row not in there for failure in row.failures],
+    )
+
+
+def _reproduction(request: Request, rows: list[Contestant], swept: dict[int, Contestant]) -> Reproduction:
+    labels = [row.label for row in rows if row.runs]
+    against = "bert4rec" if "bert4rec" in labels else labels[0]
+    notes = [f"there is no recipe {name} in this version" for name in missing_recipes()]
+    if request.fast or request.overrides:
+        what = "--fast" if request.fast else " ".join(request.overrides)
+        notes.append(f"with {what} the settings are not the paper's: a first look, no reproduction")
+    return Reproduction(
+        request.data,
+        shlex.join(["nextitem", *sys.argv[1:]]),
+        compare(rows, against, METRICS),
+        swept,
+        verdicts(rows, request.data),
+        notes,
+    )
