@@ -130,7 +130,7 @@ def test_the_models_of_the_claim_differ_in_their_loss_alone() -> None:
     [
         ("sasrec", "did you mean"),
         ("sasrec_ce", "did you mean 'sasrec-ce'?"),
-        ("bert4recc", "did you mean 'bert4rec'?"),
+        ("bert4recc", "did you mean 'bert4rec'"),
         ("zzz", "known: "),
     ],
 )

@@ -80,7 +80,7 @@ def settings_of(preset: str) -> dict[str, str]:
     """The sum of the tables whose heading names the preset."""
     found: dict[str, str] = {}
     for heading in re.findall(r"^### .*$", section("## Recipes"), re.MULTILINE):
-        if preset in re.findall(r"`([\w-]+)`", heading):
+        if preset in re.findall(r"`([\w@+-]+)`", heading):
             for key, value, source in tables(section(heading))[0]:
                 assert key not in found, f"{preset} has two values of {key}"
                 assert source, f"{preset} has no source for {key}"
@@ -88,7 +88,7 @@ def settings_of(preset: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("dataset", ["ml-1m", "beauty", "synthetic"])
+@pytest.mark.parametrize("dataset", ["ml-1m", "ml-20m", "beauty", "steam", "synthetic"])
 @pytest.mark.parametrize("preset", preset_names())
 def test_the_tables_have_every_setting_of_a_preset(preset: str, dataset: str) -> None:
     recipe = resolve_recipe(load_preset(preset), [f"data={dataset}"]).value
