@@ -1,6 +1,7 @@
 """A training that stops anywhere and goes on ends with the very bits of one that never stopped."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +33,11 @@ VALUES = [0.1, 0.4, 0.2, 0.3]
 
 SASREC = SASRec(dim=8, heads=2, positions=8, dropout=0.2), NextItem(maximum_length=8)
 BERT4REC = BERT4Rec(dim=8, heads=2, inner=16, positions=8, dropout=0.2), MaskedItem(maximum_length=8)
+SUN = (
+    BERT4Rec(dim=8, heads=2, inner=16, positions=8, dropout=0.2, output_layer=True, output_bias=True),
+    MaskedItem(maximum_length=4, stride=2, last_copies=1, masks="exact_share", most_masks=2),
+)
+BOTH = NextItem(maximum_length=8, cloze_weight=0.5, label_masking=0.3)
 SHARED = Uniform(count=3, sharing="sequence", replacement=False)
 KINDS = {
     "SASRec, softmax": (*SASREC, CrossEntropy(), None),
@@ -39,6 +45,8 @@ KINDS = {
     "SASRec, shared negatives": (*SASREC, SampledCrossEntropy(), SHARED),
     "BERT4Rec, softmax": (*BERT4REC, CrossEntropy(), None),
     "BERT4Rec, shared negatives": (*BERT4REC, SampledCrossEntropy(), SHARED),
+    "2019": (*SUN, CrossEntropy(), None),
+    "SASRec, cloze and masked labels": (SASREC[0], BOTH, CrossEntropy(), None),
 }
 SOFTMAX = "SASRec, softmax"
 
@@ -78,7 +86,13 @@ class Remembering:
 
 
 def train(
-    kind: str, file: Path, watcher: Silent | None = None, *, identity: dict[str, str] = IDENTITY, seed: int = 0
+    kind: str,
+    file: Path,
+    watcher: Silent | None = None,
+    *,
+    identity: dict[str, str] = IDENTITY,
+    seed: int = 0,
+    training: Training = TRAINING,
 ) -> tuple[SequenceModel, History]:
     encoder, objective, loss, negatives = KINDS[kind]
     model = build_model(encoder, objective, ITEMS).float()
@@ -90,7 +104,7 @@ def train(
         return {"ndcg@10": VALUES[epoch], "validation_loss": 1.0 - epoch}
 
     history = fit(
-        model, LOG, loss.build(), TRAINING, seed, validate,
+        model, LOG, loss.build(), training, seed, validate,
         negatives=negatives and negatives.build(LOG), checkpoint=checkpoint, watcher=watcher,
     )  # fmt: skip
     return model, history
@@ -299,3 +313,18 @@ def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None
 def test_saving_leaves_nothing_but_the_checkpoint(file: Path) -> None:
     train(SOFTMAX, file)
     assert list(file.parent.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_training_of_so_many_steps_goes_on_to_the_same_bits(epoch: int, tmp_path: Path) -> None:
+    steps = math.ceil(len(SUN[1].windows(LOG)) / TRAINING.batch_size)
+    training = TRAINING.model_copy(update={"steps": 2 * steps + steps // 2})  # half of the third epoch
+    expected, history = train("2019", tmp_path / "whole", training=training)
+    with pytest.raises(KilledError):
+        train("2019", tmp_path / "parts", Killer(epoch), training=training)
+    model, resumed = train("2019", tmp_path / "parts", training=training)
+    assert len(history.epochs) == 3
+    assert facts(resumed) == facts(history)
+    assert sha256(model.state_dict()) == sha256(expected.state_dict())
+    again, after = train("2019", tmp_path / "parts", training=training)  # there is nothing left to do
+    assert (facts(after), sha256(again.state_dict())) == (facts(history), sha256(expected.state_dict()))

@@ -36,7 +36,7 @@ def close(ours: Tensor, expected: Tensor) -> None:
 def test_query_states_are_those_of_each_history_alone(encoder: Any, objective: Any) -> None:
     model, histories = build_model(encoder, objective, ITEMS), random_histories()
     states_Ce = model.query_states(histories)
-    assert states_Ce.shape == (100, 8)
+    assert states_Ce.shape == (100, model.items.output_table().shape[1])
     for case in range(0, 100, 9):
         close(states_Ce[case : case + 1], model.query_states(histories.select(torch.tensor([case]))))
 
@@ -46,14 +46,15 @@ def test_query_states_are_those_of_one_padded_batch(encoder: Any, objective: Any
     """700 histories are more than are encoded at once."""
     model, histories = build_model(encoder, objective, ITEMS).eval(), random_histories(700)
     batch = objective.query(histories)
-    padded_BLe = model.encoder(model.items.embed(batch.inputs_BL), batch.lengths_B, batch.users_B)
+    padded_BLd = model.encoder(model.items.embed(batch.inputs_BL), batch.lengths_B, batch.users_B)
+    padded_BLe = model.items.to_score(padded_BLd)
     close(model.query_states(histories), padded_BLe[torch.arange(700), batch.lengths_B - 1].detach())
 
 
 @each_kind
 def test_only_the_latest_items_matter(encoder: Any, objective: Any) -> None:
     model, histories = build_model(encoder, objective, ITEMS), random_histories()
-    shown = 12 - objective.needs_mask
+    shown = 12 - (objective.name == "masked_item")
     assert torch.equal(model.query_states(histories), model.query_states(histories.last(shown)))
     is_long_C = histories.lengths_U >= shown
     shorter_Ce = model.query_states(histories.last(shown - 1))

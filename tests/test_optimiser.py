@@ -53,6 +53,22 @@ def test_the_step_size_follows_warm_up_and_schedule(schedule: str, warmup: int, 
         assert step == pytest.approx([-0.3 * factor, -0.3 * factor], rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "steps", "factors"),
+    [
+        ("constant", 3, [1, 1, 1]),  # the second epoch ends in its middle
+        ("linear", 3, [3 / 3, 2 / 3, 1 / 3]),
+        ("linear", 1, [1]),
+        ("linear", 9, [4 / 4, 3 / 4, 2 / 4, 1 / 4]),  # epochs end first
+    ],
+)
+def test_training_ends_with_its_last_step(schedule: str, steps: int, factors: list[float]) -> None:
+    training = LAST.model_copy(update={"learning_rate": 0.3, "schedule": schedule, "steps": steps})
+    places = fit_slope(Slope(), training).places  # an epoch has 2 steps
+    taken = torch.stack([torch.zeros(2, dtype=torch.float64), *places]).diff(dim=0)
+    assert taken[:, 0].tolist() == pytest.approx([-0.3 * factor for factor in factors], rel=1e-6)
+
+
 def test_adam_forgets_its_second_moment_by_beta2() -> None:
     """Gradients 3 then 6 (Slope's first coordinate): moments by hand, bias corrected."""
     model = Slope()

@@ -96,6 +96,17 @@ def test_steps_tell_where_training_is_and_how_long_it_takes_at_most(monkeypatch:
     assert "epoch 20/20, step 10/10, at most 0 s left" in "".join(last_frame(console))
 
 
+def test_the_last_of_so_many_steps_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([100.0, 102.0, 104.0])
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    table = LiveTable(terminal(), TRAINING.model_copy(update={"steps": 15}), TITLE)
+    table.step(1, 10, 10)
+    assert table.position == "epoch 1/2, step 10/10, at most 10 s left"
+    table.step(2, 5, 10)
+    assert table.position == "epoch 2/2, step 5/10, at most 0 s left"
+    table.close()
+
+
 def test_what_is_printed_meanwhile_stands_above_the_table() -> None:
     console = terminal()
     table = LiveTable(console, TRAINING, TITLE)

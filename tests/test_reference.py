@@ -88,7 +88,7 @@ def settings_of(preset: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("dataset", ["ml-1m", "beauty", "synthetic"])
+@pytest.mark.parametrize("dataset", ["ml-1m", "ml-20m", "beauty", "steam", "synthetic"])
 @pytest.mark.parametrize("preset", preset_names())
 def test_the_tables_have_every_setting_of_a_preset(preset: str, dataset: str) -> None:
     recipe = resolve_recipe(load_preset(preset), [f"data={dataset}"]).value

@@ -62,6 +62,25 @@ def test_without_patience_all_epochs_are_trained_and_the_last_is_kept() -> None:
     assert sha256(model.state_dict()) == sha256(validate.weights[2])
 
 
+def test_the_last_epoch_is_as_long_as_the_steps_allow() -> None:
+    model = Slope()
+    recorder = Recorder(model)
+    training = Training(epochs=9, steps=3, batch_size=3, patience=None)
+    history = fit(model, FOUR, CrossEntropy().build(), training, 0, None, watcher=recorder, checkpoint=recorder)
+    assert recorder.events == [
+        *("load", (1, 1, 2), (1, 2, 2), "save 1", "told of 1, best 1"),
+        *((2, 1, 2), "save 2", "told of 2, best 2"),
+    ]
+    assert [round(epoch.positions_per_second * epoch.train_seconds) for epoch in history.epochs] == [4, 3]
+
+
+def test_so_many_steps_are_the_first_of_more() -> None:
+    """The order and all draws of a step do not know how many will follow."""
+    stops: list[dict[str, int]] = [{"epochs": 1}, {"epochs": 7, "steps": 4}]  # 30 windows by 8
+    trainings = [LAST.model_copy(update={"batch_size": 8, **stop}) for stop in stops]
+    assert len({sha256(trained(0, training).state_dict()) for training in trainings}) == 1
+
+
 def test_equal_seeds_give_equal_bits_and_other_seeds_other_ones() -> None:
     one, again, other = (sha256(trained(seed).state_dict()) for seed in (1, 1, 2))
     assert one == again

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nextitem import transfer
@@ -108,6 +109,48 @@ def cut(batch: Batch, drawn: Drawn | None, rows: slice) -> tuple[Batch, Drawn | 
     ids = drawn.ids if drawn.sharing == "batch" else drawn.ids[own]
     excluded = None if drawn.excluded is None else drawn.excluded[own]
     return part, Drawn(ids, drawn.sharing, part.rows_T, excluded, part.host_counts_B)
+
+
+def stack(upper: Batch, lower: Batch) -> Batch:
+    """The rows of both as one batch, padded to the wider; positions without a weight weigh 1."""
+    width, rows = max(upper.inputs_BL.shape[1], lower.inputs_BL.shape[1]), len(upper.lengths_B)
+    padded = [F.pad(one.inputs_BL, (0, width - one.inputs_BL.shape[1]), value=PAD) for one in (upper, lower)]
+    rows_T = torch.cat([upper.rows_T, lower.rows_T + rows])
+    weights = [
+        torch.ones(len(one.targets_T), device=rows_T.device) if one.weights_T is None else one.weights_T
+        for one in (upper, lower)
+    ]
+    return Batch(
+        torch.cat(padded),
+        torch.cat([upper.lengths_B, lower.lengths_B]),
+        rows_T * width + torch.cat([upper.columns_T, lower.columns_T]),
+        torch.cat([upper.targets_T, lower.targets_T]),
+        rows_T,
+        torch.cat([upper.users_B, lower.users_B]),
+        torch.cat(weights),
+        torch.cat([upper.sizes_B, lower.sizes_B]),
+        torch.cat([upper.counts_B, lower.counts_B]),
+    )
+
+
+def hide(sequences: Sequences, is_hidden_BL: Tensor) -> Batch:
+    """The views as rows in which MASK stands for some items, which are the targets; T may be 0.
+
+    `is_hidden_BL` is on the CPU, wherever the views are: it decides T. No padding may be hidden.
+    """
+    items_BL, lengths_B = pad_right(sequences)
+    positions_T = transfer.send(is_hidden_BL.flatten().nonzero()[:, 0], items_BL.device)
+    flat = items_BL.flatten()
+    return Batch(
+        flat.index_fill(0, positions_T, MASK).view_as(items_BL),
+        lengths_B,
+        positions_T,
+        flat[positions_T],
+        positions_T // max(1, items_BL.shape[1]),
+        sequences.users_U,
+        host_lengths_B=sequences.sizes_U,
+        host_counts_B=is_hidden_BL.sum(1),
+    )
 
 
 def pad_right(sequences: Sequences, *, room: int = 0) -> tuple[Tensor, Tensor]:

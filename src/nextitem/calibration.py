@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nextitem import transfer
 from nextitem.batches import Batch, Drawn, cut
 from nextitem.evaluation import evaluate
 from nextitem.experiment import Prepared, build_model, outside_histories, validation_cases, validation_loss
@@ -81,10 +82,12 @@ class Calibration:
     def _step(self, rows: Tensor, number: int) -> _Step:
         """What `fit` does in a step, with the backward pass of the loss apart from that of the encoder."""
         since = _Stopwatch(self._now)
-        draws = generator(self.seed, Purpose.MASKS_AND_NEGATIVES, 0, number, device=rows.device)
+        draws = generator(self.seed, Purpose.MASKS_AND_NEGATIVES, 0, number)
         batch = self.model.batch(self.windows.select(rows), draws)
         positions, seconds = len(batch.targets_T), {"encoder": since.last()}
-        own = self.processes.share(len(rows))
+        own = self.processes.share(len(batch.lengths_B))
+        if transfer.is_elsewhere(rows.device):  # as in `fit`
+            draws = generator(self.seed, Purpose.MASKS_AND_NEGATIVES, 0, number, device=rows.device)
         if not positions or own.start == own.stop:
             return _Step(len(rows), 0, seconds)
         drawn = None if self.negatives is None else self.negatives.sample(batch, draws)

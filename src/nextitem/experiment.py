@@ -210,7 +210,8 @@ def _load(recipe: Recipe) -> tuple[Interactions, Mapping[object, str], Synthetic
 def build_model(recipe: Recipe, number_of_items: int, seed: int) -> SequenceModel:
     """The untrained model of a recipe; equal seeds give equal weights."""
     with seeded_globally(seed, Purpose.WEIGHTS):
-        items = TiedItems(number_of_items, recipe.encoder.dim, has_mask=recipe.objective.needs_mask)
+        has_bias = getattr(recipe.encoder, "output_bias", False)  # an encoder need not know of biases
+        items = TiedItems(number_of_items, recipe.encoder.dim, has_mask=recipe.objective.needs_mask, has_bias=has_bias)
         in_bfloat16 = recipe.training.precision == "bfloat16"
         return SequenceModel(items, recipe.encoder.build(), recipe.objective, in_bfloat16=in_bfloat16)
 

@@ -48,12 +48,17 @@ class Work:
     read_share: float
     """Share of its places that the encoder's last layer computes."""
 
+    @property
+    def rows(self) -> int:
+        """Rows of the widest step."""
+        return sum(count for count, _ in self.groups)
+
     @classmethod
     def of(cls, recipe: Recipe, prepared: Prepared, device: torch.device, seed: int) -> "Work":
         """Those of a recipe on its data."""
         windows = recipe.objective.windows(prepared.split.train)
         order = torch.randperm(len(windows), generator=generator(seed, Purpose.ORDER, 1))
-        steps = order.split(recipe.training.batch_size) if len(windows) else ()
+        steps = order.split(recipe.training.batch_size)[: recipe.training.steps] if len(windows) else ()
         batches = [
             recipe.objective.batch(windows.select(rows), generator(seed, Purpose.MASKS_AND_NEGATIVES, 1, step))
             for step, rows in enumerate(steps[:_STEPS])
@@ -66,7 +71,7 @@ class Work:
         read = targets / sum(int(batch.lengths_B.sum()) for batch in batches)
         return cls(
             len(steps),
-            round(targets * int(windows.lengths_U.sum()) / int(drawn.lengths_U.sum())),
+            round(targets * int(windows.select(torch.cat(steps)).lengths_U.sum()) / int(drawn.lengths_U.sum())),
             max(len(batch.targets_T) for batch in batches),
             int(widest.lengths_B.sum()) if device.type == "cpu" else widest.inputs_BL.numel(),
             _groups(widest, device),
@@ -83,11 +88,10 @@ def needed(
     recipe: Recipe, work: Work, number_of_items: int, device: torch.device, processes: int = 1
 ) -> dict[str, int]:
     """Bytes that a training allocates at its peak, beyond what the process holds before, by what they are for."""
-    model = build_model(recipe, 1, seed=0)
-    table = _FLOAT * model.items.weight_Nd.numel() * number_of_items
-    weights = table + _FLOAT * sum(
-        weight.numel() for weight in model.parameters() if weight is not model.items.weight_Nd
-    )
+    # What a second item adds to the weights of a model of one: its rows.
+    one, two = (sum(w.numel() for w in build_model(recipe, items, seed=0).parameters()) for items in (1, 2))
+    table = _FLOAT * (two - one) * number_of_items
+    weights = table + _FLOAT * (one - (two - one))
     touched = recipe.training.item_rows == "touched"
     copies = 2 if processes > 1 else 0  # gradients as one message, and their sums
     if touched:
@@ -98,6 +102,8 @@ def needed(
     else:
         # One gradient of the table by the loss and one by the look-up of the inputs.
         gradients = weights + table + copies * weights
+        if getattr(recipe.encoder, "output_bias", False):
+            gradients += 2 * table  # table and biases side by side, and the gradient of that
     keeps_best = recipe.training.patience is not None and recipe.training.epochs > 1
     return {
         "libraries": _LIBRARIES,
@@ -121,7 +127,7 @@ def _drawn(recipe: Recipe, work: Work) -> int:
     """How many negatives a step draws."""
     if recipe.negatives is None:
         return 0
-    sets = {"position": work.most_positions, "sequence": recipe.training.batch_size, "batch": 1}
+    sets = {"position": work.most_positions, "sequence": work.rows, "batch": 1}
     return recipe.negatives.count * sets[recipe.negatives.sharing]
 
 
@@ -141,11 +147,11 @@ def _loss(recipe: Recipe, work: Work, number_of_items: int) -> int:
     if negatives.sharing == "position":
         # Vectors of target and negatives and their gradients; scores, where they are out, and what became of them.
         return states + drawn + positions * (1 + negatives.count) * (3 * width + 6 * _FLOAT)
-    excluded = recipe.training.batch_size * negatives.count
+    excluded = work.rows * negatives.count
     if isinstance(loss, SampledCrossEntropy):
         rows = 512 if negatives.sharing == "batch" else max(longest for _, longest in work.groups)
         return states + drawn + excluded + rows * negatives.count * 3 * _FLOAT + 3 * negatives.count * width
-    sets = recipe.training.batch_size if negatives.sharing == "sequence" else 1
+    sets = work.rows if negatives.sharing == "sequence" else 1
     return states + drawn + excluded + positions * negatives.count * 6 * _FLOAT + 2 * sets * negatives.count * width
 
 
@@ -160,13 +166,7 @@ def _activations(recipe: Recipe, work: Work, device: torch.device) -> int:
     square = 0.0 if longest == half else (most / longest - least / half) / (longest - half)
     linear = most / longest - square * longest
     pairs = sum(count * length**2 for count, length in work.groups)
-    embedded = (
-        5
-        * recipe.encoder.dim
-        * _FLOAT
-        * sum(count for count, _ in work.groups)
-        * max((length for _, length in work.groups), default=0)
-    )
+    embedded = 5 * recipe.encoder.dim * _FLOAT * work.rows * max((length for _, length in work.groups), default=0)
     holes = _HOLES if work.read_share < 1.0 and device.type == "cpu" else 1.0
     return round(holes * (linear * work.encoded + square * pairs)) + embedded
 

@@ -4,7 +4,7 @@ B rows, L length, T targets, C cases, e output width.
 """
 
 from dataclasses import replace
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,9 @@ _QUERY_ROWS = 512
 class Objective(Protocol):
     """What is asked of the model: how windows become inputs and targets."""
 
-    needs_mask: ClassVar[bool]
+    @property
+    def needs_mask(self) -> bool:
+        """Whether the item table needs a MASK vector."""
 
     @property
     def maximum_length(self) -> int:
@@ -82,7 +84,8 @@ class SequenceModel(nn.Module):
 
     def loss_of_states(self, states_Te: Tensor, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
         """Summed loss of a batch whose states are known, a scalar."""
-        return loss(states_Te, batch.targets_T, self.items, drawn, batch.weights_T)
+        weights_T = None if batch.weights_T is None else batch.weights_T.to(states_Te.dtype)
+        return loss(states_Te, batch.targets_T, self.items, drawn, weights_T)
 
     def narrowed(self, batch: Batch, drawn: Drawn | None) -> "tuple[SequenceModel, Batch, Drawn | None, Tensor]":
         """The model on the R rows of the item table that a step touches, the step in their numbers, and their ids (R,).
@@ -104,8 +107,8 @@ class SequenceModel(nn.Module):
         """The encoder's states at the batch's target positions, shape (T, e)."""
         embeddings_BLd = self.items.embed(batch.inputs_BL)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bfloat16 and self.training):
-            states_Te: Tensor = self.encoder(embeddings_BLd, batch.lengths_B, batch.users_B, batch.positions_T)
-        return states_Te
+            states_Td: Tensor = self.encoder(embeddings_BLd, batch.lengths_B, batch.users_B, batch.positions_T)
+        return self.items.to_score(states_Td)
 
     @torch.no_grad()
     def query_states(self, histories: Sequences) -> Tensor:
@@ -129,7 +132,7 @@ class SequenceModel(nn.Module):
             ]
         finally:
             self.train(was_training)
-        return torch.cat(parts) if parts else self.items.weight_Nd.new_zeros(0, self.items.weight_Nd.shape[1])
+        return torch.cat(parts) if parts else self.items.to_score(self.items.weight_Nd[:0])
 
     def query(self, histories: Sequences) -> "StateQuery":
         """Scores after each history, in evaluation mode and without gradients."""

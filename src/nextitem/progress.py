@@ -1,5 +1,6 @@
 """Training as it goes: a live table on a terminal, one plain line an epoch elsewhere; always on stderr."""
 
+import math
 import time
 
 from rich.console import Console
@@ -56,8 +57,10 @@ class LiveTable:
         self.steps_done += 1
         # Epochs that a resumed run did before are not in the pace.
         pace = (time.monotonic() - self.started) / self.steps_done
-        left = pace * ((self.training.epochs - epoch) * steps + steps - step)
-        self.position = f"epoch {epoch}/{self.training.epochs}, step {step}/{steps}, at most {_duration(left)} left"
+        most = self.training.most_steps(steps)
+        left = pace * (most - (epoch - 1) * steps - step)
+        epochs = math.ceil(most / steps)
+        self.position = f"epoch {epoch}/{epochs}, step {step}/{steps}, at most {_duration(left)} left"
         self.live.update(self._table())
 
     def epoch(self, epoch: Epoch, history: History) -> None:

@@ -29,6 +29,8 @@ class Sequences:
     """What `counts` returns, where that is known without reading all events."""
     host_lengths_U: Tensor | None = None
     """`lengths_U` on the CPU, where the views are on a GPU: to ask that for a shape is to wait for it."""
+    host_marks_U: Tensor | None = None
+    """Something about each view that whoever cut them wants to find again, on the CPU."""
 
     @classmethod
     def of(cls, histories: list[list[int]], number_of_items: int) -> "Sequences":
@@ -56,17 +58,20 @@ class Sequences:
 
     def select(self, rows: Tensor | slice) -> "Sequences":
         """The views `rows` (indices, a mask or a slice), in that order; indices may stay on the CPU."""
-        sizes_U = self.host_lengths_U
-        if isinstance(rows, Tensor):
-            sizes_U = None if sizes_U is None else sizes_U[transfer.fetch(rows)]
-            rows = transfer.send(rows, self.starts_U.device)
+        sizes_U, marks_U = self.host_lengths_U, self.host_marks_U
+        if sizes_U is not None or marks_U is not None:
+            host_rows = transfer.fetch(rows) if isinstance(rows, Tensor) else rows
+            sizes_U = None if sizes_U is None else sizes_U[host_rows]
+            marks_U = None if marks_U is None else marks_U[host_rows]
+        rows = transfer.send(rows, self.starts_U.device) if isinstance(rows, Tensor) else rows
         return replace(
             self,
             starts_U=self.starts_U[rows],
             stops_U=self.stops_U[rows],
             users_U=self.users_U[rows],
             known_counts_N=None,
-            host_lengths_U=sizes_U[rows] if isinstance(rows, slice) and sizes_U is not None else sizes_U,
+            host_lengths_U=sizes_U,
+            host_marks_U=marks_U,
         )
 
     def parts(self, events: int = 1 << 20) -> Iterator["Sequences"]:
@@ -96,6 +101,24 @@ class Sequences:
         starts_U = torch.maximum(self.starts_U, self.stops_U - length)
         sizes_U = None if self.host_lengths_U is None else self.host_lengths_U.clamp(max=length)
         return replace(self, starts_U=starts_U, known_counts_N=None, host_lengths_U=sizes_U)
+
+    def sliding(self, length: int, stride: int) -> "Sequences":
+        """Stretches of `length` events, each `stride` events before the next one; a shorter view stays whole.
+
+        The latest stretch of a view ends at its newest event. The earliest begins at its oldest one, whatever is left.
+
+        >>> Sequences.of([[0, 1, 2, 3, 4, 5], [6]], number_of_items=7).sliding(3, stride=2).tolist()
+        [[0, 1, 2], [1, 2, 3], [3, 4, 5], [6]]
+        """
+        counts_U = 1 - (length - self.sizes_U).clamp(max=0) // stride
+        numbers_U = transfer.send(counts_U, self.starts_U.device)
+        rows, places = transfer.places(numbers_U, int(counts_U.sum()))
+        views = self.select(transfer.fetch(rows))
+        later = numbers_U[rows] - 1 - places
+        starts = torch.maximum(views.starts_U, views.stops_U - length - later * stride)
+        stops = torch.minimum(views.stops_U, starts + length)
+        sizes = None if views.host_lengths_U is None else views.host_lengths_U.clamp(max=length)
+        return replace(views, starts_U=starts, stops_U=stops, host_lengths_U=sizes)
 
     def without_last(self, events: int) -> "Sequences":
         """Each view without its latest `events` events; a shorter one becomes empty."""

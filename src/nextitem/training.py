@@ -33,6 +33,8 @@ class Training(Configuration):
 
     epochs: int = Field(100, ge=1)
     """Most passes over the windows."""
+    steps: int | None = Field(None, ge=1)
+    """Most steps, where that is fewer; the last epoch then ends with them. None: no other limit than `epochs`."""
     patience: int | None = Field(10, ge=1)
     """Stop after this many epochs without a better monitored value; none: train all epochs and keep the last."""
     monitor: str = "ndcg@10"
@@ -48,7 +50,7 @@ class Training(Configuration):
     gradient_clip: float | None = Field(None, gt=0.0)
     """Largest norm of the whole gradient; none: no clipping."""
     schedule: Literal["constant", "linear"] = "constant"
-    """`linear` lets the step size fall to 0 at the last epoch."""
+    """`linear` lets the step size fall to 0 at the last step that `epochs` and `steps` allow."""
     warmup_steps: int = Field(0, ge=0)
     """Steps over which the step size rises from 0."""
     item_rows: Literal["all", "touched"] = "all"
@@ -74,6 +76,11 @@ class Training(Configuration):
                 f"gradient hardly come to rest; set item_rows=all or a larger beta2"
             )
         return self
+
+    def most_steps(self, steps: int) -> int:
+        """How many steps the whole training has at most, where an epoch has `steps`."""
+        most = self.epochs * steps
+        return most if self.steps is None else min(most, self.steps)
 
 
 class Sampler(Protocol):
@@ -174,7 +181,7 @@ def fit(
         checkpoint.load(progress)
     processes.agree("the weights at the start", model.state_dict())
     history, watcher = progress.history, watcher or Silent()
-    while not _is_finished(history, training):
+    while not _is_finished(history, training, math.ceil(len(windows) / training.batch_size)):
         with _products(training.precision):
             epoch = _train_epoch(progress, windows, loss, training, seed, negatives, watcher, processes)
         if validate is not None:
@@ -200,14 +207,15 @@ def _train_epoch(
     watcher: Watcher,
     processes: Processes,
 ) -> Epoch:
-    """One pass over all windows in a random order."""
+    """One pass over all windows in a random order, or as much of it as the last steps allow."""
     model, device = progress.model, windows.starts_U.device
     model.train()
     number, started = len(progress.history.epochs) + 1, time.perf_counter()
     order = torch.randperm(len(windows), generator=generator(seed, Purpose.ORDER, number))
     steps = math.ceil(len(windows) / training.batch_size)
+    most, before = training.most_steps(steps), (number - 1) * steps
     total, positions = torch.zeros((), dtype=torch.float64, device=device), 0
-    for step, rows in enumerate(order.split(training.batch_size)):
+    for step, rows in enumerate(order.split(training.batch_size)[: most - before]):
         draws = generator(seed, Purpose.MASKS_AND_NEGATIVES, number, step)
         batch = model.batch(windows.select(rows), draws)
         if len(batch.targets_T):
@@ -220,7 +228,7 @@ def _train_epoch(
             part, drawn = cut(batch, drawn, processes.share(len(batch.lengths_B)))
             with seeded_globally(seed, Purpose.DROPOUT, number, step, *processes.stream):
                 summed = acting.loss(part, loss, drawn) if len(part.targets_T) else total.new_zeros(()).requires_grad_()
-            factor = _step_size(training, (number - 1) * steps + step, training.epochs * steps)
+            factor = _step_size(training, before + step, most)
             progress.descent.step(summed / len(batch.targets_T), factor, processes, touched)
             total += summed.detach()
             positions += len(batch.targets_T)
@@ -286,7 +294,7 @@ def _keep_best(progress: Progress, training: Training) -> None:
         progress.best_weights = {name: weight.clone() for name, weight in progress.model.state_dict().items()}
 
 
-def _is_finished(history: History, training: Training) -> bool:
+def _is_finished(history: History, training: Training, steps: int) -> bool:
     trained = len(history.epochs)
     is_out_of_patience = training.patience is not None and trained - history.best_epoch >= training.patience
-    return trained >= training.epochs or (trained > 0 and is_out_of_patience)
+    return trained * steps >= training.most_steps(steps) or (trained > 0 and is_out_of_patience)

@@ -9,7 +9,17 @@ from torch import Tensor
 
 from nextitem.randomness import Purpose, generator, seeded_globally
 from nextitem.sequences import Sequences
-from shelves import ENCODERS, build_model, each, each_encoder, each_fitting_pair, embeddings, having, lively_encoder
+from shelves import (
+    ENCODERS,
+    build_model,
+    each,
+    each_encoder,
+    each_fitting_pair,
+    embeddings,
+    having,
+    lively_encoder,
+    with_settings,
+)
 
 LENGTHS = [7, 1, 12, 4]
 CAUSAL = {name: encoder for name, encoder in ENCODERS.items() if encoder.is_causal}
@@ -137,7 +147,7 @@ def test_dropout_is_active_in_training_mode_only(encoder: Any) -> None:
 
 @each("encoder", having(ENCODERS, "dropout"))
 def test_without_dropout_training_mode_changes_nothing(encoder: Any) -> None:
-    module = lively_encoder(encoder.model_copy(update={"dropout": 0.0}))
+    module = lively_encoder(with_settings(encoder, dropout=0.0, attention_dropout=0.0))
     inputs, lengths_B = embeddings(4, 12, encoder), torch.tensor(LENGTHS)
     calm = module(inputs, lengths_B)
     assert torch.equal(module.train()(inputs, lengths_B), calm)
@@ -183,9 +193,11 @@ def test_states_of_rows_in_groups_of_like_length_are_those_of_one_padded_batch(e
     histories = [torch.randint(40, (length,), generator=draws).tolist() for length in lengths]
     batch = model.batch(model.windows(Sequences.of(histories, 40)), draws)
     padded_BLd = model.encoder(model.items.embed(batch.inputs_BL), batch.lengths_B, batch.users_B)
-    padded_Td, states_Td = padded_BLd.flatten(0, 1)[batch.positions_T], model.states(batch)
+    padded_Td = model.items.to_score(padded_BLd.flatten(0, 1)[batch.positions_T])
+    states_Td = model.states(batch)
     close(states_Td, padded_Td)
-    factors_Td, weights = torch.randn(states_Td.shape, generator=draws, dtype=torch.float64), list(model.parameters())
+    factors_Td = torch.randn(states_Td.shape, generator=draws, dtype=torch.float64)
+    weights = [weight for name, weight in model.named_parameters() if name != "items.bias_N"]  # of scores, not states
     grouped, padded = (torch.autograd.grad((states * factors_Td).sum(), weights) for states in (states_Td, padded_Td))
     for one, other in zip(grouped, padded, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)

@@ -31,14 +31,40 @@ def fields(batch: Batch) -> list[Tensor]:
     return [batch.inputs_BL, batch.lengths_B, batch.positions_T, batch.targets_T, batch.rows_T, batch.users_B]
 
 
-@each_objective
-def test_a_window_is_the_end_of_its_users_history(objective: Any, histories: Sequences) -> None:
-    history_of = dict(zip(histories.users_U.tolist(), histories.tolist(), strict=True))
+def stretches(objective: Any, histories: Sequences) -> dict[int, list[tuple[int, int]]]:
+    """Where the windows of each user begin and end in the user's history."""
     windows = objective.windows(histories)
-    assert len(windows) > 0
-    for user, window in zip(windows.users_U.tolist(), windows.tolist(), strict=True):
-        assert window
-        assert window == history_of[user][-len(window) :]
+    begins = dict(zip(histories.users_U.tolist(), histories.starts_U.tolist(), strict=True))
+    found: dict[int, list[tuple[int, int]]] = {}
+    for user, start, stop in zip(
+        windows.users_U.tolist(), windows.starts_U.tolist(), windows.stops_U.tolist(), strict=True
+    ):
+        found.setdefault(user, []).append((start - begins[user], stop - begins[user]))
+    return found
+
+
+@each_objective
+def test_a_window_is_a_stretch_of_its_users_history_and_one_of_them_its_end(
+    objective: Any, histories: Sequences
+) -> None:
+    found = stretches(objective, histories)
+    assert found
+    lengths = dict(zip(histories.users_U.tolist(), LENGTHS, strict=True))
+    for user, parts in found.items():
+        assert all(0 <= start < stop <= lengths[user] for start, stop in parts)
+        assert any(stop == lengths[user] for _, stop in parts)
+
+
+@each_objective
+def test_without_a_stride_a_user_has_the_end_alone_and_with_one_every_event(
+    objective: Any, histories: Sequences
+) -> None:
+    parts = set(stretches(objective, histories)[92])  # the user with 20 events
+    longest = LONGEST + (objective.name == "next_item")
+    assert all(stop - start == longest for start, stop in parts)
+    stride = objective.stride or 20
+    steps = {(20 - longest - back, 20 - back) for back in range(0, 20 - longest, stride)}
+    assert parts == (steps if objective.stride is None else {*steps, (0, longest)})
 
 
 @each_objective
@@ -48,8 +74,27 @@ def test_positions_and_rows_ascend_and_lie_within_their_rows(objective: Any, his
     assert bool((batch.rows_T.diff() >= 0).all())
     assert torch.equal(batch.positions_T // batch.inputs_BL.shape[1], batch.rows_T)
     assert bool((batch.columns_T < batch.lengths_B[batch.rows_T]).all())
-    assert torch.equal(batch.users_B, windows.users_U)
-    assert batch.weights_T is None
+    rows = torch.arange(len(batch.lengths_B)) % len(windows)  # each window once, or each of them once more
+    assert torch.equal(batch.users_B, windows.users_U[rows])
+    assert len(rows) == len(windows) * (1 + (getattr(objective, "cloze_weight", 0) > 0))
+
+
+@each_objective
+def test_every_position_has_one_weight_if_any_has(objective: Any, histories: Sequences) -> None:
+    _, batch = batch_of(objective, histories)
+    is_weighted = getattr(objective, "cloze_weight", 0) > 0 or getattr(objective, "last_weight", 1) != 1
+    assert (batch.weights_T is not None) is is_weighted
+    if batch.weights_T is not None:
+        assert batch.weights_T.shape == batch.targets_T.shape
+
+
+@each_objective
+def test_what_the_host_is_told_is_what_the_batch_holds(objective: Any, histories: Sequences) -> None:
+    for seed in range(5):
+        _, batch = batch_of(objective, histories, seed)
+        assert torch.equal(batch.sizes_B, batch.lengths_B)
+        assert batch.host_counts_B is not None
+        assert torch.equal(batch.counts_B, torch.bincount(batch.rows_T, minlength=len(batch.lengths_B)))
 
 
 @each_objective
@@ -71,9 +116,9 @@ def test_inputs_are_padded_behind_their_end_and_nowhere_else(objective: Any, his
 
 @each_objective
 def test_mask_is_an_input_of_objectives_that_need_it_only(objective: Any, histories: Sequences) -> None:
-    batches = [batch_of(objective, histories)[1], objective.query(histories.select(histories.lengths_U > 0))]
-    for batch in batches:
-        assert bool((batch.inputs_BL == MASK).any()) is objective.needs_mask
+    assert bool((batch_of(objective, histories)[1].inputs_BL == MASK).any()) is objective.needs_mask
+    query = objective.query(histories.select(histories.lengths_U > 0))
+    assert bool((query.inputs_BL == MASK).any()) is (objective.name == "masked_item")
 
 
 @each_objective
@@ -86,9 +131,10 @@ def test_the_batch_is_a_function_of_windows_and_generator(objective: Any, histor
 
 @each_objective
 def test_a_batch_of_one_user_is_enough(objective: Any, histories: Sequences) -> None:
-    _, batch = batch_of(objective, histories.select(torch.tensor([3])))
-    assert batch.inputs_BL.shape == (1, LONGEST)
-    assert batch.users_B.tolist() == [92]
+    windows, batch = batch_of(objective, histories.select(torch.tensor([3])))
+    assert batch.inputs_BL.shape[1] == LONGEST
+    assert len(batch.lengths_B) in (len(windows), 2 * len(windows))
+    assert set(batch.users_B.tolist()) == {92}
 
 
 @each_objective
@@ -111,7 +157,7 @@ def test_a_query_shows_the_newest_items(objective: Any, histories: Sequences) ->
         shown = batch.inputs_BL[row, : batch.lengths_B[row]]
         items = shown[shown != MASK].tolist()
         assert items == history[-len(items) :]
-        assert len(items) == min(len(history), LONGEST - objective.needs_mask)
+        assert len(items) == min(len(history), LONGEST - (objective.name == "masked_item"))
 
 
 @each_objective

@@ -1,5 +1,7 @@
 """BERT4Rec: bidirectional self-attention over the history (Sun et al., CIKM 2019), as Klenitskiy & Vasilev run it.
 
+Its options restore the model of 2019: a head before the scores, item biases, and dropout of its own for attention.
+
 B rows, L length, P positions that are computed, Q of them that ask in a layer, T that are read, d width.
 """
 
@@ -31,6 +33,12 @@ class BERT4Rec(Configuration):
     """Width of the feed-forward layers."""
     dropout: float = Field(0.1, ge=0.0, lt=1.0)
     """Probability of dropping a value, in embeddings, attention weights and layer outputs."""
+    attention_dropout: float | None = Field(None, ge=0.0, lt=1.0)
+    """Probability of dropping an attention weight; none: as `dropout`."""
+    output_layer: bool = False
+    """Whether a dense layer, GELU and a norm stand between the last layer and the scores (2019)."""
+    output_bias: bool = False
+    """Whether each item has a number that is added to its scores (2019)."""
     positions: int = Field(200, ge=1)
     """Rows of the position table; the maximum length must not exceed it."""
 
@@ -44,20 +52,33 @@ class BERT4Rec(Configuration):
 
     def build(self) -> "BERT4RecEncoder":
         """The encoder with fresh weights from torch's global generator."""
-        return BERT4RecEncoder(**self.model_dump(exclude={"name"}))
+        return BERT4RecEncoder(**self.model_dump(exclude={"name", "output_bias"}))  # the bias is the item table's
 
 
 class BERT4RecEncoder(nn.Module):
     """The BERT encoder: post-norm, GELU, learned positions from the oldest item, a constant token-type vector."""
 
-    def __init__(self, dim: int, layers: int, heads: int, inner: int, dropout: float, positions: int) -> None:
+    def __init__(
+        self,
+        dim: int,
+        layers: int,
+        heads: int,
+        inner: int,
+        dropout: float,
+        positions: int,
+        attention_dropout: float | None = None,
+        output_layer: bool = False,
+    ) -> None:
         super().__init__()
+        attention_dropout = dropout if attention_dropout is None else attention_dropout
         self.dim = dim
         self.positions_Ld = nn.Parameter(torch.empty(positions, dim).normal_(0.0, 0.02))
         self.token_type_d = nn.Parameter(torch.empty(dim).normal_(0.0, 0.02))
         self.embedding_norm = nn.LayerNorm(dim, eps=1e-12)
         self.dropout = Dropout(dropout)
-        self.layers = nn.ModuleList(_Layer(dim, heads, inner, dropout) for _ in range(layers))
+        self.layers = nn.ModuleList(_Layer(dim, heads, inner, dropout, attention_dropout) for _ in range(layers))
+        self.output_layer = _linear(dim, dim) if output_layer else None
+        self.output_norm = nn.LayerNorm(dim, eps=1e-12) if output_layer else None
 
     def forward(
         self, embeddings_BLd: Tensor, lengths_B: Tensor, users_B: Tensor | None = None, read_T: Tensor | None = None
@@ -73,15 +94,23 @@ class BERT4RecEncoder(nn.Module):
         x_Pd = self.dropout(self.embedding_norm(x_Pd))
         for number, layer in enumerate(self.layers, start=1):
             x_Pd = layer(x_Pd, everyone if readers is None or number < len(self.layers) else readers)
-        return layout.rows(x_Pd) if places_T is None else x_Pd.index_select(0, places_T)
+        if places_T is not None:
+            return self._head(x_Pd.index_select(0, places_T))
+        return layout.rows(self._head(x_Pd))
+
+    def _head(self, x_Pd: Tensor) -> Tensor:
+        if self.output_layer is None or self.output_norm is None:
+            return x_Pd
+        states_Pd: Tensor = self.output_norm(nn.functional.gelu(self.output_layer(x_Pd)))
+        return states_Pd
 
 
 class _Layer(nn.Module):
     """Attention and feed-forward, each followed by dropout, the residual and a norm."""
 
-    def __init__(self, dim: int, heads: int, inner: int, dropout: float) -> None:
+    def __init__(self, dim: int, heads: int, inner: int, dropout: float, attention_dropout: float) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.attention_dropout = heads, attention_dropout
         self.query, self.key, self.value = (_linear(dim, dim) for _ in range(3))
         self.out_projection = _linear(dim, dim)
         self.attention_norm = nn.LayerNorm(dim, eps=1e-12)
@@ -99,8 +128,8 @@ class _Layer(nn.Module):
 
     def _attend(self, from_Qd: Tensor, x_Pd: Tensor, queries: Queries) -> Tensor:
         keys_and_values_P2d = torch.cat([self.key(x_Pd), self.value(x_Pd)], 1)
-        probability, training = self.dropout.probability, self.training
-        mixed_Qd = attend(self.query(from_Qd), keys_and_values_P2d, queries, self.heads, probability, training=training)
+        share, training = self.attention_dropout, self.training
+        mixed_Qd = attend(self.query(from_Qd), keys_and_values_P2d, queries, self.heads, share, training=training)
         projected_Qd: Tensor = self.out_projection(mixed_Qd)
         return projected_Qd
 
