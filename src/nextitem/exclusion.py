@@ -1,8 +1,9 @@
-"""What a row must not be compared with, left out of the draw exactly. B rows, T positions, M items that occur in training.
+"""What a row must not be compared with, left out of the draw exactly. B rows, T positions, M trained items.
 
-Trained items are numbered 0…M−1, and each occupies as many places of a line as it has mass: one place each where all
-are equally likely. A draw is a place on what is left of the line when a row's forbidden items are cut out of it; how
-much was cut out below tells where it lies on the whole line, and so which item it means. Nothing is rejected.
+Items that occur in training are numbered 0…M−1, and each occupies as many places of a line as it has mass: one place
+each where all are equally likely. A draw is a place on what is left of the line when a row's forbidden items are cut
+out of it; how much was cut out below tells where it lies on the whole line, and so which item it means. Nothing is
+rejected.
 """
 
 from typing import Literal
@@ -55,10 +56,13 @@ class TrainedItems:
         # Where a row forbids everything any number will do: such a set is excluded as a whole.
         return numbers.clamp(max=len(self) - 1)
 
+    def mass(self, numbers: Tensor) -> Tensor:
+        """How many places each item has: none where a number stands for nothing."""
+        return pad(self.masses_M, (0, 1))[numbers]
+
     def log_q(self, numbers: Tensor, places: Tensor | int) -> Tensor:
-        """Logarithm of the probability that a draw from so many places gives the item; −inf for no item."""
-        masses = pad(self.masses_M, (0, 1))[numbers]
-        return (masses / places).float().log()
+        """Logarithm of the probability that a draw from so many places gives the item; −inf for nothing."""
+        return (self.mass(numbers) / places).log()
 
     def forbidden_pairs(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """(row, number of the item) of everything that no set of the row may contain; repeats allowed.
@@ -87,6 +91,11 @@ class TrainedItems:
         """What the rows of a batch leave of the line."""
         return Forbidden(self, *self.forbidden_pairs(batch), len(batch.lengths_B))
 
+    def nothing_forbidden(self) -> "Forbidden":
+        """The whole line, as what one row leaves of it."""
+        nothing = self.trained_ids[:0]
+        return Forbidden(self, nothing, nothing, 1)
+
     def excluded(self, batch: Batch, numbers_K: Tensor) -> Tensor | None:
         """Where a set that the whole batch shares holds what a row excludes, shape (B, K); None: nowhere."""
         if self.exclude == "target":
@@ -107,13 +116,14 @@ class Forbidden:
         rows, numbers = rows[order], numbers[order]
         is_first = torch.ones_like(self._keys, dtype=torch.bool)
         is_first[1:] = self._keys[1:] != self._keys[:-1]
-        masses = pad(items.masses_M, (0, 1))[numbers]
+        masses = items.mass(numbers)
         cut = pad((masses * is_first).cumsum(0), (1, 0))  # places cut out by the keys before
-        edges = torch.arange(number_of_rows + 1, device=rows.device) * self._stride
-        cut_at_edges = cut[torch.searchsorted(self._keys, edges)]
-        self._cut, self._starts_B = cut, cut_at_edges[:-1]
-        self.left_B = items.places - cut_at_edges.diff()
+        edges = torch.searchsorted(self._keys, torch.arange(number_of_rows + 1, device=rows.device) * self._stride)
+        self._cut, self._starts_B = cut, cut[edges[:-1]]
+        self.left_B = items.places - cut[edges].diff()
         """How many places each row leaves."""
+        self.left_items_B = len(items) - pad((is_first & (masses > 0)).cumsum(0), (1, 0))[edges].diff()
+        """How many items each row leaves."""
         # Places left below a forbidden item: those of the whole line, less what is cut out of them.
         below = pad(items.ends_M - items.masses_M, (0, 1), value=items.places)[numbers]
         self._below = rows * (items.places + 1) + below - (cut[1:] - masses - self._starts_B[rows])
@@ -129,11 +139,15 @@ class Forbidden:
         keys = rows * self._stride + numbers
         return pad(self._keys, (0, 1), value=-1)[torch.searchsorted(self._keys, keys)] == keys
 
-    def target_log_q(self, batch: Batch) -> Tensor:
-        """Logarithm of the probability that a draw of its row gives the target of a position, shape (T,)."""
-        numbers_T = self.items.number_N[batch.targets_T]
-        log_q_T = self.items.log_q(numbers_T, self.left_B[batch.rows_T])
-        return log_q_T.masked_fill(self.contains(batch.rows_T, numbers_T), -torch.inf)
+    def mask(self, rows_R: Tensor) -> Tensor:
+        """Where an item is forbidden, shape (R, M)."""
+        numbers_M = torch.arange(len(self.items), device=rows_R.device)
+        return self.contains(rows_R[:, None].expand(-1, len(numbers_M)), numbers_M)
+
+    def log_q(self, rows_T: Tensor, numbers_T: Tensor) -> Tensor:
+        """Logarithm of the probability that a draw of the row gives the item, shape (T,); −inf where it cannot."""
+        log_q_T = self.items.log_q(numbers_T, self.left_B[rows_T])
+        return log_q_T.masked_fill(self.contains(rows_T, numbers_T), -torch.inf)
 
 
 def _contains(rows: Tensor, numbers: Tensor, drawn_K: Tensor, number_of_rows: int) -> Tensor:

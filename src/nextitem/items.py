@@ -82,6 +82,10 @@ class TiedItems(nn.Module):
 
     def candidate_scores(self, states_Te: Tensor, ids: Tensor, sharing: Sharing, rows_T: Tensor) -> Tensor:
         """Scores of candidates, shape (T, K), as dot products of states and rows of the table."""
+        if sharing == "position" and 2 * len(self.weight_Nd) <= ids.shape[1] * self.weight_Nd.shape[1]:
+            # All N scores of a position are smaller than the vectors of its K candidates, and sooner had: 0.5 s instead
+            # of 2.2 with the gradients, for 13,000 positions and 257 candidates out of 3,416 items (one CPU thread).
+            return (states_Te @ self.weight_Nd.T).gather(1, ids)
         vectors = F.embedding(ids, self.weight_Nd)
         if sharing == "batch":
             return states_Te @ vectors.T

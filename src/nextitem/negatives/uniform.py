@@ -72,7 +72,7 @@ class UniformNegatives:
         return Drawn(
             items.trained_ids[forbidden.numbers_at(numbers_RK, rows)], self.sharing, batch.rows_T, excluded_RK,
             batch.counts_B, log_q_RK if excluded_RK is None else log_q_RK.masked_fill(excluded_RK, -torch.inf),
-            forbidden.target_log_q(batch),
+            forbidden.log_q(batch.rows_T, items.number_N[batch.targets_T]),
         )  # fmt: skip
 
     def _draw(
