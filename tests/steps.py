@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nextitem.encoders import BERT4Rec, SASRec
+from nextitem.encoders import BERT4Rec, GRU4Rec, SASRec
 from nextitem.losses import CrossEntropy, SampledCrossEntropy
 from nextitem.negatives import Uniform
 from nextitem.objectives import MaskedItem, NextItem
@@ -27,6 +27,7 @@ def sampled(**settings: Any) -> Recipe:
 RECIPES = {
     "next item, full softmax": Recipe(**NEXT, loss=CrossEntropy(), training=ONCE),
     "next item, full softmax in bfloat16": Recipe(**NEXT, loss=CrossEntropy(precision="bfloat16"), training=ONCE),
+    "recurrent": Recipe(encoder=GRU4Rec(dim=8), objective=NextItem(maximum_length=8), training=ONCE),
     "masked item, full softmax": Recipe(**MASKED, loss=CrossEntropy(), training=ONCE),
     "masked last item": Recipe(**MASKED_LAST, loss=CrossEntropy(), training=ONCE),
     "a set for the batch": sampled(count=20, sharing="batch", replacement=False, exclude="window"),

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from nextitem.batches import MASK, PAD, Batch, Drawn
 from nextitem.encoders.bert4rec import BERT4Rec
+from nextitem.encoders.gru4rec import GRU4Rec
 from nextitem.encoders.sasrec import SASRec
 from nextitem.items import TiedItems
 from nextitem.losses.binary_cross_entropy import BinaryCrossEntropyLoss
@@ -96,6 +97,17 @@ def bert4rec() -> SequenceModel:
         weights[f"encoder.layers.{layer}.{ours}.{kind}"] = theirs[f"encoder.layer.{layer}.{their}.{kind}"]
     items = TiedItems(ITEMS, encoder.dim, has_mask=True)
     return loaded(SequenceModel(items, encoder.build(), MaskedItem(maximum_length=12)), weights)
+
+
+def gru4rec() -> SequenceModel:
+    """Our model with their weights."""
+    theirs = {name: number(values) for name, values in GOLDEN["gru4rec"]["weights"].items()}
+    encoder = GRU4Rec(dim=GOLDEN["gru4rec"]["config"]["d"], layers=GOLDEN["gru4rec"]["config"]["layers"])
+    assert torch.equal(theirs["head.weight"], theirs["embed_layer.weight"])  # tied
+    weights = {"items.weight_Nd": theirs["embed_layer.weight"][1:]}
+    for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
+        weights[f"encoder.layers.0.{name}"] = theirs[f"rnn.{name}"]
+    return loaded(SequenceModel(TiedItems(ITEMS, encoder.dim), encoder.build(), NextItem(maximum_length=12)), weights)
 
 
 def loaded(model: SequenceModel, weights: dict[str, Tensor]) -> SequenceModel:
@@ -261,3 +273,21 @@ def test_bert4rec_has_the_reference_loss_and_gradients(copies: int) -> None:
     agree(model.items.weight_Nd.grad, GOLDEN["bert4rec"]["grad_item_emb_items_only"][2:])
     assert model.items.mask_d is not None
     agree(model.items.mask_d.grad, GOLDEN["bert4rec"]["grad_item_emb_items_only"][1])
+
+
+@each_number_of_copies
+def test_gru4rec_has_the_reference_states_and_logits(copies: int) -> None:
+    model, batch = gru4rec(), sasrec_batch(copies)
+    logits_TN, states_Td = at_targets(GOLDEN["gru4rec"]["logits_items"], batch), model.states(batch)
+    agree(model.items.scores(states_Td, 0, ITEMS), logits_TN.tolist())
+    # 30 logits of 8 independent columns determine the state, which the file does not have by itself.
+    agree(states_Td, torch.linalg.lstsq(model.items.weight_Nd.detach(), logits_TN.T).solution.T.tolist())
+
+
+@each_number_of_copies
+def test_gru4rec_has_the_reference_loss_and_gradients(copies: int) -> None:
+    model, batch = gru4rec(), sasrec_batch(copies)
+    mean = model.loss(batch, CrossEntropyLoss(block_rows=5, tile_items=7), None) / len(batch.targets_T)
+    mean.backward()
+    agree(mean, GOLDEN["gru4rec"]["ce_loss_items_only"])
+    agree(model.items.weight_Nd.grad, GOLDEN["gru4rec"]["grad_item_emb"][1:])

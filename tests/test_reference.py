@@ -80,7 +80,7 @@ def settings_of(preset: str) -> dict[str, str]:
     """The sum of the tables whose heading names the preset."""
     found: dict[str, str] = {}
     for heading in re.findall(r"^### .*$", section("## Recipes"), re.MULTILINE):
-        if preset in re.findall(r"`([\w-]+)`", heading):
+        if preset in re.findall(r"`([\w@+-]+)`", heading):
             for key, value, source in tables(section(heading))[0]:
                 assert key not in found, f"{preset} has two values of {key}"
                 assert source, f"{preset} has no source for {key}"
@@ -118,7 +118,8 @@ def test_the_profiles_are_those_of_the_presets() -> None:
 
 def test_the_published_results_are_those_of_the_presets() -> None:
     shown = {
-        (recipe, dataset): {"hit_rate@10": float(hit_rate), "ndcg@10": float(ndcg), "best_epoch": int(best)}
+        (recipe, dataset): {"hit_rate@10": float(hit_rate), "ndcg@10": float(ndcg)}
+        | ({} if best == "–" else {"best_epoch": int(best)})  # not all of them are known
         for recipe, dataset, hit_rate, ndcg, best in tables(section("## Published results"))[0]
     }
     actual = {

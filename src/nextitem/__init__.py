@@ -3,7 +3,7 @@
 from importlib.metadata import version
 
 from nextitem.baselines import CoOccurrence, Popularity
-from nextitem.encoders import BERT4Rec, SASRec
+from nextitem.encoders import BERT4Rec, GRU4Rec, SASRec
 from nextitem.errors import NextitemError
 from nextitem.evaluation import Report, evaluate
 from nextitem.experiment import Outcome, prepare, run
@@ -28,6 +28,7 @@ __all__ = [
     "ByPopularity",
     "CoOccurrence",
     "CrossEntropy",
+    "GRU4Rec",
     "InBatch",
     "Interactions",
     "LeaveOneOut",

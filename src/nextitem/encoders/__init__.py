@@ -5,8 +5,9 @@ from typing import Annotated
 from pydantic import Field
 
 from nextitem.encoders.bert4rec import BERT4Rec
+from nextitem.encoders.gru4rec import GRU4Rec
 from nextitem.encoders.sasrec import SASRec
 
-AnyEncoder = Annotated[SASRec | BERT4Rec, Field(discriminator="name")]
+AnyEncoder = Annotated[SASRec | BERT4Rec | GRU4Rec, Field(discriminator="name")]
 
-__all__ = ["AnyEncoder", "BERT4Rec", "SASRec"]
+__all__ = ["AnyEncoder", "BERT4Rec", "GRU4Rec", "SASRec"]
