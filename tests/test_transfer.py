@@ -52,8 +52,9 @@ def test_no_step_waits_for_a_gpu(recipe: Recipe, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Sequences, "to", lambda self, _: self)
     sampler = None if recipe.negatives is None else recipe.negatives.build(train)
     if sampler is not None:
-        for one in (sampler.trained_ids, sampler.number_N):
-            waits.remote(one)
+        for one in vars(sampler.items).values():
+            if isinstance(one, Tensor):
+                waits.remote(one)
     pretend_gpu(monkeypatch, waits)
     between = Between(waits)
     with waits:

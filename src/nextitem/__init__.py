@@ -8,8 +8,8 @@ from nextitem.errors import NextitemError
 from nextitem.evaluation import Report, evaluate
 from nextitem.experiment import Outcome, prepare, run
 from nextitem.interactions import Interactions, index
-from nextitem.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
-from nextitem.negatives import Uniform
+from nextitem.losses import BPR, GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy, SampledCrossEntropy, TOP1Max
+from nextitem.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.objectives import MaskedItem, NextItem
 from nextitem.reading import read_interactions
 from nextitem.recipe import Recipe, load_preset, resolve_recipe
@@ -20,14 +20,20 @@ from nextitem.training import Training
 __version__ = version("nextitem")
 
 __all__ = [
+    "BPR",
+    "GBCE",
     "BERT4Rec",
+    "BPRMax",
     "BinaryCrossEntropy",
+    "ByPopularity",
     "CoOccurrence",
     "CrossEntropy",
     "GRU4Rec",
+    "InBatch",
     "Interactions",
     "LeaveOneOut",
     "MaskedItem",
+    "Mixed",
     "NextItem",
     "NextitemError",
     "Outcome",
@@ -38,6 +44,7 @@ __all__ = [
     "Report",
     "SASRec",
     "SampledCrossEntropy",
+    "TOP1Max",
     "Training",
     "Uniform",
     "evaluate",

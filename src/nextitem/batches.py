@@ -58,6 +58,10 @@ class Drawn:
     `sharing` tells the shape of `ids`: "position" (T, K), "sequence" (B, K), "batch" (K,). `excluded` says where an
     id must not count, in the shape (T, K), (B, K) and (B, K); None means nowhere. That an id equals the target of a
     position is for the loss to mask, which all of them do by `is_out`.
+
+    `log_q`, in the shape of `ids`, is the logarithm of the probability that one draw of the set gives this id: K·q is
+    the number of times that it is to be expected there. −inf marks a place that was filled for want of items.
+    `target_log_q_T` is the same for the targets, −inf where the set cannot hold them.
     """
 
     ids: Tensor
@@ -65,6 +69,8 @@ class Drawn:
     rows_T: Tensor
     excluded: Tensor | None = None
     host_counts_B: Tensor | None = None  # how many positions each row has, on the CPU; None: not known there
+    log_q: Tensor | None = None
+    target_log_q_T: Tensor | None = None
 
     @property
     def counts_B(self) -> Tensor:
@@ -106,9 +112,16 @@ def cut(batch: Batch, drawn: Drawn | None, rows: slice) -> tuple[Batch, Drawn | 
     if drawn is None:
         return part, None
     own = positions if drawn.sharing == "position" else rows
-    ids = drawn.ids if drawn.sharing == "batch" else drawn.ids[own]
-    excluded = None if drawn.excluded is None else drawn.excluded[own]
-    return part, Drawn(ids, drawn.sharing, part.rows_T, excluded, part.host_counts_B)
+    of_set = slice(None) if drawn.sharing == "batch" else own
+    return part, Drawn(
+        drawn.ids[of_set],
+        drawn.sharing,
+        part.rows_T,
+        None if drawn.excluded is None else drawn.excluded[own],
+        part.host_counts_B,
+        None if drawn.log_q is None else drawn.log_q[of_set],
+        None if drawn.target_log_q_T is None else drawn.target_log_q_T[positions],
+    )
 
 
 def stack(upper: Batch, lower: Batch) -> Batch:

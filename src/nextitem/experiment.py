@@ -17,7 +17,7 @@ from nextitem.history import History, Watcher
 from nextitem.interactions import Interactions, Log, deduplicate, index, k_core
 from nextitem.items import TiedItems
 from nextitem.model import Loss, SequenceModel
-from nextitem.negatives.uniform import Uniform
+from nextitem.negatives import AnyNegatives, ByPopularity, InBatch, Mixed, Uniform
 from nextitem.prepared_folder import is_prepared, read_prepared
 from nextitem.preparing import Preparation
 from nextitem.processes import ALONE, Processes
@@ -253,8 +253,18 @@ def validation_cases(cases: Cases, users: int | None, seed: int) -> Cases:
     return cases.select(drawn.sort().values)
 
 
-def outside_histories(negatives: Uniform) -> Uniform:
-    """The negatives of the validation loss, which are outside the user's history whatever training excludes."""
+def outside_histories(negatives: AnyNegatives) -> Uniform | ByPopularity:
+    """The negatives of the validation loss, which are outside the user's history whatever training excludes.
+
+    Other cases' targets would be held-out events, and depend on which cases share a step. So `in_batch` is stood in for
+    by as many draws as its count, or 1,000, by training frequency, which is how often an item is a target; and of
+    `mixed` the fresh draws are kept.
+    """
+    if isinstance(negatives, InBatch):
+        return ByPopularity(count=negatives.count or 1000, exponent=1.0, sharing="batch", exclude="history")
+    if isinstance(negatives, Mixed):
+        count, exponent = negatives.count, negatives.exponent
+        return ByPopularity(count=count, exponent=exponent, sharing="batch", exclude="history")
     return negatives.model_copy(update={"exclude": "history"})
 
 

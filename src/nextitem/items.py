@@ -95,6 +95,10 @@ class TiedItems(nn.Module):
 
     def candidate_scores(self, states_Te: Tensor, ids: Tensor, sharing: Sharing, rows_T: Tensor) -> Tensor:
         """Scores of candidates, shape (T, K), as dot products of states and rows of the output table."""
+        if sharing == "position" and 2 * len(self.weight_Nd) <= ids.shape[1] * self.weight_Nd.shape[1]:
+            # All N scores of a position are smaller than the vectors of its K candidates, and sooner had: 0.5 s instead
+            # of 2.2 with the gradients, for 13,000 positions and 257 candidates out of 3,416 items (one CPU thread).
+            return (states_Te @ self.output_table().T).gather(1, ids)
         vectors = F.embedding(ids, self.weight_Nd)
         if self.bias_N is not None:
             vectors = torch.cat([vectors, F.embedding(ids, self._of_rows(self.bias_N)[:, None])], -1)

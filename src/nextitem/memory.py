@@ -128,7 +128,7 @@ def _drawn(recipe: Recipe, work: Work) -> int:
     if recipe.negatives is None:
         return 0
     sets = {"position": work.most_positions, "sequence": work.rows, "batch": 1}
-    return recipe.negatives.count * sets[recipe.negatives.sharing]
+    return recipe.negatives.set_size(work.most_positions) * sets[recipe.negatives.sharing]
 
 
 def _loss(recipe: Recipe, work: Work, number_of_items: int) -> int:
@@ -143,16 +143,16 @@ def _loss(recipe: Recipe, work: Work, number_of_items: int) -> int:
         return states + -(-block // 16) * 16 * number_of_items * value + rounded
     if negatives is None:  # some other loss over the whole catalogue, by autograd
         return states + 3 * positions * number_of_items * _FLOAT
-    drawn = 3 * _ID * _drawn(recipe, work)
+    drawn, count = 3 * _ID * _drawn(recipe, work), negatives.set_size(positions)
     if negatives.sharing == "position":
         # Vectors of target and negatives and their gradients; scores, where they are out, and what became of them.
-        return states + drawn + positions * (1 + negatives.count) * (3 * width + 6 * _FLOAT)
-    excluded = work.rows * negatives.count
+        return states + drawn + positions * (1 + count) * (3 * width + 6 * _FLOAT)
+    excluded = work.rows * count
     if isinstance(loss, SampledCrossEntropy):
         rows = 512 if negatives.sharing == "batch" else max(longest for _, longest in work.groups)
-        return states + drawn + excluded + rows * negatives.count * 3 * _FLOAT + 3 * negatives.count * width
+        return states + drawn + excluded + rows * count * 3 * _FLOAT + 3 * count * width
     sets = work.rows if negatives.sharing == "sequence" else 1
-    return states + drawn + excluded + positions * negatives.count * 6 * _FLOAT + 2 * sets * negatives.count * width
+    return states + drawn + excluded + positions * count * 6 * _FLOAT + 2 * sets * count * width
 
 
 def _activations(recipe: Recipe, work: Work, device: torch.device) -> int:

@@ -164,9 +164,8 @@ def _ladders(recipe: Recipe) -> list[list[list[str]]]:
     if recipe.negatives is not None:
         ways.append([[touched]])
         ways.append([["negatives.sharing=batch"], ["negatives.sharing=batch", touched]])
-        ways.append(
-            [[f"negatives.count={recipe.negatives.count >> n}"] for n in range(1, 20) if recipe.negatives.count >> n]
-        )
+        count = recipe.negatives.count or 1 << 19  # none: all targets of a step
+        ways.append([[f"negatives.count={count >> n}"] for n in range(1, 20) if count >> n])
     else:
         sampled = ["loss=sampled_cross_entropy", "negatives=uniform", "negatives.count=512", "negatives.sharing=batch"]
         ways.append([sampled, [*sampled, touched]])

@@ -13,7 +13,7 @@ from nextitem.baselines import AnyBaseline
 from nextitem.configuration import Configuration, choices, suggest
 from nextitem.encoders import AnyEncoder, SASRec
 from nextitem.errors import ConfigurationError, StorageError
-from nextitem.losses import AnyLoss, CrossEntropy
+from nextitem.losses import AnyLoss, BPRMax, CrossEntropy, TOP1Max
 from nextitem.negatives import AnyNegatives
 from nextitem.objectives import AnyObjective, NextItem
 from nextitem.overrides import COMMAND_LINE, Resolved, leaves, load_toml, parse_override, resolve
@@ -71,6 +71,12 @@ class Recipe(Configuration):
             raise ValueError(f"loss {self.loss.name} needs negatives; add negatives=uniform (and negatives.count=…)")
         if not self.loss.needs_negatives and self.negatives is not None:
             raise ValueError(f"loss {self.loss.name} uses the whole catalogue and no negatives; add negatives=none")
+        is_single = self.negatives is not None and self.negatives.set_size(2) == 1
+        if isinstance(self.loss, BPRMax | TOP1Max) and is_single:
+            raise ValueError(
+                f"loss {self.loss.name} weighs negatives against each other, and one alone (negatives.count=1) has "
+                f"nothing to be weighed against; raise negatives.count, or use loss=bpr"
+            )
         if self.training.item_rows == "touched" and not self.loss.needs_negatives:
             raise ValueError(
                 f"loss {self.loss.name} moves every row of the item table, so training.item_rows=touched has nothing "

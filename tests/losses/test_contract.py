@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -13,11 +14,11 @@ from torch.nn.functional import logsigmoid
 from nextitem.batches import Batch, Drawn
 from nextitem.errors import ConfigurationError
 from nextitem.items import TiedItems
-from nextitem.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
+from nextitem.losses import BPR, GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy, SampledCrossEntropy, TOP1Max
 from nextitem.negatives import Uniform
 from nextitem.objectives import NextItem
 from nextitem.sequences import Sequences
-from shelves import LOSSES, each, each_loss
+from shelves import LOSSES, each, each_loss, with_settings
 
 # 12 items, of which item 11 occurs in nobody's history; the second user has seen all the others.
 ITEMS = 12
@@ -35,14 +36,49 @@ SAMPLERS = {
     )
 }  # without replacement, 9 are more than the first user's window of 5 items leaves of 11
 
-# How a naive reader would judge one position: (scores of all items, target, negatives that count) -> loss.
-NAIVE: dict[type, Callable[[Tensor, int, list[int]], Tensor]] = {
-    CrossEntropy: lambda scores_N, target, _: -scores_N.log_softmax(0)[target],
-    SampledCrossEntropy: lambda scores_N, target, others: -scores_N[[target, *others]].log_softmax(0)[0],
-    BinaryCrossEntropy: lambda scores_N, target, others: (
-        -logsigmoid(scores_N[target]) - logsigmoid(-scores_N[others]).sum()
+
+def naive_softmax(loss: SampledCrossEntropy, seen: "Seen") -> Tensor:
+    """By the words of the loss: scores less how often each item is to be expected, as it corrects for that."""
+    corrections = torch.zeros(1 + len(seen.places), dtype=torch.float64)
+    if loss.log_q != "off":
+        q_K, target_q = seen.log_q_K.double().exp(), seen.target_log_q.double().exp()
+        is_drawn_K = q_K > 0
+        if loss.log_q == "classical":
+            corrections[1:] = (q_K[seen.places] * is_drawn_K.sum()).log()
+            corrections[0] = (target_q * is_drawn_K.sum()).log() if target_q > 0 else 0.0
+        else:
+            others = (is_drawn_K & (seen.ids_K != seen.target)).sum()
+            corrections[1:] = (others * q_K[seen.places] / (1 - target_q)).log()
+    return -(torch.cat([seen.positive[None], seen.negatives]) - corrections).log_softmax(0)[0]
+
+
+def naive_bpr_max(loss: BPRMax, seen: "Seen") -> Tensor:
+    shares, negatives = seen.negatives.softmax(0), seen.negatives
+    if not len(negatives):
+        return 0 * seen.positive
+    return -(shares * (seen.positive - negatives).sigmoid()).sum().log() + loss.regularisation * shares @ negatives**2
+
+
+def naive_gbce(loss: GBCE, seen: "Seen") -> Tensor:
+    alpha = min(1, len(seen.ids_K) / (len(seen.scores_N) - 1))
+    beta = alpha * (loss.t * (1 - 1 / alpha) + 1 / alpha)
+    return -(seen.positive.sigmoid() ** beta).log() - (1 - seen.negatives.sigmoid()).log().sum()
+
+
+# How a naive reader would judge one position.
+NAIVE: dict[type, Callable[[Any, "Seen"], Tensor]] = {
+    CrossEntropy: lambda _, seen: -seen.scores_N.log_softmax(0)[seen.target],
+    SampledCrossEntropy: naive_softmax,
+    BinaryCrossEntropy: lambda _, seen: -logsigmoid(seen.positive) - logsigmoid(-seen.negatives).sum(),
+    GBCE: naive_gbce,
+    BPR: lambda _, seen: -logsigmoid(seen.positive - seen.negatives).sum() / max(1, len(seen.negatives)),
+    BPRMax: naive_bpr_max,
+    TOP1Max: lambda _, seen: (
+        seen.negatives.softmax(0) @ ((seen.negatives - seen.positive).sigmoid() + (seen.negatives**2).sigmoid())
     ),
 }
+# In these a negative that rises may draw weight away from a harder one.
+WEIGHTED = (BPRMax, TOP1Max)
 NEEDING = {name: loss for name, loss in LOSSES.items() if loss.needs_negatives}
 
 
@@ -60,15 +96,46 @@ def random_states_and_table(positions: int, items: int, seed: int = 0, width: in
     return tuple(torch.randn(shape, generator=draws, dtype=torch.float64).requires_grad_() for shape in shapes)
 
 
-def counted(drawn: Drawn, position: int, target: int) -> list[int]:
-    """The drawn ids that count at a position, by the words of `Drawn`."""
+@dataclass
+class Seen:
+    """One position as a loss sees it."""
+
+    scores_N: Tensor
+    target: int
+    ids_K: Tensor
+    places: list[int]  # of the ids that count
+    log_q_K: Tensor
+    target_log_q: Tensor
+
+    @property
+    def positive(self) -> Tensor:
+        return self.scores_N[self.target]
+
+    @property
+    def negatives(self) -> Tensor:
+        return self.scores_N[self.ids_K[self.places]]
+
+
+def of_position(drawn: Drawn, values: Tensor, position: int) -> Tensor:
+    """What belongs to a position, of ids or of what has their shape."""
     row = int(drawn.rows_T[position])
-    ids = {"position": lambda: drawn.ids[position], "sequence": lambda: drawn.ids[row], "batch": lambda: drawn.ids}
-    excluded = torch.zeros(drawn.ids.shape[-1], dtype=torch.bool)
+    return {"position": lambda: values[position], "sequence": lambda: values[row], "batch": lambda: values}[
+        drawn.sharing
+    ]()
+
+
+def counting(drawn: Drawn, position: int, target: int) -> list[int]:
+    """The places of a set that count at a position, by the words of `Drawn`."""
+    ids_K = of_position(drawn, drawn.ids, position)
+    excluded_K = torch.zeros(len(ids_K), dtype=torch.bool)
     if drawn.excluded is not None:
-        excluded = drawn.excluded[position if drawn.sharing == "position" else row]
-    pairs = zip(ids[drawn.sharing]().tolist(), excluded.tolist(), strict=True)
-    return [number for number, is_excluded in pairs if not is_excluded and number != target]
+        excluded_K = drawn.excluded[position if drawn.sharing == "position" else int(drawn.rows_T[position])]
+    return (~excluded_K & (ids_K != target)).nonzero()[:, 0].tolist()
+
+
+def counted(drawn: Drawn, position: int, target: int) -> list[int]:
+    """The drawn ids that count at a position."""
+    return of_position(drawn, drawn.ids, position)[counting(drawn, position, target)].tolist()
 
 
 def naive(
@@ -76,9 +143,13 @@ def naive(
 ) -> Tensor:
     """The loss position by position, candidate by candidate; torch finds the gradients."""
     total = torch.zeros((), dtype=states_Te.dtype)
+    assert drawn.log_q is not None
+    assert drawn.target_log_q_T is not None
     for position, target in enumerate(targets_T.tolist()):
+        ids_K, log_q_K = (of_position(drawn, values, position) for values in (drawn.ids, drawn.log_q))
+        places = counting(drawn, position, target)
         scores_N = weight_Ne @ states_Te[position]
-        value = NAIVE[type(loss)](scores_N, target, counted(drawn, position, target))
+        value = NAIVE[type(loss)](loss, Seen(scores_N, target, ids_K, places, log_q_K, drawn.target_log_q_T[position]))
         total = total + (value if weights_T is None else value * weights_T[position])
     return total
 
@@ -129,10 +200,14 @@ def test_it_falls_as_the_targets_score_rises_and_rises_with_any_other_that_count
     sampler = Uniform(count=6, sharing=sharing, exclude="target")
     drawn = sampler.build(TRAIN).sample(BATCH, torch.Generator().manual_seed(0))
     scores_TN = random_states_and_table(POSITIONS, ITEMS, width=ITEMS)[0].detach()
-    items, compute = table(torch.eye(ITEMS, dtype=torch.float64)), loss.build()  # a state is its own row of scores
+    items = table(torch.eye(ITEMS, dtype=torch.float64))  # a state is its own row of scores
+    compute = with_settings(loss, regularisation=0.0).build()
     before = compute(scores_TN, BATCH.targets_T, items, drawn)
     for position, target in enumerate(BATCH.targets_T.tolist()):
         others = counted(drawn, position, target) if loss.needs_negatives else set(range(ITEMS)) - {target}
+        if isinstance(loss, WEIGHTED):
+            highest = max(others, key=lambda item: float(scores_TN[position, item]))
+            others = [highest] if float(scores_TN[position, highest]) > 0 else []  # below 0, s² falls as s rises
         for item, direction in [(target, -1), *((other, 1) for other in others)]:
             raised_TN = scores_TN.clone()
             raised_TN[position, item] += 0.5
@@ -143,7 +218,10 @@ def everything_else(targets_T: Tensor, number_of_items: int, sharing: Any) -> Dr
     """All items as negatives of one row; the loss itself leaves out the target."""
     ids_N = torch.arange(number_of_items)
     shape = {"position": (len(targets_T), -1), "sequence": (1, -1), "batch": (-1,)}[sharing]
-    return Drawn(ids_N.expand(shape), sharing, torch.zeros_like(targets_T))
+    ids = ids_N.expand(shape)
+    log_q = torch.full(ids.shape, -math.log(number_of_items), dtype=torch.float64)
+    target_log_q_T = torch.full(targets_T.shape, -math.log(number_of_items), dtype=torch.float64)
+    return Drawn(ids, sharing, torch.zeros_like(targets_T), log_q=log_q, target_log_q_T=target_log_q_T)
 
 
 @each_loss
@@ -155,19 +233,39 @@ def test_extreme_scores_give_exact_losses_and_finite_gradients(loss: Any, sharin
     scores_TN = torch.tensor([[low] + [high] * 4, [high] + [low] * 4, [0.0] * 5], dtype=dtype, requires_grad=True)
     weight_NN = torch.eye(5, dtype=dtype).requires_grad_()
     drawn = everything_else(targets_T, 5, sharing)
-    value = loss.build()(scores_TN, targets_T, table(weight_NN), drawn)
+    value = with_settings(loss, regularisation=0.0).build()(scores_TN, targets_T, table(weight_NN), drawn)
     softmax = (2e4 + math.log(4)) + 0 + math.log(5)
     expected = {
         CrossEntropy: softmax,
         SampledCrossEntropy: softmax,
         BinaryCrossEntropy: 5 * 1e4 + 0 + 5 * math.log(2),
+        GBCE: 5 * 1e4 + 0 + 5 * math.log(2),  # with as many negatives as there are items β is 1
+        BPR: 2e4 + 0 + math.log(2),
+        BPRMax: 2e4 + 0 + math.log(2),
+        TOP1Max: (1 + 1) + (0 + 1) + (1 / 2 + 1 / 2),
     }
     assert value.item() == pytest.approx(expected[type(loss)], rel=1e-6)
     value.backward()
     assert bool(scores_TN.grad.isfinite().all())
     assert bool(weight_NN.grad.isfinite().all())
     torch.testing.assert_close(scores_TN.grad[1], torch.zeros(5, dtype=dtype))  # nothing is left to be learnt
-    assert scores_TN.grad[0, 0] == pytest.approx(-1)  # p − 1, σ − 1
+    rounded = 1e-3 if isinstance(loss, BPRMax) else 1e-6  # logarithms near −2e4 have few digits left in float32
+    slope = 0 if isinstance(loss, TOP1Max) else -1  # p − 1, σ − 1; TOP1 is flat there
+    assert scores_TN.grad[0, 0] == pytest.approx(slope, rel=rounded)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_extreme_scores_are_regularised_without_a_nan(dtype: torch.dtype) -> None:
+    scores_TN = torch.tensor([[-1e4] + [1e4] * 4], dtype=dtype, requires_grad=True)
+    targets_T = torch.tensor([0])
+    drawn = everything_else(targets_T, 5, "batch")
+    value = BPRMax(regularisation=0.5).build()(scores_TN, targets_T, table(torch.eye(5, dtype=dtype)), drawn)
+    value.backward()
+    assert value.item() == pytest.approx(2e4 + 0.5 * 1e8, rel=1e-6)
+    assert scores_TN.grad is not None
+    # The weights are 1/4 each: σ has slope 1 there, and the squares 0.5 · 2 · 1e4.
+    expected = torch.tensor([[-1.0, *[(1 + 0.5 * 2 * 1e4) / 4] * 4]], dtype=dtype)
+    torch.testing.assert_close(scores_TN.grad, expected, rtol=1e-4, atol=1e-3)
 
 
 @each_loss
@@ -193,12 +291,12 @@ def test_no_position_costs_nothing(loss: Any, sharing: Any) -> None:
 def test_positions_add_up(loss: Any) -> None:
     drawn = Uniform(count=4).build(TRAIN).sample(BATCH, torch.Generator().manual_seed(0))
     states_Te, weight_Ne = random_states_and_table(POSITIONS, ITEMS)
-    items, compute = table(weight_Ne), loss.build()
-    parts = [
-        compute(states_Te[t : t + 1], BATCH.targets_T[t : t + 1], items, Drawn(drawn.ids[t : t + 1], "position", row))
-        for t, row in enumerate(BATCH.rows_T.split(1))
-    ]
-    whole = compute(states_Te, BATCH.targets_T, items, Drawn(drawn.ids, "position", BATCH.rows_T))
+    items, compute, own = table(weight_Ne), loss.build(), ("ids", "rows_T", "excluded", "log_q", "target_log_q_T")
+    parts = []
+    for t in range(POSITIONS):
+        of_one = {name: value[t : t + 1] for name in own if (value := getattr(drawn, name)) is not None}
+        parts.append(compute(states_Te[t : t + 1], BATCH.targets_T[t : t + 1], items, replace(drawn, **of_one)))
+    whole = compute(states_Te, BATCH.targets_T, items, drawn)
     agree(whole, torch.stack(parts).sum(), [states_Te, weight_Ne])
 
 
@@ -245,5 +343,5 @@ def test_one_loss_object_serves_several_steps_and_types(loss: Any, sharing: Any)
 @each("loss", NEEDING)
 def test_a_loss_that_needs_negatives_asks_for_them(loss: Any) -> None:
     states_Te, weight_Ne = random_states_and_table(POSITIONS, ITEMS)
-    with pytest.raises(ConfigurationError, match=f"{loss.name} needs negatives; set e.g. negatives=uniform"):
+    with pytest.raises(ConfigurationError, match=rf"{loss.name} needs negatives; set e\.g\. negatives=\w+"):
         loss.build()(states_Te, BATCH.targets_T, table(weight_Ne))

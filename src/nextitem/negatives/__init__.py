@@ -1,7 +1,14 @@
-"""What a target is compared with when not with everything: one file per kind; this type is the table of contents."""
+"""What a target is compared with when not with everything: one file per kind; this union is the table of contents."""
 
+from typing import Annotated
+
+from pydantic import Field
+
+from nextitem.negatives.in_batch import InBatch
+from nextitem.negatives.mixed import Mixed
+from nextitem.negatives.popularity import ByPopularity
 from nextitem.negatives.uniform import Uniform
 
-AnyNegatives = Uniform
+AnyNegatives = Annotated[Uniform | ByPopularity | InBatch | Mixed, Field(discriminator="name")]
 
-__all__ = ["AnyNegatives", "Uniform"]
+__all__ = ["AnyNegatives", "ByPopularity", "InBatch", "Mixed", "Uniform"]
