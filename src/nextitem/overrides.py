@@ -110,7 +110,7 @@ def resolve(
         draft.refuse(refusals(model, error))
     if draft.problems:
         raise ConfigurationError(draft.report())
-    return Resolved(value, {key: draft.source(key) for key, _ in _leaves(value.model_dump(mode="json"))})
+    return Resolved(value, {key: draft.source(key) for key, _ in leaves(value.model_dump(mode="json"))})
 
 
 @dataclass(frozen=True)
@@ -241,16 +241,16 @@ class _Draft:
         holders = [f"{key}={name}" for name, model in models.items() if word in model.model_fields]
         if holders:
             return f"it belongs to {' and '.join(holders)}; "
-        leaves = [(leaf.rpartition("."), leaf) for leaf, _ in _leaves(self.tree)]
-        near = difflib.get_close_matches(word, [last for (_, _, last), _ in leaves], n=1, cutoff=0.8)
-        places = [leaf for (table, _, last), leaf in leaves if last in near and table != key]
+        known = [(leaf.rpartition("."), leaf) for leaf, _ in leaves(self.tree)]
+        near = difflib.get_close_matches(word, [last for (_, _, last), _ in known], n=1, cutoff=0.8)
+        places = [leaf for (table, _, last), leaf in known if last in near and table != key]
         return f"perhaps you mean {' or '.join(places)}; " if places else ""
 
     def settle(self, change: Callable[[Tree, Mapping[str, str]], Tree]) -> None:
         """Let `change` have its way with the tree; what it changes was said by nobody."""
-        before = dict(_leaves(self.tree))
+        before = dict(leaves(self.tree))
         self.tree = change(self.tree, self.sources)
-        after = dict(_leaves(self.tree))
+        after = dict(leaves(self.tree))
         self.sources = {key: label for key, label in self.sources.items() if before.get(key) == after.get(key)}
 
     def refuse(self, refused: Sequence[Refusal]) -> None:
@@ -278,11 +278,11 @@ class _Draft:
         return f"{key} = {shown(said.value)} ({self.label})" if said else f"{key} ({self.label})"
 
 
-def _leaves(tree: object, key: str = "") -> Iterator[tuple[str, object]]:
+def leaves(tree: object, key: str = "") -> Iterator[tuple[str, object]]:
     """Every value of a tree that is not itself a table with entries, with its dotted key."""
     if isinstance(tree, dict) and tree:
         for word, value in tree.items():
-            yield from _leaves(value, _join(key, word))
+            yield from leaves(value, _join(key, word))
     else:
         yield key, tree
 

@@ -4,7 +4,7 @@ Of several processes all train and the first one writes; the others read its che
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
@@ -18,6 +18,7 @@ from nextitem.checkpoint import FileCheckpoint, machine
 from nextitem.errors import ConfigurationError
 from nextitem.experiment import Prepared, prepare, run
 from nextitem.history import Watcher
+from nextitem.overrides import leaves
 from nextitem.plan import plan_together
 from nextitem.processes import Processes
 from nextitem.recipe import Recipe
@@ -68,7 +69,7 @@ def train_into(
     started, device, is_first = datetime.now(UTC), processes.device, processes.rank == 0
 
     def checkpoint(prepared: Prepared) -> FileCheckpoint:
-        settings = dict(_leaves("recipe", recipe.model_dump(mode="json")))
+        settings = {key: json.dumps(value) for key, value in leaves(recipe.model_dump(mode="json"), "recipe")}
         identity = {"data": prepared.log.sha256(), "seed": str(seed), "nextitem": version("nextitem")}
         together = {"processes": str(processes.size)}
         return FileCheckpoint(workplace.checkpoint, settings | identity | together | machine(device))
@@ -102,12 +103,3 @@ def _add_report(draft: Path, model: Scorer, say: Callable[[str], None]) -> None:
     except Exception as error:  # hours of training are worth more than a page that can be made later
         (draft / "report.html").unlink(missing_ok=True)
         say(f"no report.html in the run: {type(error).__name__}: {error}; make one later by `nextitem report RUN`")
-
-
-def _leaves(key: str, value: object) -> Iterator[tuple[str, str]]:
-    """Every setting as (dotted key, value as JSON), so that a difference can be named."""
-    if isinstance(value, dict):
-        for word, below in value.items():
-            yield from _leaves(f"{key}.{word}", below)
-    else:
-        yield key, json.dumps(value)

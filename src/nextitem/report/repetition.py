@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator
 
 from nextitem.configuration import Configuration
+from nextitem.overrides import leaves
 from nextitem.recipe import Recipe, load_preset, preset_names, resolve_recipe
 
 _FALLBACK = "sasrec-ce"  # what a recipe of the user's own is written as a change of
@@ -45,18 +46,10 @@ def _changes(section: str, recipe: Recipe, start: Recipe) -> Iterator[str]:
     if type(ours) is not type(theirs):  # another choice starts from its own defaults
         yield f"{section}={getattr(ours, 'name', '')}"
         theirs = type(ours)()
-    there = dict(_leaves(section, theirs.model_dump(mode="json")))
-    for key, value in _leaves(section, ours.model_dump(mode="json")):
+    there = dict(leaves(theirs.model_dump(mode="json"), section))
+    for key, value in leaves(ours.model_dump(mode="json"), section):
         if value != there[key]:
             yield f"{key}={_written(value)}"
-
-
-def _leaves(key: str, value: object) -> Iterator[tuple[str, object]]:
-    if isinstance(value, dict):
-        for word, below in value.items():
-            yield from _leaves(f"{key}.{word}", below)
-    else:
-        yield key, value
 
 
 def _written(value: object) -> str:
