@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from nextitem.negatives import AnyNegatives
 from nextitem.objectives import AnyObjective, NextItem
 from nextitem.reading import Columns
 from nextitem.recipe import Preparation, Recipe, load_preset, preset_names, resolve_recipe
+from nextitem.report.page import report_into
 from nextitem.runs import Workplace, metrics_of, provenance, write_run
 from nextitem.training import Training
 
@@ -202,7 +204,8 @@ def test_a_run_leaves_what_is_listed(tmp_path: Path) -> None:
     recipe = Recipe(data=str(tmp_path / "events.csv"), baseline=Popularity())
     outcome = run(recipe, seed=0)
     metrics = metrics_of(outcome, provenance(0, "cpu", datetime.now(UTC)))
-    folder = write_run(Workplace.of(tmp_path, recipe, 0), recipe, outcome, metrics)
+    add = partial(report_into, scorer=outcome.model)
+    folder = write_run(Workplace.of(tmp_path, recipe, 0), recipe, outcome, metrics, add=add)
     files, fields = tables(section("## What a run leaves"))
     assert {name for name, _ in files} == {file.name for file in folder.iterdir()}
     shown = {name.replace("`", ""): set(re.findall(r"`?(\w+)`?(?: \(.*?\))?", listed)) for name, listed in fields}

@@ -27,6 +27,7 @@ from nextitem.reading import Columns, parse_columns, read_interactions
 from nextitem.recipe import Recipe
 from nextitem.recommendation_file import as_table, check_format, write_table
 from nextitem.recommender import Recommender, Unknown, evaluate_again
+from nextitem.report_verb import report
 from nextitem.reproduction_verb import reproduce
 from nextitem.runs import read_run
 from nextitem.training_verb import train
@@ -40,6 +41,7 @@ app.command()(reproduce)
 app.command()(prepare)
 app.command()(check)
 app.command()(tune)
+app.command()(report)
 
 
 class Part(StrEnum):
@@ -76,15 +78,15 @@ def evaluate_run(
     """Evaluate a stored run again, on the data it was trained on."""
     names = [name.strip() for name in metrics.split(",")]
     stored = read_run(run_folder)
-    report = evaluate_again(stored, part.value, names, data)
+    found = evaluate_again(stored, part.value, names, data)
     if as_json:
-        typer.echo(json.dumps({part: report.as_dict(), "run": str(run_folder), "recipe": stored.recipe.name}))
+        typer.echo(json.dumps({part: found.as_dict(), "run": str(run_folder), "recipe": stored.recipe.name}))
         return
     table = Table(title=Text(f"{stored.recipe.name} on {stored.recipe.data}, {part}"), title_justify="left")
     for name in ("metric", "value", "95 % interval"):
         table.add_column(name, justify="left" if name == "metric" else "right")
-    for name, value in report.means.items():
-        low, high = report.intervals[name]
+    for name, value in found.means.items():
+        low, high = found.intervals[name]
         table.add_row(name, f"{value:.4f}", f"{low:.4f} – {high:.4f}")
     show(table)
 

@@ -241,9 +241,9 @@ class _Draft:
         holders = [f"{key}={name}" for name, model in models.items() if word in model.model_fields]
         if holders:
             return f"it belongs to {' and '.join(holders)}; "
-        ends = [(leaf.rpartition("."), leaf) for leaf, _ in leaves(self.tree)]
-        near = difflib.get_close_matches(word, [last for (_, _, last), _ in ends], n=1, cutoff=0.8)
-        places = [leaf for (table, _, last), leaf in ends if last in near and table != key]
+        known = [(leaf.rpartition("."), leaf) for leaf, _ in leaves(self.tree)]
+        near = difflib.get_close_matches(word, [last for (_, _, last), _ in known], n=1, cutoff=0.8)
+        places = [leaf for (table, _, last), leaf in known if last in near and table != key]
         return f"perhaps you mean {' or '.join(places)}; " if places else ""
 
     def settle(self, change: Callable[[Tree, Mapping[str, str]], Tree]) -> None:

@@ -9,7 +9,7 @@ import re
 import resource
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -154,9 +154,18 @@ def _measured(report: Report) -> dict[str, Any]:
 
 
 def write_run(
-    workplace: Workplace, recipe: Recipe, outcome: Outcome, metrics: Mapping[str, Any], *, with_users: bool = True
+    workplace: Workplace,
+    recipe: Recipe,
+    outcome: Outcome,
+    metrics: Mapping[str, Any],
+    *,
+    with_users: bool = True,
+    add: Callable[[Path], None] | None = None,
 ) -> Path:
-    """Write the folder under a temporary name, then rename it; return where it is. Raises StorageError."""
+    """Write the folder under a temporary name, then rename it; return where it is. Raises StorageError.
+
+    `add` may put further files into the folder before it is sealed.
+    """
     started = str(metrics["provenance"]["started"])
     stamp = datetime.fromisoformat(started).strftime("%Y%m%d-%H%M%S")
     draft = workplace.partial / "run"
@@ -164,6 +173,8 @@ def write_run(
         shutil.rmtree(draft, ignore_errors=True)  # what a killed process left
         draft.mkdir(parents=True)
         _write_files(draft, recipe, outcome, metrics, with_users)
+        if add is not None:
+            add(draft)
         _write_manifest(draft)
         final = _move(draft, workplace.root / f"{stamp}-{workplace.name}")
     except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:

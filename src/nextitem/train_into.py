@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from nextitem.plan import plan_together
 from nextitem.processes import Processes
 from nextitem.recipe import Recipe
 from nextitem.runs import Workplace, metrics_of, provenance, write_run
+from nextitem.scoring import Scorer
 
 
 def settle_earlier(workplace: Workplace, device: torch.device, *, resume: bool, fresh: bool) -> bool:
@@ -56,11 +58,13 @@ def train_into(
     say: Callable[[str], None],
     *,
     with_users: bool,
+    with_report: bool = True,
 ) -> tuple[Path | None, dict[str, Any]]:
     """Train (on from a checkpoint that is there), evaluate and store; the folder of the run, and its metrics.
 
-    `say` is told the notes on the data before training: who reads there that most users are too short can stop. Only
-    the first process writes; to the others there is no folder.
+    `with_users` and `with_report` put users.parquet and report.html into the folder. `say` is told the notes on the
+    data before training: who reads there that most users are too short can stop. Only the first process writes; to the
+    others there is no folder.
     """
     started, device, is_first = datetime.now(UTC), processes.device, processes.rank == 0
 
@@ -80,14 +84,27 @@ def train_into(
             recipe, seed, device=device, checkpoint=keep, watcher=watcher, prepared=prepared, processes=processes
         )
         metrics = metrics_of(outcome, provenance(seed, device, started, processes.size))
-        folder = write_run(workplace, recipe, outcome, metrics, with_users=with_users) if is_first else None
+        add = partial(_add_report, model=outcome.model, say=say) if with_report else None
+        folder = write_run(workplace, recipe, outcome, metrics, with_users=with_users, add=add) if is_first else None
         processes.wait()  # whoever ends successfully says that the run is stored
         return folder, metrics
 
 
 def file_checkpoint(path: Path, recipe: Recipe, prepared: Prepared, seed: int, processes: Processes) -> FileCheckpoint:
     """A checkpoint for one training: another recipe, data, seed or machine cannot go on from it."""
-    settings = {f"recipe.{key}": json.dumps(value) for key, value in leaves(recipe.model_dump(mode="json"))}
+    settings = {key: json.dumps(value) for key, value in leaves(recipe.model_dump(mode="json"), "recipe")}
     identity = {"data": prepared.log.sha256(), "seed": str(seed), "nextitem": version("nextitem")}
     together = {"processes": str(processes.size)}
     return FileCheckpoint(path, settings | identity | together | machine(processes.device))
+
+
+def _add_report(draft: Path, model: Scorer, say: Callable[[str], None]) -> None:
+    """report.html in the folder of a run that is about to be stored."""
+    try:
+        # Here, because matplotlib takes half a second to import, which only those who want a report should wait.
+        from nextitem.report.page import report_into
+
+        report_into(draft, model)
+    except Exception as error:  # hours of training are worth more than a page that can be made later
+        (draft / "report.html").unlink(missing_ok=True)
+        say(f"no report.html in the run: {type(error).__name__}: {error}; make one later by `nextitem report RUN`")

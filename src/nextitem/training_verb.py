@@ -1,7 +1,7 @@
 """The verb `train`: a recipe trained into a run's folder, or planned only."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,13 +15,15 @@ from nextitem.configuration import suggest
 from nextitem.console import say, show, stderr
 from nextitem.errors import ConfigurationError
 from nextitem.experiment import prepare
-from nextitem.overrides import COMMAND_LINE
+from nextitem.overrides import COMMAND_LINE, leaves
 from nextitem.plan import Plan, amount, plan
 from nextitem.processes import Processes, joined
 from nextitem.progress import watcher
 from nextitem.reading import parse_columns
 from nextitem.recipe import Recipe, load_preset, resolve_recipe
 from nextitem.runs import Workplace
+from nextitem.tracking import Told, open_tracker, tracked
+from nextitem.tracking.tracker import Tracker, results_of
 from nextitem.train_into import settle_earlier, train_into
 
 
@@ -40,9 +42,14 @@ def train(
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
     users: Annotated[bool, typer.Option(help="Store the users' histories, for `recommend --users`.")] = True,
+    report: Annotated[bool, typer.Option(help="Store report.html, a page with tables, figures and examples.")] = True,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the metrics (or the plan) as one JSON object.")
     ] = False,
+    tracker: Annotated[
+        list[str] | None,
+        typer.Option(help="Also tell tensorboard, tensorboard:FOLDER, mlflow or mlflow:URI; may be given again."),
+    ] = None,
     print_config: Annotated[bool, typer.Option(help="Print every setting with its source, and stop.")] = False,
     plan_only: Annotated[
         bool, typer.Option("--plan", help="Predict memory and seconds per epoch on this machine, and stop.")
@@ -57,6 +64,7 @@ def train(
     if threads is not None:
         torch.set_num_threads(threads)
     workplace = Workplace.of(out, resolved.value, seed)
+    trackers = [open_tracker(asked, out / ".tensorboard") for asked in tracker or []]
     with joined(device_of(device)) as processes:
         if plan_only:
             _show_plan(resolved.value, seed, processes, as_json=as_json)
@@ -67,12 +75,7 @@ def train(
             if resume and not has_earlier:
                 say(f"nothing to resume at {workplace.checkpoint}: starting at epoch 1")
         processes.wait()  # for what is settled
-        title = f"{resolved.value.name} on {resolved.value.data}, seed {seed}, {processes}"
-        display = watcher(stderr if processes.rank == 0 else Console(quiet=True), resolved.value.training, title)
-        try:
-            folder, metrics = train_into(workplace, resolved.value, seed, processes, display, tell, with_users=users)
-        finally:
-            display.close()
+        folder, metrics = _train(workplace, resolved.value, seed, processes, trackers, tell, users, report)
     if folder is None:
         return
     if as_json:
@@ -82,6 +85,34 @@ def train(
     is_preset = all(label != COMMAND_LINE or key == "data" for key, label in resolved.sources.items())
     show(_summary(resolved.value, metrics, preset.published.get(resolved.value.data, {}) if is_preset else {}))
     typer.echo(f"run: {folder}")
+
+
+def _train(
+    workplace: Workplace,
+    recipe: Recipe,
+    seed: int,
+    processes: Processes,
+    trackers: Sequence[Tracker],
+    tell: Callable[[str], None],
+    with_users: bool,
+    with_report: bool,
+) -> tuple[Path | None, dict[str, Any]]:
+    """Train with a display and trackers, of several processes at the first one alone."""
+    is_first = processes.rank == 0
+    title = f"{recipe.name} on {recipe.data}, seed {seed}, {processes}"
+    display = watcher(stderr if is_first else Console(quiet=True), recipe.training, title)
+    settings = {**dict(leaves(recipe.in_use())), "seed": seed}
+    try:
+        with tracked(trackers if is_first else [], f"{workplace.name}-seed{seed}", settings, tell) as told:
+            folder, metrics = train_into(
+                workplace, recipe, seed, processes, Told([display, *told]), tell,
+                with_users=with_users, with_report=with_report,
+            )  # fmt: skip
+            for tracker in told:
+                tracker.finish(results_of(metrics))
+    finally:
+        display.close()
+    return folder, metrics
 
 
 def _show_plan(recipe: Recipe, seed: int, processes: Processes, *, as_json: bool) -> None:

@@ -1,0 +1,59 @@
+"""The command that repeats a run, from its recipe alone."""
+
+import json
+import shlex
+from collections.abc import Iterator
+
+from nextitem.configuration import Configuration
+from nextitem.overrides import leaves
+from nextitem.recipe import Recipe, load_preset, preset_names, resolve_recipe
+
+_FALLBACK = "sasrec-ce"  # what a recipe of the user's own is written as a change of
+
+
+def repeating_overrides(recipe: Recipe) -> tuple[str, list[str]]:
+    """A built-in recipe, and the `key=value` that make it this one: few where it is one of the built-in ones."""
+    preset = recipe.name if recipe.name in preset_names() else _FALLBACK
+    data = f"data={recipe.data}"
+    start = resolve_recipe(load_preset(preset), [data]).value
+    return preset, [data, *(word for section in recipe.in_use() for word in _changes(section, recipe, start))]
+
+
+def repeating_command(recipe: Recipe, seed: int) -> str:
+    """What to type to train this recipe with this seed again."""
+    preset, overrides = repeating_overrides(recipe)
+    words = [word for word in overrides if word != "data=synthetic"]
+    return shlex.join(["nextitem", "train", preset, *words, *(["--seed", str(seed)] if seed else [])])
+
+
+def unchanged_preset(recipe: Recipe) -> str | None:
+    """The built-in recipe that this one is, if nothing was changed but the data and what only rounds otherwise.
+
+    Only then do published values belong beside a run.
+    """
+    preset, overrides = repeating_overrides(recipe)
+    free = ("data=", "loss.block_rows=", "loss.tile_items=")
+    return preset if recipe.name == preset and all(word.startswith(free) for word in overrides) else None
+
+
+def _changes(section: str, recipe: Recipe, start: Recipe) -> Iterator[str]:
+    """The overrides that turn a section of `start` into that of `recipe`."""
+    ours, theirs = getattr(recipe, section), getattr(start, section)
+    if not isinstance(ours, Configuration):
+        if ours != theirs:
+            yield f"{section}={_written(ours)}"
+        return
+    if type(ours) is not type(theirs):  # another choice starts from its own defaults
+        yield f"{section}={getattr(ours, 'name', '')}"
+        theirs = type(ours)()
+    there = dict(leaves(theirs.model_dump(mode="json"), section))
+    for key, value in leaves(ours.model_dump(mode="json"), section):
+        if value != there[key]:
+            yield f"{key}={_written(value)}"
+
+
+def _written(value: object) -> str:
+    """A value as the command line takes it."""
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value)
