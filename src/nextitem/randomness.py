@@ -22,6 +22,7 @@ class Purpose(IntEnum):
     WEIGHTS = 3
     VALIDATION = 4
     BOOTSTRAP = 5
+    CANDIDATES = 6
 
 
 def key_seed(seed: int, purpose: Purpose, *parts: int) -> int:

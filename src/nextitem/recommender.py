@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nextitem.baselines.popularity import PopularityScorer
+from nextitem.candidates import Candidates
 from nextitem.errors import ArtefactError, ConfigurationError, DataError
 from nextitem.evaluation import Report, evaluate
 from nextitem.experiment import Outcome, build_model, prepare
@@ -19,6 +20,7 @@ from nextitem.recipe import Recipe
 from nextitem.runs import StoredRun, read_run
 from nextitem.scoring import Scorer
 from nextitem.sequences import Sequences
+from nextitem.splits import Split
 
 RawId = str | int
 Unknown = Literal["error", "drop"]
@@ -136,12 +138,28 @@ def _series(ids: Sequence[RawId]) -> pl.Series:
 
 
 def evaluate_again(
-    run: StoredRun, part: Literal["test", "validation"], metrics: Sequence[str], data: str | None = None
+    run: StoredRun,
+    part: Literal["test", "validation"],
+    metrics: Sequence[str],
+    data: str | None = None,
+    *,
+    candidates: str | None = None,
+    seed: int = 0,
 ) -> Report:
     """The report of a stored run, made anew; `data` tells where its data is now, if not where it was.
 
-    Raises DataError where the data is not what it was trained on.
+    With `candidates`, such as `popularity:100`, targets are ranked among negatives drawn by `seed`. Raises DataError
+    where the data is not what it was trained on.
     """
+    split = split_of(run, data)
+    cases = split.test if part == "test" else split.validation
+    drawn = None if candidates is None else Candidates.parse(candidates, split.train.counts(), seed)
+    scorer = restore(run.recipe, run, split.train.number_of_items)
+    return evaluate(scorer, cases, metrics, candidates=drawn, dataset=run.metrics["certificate"]["dataset"])
+
+
+def split_of(run: StoredRun, data: str | None = None) -> Split:
+    """The split that a stored run was trained on; raises DataError where the data is not that."""
     recipe = run.recipe if data is None else run.recipe.model_copy(update={"data": data})
     try:
         split = prepare(recipe).split
@@ -151,15 +169,13 @@ def evaluate_again(
         raise DataError(
             f"{error}. If the data has moved, tell where it is: `nextitem evaluate {run.folder} --data PATH`"
         ) from error
-    cases = split.test if part == "test" else split.validation
     trained_on = run.metrics["certificate"]["split"]
     if split.test.sha256 != trained_on:
         raise DataError(
             f"{recipe.data} is not the data that {run.folder} was trained on: its test cases have sha256 "
             f"{split.test.sha256[:12]}…, the run's have {trained_on[:12]}…; restore the file, or train anew"
         )
-    scorer = restore(run.recipe, run, split.train.number_of_items)
-    return evaluate(scorer, cases, metrics, dataset=run.metrics["certificate"]["dataset"])
+    return split
 
 
 def restore(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
