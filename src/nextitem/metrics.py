@@ -69,5 +69,7 @@ def parse_metric(name: str) -> tuple[RankMetric, int]:
     match = re.fullmatch(r"([a-z_]+)@([1-9][0-9]*)", name)
     if match is None or match[1] not in RANK_METRICS:
         known = ", ".join(f"{metric}@k" for metric in RANK_METRICS)
-        raise ConfigurationError(f"unknown metric '{name}'; known are {known}, with k a positive number, and mrr without one")
+        raise ConfigurationError(
+            f"unknown metric '{name}'; known are {known}, with k a positive number, and mrr without one"
+        )
     return RANK_METRICS[match[1]], int(match[2])

@@ -1,7 +1,7 @@
 """Raw ids in, raw ids out: a stored or freshly trained model as something to call."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -9,11 +9,12 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from nextitem.baselines import Ncf
 from nextitem.baselines.popularity import PopularityScorer
 from nextitem.candidates import Candidates
 from nextitem.errors import ArtefactError, ConfigurationError, DataError
 from nextitem.evaluation import Report, evaluate
-from nextitem.experiment import Outcome, build_model, prepare
+from nextitem.experiment import Outcome, build_model, prepare, with_what_is_learnt
 from nextitem.interactions import Catalog
 from nextitem.ranking import top_k
 from nextitem.recipe import Recipe
@@ -123,7 +124,9 @@ class Recommender:
         flat = _series([item for history in histories for item in history])
         positions = self.items.lookup(flat) if unknown == "drop" else self.items.index(flat)
         parts = positions.split([len(history) for history in histories])
-        return Sequences.of([part[part >= 0].tolist() for part in parts], len(self.items))
+        sequences = Sequences.of([part[part >= 0].tolist() for part in parts], len(self.items))
+        # Whose history it is was not said: it must not be taken for that of the first users of the training log.
+        return replace(sequences, users_U=torch.full_like(sequences.users_U, -1))
 
     def _known(self, ids: pl.Series, unknown: Unknown) -> Tensor:
         positions = self.items.lookup(ids) if unknown == "drop" else self.items.index(ids)
@@ -162,7 +165,7 @@ def split_of(run: StoredRun, data: str | None = None) -> Split:
     """The split that a stored run was trained on; raises DataError where the data is not that."""
     recipe = run.recipe if data is None else run.recipe.model_copy(update={"data": data})
     try:
-        split = prepare(recipe).split
+        split = with_what_is_learnt(recipe, prepare(recipe)).split
     except DataError as error:
         if data is not None or Path(recipe.data).exists():
             raise
@@ -193,8 +196,9 @@ def restore(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
 
 
 def _restored(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
-    if recipe.baseline is not None:
+    if recipe.baseline is not None and not isinstance(recipe.baseline, Ncf):
         return recipe.baseline.restore(run.weights)
-    model = build_model(recipe, number_of_items, seed=0)
+    users = run.weights["encoder.weight_Ue"] if recipe.baseline is not None else ()
+    model = build_model(recipe, number_of_items, seed=0, number_of_users=len(users))
     model.load_state_dict(run.weights)
     return model.eval()

@@ -133,7 +133,7 @@ def metrics_of(outcome: Outcome, provenance: Mapping[str, Any]) -> dict[str, Any
         **bound,
         "best_epoch": outcome.history.best_epoch,
         "epochs": len(outcome.history.epochs),
-        "train_seconds": round(outcome.history.train_seconds, 2),
+        "train_seconds": round(outcome.train_seconds, 2),
         "parameters": outcome.parameters,
         "certificate": outcome.test.as_dict()["certificate"],
         "notes": list(outcome.prepared.notes),
