@@ -43,6 +43,21 @@ def test_the_table_says_what_was_ranked(
     assert "among 2 drawn items only" in shown
 
 
+def test_a_training_can_store_the_block(
+    popular: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = f"data={popular.parent.parent / 'events.csv'}"
+    words = ("train", "popularity", data, "--out", str(popular.parent.parent / "more"), "--candidates", "uniform:2")
+    assert typed(monkeypatch, *words) == 0
+    folder = next(entry for entry in (popular.parent.parent / "more").iterdir() if entry.name != ".partial")
+    stored = json.loads((folder / "metrics.json").read_text())["sampled"]
+    capfd.readouterr()
+    assert typed(monkeypatch, "evaluate", str(folder), "--candidates", "uniform:2", "--json") == 0
+    assert json.loads(capfd.readouterr().out)["sampled"] == stored
+    assert typed(monkeypatch, *words[:-1], "uniform:100") == 2
+    assert "uniform:100 cannot be drawn" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("candidates", "message"),
     [

@@ -111,36 +111,28 @@ def run(
     if recipe.is_fitted:
         model = build_model(recipe, len(prepared.log.items), seed, len(prepared.log.users)).to(device)
         history = _train(recipe, model, prepared.split, seed, checkpoint and checkpoint(prepared), watcher, processes)
-        learnt = Learnt(model, sum(weight.numel() for weight in model.parameters()), history.train_seconds)
+        learnt: Scorer = model
+        parameters, seconds = sum(weight.numel() for weight in model.parameters()), history.train_seconds
     else:
         prepared, history = with_what_is_learnt(recipe, prepared), History()
-        learnt = _baseline(recipe.baseline, prepared.split.train, seed)
+        learnt, parameters, seconds = _built(recipe.baseline, prepared.split.train, seed)
     validation, test = (
-        evaluate(learnt.model, cases, dataset=prepared.source.name, processes=processes)
+        evaluate(learnt, cases, dataset=prepared.source.name, processes=processes)
         for cases in (prepared.split.validation, prepared.split.test)
     )
     bound = prepared.upper_bound(prepared.split.test) if prepared.upper_bound else None
-    return Outcome(learnt.model, prepared, history, validation, test, learnt.parameters, learnt.seconds, bound)
+    return Outcome(learnt, prepared, history, validation, test, parameters, seconds, bound)
 
 
-@dataclass(frozen=True)
-class Learnt:
-    """A model and what it took."""
-
-    model: Scorer
-    parameters: int
-    seconds: float
-
-
-def _baseline(baseline: AnyBaseline | None, train: Sequences, seed: int) -> Learnt:
-    """A baseline that `fit` does not train."""
+def _built(baseline: AnyBaseline | None, train: Sequences, seed: int) -> tuple[Scorer, int, float]:
+    """A baseline that `fit` does not train, its parameters and the seconds they took; counts have none and take none."""
     if baseline is None or isinstance(baseline, Ncf):
         raise ConfigurationError("only a baseline that `fit` does not train is built from events alone")
     started = time.perf_counter()
     model = baseline.build(train, seed)
     if baseline.made_by == "counts":
-        return Learnt(model, 0, 0.0)
-    return Learnt(model, sum(t.numel() for t in model.tensors().values()), time.perf_counter() - started)
+        return model, 0, 0.0
+    return model, sum(values.numel() for values in model.tensors().values()), time.perf_counter() - started
 
 
 def with_what_is_learnt(recipe: Recipe, prepared: Prepared) -> Prepared:

@@ -13,9 +13,11 @@ from typing import Any
 
 import torch
 
+from nextitem.candidates import Candidates
 from nextitem.checkpoint import FileCheckpoint, machine
 from nextitem.errors import ConfigurationError
-from nextitem.experiment import Prepared, prepare, run
+from nextitem.evaluation import SAMPLED_METRICS, Report, evaluate
+from nextitem.experiment import Outcome, Prepared, prepare, run
 from nextitem.history import Watcher
 from nextitem.plan import plan_together
 from nextitem.processes import Processes
@@ -55,11 +57,13 @@ def train_into(
     say: Callable[[str], None],
     *,
     with_users: bool,
+    candidates: str | None = None,
 ) -> tuple[Path | None, dict[str, Any]]:
     """Train (on from a checkpoint that is there), evaluate and store; the folder of the run, and its metrics.
 
     `say` is told the notes on the data before training: who reads there that most users are too short can stop. Only
-    the first process writes; to the others there is no folder.
+    the first process writes; to the others there is no folder. With `candidates`, such as `popularity:100`, the metrics
+    have a block of sampled ones.
     """
     started, device, is_first = datetime.now(UTC), processes.device, processes.rank == 0
 
@@ -75,16 +79,31 @@ def train_into(
         prepared = prepare(recipe)
         for note in prepared.notes:
             say(f"note: {note}")
+        drawn = None if candidates is None else _checked(candidates, prepared)
         if recipe.baseline is None:
             recipe, planned = plan_together(recipe, prepared, seed, processes)
             say(f"plan: {planned}")
         outcome = run(
             recipe, seed, device=device, checkpoint=keep, watcher=watcher, prepared=prepared, processes=processes
         )
-        metrics = metrics_of(outcome, provenance(seed, device, started, processes.size))
+        sampled = None if drawn is None else _sampled(outcome, drawn, processes)
+        metrics = metrics_of(outcome, provenance(seed, device, started, processes.size), sampled)
         folder = write_run(workplace, recipe, outcome, metrics, with_users=with_users) if is_first else None
         processes.wait()  # whoever ends successfully says that the run is stored
         return folder, metrics
+
+
+def _checked(candidates: str, prepared: Prepared) -> Candidates:
+    """The candidates of the test cases; what cannot be drawn is refused before hours of training."""
+    drawn = Candidates.parse(candidates, prepared.split.train.counts())
+    drawn.draw(prepared.split.test)
+    return drawn
+
+
+def _sampled(outcome: Outcome, candidates: Candidates, processes: Processes) -> Report:
+    """The test metrics among these candidates."""
+    dataset, test = outcome.prepared.source.name, outcome.prepared.split.test
+    return evaluate(outcome.model, test, SAMPLED_METRICS, candidates=candidates, dataset=dataset, processes=processes)
 
 
 def _leaves(key: str, value: object) -> Iterator[tuple[str, str]]:

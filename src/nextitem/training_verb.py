@@ -40,6 +40,9 @@ def train(
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
     users: Annotated[bool, typer.Option(help="Store the users' histories, for `recommend --users`.")] = True,
+    candidates: Annotated[
+        str | None, typer.Option(help="Also rank test targets among drawn items: popularity:100 or uniform:100.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the metrics (or the plan) as one JSON object.")
     ] = False,
@@ -70,7 +73,9 @@ def train(
         title = f"{resolved.value.name} on {resolved.value.data}, seed {seed}, {processes}"
         display = watcher(stderr if processes.rank == 0 else Console(quiet=True), resolved.value.training, title)
         try:
-            folder, metrics = train_into(workplace, resolved.value, seed, processes, display, tell, with_users=users)
+            folder, metrics = train_into(
+                workplace, resolved.value, seed, processes, display, tell, with_users=users, candidates=candidates
+            )
         finally:
             display.close()
     if folder is None:
