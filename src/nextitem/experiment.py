@@ -125,7 +125,7 @@ def run(
 
 
 def _built(baseline: AnyBaseline | None, train: Sequences, seed: int) -> tuple[Scorer, int, float]:
-    """A baseline that `fit` does not train, its parameters and the seconds they took; counts have none and take none."""
+    """A baseline that `fit` does not train, its parameters and the seconds of its training; of counts both are 0."""
     if baseline is None or isinstance(baseline, Ncf):
         raise ConfigurationError("only a baseline that `fit` does not train is built from events alone")
     started = time.perf_counter()
