@@ -135,6 +135,12 @@ def test_a_name_gives_function_and_length() -> None:
     assert parse_metric("mrr@100") == (mrr, 100)
 
 
+def test_mrr_alone_is_not_cut() -> None:
+    function, k = parse_metric("mrr")
+    assert function is mrr
+    assert k > 10**15
+
+
 @pytest.mark.parametrize(
     "name", ["ndgc@10", "ndcg", "ndcg@0", "ndcg@-1", "ndcg@1.5", "ndcg@010", "ndcg@10 ", "@10", ""]
 )
@@ -142,5 +148,5 @@ def test_another_name_is_refused_with_those_that_are_known(name: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_metric(name)
     assert str(caught.value) == (
-        f"unknown metric '{name}'; known are hit_rate@k, ndcg@k, mrr@k, with k a positive number"
+        f"unknown metric '{name}'; known are hit_rate@k, ndcg@k, mrr@k, with k a positive number, and mrr without one"
     )

@@ -98,7 +98,7 @@ def test_the_tables_have_every_setting_of_a_preset(preset: str, dataset: str) ->
         key: written(value)
         for key, value in leaves(recipe.model_dump(mode="json"))
         if key.split(".")[0] not in NOT_IN_TABLES
-        and (recipe.baseline is None or key.startswith("baseline."))  # of the others it says that they are not used
+        and key.split(".")[0] in recipe.in_use()  # of the others it says that they are not used
     }
     assert settings_of(preset) | profiles().get((preset, dataset), {}) == actual
 
@@ -212,7 +212,7 @@ def test_a_run_leaves_what_is_listed(tmp_path: Path) -> None:
     for name in ("ranks.parquet", "items.parquet", "users.parquet"):
         assert set(pl.read_parquet(folder / name).columns) == shown[name]
     stored: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
-    assert set(stored) | {"test_upper_bound"} == shown["metrics.json"]
+    assert set(stored) | {"test_upper_bound", "sampled"} == shown["metrics.json"]
     for part in ("certificate", "provenance"):
         assert set(stored[part]) == shown[f"metrics.json {part}"]
     assert {"intervals", "ceiling"} < set(stored["test"])

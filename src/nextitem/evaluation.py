@@ -6,16 +6,19 @@ from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor
 
+from nextitem.candidates import Candidates
 from nextitem.errors import ConfigurationError
 from nextitem.metrics import parse_metric
 from nextitem.processes import ALONE, Processes
 from nextitem.randomness import Purpose, generator
-from nextitem.ranking import target_ranks
+from nextitem.ranking import candidate_ranks, target_ranks
 from nextitem.scoring import Scorer
 from nextitem.splits import Cases
 from nextitem.statistics import bootstrap_interval
 
 METRICS = ("hit_rate@10", "ndcg@10", "mrr@10", "hit_rate@100", "ndcg@100", "mrr@100")
+SAMPLED_METRICS = ("hit_rate@1", "hit_rate@5", "hit_rate@10", "ndcg@5", "ndcg@10", "mrr")
+"""What papers report that rank a target among few items (Sun et al., 2019)."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Certificate:
     ties: str
     """How items of equal score are ordered: `expectation` over a random order."""
     ranking: str
-    """`full` catalogue, or how candidates were sampled."""
+    """`full` catalogue, or how a case's negatives were drawn, such as `popularity:100, seed 0`."""
     candidates: int
     """Number of items that are ranked."""
     metrics: tuple[str, ...]
@@ -72,6 +75,7 @@ def evaluate(
     cases: Cases,
     metrics: Sequence[str] = METRICS,
     *,
+    candidates: Candidates | None = None,
     hide_seen: bool = True,
     dataset: str = "unnamed",
     intervals: bool = True,
@@ -80,6 +84,9 @@ def evaluate(
 ) -> Report:
     """Rank every case's target in the full catalogue and report `metrics` such as `ndcg@10`.
 
+    With `candidates` a target is ranked among the negatives that they draw for its case. Every metric is then labelled,
+    as `ndcg@10[pop100]`, and the certificate says how they were drawn: such a number compares with no full one.
+
     With `hide_seen` the items of the whole history are left out of the ranking; a target that repeats one of them
     counts as missed. A k beyond the catalogue counts as its size. Without `intervals` the report has none. Each of
     several processes ranks its share of the cases, and all report on all of them. Raises
@@ -87,10 +94,10 @@ def evaluate(
     """
     if not metrics:
         raise ConfigurationError("no metric to report; name at least one, such as 'ndcg@10'")
-    functions = {name: parse_metric(name) for name in metrics}
-    rows, ranked = torch.arange(len(cases))[processes.share(len(cases))], cases.histories.number_of_items
-    histories = cases.histories.select(rows)
-    ranks = target_ranks(scorer.query(histories), cases.targets_C[rows], histories if hide_seen else None)
+    label = "" if candidates is None else f"[{candidates.label}]"
+    functions = {name + label: parse_metric(name) for name in metrics}
+    ranked = cases.histories.number_of_items if candidates is None else candidates.count + 1
+    ranks = _ranks(scorer, cases, torch.arange(len(cases))[processes.share(len(cases))], candidates, hide_seen)
     above_C, tied_C = processes.gather(torch.stack(ranks, 1), len(cases)).unbind(1)
     values = {name: function(above_C, tied_C, min(k, ranked)) for name, (function, k) in functions.items()}
     is_reachable_C = cases.trained_N[cases.targets_C] & above_C.isfinite()
@@ -100,9 +107,9 @@ def evaluate(
         cases=len(cases),
         hidden="history" if hide_seen else "nothing",
         ties="expectation",
-        ranking="full",
+        ranking="full" if candidates is None else str(candidates),
         candidates=ranked,
-        metrics=tuple(metrics),
+        metrics=tuple(values),
     )
     return Report(
         values=values,
@@ -113,6 +120,17 @@ def evaluate(
         ceiling=float(is_reachable_C.double().mean()),
         certificate=certificate,
     )
+
+
+def _ranks(
+    scorer: Scorer, cases: Cases, rows: Tensor, candidates: Candidates | None, hide_seen: bool
+) -> tuple[Tensor, Tensor]:
+    """(above, tied) of some of the cases."""
+    histories, targets_C = cases.histories.select(rows), cases.targets_C[rows]
+    query, seen = scorer.query(histories), histories if hide_seen else None
+    if candidates is None:
+        return target_ranks(query, targets_C, seen)
+    return candidate_ranks(query, targets_C, candidates.draw(cases, hide_seen=hide_seen)[rows], seen)
 
 
 def _intervals(values: Mapping[str, Tensor], seed: int) -> dict[str, tuple[float, float]]:

@@ -1,13 +1,15 @@
 """From a recipe and a seed to a reported number: the whole pipeline on one page."""
 
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 
 from nextitem import acquisition, transfer
+from nextitem.baselines import AnyBaseline, BprMf, Ncf
 from nextitem.configuration import suggest
 from nextitem.datasets import PUBLISHED
 from nextitem.datasets.synthetic import SyntheticLog, TrueTransitions, generate
@@ -25,6 +27,7 @@ from nextitem.randomness import Purpose, generator, seeded_globally
 from nextitem.reading import Columns, read_interactions
 from nextitem.recipe import Recipe
 from nextitem.scoring import Scorer
+from nextitem.sequences import Sequences
 from nextitem.splits import Cases, LeaveOneOut, Split
 from nextitem.training import Checkpoint, Sampler, fit
 
@@ -75,6 +78,8 @@ class Outcome:
     validation: Report
     test: Report
     parameters: int
+    train_seconds: float
+    """Seconds of optimisation; 0 where nothing but counts was made."""
     upper_bound: Mapping[str, float] | None
     """What the process that generated the data would earn on the test histories, where that is known."""
 
@@ -101,15 +106,35 @@ def run(
                 f"`prepared` was made with {setting}={used!r}, and the recipe has {getattr(recipe, setting)!r}; "
                 f"prepare the recipe's own data, or leave `prepared` out"
             )
-    model, history, parameters = trained(
+    prepared = with_what_is_learnt(recipe, prepared)
+    learnt, history, parameters, seconds = trained(
         recipe, prepared, seed, device=device, checkpoint=checkpoint, watcher=watcher, processes=processes
     )
     validation, test = (
-        evaluate(model, cases, dataset=prepared.source.name, processes=processes)
+        evaluate(learnt, cases, dataset=prepared.source.name, processes=processes)
         for cases in (prepared.split.validation, prepared.split.test)
     )
     bound = prepared.upper_bound(prepared.split.test) if prepared.upper_bound else None
-    return Outcome(model, prepared, history, validation, test, parameters, bound)
+    return Outcome(learnt, prepared, history, validation, test, parameters, seconds, bound)
+
+
+def _built(baseline: AnyBaseline | None, train: Sequences, seed: int) -> tuple[Scorer, History, int, float]:
+    """A baseline that `fit` does not train, with what `trained` tells; of counts parameters and seconds are 0."""
+    if baseline is None or isinstance(baseline, Ncf):
+        raise ConfigurationError("only a baseline that `fit` does not train is built from events alone")
+    started = time.perf_counter()
+    model = baseline.build(train, seed)
+    if baseline.made_by == "counts":
+        return model, History(), 0, 0.0
+    return model, History(), sum(values.numel() for values in model.tensors().values()), time.perf_counter() - started
+
+
+def with_what_is_learnt(recipe: Recipe, prepared: Prepared) -> Prepared:
+    """The events with the validation part in the training part, for a baseline that asks for it; a note says so."""
+    if not isinstance(recipe.baseline, BprMf) or recipe.baseline.events == "train":
+        return prepared
+    note = "validation events were learnt too (baseline.events=train_and_validation): metrics of validation say nothing"
+    return replace(prepared, split=prepared.split.with_validation(), notes=(*prepared.notes, note))
 
 
 def trained(
@@ -121,15 +146,15 @@ def trained(
     checkpoint: Callable[[Prepared], Checkpoint] | None = None,
     watcher: Watcher | None = None,
     processes: Processes = ALONE,
-) -> tuple[Scorer, History, int]:
-    """(model, history, number of weights), the epoch chosen by validation; no test case is looked at."""
+) -> tuple[Scorer, History, int, float]:
+    """(model, history, parameters, seconds of training), the epoch chosen by validation; no test case is looked at."""
     events = prepared.log.sequences
     processes.agree("its events", {"items": events.items, "starts": events.starts_U, "stops": events.stops_U})
-    if recipe.baseline is not None:
-        return recipe.baseline.build(prepared.split.train), History(), 0
-    model = build_model(recipe, len(prepared.log.items), seed).to(device)
+    if not recipe.is_fitted:
+        return _built(recipe.baseline, prepared.split.train, seed)
+    model = build_model(recipe, len(prepared.log.items), seed, len(prepared.log.users)).to(device)
     history = _train(recipe, model, prepared.split, seed, checkpoint and checkpoint(prepared), watcher, processes)
-    return model, history, sum(weight.numel() for weight in model.parameters())
+    return model, history, sum(weight.numel() for weight in model.parameters()), history.train_seconds
 
 
 def prepare(recipe: Recipe) -> Prepared:
@@ -207,9 +232,11 @@ def _load(recipe: Recipe) -> tuple[Interactions, Mapping[object, str], Synthetic
     return read_interactions(recipe.data, recipe.columns), {}, None
 
 
-def build_model(recipe: Recipe, number_of_items: int, seed: int) -> SequenceModel:
-    """The untrained model of a recipe; equal seeds give equal weights."""
+def build_model(recipe: Recipe, number_of_items: int, seed: int, number_of_users: int = 0) -> SequenceModel:
+    """The untrained model of a recipe; equal seeds give equal weights. A baseline needs to know how many users."""
     with seeded_globally(seed, Purpose.WEIGHTS):
+        if isinstance(recipe.baseline, Ncf):
+            return SequenceModel(*recipe.baseline.parts(number_of_users, number_of_items))
         has_bias = getattr(recipe.encoder, "output_bias", False)  # an encoder need not know of biases
         items = TiedItems(number_of_items, recipe.encoder.dim, has_mask=recipe.objective.needs_mask, has_bias=has_bias)
         in_bfloat16 = recipe.training.precision == "bfloat16"

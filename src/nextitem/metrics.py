@@ -6,6 +6,7 @@ per case, so the ideal DCG is 1. All are float64.
 """
 
 import re
+import sys
 from collections.abc import Callable
 
 import torch
@@ -59,9 +60,16 @@ RANK_METRICS: dict[str, RankMetric] = {"hit_rate": hit_rate, "ndcg": ndcg, "mrr"
 
 
 def parse_metric(name: str) -> tuple[RankMetric, int]:
-    """The function and the k of a name such as `ndcg@10`. Raises ConfigurationError for another form."""
+    """The function and the k of a name such as `ndcg@10`. Raises ConfigurationError for another form.
+
+    `mrr` alone is not cut: its k is larger than any catalogue.
+    """
+    if name == "mrr":
+        return mrr, sys.maxsize
     match = re.fullmatch(r"([a-z_]+)@([1-9][0-9]*)", name)
     if match is None or match[1] not in RANK_METRICS:
         known = ", ".join(f"{metric}@k" for metric in RANK_METRICS)
-        raise ConfigurationError(f"unknown metric '{name}'; known are {known}, with k a positive number")
+        raise ConfigurationError(
+            f"unknown metric '{name}'; known are {known}, with k a positive number, and mrr without one"
+        )
     return RANK_METRICS[match[1]], int(match[2])

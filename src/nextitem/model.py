@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nextitem.batches import Batch, Drawn
 from nextitem.errors import DataError
-from nextitem.items import TiedItems
+from nextitem.items import ItemTable
 from nextitem.sequences import Sequences
 
 _QUERY_ROWS = 512
@@ -45,7 +45,7 @@ class Loss(Protocol):
         self,
         states_Te: Tensor,
         targets_T: Tensor,
-        items: TiedItems,
+        items: ItemTable,
         drawn: Drawn | None = None,
         weights_T: Tensor | None = None,
     ) -> Tensor:
@@ -56,7 +56,7 @@ class SequenceModel(nn.Module):
     """Scores every item after a history; a `Scorer`, and what `fit` trains."""
 
     def __init__(
-        self, items: TiedItems, encoder: nn.Module, objective: Objective, *, in_bfloat16: bool = False
+        self, items: ItemTable, encoder: nn.Module, objective: Objective, *, in_bfloat16: bool = False
     ) -> None:
         """With `in_bfloat16` the encoder's products are computed so in training; weights stay as they are."""
         super().__init__()
@@ -142,7 +142,7 @@ class SequenceModel(nn.Module):
 class StateQuery:
     """Scores as products of C states with the item table."""
 
-    def __init__(self, states_Ce: Tensor, items: TiedItems) -> None:
+    def __init__(self, states_Ce: Tensor, items: ItemTable) -> None:
         self.states_Ce = states_Ce
         self.items = items
         self.number_of_items = items.number_of_items

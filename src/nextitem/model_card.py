@@ -13,7 +13,9 @@ def model_card(recipe: Recipe, outcome: Outcome, metrics: Mapping[str, Any]) -> 
     kind = recipe.baseline.name if recipe.baseline else f"{recipe.encoder.name}, {recipe.loss.name}"
     learning = f"trained on {len(log.users):,} users with seed {made['seed']}: "
     learning += f"best of {metrics['epochs']} epochs is {metrics['best_epoch']}"
-    if recipe.baseline:
+    if recipe.baseline and recipe.baseline.made_by == "library":
+        learning = f"trained on {len(log.users):,} users with seed {made['seed']}"
+    elif not recipe.is_fitted:
         learning = f"counted on the training events of {len(log.users):,} users"
     intervals = outcome.test.intervals
     rows = [

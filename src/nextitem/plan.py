@@ -82,7 +82,9 @@ def plan(
     there is, and changes that would fit.
     """
     if recipe.baseline is not None:
-        raise ConfigurationError(f"{recipe.name} only counts: there is no training to plan; leave --plan out")
+        raise ConfigurationError(
+            f"{recipe.name} is the baseline {recipe.baseline.name}: its training is not planned; leave --plan out"
+        )
     fitting, memory, room = fit_into(recipe, prepared, seed, processes)
     work = Work.of(fitting, prepared, processes.device, seed)
     seconds = Calibration(fitting, prepared, seed, processes, clock).seconds(work)

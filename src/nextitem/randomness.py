@@ -23,6 +23,7 @@ class Purpose(IntEnum):
     VALIDATION = 4
     BOOTSTRAP = 5
     EXAMPLES = 6
+    CANDIDATES = 7
 
 
 def key_seed(seed: int, purpose: Purpose, *parts: int) -> int:

@@ -21,6 +21,7 @@ from nextitem.sequences import Sequences
 _Found = TypeVar("_Found")
 _TILE_ELEMENTS = 1 << 19  # scores alive at a time: 2 MB of float32
 _TILE_ITEMS = 4096  # fewer rows and more items cost the product up to half of its speed
+_CANDIDATE_ROWS = 512  # cases whose candidates are scored at a time
 _GROUPS = 64  # of a tile's columns, whose maxima are compared first; divides _TILE_ITEMS
 _MOST_HITS = 1 / 4  # share of groups that are looked into; beyond it a partial sort is faster
 
@@ -82,6 +83,29 @@ def _block_ranks(tiles: "_Tiles", targets_R: Tensor) -> tuple[Tensor, Tensor]:
     is_hidden_R[tiles.rows[tiles.items == targets_R[tiles.rows]]] = True
     above_R, reached_R = above_R.cpu(), reached_R.cpu()
     return above_R.masked_fill(is_hidden_R, torch.inf), (reached_R - above_R - 1).masked_fill(is_hidden_R, 0)
+
+
+def candidate_ranks(query: Query, targets_C: Tensor, ids_CK: Tensor, seen: Sequences | None) -> tuple[Tensor, Tensor]:
+    """As `target_ranks`, but (above_C, tied_C) among K candidates `ids_CK` of each case and not the whole catalogue.
+
+    The candidates hold neither the target nor a hidden item. Raises ScoreError when a score is NaN.
+    """
+    targets_C, ids_CK = targets_C.cpu(), ids_CK.cpu()
+    above_C = torch.zeros(len(query), dtype=torch.float64)
+    tied_C = torch.zeros(len(query), dtype=torch.float64)
+    for rows in torch.arange(len(query)).split(_CANDIDATE_ROWS):
+        # The target's score is read from the very product its rivals come from, as in a full ranking.
+        ids = torch.cat([targets_C[rows, None], ids_CK[rows]], 1)
+        scores = query.select(rows).candidate_scores(ids).cpu()
+        _refuse_nan(scores)
+        above_C[rows] = (scores[:, 1:] > scores[:, :1]).sum(1).double()
+        tied_C[rows] = (scores[:, 1:] == scores[:, :1]).sum(1).double()
+    if seen is not None:
+        rows, items = seen.flatten()
+        is_hidden_C = torch.zeros(len(query), dtype=torch.bool)
+        is_hidden_C[rows[items == targets_C[rows]]] = True
+        above_C, tied_C = above_C.masked_fill(is_hidden_C, torch.inf), tied_C.masked_fill(is_hidden_C, 0)
+    return above_C, tied_C
 
 
 def top_k(query: Query, k: int, seen: Sequences | None, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -162,6 +186,12 @@ def _block_rows(query: Query) -> int:
     return max(1, _TILE_ELEMENTS // min(query.number_of_items, _TILE_ITEMS))
 
 
+def _refuse_nan(scores: Tensor) -> None:
+    # NaN compares false with everything: unguarded, every target of a diverged model would rank first.
+    if not bool(scores.sum().isfinite()) and bool(scores.isnan().any()):
+        raise ScoreError("the model's scores contain NaN, so nothing can be ranked; training diverged")
+
+
 class _Tiles:
     """Scores of a block of cases, a tile of items at a time, and which of them are hidden.
 
@@ -186,9 +216,7 @@ class _Tiles:
     def scores(self, number: int) -> Tensor:
         """Scores of the tile's items, shape (R, W), to be overwritten. Raises ScoreError when one is NaN."""
         scores = self.query.scores(self.start(number), self.start(number) + self.width)
-        # NaN compares false with everything: unguarded, every target of a diverged model would rank first.
-        if not bool(scores.sum().isfinite()) and bool(scores.isnan().any()):
-            raise ScoreError("the model's scores contain NaN, so nothing can be ranked; training diverged")
+        _refuse_nan(scores)
         return scores
 
     def hide(self, scores: Tensor, number: int, value: float) -> None:

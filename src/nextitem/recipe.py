@@ -35,7 +35,8 @@ class Recipe(Configuration):
     preparation: Preparation = Preparation()
     """Filters applied before the split."""
     baseline: AnyBaseline | None = None
-    """A model that only counts; then the settings below are not used."""
+    """A model that reads no history, or counts; then encoder and objective are not used, and of what follows only what
+    it is trained with."""
     encoder: AnyEncoder = SASRec()
     """What turns a history into states."""
     objective: AnyObjective = NextItem()
@@ -48,14 +49,21 @@ class Recipe(Configuration):
     """How the weights are found."""
 
     def in_use(self) -> dict[str, Any]:
-        """The settings that matter, as JSON: a baseline uses no encoder, objective, loss, negatives or training."""
-        unused = {"encoder", "objective", "loss", "negatives", "training"} if self.baseline is not None else set()
+        """The settings that matter, as JSON: a baseline uses no encoder and objective, and few are trained by `fit`."""
+        unused = set() if self.baseline is None else {"encoder", "objective"}
+        if not self.is_fitted:
+            unused |= {"loss", "negatives", "training"}
         return self.model_dump(mode="json", exclude=unused)
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the model is trained by `fit`, with loss, negatives and training of the recipe."""
+        return self.baseline is None or self.baseline.made_by == "fit"
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.baseline is not None:
-            return self
+            return self._fits_baseline(self.baseline)
         if self.objective.needs_causal and not self.encoder.is_causal:
             raise ValueError(
                 f"objective {self.objective.name} needs an encoder that does not look ahead, and {self.encoder.name} "
@@ -81,6 +89,21 @@ class Recipe(Configuration):
             raise ValueError(
                 f"loss {self.loss.name} moves every row of the item table, so training.item_rows=touched has nothing "
                 f"to leave out; set training.item_rows=all, or choose a loss with negatives"
+            )
+        return self
+
+    def _fits_baseline(self, baseline: AnyBaseline) -> Self:
+        if baseline.made_by != "fit":
+            return self
+        if not self.loss.needs_negatives:
+            raise ValueError(
+                f"loss {self.loss.name} multiplies with the whole item table, and {baseline.name} scores by a network; "
+                f"use loss=binary_cross_entropy negatives=uniform"
+            )
+        if self.negatives is None or self.negatives.sharing != "position":
+            raise ValueError(
+                f"baseline {baseline.name} is trained on single events, each with negatives of its own; "
+                f"add negatives=uniform negatives.sharing=position"
             )
         return self
 

@@ -1,7 +1,7 @@
 """Raw ids in, raw ids out: a stored or freshly trained model as something to call."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -9,16 +9,19 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from nextitem.baselines import Ncf
 from nextitem.baselines.popularity import PopularityScorer
+from nextitem.candidates import Candidates
 from nextitem.errors import ArtefactError, ConfigurationError, DataError
 from nextitem.evaluation import Report, evaluate
-from nextitem.experiment import Outcome, build_model, prepare
+from nextitem.experiment import Outcome, build_model, prepare, with_what_is_learnt
 from nextitem.interactions import Catalog
 from nextitem.ranking import top_k
 from nextitem.recipe import Recipe
 from nextitem.runs import StoredRun, read_run
 from nextitem.scoring import Scorer
 from nextitem.sequences import Sequences
+from nextitem.splits import Split
 
 RawId = str | int
 Unknown = Literal["error", "drop"]
@@ -121,7 +124,9 @@ class Recommender:
         flat = _series([item for history in histories for item in history])
         positions = self.items.lookup(flat) if unknown == "drop" else self.items.index(flat)
         parts = positions.split([len(history) for history in histories])
-        return Sequences.of([part[part >= 0].tolist() for part in parts], len(self.items))
+        sequences = Sequences.of([part[part >= 0].tolist() for part in parts], len(self.items))
+        # Whose history it is was not said: it must not be taken for that of the first users of the training log.
+        return replace(sequences, users_U=torch.full_like(sequences.users_U, -1))
 
     def _known(self, ids: pl.Series, unknown: Unknown) -> Tensor:
         positions = self.items.lookup(ids) if unknown == "drop" else self.items.index(ids)
@@ -136,30 +141,44 @@ def _series(ids: Sequence[RawId]) -> pl.Series:
 
 
 def evaluate_again(
-    run: StoredRun, part: Literal["test", "validation"], metrics: Sequence[str], data: str | None = None
+    run: StoredRun,
+    part: Literal["test", "validation"],
+    metrics: Sequence[str],
+    data: str | None = None,
+    *,
+    candidates: str | None = None,
+    seed: int = 0,
 ) -> Report:
     """The report of a stored run, made anew; `data` tells where its data is now, if not where it was.
 
-    Raises DataError where the data is not what it was trained on.
+    With `candidates`, such as `popularity:100`, targets are ranked among negatives drawn by `seed`. Raises DataError
+    where the data is not what it was trained on.
     """
+    split = split_of(run, data)
+    cases = split.test if part == "test" else split.validation
+    drawn = None if candidates is None else Candidates.parse(candidates, split.train.counts(), seed)
+    scorer = restore(run.recipe, run, split.train.number_of_items)
+    return evaluate(scorer, cases, metrics, candidates=drawn, dataset=run.metrics["certificate"]["dataset"])
+
+
+def split_of(run: StoredRun, data: str | None = None) -> Split:
+    """The split that a stored run was trained on; raises DataError where the data is not that."""
     recipe = run.recipe if data is None else run.recipe.model_copy(update={"data": data})
     try:
-        split = prepare(recipe).split
+        split = with_what_is_learnt(recipe, prepare(recipe)).split
     except DataError as error:
         if data is not None or Path(recipe.data).exists():
             raise
         raise DataError(
             f"{error}. If the data has moved, tell where it is: `nextitem evaluate {run.folder} --data PATH`"
         ) from error
-    cases = split.test if part == "test" else split.validation
     trained_on = run.metrics["certificate"]["split"]
     if split.test.sha256 != trained_on:
         raise DataError(
             f"{recipe.data} is not the data that {run.folder} was trained on: its test cases have sha256 "
             f"{split.test.sha256[:12]}…, the run's have {trained_on[:12]}…; restore the file, or train anew"
         )
-    scorer = restore(run.recipe, run, split.train.number_of_items)
-    return evaluate(scorer, cases, metrics, dataset=run.metrics["certificate"]["dataset"])
+    return split
 
 
 def restore(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
@@ -177,8 +196,9 @@ def restore(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
 
 
 def _restored(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
-    if recipe.baseline is not None:
+    if recipe.baseline is not None and not isinstance(recipe.baseline, Ncf):
         return recipe.baseline.restore(run.weights)
-    model = build_model(recipe, number_of_items, seed=0)
+    users = run.weights["encoder.weight_Ue"] if recipe.baseline is not None else ()
+    model = build_model(recipe, number_of_items, seed=0, number_of_users=len(users))
     model.load_state_dict(run.weights)
     return model.eval()

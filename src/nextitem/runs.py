@@ -128,16 +128,17 @@ def _peak_memory_mb() -> int:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
 
 
-def metrics_of(outcome: Outcome, provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of metrics.json, which `train --json` prints as well."""
+def metrics_of(outcome: Outcome, provenance: Mapping[str, Any], sampled: Report | None = None) -> dict[str, Any]:
+    """The content of metrics.json, which `train --json` prints as well; `sampled` metrics are a block of their own."""
     bound = {"test_upper_bound": dict(outcome.upper_bound)} if outcome.upper_bound else {}
     return {
         "test": _measured(outcome.test),
         "validation": _measured(outcome.validation),
+        **({} if sampled is None else {"sampled": {"test": sampled.as_dict()}}),
         **bound,
         "best_epoch": outcome.history.best_epoch,
         "epochs": len(outcome.history.epochs),
-        "train_seconds": round(outcome.history.train_seconds, 2),
+        "train_seconds": round(outcome.train_seconds, 2),
         "parameters": outcome.parameters,
         "certificate": outcome.test.as_dict()["certificate"],
         "notes": list(outcome.prepared.notes),

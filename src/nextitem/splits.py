@@ -50,6 +50,15 @@ class Split:
     test: Cases
     short_users: int  # users with too few events for a part; all their events are in train
 
+    def with_validation(self) -> "Split":
+        """The validation events in the training part as well; the validation cases then ask for what may be learnt."""
+        is_asked_U = torch.isin(self.train.users_U, self.validation.histories.users_U)
+        train = replace(self.train, stops_U=self.train.stops_U + is_asked_U, known_counts_N=None)
+        train = replace(train, known_counts_N=train.counts())
+        trained_N = train.counts() > 0
+        validation, test = (replace(cases, trained_N=trained_N) for cases in (self.validation, self.test))
+        return replace(self, train=train, validation=validation, test=test)
+
 
 @dataclass(frozen=True)
 class SplitFacts:

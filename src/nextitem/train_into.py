@@ -6,6 +6,7 @@ Of several processes all train and the first one writes; the others read its che
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -14,9 +15,11 @@ from typing import Any
 
 import torch
 
+from nextitem.candidates import Candidates
 from nextitem.checkpoint import FileCheckpoint, machine
 from nextitem.errors import ConfigurationError
-from nextitem.experiment import Prepared, prepare, run
+from nextitem.evaluation import SAMPLED_METRICS, Report, evaluate
+from nextitem.experiment import Outcome, Prepared, prepare, run
 from nextitem.history import Watcher
 from nextitem.overrides import leaves
 from nextitem.plan import plan_together
@@ -24,6 +27,18 @@ from nextitem.processes import Processes
 from nextitem.recipe import Recipe
 from nextitem.runs import Workplace, metrics_of, provenance, write_run
 from nextitem.scoring import Scorer
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What a run has beside its model and its metrics of full rankings."""
+
+    users: bool = True
+    """users.parquet, with which lists can be asked for by user."""
+    report: bool = True
+    """report.html."""
+    candidates: str | None = None
+    """Such as `popularity:100`: a block of sampled metrics."""
 
 
 def settle_earlier(workplace: Workplace, device: torch.device, *, resume: bool, fresh: bool) -> bool:
@@ -56,15 +71,12 @@ def train_into(
     processes: Processes,
     watcher: Watcher,
     say: Callable[[str], None],
-    *,
-    with_users: bool,
-    with_report: bool = True,
+    extras: Extras,
 ) -> tuple[Path | None, dict[str, Any]]:
     """Train (on from a checkpoint that is there), evaluate and store; the folder of the run, and its metrics.
 
-    `with_users` and `with_report` put users.parquet and report.html into the folder. `say` is told the notes on the
-    data before training: who reads there that most users are too short can stop. Only the first process writes; to the
-    others there is no folder.
+    `say` is told the notes on the data before training: who reads there that most users are too short can stop. Only
+    the first process writes; to the others there is no folder.
     """
     started, device, is_first = datetime.now(UTC), processes.device, processes.rank == 0
 
@@ -77,15 +89,17 @@ def train_into(
         prepared = prepare(recipe)
         for note in prepared.notes:
             say(f"note: {note}")
+        drawn = None if extras.candidates is None else _checked(extras.candidates, prepared)
         if recipe.baseline is None:
             recipe, planned = plan_together(recipe, prepared, seed, processes)
             say(f"plan: {planned}")
         outcome = run(
             recipe, seed, device=device, checkpoint=keep, watcher=watcher, prepared=prepared, processes=processes
         )
-        metrics = metrics_of(outcome, provenance(seed, device, started, processes.size))
-        add = partial(_add_report, model=outcome.model, say=say) if with_report else None
-        folder = write_run(workplace, recipe, outcome, metrics, with_users=with_users, add=add) if is_first else None
+        sampled = None if drawn is None else _sampled(outcome, drawn, processes)
+        metrics = metrics_of(outcome, provenance(seed, device, started, processes.size), sampled)
+        add = partial(_add_report, model=outcome.model, say=say) if extras.report else None
+        folder = write_run(workplace, recipe, outcome, metrics, with_users=extras.users, add=add) if is_first else None
         processes.wait()  # whoever ends successfully says that the run is stored
         return folder, metrics
 
@@ -108,3 +122,16 @@ def _add_report(draft: Path, model: Scorer, say: Callable[[str], None]) -> None:
     except Exception as error:  # hours of training are worth more than a page that can be made later
         (draft / "report.html").unlink(missing_ok=True)
         say(f"no report.html in the run: {type(error).__name__}: {error}; make one later by `nextitem report RUN`")
+
+
+def _checked(candidates: str, prepared: Prepared) -> Candidates:
+    """The candidates of the test cases; what cannot be drawn is refused before hours of training."""
+    drawn = Candidates.parse(candidates, prepared.split.train.counts())
+    drawn.draw(prepared.split.test)
+    return drawn
+
+
+def _sampled(outcome: Outcome, candidates: Candidates, processes: Processes) -> Report:
+    """The test metrics among these candidates."""
+    dataset, test = outcome.prepared.source.name, outcome.prepared.split.test
+    return evaluate(outcome.model, test, SAMPLED_METRICS, candidates=candidates, dataset=dataset, processes=processes)

@@ -20,7 +20,7 @@ from nextitem.batches import Batch, Drawn, cut
 from nextitem.configuration import Configuration
 from nextitem.errors import ConfigurationError, DataError, TrainingError
 from nextitem.history import Epoch, History, Silent, Watcher
-from nextitem.items import TiedItems
+from nextitem.items import ItemTable
 from nextitem.model import Loss
 from nextitem.optimisation import LEAST_BETA2, Descent
 from nextitem.processes import ALONE, Processes
@@ -113,7 +113,9 @@ class Checkpoint(Protocol):
 class Trainable(Protocol):
     """What `fit` trains: an nn.Module that can say its loss."""
 
-    items: TiedItems
+    @property
+    def items(self) -> ItemTable:
+        """What is scored."""
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """The weights."""

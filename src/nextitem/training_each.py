@@ -23,7 +23,7 @@ from nextitem.processes import Alone
 from nextitem.progress import watcher
 from nextitem.recipe import Recipe
 from nextitem.runs import Workplace
-from nextitem.train_into import settle_earlier, train_into
+from nextitem.train_into import Extras, settle_earlier, train_into
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def _train(answer: Connection, recipe_json: str, seed: int, place: Place) -> Non
     try:
         can_go_on = device.type == "cpu" and not place.fresh
         settle_earlier(workplace, device, resume=can_go_on, fresh=not can_go_on)
-        folder, _ = train_into(workplace, recipe, seed, Alone(device), display, say, with_users=True)
+        folder, _ = train_into(workplace, recipe, seed, Alone(device), display, say, Extras())
     except NextitemError as error:
         answer.send((None, str(error)))
     except Exception as error:

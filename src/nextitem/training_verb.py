@@ -24,7 +24,7 @@ from nextitem.recipe import Recipe, load_preset, resolve_recipe
 from nextitem.runs import Workplace
 from nextitem.tracking import Told, open_tracker, tracked
 from nextitem.tracking.tracker import Tracker, results_of
-from nextitem.train_into import settle_earlier, train_into
+from nextitem.train_into import Extras, settle_earlier, train_into
 
 
 def train(
@@ -43,6 +43,9 @@ def train(
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
     users: Annotated[bool, typer.Option(help="Store the users' histories, for `recommend --users`.")] = True,
     report: Annotated[bool, typer.Option(help="Store report.html, a page with tables, figures and examples.")] = True,
+    candidates: Annotated[
+        str | None, typer.Option(help="Also rank test targets among drawn items: popularity:100 or uniform:100.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the metrics (or the plan) as one JSON object.")
     ] = False,
@@ -75,7 +78,8 @@ def train(
             if resume and not has_earlier:
                 say(f"nothing to resume at {workplace.checkpoint}: starting at epoch 1")
         processes.wait()  # for what is settled
-        folder, metrics = _train(workplace, resolved.value, seed, processes, trackers, tell, users, report)
+        extras = Extras(users, report, candidates)
+        folder, metrics = _train(workplace, resolved.value, seed, processes, trackers, tell, extras)
     if folder is None:
         return
     if as_json:
@@ -94,8 +98,7 @@ def _train(
     processes: Processes,
     trackers: Sequence[Tracker],
     tell: Callable[[str], None],
-    with_users: bool,
-    with_report: bool,
+    extras: Extras,
 ) -> tuple[Path | None, dict[str, Any]]:
     """Train with a display and trackers, of several processes at the first one alone."""
     is_first = processes.rank == 0
@@ -104,10 +107,7 @@ def _train(
     settings = {**dict(leaves(recipe.in_use())), "seed": seed}
     try:
         with tracked(trackers if is_first else [], f"{workplace.name}-seed{seed}", settings, tell) as told:
-            folder, metrics = train_into(
-                workplace, recipe, seed, processes, Told([display, *told]), tell,
-                with_users=with_users, with_report=with_report,
-            )  # fmt: skip
+            folder, metrics = train_into(workplace, recipe, seed, processes, Told([display, *told]), tell, extras)
             for tracker in told:
                 tracker.finish(results_of(metrics))
     finally:

@@ -210,7 +210,7 @@ def _validated(recipe: Recipe, prepared: Prepared, seed: int, folder: Path, watc
     def checkpoint(prepared: Prepared) -> Checkpoint:
         return file_checkpoint(folder / _CHECKPOINT, recipe, prepared, seed, ALONE)
 
-    model, history, _ = trained(recipe, prepared, seed, checkpoint=checkpoint, watcher=watcher)
+    model, history, *_ = trained(recipe, prepared, seed, checkpoint=checkpoint, watcher=watcher)
     if history.epochs:
         return history.epochs[history.best_epoch - 1].validation[recipe.training.monitor]
     cases = validation_cases(prepared.split.validation, recipe.training.validation_users, seed)

@@ -19,7 +19,7 @@ History = list[int]
 Naive = Callable[[list[History], History, int], float]
 
 N = 5
-TRAIN = [[0, 1, 2, 1, 2], [2, 1], [], [3]]
+TRAIN = [[0, 1, 2, 1, 2], [2, 1], [], [3], [], []]  # a user for every history that is asked about
 HISTORIES = [[0], [], [4], [0, 1], [2, 0], [0, 1]]  # item 4 is never seen in training
 
 histories = st.lists(st.lists(st.integers(0, N - 1), max_size=6), min_size=1, max_size=6)
@@ -41,20 +41,31 @@ def naive_co_occurrence(window: int) -> Naive:
     return score
 
 
-SHELF = {**variations(AnyBaseline), "co_occurrence-window=3": CoOccurrence(window=3)}
+SHELF = {
+    name: baseline
+    for name, baseline in {**variations(AnyBaseline), "co_occurrence-window=3": CoOccurrence(window=3)}.items()
+    if baseline.made_by != "fit"  # what is trained by `fit` has a test of its own
+}
+COUNTS = {name: baseline for name, baseline in SHELF.items() if baseline.made_by == "counts"}
 NAIVE = {
     "popularity": naive_popularity,
     "co_occurrence": naive_co_occurrence(1),
     "co_occurrence-window=3": naive_co_occurrence(3),
 }
 each_baseline = each("configuration", SHELF)
+each_count = each("configuration", COUNTS)
 
 
 def scores_of(configuration: AnyBaseline, asked: list[History] = HISTORIES) -> Tensor:
     return configuration.build(Sequences.of(TRAIN, N)).query(Sequences.of(asked, N)).scores(0, N)
 
 
-@pytest.mark.parametrize("name", SHELF)
+def same(scores: Tensor, expected: Tensor) -> None:
+    """Equal, but for the last digits of a product of another shape in float32."""
+    torch.testing.assert_close(scores, expected, rtol=0, atol=1e-6 if scores.dtype == torch.float32 else 0)
+
+
+@pytest.mark.parametrize("name", COUNTS)
 @settings(max_examples=50)
 @given(train=histories, asked=histories)
 def test_scores_equal_naive_counts(name: str, train: list[History], asked: list[History]) -> None:
@@ -71,14 +82,14 @@ def test_a_slice_of_the_catalogue_has_the_scores_of_the_whole(configuration: Any
     assert (len(query), query.number_of_items, whole.shape) == (6, N, (6, N))
     for start in range(N + 1):
         for stop in range(start, N + 1):
-            assert torch.equal(query.scores(start, stop), whole[:, start:stop])
+            same(query.scores(start, stop), whole[:, start:stop])
 
 
 @each_baseline
 def test_candidates_have_the_scores_of_the_whole(configuration: AnyBaseline) -> None:
     query = configuration.build(Sequences.of(TRAIN, N)).query(Sequences.of(HISTORIES, N))
     ids_CK = torch.randint(N, (6, 40), generator=torch.Generator().manual_seed(0))
-    assert torch.equal(query.candidate_scores(ids_CK), query.scores(0, N).gather(1, ids_CK))
+    same(query.candidate_scores(ids_CK), query.scores(0, N).gather(1, ids_CK))
     assert query.candidate_scores(ids_CK[:, :0]).shape == (6, 0)
 
 
@@ -91,7 +102,7 @@ def test_candidates_have_the_scores_of_the_whole(configuration: AnyBaseline) -> 
 def test_selected_rows_keep_their_scores(configuration: AnyBaseline, rows: Tensor) -> None:
     query = configuration.build(Sequences.of(TRAIN, N)).query(Sequences.of(HISTORIES, N))
     chosen = query.select(rows)
-    assert torch.equal(chosen.scores(0, N), query.scores(0, N)[rows])
+    same(chosen.scores(0, N), query.scores(0, N)[rows])
     assert len(chosen) == len(query.scores(0, N)[rows])
 
 
@@ -115,12 +126,12 @@ def test_tensors_rebuild_the_scorer(configuration: AnyBaseline) -> None:
     assert torch.equal(again.query(asked).scores(0, N), scorer.query(asked).scores(0, N))
 
 
-@each_baseline
+@each_count
 def test_an_empty_history_gets_the_order_of_popularity(configuration: AnyBaseline) -> None:
     assert scores_of(configuration, [[]]).argsort(stable=True, descending=True).tolist() == [[1, 2, 0, 3, 4]]
 
 
-@each_baseline
+@each_count
 def test_nothing_to_learn_from_scores_every_item_zero(configuration: AnyBaseline) -> None:
     query = configuration.build(Sequences.of([[]], 3)).query(Sequences.of([[], [2]], 3))
     assert query.scores(0, 3).tolist() == [[0, 0, 0], [0, 0, 0]]
@@ -137,12 +148,18 @@ def test_permuting_held_out_events_changes_nothing_learnt(configuration: AnyBase
         assert torch.equal(values, after.tensors()[name])
 
 
-@each_baseline
+@each_count
 def test_a_baseline_can_be_evaluated(configuration: AnyBaseline) -> None:
     split = LeaveOneOut().split(Sequences.of([[3, 0, 1, 2], [4, 0, 1, 2]], N))
     # Trained are 3 and 4, once each. With the history 3, 0, 1 hidden, item 4 ranks above the target 2; likewise 3.
     report = evaluate(configuration.build(split.train), split.test, ["hit_rate@1", "hit_rate@2", "mrr@2"])
     assert report.means == {"hit_rate@1": 0, "hit_rate@2": 1, "mrr@2": 1 / 2}
+
+
+@each_baseline
+def test_equal_seeds_give_equal_numbers(configuration: AnyBaseline) -> None:
+    first, again = (configuration.build(Sequences.of(TRAIN, N), seed).tensors() for seed in (7, 7))
+    assert all(torch.equal(values, again[name]) for name, values in first.items())
 
 
 def test_popularity_counts_every_occurrence() -> None:

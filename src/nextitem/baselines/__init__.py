@@ -1,12 +1,14 @@
-"""Models that only count: one file per baseline; this union is the table of contents."""
+"""Models that count, or that know users and read no history: one file per baseline; this union is the contents."""
 
 from typing import Annotated
 
 from pydantic import Field
 
+from nextitem.baselines.bpr_mf import BprMf
 from nextitem.baselines.co_occurrence import CoOccurrence
+from nextitem.baselines.ncf import Ncf
 from nextitem.baselines.popularity import Popularity
 
-AnyBaseline = Annotated[Popularity | CoOccurrence, Field(discriminator="name")]
+AnyBaseline = Annotated[Popularity | CoOccurrence | BprMf | Ncf, Field(discriminator="name")]
 
-__all__ = ["AnyBaseline", "CoOccurrence", "Popularity"]
+__all__ = ["AnyBaseline", "BprMf", "CoOccurrence", "Ncf", "Popularity"]

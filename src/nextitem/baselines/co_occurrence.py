@@ -5,7 +5,7 @@ those the ones in a slice of the catalogue, lie side by side.
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -19,11 +19,13 @@ class CoOccurrence(Configuration):
     """Scores an item by how often it followed the last item of the history; popularity decides between equal counts."""
 
     name: Literal["co_occurrence"] = "co_occurrence"
+    made_by: ClassVar[Literal["counts", "library", "fit"]] = "counts"
+    """Where its numbers come from."""
     window: int = Field(1, ge=1)
     """How many events after an item count as following it; 1 is the very next event. All of them count alike."""
 
-    def build(self, train: Sequences) -> "CoOccurrenceScorer":
-        """The scorer with the counts of `train`."""
+    def build(self, train: Sequences, seed: int = 0) -> "CoOccurrenceScorer":
+        """The scorer with the counts of `train`; nothing is random."""
         rows, items = train.flatten()
         keys = []
         for distance in range(1, self.window + 1):

@@ -1,7 +1,7 @@
 """The most popular items, the same for everyone. C cases, K candidates, N items."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -14,9 +14,11 @@ class Popularity(Configuration):
     """Scores an item by how often it occurs in training."""
 
     name: Literal["popularity"] = "popularity"
+    made_by: ClassVar[Literal["counts", "library", "fit"]] = "counts"
+    """Where its numbers come from."""
 
-    def build(self, train: Sequences) -> "PopularityScorer":
-        """The scorer with the counts of `train`."""
+    def build(self, train: Sequences, seed: int = 0) -> "PopularityScorer":
+        """The scorer with the counts of `train`; nothing is random."""
         return PopularityScorer(train.counts().double())
 
     def restore(self, tensors: Mapping[str, Tensor]) -> "PopularityScorer":
