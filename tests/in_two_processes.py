@@ -21,8 +21,8 @@ from nextitem.encoders import SASRec
 from nextitem.errors import StorageError, TrainingError
 from nextitem.experiment import Outcome, run
 from nextitem.history import Silent
-from nextitem.losses import SampledCrossEntropy
-from nextitem.negatives import Uniform
+from nextitem.losses import BPRMax, SampledCrossEntropy
+from nextitem.negatives import InBatch, Mixed, Uniform
 from nextitem.objectives import NextItem
 from nextitem.processes import Processes, joined
 from nextitem.recipe import Recipe
@@ -47,6 +47,15 @@ EQUAL = {
     "negatives of the batch": Recipe(
         encoder=SASRec(**ENCODER, dropout=0.0), objective=NextItem(maximum_length=8), loss=SampledCrossEntropy(),
         negatives=Uniform(count=5, sharing="batch"), training=SHORT.model_copy(update={"batch_size": 7}),
+    ),
+    "targets of the batch": Recipe(
+        encoder=SASRec(**ENCODER, dropout=0.0), objective=NextItem(maximum_length=8),
+        loss=SampledCrossEntropy(log_q="revised"), negatives=InBatch(),
+        training=SHORT.model_copy(update={"batch_size": 7}),
+    ),
+    "mixed negatives": Recipe(
+        encoder=SASRec(**ENCODER, dropout=0.0), objective=NextItem(maximum_length=8), loss=BPRMax(),
+        negatives=Mixed(count=4), training=SHORT.model_copy(update={"batch_size": 7, "item_rows": "touched"}),
     ),
 }  # fmt: skip
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from nextitem.encoders import BERT4Rec, GRU4Rec, SASRec
-from nextitem.losses import CrossEntropy, SampledCrossEntropy
-from nextitem.negatives import Uniform
+from nextitem.losses import GBCE, BPRMax, CrossEntropy, SampledCrossEntropy
+from nextitem.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.objectives import MaskedItem, NextItem
 from nextitem.recipe import Recipe
 from nextitem.sequences import Sequences
@@ -34,6 +34,15 @@ RECIPES = {
     "a set for the batch, repeats": sampled(count=20, sharing="batch", exclude="target"),
     "a set for each sequence": sampled(count=5, sharing="sequence", replacement=False, exclude="window"),
     "most items for each sequence": sampled(count=290, sharing="sequence", replacement=False, exclude="window"),
+    "targets of the batch": Recipe(
+        **NEXT, loss=SampledCrossEntropy(log_q="revised"), negatives=InBatch(count=9), training=ONCE
+    ),
+    "mixed": Recipe(**NEXT, loss=BPRMax(), negatives=Mixed(count=9, exponent=0.5), training=ONCE),
+    "by popularity": Recipe(**NEXT, loss=GBCE(), negatives=ByPopularity(count=9), training=ONCE),
+    "by popularity for each sequence": Recipe(
+        **NEXT, loss=SampledCrossEntropy(log_q="classical"), negatives=ByPopularity(count=9, sharing="sequence"),
+        training=ONCE,
+    ),
     "a set for each position": sampled(count=3, sharing="position", exclude="window"),
 }  # fmt: skip
 

@@ -4,17 +4,24 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nextitem.losses import BinaryCrossEntropy, SampledCrossEntropy
-from nextitem.negatives import Uniform
+from nextitem.losses import BinaryCrossEntropy
+from nextitem.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.optimisation import Descent, RowAdam
 from nextitem.processes import ALONE
 from nextitem.recipe import Recipe
 from nextitem.sequences import Sequences
 from nextitem.training import Training, fit
-from shelves import ENCODERS, OBJECTIVES, build_model, each_fitting_pair
+from shelves import ENCODERS, LOSSES, OBJECTIVES, build_model, each_fitting_pair
 
 ITEMS, WIDTH, STEPS = 6, 3, 8
 BETA2 = 0.98
+NEGATIVES = {
+    "position": Uniform(count=3),
+    "sequence": ByPopularity(count=3, sharing="sequence"),
+    "batch": Uniform(count=3, sharing="batch"),
+    "in batch": InBatch(),
+    "mixed": Mixed(count=3),
+}
 
 
 def gradients(steps: int = STEPS) -> Tensor:
@@ -111,7 +118,7 @@ def test_what_is_not_touched_does_not_move() -> None:
 
 
 @each_fitting_pair
-@pytest.mark.parametrize("sharing", ["position", "sequence", "batch"])
+@pytest.mark.parametrize("sharing", NEGATIVES)
 def test_a_narrowed_step_has_the_losses_and_gradients_of_the_whole_one(
     encoder: object, objective: object, sharing: str
 ) -> None:
@@ -120,11 +127,11 @@ def test_a_narrowed_step_has_the_losses_and_gradients_of_the_whole_one(
     model, draws = build_model(encoder, objective, items), torch.Generator().manual_seed(0)
     model.eval()
     batch = model.batch(model.windows(train), draws)
-    drawn = Uniform(count=3, sharing=sharing).build(train).sample(batch, draws)
+    drawn = NEGATIVES[sharing].build(train).sample(batch, draws)
     narrow, narrow_batch, narrow_drawn, ids_R = model.narrowed(batch, drawn)
     assert len(ids_R) < 14  # the trained items and no other
     assert narrow.items.number_of_items == items
-    for loss in (SampledCrossEntropy().build(), BinaryCrossEntropy().build()):
+    for loss in (kind.build() for kind in LOSSES.values() if kind.needs_negatives):
         whole, part = model.loss(batch, loss, drawn), narrow.loss(narrow_batch, loss, narrow_drawn)
         torch.testing.assert_close(part, whole, rtol=1e-13, atol=0)
         if len(batch.targets_T):

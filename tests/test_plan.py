@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,9 +14,9 @@ from nextitem import cli, memory, plan
 from nextitem.calibration import PARTS
 from nextitem.errors import ConfigurationError
 from nextitem.experiment import Prepared, build_model
-from nextitem.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
+from nextitem.losses import BPR, GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy, SampledCrossEntropy
 from nextitem.memory import Work, needed
-from nextitem.negatives import Uniform
+from nextitem.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.objectives import NextItem
 from nextitem.processes import ALONE
 from nextitem.randomness import Purpose, generator
@@ -24,6 +25,7 @@ from nextitem.training import Training
 from small_runs import NEURAL, RECIPES, chains, log_of, prepared_from
 
 CPU = torch.device("cpu")
+SAMPLED_LOSSES = [BPR(), BPRMax(), GBCE(), BinaryCrossEntropy()]
 SAMPLED = Recipe(loss=SampledCrossEntropy(), negatives=Uniform(count=100, sharing="batch"))
 
 
@@ -80,6 +82,25 @@ def test_the_full_softmax_grows_with_the_catalogue_and_touched_rows_hardly(prepa
     assert rows == 4 * table + 12 * (large - small)  # no gradient of the table; when rows were touched, and numbers
     work = Work.of(touched, prepared, CPU, 0)
     assert needed(touched, work, large, CPU)["gradients"] == needed(touched, work, small, CPU)["gradients"]
+
+
+@pytest.mark.parametrize("negatives", [InBatch(), InBatch(count=3), Mixed(count=5), ByPopularity(count=3)])
+def test_negatives_of_every_kind_are_planned(negatives: Any, prepared: Prepared) -> None:
+    recipe = Recipe(loss=BPR(), negatives=negatives)
+    work = Work.of(recipe, prepared, CPU, 0)
+    taken = {
+        loss.name: needed(recipe.model_copy(update={"loss": loss}), work, 12, CPU)["loss"] for loss in SAMPLED_LOSSES
+    }
+    scores = 4 * work.most_positions * negatives.set_size(work.most_positions)
+    assert all(size >= scores for size in taken.values())
+    small = recipe.model_copy(update={"training": Training(epochs=1, batch_size=8)})
+    assert plan.plan(small, prepared, 0).seconds["loss"] > 0
+
+
+def test_a_set_of_all_targets_can_be_lowered() -> None:
+    assert [["negatives.count=4"]][0] in [
+        step for way in plan._ladders(Recipe(loss=BPR(), negatives=InBatch())) for step in way
+    ]
 
 
 def test_a_single_epoch_keeps_no_weights_beside_the_best(prepared: Prepared) -> None:
@@ -155,7 +176,7 @@ def refusal(patch: pytest.MonkeyPatch, recipe: Recipe, prepared: Prepared, room:
 def test_what_cannot_fit_is_refused_with_changes_that_do(monkeypatch: pytest.MonkeyPatch, prepared: Prepared) -> None:
     recipe = Recipe(
         loss=SampledCrossEntropy(),
-        negatives=Uniform(count=4000, sharing="position"),
+        negatives=Uniform(count=40_000, sharing="position"),
         objective=NextItem(maximum_length=8),
     )
     need = sum(needed(recipe, Work.of(recipe, prepared, CPU, 0), 12, CPU).values())

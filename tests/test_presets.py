@@ -7,8 +7,8 @@ import pytest
 
 from nextitem.encoders import BERT4Rec, GRU4Rec, SASRec
 from nextitem.errors import ConfigurationError
-from nextitem.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
-from nextitem.negatives import Uniform
+from nextitem.losses import GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy, SampledCrossEntropy
+from nextitem.negatives import Mixed, Uniform
 from nextitem.objectives import MaskedItem
 from nextitem.recipe import Recipe, load_preset, preset_names
 from nextitem.training import Training
@@ -108,6 +108,26 @@ def test_gru4rec_is_that_of_the_paper(name: str) -> None:
     plain = {**dict(sasrec), "name": name, "encoder": recipe.encoder}
     assert dict(recipe) == plain  # everything else is that of SASRec+
     assert load_preset(name).published == {"ml-1m": {"hit_rate@10": 0.2811, "ndcg@10": 0.1648}}
+
+
+def test_gsasrec_is_that_of_the_authors_port() -> None:
+    recipe = resolved("gsasrec@petrov2023", "data=ml-1m")
+    assert recipe.encoder == SASRec(
+        dim=128, blocks=2, heads=1, dropout=0.5, positions=200, attention_output_projection=False,
+        position_direction="from_newest",
+    )  # fmt: skip
+    assert recipe.loss == GBCE(t=0.75)
+    assert recipe.negatives == Uniform(count=256, sharing="position", replacement=True, exclude="target")
+    assert recipe.objective.maximum_length == 200
+    assert recipe.training == Training(epochs=10_000, patience=200, validation_users=512)
+
+
+def test_gru4rec_plus_is_that_of_the_authors_code() -> None:
+    recipe = resolved("gru4rec+@hidasi2018", "data=ml-1m")
+    assert recipe.encoder == GRU4Rec(dim=100, hidden=None, layers=1, dropout=0.0)
+    assert recipe.loss == BPRMax(regularisation=0.5)
+    assert recipe.negatives == Mixed(count=2048, exponent=0.75, in_batch=31, exclude="target")
+    assert (recipe.training.batch_size, recipe.objective.maximum_length) == (32, 200)
 
 
 def test_the_models_of_the_claim_differ_in_their_loss_alone() -> None:

@@ -135,6 +135,23 @@ def test_a_sampled_loss_without_negatives_is_refused_with_the_remedy(loss: str) 
     assert "needs negatives" in refused("sasrec-bce", "negatives=none")
 
 
+@pytest.mark.parametrize("loss", ["bpr_max", "top1_max"])
+def test_a_loss_that_weighs_negatives_needs_several(loss: str) -> None:
+    message = refused("sasrec-bce", f"loss={loss}")
+    assert f"loss {loss} weighs negatives against each other, and one alone (negatives.count=1) has nothing" in message
+    assert "raise negatives.count, or use loss=bpr" in message
+    assert "nothing to be weighed" in refused("sasrec-ce", f"loss={loss}", "negatives=in_batch", "negatives.count=1")
+    for negatives in ("in_batch", "mixed"):
+        assert resolved("sasrec-bce", f"loss={loss}", f"negatives={negatives}").loss.name == loss
+    assert resolved("sasrec-bce", f"loss={loss}", "negatives.count=2").negatives == Uniform(count=2)
+
+
+@pytest.mark.parametrize("negatives", ["popularity", "in_batch", "mixed"])
+def test_a_full_softmax_takes_negatives_of_no_kind(negatives: str) -> None:
+    assert "add negatives=none" in refused("sasrec-ce", f"negatives={negatives}")
+    assert "did you mean 'log_q'?" in refused("sasrec-3000", "loss.logq=revised")
+
+
 def test_an_encoder_that_looks_ahead_is_not_asked_for_the_next_item() -> None:
     message = refused("sasrec-ce", "encoder=bert4rec")
     assert (
@@ -178,7 +195,7 @@ def test_a_baseline_asks_nothing_of_the_other_shelves() -> None:
     ("override", "advice"),
     [
         ("training.epoch=3", "did you mean 'epochs'?"),
-        ("loss=bce", "did you mean 'binary_cross_entropy'?"),
+        ("loss=bce", "did you mean 'binary_cross_entropy' or 'gbce'?"),
         ("dim=64", "encoder.dim"),
         ("training.epochs=many", "should be a whole number"),
         ("training.learning_rate=0", "greater than 0"),

@@ -11,6 +11,7 @@ from torch import Tensor, tensor
 from nextitem import transfer
 from nextitem.batches import Drawn
 from nextitem.errors import ConfigurationError
+from nextitem.exclusion import TrainedItems
 from nextitem.experiment import build_model
 from nextitem.items import TiedItems
 from nextitem.losses.sampled_cross_entropy import SampledCrossEntropyLoss
@@ -52,7 +53,8 @@ def test_no_step_waits_for_a_gpu(recipe: Recipe, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Sequences, "to", lambda self, _: self)
     sampler = None if recipe.negatives is None else recipe.negatives.build(train)
     if sampler is not None:
-        for one in vars(sampler.items).values():
+        parts = [vars(items) for items in vars(sampler).values() if isinstance(items, TrainedItems)]
+        for one in (one for part in parts for one in part.values()):
             if isinstance(one, Tensor):
                 waits.remote(one)
     pretend_gpu(monkeypatch, waits)

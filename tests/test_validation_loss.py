@@ -9,7 +9,7 @@ from torch import Tensor
 from nextitem import experiment
 from nextitem.experiment import build_model, outside_histories, run, validation_cases, validation_loss
 from nextitem.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
-from nextitem.negatives import Uniform
+from nextitem.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.objectives import NextItem
 from nextitem.recipe import Recipe
 from nextitem.sequences import Sequences
@@ -97,6 +97,23 @@ def test_negatives_of_the_validation_loss_are_outside_history_and_target(exclude
         for case, (target, others) in enumerate(zip(TARGETS, OUTSIDE, strict=True))
     ]
     assert loss_of(recipe) == pytest.approx(sum(naive) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "negatives",
+    [InBatch(count=2000), InBatch(), Mixed(count=2000, exponent=1.0), ByPopularity(count=2000, exponent=1.0)],
+)
+def test_other_targets_are_no_negatives_of_the_validation_loss(negatives: Any) -> None:
+    """Item 5 alone is left for the first user, and 2 and 3, equally frequent, for the second."""
+    recipe = tiny(loss=SampledCrossEntropy(log_q="revised"), negatives=negatives)
+    scores_CN = scores_of(recipe)
+    naive = [
+        float(scores_CN[case, [target, *others]].logsumexp(0) - scores_CN[case, target])
+        for case, (target, others) in enumerate(zip(TARGETS, OUTSIDE, strict=True))
+    ]
+    assert loss_of(recipe) == pytest.approx(sum(naive) / 2, rel=0.02)
+    assert outside_histories(negatives).exclude == "history"
+    assert outside_histories(InBatch()).count == 1000
 
 
 def test_the_validation_loss_of_one_negative_is_one_of_the_few_it_can_be() -> None:

@@ -145,8 +145,12 @@ def _loss(recipe: Recipe, work: Work, number_of_items: int) -> int:
         return states + 3 * positions * number_of_items * _FLOAT
     drawn, count = 3 * _ID * _drawn(recipe, work), negatives.set_size(positions)
     if negatives.sharing == "position":
-        # Vectors of target and negatives and their gradients; scores, where they are out, and what became of them.
-        return states + drawn + positions * (1 + count) * (3 * width + 6 * _FLOAT)
+        # Vectors of target and negatives and their gradients, or all scores where these are smaller (`TiedItems`); and
+        # scores, where they are out, and what became of them.
+        columns = 1 + count
+        is_product = 2 * number_of_items <= columns * recipe.encoder.dim
+        looked_up = 2 * number_of_items * _FLOAT if is_product else 3 * columns * width
+        return states + drawn + positions * (looked_up + 6 * columns * _FLOAT)
     excluded = work.rows * count
     if isinstance(loss, SampledCrossEntropy):
         rows = 512 if negatives.sharing == "batch" else max(longest for _, longest in work.groups)
