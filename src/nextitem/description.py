@@ -5,15 +5,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """A public dataset as one file; its format follows from the ending of `file`."""
+    """A public dataset as one file, which may come inside a zip; its format follows from the ending of `file`."""
 
     name: str  # what a recipe or the command line calls it
     file: str  # file name in a folder of data
     address: str  # http(s) address of the exact content
-    size: int  # bytes
-    git_blob: str  # git's id of the content: sha1 of "blob <size>\0" and the content, in hexadecimal
+    size: int | None  # bytes of what the address sends; None where they are not published
+    git_blob: str  # git's id of what the address sends: sha1 of "blob <size>\0" and the content, in hexadecimal
     users: int
     items: int
     events: int
+    events_rounded_to: int = 1  # the number of events is published rounded to a multiple of this
+    archive: str = ""  # name of the zip that the address sends and that holds one file, the events; "" for no zip
     source: str  # who published it, and what to cite
     terms: str  # what its owners allow

@@ -6,14 +6,20 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
+from rich.table import Table
 
 from nextitem.comparison import Contestant, compare
-from nextitem.comparison_verb import finish, show
+from nextitem.comparison_verb import NOTHING, finish, show
 from nextitem.console import say
+from nextitem.console import show as show_table
 from nextitem.errors import ConfigurationError
+from nextitem.plan import amount
+from nextitem.processes import Alone, Processes
 from nextitem.reproduction import METRICS, Request, missing_recipes, sweep_entries, table_entries, verdicts
 from nextitem.reproduction_page import Reproduction, write
+from nextitem.reproduction_plan import Line, ReproductionPlan, duration, plan_reproduction
 from nextitem.training_each import Place, find_each, train_each
 from nextitem.training_verb import device_of
 
@@ -29,6 +35,9 @@ def reproduce(
     training: Annotated[
         bool, typer.Option("--train/--no-train", help="Train what is not on disk, or leave it out.")
     ] = True,
+    plan_only: Annotated[
+        bool, typer.Option("--plan", help="Predict time and memory of every training here and on a GPU, and stop.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Folder of runs; the results appear in its reproduce-DATA.")] = Path("runs"),
     runs: Annotated[list[Path] | None, typer.Option(help="Another folder with finished runs; may be repeated.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Discard interrupted trainings and start anew.")] = False,
@@ -38,6 +47,11 @@ def reproduce(
 ) -> None:
     """Reproduce the paper on a dataset: its table, its claims and its figures, beside the published values."""
     request = Request(data, fast, sweep, tuple(overrides or ()))
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if plan_only:
+        _show_plan(request, Alone(device_of(device)), as_json=as_json)
+        return
     place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh)
     rows, swept = table_entries(request), sweep_entries(request)
     extra = [entry for count, entry in swept.items() if entry.label not in {row.label for row in rows}]
@@ -63,6 +77,40 @@ def reproduce(
         found.comparison,
         [f"{row.label}: {failure}" for row in made.values() if row not in there for failure in row.failures],
     )
+
+
+def _show_plan(request: Request, processes: Processes, *, as_json: bool) -> None:
+    """Time and memory of each training on stdout."""
+    entries = {entry.label: entry for entry in [*table_entries(request), *sweep_entries(request).values()]}
+    found = plan_reproduction(request.data, list(entries.values()), 0, processes)
+    if as_json:
+        typer.echo(json.dumps(found.as_dict()))
+        return
+    table = Table(title=f"reproduce {request.data}: one seed of each", title_justify="left")
+    for name in ("recipe", "epochs", "s/epoch", "here", "memory", "PFLOP", "on a GPU, estimated"):
+        table.add_column(name, justify="left" if name == "recipe" else "right")
+    for line in found.lines:
+        table.add_row(*_planned(line, found))
+    show_table(table)
+    for line in found.lines:
+        if line.problem:
+            typer.echo(f"{line.label}: {line.problem}")
+    typer.echo(found.explained)
+
+
+def _planned(line: Line, found: ReproductionPlan) -> list[str]:
+    if line.plan is None or line.seconds is None:
+        return [line.label, *[NOTHING] * 3, "does not fit" if line.problem else NOTHING, NOTHING, NOTHING]
+    on_gpu = found.gpu_seconds(line)
+    return [
+        line.label,
+        str(line.epochs),
+        f"{line.plan.seconds_per_epoch:,.3g}",
+        duration(line.seconds),
+        amount(line.plan.peak),
+        f"{line.flops / 1e15:.3g}",
+        NOTHING if on_gpu is None else f"{duration(on_gpu)}{' (published)' if line.published_seconds else ''}",
+    ]
 
 
 def _reproduction(request: Request, rows: list[Contestant], swept: dict[int, Contestant]) -> Reproduction:

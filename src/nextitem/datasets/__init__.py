@@ -2,7 +2,10 @@
 
 from nextitem.datasets.beauty import BEAUTY
 from nextitem.datasets.ml_1m import ML_1M
+from nextitem.datasets.ml_20m import ML_20M
+from nextitem.datasets.steam import STEAM
+from nextitem.datasets.yelp import YELP
 
-PUBLISHED = {description.name: description for description in (ML_1M, BEAUTY)}
+PUBLISHED = {description.name: description for description in (ML_1M, BEAUTY, ML_20M, STEAM, YELP)}
 
-__all__ = ["BEAUTY", "ML_1M", "PUBLISHED"]
+__all__ = ["BEAUTY", "ML_1M", "ML_20M", "PUBLISHED", "STEAM", "YELP"]

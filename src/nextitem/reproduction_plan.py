@@ -1,0 +1,180 @@
+"""What reproducing the paper would take: on this machine by its own steps, on a GPU by an estimate.
+
+FLOPs are counted from shapes: 6·T·N·d for a softmax over N items at T targets (three products), K in place of N for K
+negatives, and 6 for each weight of the encoder and each of its positions, with 12·layers·L·d more for attention over L
+positions. What the published runs took tells at which rate such trainings went on their GPU.
+"""
+
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import polars as pl
+import torch
+
+from nextitem import acquisition
+from nextitem.datasets import PUBLISHED as DATASETS
+from nextitem.description import Description
+from nextitem.errors import ConfigurationError
+from nextitem.experiment import Prepared, Source, build_model, prepare
+from nextitem.interactions import Catalog, Log
+from nextitem.memory import Work
+from nextitem.plan import Plan, plan
+from nextitem.processes import Processes
+from nextitem.recipe import Recipe
+from nextitem.reproduction import PUBLISHED, Published
+from nextitem.sequences import Sequences
+from nextitem.splits import LeaveOneOut
+from nextitem.training_each import Entry
+
+_LEAST = 5  # events of a user in these datasets
+
+
+@dataclass(frozen=True)
+class Line:
+    """One training of a reproduction."""
+
+    label: str
+    plan: Plan | None
+    """None for a model that only counts."""
+    problem: str = ""
+    """Why there is no plan, where the training would not fit."""
+    epochs: int = 0
+    """Those that the paper's run took: its best epoch and its patience; where it tells none, the most there may be."""
+    flops: float = 0.0
+    """Of all these epochs."""
+    published_seconds: int | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """On this machine, all epochs with their validation."""
+        return None if self.plan is None else self.epochs * self.plan.seconds_per_epoch
+
+
+@dataclass(frozen=True)
+class ReproductionPlan:
+    """All trainings of one dataset."""
+
+    data: str
+    lines: tuple[Line, ...]
+    is_stand_in: bool
+    """Whether shapes come from random events with the dataset's counts, because its file is not there."""
+
+    @property
+    def rate(self) -> float | None:
+        """FLOP per second at which the published trainings went on their unnamed GPU, the median over recipes."""
+        told = [line.flops / line.published_seconds for line in self.lines if line.published_seconds and line.flops]
+        return median(told) if told else None
+
+    def gpu_seconds(self, line: Line) -> float | None:
+        """An estimate: what the paper states for the recipe, or else its FLOPs at the rate of those that are stated."""
+        if line.published_seconds is not None:
+            return float(line.published_seconds)
+        return None if self.rate is None or not line.flops else line.flops / self.rate
+
+    @property
+    def explained(self) -> str:
+        """Where the numbers come from, in words."""
+        shapes = "random events with the dataset's counts" if self.is_stand_in else "the dataset"
+        rate = "" if self.rate is None else f", here {self.rate / 1e12:.2g} TFLOP/s"
+        return (
+            f"epochs: best epoch and patience of the published run, else the most there may be; s/epoch and memory: "
+            f"predicted on this machine with {torch.get_num_threads()} threads, shapes of {shapes}; on a GPU, an "
+            f"estimate and no measurement: the published training time, else the FLOPs at the median rate of the "
+            f"published ones{rate}"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        return {
+            "data": self.data,
+            "is_stand_in": self.is_stand_in,
+            "explained": self.explained,
+            "lines": [
+                {
+                    "recipe": line.label,
+                    "problem": line.problem,
+                    "epochs": line.epochs,
+                    "seconds": line.seconds,
+                    "flops": line.flops,
+                    "gpu_seconds_estimated": self.gpu_seconds(line),
+                    "plan": None if line.plan is None else line.plan.as_dict(),
+                }
+                for line in self.lines
+            ],
+        }
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words.
+
+    >>> duration(5400), duration(90), duration(200_000)
+    ('1.5 h', '1.5 min', '56 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    value, unit = (seconds / 60, "min") if seconds < 3600 else (seconds / 3600, "h")
+    return f"{value:.0f} {unit}" if value >= 10 else f"{value:.2g} {unit}"
+
+
+def plan_reproduction(data: str, entries: list[Entry], seed: int, processes: Processes) -> ReproductionPlan:
+    """Plan every entry on the dataset, or on events of its shape where its file is not there: nothing is downloaded."""
+    is_stand_in = data in DATASETS and acquisition.local(DATASETS[data]) is None
+    prepared = stand_in(DATASETS[data], entries[0].recipe) if is_stand_in else prepare(entries[0].recipe)
+    published = PUBLISHED.get(data, {})
+    lines = [_line(entry, prepared, seed, processes, published.get(entry.label)) for entry in entries]
+    return ReproductionPlan(data, tuple(lines), is_stand_in)
+
+
+def _line(entry: Entry, prepared: Prepared, seed: int, processes: Processes, published: Published | None) -> Line:
+    recipe = entry.recipe
+    if recipe.baseline is not None:
+        return Line(entry.label, None)
+    best = None if published is None else published.best_epoch
+    most = recipe.training.epochs
+    epochs = most if best is None else min(most, best + (recipe.training.patience or 0))
+    try:
+        found = plan(recipe, prepared, seed, processes)
+    except ConfigurationError as error:
+        return Line(entry.label, None, str(error))
+    flops = epochs * flops_per_epoch(recipe, found.work, len(prepared.log.items), _encoded(recipe, prepared))
+    return Line(entry.label, found, "", epochs, flops, None if published is None else published.train_seconds)
+
+
+def _encoded(recipe: Recipe, prepared: Prepared) -> int:
+    """Positions that an epoch encodes."""
+    return int(recipe.objective.windows(prepared.split.train).lengths_U.sum())
+
+
+def flops_per_epoch(recipe: Recipe, work: Work, number_of_items: int, encoded: int) -> float:
+    """Floating-point operations of an epoch's forward and backward passes; see the module."""
+    model = build_model(recipe, 1, seed=0)
+    width, length = recipe.encoder.dim, recipe.objective.maximum_length
+    weights = sum(weight.numel() for weight in model.encoder.parameters())
+    candidates = number_of_items if recipe.negatives is None else 1 + recipe.negatives.count
+    attention = 12 * getattr(recipe.encoder, "layers", 0) * min(length, max(1, encoded)) * width
+    return float(6 * work.positions * candidates * width + encoded * (6 * weights + attention))
+
+
+def _numbers(count: int) -> Catalog:
+    return Catalog(pl.int_range(count, eager=True))
+
+
+def stand_in(description: Description, recipe: Recipe) -> Prepared:
+    """Random events with a dataset's counts: as many users, items and events, lengths and popularity uneven.
+
+    Lengths are 5 and a geometric excess, items follow Zipf's law; both are only of the right order.
+    """
+    draws = torch.Generator().manual_seed(0)
+    users, excess = description.users, description.events - _LEAST * description.users
+    shares = -torch.rand(users, generator=draws, dtype=torch.float64).clamp(min=1e-12).log()
+    lengths_U = _LEAST + (shares / shares.sum() * excess).floor().long()
+    lengths_U[: description.events - int(lengths_U.sum())] += 1  # what rounding left over
+    popularity_N = (10 + torch.arange(description.items, dtype=torch.float64)).reciprocal().cumsum(0)
+    points = torch.rand(description.events, generator=draws) * popularity_N[-1].float()
+    items = torch.searchsorted(popularity_N.float(), points).clamp(max=description.items - 1)
+    stops_U = lengths_U.cumsum(0)
+    sequences = Sequences(items, stops_U - lengths_U, stops_U, torch.arange(users), description.items)
+    log = Log(sequences, _numbers(users), _numbers(description.items))
+    note = f"{description.name} is not there: random events with its counts of users, items and events"
+    return Prepared(Source.of(recipe), log, LeaveOneOut().split(sequences), {}, (note,))
