@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
@@ -117,6 +117,7 @@ class _Surroundings(Configuration):
     """What a recipe file says beside its settings."""
 
     about: _About = _About()
+    same_as: str = ""
     profiles: dict[str, dict[str, Any]] = Field(default_factory=dict)
     published: dict[str, dict[str, int | float]] = Field(default_factory=dict)
     search: dict[str, Search] = Field(default_factory=dict)
@@ -154,14 +155,29 @@ def load_preset(recipe: str) -> Preset:
     beside = {key: value for key, value in tree.items() if key in _Surroundings.model_fields}
     said = resolve(_Surroundings, [(f"recipe {name}", beside)]).value
     settings = {key: value for key, value in tree.items() if key not in beside}
+    if said.same_as:
+        return _same(name, said, settings)
     return Preset(
-        name,
-        said.about.summary,
-        said.about.source,
-        {"name": name, **settings},
-        said.profiles,
-        said.published,
+        name, said.about.summary, said.about.source, {"name": name, **settings}, said.profiles, said.published,
         said.search,
+    )  # fmt: skip
+
+
+def _same(name: str, said: _Surroundings, settings: Mapping[str, object]) -> Preset:
+    """Another name for a recipe."""
+    if settings or said.profiles or said.published or said.search:
+        raise ConfigurationError(
+            f"recipe {name} is the same as {said.same_as}, beside which it can say [about] and nothing else; leave out "
+            f"same_as and write out all settings, or leave these out"
+        )
+    other = load_preset(said.same_as)
+    about = said.about
+    return replace(
+        other,
+        name=name,
+        summary=about.summary or other.summary,
+        source=about.source or other.source,
+        settings={**other.settings, "name": name},
     )
 
 
