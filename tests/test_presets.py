@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nextitem.encoders import BERT4Rec, GRU4Rec, SASRec
+from nextitem.encoders import GPT2, BERT4Rec, GRU4Rec, SASRec
 from nextitem.errors import ConfigurationError
 from nextitem.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
 from nextitem.negatives import Uniform
@@ -108,6 +108,13 @@ def test_gru4rec_is_that_of_the_paper(name: str) -> None:
     plain = {**dict(sasrec), "name": name, "encoder": recipe.encoder}
     assert dict(recipe) == plain  # everything else is that of SASRec+
     assert load_preset(name).published == {"ml-1m": {"hit_rate@10": 0.2811, "ndcg@10": 0.1648}}
+
+
+def test_gpt2_has_the_size_of_the_configuration_that_never_ran() -> None:
+    recipe, sasrec = resolved("gpt2", "data=ml-1m"), resolved("sasrec-ce", "data=ml-1m")
+    assert recipe.encoder == GPT2(dim=64, layers=2, heads=1, inner=None, dropout=0.1, positions=200)
+    assert dict(recipe) == {**dict(sasrec), "name": "gpt2", "encoder": recipe.encoder}
+    assert load_preset("gpt2").published == {}
 
 
 def test_the_models_of_the_claim_differ_in_their_loss_alone() -> None:

@@ -3,7 +3,7 @@
 from importlib.metadata import version
 
 from nextitem.baselines import CoOccurrence, Popularity
-from nextitem.encoders import BERT4Rec, GRU4Rec, SASRec
+from nextitem.encoders import GPT2, BERT4Rec, GRU4Rec, SASRec
 from nextitem.errors import NextitemError
 from nextitem.evaluation import Report, evaluate
 from nextitem.experiment import Outcome, prepare, run
@@ -20,6 +20,7 @@ from nextitem.training import Training
 __version__ = version("nextitem")
 
 __all__ = [
+    "GPT2",
     "BERT4Rec",
     "BinaryCrossEntropy",
     "CoOccurrence",
