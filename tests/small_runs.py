@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nextitem.baselines import CoOccurrence, Popularity
-from nextitem.encoders import BERT4Rec, GRU4Rec, SASRec
+from nextitem.encoders import GPT2, BERT4Rec, GRU4Rec, SASRec
 from nextitem.experiment import Outcome, Prepared, Source, run
 from nextitem.interactions import Interactions, index
 from nextitem.losses import BinaryCrossEntropy, SampledCrossEntropy
@@ -41,6 +41,7 @@ RECIPES = {
         negatives=Uniform(count=3, sharing="sequence", replacement=False), training=SHORT,
     ),
     "gru4rec": Recipe(encoder=GRU4Rec(dim=8), objective=NextItem(maximum_length=8), training=SHORT),
+    "gpt2": Recipe(encoder=GPT2(**ENCODER), objective=NextItem(maximum_length=8), training=SHORT),
     "bert4rec": Recipe(encoder=BERT4Rec(**ENCODER, inner=16), objective=MASKED, training=SHORT),
     "popularity": Recipe(baseline=Popularity()),
     "co-occurrence": Recipe(baseline=CoOccurrence()),

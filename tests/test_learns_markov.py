@@ -56,11 +56,13 @@ LEARNERS = [
 def budget(encoder: Any, objective: Any, loss: Any) -> Training:
     """How long they are trained."""
     training = BUDGETS[objective.name]
-    if encoder.name != "gru4rec":
-        return training
-    # Without a norm its states begin near 0, where a loss without a softmax first learns to say no to every item.
-    epochs = training.epochs * (1 if loss.name in SOFTMAXES else 2)
-    return training.model_copy(update={"epochs": epochs, "learning_rate": 1e-2})
+    changes: dict[str, float] = {}
+    if encoder.name == "gru4rec":  # no norm enlarges its states, which begin near 0
+        changes["learning_rate"] = 1e-2
+    if encoder.name in ("gru4rec", "gpt2") and loss.name not in SOFTMAXES:
+        # Items enter as small as they start, and without a softmax the first thing to learn is no to all of them.
+        changes["epochs"] = 2 * training.epochs
+    return training.model_copy(update=changes)
 
 
 def chains(users: int, length: int, seed: int) -> Tensor:

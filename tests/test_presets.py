@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nextitem.encoders import BERT4Rec, GRU4Rec, SASRec
+from nextitem.encoders import GPT2, BERT4Rec, GRU4Rec, SASRec
 from nextitem.errors import ConfigurationError
 from nextitem.losses import GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy, SampledCrossEntropy
 from nextitem.negatives import Mixed, Uniform
@@ -149,6 +149,13 @@ def test_gru4rec_plus_is_that_of_the_authors_code() -> None:
     assert recipe.loss == BPRMax(regularisation=0.5)
     assert recipe.negatives == Mixed(count=2048, exponent=0.75, in_batch=31, exclude="target")
     assert (recipe.training.batch_size, recipe.objective.maximum_length) == (32, 200)
+
+
+def test_gpt2_has_the_size_of_the_configuration_that_never_ran() -> None:
+    recipe, sasrec = resolved("gpt2", "data=ml-1m"), resolved("sasrec-ce", "data=ml-1m")
+    assert recipe.encoder == GPT2(dim=64, layers=2, heads=1, inner=None, dropout=0.1, positions=200)
+    assert dict(recipe) == {**dict(sasrec), "name": "gpt2", "encoder": recipe.encoder}
+    assert load_preset("gpt2").published == {}
 
 
 def test_the_models_of_the_claim_differ_in_their_loss_alone() -> None:

@@ -8,10 +8,10 @@ B rows, L length, P positions that are computed, Q of them that ask in a layer, 
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from nextitem.attention import attend
+from nextitem.attention import attend, heads_divide_dim
 from nextitem.configuration import Configuration
 from nextitem.dropout import Dropout
 from nextitem.packing import Queries, arrange
@@ -42,13 +42,7 @@ class BERT4Rec(Configuration):
     positions: int = Field(200, ge=1)
     """Rows of the position table; the maximum length must not exceed it."""
 
-    @field_validator("heads")
-    @classmethod
-    def _divides_dim(cls, heads: int, others: ValidationInfo) -> int:
-        dim = others.data.get("dim", heads)  # absent where dim itself was refused
-        if dim % heads:
-            raise ValueError(f"should divide dim={dim}, since each head takes an equal share of the width")
-        return heads
+    _heads_divide_dim = field_validator("heads")(heads_divide_dim)
 
     def build(self) -> "BERT4RecEncoder":
         """The encoder with fresh weights from torch's global generator."""
