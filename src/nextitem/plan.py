@@ -82,6 +82,8 @@ def plan(
     there is, and changes that would fit.
     """
     if recipe.baseline is not None:
+        if recipe.baseline.made_by == "counts":
+            raise ConfigurationError(f"{recipe.name} only counts: there is no training to plan; leave --plan out")
         raise ConfigurationError(
             f"{recipe.name} is the baseline {recipe.baseline.name}: its training is not planned; leave --plan out"
         )
