@@ -88,7 +88,16 @@ def test_what_waits_is_found(work: Any) -> None:
     assert waits.found
 
 
-@pytest.mark.parametrize("name", ["next item, full softmax", "masked item, full softmax", "masked last item"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "next item, full softmax",
+        "masked item, full softmax",
+        "masked last item",
+        "masked item of 2019",
+        "next item beside cloze",
+    ],
+)
 def test_the_step_of_a_gpu_is_that_of_the_cpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = undropped(RECIPES[name])
 
