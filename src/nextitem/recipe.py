@@ -29,7 +29,8 @@ class Recipe(Configuration):
     name: str = Field("unnamed", pattern=r"^[^/\\\x00-\x1f]{1,100}$")
     """What the run is called; part of its folder's name, so without slashes."""
     data: str = "synthetic"
-    """A dataset's name (`synthetic`, `ml-1m`, `beauty`), the path of a file of events, or a prepared folder."""
+    """A dataset's name (`synthetic`, `ml-1m`, `beauty`, `ml-20m`, `steam`, `yelp`), the path of a file of events, or a
+    prepared folder."""
     columns: Columns = Columns()
     """Names of the columns of a file with a header."""
     preparation: Preparation = Preparation()
