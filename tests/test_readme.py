@@ -64,7 +64,13 @@ def test_every_command_has_known_options(page: Path) -> None:
 
 
 def test_the_pages_show_commands() -> None:
-    assert {verb for page in PAGES for verb, *_ in commands(page)} == {"train", "evaluate", "recommend", "prepare"}
+    assert {verb for page in PAGES for verb, *_ in commands(page)} == {
+        "train",
+        "evaluate",
+        "recommend",
+        "prepare",
+        "report",
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
