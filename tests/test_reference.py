@@ -80,7 +80,7 @@ def settings_of(preset: str) -> dict[str, str]:
     """The sum of the tables whose heading names the preset."""
     found: dict[str, str] = {}
     for heading in re.findall(r"^### .*$", section("## Recipes"), re.MULTILINE):
-        if preset in re.findall(r"`([\w-]+)`", heading):
+        if preset in re.findall(r"`([\w@+-]+)`", heading):
             for key, value, source in tables(section(heading))[0]:
                 assert key not in found, f"{preset} has two values of {key}"
                 assert source, f"{preset} has no source for {key}"

@@ -69,6 +69,11 @@ class Recipe(Configuration):
             raise ValueError(f"loss {self.loss.name} needs negatives; add negatives=uniform (and negatives.count=…)")
         if not self.loss.needs_negatives and self.negatives is not None:
             raise ValueError(f"loss {self.loss.name} uses the whole catalogue and no negatives; add negatives=none")
+        if self.training.item_rows == "touched" and hasattr(self.encoder, "output_width"):
+            raise ValueError(
+                f"encoder {self.encoder.name} scores items by a table of its own, which training.item_rows=touched "
+                f"cannot narrow; set training.item_rows=all"
+            )
         if self.training.item_rows == "touched" and not self.loss.needs_negatives:
             raise ValueError(
                 f"loss {self.loss.name} moves every row of the item table, so training.item_rows=touched has nothing "

@@ -1,7 +1,7 @@
 """Raw ids in, raw ids out: a stored or freshly trained model as something to call."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +18,7 @@ from nextitem.ranking import top_k
 from nextitem.recipe import Recipe
 from nextitem.runs import StoredRun, read_run
 from nextitem.scoring import Scorer
-from nextitem.sequences import Sequences
+from nextitem.sequences import NOBODY, Sequences
 
 RawId = str | int
 Unknown = Literal["error", "drop"]
@@ -86,7 +86,8 @@ class Recommender:
 
         A history without any known item gets the most popular items, labelled as such. With `filter_seen` nothing of
         the whole history is recommended, with `candidates` nothing but them; a list is shorter than k when the items
-        run out. Unknown items raise DataError, or are left out by `unknown="drop"`; unknown users raise DataError.
+        run out. Unknown items raise DataError, or are left out by `unknown="drop"`; unknown users raise DataError, and
+        so do histories that a model with user vectors is given: it answers users of its training log only.
         """
         if (histories is None) == (users is None):
             raise ConfigurationError("recommend takes either histories or users, and not both")
@@ -121,7 +122,8 @@ class Recommender:
         flat = _series([item for history in histories for item in history])
         positions = self.items.lookup(flat) if unknown == "drop" else self.items.index(flat)
         parts = positions.split([len(history) for history in histories])
-        return Sequences.of([part[part >= 0].tolist() for part in parts], len(self.items))
+        sequences = Sequences.of([part[part >= 0].tolist() for part in parts], len(self.items))
+        return replace(sequences, users_U=torch.full((len(sequences),), NOBODY))
 
     def _known(self, ids: pl.Series, unknown: Unknown) -> Tensor:
         positions = self.items.lookup(ids) if unknown == "drop" else self.items.index(ids)
@@ -179,6 +181,7 @@ def restore(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
 def _restored(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
     if recipe.baseline is not None:
         return recipe.baseline.restore(run.weights)
-    model = build_model(recipe, number_of_items, seed=0)
+    number_of_users = len(run.weights.get("encoder.users_Ud", ()))
+    model = build_model(recipe, number_of_items, 0, number_of_users)
     model.load_state_dict(run.weights)
     return model.eval()

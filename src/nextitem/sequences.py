@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nextitem import transfer
 
+NOBODY = -1  # among users: of no user of the log
 _AT_ONCE = 1 << 20  # places of a memory-mapped log that are read before they are released
 
 
@@ -96,6 +97,24 @@ class Sequences:
         starts_U = torch.maximum(self.starts_U, self.stops_U - length)
         sizes_U = None if self.host_lengths_U is None else self.host_lengths_U.clamp(max=length)
         return replace(self, starts_U=starts_U, known_counts_N=None, host_lengths_U=sizes_U)
+
+    def sliding(self, length: int, stride: int) -> "Sequences":
+        """Stretches of `length` events, each `stride` events before the next one; a shorter view stays whole.
+
+        The latest stretch of a view ends at its newest event. The earliest begins at its oldest one, whatever is left.
+
+        >>> Sequences.of([[0, 1, 2, 3, 4, 5], [6]], number_of_items=7).sliding(3, stride=2).tolist()
+        [[0, 1, 2], [1, 2, 3], [3, 4, 5], [6]]
+        """
+        counts_U = 1 - (length - self.sizes_U).clamp(max=0) // stride
+        numbers_U = transfer.send(counts_U, self.starts_U.device)
+        rows, places = transfer.places(numbers_U, int(counts_U.sum()))
+        views = self.select(transfer.fetch(rows))
+        later = numbers_U[rows] - 1 - places
+        starts = torch.maximum(views.starts_U, views.stops_U - length - later * stride)
+        stops = torch.minimum(views.stops_U, starts + length)
+        sizes = None if views.host_lengths_U is None else views.host_lengths_U.clamp(max=length)
+        return replace(views, starts_U=starts, stops_U=stops, host_lengths_U=sizes)
 
     def without_last(self, events: int) -> "Sequences":
         """Each view without its latest `events` events; a shorter one becomes empty."""

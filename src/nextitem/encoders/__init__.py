@@ -5,8 +5,10 @@ from typing import Annotated
 from pydantic import Field
 
 from nextitem.encoders.bert4rec import BERT4Rec
+from nextitem.encoders.caser import Caser
+from nextitem.encoders.fpmc import FPMC
 from nextitem.encoders.sasrec import SASRec
 
-AnyEncoder = Annotated[SASRec | BERT4Rec, Field(discriminator="name")]
+AnyEncoder = Annotated[SASRec | BERT4Rec | Caser | FPMC, Field(discriminator="name")]
 
-__all__ = ["AnyEncoder", "BERT4Rec", "SASRec"]
+__all__ = ["FPMC", "AnyEncoder", "BERT4Rec", "Caser", "SASRec"]
