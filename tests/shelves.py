@@ -55,7 +55,12 @@ NEGATIVES = variations(AnyNegatives)
 
 
 def fits(encoder: Any, objective: Any) -> bool:
-    """Whether the encoder can be asked this: one that looks ahead would find the next item in its input."""
+    """Whether the encoder can be asked this.
+
+    One that looks ahead would find the next item in its input; one that sees a single item would not see a hidden one.
+    """
+    if objective.needs_mask and getattr(encoder, "sees_one_item", False):
+        return False
     return encoder.is_causal or not objective.needs_causal
 
 

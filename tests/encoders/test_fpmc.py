@@ -5,6 +5,7 @@ import torch
 from nextitem.encoders.fpmc import FPMC
 from nextitem.objectives import NextFew
 from nextitem.sequences import Sequences
+from resolving import refused
 from shelves import build_model
 
 ITEMS = 9
@@ -39,3 +40,9 @@ def test_training_meets_every_transition_of_every_user() -> None:
     batch = model.batch(model.windows(Sequences.of([[3, 5, 3], [1], [0, 8]], ITEMS)), torch.Generator())
     met = zip(batch.users_B.tolist(), batch.inputs_BL[:, 0].tolist(), batch.targets_T.tolist(), strict=True)
     assert list(met) == [(0, 3, 5), (0, 5, 3), (2, 0, 8)]
+
+
+def test_it_is_not_asked_for_the_item_that_it_would_have_to_see() -> None:
+    assert "hides items, and fpmc sees no item but the one at the position itself; use objective=next_few" in refused(
+        "fpmc", "objective=masked_item"
+    )

@@ -24,6 +24,8 @@ class FPMC(Configuration):
     name: Literal["fpmc"] = "fpmc"
     is_causal: ClassVar[bool] = True
     """Whether a state depends on its own past only, as next-item training needs."""
+    sees_one_item: ClassVar[bool] = True
+    """Whether a state knows the item at its own position only, so that none may be hidden there."""
     output_bias: ClassVar[bool] = False
     """Whether each item has a number that is added to its scores."""
     dim: int = Field(64, ge=1)
