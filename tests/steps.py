@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from nextitem.encoders import BERT4Rec, GRU4Rec, SASRec
-from nextitem.losses import GBCE, BPRMax, CrossEntropy, SampledCrossEntropy
+from nextitem.encoders import BERT4Rec, Caser, GRU4Rec, SASRec
+from nextitem.losses import GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy, SampledCrossEntropy
 from nextitem.negatives import ByPopularity, InBatch, Mixed, Uniform
-from nextitem.objectives import MaskedItem, NextItem
+from nextitem.objectives import MaskedItem, NextFew, NextItem
 from nextitem.recipe import Recipe
 from nextitem.sequences import Sequences
 from nextitem.training import Training
@@ -53,6 +53,10 @@ RECIPES = {
         training=ONCE,
     ),
     "a set for each position": sampled(count=3, sharing="position", exclude="window"),
+    "the next few after a window": Recipe(
+        encoder=Caser(dim=8, window=3), objective=NextFew(maximum_length=3, targets=2), loss=BinaryCrossEntropy(),
+        negatives=Uniform(count=3, exclude="target"), training=ONCE.model_copy(update={"l2": 1e-6}),
+    ),
 }  # fmt: skip
 
 

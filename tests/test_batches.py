@@ -115,7 +115,7 @@ def stepped(counts: list[int], sharing: Sharing) -> tuple[Batch, Drawn]:
     positions_T = rows_T * width + columns_T
     batch = Batch(
         inputs_BL, tensor([width] * len(counts)), positions_T, 1000 + positions_T, rows_T,
-        2000 + torch.arange(len(counts)), 0.5 * positions_T,
+        2000 + torch.arange(len(counts)), 0.5 * positions_T, places_B=torch.arange(len(counts)) * width + width - 1,
     )  # fmt: skip
     sets = {"position": len(rows_T), "sequence": len(counts), "batch": 1}[sharing]
     ids = 3000 + torch.arange(sets * 2).view(sets, 2)
@@ -138,6 +138,7 @@ def test_parts_of_a_step_hold_every_position_once_with_its_own_negatives(
     for part, own in cuts:
         assert own is not None
         assert part.inputs_BL.flatten()[part.positions_T].tolist() == (part.targets_T - 1000).tolist()
+        assert part.inputs_BL.flatten()[part.read].tolist() == part.inputs_BL[:, -1].tolist()
         assert part.columns_T.tolist() == [
             2 * place for row in part.rows_T.unique() for place in range(int((part.rows_T == row).sum()))
         ]

@@ -57,8 +57,8 @@ def test_a_masked_step_is_read_at_few_places(prepared: Prepared) -> None:
 @pytest.mark.parametrize("name", NEURAL)
 def test_weights_are_counted_as_the_model_has_them(name: str, prepared: Prepared) -> None:
     recipe = RECIPES[name]
-    numbers = sum(weight.numel() for weight in build_model(recipe, 12, seed=0).parameters())
-    parts = needed(recipe, Work.of(recipe, prepared, CPU, 0), 12, CPU)
+    numbers = sum(weight.numel() for weight in build_model(recipe, 12, 0, 30).parameters())
+    parts = needed(recipe, Work.of(recipe, prepared, CPU, 0), 12, CPU, number_of_users=30)
     assert (parts["weights"], parts["moments"], parts["best weights"]) == (4 * numbers, 8 * numbers, 4 * numbers)
 
 

@@ -118,7 +118,7 @@ def fit_into(
 
     def allocated(changed: Recipe) -> dict[str, int]:
         work = Work.of(changed, prepared, device, seed)
-        return needed(changed, work, len(prepared.log.items), device, processes.size)
+        return needed(changed, work, len(prepared.log.items), device, processes.size, len(prepared.log.users))
 
     def fits(changed: Recipe) -> bool:
         return room is None or sharing * sum(allocated(changed).values()) <= room

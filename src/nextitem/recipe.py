@@ -70,6 +70,11 @@ class Recipe(Configuration):
                 f"objective {self.objective.name} needs an encoder that does not look ahead, and {self.encoder.name} "
                 f"sees the whole window: the answer would be in the input; use objective=masked_item or encoder=sasrec"
             )
+        if self.objective.needs_mask and getattr(self.encoder, "sees_one_item", False):
+            raise ValueError(
+                f"objective {self.objective.name} hides items, and {self.encoder.name} sees no item but the one at "
+                f"the position itself; use objective=next_few, or another encoder"
+            )
         positions = getattr(self.encoder, "positions", None)  # an encoder need not have a position table
         if positions is not None and self.objective.maximum_length > positions:
             raise ValueError(
@@ -85,6 +90,11 @@ class Recipe(Configuration):
             raise ValueError(
                 f"loss {self.loss.name} weighs negatives against each other, and one alone (negatives.count=1) has "
                 f"nothing to be weighed against; raise negatives.count, or use loss=bpr"
+            )
+        if self.training.item_rows == "touched" and hasattr(self.encoder, "output_width"):
+            raise ValueError(
+                f"encoder {self.encoder.name} scores items by a table of its own, which training.item_rows=touched "
+                f"cannot narrow; set training.item_rows=all"
             )
         if self.training.item_rows == "touched" and not self.loss.needs_negatives:
             raise ValueError(
