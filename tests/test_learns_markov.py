@@ -47,6 +47,8 @@ LEARNERS = [
 def budget(encoder: Any, objective: Any, loss: Any) -> Training:
     """How long they are trained."""
     training = BUDGETS[objective.name]
+    if loss.name == "gbce":  # the less weight a target has against its negatives, the later learning takes off
+        training = training.model_copy(update={"epochs": 2 * training.epochs})
     if encoder.name != "gru4rec":
         return training
     # Without a norm its states begin near 0, where a loss without a softmax first learns to say no to every item.
