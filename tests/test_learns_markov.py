@@ -63,8 +63,9 @@ def budget(encoder: Any, objective: Any, loss: Any) -> Training:
     changes: dict[str, float] = {}
     if encoder.name == "gru4rec":  # no norm enlarges its states, which begin near 0
         changes["learning_rate"] = 1e-2
-    if encoder.name in ("gru4rec", "gpt2") and loss.name not in SOFTMAXES:
-        # Items enter as small as they start, and without a softmax the first thing to learn is no to all of them.
+    # Items enter as small as they start, and without a softmax the first thing to learn is no to all of them; and the
+    # less weight a target has against its negatives, the later learning takes off.
+    if (encoder.name in ("gru4rec", "gpt2") and loss.name not in SOFTMAXES) or loss.name == "gbce":
         changes["epochs"] = 2 * training.epochs
     return training.model_copy(update=changes)
 
