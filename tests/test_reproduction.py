@@ -161,7 +161,7 @@ def test_the_folder_is_whole_and_takes_the_place_of_an_earlier_one(rows: list[Co
         "ndcg@10": 0.1821, "hit_rate@10": 0.3152, "train_seconds": 540, "best_epoch": 63,
     }  # fmt: skip
     assert set(told["negatives"]) == {"1", "10"}
-    lines = list(csv.DictReader((folder / "table.csv").open(encoding="utf-8")))
+    lines = list(csv.DictReader((folder / "table.csv").read_text(encoding="utf-8").splitlines()))
     assert (lines[2]["recipe"], lines[2]["metric"], lines[2]["published"]) == ("sasrec-ce", "ndcg@10", "0.1821")
 
 
