@@ -25,6 +25,7 @@ from nextitem.randomness import Purpose, seeded_globally
 SMALL: Mapping[str, object] = {"dim": 8, "heads": 2, "inner": 16, "positions": 16, "maximum_length": 12}
 USERS = 1000  # that encoders with user vectors know
 
+WITHOUT = tuple({"without": (part,)} for part in ("positions", "feed_forward", "norms", "residuals"))
 OPTIONS: Mapping[
     str, tuple[Mapping[str, object], ...]
 ] = {  # numbers that are off by default, together where they need it
@@ -35,7 +36,8 @@ OPTIONS: Mapping[
         {"masks": "exact_share", "mask_probability": 0.6, "most_masks": 3},
         {"last_weight": 3.0},
     ),
-    "bert4rec": ({"attention_dropout": 0.3},),
+    "sasrec": WITHOUT,
+    "bert4rec": ({"attention_dropout": 0.3}, *WITHOUT),
 }
 
 

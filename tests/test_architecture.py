@@ -12,7 +12,7 @@ FLOORS = ("roof", "third", "second", "first", "ground")
 def modules() -> set[str]:
     """What is in the package, without its public names."""
     names = (entry.name for entry in files("nextitem").iterdir() if not entry.name.endswith(("__init__.py", "typed")))
-    return {name.removesuffix(".py") for name in names} - {"__pycache__", "recipes"}
+    return {name.removesuffix(".py") for name in names} - {"__pycache__", "recipes", "studies"}
 
 
 def shown() -> dict[str, str]:

@@ -30,6 +30,7 @@ from nextitem.recommender import Recommender, Unknown, evaluate_again
 from nextitem.report_verb import report
 from nextitem.reproduction_verb import reproduce
 from nextitem.runs import read_run
+from nextitem.study_verb import study
 from nextitem.training_verb import train
 from nextitem.tuning_verb import tune
 
@@ -38,6 +39,7 @@ INTERRUPTED = 130
 app.command()(train)
 app.command()(compare)
 app.command()(reproduce)
+app.command()(study)
 app.command()(prepare)
 app.command()(check)
 app.command()(tune)
@@ -192,7 +194,9 @@ def main() -> None:
         )
         sys.exit(ConfigurationError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _complain("interrupted; on the CPU `train --resume`, `compare` and `reproduce` go on after the last full epoch")
+        _complain(
+            "interrupted; on the CPU `train --resume`, `compare`, `reproduce` and `study` go on after the last epoch"
+        )
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of a pipe, such as head, has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,8 +2,6 @@
 
 import csv
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +10,11 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from nextitem.comparison import Comparison, Contestant, as_dict, draws_of, values_of
-from nextitem.errors import StorageError
 from nextitem.report.figures import Curve, Point, by_negatives, convergence, losses
 from nextitem.report.look import label_of, write_svg
 from nextitem.reproduction import METRICS, PUBLISHED, Verdict, agreement
 from nextitem.statistics import percentiles
+from nextitem.whole_folder import whole
 
 TITLES = {"ml-1m": "MovieLens-1M", "ml-20m": "MovieLens-20M", "beauty": "Beauty", "steam": "Steam", "yelp": "Yelp"}
 LEVELS = ("sasrec-bce", "bert4rec", "gru4rec", "bpr-mf", "popularity")  # horizontal lines beside the sampled softmax
@@ -75,25 +73,13 @@ def write(folder: Path, found: Reproduction) -> None:
 
     Raises StorageError; then the earlier one is still there.
     """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
-            pictures = figures(found)
-            for name, figure in pictures.items():
-                write_svg(figure, draft / f"{name}.svg")
-            (draft / "results.md").write_text(page(found, list(pictures)), encoding="utf-8")
-            (draft / "table.json").write_text(json.dumps(found.as_dict(), indent=2) + "\n", encoding="utf-8")
-            _write_csv(draft / "table.csv", found)
-            draft.chmod(0o755)
-            if folder.exists():
-                folder.rename(draft.with_name(f"{draft.name}-before"))
-            draft.rename(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-            shutil.rmtree(draft.with_name(f"{draft.name}-before"), ignore_errors=True)
-    except OSError as error:
-        raise StorageError(f"cannot write {folder}: {error}; free space or choose another --out") from error
+    with whole(folder) as draft:
+        pictures = figures(found)
+        for name, figure in pictures.items():
+            write_svg(figure, draft / f"{name}.svg")
+        (draft / "results.md").write_text(page(found, list(pictures)), encoding="utf-8")
+        (draft / "table.json").write_text(json.dumps(found.as_dict(), indent=2) + "\n", encoding="utf-8")
+        _write_csv(draft / "table.csv", found)
 
 
 def figures(found: Reproduction) -> dict[str, Figure]:
@@ -135,20 +121,13 @@ def _point(row: Contestant) -> Point:
 
 def page(found: Reproduction, pictures: Sequence[str]) -> str:
     """results.md."""
-    told = found.comparison.certificate
-    where = (
-        f"{told['cases']:,} test users, {told['candidates']:,} items, {told['ranking']} ranking, "
-        f"{told['hidden']} hidden, split `{told['split'][:12]}…`."
-        if told
-        else "No run was finished."
-    )
     return "\n".join(
         [
             f"# {found.title}: Klenitskiy and Vasilev (RecSys 2023) again",
             "",
             f"```bash\n{found.command}\n```",
             "",
-            where,
+            measured_on(found.comparison),
             "",
             table(found),
             "",
@@ -162,9 +141,20 @@ def page(found: Reproduction, pictures: Sequence[str]) -> str:
             "",
             *(f"![{name}]({name}.svg)\n" for name in pictures),
             *(f"- {note}" for note in [*found.notes, *found.comparison.failures]),
-            *_made(found.comparison),
+            *made(found.comparison),
             "",
         ]
+    )
+
+
+def measured_on(found: Comparison) -> str:
+    """What the numbers were measured on, in a sentence."""
+    told = found.certificate
+    if not told:
+        return "No run was finished."
+    return (
+        f"{told['cases']:,} test users, {told['candidates']:,} items, {told['ranking']} ranking, "
+        f"{told['hidden']} hidden, split `{told['split'][:12]}…`."
     )
 
 
@@ -206,12 +196,12 @@ def _claims(verdicts: Sequence[Verdict]) -> list[str]:
     return lines + [f"| {v.claim} | **{v.finding}** | {v.facts} | {v.published or NOTHING} |" for v in verdicts]
 
 
-def _made(found: Comparison) -> list[str]:
+def made(found: Comparison) -> list[str]:
     """Where and when the runs were made, one line for each different place."""
     places = dict.fromkeys(
-        f"nextitem {made['nextitem']}, torch {made['torch']}, {made['device']}, {made['threads']} threads, "
-        f"{made['processor']}"
-        for made in (run.metrics["provenance"] for row in found.rows for run in row.runs)
+        f"nextitem {told['nextitem']}, torch {told['torch']}, {told['device']}, {told['threads']} threads, "
+        f"{told['processor']}"
+        for told in (run.metrics["provenance"] for row in found.rows for run in row.runs)
     )
     days = sorted(run.metrics["provenance"]["started"][:10] for row in found.rows for run in row.runs)
     return [f"- Runs of {days[0]} to {days[-1]}: {'; '.join(places)}."] if days else []

@@ -137,6 +137,7 @@ def _line(entry: Entry, prepared: Prepared, seed: int, processes: Processes, pub
         found = plan(recipe, prepared, seed, processes)
     except ConfigurationError as error:
         return Line(entry.label, None, str(error))
+    epochs = min(epochs, -(-recipe.training.most_steps(found.work.steps) // max(1, found.work.steps)))
     flops = epochs * flops_per_epoch(recipe, found.work, len(prepared.log.items), _encoded(recipe, prepared))
     return Line(entry.label, found, "", epochs, flops, None if published is None else published.train_seconds)
 

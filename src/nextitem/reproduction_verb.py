@@ -16,7 +16,7 @@ from nextitem.console import say
 from nextitem.console import show as show_table
 from nextitem.errors import ConfigurationError
 from nextitem.plan import amount
-from nextitem.processes import Alone, Processes
+from nextitem.processes import Alone
 from nextitem.reproduction import METRICS, Request, missing_recipes, sweep_entries, table_entries, verdicts
 from nextitem.reproduction_page import Reproduction, write
 from nextitem.reproduction_plan import Line, ReproductionPlan, duration, plan_reproduction
@@ -50,7 +50,9 @@ def reproduce(
     if threads is not None:
         torch.set_num_threads(threads)
     if plan_only:
-        _show_plan(request, Alone(device_of(device)), as_json=as_json)
+        entries = {entry.label: entry for entry in [*table_entries(request), *sweep_entries(request).values()]}
+        planned = plan_reproduction(request.data, list(entries.values()), 0, Alone(device_of(device)))
+        show_plan(planned, f"reproduce {data}: one seed of each", as_json=as_json)
         return
     place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh)
     rows, swept = table_entries(request), sweep_entries(request)
@@ -79,14 +81,12 @@ def reproduce(
     )
 
 
-def _show_plan(request: Request, processes: Processes, *, as_json: bool) -> None:
+def show_plan(found: ReproductionPlan, title: str, *, as_json: bool) -> None:
     """Time and memory of each training on stdout."""
-    entries = {entry.label: entry for entry in [*table_entries(request), *sweep_entries(request).values()]}
-    found = plan_reproduction(request.data, list(entries.values()), 0, processes)
     if as_json:
         typer.echo(json.dumps(found.as_dict()))
         return
-    table = Table(title=f"reproduce {request.data}: one seed of each", title_justify="left")
+    table = Table(title=title, title_justify="left")
     for name in ("recipe", "epochs", "s/epoch", "here", "memory", "PFLOP", "on a GPU, estimated"):
         table.add_column(name, justify="left" if name == "recipe" else "right")
     for line in found.lines:

@@ -1,10 +1,12 @@
 """BERT4Rec: bidirectional self-attention over the history (Sun et al., CIKM 2019), as Klenitskiy & Vasilev run it.
 
-Its options restore the model of 2019: a head before the scores, item biases, and dropout of its own for attention.
+Its options restore the model of 2019: a head before the scores, item biases, and dropout of its own for attention; and
+they leave parts out, as its ablation does.
 
 B rows, L length, P positions that are computed, Q of them that ask in a layer, T that are read, d width.
 """
 
+from collections.abc import Collection
 from typing import ClassVar, Literal
 
 import torch
@@ -15,6 +17,8 @@ from nextitem.attention import attend, heads_divide_dim
 from nextitem.configuration import Configuration
 from nextitem.dropout import Dropout
 from nextitem.packing import Queries, arrange
+
+Part = Literal["positions", "feed_forward", "norms", "residuals"]
 
 
 class BERT4Rec(Configuration):
@@ -41,6 +45,8 @@ class BERT4Rec(Configuration):
     """Whether each item has a number that is added to its scores (2019)."""
     positions: int = Field(200, ge=1)
     """Rows of the position table; the maximum length must not exceed it."""
+    without: tuple[Part, ...] = ()
+    """Parts that are left out, for ablations: `positions`, `feed_forward`, `norms` (all of them), `residuals`."""
 
     _heads_divide_dim = field_validator("heads")(heads_divide_dim)
 
@@ -62,17 +68,21 @@ class BERT4RecEncoder(nn.Module):
         positions: int,
         attention_dropout: float | None = None,
         output_layer: bool = False,
+        without: Collection[Part] = (),
     ) -> None:
         super().__init__()
         attention_dropout = dropout if attention_dropout is None else attention_dropout
         self.dim = dim
-        self.positions_Ld = nn.Parameter(torch.empty(positions, dim).normal_(0.0, 0.02))
+        has_positions = "positions" not in without
+        self.positions_Ld = nn.Parameter(torch.empty(positions, dim).normal_(0.0, 0.02)) if has_positions else None
         self.token_type_d = nn.Parameter(torch.empty(dim).normal_(0.0, 0.02))
-        self.embedding_norm = nn.LayerNorm(dim, eps=1e-12)
+        self.embedding_norm = _norm(dim, without)
         self.dropout = Dropout(dropout)
-        self.layers = nn.ModuleList(_Layer(dim, heads, inner, dropout, attention_dropout) for _ in range(layers))
+        self.layers = nn.ModuleList(
+            _Layer(dim, heads, inner, dropout, attention_dropout, without) for _ in range(layers)
+        )
         self.output_layer = _linear(dim, dim) if output_layer else None
-        self.output_norm = nn.LayerNorm(dim, eps=1e-12) if output_layer else None
+        self.output_norm = _norm(dim, without) if output_layer else None
 
     def forward(
         self, embeddings_BLd: Tensor, lengths_B: Tensor, users_B: Tensor | None = None, read_T: Tensor | None = None
@@ -83,9 +93,10 @@ class BERT4RecEncoder(nn.Module):
         """
         layout = arrange(lengths_B, embeddings_BLd.shape[1], is_causal=False)
         everyone, (readers, places_T) = layout.everyone(), (None, None) if read_T is None else layout.readers(read_T)
-        positions_Pd = self.positions_Ld.index_select(0, layout.columns_P)
-        x_Pd: Tensor = layout.flat(embeddings_BLd) + positions_Pd + self.token_type_d
-        x_Pd = self.dropout(self.embedding_norm(x_Pd))
+        x_Pd = layout.flat(embeddings_BLd)
+        if self.positions_Ld is not None:
+            x_Pd = x_Pd + self.positions_Ld.index_select(0, layout.columns_P)
+        x_Pd = self.dropout(self.embedding_norm(x_Pd + self.token_type_d))
         for number, layer in enumerate(self.layers, start=1):
             x_Pd = layer(x_Pd, everyone if readers is None or number < len(self.layers) else readers)
         if places_T is not None:
@@ -102,23 +113,32 @@ class BERT4RecEncoder(nn.Module):
 class _Layer(nn.Module):
     """Attention and feed-forward, each followed by dropout, the residual and a norm."""
 
-    def __init__(self, dim: int, heads: int, inner: int, dropout: float, attention_dropout: float) -> None:
+    def __init__(
+        self, dim: int, heads: int, inner: int, dropout: float, attention_dropout: float, without: Collection[Part]
+    ) -> None:
         super().__init__()
         self.heads, self.attention_dropout = heads, attention_dropout
         self.query, self.key, self.value = (_linear(dim, dim) for _ in range(3))
         self.out_projection = _linear(dim, dim)
-        self.attention_norm = nn.LayerNorm(dim, eps=1e-12)
-        self.inner = _linear(dim, inner)
-        self.outer = _linear(inner, dim)
-        self.forward_norm = nn.LayerNorm(dim, eps=1e-12)
-        self.dropout = Dropout(dropout)
+        self.attention_norm = _norm(dim, without)
+        self.dropout, self.has_residuals = Dropout(dropout), "residuals" not in without
+        self.has_feed_forward = "feed_forward" not in without
+        if self.has_feed_forward:
+            self.inner = _linear(dim, inner)
+            self.outer = _linear(inner, dim)
+            self.forward_norm = _norm(dim, without)
 
     def forward(self, x_Pd: Tensor, queries: Queries) -> Tensor:
         from_Qd = queries.of(x_Pd)
-        from_Qd = self.attention_norm(from_Qd + self.dropout(self._attend(from_Qd, x_Pd, queries)))
-        inner_Qi = nn.functional.gelu(self.inner(from_Qd))
-        normed_Qd: Tensor = self.forward_norm(from_Qd + self.dropout(self.outer(inner_Qi)))
-        return normed_Qd
+        states_Qd: Tensor = self.attention_norm(self._joined(from_Qd, self._attend(from_Qd, x_Pd, queries)))
+        if self.has_feed_forward:
+            inner_Qi = nn.functional.gelu(self.inner(states_Qd))
+            states_Qd = self.forward_norm(self._joined(states_Qd, self.outer(inner_Qi)))
+        return states_Qd
+
+    def _joined(self, from_Qd: Tensor, change_Qd: Tensor) -> Tensor:
+        dropped_Qd: Tensor = self.dropout(change_Qd)
+        return from_Qd + dropped_Qd if self.has_residuals else dropped_Qd
 
     def _attend(self, from_Qd: Tensor, x_Pd: Tensor, queries: Queries) -> Tensor:
         keys_and_values_P2d = torch.cat([self.key(x_Pd), self.value(x_Pd)], 1)
@@ -126,6 +146,10 @@ class _Layer(nn.Module):
         mixed_Qd = attend(self.query(from_Qd), keys_and_values_P2d, queries, self.heads, share, training=training)
         projected_Qd: Tensor = self.out_projection(mixed_Qd)
         return projected_Qd
+
+
+def _norm(dim: int, without: Collection[Part]) -> nn.Module:
+    return nn.Identity() if "norms" in without else nn.LayerNorm(dim, eps=1e-12)
 
 
 def _linear(from_dim: int, to_dim: int) -> nn.Linear:

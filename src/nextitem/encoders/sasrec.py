@@ -3,6 +3,7 @@
 B rows, L length, P positions that are computed, Q of them that ask in a layer, T that are read, d width.
 """
 
+from collections.abc import Collection
 from typing import ClassVar, Literal
 
 import torch
@@ -16,6 +17,7 @@ from nextitem.packing import Layout, Queries, arrange
 
 NormPlacement = Literal["query", "pre"]
 PositionDirection = Literal["from_oldest", "from_newest"]
+Part = Literal["positions", "feed_forward", "norms", "residuals"]
 
 
 class SASRec(Configuration):
@@ -40,6 +42,8 @@ class SASRec(Configuration):
     """Whether attention ends in a d×d projection; the 2018 code has none."""
     position_direction: PositionDirection = "from_oldest"
     """Positions counted from the oldest item of the window (2023), or back from its newest (2018, left-padded)."""
+    without: tuple[Part, ...] = ()
+    """Parts that are left out, for ablations: `positions`, `feed_forward`, `norms` (all of them), `residuals`."""
 
     _heads_divide_dim = field_validator("heads")(heads_divide_dim)
 
@@ -66,16 +70,18 @@ class SASRecEncoder(nn.Module):
         norm_placement: NormPlacement,
         attention_output_projection: bool,
         position_direction: PositionDirection,
+        without: Collection[Part] = (),
     ) -> None:
         super().__init__()
         self.dim = dim
         self.position_direction = position_direction
-        self.positions_Ld = nn.Parameter(torch.empty(positions, dim).normal_(0.0, 0.02))
+        has_positions = "positions" not in without
+        self.positions_Ld = nn.Parameter(torch.empty(positions, dim).normal_(0.0, 0.02)) if has_positions else None
         self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList(
-            _Block(dim, heads, dropout, norm_placement, attention_output_projection) for _ in range(blocks)
+            _Block(dim, heads, dropout, norm_placement, attention_output_projection, without) for _ in range(blocks)
         )
-        self.last_norm = nn.LayerNorm(dim, eps=1e-8)
+        self.last_norm = _norm(dim, without)
 
     def forward(
         self, embeddings_BLd: Tensor, lengths_B: Tensor, users_B: Tensor | None = None, read_T: Tensor | None = None
@@ -83,30 +89,42 @@ class SASRecEncoder(nn.Module):
         """States (B, L, d), or (T, d) at the flat positions `read_T` of B·L; none depends on what comes after it."""
         layout = arrange(lengths_B, embeddings_BLd.shape[1], is_causal=True)
         everyone, (readers, places_T) = layout.everyone(), (None, None) if read_T is None else layout.readers(read_T)
-        x_Pd = self.dropout(layout.flat(embeddings_BLd) * self.dim**0.5 + self._positions(layout))
+        x_Pd = layout.flat(embeddings_BLd) * self.dim**0.5
+        if self.positions_Ld is not None:
+            x_Pd = x_Pd + self._positions(layout, self.positions_Ld)
+        x_Pd = self.dropout(x_Pd)
         for number, block in enumerate(self.blocks, start=1):
             x_Pd = block(x_Pd, everyone if readers is None or number < len(self.blocks) else readers)
         states_Qd: Tensor = self.last_norm(x_Pd)
         return layout.rows(states_Qd) if places_T is None else states_Qd.index_select(0, places_T)
 
-    def _positions(self, layout: Layout) -> Tensor:
+    def _positions(self, layout: Layout, positions_Ld: Tensor) -> Tensor:
         if self.position_direction == "from_oldest":
-            return self.positions_Ld.index_select(0, layout.columns_P)
-        table = len(self.positions_Ld)
-        return self.positions_Ld.index_select(0, (table - layout.lengths_P + layout.columns_P).clamp_(max=table - 1))
+            return positions_Ld.index_select(0, layout.columns_P)
+        table = len(positions_Ld)
+        return positions_Ld.index_select(0, (table - layout.lengths_P + layout.columns_P).clamp_(max=table - 1))
 
 
 class _Block(nn.Module):
     """Self-attention and a position-wise feed-forward layer."""
 
     def __init__(
-        self, dim: int, heads: int, dropout: float, norm_placement: NormPlacement, has_output_projection: bool
+        self,
+        dim: int,
+        heads: int,
+        dropout: float,
+        norm_placement: NormPlacement,
+        has_output_projection: bool,
+        without: Collection[Part],
     ) -> None:
         super().__init__()
         self.norm_placement = norm_placement
-        self.attention_norm = nn.LayerNorm(dim, eps=1e-8)
+        self.has_residuals, self.has_feed_forward = "residuals" not in without, "feed_forward" not in without
+        self.attention_norm = _norm(dim, without)
         self.attention = _CausalAttention(dim, heads, dropout, has_output_projection)
-        self.forward_norm = nn.LayerNorm(dim, eps=1e-8)
+        if not self.has_feed_forward:
+            return
+        self.forward_norm = _norm(dim, without)
         self.inner = _linear(dim)
         self.outer = _linear(dim)
         self.dropout = Dropout(dropout)
@@ -115,13 +133,14 @@ class _Block(nn.Module):
         from_Qd, is_pre = queries.of(x_Pd), self.norm_placement == "pre"
         normed_Qd = self.attention_norm(from_Qd)
         mixed_Qd = self.attention(normed_Qd, self.attention_norm(x_Pd) if is_pre else x_Pd, queries)
-        if is_pre:
-            from_Qd = from_Qd + mixed_Qd
-            forward_Qd: Tensor = self.forward_norm(from_Qd)
-        else:
-            from_Qd = forward_Qd = self.forward_norm(normed_Qd + mixed_Qd)
-        states_Qd: Tensor = from_Qd + self._feed_forward(forward_Qd)
-        return states_Qd
+        states_Qd: Tensor = self._joined(from_Qd if is_pre else normed_Qd, mixed_Qd)
+        if not self.has_feed_forward:
+            return states_Qd
+        forward_Qd = self.forward_norm(states_Qd)
+        return self._joined(states_Qd if is_pre else forward_Qd, self._feed_forward(forward_Qd))
+
+    def _joined(self, from_Qd: Tensor, change_Qd: Tensor) -> Tensor:
+        return from_Qd + change_Qd if self.has_residuals else change_Qd
 
     def _feed_forward(self, x_Qd: Tensor) -> Tensor:
         inner_Qd = self.dropout(self.inner(x_Qd)).relu()
@@ -150,6 +169,10 @@ class _CausalAttention(nn.Module):
         mixed_Qd = attend(q_Qd, keys_and_values_P2d, queries, self.heads, self.probability, training=self.training)
         projected_Qd: Tensor = self.out(mixed_Qd)
         return projected_Qd
+
+
+def _norm(dim: int, without: Collection[Part]) -> nn.Module:
+    return nn.Identity() if "norms" in without else nn.LayerNorm(dim, eps=1e-8)
 
 
 def _linear(dim: int) -> nn.Linear:

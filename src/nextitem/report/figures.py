@@ -40,14 +40,14 @@ def by_negatives(
     with look():
         figure, (axes,) = canvas(height=3.6)
         counts = list(swept)
-        _with_intervals(axes, counts, list(swept.values()), line_of("sasrec-3000")["color"])
+        with_intervals(axes, counts, list(swept.values()), line_of("sasrec-3000")["color"])
         labels = [(label_of(name), value, colour_of(name)) for name, value in others.items()]
         for name, value in others.items():
             axes.axhline(value, **line_of(name), linewidth=1.4)
         places, names = list(counts), [f"{count // 1000}k" if count % 1000 == 0 else f"{count}" for count in counts]
         if full is not None:
             behind = max(counts, default=1) * 4
-            _with_intervals(axes, [behind], [full], colour_of("sasrec-ce"))
+            with_intervals(axes, [behind], [full], colour_of("sasrec-ce"))
             axes.axhline(full.value, **line_of("sasrec-ce"), linewidth=1.0, alpha=0.5)
             places, names = [*places, behind], [*names, "all"]
             labels.append((label_of("sasrec-ce"), full.value, colour_of("sasrec-ce")))
@@ -61,11 +61,15 @@ def by_negatives(
         return figure
 
 
-def _with_intervals(axes: Axes, places: Sequence[float], points: Sequence[Point], colour: str) -> None:
+def with_intervals(
+    axes: Axes, places: Sequence[float], points: Sequence[Point], colour: str, *, face: str | None = None
+) -> None:
+    """A curve of points with their intervals; `face` fills its markers in another colour."""
     errors = [[point.value - point.low for point in points], [point.high - point.value for point in points]]
     axes.errorbar(
         places, [point.value for point in points], errors,
         color=colour, marker="o", markersize=6, linewidth=1.9, elinewidth=1.3, capsize=2.5,
+        markerfacecolor=face or colour,
     )  # fmt: skip
 
 
