@@ -11,7 +11,7 @@ from nextitem.configuration import suggest
 from nextitem.datasets import PUBLISHED as DATASETS
 from nextitem.errors import ConfigurationError
 from nextitem.experiment import SYNTHETIC
-from nextitem.recipe import load_preset, preset_names, resolve_recipe
+from nextitem.recipe import load_preset, resolve_recipe
 from nextitem.training_each import Entry
 
 METRICS = ("ndcg@10", "hit_rate@10")
@@ -36,40 +36,22 @@ class Published:
         return {"ndcg@10": self.ndcg, "hit_rate@10": self.hit_rate}
 
 
-PUBLISHED: Mapping[str, Mapping[str, Published]] = {
-    "ml-1m": {
-        "bert4rec": Published(0.2843, 0.1537, 1409, 197),
-        "sasrec-bce": Published(0.2500, 0.1341, 486, 53),
-        "sasrec-ce": Published(0.3152, 0.1821, 540, 63),
-        "sasrec-3000": Published(0.3159, 0.1857, 769, 85),
-        "gru4rec": Published(0.2811, 0.1648),
-    },
-    "ml-20m": {
-        "bert4rec": Published(0.2816, 0.1703, 14758, 68),
-        "sasrec-bce": Published(0.2001, 0.1067, 2495, 30),
-        "sasrec-ce": Published(0.2983, 0.1833, 9959, 46),
-        "sasrec-3000": Published(0.3090, 0.1872, 4125, 39),
-        "gru4rec": Published(0.2813, 0.1730),
-    },
-    "steam": {
-        "bert4rec": Published(0.1242, 0.0662, 4893, 74),
-        "sasrec-bce": Published(0.0981, 0.0506, 2140, 39),
-        "sasrec-ce": Published(0.1191, 0.0641, 1262, 16),
-        "sasrec-3000": Published(0.1206, 0.0652, 1226, 14),
-    },
-    "beauty": {
-        "bert4rec": Published(0.0338, 0.0187, 2325, 87),
-        "sasrec-bce": Published(0.0246, 0.0126, 521, 26),
-        "sasrec-ce": Published(0.0533, 0.0327, 332, 6),
-        "sasrec-3000": Published(0.0490, 0.0295, 296, 8),
-    },
-    "yelp": {
-        "bert4rec": Published(0.0442, 0.0223, 10166, 21),
-        "sasrec-bce": Published(0.0228, 0.0115, 655, 3),
-        "sasrec-ce": Published(0.0482, 0.0246, 2505, 3),
-        "sasrec-3000": Published(0.0462, 0.0237, 1965, 5),
-    },
-}
+def _published() -> dict[str, dict[str, Published]]:
+    """Dataset to recipe to published values, as the recipes have them."""
+    found: dict[str, dict[str, Published]] = {}
+    for name in ROWS:
+        for data, values in load_preset(name).published.items():
+            seconds, epoch = values.get("train_seconds"), values.get("best_epoch")
+            found.setdefault(data, {})[name] = Published(
+                values["hit_rate@10"],
+                values["ndcg@10"],
+                None if seconds is None else int(seconds),
+                None if epoch is None else int(epoch),
+            )
+    return found
+
+
+PUBLISHED: Mapping[str, Mapping[str, Published]] = _published()
 DATA = (*PUBLISHED, SYNTHETIC)
 
 # A first look in minutes, at the cost of being no reproduction: a larger step size and fewer epochs than the paper's.
@@ -97,14 +79,9 @@ class Request:
             raise ConfigurationError(f"--fast is a first look at synthetic data, not at {self.data}; leave one out")
 
 
-def missing_recipes() -> list[str]:
-    """Rows of the table that this version has no recipe for."""
-    return [name for name in ROWS if name not in preset_names()]
-
-
 def table_entries(request: Request) -> list[Entry]:
     """The rows of the table."""
-    return [_entry(name, request, name) for name in ROWS if name in preset_names()]
+    return [_entry(name, request, name) for name in ROWS]
 
 
 def sweep_entries(request: Request) -> dict[int, Entry]:

@@ -1,7 +1,7 @@
 """What reproducing the paper would take: on this machine by its own steps, on a GPU by an estimate.
 
 FLOPs are counted from shapes: 6·T·N·d for a softmax over N items at T targets (three products), K in place of N for K
-negatives, and 6 for each weight of the encoder and each of its positions, with 12·layers·L·d more for attention over L
+negatives, and 6 for each weight of the encoder and each of its positions, with 12·blocks·L·d more for attention over L
 positions. What the published runs took tells at which rate such trainings went on their GPU.
 """
 
@@ -154,7 +154,8 @@ def flops_per_epoch(recipe: Recipe, work: Work, number_of_items: int, encoded: i
     weights = sum(weight.numel() for weight in model.encoder.parameters())
     set_size = None if recipe.negatives is None else recipe.negatives.set_size(work.positions // max(1, work.steps))
     candidates = number_of_items if set_size is None else 1 + set_size
-    attention = 12 * getattr(recipe.encoder, "layers", 0) * min(length, max(1, encoded)) * width
+    blocks = getattr(recipe.encoder, "blocks", getattr(recipe.encoder, "layers", 0))  # as each paper calls them
+    attention = 12 * blocks * length * width if hasattr(recipe.encoder, "heads") else 0
     return float(6 * work.positions * candidates * width + encoded * (6 * weights + attention))
 
 

@@ -17,7 +17,7 @@ from nextitem.console import show as show_table
 from nextitem.errors import ConfigurationError
 from nextitem.plan import amount
 from nextitem.processes import Alone
-from nextitem.reproduction import METRICS, Request, missing_recipes, sweep_entries, table_entries, verdicts
+from nextitem.reproduction import METRICS, Request, sweep_entries, table_entries, verdicts
 from nextitem.reproduction_page import Reproduction, write
 from nextitem.reproduction_plan import Line, ReproductionPlan, duration, plan_reproduction
 from nextitem.training_each import Place, find_each, train_each
@@ -116,7 +116,7 @@ def _planned(line: Line, found: ReproductionPlan) -> list[str]:
 def _reproduction(request: Request, rows: list[Contestant], swept: dict[int, Contestant]) -> Reproduction:
     labels = [row.label for row in rows if row.runs]
     against = "bert4rec" if "bert4rec" in labels else labels[0]
-    notes = [f"there is no recipe {name} in this version" for name in missing_recipes()]
+    notes = []
     if request.fast or request.overrides:
         what = "--fast" if request.fast else " ".join(request.overrides)
         notes.append(f"with {what} the settings are not the paper's: a first look, no reproduction")
