@@ -9,6 +9,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from nextitem.report.look import colour_of
+
 INTRODUCTION = """# Benchmarks
 
 How fast training and ranking are, and how far from what the machine allows. Each table says with which command, when
@@ -22,8 +24,6 @@ operations at the rate of the machine's fp32 product, plus T·N exponentials at 
 their process. A sampled loss, which does less, is shown as a multiple of the same floor, and bfloat16 can be below it.
 """
 
-# Okabe & Ito's colours, as in tools/results.py: one per model.
-COLOURS = {"sasrec-ce": "#0072B2", "sasrec-3000": "#009E73", "bert4rec": "#D55E00", "sasrec-bce": "#CC79A7"}
 REFERENCE = "#777777"
 
 
@@ -68,7 +68,7 @@ def figure(bars: list[dict[str, Any]], file: Path, title: str) -> None:
     for place, bar in enumerate(reversed(bars)):
         middle = statistics.median(bar["ratios"])
         errors = [[middle - min(bar["ratios"])], [max(bar["ratios"]) - middle]]
-        colour = REFERENCE if bar["is_padded"] else COLOURS[bar["recipe"]]
+        colour = REFERENCE if bar["is_padded"] else colour_of(bar["recipe"])
         axes.barh(place, middle, 0.7, xerr=errors, color=colour, error_kw={"ecolor": "#333333", "elinewidth": 1})
         shown = f"{middle:.0f}" if middle >= 10 else f"{middle:.2g}"
         axes.annotate(shown, (max(bar["ratios"]), place), (5, 0), textcoords="offset points", va="center")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nextitem.configuration import Configuration, members
 from nextitem.encoders import AnyEncoder
-from nextitem.items import TiedItems
+from nextitem.experiment import assemble
 from nextitem.losses import AnyLoss
 from nextitem.model import SequenceModel
 from nextitem.negatives import AnyNegatives
@@ -23,6 +23,7 @@ from nextitem.objectives import AnyObjective
 from nextitem.randomness import Purpose, seeded_globally
 
 SMALL: Mapping[str, object] = {"dim": 8, "heads": 2, "inner": 16, "positions": 16, "maximum_length": 12}
+USERS = 1000  # that encoders with user vectors know
 
 WITHOUT = tuple({"without": (part,)} for part in ("positions", "feed_forward", "norms", "residuals"))
 OPTIONS: Mapping[
@@ -71,7 +72,12 @@ NEGATIVES = variations(AnyNegatives)
 
 
 def fits(encoder: Any, objective: Any) -> bool:
-    """Whether the encoder can be asked this: one that looks ahead would find the next item in its input."""
+    """Whether the encoder can be asked this.
+
+    One that looks ahead would find the next item in its input; one that sees a single item would not see a hidden one.
+    """
+    if objective.needs_mask and getattr(encoder, "sees_one_item", False):
+        return False
     return encoder.is_causal or not objective.needs_causal
 
 
@@ -83,16 +89,23 @@ def each(argument: str, shelf: Mapping[str, object]) -> pytest.MarkDecorator:
 each_encoder = each("encoder", ENCODERS)
 each_objective = each("objective", OBJECTIVES)
 each_loss = each("loss", LOSSES)
-each_fitting_pair = pytest.mark.parametrize(
-    ("encoder", "objective"),
-    [
-        pytest.param(encoder, objective, id=f"{encoder_name}+{objective_name}")
-        for encoder_name, encoder in ENCODERS.items()
-        for objective_name, objective in OBJECTIVES.items()
-        # One of the two with its defaults: that both are varied at once adds minutes and nothing else.
-        if fits(encoder, objective) and (encoder_name == encoder.name or objective_name == objective.name)
-    ],
-)
+
+
+def each_pair_of(encoders: Mapping[str, Any]) -> pytest.MarkDecorator:
+    """Run a test with every one of these encoders and every objective that fits it."""
+    return pytest.mark.parametrize(
+        ("encoder", "objective"),
+        [
+            pytest.param(encoder, objective, id=f"{encoder_name}+{objective_name}")
+            for encoder_name, encoder in encoders.items()
+            for objective_name, objective in OBJECTIVES.items()
+            # One of the two with its defaults: that both are varied at once adds minutes and nothing else.
+            if fits(encoder, objective) and (encoder_name == encoder.name or objective_name == objective.name)
+        ],
+    )
+
+
+each_fitting_pair = each_pair_of(ENCODERS)
 
 
 def defaults(shelf: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,19 +130,22 @@ def having(shelf: Mapping[str, Any], field: str) -> dict[str, Any]:
 def build_model(encoder: Any, objective: Any, number_of_items: int, seed: int = 0) -> SequenceModel:
     """An untrained model in float64; equal seeds give equal weights."""
     with seeded_globally(seed, Purpose.WEIGHTS):
-        has_bias = getattr(encoder, "output_bias", False)
-        items = TiedItems(number_of_items, encoder.dim, has_mask=objective.needs_mask, has_bias=has_bias)
-        return SequenceModel(items, encoder.build(), objective).double()
+        return assemble(encoder, objective, number_of_items, USERS).double()
 
 
 def lively_encoder(encoder: Any, seed: int = 0) -> nn.Module:
     """An encoder with weights large enough for every one of them to be felt, in evaluation mode."""
     with seeded_globally(seed, Purpose.WEIGHTS):
-        module = encoder.build().double().eval()
+        module = (encoder.build(USERS) if getattr(encoder, "user_vectors", False) else encoder.build()).double().eval()
         with torch.no_grad():
             for weight in module.parameters():
                 weight.add_(0.3 * torch.randn_like(weight))
     return module
+
+
+def width(encoder: Any) -> int:
+    """Numbers of a state."""
+    return int(getattr(encoder, "output_width", encoder.dim))
 
 
 def embeddings(rows: int, length: int, encoder: Any, seed: int = 0) -> Tensor:

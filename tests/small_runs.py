@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from nextitem.baselines import CoOccurrence, Popularity
-from nextitem.encoders import BERT4Rec, GRU4Rec, SASRec
+from nextitem.encoders import FPMC, GPT2, BERT4Rec, Caser, GRU4Rec, SASRec
 from nextitem.experiment import Outcome, Prepared, Source, run
 from nextitem.interactions import Interactions, index
 from nextitem.losses import BinaryCrossEntropy, SampledCrossEntropy
 from nextitem.negatives import Uniform
-from nextitem.objectives import MaskedItem, NextItem
+from nextitem.objectives import MaskedItem, NextFew, NextItem
 from nextitem.recipe import Recipe
 from nextitem.runs import metrics_of, provenance
 from nextitem.splits import LeaveOneOut
@@ -41,11 +41,22 @@ RECIPES = {
         negatives=Uniform(count=3, sharing="sequence", replacement=False), training=SHORT,
     ),
     "gru4rec": Recipe(encoder=GRU4Rec(dim=8), objective=NextItem(maximum_length=8), training=SHORT),
+    "gpt2": Recipe(encoder=GPT2(**ENCODER), objective=NextItem(maximum_length=8), training=SHORT),
     "bert4rec": Recipe(encoder=BERT4Rec(**ENCODER, inner=16), objective=MASKED, training=SHORT),
+    "caser": Recipe(
+        encoder=Caser(dim=8, window=3, dropout=0.2), objective=NextFew(maximum_length=3, targets=2),
+        loss=BinaryCrossEntropy(), negatives=Uniform(count=3, exclude="history"),
+        training=SHORT.model_copy(update={"l2": 1e-6}),
+    ),
+    "fpmc": Recipe(
+        encoder=FPMC(dim=8), objective=NextFew(maximum_length=1, targets=1), loss=BinaryCrossEntropy(),
+        negatives=Uniform(count=1, exclude="target"), training=SHORT,
+    ),
     "popularity": Recipe(baseline=Popularity()),
     "co-occurrence": Recipe(baseline=CoOccurrence()),
 }  # fmt: skip
 NEURAL = [name for name, recipe in RECIPES.items() if recipe.baseline is None]
+FOR_KNOWN_USERS = ["caser", "fpmc"]  # who have a vector for each of them, and answer nobody else
 
 
 def chains(users: int = USERS, items: int = ITEMS, seed: int = 0) -> list[list[int]]:

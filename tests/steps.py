@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from nextitem.encoders import BERT4Rec, GRU4Rec, SASRec
-from nextitem.losses import GBCE, BPRMax, CrossEntropy, SampledCrossEntropy
+from nextitem.encoders import BERT4Rec, Caser, GRU4Rec, SASRec
+from nextitem.losses import GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy, SampledCrossEntropy
 from nextitem.negatives import ByPopularity, InBatch, Mixed, Uniform
-from nextitem.objectives import MaskedItem, NextItem
+from nextitem.objectives import MaskedItem, NextFew, NextItem
 from nextitem.recipe import Recipe
 from nextitem.sequences import Sequences
 from nextitem.training import Training
@@ -17,6 +17,13 @@ ONCE = Training(epochs=1, batch_size=16, patience=None, gradient_clip=1.0)
 SASREC = SASRec(dim=8, heads=2, positions=8)
 MASKED = {"encoder": BERT4Rec(dim=8, heads=2, inner=16, positions=8), "objective": MaskedItem(maximum_length=8)}
 MASKED_LAST = MASKED | {"objective": MaskedItem(maximum_length=8, force_last_probability=0.5)}
+SUN = {
+    "encoder": BERT4Rec(dim=8, heads=2, inner=16, positions=8, output_layer=True, output_bias=True),
+    "objective": MaskedItem(
+        maximum_length=4, stride=2, copies=2, last_copies=1, masks="exact_share", most_masks=2, last_weight=2.0
+    ),
+}
+CLOZE = NextItem(maximum_length=5, stride=2, label_masking=0.3, cloze_weight=0.5)
 NEXT = {"encoder": SASREC, "objective": NextItem(maximum_length=8)}
 
 
@@ -30,6 +37,8 @@ RECIPES = {
     "recurrent": Recipe(encoder=GRU4Rec(dim=8), objective=NextItem(maximum_length=8), training=ONCE),
     "masked item, full softmax": Recipe(**MASKED, loss=CrossEntropy(), training=ONCE),
     "masked last item": Recipe(**MASKED_LAST, loss=CrossEntropy(), training=ONCE),
+    "masked item of 2019": Recipe(**SUN, loss=CrossEntropy(), training=ONCE),
+    "next item beside cloze": Recipe(encoder=SASREC, objective=CLOZE, loss=CrossEntropy(), training=ONCE),
     "a set for the batch": sampled(count=20, sharing="batch", replacement=False, exclude="window"),
     "a set for the batch, repeats": sampled(count=20, sharing="batch", exclude="target"),
     "a set for each sequence": sampled(count=5, sharing="sequence", replacement=False, exclude="window"),
@@ -44,6 +53,10 @@ RECIPES = {
         training=ONCE,
     ),
     "a set for each position": sampled(count=3, sharing="position", exclude="window"),
+    "the next few after a window": Recipe(
+        encoder=Caser(dim=8, window=3), objective=NextFew(maximum_length=3, targets=2), loss=BinaryCrossEntropy(),
+        negatives=Uniform(count=3, exclude="target"), training=ONCE.model_copy(update={"l2": 1e-6}),
+    ),
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import tensor
 
-from nextitem.batches import PAD, Batch, Drawn, Sharing, cut, pad_right
+from nextitem.batches import MASK, PAD, Batch, Drawn, Sharing, cut, hide, pad_right, stack
 from nextitem.sequences import Sequences
 
 N = 6
@@ -77,6 +77,35 @@ def test_as_many_positions_as_rows_are_not_confused() -> None:
     assert Drawn(ids, "sequence", rows_T).is_out(targets_T).tolist() == [[True], [True]]
 
 
+def test_stacked_rows_keep_their_places_and_weigh_1_unless_they_have_weights() -> None:
+    upper = Batch(
+        tensor([[7, 8], [9, PAD]]), tensor([2, 1]), tensor([1, 2]), tensor([20, 21]), tensor([0, 1]), tensor([5, 6])
+    )
+    lower = Batch(
+        tensor([[MASK, 1, MASK]]), tensor([3]), tensor([0, 2]), tensor([22, 23]), tensor([0, 0]), tensor([6]),
+        tensor([0.5, 0.25]),
+    )  # fmt: skip
+    batch = stack(upper, lower)
+    assert batch.inputs_BL.tolist() == [[7, 8, PAD], [9, PAD, PAD], [MASK, 1, MASK]]
+    assert batch.lengths_B.tolist() == batch.sizes_B.tolist() == [2, 1, 3]
+    assert batch.positions_T.tolist() == [1, 3, 6, 8]
+    assert batch.columns_T.tolist() == [1, 0, 0, 2]
+    assert batch.rows_T.tolist() == [0, 1, 2, 2]
+    assert batch.counts_B.tolist() == [1, 1, 2]
+    assert batch.targets_T.tolist() == [20, 21, 22, 23]
+    assert batch.users_B.tolist() == [5, 6, 6]
+    assert batch.weights_T is not None
+    assert batch.weights_T.tolist() == [1.0, 1.0, 0.5, 0.25]
+
+
+def test_hidden_items_are_the_targets_and_mask_stands_for_them() -> None:
+    sequences = Sequences.of([[4, 5, 6], [7]], 10)
+    batch = hide(sequences, tensor([[False, True, True], [True, False, False]]))
+    assert batch.inputs_BL.tolist() == [[4, MASK, MASK], [MASK, PAD, PAD]]
+    assert (batch.targets_T.tolist(), batch.positions_T.tolist()) == ([5, 6, 7], [1, 2, 3])
+    assert (batch.rows_T.tolist(), batch.counts_B.tolist()) == ([0, 0, 1], [2, 1])
+
+
 def stepped(counts: list[int], sharing: Sharing) -> tuple[Batch, Drawn]:
     """A step whose rows have so many positions each, at the even places; every number in it occurs once."""
     width = 2 * max(counts, default=0) + 1
@@ -86,7 +115,7 @@ def stepped(counts: list[int], sharing: Sharing) -> tuple[Batch, Drawn]:
     positions_T = rows_T * width + columns_T
     batch = Batch(
         inputs_BL, tensor([width] * len(counts)), positions_T, 1000 + positions_T, rows_T,
-        2000 + torch.arange(len(counts)), 0.5 * positions_T,
+        2000 + torch.arange(len(counts)), 0.5 * positions_T, places_B=torch.arange(len(counts)) * width + width - 1,
     )  # fmt: skip
     sets = {"position": len(rows_T), "sequence": len(counts), "batch": 1}[sharing]
     ids = 3000 + torch.arange(sets * 2).view(sets, 2)
@@ -109,6 +138,7 @@ def test_parts_of_a_step_hold_every_position_once_with_its_own_negatives(
     for part, own in cuts:
         assert own is not None
         assert part.inputs_BL.flatten()[part.positions_T].tolist() == (part.targets_T - 1000).tolist()
+        assert part.inputs_BL.flatten()[part.read].tolist() == part.inputs_BL[:, -1].tolist()
         assert part.columns_T.tolist() == [
             2 * place for row in part.rows_T.unique() for place in range(int((part.rows_T == row).sum()))
         ]

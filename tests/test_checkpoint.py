@@ -12,13 +12,13 @@ from safetensors.torch import load_file, save_file
 
 import nextitem.checkpoint
 from nextitem.checkpoint import FileCheckpoint, machine
-from nextitem.encoders import BERT4Rec, SASRec
+from nextitem.encoders import FPMC, BERT4Rec, Caser, SASRec
 from nextitem.errors import ArtefactError, ConfigurationError, StorageError
 from nextitem.history import Epoch, History, Silent
 from nextitem.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
 from nextitem.model import SequenceModel
 from nextitem.negatives import Uniform
-from nextitem.objectives import MaskedItem, NextItem
+from nextitem.objectives import MaskedItem, NextFew, NextItem
 from nextitem.optimisation import Descent
 from nextitem.sequences import Sequences
 from nextitem.training import Progress, Training, fit
@@ -47,6 +47,8 @@ KINDS = {
     "BERT4Rec, shared negatives": (*BERT4REC, SampledCrossEntropy(), SHARED),
     "2019": (*SUN, CrossEntropy(), None),
     "SASRec, cloze and masked labels": (SASREC[0], BOTH, CrossEntropy(), None),
+    "Caser, the next few": (Caser(dim=8, window=3), NextFew(maximum_length=3), BinaryCrossEntropy(), Uniform(count=3)),
+    "FPMC, each transition": (FPMC(dim=8), NextFew(maximum_length=1, targets=1), BinaryCrossEntropy(), Uniform()),
 }
 SOFTMAX = "SASRec, softmax"
 

@@ -173,6 +173,11 @@ def test_print_config_names_the_option_that_gave_the_columns(
         (("train", "popularity", "data=events.csv", "--columns", COLUMNS, "columns.user=v"), 2, "one of the two"),
         (("train", "sasrec-ce", "--device", "gpu"), 2, "--device gpu"),
         (("train", "sasrec-ce", "--resume", "--fresh"), 2, "give one"),
+        (
+            ("train", "caser", "--no-users"),
+            2,
+            "can answer the users it knows only, and --no-users would leave them out",
+        ),
         (("evaluate", "nowhere"), 4, "nowhere is not a run"),
         (("recommend", "nowhere"), 2, "give either --users"),
         (("recommend", "nowhere", "--users", "v00", "--out", "lists.xlsx"), 2, "known: .csv, .jsonl, .parquet"),

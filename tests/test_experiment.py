@@ -20,7 +20,7 @@ def small(preset: str) -> Recipe:
     recipe = resolve_recipe(load_preset(preset)).value
     sizes: dict[str, Any] = {
         "encoder": with_settings(recipe.encoder, **ENCODER, inner=16),
-        "objective": with_settings(recipe.objective, maximum_length=8),
+        "objective": with_settings(recipe.objective, maximum_length=min(8, recipe.objective.maximum_length)),
         "training": TWO_EPOCHS,
     }
     if recipe.negatives is not None:

@@ -40,7 +40,7 @@ class Watched:
 
 
 def trained(recipe: Recipe, device: str, watcher: Watched | None = None) -> tuple[Any, float]:
-    model = build_model(recipe, ITEMS, 0).to(device)
+    model = build_model(recipe, ITEMS, 0, len(TRAIN)).to(device)
     negatives = None if recipe.negatives is None else recipe.negatives.build(TRAIN.to(device))
     try:
         history = fit(model, TRAIN, recipe.loss.build(), recipe.training, 0, None, negatives=negatives, watcher=watcher)

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, tensor
 
 from nextitem.batches import MASK, PAD, Drawn, Sharing
-from nextitem.items import TiedItems, target_and_drawn_scores
+from nextitem.items import SeparateItems, TiedItems, target_and_drawn_scores
 
 ROWS_T = tensor([0, 0, 2, 2, 2])  # row 1 has no position
 IDS = {
@@ -103,3 +103,46 @@ def test_targets_are_scored_beside_what_was_drawn(items: TiedItems, states_Te: T
     found_T, drawn_TK = target_and_drawn_scores(states_Te, targets_T, items, Drawn(IDS[sharing], sharing, ROWS_T))
     torch.testing.assert_close(found_T, (states_Te * items.weight_Nd[targets_T]).sum(1))
     torch.testing.assert_close(drawn_TK, naive_scores(items, states_Te, IDS[sharing], sharing))
+
+
+@pytest.fixture(params=[False, True], ids=["no bias", "bias"])
+def separate(request: pytest.FixtureRequest) -> SeparateItems:
+    """Six items, embedded in three numbers and scored by four, or by five of which the last is a bias."""
+    torch.manual_seed(0)
+    return SeparateItems(6, 3, 4, has_mask=True, has_bias=request.param).double()
+
+
+def test_a_separate_table_embeds_by_one_matrix_and_scores_by_another(
+    separate: SeparateItems, states_Te: Tensor
+) -> None:
+    assert torch.equal(separate.embed(tensor([2, PAD])), torch.stack([separate.weight_Nd[2], torch.zeros(3).double()]))
+    assert separate.embed(tensor([MASK])).shape == (1, 3)
+    table_Ne, scored_Te = separate.output_table(), separate.to_score(states_Te)
+    expected = states_Te @ table_Ne[:, :4].T + (table_Ne[:, 4] if separate.has_bias else 0.0)
+    torch.testing.assert_close(separate.scores(scored_Te, 0, 6), expected)
+    torch.testing.assert_close(separate.scores(scored_Te, 2, 5), expected[:, 2:5])
+    torch.testing.assert_close(scored_Te @ table_Ne.T, expected)  # what losses compute by themselves
+
+
+@pytest.mark.parametrize("sharing", ["position", "sequence", "batch"])
+def test_candidates_of_a_separate_table_have_its_scores(
+    separate: SeparateItems, states_Te: Tensor, sharing: Sharing
+) -> None:
+    scored_Te = separate.to_score(states_Te)
+    found = separate.candidate_scores(scored_Te, IDS[sharing], sharing, ROWS_T)
+    torch.testing.assert_close(found, naive_scores(separate.outputs, scored_Te, IDS[sharing], sharing))
+
+
+def test_a_bias_starts_at_zero_and_is_learnt_by_what_is_scored(states_Te: Tensor) -> None:
+    items = SeparateItems(6, 3, 4, has_bias=True).double()
+    assert items.output_table().shape == (6, 5)
+    assert items.output_table()[:, -1].tolist() == [0.0] * 6
+    assert items.outputs.weight_Nd[:, :-1].std().item() == pytest.approx(0.02, rel=0.5)
+    items.candidate_scores(items.to_score(states_Te), tensor([4, 0, 4]), "batch", ROWS_T).sum().backward()
+    assert items.outputs.weight_Nd.grad is not None
+    assert items.outputs.weight_Nd.grad[:, -1].tolist() == [5, 0, 0, 0, 10, 0]
+    assert items.weight_Nd.grad is None  # to score is to read the other matrix
+
+
+def test_tied_items_take_states_as_they_are(items: TiedItems, states_Te: Tensor) -> None:
+    assert items.to_score(states_Te) is states_Te

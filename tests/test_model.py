@@ -1,5 +1,6 @@
 """The model as a scorer. C cases, K candidates, N items, e state width."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,12 +8,12 @@ import torch
 from torch import Tensor
 
 from nextitem.batches import MASK, PAD, Batch
-from nextitem.encoders import BERT4Rec, SASRec
-from nextitem.errors import DataError
+from nextitem.encoders import FPMC, BERT4Rec, Caser, SASRec
+from nextitem.errors import ConfigurationError, DataError
 from nextitem.model import SequenceModel
-from nextitem.objectives import MaskedItem, NextItem
+from nextitem.objectives import MaskedItem, NextFew, NextItem
 from nextitem.ranking import target_ranks
-from nextitem.sequences import Sequences
+from nextitem.sequences import NOBODY, Sequences
 from shelves import build_model, each_fitting_pair
 
 ITEMS = 40
@@ -46,9 +47,9 @@ def test_query_states_are_those_of_one_padded_batch(encoder: Any, objective: Any
     """700 histories are more than are encoded at once."""
     model, histories = build_model(encoder, objective, ITEMS).eval(), random_histories(700)
     batch = objective.query(histories)
-    padded_BLd = model.encoder(model.items.embed(batch.inputs_BL), batch.lengths_B, batch.users_B)
-    padded_BLe = model.items.to_score(padded_BLd)
-    close(model.query_states(histories), padded_BLe[torch.arange(700), batch.lengths_B - 1].detach())
+    padded_BLe = model.encoder(model.items.embed(batch.inputs_BL), batch.lengths_B, batch.users_B)
+    expected = model.items.to_score(padded_BLe[torch.arange(700), batch.lengths_B - 1])
+    close(model.query_states(histories), expected.detach())
 
 
 @each_kind
@@ -183,3 +184,34 @@ def test_the_device_is_where_the_weights_are() -> None:
     model: SequenceModel = build_model(*NEXT_ITEM, ITEMS)
     assert model.device == torch.device("cpu")
     assert model.to("meta").device == torch.device("meta")
+
+
+@pytest.mark.parametrize("encoder", [Caser(dim=8), FPMC(dim=8)])
+def test_users_without_a_vector_are_refused_and_known_ones_are_not(encoder: Any) -> None:
+    model, histories = build_model(encoder, NextItem(maximum_length=12), ITEMS), random_histories(3)
+    model.query(replace(histories, users_U=torch.tensor([0, 999, 5])))
+    for users, unknown in (([0, 1000, 2], 1), ([NOBODY, 1000, 2], 2)):
+        with pytest.raises(DataError, match=rf"{unknown} of 3 histories are not of a user .* each of those 1,000 only"):
+            model.query(replace(histories, users_U=torch.tensor(users)))
+
+
+@pytest.mark.parametrize("encoder", [Caser(dim=8, user_vectors=False), FPMC(dim=8, user_vectors=False), NEXT_ITEM[0]])
+def test_without_user_vectors_anyone_gets_the_same_answer(encoder: Any) -> None:
+    model, histories = build_model(encoder, NextItem(maximum_length=12), ITEMS), random_histories(3)
+    somebody, nobody = histories, replace(histories, users_U=torch.full((3,), NOBODY))
+    assert torch.equal(model.query_states(somebody), model.query_states(nobody))
+
+
+def test_targets_that_share_a_position_get_its_state_each() -> None:
+    objective = NextFew(maximum_length=4, targets=3)
+    model = build_model(BERT4Rec(**SETTINGS), objective, ITEMS).eval()
+    batch = model.batch(model.windows(random_histories(5)), torch.Generator())
+    assert len(batch.targets_T) > len(batch.lengths_B)
+    close(model.states(batch), model.states(replace(batch, places_B=None)))
+
+
+def test_a_separate_output_table_is_not_narrowed() -> None:
+    model = build_model(FPMC(dim=8), NextItem(), ITEMS)
+    batch = model.batch(model.windows(random_histories(3)), torch.Generator())
+    with pytest.raises(ConfigurationError, match=r"trained as a whole; set training\.item_rows=all"):
+        model.narrowed(batch, None)

@@ -11,7 +11,8 @@ from nextitem.processes import ALONE
 from nextitem.recipe import Recipe
 from nextitem.sequences import Sequences
 from nextitem.training import Training, fit
-from shelves import ENCODERS, LOSSES, OBJECTIVES, build_model, each_fitting_pair
+from resolving import refused
+from shelves import ENCODERS, LOSSES, OBJECTIVES, build_model, each_pair_of, having
 
 ITEMS, WIDTH, STEPS = 6, 3, 8
 BETA2 = 0.98
@@ -117,7 +118,7 @@ def test_what_is_not_touched_does_not_move() -> None:
     assert bool((table[:3] != 0).all())
 
 
-@each_fitting_pair
+@each_pair_of({name: encoder for name, encoder in ENCODERS.items() if name not in having(ENCODERS, "output_width")})
 @pytest.mark.parametrize("sharing", NEGATIVES)
 def test_a_narrowed_step_has_the_losses_and_gradients_of_the_whole_one(
     encoder: object, objective: object, sharing: str
@@ -212,3 +213,33 @@ def test_the_objective_s_mask_is_trained_besides_the_rows() -> None:
     training = Training(epochs=2, patience=None, item_rows="touched")
     fit(model, train, BinaryCrossEntropy().build(), training, 0, None, negatives=Uniform(exclude="target").build(train))
     assert not torch.equal(model.items.mask_d, before)
+
+
+@pytest.mark.parametrize("encoder", ["caser", "fpmc"])
+def test_a_separate_output_table_is_refused_where_the_recipe_is_read(encoder: str) -> None:
+    assert (
+        f"encoder {encoder} scores items by a table of its own, which training.item_rows=touched cannot narrow; "
+        f"set training.item_rows=all"
+    ) in refused(encoder, "training.item_rows=touched", "training.l2=0")
+
+
+def test_a_penalty_is_added_to_gradients_before_adam_scales_them() -> None:
+    ours, theirs = (nn.Parameter(torch.tensor([[1.0, -2.0], [0.5, 0.0]])) for _ in range(2))
+    penalised, adam = (
+        Descent([ours], learning_rate=0.1, beta2=BETA2, l2=0.3),
+        torch.optim.Adam([theirs], 0.1, (0.9, BETA2)),
+    )
+    for step in range(3):
+        penalised.step((ours[0] * step).sum(), 1.0, ALONE)
+        adam.zero_grad()
+        ((theirs[0] * step).sum() + 0.3 / 2 * theirs.square().sum()).backward()
+        adam.step()
+    torch.testing.assert_close(ours.detach(), theirs.detach())
+    assert float(ours.detach()[1, 0]) < 0.4  # a row without any other gradient is driven to zero by whole steps
+
+
+def test_a_penalty_moves_every_row_and_is_not_decay() -> None:
+    with pytest.raises(ValueError, match=r"l2=1e-06 would have to shrink; set item_rows=all or l2=0"):
+        Training(item_rows="touched", l2=1e-6)
+    with pytest.raises(ValueError, match=r"weight_decay=0\.01 and l2=1e-06 are two ways to decay; set one to 0"):
+        Training(weight_decay=0.01, l2=1e-6)

@@ -12,12 +12,13 @@ import torch
 
 from nextitem import cli, memory, plan
 from nextitem.calibration import PARTS
+from nextitem.encoders import BERT4Rec, SASRec
 from nextitem.errors import ConfigurationError
 from nextitem.experiment import Prepared, build_model
 from nextitem.losses import BPR, GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy, SampledCrossEntropy
 from nextitem.memory import Work, needed
 from nextitem.negatives import ByPopularity, InBatch, Mixed, Uniform
-from nextitem.objectives import NextItem
+from nextitem.objectives import MaskedItem, NextItem
 from nextitem.processes import ALONE
 from nextitem.randomness import Purpose, generator
 from nextitem.recipe import Recipe
@@ -56,9 +57,51 @@ def test_a_masked_step_is_read_at_few_places(prepared: Prepared) -> None:
 @pytest.mark.parametrize("name", NEURAL)
 def test_weights_are_counted_as_the_model_has_them(name: str, prepared: Prepared) -> None:
     recipe = RECIPES[name]
-    numbers = sum(weight.numel() for weight in build_model(recipe, 12, seed=0).parameters())
-    parts = needed(recipe, Work.of(recipe, prepared, CPU, 0), 12, CPU)
+    numbers = sum(weight.numel() for weight in build_model(recipe, 12, 0, 30).parameters())
+    parts = needed(recipe, Work.of(recipe, prepared, CPU, 0), 12, CPU, number_of_users=30)
     assert (parts["weights"], parts["moments"], parts["best weights"]) == (4 * numbers, 8 * numbers, 4 * numbers)
+
+
+BIASED = Recipe(
+    encoder=BERT4Rec(dim=8, heads=2, inner=16, positions=8, output_layer=True, output_bias=True),
+    objective=MaskedItem(maximum_length=8, copies=2, last_copies=1),
+    training=Training(batch_size=8, patience=None, steps=7),
+)
+CLOZE = Recipe(
+    encoder=SASRec(dim=8, positions=8), objective=NextItem(maximum_length=8, cloze_weight=0.5),
+    loss=SampledCrossEntropy(), negatives=Uniform(count=50, sharing="sequence", replacement=False),
+    training=Training(batch_size=8),
+)  # fmt: skip
+
+
+def test_biases_are_counted_for_every_item(prepared: Prepared) -> None:
+    numbers = sum(weight.numel() for weight in build_model(BIASED, 500, seed=0).parameters())
+    parts = needed(BIASED, Work.of(BIASED, prepared, CPU, 0), 500, CPU)
+    assert (parts["weights"], parts["moments"], parts["best weights"]) == (4 * numbers, 8 * numbers, 0)
+    table = 4 * 500 * (8 + 1)
+    assert parts["gradients"] == parts["weights"] + 3 * table
+
+
+def test_copies_and_the_last_step_are_part_of_the_work(prepared: Prepared) -> None:
+    whole = BIASED.model_copy(update={"training": Training(batch_size=8, patience=None)})
+    assert Work.of(whole, prepared, CPU, 0).steps == 12  # three times 30 windows by 8
+    cut = Work.of(BIASED, prepared, CPU, 0)
+    assert cut.steps == 7
+    assert 0.4 < cut.positions / Work.of(whole, prepared, CPU, 0).positions < 0.8  # 56 of 90 windows
+
+
+def test_masked_copies_are_rows_with_negatives_of_their_own(prepared: Prepared) -> None:
+    plain = CLOZE.model_copy(update={"objective": NextItem(maximum_length=8)})
+    with_copies, without = (Work.of(recipe, prepared, CPU, 0) for recipe in (CLOZE, plain))
+    assert (with_copies.rows, without.rows) == (16, 8)
+    assert needed(CLOZE, with_copies, 12, CPU)["loss"] > 1.5 * needed(plain, without, 12, CPU)["loss"]
+
+
+@pytest.mark.parametrize("recipe", [BIASED, CLOZE], ids=["biased", "cloze"])
+def test_every_kind_of_step_is_planned(recipe: Recipe, prepared: Prepared) -> None:
+    found = plan.plan(recipe, prepared, 0)
+    assert found.seconds["loss"] > 0
+    assert found.seconds["encoder"] > 0
 
 
 def test_what_is_kept_for_the_backward_pass_is_found_by_encoding() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nextitem.encoders import BERT4Rec, GRU4Rec, SASRec
+from nextitem.encoders import GPT2, BERT4Rec, GRU4Rec, SASRec
 from nextitem.errors import ConfigurationError
 from nextitem.losses import GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy, SampledCrossEntropy
 from nextitem.negatives import Mixed, Uniform
@@ -107,7 +107,28 @@ def test_gru4rec_is_that_of_the_paper(name: str) -> None:
     assert recipe.encoder == GRU4Rec(dim=64, hidden=None, layers=1, dropout=0.0)
     plain = {**dict(sasrec), "name": name, "encoder": recipe.encoder}
     assert dict(recipe) == plain  # everything else is that of SASRec+
-    assert load_preset(name).published == {"ml-1m": {"hit_rate@10": 0.2811, "ndcg@10": 0.1648}}
+    assert load_preset(name).published == {
+        "ml-1m": {"hit_rate@10": 0.2811, "ndcg@10": 0.1648},
+        "ml-20m": {"hit_rate@10": 0.2813, "ndcg@10": 0.1730},
+    }
+
+
+@pytest.mark.parametrize("name", ["sasrec-ce", "bert4rec", "gru4rec"])
+def test_a_versioned_name_is_the_recipe_itself(name: str) -> None:
+    versioned = f"{name.removesuffix('-ce')}@klenitskiy2023"
+    for data in ("ml-1m", "ml-20m", "beauty", "synthetic"):
+        one, other = resolved(name, f"data={data}"), resolved(versioned, f"data={data}")
+        assert one == other.model_copy(update={"name": name})
+    assert load_preset(versioned).published == load_preset(name).published
+
+
+def test_another_name_adds_no_settings(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('same_as = "sasrec-ce"\nabout.summary = "mine"\n', encoding="utf-8")
+    assert (load_preset(str(file)).name, load_preset(str(file)).summary) == ("mine", "mine")
+    file.write_text('same_as = "sasrec-ce"\nencoder.dim = 32\n', encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"mine is the same as sasrec-ce, .* write out all settings"):
+        load_preset(str(file))
 
 
 def test_gsasrec_is_that_of_the_authors_port() -> None:
@@ -128,6 +149,13 @@ def test_gru4rec_plus_is_that_of_the_authors_code() -> None:
     assert recipe.loss == BPRMax(regularisation=0.5)
     assert recipe.negatives == Mixed(count=2048, exponent=0.75, in_batch=31, exclude="target")
     assert (recipe.training.batch_size, recipe.objective.maximum_length) == (32, 200)
+
+
+def test_gpt2_has_the_size_of_the_configuration_that_never_ran() -> None:
+    recipe, sasrec = resolved("gpt2", "data=ml-1m"), resolved("sasrec-ce", "data=ml-1m")
+    assert recipe.encoder == GPT2(dim=64, layers=2, heads=1, inner=None, dropout=0.1, positions=200)
+    assert dict(recipe) == {**dict(sasrec), "name": "gpt2", "encoder": recipe.encoder}
+    assert load_preset("gpt2").published == {}
 
 
 def test_the_models_of_the_claim_differ_in_their_loss_alone() -> None:

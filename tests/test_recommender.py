@@ -5,19 +5,22 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import torch
 
 from nextitem.errors import ArtefactError, ConfigurationError, DataError
 from nextitem.experiment import run
 from nextitem.recommender import Recommendation, Recommender, restore
 from nextitem.runs import StoredRun, Workplace, read_run, write_run
 from nextitem.sequences import Sequences
-from small_runs import ITEMS, RECIPES, USERS, chains, log_of, metrics, outcome, prepared_from
+from small_runs import FOR_KNOWN_USERS, ITEMS, RECIPES, USERS, chains, log_of, metrics, outcome, prepared_from
 
 ALL_USERS = [f"u{user:02}" for user in range(USERS)]
 ALL_ITEMS = [f"i{item:02}" for item in range(ITEMS)]
 HISTORIES = [[f"i{item:02}" for item in history] for history in chains()]
 NAME = "sasrec-ce"
 each_model = pytest.mark.parametrize("name", RECIPES)
+each_model_for_anyone = pytest.mark.parametrize("name", [name for name in RECIPES if name not in FOR_KNOWN_USERS])
+each_model_for_known_users = pytest.mark.parametrize("name", FOR_KNOWN_USERS)
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +52,39 @@ def by_popularity(but: list[str] | None = None) -> list[str]:
 @each_model
 def test_a_loaded_model_recommends_exactly_what_the_trained_one_does(name: str, stored: dict[str, Path]) -> None:
     trained, loaded = Recommender.from_outcome(outcome(name)), Recommender.load(str(stored[name]))
-    for asked in ({"users": ALL_USERS}, {"histories": [["i03", "i04"], [], ["i11"]]}):
+    histories = [[], []] if name in FOR_KNOWN_USERS else [["i03", "i04"], [], ["i11"]]
+    for asked in ({"users": ALL_USERS}, {"histories": histories}):
         lists = loaded.recommend(**asked, k=ITEMS)
         assert lists == trained.recommend(**asked, k=ITEMS)  # scores included, to the bit
         assert all(lists)
 
 
-@each_model
+@each_model_for_known_users
+def test_a_model_with_user_vectors_answers_known_users_only(name: str, stored: dict[str, Path]) -> None:
+    loaded = Recommender.load(stored[name])
+    with pytest.raises(
+        DataError,
+        match=r"2 of 2 histories are not of a user that the model was trained on, and it has a vector for each of "
+        r"those 30 only; ask about known users by their ids, or train with encoder\.user_vectors=false",
+    ):
+        loaded.recommend([["i03"], [], HISTORIES[0]])
+    with pytest.raises(DataError, match="'nobody'"):
+        loaded.recommend(users=["u00", "nobody"])
+    assert loaded.recommend([[]])[0][0].source == "popularity"
+
+
+@each_model_for_known_users
+def test_a_model_with_user_vectors_knows_its_users_apart(name: str) -> None:
+    model, history = outcome(name).model, chains()[0]
+    scores_2N = model.query(Sequences.of([history, history], ITEMS)).scores(0, ITEMS)  # of the users u00 and u01
+    assert not torch.equal(scores_2N[0], scores_2N[1])
+    asked = Recommender.from_outcome(outcome(name)).recommend(users=["u01", "u00"], k=ITEMS)
+    assert {one.item: one.score for one in asked[1]} == {
+        item: float(scores_2N[0, number]) for number, item in enumerate(ALL_ITEMS) if number not in history
+    }
+
+
+@each_model_for_anyone
 def test_recommendations_are_the_model_s_scores_in_descending_order(name: str) -> None:
     history = chains()[0]
     scores_1N = outcome(name).model.query(Sequences.of([history], ITEMS)).scores(0, ITEMS)
@@ -94,7 +123,7 @@ def test_known_users_are_sorted(recommender: Recommender) -> None:
     assert recommender.known_users() == ALL_USERS
 
 
-@each_model
+@each_model_for_anyone
 def test_nothing_of_the_whole_history_is_recommended(name: str) -> None:
     """Also not what lies before the model's window: some of these histories are longer than its eight items."""
     assert max(map(len, HISTORIES)) == 9
@@ -104,7 +133,7 @@ def test_nothing_of_the_whole_history_is_recommended(name: str) -> None:
         assert sorted(found) == sorted(set(ALL_ITEMS) - set(history))
 
 
-@each_model
+@each_model_for_anyone
 def test_seen_items_can_be_asked_for(name: str) -> None:
     lists = items(Recommender.from_outcome(outcome(name)).recommend(HISTORIES, k=ITEMS, filter_seen=False))
     assert all(sorted(found) == ALL_ITEMS for found in lists)

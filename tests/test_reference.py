@@ -137,12 +137,19 @@ def test_the_datasets_are_those_of_the_package() -> None:
     described, about, _, elsewhere = tables(section("## Datasets"))
     shown = {row[0]: tuple(row[1:]) for row in described}
     actual = {
-        name: (f"{d.users:,}", f"{d.items:,}", f"{d.events:,}", d.file, f"{d.size:,}", d.git_blob)
+        name: (
+            *(f"{d.users:,}", f"{d.items:,}"),
+            f"{d.events:,}" if d.events_rounded_to == 1 else f"{d.events / 1e6:g} M",
+            d.archive or d.file,
+            "not stated" if d.size is None else f"{d.size:,}",
+            d.git_blob,
+        )
         for name, d in PUBLISHED.items()
     }
     assert shown == actual
     assert {name: terms for name, _, terms in about} == {name: d.terms for name, d in PUBLISHED.items()}
-    assert all("FeiSun/BERT4Rec/615eaf2" in d.address for d in PUBLISHED.values())
+    assert all("FeiSun/BERT4Rec/615eaf2" in d.address for name, d in PUBLISHED.items() if name != "yelp")
+    assert "antklen/sasrec-bert4rec-recsys23/29c272e" in PUBLISHED["yelp"].address
     assert not {blob for *_, blob in elsewhere} & {d.git_blob for d in PUBLISHED.values()}
 
 

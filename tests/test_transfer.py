@@ -46,7 +46,7 @@ class Between:
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
 def test_no_step_waits_for_a_gpu(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     waits = Waits()
-    model = build_model(recipe, ITEMS, 0)
+    model = build_model(recipe, ITEMS, 0, len(TRAIN))
     for weight in model.parameters():
         waits.remote(weight.data)
     train = remote(waits)
@@ -88,12 +88,21 @@ def test_what_waits_is_found(work: Any) -> None:
     assert waits.found
 
 
-@pytest.mark.parametrize("name", ["next item, full softmax", "masked item, full softmax", "masked last item"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "next item, full softmax",
+        "masked item, full softmax",
+        "masked last item",
+        "masked item of 2019",
+        "next item beside cloze",
+    ],
+)
 def test_the_step_of_a_gpu_is_that_of_the_cpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = undropped(RECIPES[name])
 
     def trained() -> tuple[float, Tensor]:
-        model = build_model(recipe, ITEMS, 0).double()
+        model = build_model(recipe, ITEMS, 0, len(TRAIN)).double()
         history = fit(model, TRAIN, recipe.loss.build(), recipe.training, 0, None)
         return history.epochs[0].train_loss, model.items.weight_Nd.detach()
 
@@ -162,7 +171,7 @@ def test_a_precision_of_gpus_is_refused_on_the_cpu(precision: Any) -> None:
     with pytest.raises(
         ConfigurationError, match=rf"training\.precision={precision} is for GPUs, and the model is on the"
     ):
-        fit(build_model(recipe, ITEMS, 0), TRAIN, recipe.loss.build(), recipe.training, 0, None)
+        fit(build_model(recipe, ITEMS, 0, len(TRAIN)), TRAIN, recipe.loss.build(), recipe.training, 0, None)
 
 
 def test_in_bfloat16_the_encoder_alone_is_rounded_and_in_training_only() -> None:
@@ -186,5 +195,5 @@ def test_in_bfloat16_the_encoder_alone_is_rounded_and_in_training_only() -> None
 def test_products_are_as_before_after_training() -> None:
     before = torch.get_float32_matmul_precision()
     recipe = RECIPES["next item, full softmax"]
-    fit(build_model(recipe, ITEMS, 0), TRAIN, recipe.loss.build(), recipe.training, 0, None)
+    fit(build_model(recipe, ITEMS, 0, len(TRAIN)), TRAIN, recipe.loss.build(), recipe.training, 0, None)
     assert torch.get_float32_matmul_precision() == before

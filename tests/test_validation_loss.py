@@ -101,7 +101,7 @@ def test_negatives_of_the_validation_loss_are_outside_history_and_target(exclude
 
 @pytest.mark.parametrize(
     "negatives",
-    [InBatch(count=2000), InBatch(), Mixed(count=2000, exponent=1.0), ByPopularity(count=2000, exponent=1.0)],
+    [InBatch(count=50_000), Mixed(count=50_000, exponent=1.0), ByPopularity(count=50_000, exponent=1.0)],
 )
 def test_other_targets_are_no_negatives_of_the_validation_loss(negatives: Any) -> None:
     """Item 5 alone is left for the first user, and 2 and 3, equally frequent, for the second."""

@@ -11,19 +11,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
-
 from nextitem.recipe import Recipe, load_preset, preset_names, resolve_recipe
+from nextitem.report.figures import Curve, by_epoch
+from nextitem.report.look import write_svg
+from nextitem.reproduction_page import TITLES
 
-# Okabe & Ito's colours, which stay apart for colour-blind readers; one per recipe wherever it appears.
-COLOURS = {"sasrec-ce": "#0072B2", "sasrec-3000": "#009E73", "bert4rec": "#D55E00", "sasrec-bce": "#CC79A7"}
-LABELS = {
-    "sasrec-ce": "SASRec+ (softmax)",
-    "sasrec-3000": "SASRec+ 3000",
-    "bert4rec": "BERT4Rec",
-    "sasrec-bce": "SASRec (BCE, 1 negative)",
-}
+ORDER = ("sasrec-ce", "sasrec-3000", "bert4rec", "sasrec-bce")
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -93,30 +86,19 @@ def beside(ours: float, published: float | None) -> str:
 
 def figure(runs: list[dict[str, Any]], file: Path) -> None:
     """Validation NDCG@10 by epoch, one line per run with its best epoch marked."""
-    mpl.rcParams.update({"font.family": "DejaVu Sans", "font.size": 10, "svg.hashsalt": "nextitem"})
-    drawing = Figure(figsize=(7.2, 4.0), layout="constrained")
-    axes = drawing.add_subplot()
-    for run in (run for run in runs if run["recipe"] in COLOURS):
-        name = run["recipe"]
-        epochs = [line["epoch"] for line in run["history"]]
-        values = [line["validation"]["ndcg@10"] for line in run["history"]]
-        best = run["metrics"]["best_epoch"]
-        label = f"{LABELS[name]}: test {run['metrics']['test']['ndcg@10']:.3f}"
-        axes.plot(epochs, values, color=COLOURS[name], linewidth=1.8, label=label)
-        axes.plot(best, values[best - 1], "o", color=COLOURS[name], markersize=6)
-    axes.legend(loc="lower right", frameon=False, title="best epoch marked", alignment="left")
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("validation NDCG@10")
-    axes.set_ylim(0, 1.05 * axes.dataLim.ymax)
-    axes.margins(x=0.02)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#e6e6e6", linewidth=0.8)
-    axes.set_axisbelow(True)
-    first = runs[0]["metrics"]["certificate"]
-    axes.set_title(
-        f"{runs[0]['data']}: {first['cases']:,} users, {first['candidates']:,} items, full ranking", loc="left"
-    )
-    drawing.savefig(file, metadata={"Date": None})
+    curves = [
+        Curve(
+            run["recipe"],
+            [line["validation"]["ndcg@10"] for line in run["history"]],
+            [line["train_seconds"] for line in run["history"]],
+            [line["train_loss"] for line in run["history"]],
+            [line["validation_loss"] for line in run["history"]],
+            run["metrics"]["best_epoch"],
+        )
+        for run in runs
+        if run["recipe"] in ORDER
+    ]
+    write_svg(by_epoch(curves, TITLES.get(runs[0]["data"], runs[0]["data"])), file)
 
 
 def main() -> None:
@@ -126,8 +108,7 @@ def main() -> None:
     parser.add_argument("--figure", type=Path)
     arguments = parser.parse_args()
     runs = [read(folder) for folder in arguments.runs]
-    order = [*LABELS]
-    runs.sort(key=lambda run: (run["data"], order.index(run["recipe"]) if run["recipe"] in order else -1))
+    runs.sort(key=lambda run: (run["data"], ORDER.index(run["recipe"]) if run["recipe"] in ORDER else -1))
     print(table(runs))
     if arguments.figure is not None:
         figure(runs, arguments.figure)

@@ -26,6 +26,7 @@ from pathlib import Path
 from nextitem import Recommender
 run = next(entry for entry in Path("runs").iterdir() if entry.name != ".partial")
 print(Recommender.load(run).recommend(users=["u00001"], k=3))
+print("report.html:", (run / "report.html").stat().st_size, "bytes")  # its templates are in the wheel
 """
 
 # Each is what follows `python` on a command line, run from an empty folder; extend as verbs appear.

@@ -3,7 +3,7 @@
 from importlib.metadata import version
 
 from nextitem.baselines import CoOccurrence, Popularity
-from nextitem.encoders import BERT4Rec, GRU4Rec, SASRec
+from nextitem.encoders import GPT2, BERT4Rec, GRU4Rec, SASRec
 from nextitem.errors import NextitemError
 from nextitem.evaluation import Report, evaluate
 from nextitem.experiment import Outcome, prepare, run
@@ -22,6 +22,7 @@ __version__ = version("nextitem")
 __all__ = [
     "BPR",
     "GBCE",
+    "GPT2",
     "BERT4Rec",
     "BPRMax",
     "BinaryCrossEntropy",

@@ -4,12 +4,21 @@ P positions, Q of them that ask, d width; within a group n rows, h heads, m quer
 """
 
 import torch
+from pydantic import ValidationInfo
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from nextitem import transfer
 from nextitem.dropout import dropout
 from nextitem.packing import Group, Queries
+
+
+def heads_divide_dim(heads: int, others: ValidationInfo) -> int:
+    """The setting `heads` where it divides the setting `dim` before it; raises ValueError where it does not."""
+    dim = others.data.get("dim", heads)  # absent where dim itself was refused
+    if dim % heads:
+        raise ValueError(f"should divide dim={dim}, since each head takes an equal share of the width")
+    return heads
 
 
 def attend(

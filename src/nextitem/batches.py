@@ -25,13 +25,19 @@ class Batch:
 
     inputs_BL: Tensor  # item indices, PAD after the row's end, MASK where the item is hidden
     lengths_B: Tensor
-    positions_T: Tensor  # flat indices into B·L, ascending
+    positions_T: Tensor  # flat indices into B·L, ascending; the same one for targets that share it
     targets_T: Tensor
     rows_T: Tensor  # the row of each position, ascending
     users_B: Tensor
     weights_T: Tensor | None = None  # factor of each position's loss; None is 1
     host_lengths_B: Tensor | None = None  # lengths_B on the CPU, and
     host_counts_B: Tensor | None = None  # the targets of each row there; None: not known without asking the device
+    places_B: Tensor | None = None  # where all targets of a row share one position: that one, flat; None: they do not
+
+    @property
+    def read(self) -> Tensor:
+        """The flat indices at which states are needed, each once."""
+        return self.positions_T if self.places_B is None else self.places_B
 
     @property
     def columns_T(self) -> Tensor:
@@ -108,6 +114,7 @@ def cut(batch: Batch, drawn: Drawn | None, rows: slice) -> tuple[Batch, Drawn | 
         None if batch.weights_T is None else batch.weights_T[positions],
         batch.sizes_B[rows],
         counts_B[rows],
+        None if batch.places_B is None else batch.places_B[rows] - start * batch.inputs_BL.shape[1],
     )
     if drawn is None:
         return part, None

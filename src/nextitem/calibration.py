@@ -47,7 +47,7 @@ class Calibration:
     ) -> None:
         self.recipe, self.seed, self.processes, self.clock = recipe, seed, processes, clock
         device = processes.device
-        self.model = build_model(recipe, len(prepared.log.items), seed).to(device)
+        self.model = build_model(recipe, len(prepared.log.items), seed, len(prepared.log.users)).to(device)
         self.loss, self.descent = recipe.loss.build(), descent(self.model, recipe.training)
         train = prepared.split.train.to(device)
         self.negatives = None if recipe.negatives is None else recipe.negatives.build(train)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,8 +18,8 @@ from nextitem.errors import ConfigurationError
 from nextitem.evaluation import METRICS, Report, evaluate
 from nextitem.history import History, Watcher
 from nextitem.interactions import Interactions, Log, deduplicate, index, k_core
-from nextitem.items import TiedItems
-from nextitem.model import Loss, SequenceModel
+from nextitem.items import SeparateItems, TiedItems
+from nextitem.model import Loss, Objective, SequenceModel
 from nextitem.negatives import AnyNegatives, ByPopularity, InBatch, Mixed, Uniform
 from nextitem.prepared_folder import is_prepared, read_prepared
 from nextitem.preparing import Preparation
@@ -233,14 +234,29 @@ def _load(recipe: Recipe) -> tuple[Interactions, Mapping[object, str], Synthetic
 
 
 def build_model(recipe: Recipe, number_of_items: int, seed: int, number_of_users: int = 0) -> SequenceModel:
-    """The untrained model of a recipe; equal seeds give equal weights. A baseline needs to know how many users."""
+    """The untrained model of a recipe; equal seeds give equal weights. Users count where they have vectors."""
     with seeded_globally(seed, Purpose.WEIGHTS):
         if isinstance(recipe.baseline, Ncf):
             return SequenceModel(*recipe.baseline.parts(number_of_users, number_of_items))
-        has_bias = getattr(recipe.encoder, "output_bias", False)  # an encoder need not know of biases
-        items = TiedItems(number_of_items, recipe.encoder.dim, has_mask=recipe.objective.needs_mask, has_bias=has_bias)
         in_bfloat16 = recipe.training.precision == "bfloat16"
-        return SequenceModel(items, recipe.encoder.build(), recipe.objective, in_bfloat16=in_bfloat16)
+        return assemble(recipe.encoder, recipe.objective, number_of_items, number_of_users, in_bfloat16=in_bfloat16)
+
+
+def assemble(
+    encoder: Any, objective: Objective, number_of_items: int, number_of_users: int, *, in_bfloat16: bool = False
+) -> SequenceModel:
+    """The model of an encoder's settings and an objective, with fresh weights from torch's global generator."""
+    width = getattr(encoder, "output_width", None)  # an encoder need not ask for a table of its own to score items by,
+    has_users = getattr(encoder, "user_vectors", False)  # nor know of users
+    has_mask, has_bias = objective.needs_mask, getattr(encoder, "output_bias", False)  # or of biases
+    items: TiedItems | SeparateItems
+    if width is None:
+        items = TiedItems(number_of_items, encoder.dim, has_mask=has_mask, has_bias=has_bias)
+    else:
+        items = SeparateItems(number_of_items, encoder.dim, width, has_mask=has_mask, has_bias=has_bias)
+    body = encoder.build(number_of_users) if has_users else encoder.build()
+    known = number_of_users if has_users else None
+    return SequenceModel(items, body, objective, in_bfloat16=in_bfloat16, number_of_users=known)
 
 
 def _train(

@@ -68,7 +68,7 @@ class Work:
         drawn = windows.select(torch.cat(steps[: len(batches)]))
         widest = max(batches, key=lambda batch: int(batch.lengths_B.sum()))
         targets = sum(len(batch.targets_T) for batch in batches)
-        read = targets / sum(int(batch.lengths_B.sum()) for batch in batches)
+        read = sum(len(batch.read) for batch in batches) / sum(int(batch.lengths_B.sum()) for batch in batches)
         return cls(
             len(steps),
             round(targets * int(windows.select(torch.cat(steps)).lengths_U.sum()) / int(drawn.lengths_U.sum())),
@@ -85,13 +85,19 @@ def _groups(batch: Batch, device: torch.device) -> tuple[tuple[int, int], ...]:
 
 
 def needed(
-    recipe: Recipe, work: Work, number_of_items: int, device: torch.device, processes: int = 1
+    recipe: Recipe,
+    work: Work,
+    number_of_items: int,
+    device: torch.device,
+    processes: int = 1,
+    number_of_users: int = 0,
 ) -> dict[str, int]:
     """Bytes that a training allocates at its peak, beyond what the process holds before, by what they are for."""
-    # What a second item adds to the weights of a model of one: its rows.
-    one, two = (sum(w.numel() for w in build_model(recipe, items, seed=0).parameters()) for items in (1, 2))
-    table = _FLOAT * (two - one) * number_of_items
-    weights = table + _FLOAT * (one - (two - one))
+    # What a second item or user adds to the weights of a model of one: its rows.
+    one, *more = (_FLOAT * _numbers(recipe, *sizes) for sizes in ((1, 1), (2, 1), (1, 2)))
+    row, user = (two - one for two in more)
+    table = row * number_of_items
+    weights = one + row * (number_of_items - 1) + user * (number_of_users - 1)
     touched = recipe.training.item_rows == "touched"
     copies = 2 if processes > 1 else 0  # gradients as one message, and their sums
     if touched:
@@ -100,9 +106,10 @@ def needed(
         # The rows, both of their gradients, and what Adam computes of them.
         gradients = 7 * rows * width + (1 + copies) * (weights - table)
     else:
-        # One gradient of the table by the loss and one by the look-up of the inputs.
-        gradients = weights + table + copies * weights
-        if getattr(recipe.encoder, "output_bias", False):
+        # One gradient of the table by the loss and one by the look-up of the inputs, unless these are two tables.
+        is_tied = not hasattr(recipe.encoder, "output_width")
+        gradients = weights + is_tied * table + copies * weights
+        if is_tied and getattr(recipe.encoder, "output_bias", False):
             gradients += 2 * table  # table and biases side by side, and the gradient of that
     keeps_best = recipe.training.patience is not None and recipe.training.epochs > 1
     return {
@@ -114,6 +121,16 @@ def needed(
         "loss": _loss(recipe, work, number_of_items),
         "activations": _activations(recipe, work, device),
     }
+
+
+def _numbers(recipe: Recipe, number_of_items: int, number_of_users: int) -> int:
+    return sum(weight.numel() for weight in build_model(recipe, number_of_items, 0, number_of_users).parameters())
+
+
+def _width(recipe: Recipe) -> int:
+    """Numbers of a state as it is scored."""
+    own: int | None = getattr(recipe.encoder, "output_width", None)
+    return recipe.encoder.dim if own is None else own + getattr(recipe.encoder, "output_bias", False)
 
 
 def block_rows(loss: CrossEntropy, positions: int, number_of_items: int) -> int:
@@ -133,13 +150,13 @@ def _drawn(recipe: Recipe, work: Work) -> int:
 
 def _loss(recipe: Recipe, work: Work, number_of_items: int) -> int:
     """Bytes of the largest step's loss."""
-    positions, width = work.most_positions, recipe.encoder.dim * _FLOAT
+    positions, width = work.most_positions, _width(recipe) * _FLOAT
     states = 4 * positions * width
     loss, negatives = recipe.loss, recipe.negatives
     if isinstance(loss, CrossEntropy):
         value = 2 if loss.precision == "bfloat16" else _FLOAT
         block = block_rows(loss, positions, number_of_items)
-        rounded = number_of_items * recipe.encoder.dim * value if value < _FLOAT else 0
+        rounded = number_of_items * _width(recipe) * value if value < _FLOAT else 0
         return states + -(-block // 16) * 16 * number_of_items * value + rounded
     if negatives is None:  # some other loss over the whole catalogue, by autograd
         return states + 3 * positions * number_of_items * _FLOAT
@@ -163,15 +180,15 @@ def _activations(recipe: Recipe, work: Work, device: torch.device) -> int:
     """Bytes that the encoder holds in the widest step, until its backward pass."""
     longest = min(_PROBED_LENGTH, recipe.objective.maximum_length)
     half = max(1, longest // 2)
+    encoder = build_model(recipe, 1, 0, number_of_users=1).encoder
     with seeded_globally(0, Purpose.WEIGHTS):
-        encoder = recipe.encoder.build()
         least, most = (_saved(encoder, recipe.encoder.dim, length, work.read_share) for length in (half, longest))
     # Of a row of length L: linear · L + square · L² (attention).
     square = 0.0 if longest == half else (most / longest - least / half) / (longest - half)
     linear = most / longest - square * longest
     pairs = sum(count * length**2 for count, length in work.groups)
     embedded = 5 * recipe.encoder.dim * _FLOAT * work.rows * max((length for _, length in work.groups), default=0)
-    holes = _HOLES if work.read_share < 1.0 and device.type == "cpu" else 1.0
+    holes = _HOLES if recipe.objective.needs_mask and work.read_share < 1.0 and device.type == "cpu" else 1.0
     return round(holes * (linear * work.encoded + square * pairs)) + embedded
 
 

@@ -56,11 +56,20 @@ class SequenceModel(nn.Module):
     """Scores every item after a history; a `Scorer`, and what `fit` trains."""
 
     def __init__(
-        self, items: ItemTable, encoder: nn.Module, objective: Objective, *, in_bfloat16: bool = False
+        self,
+        items: ItemTable,
+        encoder: nn.Module,
+        objective: Objective,
+        *,
+        in_bfloat16: bool = False,
+        number_of_users: int | None = None,
     ) -> None:
-        """With `in_bfloat16` the encoder's products are computed so in training; weights stay as they are."""
+        """With `in_bfloat16` the encoder's products are computed so in training; weights stay as they are.
+
+        An encoder that has a vector for each of `number_of_users` users is asked about those only; None: about anyone.
+        """
         super().__init__()
-        self.in_bfloat16 = in_bfloat16
+        self.in_bfloat16, self.number_of_users = in_bfloat16, number_of_users
         self.items = items
         self.encoder = encoder
         self.objective = objective
@@ -91,6 +100,7 @@ class SequenceModel(nn.Module):
         """The model on the R rows of the item table that a step touches, the step in their numbers, and their ids (R,).
 
         Encoder and mask are shared; the rows are weights of their own. The loss is the same, and so are its gradients.
+        Raises ConfigurationError for a separate output table.
         """
         is_item_BL = batch.inputs_BL >= 0
         parts = [batch.inputs_BL[is_item_BL], batch.targets_T, *([] if drawn is None else [drawn.ids.flatten()])]
@@ -107,20 +117,23 @@ class SequenceModel(nn.Module):
         """The encoder's states at the batch's target positions, shape (T, e)."""
         embeddings_BLd = self.items.embed(batch.inputs_BL)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bfloat16 and self.training):
-            states_Td: Tensor = self.encoder(embeddings_BLd, batch.lengths_B, batch.users_B, batch.positions_T)
-        return self.items.to_score(states_Td)
+            states: Tensor = self.encoder(embeddings_BLd, batch.lengths_B, batch.users_B, batch.read)
+        states_Te = states if batch.places_B is None else states.index_select(0, batch.rows_T)
+        return self.items.to_score(states_Te)
 
     @torch.no_grad()
     def query_states(self, histories: Sequences) -> Tensor:
         """The state that foresees what follows each history, in evaluation mode, shape (C, e).
 
-        Raises DataError for an empty history: a sequence model has nothing to say about it.
+        Raises DataError for an empty history, about which a sequence model has nothing to say, and, where the encoder
+        has user vectors, for one of a user that it has none for.
         """
         if bool((histories.lengths_U == 0).any()):
             raise DataError(
                 f"{int((histories.lengths_U == 0).sum()):,} of {len(histories):,} histories are empty; a sequence "
                 f"model needs at least one known item, use a popularity ranking for the others"
             )
+        self._check_users(histories.users_U)
         histories = histories.to(self.device)
         was_training = self.training
         self.eval()
@@ -132,7 +145,20 @@ class SequenceModel(nn.Module):
             ]
         finally:
             self.train(was_training)
-        return torch.cat(parts) if parts else self.items.to_score(self.items.weight_Nd[:0])
+        if not parts:  # states of no history, as wide as the others
+            return self.items.output_table().detach()[:0]
+        return torch.cat(parts)
+
+    def _check_users(self, users_C: Tensor) -> None:
+        if self.number_of_users is None:
+            return
+        is_known_C = (users_C >= 0) & (users_C < self.number_of_users)
+        if not bool(is_known_C.all()):
+            raise DataError(
+                f"{int((~is_known_C).sum()):,} of {len(users_C):,} histories are not of a user that the model was "
+                f"trained on, and it has a vector for each of those {self.number_of_users:,} only; ask about known "
+                f"users by their ids, or train with encoder.user_vectors=false"
+            )
 
     def query(self, histories: Sequences) -> "StateQuery":
         """Scores after each history, in evaluation mode and without gradients."""

@@ -23,6 +23,8 @@ _SETTLED_ROWS = 65_536
 class Descent:
     """Adam (Kingma & Ba, 2015) over weights; decoupled weight decay (AdamW) on matrices where it is asked for.
 
+    `l2` times each weight is added to its gradient instead, as torch's Adam and the papers that use it have it.
+
     With `table_Nd` that matrix is left out, and each step moves those of its rows that it is told of (`RowAdam`).
     """
 
@@ -33,6 +35,7 @@ class Descent:
         learning_rate: float,
         beta2: float,
         weight_decay: float = 0.0,
+        l2: float = 0.0,
         gradient_clip: float | None = None,
         table_Nd: nn.Parameter | None = None,
     ) -> None:
@@ -41,7 +44,9 @@ class Descent:
         self.rows = None if table_Nd is None else RowAdam(table_Nd, beta2)
         betas = (_BETA1, beta2)
         if weight_decay == 0:
-            self.optimiser: torch.optim.Optimizer = torch.optim.Adam(self.parameters, learning_rate, betas, fused=True)
+            self.optimiser: torch.optim.Optimizer = torch.optim.Adam(
+                self.parameters, learning_rate, betas, weight_decay=l2, fused=True
+            )
         else:
             matrices = [weight for weight in self.parameters if weight.ndim > 1]
             vectors = [weight for weight in self.parameters if weight.ndim <= 1]

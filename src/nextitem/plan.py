@@ -82,6 +82,8 @@ def plan(
     there is, and changes that would fit.
     """
     if recipe.baseline is not None:
+        if recipe.baseline.made_by == "counts":
+            raise ConfigurationError(f"{recipe.name} only counts: there is no training to plan; leave --plan out")
         raise ConfigurationError(
             f"{recipe.name} is the baseline {recipe.baseline.name}: its training is not planned; leave --plan out"
         )
@@ -116,7 +118,7 @@ def fit_into(
 
     def allocated(changed: Recipe) -> dict[str, int]:
         work = Work.of(changed, prepared, device, seed)
-        return needed(changed, work, len(prepared.log.items), device, processes.size)
+        return needed(changed, work, len(prepared.log.items), device, processes.size, len(prepared.log.users))
 
     def fits(changed: Recipe) -> bool:
         return room is None or sharing * sum(allocated(changed).values()) <= room

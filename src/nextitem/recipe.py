@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
@@ -29,7 +29,8 @@ class Recipe(Configuration):
     name: str = Field("unnamed", pattern=r"^[^/\\\x00-\x1f]{1,100}$")
     """What the run is called; part of its folder's name, so without slashes."""
     data: str = "synthetic"
-    """A dataset's name (`synthetic`, `ml-1m`, `beauty`), the path of a file of events, or a prepared folder."""
+    """A dataset's name (`synthetic`, `ml-1m`, `beauty`, `ml-20m`, `steam`, `yelp`), the path of a file of events, or a
+    prepared folder."""
     columns: Columns = Columns()
     """Names of the columns of a file with a header."""
     preparation: Preparation = Preparation()
@@ -69,6 +70,11 @@ class Recipe(Configuration):
                 f"objective {self.objective.name} needs an encoder that does not look ahead, and {self.encoder.name} "
                 f"sees the whole window: the answer would be in the input; use objective=masked_item or encoder=sasrec"
             )
+        if self.objective.needs_mask and getattr(self.encoder, "sees_one_item", False):
+            raise ValueError(
+                f"objective {self.objective.name} hides items, and {self.encoder.name} sees no item but the one at "
+                f"the position itself; use objective=next_few, or another encoder"
+            )
         positions = getattr(self.encoder, "positions", None)  # an encoder need not have a position table
         if positions is not None and self.objective.maximum_length > positions:
             raise ValueError(
@@ -84,6 +90,11 @@ class Recipe(Configuration):
             raise ValueError(
                 f"loss {self.loss.name} weighs negatives against each other, and one alone (negatives.count=1) has "
                 f"nothing to be weighed against; raise negatives.count, or use loss=bpr"
+            )
+        if self.training.item_rows == "touched" and hasattr(self.encoder, "output_width"):
+            raise ValueError(
+                f"encoder {self.encoder.name} scores items by a table of its own, which training.item_rows=touched "
+                f"cannot narrow; set training.item_rows=all"
             )
         if self.training.item_rows == "touched" and not self.loss.needs_negatives:
             raise ValueError(
@@ -117,6 +128,7 @@ class _Surroundings(Configuration):
     """What a recipe file says beside its settings."""
 
     about: _About = _About()
+    same_as: str = ""
     profiles: dict[str, dict[str, Any]] = Field(default_factory=dict)
     published: dict[str, dict[str, int | float]] = Field(default_factory=dict)
     search: dict[str, Search] = Field(default_factory=dict)
@@ -154,14 +166,29 @@ def load_preset(recipe: str) -> Preset:
     beside = {key: value for key, value in tree.items() if key in _Surroundings.model_fields}
     said = resolve(_Surroundings, [(f"recipe {name}", beside)]).value
     settings = {key: value for key, value in tree.items() if key not in beside}
+    if said.same_as:
+        return _same(name, said, settings)
     return Preset(
-        name,
-        said.about.summary,
-        said.about.source,
-        {"name": name, **settings},
-        said.profiles,
-        said.published,
+        name, said.about.summary, said.about.source, {"name": name, **settings}, said.profiles, said.published,
         said.search,
+    )  # fmt: skip
+
+
+def _same(name: str, said: _Surroundings, settings: Mapping[str, object]) -> Preset:
+    """Another name for a recipe."""
+    if settings or said.profiles or said.published or said.search:
+        raise ConfigurationError(
+            f"recipe {name} is the same as {said.same_as}, beside which it can say [about] and nothing else; leave out "
+            f"same_as and write out all settings, or leave these out"
+        )
+    other = load_preset(said.same_as)
+    about = said.about
+    return replace(
+        other,
+        name=name,
+        summary=about.summary or other.summary,
+        source=about.source or other.source,
+        settings={**other.settings, "name": name},
     )
 
 

@@ -20,7 +20,7 @@ from nextitem.ranking import top_k
 from nextitem.recipe import Recipe
 from nextitem.runs import StoredRun, read_run
 from nextitem.scoring import Scorer
-from nextitem.sequences import Sequences
+from nextitem.sequences import NOBODY, Sequences
 from nextitem.splits import Split
 
 RawId = str | int
@@ -89,7 +89,8 @@ class Recommender:
 
         A history without any known item gets the most popular items, labelled as such. With `filter_seen` nothing of
         the whole history is recommended, with `candidates` nothing but them; a list is shorter than k when the items
-        run out. Unknown items raise DataError, or are left out by `unknown="drop"`; unknown users raise DataError.
+        run out. Unknown items raise DataError, or are left out by `unknown="drop"`; unknown users raise DataError, and
+        so do histories that a model with user vectors is given: it answers users of its training log only.
         """
         if (histories is None) == (users is None):
             raise ConfigurationError("recommend takes either histories or users, and not both")
@@ -126,7 +127,7 @@ class Recommender:
         parts = positions.split([len(history) for history in histories])
         sequences = Sequences.of([part[part >= 0].tolist() for part in parts], len(self.items))
         # Whose history it is was not said: it must not be taken for that of the first users of the training log.
-        return replace(sequences, users_U=torch.full_like(sequences.users_U, -1))
+        return replace(sequences, users_U=torch.full_like(sequences.users_U, NOBODY))
 
     def _known(self, ids: pl.Series, unknown: Unknown) -> Tensor:
         positions = self.items.lookup(ids) if unknown == "drop" else self.items.index(ids)
@@ -198,7 +199,7 @@ def restore(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
 def _restored(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
     if recipe.baseline is not None and not isinstance(recipe.baseline, Ncf):
         return recipe.baseline.restore(run.weights)
-    users = run.weights["encoder.weight_Ue"] if recipe.baseline is not None else ()
-    model = build_model(recipe, number_of_items, seed=0, number_of_users=len(users))
+    of_users = "encoder.weight_Ue" if isinstance(recipe.baseline, Ncf) else "encoder.users_Ud"
+    model = build_model(recipe, number_of_items, seed=0, number_of_users=len(run.weights.get(of_users, ())))
     model.load_state_dict(run.weights)
     return model.eval()

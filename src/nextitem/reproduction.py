@@ -75,8 +75,8 @@ DATA = (*PUBLISHED, SYNTHETIC)
 # A first look in minutes, at the cost of being no reproduction: a larger step size and fewer epochs than the paper's.
 # BERT4Rec stays at popularity's level for its first twenty epochs and does not learn at the larger step size.
 _FAST = ("training.learning_rate=3e-3", "training.validation_users=1000", "training.epochs=12", "training.patience=3")
-_FAST_CLOZE = ("training.validation_users=1000", "training.epochs=45", "training.patience=20")
-_FAST_COUNTS = (1, 10, 100)
+_FAST_CLOZE = ("training.validation_users=1000", "training.epochs=40", "training.patience=20")
+_FAST_COUNTS = (10, 100)
 
 
 @dataclass(frozen=True)

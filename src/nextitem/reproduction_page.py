@@ -85,7 +85,7 @@ def write(folder: Path, found: Reproduction) -> None:
 def figures(found: Reproduction) -> dict[str, Figure]:
     """The paper's figures, as far as there are runs for them, by file name."""
     rows = {row.label: row for row in found.comparison.rows if row.runs}
-    curves = [_curve(name, rows[name]) for name in CURVES if name in rows]
+    curves = [_curve(name, rows[name]) for name in CURVES if name in rows and rows[name].best_epochs]
     made: dict[str, Figure] = {}
     if curves:
         made["convergence"] = convergence(curves, found.title)

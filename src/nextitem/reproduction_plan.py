@@ -152,7 +152,8 @@ def flops_per_epoch(recipe: Recipe, work: Work, number_of_items: int, encoded: i
     model = build_model(recipe, 1, seed=0)
     width, length = recipe.encoder.dim, recipe.objective.maximum_length
     weights = sum(weight.numel() for weight in model.encoder.parameters())
-    candidates = number_of_items if recipe.negatives is None else 1 + recipe.negatives.count
+    set_size = None if recipe.negatives is None else recipe.negatives.set_size(work.positions // max(1, work.steps))
+    candidates = number_of_items if set_size is None else 1 + set_size
     attention = 12 * getattr(recipe.encoder, "layers", 0) * min(length, max(1, encoded)) * width
     return float(6 * work.positions * candidates * width + encoded * (6 * weights + attention))
 

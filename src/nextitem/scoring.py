@@ -35,4 +35,4 @@ class Scorer(Protocol):
     """Anything that can be evaluated and served: a neural model, a count, the true process of a generator."""
 
     def query(self, histories: Sequences) -> Query:
-        """Prepare scores for these histories; those of equal content get equal scores."""
+        """Prepare scores for these histories; those of one user and of equal content get equal scores."""

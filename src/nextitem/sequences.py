@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nextitem import transfer
 
+NOBODY = -1  # among users: of no user of the log
 _AT_ONCE = 1 << 20  # places of a memory-mapped log that are read before they are released
 
 

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, Self
 
 import torch
@@ -19,6 +19,7 @@ from nextitem import transfer
 from nextitem.batches import Batch, Drawn, cut
 from nextitem.configuration import Configuration
 from nextitem.errors import ConfigurationError, DataError, TrainingError
+from nextitem.heap import Heap
 from nextitem.history import Epoch, History, Silent, Watcher
 from nextitem.items import ItemTable
 from nextitem.model import Loss
@@ -47,6 +48,8 @@ class Training(Configuration):
     """Decay of Adam's second moment (its first is 0.9)."""
     weight_decay: float = Field(0.0, ge=0.0)
     """Decoupled weight decay (AdamW), not applied to vectors such as biases and norms; 0 is plain Adam."""
+    l2: float = Field(0.0, ge=0.0)
+    """Factor of all weights that is added to their gradients before Adam scales them, half the weights' squares."""
     gradient_clip: float | None = Field(None, gt=0.0)
     """Largest norm of the whole gradient; none: no clipping."""
     schedule: Literal["constant", "linear"] = "constant"
@@ -65,11 +68,14 @@ class Training(Configuration):
 
     @model_validator(mode="after")
     def _decays_what_it_reads(self) -> Self:
-        if self.item_rows == "touched" and self.weight_decay > 0:
-            raise ValueError(
-                f"item_rows='touched' leaves rows alone that weight_decay={self.weight_decay} would have to shrink; "
-                f"set item_rows=all or weight_decay=0"
-            )
+        for name, factor in (("weight_decay", self.weight_decay), ("l2", self.l2)):
+            if self.item_rows == "touched" and factor > 0:
+                raise ValueError(
+                    f"item_rows='touched' leaves rows alone that {name}={factor} would have to shrink; "
+                    f"set item_rows=all or {name}=0"
+                )
+        if self.weight_decay > 0 and self.l2 > 0:
+            raise ValueError(f"weight_decay={self.weight_decay} and l2={self.l2} are two ways to decay; set one to 0")
         if self.item_rows == "touched" and self.beta2 < LEAST_BETA2:
             raise ValueError(
                 f"item_rows='touched' needs beta2 of at least {LEAST_BETA2}, got {self.beta2}: below, rows without a "
@@ -98,6 +104,7 @@ class Progress:
     descent: Descent
     history: History
     best_weights: dict[str, Tensor] | None = None
+    heap: Heap = field(default_factory=Heap)
 
 
 class Checkpoint(Protocol):
@@ -235,6 +242,7 @@ def _train_epoch(
             total += summed.detach()
             positions += len(batch.targets_T)
         watcher.step(number, step + 1, steps)
+        progress.heap.tidy()
     progress.descent.settle()
     total = processes.sum(total)
     if not bool(total.isfinite()):
@@ -264,6 +272,7 @@ def descent(model: Trainable, training: Training) -> Descent:
         learning_rate=training.learning_rate,
         beta2=training.beta2,
         weight_decay=training.weight_decay,
+        l2=training.l2,
         gradient_clip=training.gradient_clip,
         table_Nd=model.items.weight_Nd if training.item_rows == "touched" else None,
     )

@@ -120,6 +120,9 @@ def _trained(recipe: Recipe, seed: int, place: Place) -> FinishedRun | str:
     theirs.close()
     try:
         try:
+            # Polars has the system restart a read that Ctrl-C interrupts, so that one would wait for the answer.
+            while not ours.poll(1.0):
+                pass
             folder, problem = ours.recv()
         except EOFError:  # it ended without a word
             folder, problem = None, None

@@ -64,6 +64,11 @@ def train(
     if print_config:
         _print_config(resolved.value, resolved.sources)
         return
+    if not users and resolved.value.baseline is None and getattr(resolved.value.encoder, "user_vectors", False):
+        raise ConfigurationError(
+            f"a run of {resolved.value.encoder.name} can answer the users it knows only, and --no-users would leave "
+            f"them out; leave --no-users out, or set encoder.user_vectors=false"
+        )
     if threads is not None:
         torch.set_num_threads(threads)
     workplace = Workplace.of(out, resolved.value, seed)

@@ -18,13 +18,18 @@ from shelves import (
     embeddings,
     having,
     lively_encoder,
+    width,
     with_settings,
 )
 
 LENGTHS = [7, 1, 12, 4]
 CAUSAL = {name: encoder for name, encoder in ENCODERS.items() if encoder.is_causal}
+# A factorised Markov chain without users has its weights in the item tables alone.
+WEIGHTED = {name: encoder for name, encoder in ENCODERS.items() if list(lively_encoder(encoder).parameters())}
 PLACED = {
-    name: encoder for name, encoder in having(ENCODERS, "positions").items() if "positions" not in encoder.without
+    name: encoder
+    for name, encoder in having(ENCODERS, "positions").items()
+    if "positions" not in getattr(encoder, "without", ())
 }
 BIDIRECTIONAL = {name: encoder for name, encoder in ENCODERS.items() if not encoder.is_causal}
 
@@ -82,7 +87,7 @@ def test_rows_do_not_know_of_each_other(encoder: Any) -> None:
 @each_encoder
 def test_a_batch_of_one_with_a_window_of_one_has_one_finite_state(encoder: Any) -> None:
     states = lively_encoder(encoder)(embeddings(1, 1, encoder), torch.tensor([1]))
-    assert states.shape == (1, 1, encoder.dim)
+    assert states.shape == (1, 1, width(encoder))
     assert bool(states.isfinite().all())
 
 
@@ -96,30 +101,32 @@ def test_every_row_of_the_position_table_can_be_used(encoder: Any) -> None:
 def test_the_same_item_at_another_place_has_another_state(encoder: Any) -> None:
     module, item = lively_encoder(encoder), embeddings(1, 1, encoder)
     states = module(item.expand(1, 6, -1), torch.tensor([6]))[0]
-    least = 1e-12 if "residuals" in encoder.without else 1e-3  # then attention alone feels it, and mixes like values
+    least = (
+        1e-12 if "residuals" in getattr(encoder, "without", ()) else 1e-3
+    )  # then attention alone feels it, and mixes like values
     assert float(torch.pdist(states.detach()).min()) > least
 
 
-@each_encoder
+@each("encoder", WEIGHTED)
 def test_every_weight_is_learnt(encoder: Any) -> None:
     module = lively_encoder(encoder)
-    states = module(embeddings(4, 12, encoder), torch.tensor(LENGTHS))
-    (states * embeddings(4, 12, encoder, seed=5)).sum().backward()
+    states = module(embeddings(4, 12, encoder), torch.tensor(LENGTHS), torch.arange(4))
+    (states * torch.randn(states.shape, generator=generator(0, Purpose.ORDER), dtype=states.dtype)).sum().backward()
     unmoved = {name for name, weight in module.named_parameters() if float(weight.grad.abs().max()) < 1e-9}
     # What all keys have in common adds the same to every score of a softmax.
     assert {name for name in unmoved if not name.endswith("key.bias")} == set()
 
 
-@each_encoder
+@each("encoder", WEIGHTED)
 def test_a_state_dict_rebuilds_the_encoder(encoder: Any) -> None:
     first, second = lively_encoder(encoder, seed=1), lively_encoder(encoder, seed=2)
-    inputs, lengths_B = embeddings(4, 12, encoder), torch.tensor(LENGTHS)
-    assert not torch.equal(first(inputs, lengths_B), second(inputs, lengths_B))
+    asked = embeddings(4, 12, encoder), torch.tensor(LENGTHS), torch.arange(4)
+    assert not torch.equal(first(*asked), second(*asked))
     second.load_state_dict(first.state_dict())
-    assert torch.equal(first(inputs, lengths_B), second(inputs, lengths_B))
+    assert torch.equal(first(*asked), second(*asked))
 
 
-@each_encoder
+@each("encoder", WEIGHTED)
 def test_equal_seeds_give_equal_weights_and_leave_the_global_generator_alone(encoder: Any) -> None:
     before = torch.random.get_rng_state()
     first, second, other = (
@@ -178,7 +185,7 @@ def test_states_read_at_some_positions_are_those_of_all_positions(encoder: Any, 
     inputs, read_T = embeddings(4, 12, encoder), torch.tensor(read)
     states_BLd = module(inputs, lengths_B)
     read_Td = module(inputs, lengths_B, None, read_T)
-    assert read_Td.shape == (len(read), encoder.dim)
+    assert read_Td.shape == (len(read), width(encoder))
     close(read_Td, states_BLd.flatten(0, 1)[read_T])
 
 
@@ -186,7 +193,7 @@ def test_states_read_at_some_positions_are_those_of_all_positions(encoder: Any, 
 def test_states_may_be_read_nowhere(encoder: Any) -> None:
     nowhere = torch.zeros(0, dtype=torch.int64)
     states = lively_encoder(encoder)(embeddings(4, 12, encoder), torch.tensor(LENGTHS), None, nowhere)
-    assert states.shape == (0, encoder.dim)
+    assert states.shape == (0, width(encoder))
 
 
 @each_fitting_pair
@@ -201,7 +208,8 @@ def test_states_of_rows_in_groups_of_like_length_are_those_of_one_padded_batch(e
     states_Td = model.states(batch)
     close(states_Td, padded_Td)
     factors_Td = torch.randn(states_Td.shape, generator=draws, dtype=torch.float64)
-    weights = [weight for name, weight in model.named_parameters() if name != "items.bias_N"]  # of scores, not states
+    of_scores = ("items.bias_N", "items.outputs")  # no part of a state
+    weights = [weight for name, weight in model.named_parameters() if not name.startswith(of_scores)]
     grouped, padded = (torch.autograd.grad((states * factors_Td).sum(), weights) for states in (states_Td, padded_Td))
     for one, other in zip(grouped, padded, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
@@ -219,5 +227,21 @@ def test_weights_start_small_with_zero_biases_and_neutral_norms(encoder: Any) ->
         elif name.endswith("attention.in_weight"):  # Xavier-uniform over the stacked 3d×d matrix
             bound = (6 / (64 + 3 * 64)) ** 0.5
             assert 0.99 * bound < float(weight.detach().abs().max()) <= bound
+        elif encoder.name == "gpt2" and name.endswith(("out_projection.weight", "outer.weight")):
+            assert float(weight.detach().std()) == pytest.approx(0.02 / (2 * encoder.layers) ** 0.5, rel=0.1)
         elif weight.ndim == 2:
             assert float(weight.detach().std()) == pytest.approx(0.02, rel=0.1)
+
+
+@each("encoder", {name: encoder for name, encoder in ENCODERS.items() if getattr(encoder, "user_vectors", False)})
+def test_users_of_equal_histories_have_states_of_their_own(encoder: Any) -> None:
+    module, inputs, lengths_B = (
+        lively_encoder(encoder),
+        embeddings(1, 12, encoder).expand(3, -1, -1),
+        torch.full((3,), 12),
+    )
+    states = module(inputs, lengths_B, torch.tensor([7, 5, 7]))
+    close(states[0], states[2])
+    assert bool(((states[0] - states[1]).abs().amax(1) > 1e-6).all())
+    read_T = torch.tensor([2, 14, 14, 35])
+    close(module(inputs, lengths_B, torch.tensor([7, 5, 7]), read_T), states.flatten(0, 1)[read_T])

@@ -70,7 +70,9 @@ def test_without_a_stride_a_user_has_the_end_alone_and_with_one_every_event(
 @each_objective
 def test_positions_and_rows_ascend_and_lie_within_their_rows(objective: Any, histories: Sequences) -> None:
     windows, batch = batch_of(objective, histories)
-    assert bool((batch.positions_T.diff() > 0).all())
+    assert bool((batch.read.diff() > 0).all())
+    assert torch.equal(batch.positions_T.unique(), batch.read)
+    assert bool((batch.positions_T.diff() >= 0).all())
     assert bool((batch.rows_T.diff() >= 0).all())
     assert torch.equal(batch.positions_T // batch.inputs_BL.shape[1], batch.rows_T)
     assert bool((batch.columns_T < batch.lengths_B[batch.rows_T]).all())

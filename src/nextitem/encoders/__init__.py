@@ -5,9 +5,12 @@ from typing import Annotated
 from pydantic import Field
 
 from nextitem.encoders.bert4rec import BERT4Rec
+from nextitem.encoders.caser import Caser
+from nextitem.encoders.fpmc import FPMC
+from nextitem.encoders.gpt2 import GPT2
 from nextitem.encoders.gru4rec import GRU4Rec
 from nextitem.encoders.sasrec import SASRec
 
-AnyEncoder = Annotated[SASRec | BERT4Rec | GRU4Rec, Field(discriminator="name")]
+AnyEncoder = Annotated[SASRec | BERT4Rec | GRU4Rec | GPT2 | Caser | FPMC, Field(discriminator="name")]
 
-__all__ = ["AnyEncoder", "BERT4Rec", "GRU4Rec", "SASRec"]
+__all__ = ["FPMC", "GPT2", "AnyEncoder", "BERT4Rec", "Caser", "GRU4Rec", "SASRec"]

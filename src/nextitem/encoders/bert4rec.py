@@ -10,10 +10,10 @@ from collections.abc import Collection
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from nextitem.attention import attend
+from nextitem.attention import attend, heads_divide_dim
 from nextitem.configuration import Configuration
 from nextitem.dropout import Dropout
 from nextitem.packing import Queries, arrange
@@ -48,13 +48,7 @@ class BERT4Rec(Configuration):
     without: tuple[Part, ...] = ()
     """Parts that are left out, for ablations: `positions`, `feed_forward`, `norms` (all of them), `residuals`."""
 
-    @field_validator("heads")
-    @classmethod
-    def _divides_dim(cls, heads: int, others: ValidationInfo) -> int:
-        dim = others.data.get("dim", heads)  # absent where dim itself was refused
-        if dim % heads:
-            raise ValueError(f"should divide dim={dim}, since each head takes an equal share of the width")
-        return heads
+    _heads_divide_dim = field_validator("heads")(heads_divide_dim)
 
     def build(self) -> "BERT4RecEncoder":
         """The encoder with fresh weights from torch's global generator."""

@@ -7,10 +7,10 @@ from collections.abc import Collection
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from nextitem.attention import attend
+from nextitem.attention import attend, heads_divide_dim
 from nextitem.configuration import Configuration
 from nextitem.dropout import Dropout
 from nextitem.packing import Layout, Queries, arrange
@@ -45,13 +45,7 @@ class SASRec(Configuration):
     without: tuple[Part, ...] = ()
     """Parts that are left out, for ablations: `positions`, `feed_forward`, `norms` (all of them), `residuals`."""
 
-    @field_validator("heads")
-    @classmethod
-    def _divides_dim(cls, heads: int, others: ValidationInfo) -> int:
-        dim = others.data.get("dim", heads)  # absent where dim itself was refused
-        if dim % heads:
-            raise ValueError(f"should divide dim={dim}, since each head takes an equal share of the width")
-        return heads
+    _heads_divide_dim = field_validator("heads")(heads_divide_dim)
 
     def build(self) -> "SASRecEncoder":
         """The encoder with fresh weights from torch's global generator."""

@@ -5,8 +5,9 @@ from typing import Annotated
 from pydantic import Field
 
 from nextitem.objectives.masked_item import MaskedItem
+from nextitem.objectives.next_few import NextFew
 from nextitem.objectives.next_item import NextItem
 
-AnyObjective = Annotated[NextItem | MaskedItem, Field(discriminator="name")]
+AnyObjective = Annotated[NextItem | MaskedItem | NextFew, Field(discriminator="name")]
 
-__all__ = ["AnyObjective", "MaskedItem", "NextItem"]
+__all__ = ["AnyObjective", "MaskedItem", "NextFew", "NextItem"]

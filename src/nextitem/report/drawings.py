@@ -122,10 +122,10 @@ def rank_histogram(bands: Sequence[Band], found: Sequence[tuple[str, Style, Sequ
         if len(found) == 1:
             axes.bar_label(bars, [_percent(share) for share in shares], fontsize=9, color=look.INK, padding=2)
     axes.set_ylim(0, 1.12 * max(share for _, _, shares in found for share in shares))
-    _name_bands(axes, [_short(band) for band in bands])
+    _name_bands(axes, [_thousands(band.last) for band in bands])  # with their beginnings a dozen would not fit
     axes.set_title("Rank of the test targets")
     axes.yaxis.set_major_formatter(_PERCENT)
-    axes.set_xlabel(f"rank among {bands[-1].last:,} items")
+    axes.set_xlabel(f"rank, each bar up to the number below it, of {bands[-1].last:,}")
     _explain(figure, axes, len(found))
     return figure
 
@@ -164,7 +164,8 @@ def quality_by(title: str, axis: str, found: Sequence[tuple[str, Style, Sequence
             marker=_MARKERS[place % len(_MARKERS)], ms=6, mec="#ffffff", elinewidth=1.4, capsize=2.5, label=label,
         )  # fmt: skip
     first = found[0][2]
-    is_broken = any("\n" in _short(band.band) for band in first)  # one line or two for all, so that counts align
+    # One line or two for all, so that counts align.
+    is_broken = any(len(f"{_thousands(band.band.first)}{_thousands(band.band.last)}") >= 6 for band in first)
     names = [_short(band.band, is_broken) for band in first]
     _name_bands(axes, [f"{name}\n{_thousands(band.cases)}" for name, band in zip(names, first, strict=True)])
     axes.set_xlim(-0.5, len(first) - 0.5)
@@ -180,11 +181,10 @@ def _name_bands(axes: Axes, names: Sequence[str]) -> None:
     axes.tick_params(axis="x", length=0)
 
 
-def _short(band: Band, is_broken: bool = False) -> str:
+def _short(band: Band, is_broken: bool) -> str:
+    gap = "\n" if is_broken else ""
     first, last = _thousands(band.first), _thousands(band.last)
-    if band.first == band.last:
-        return f"{first}\n" if is_broken else first
-    return f"{first}–\n{last}" if is_broken or len(first + last) >= 6 else f"{first}–{last}"
+    return f"{first}{gap}" if band.first == band.last else f"{first}–{gap}{last}"
 
 
 def _thousands(number: int) -> str:
