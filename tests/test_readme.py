@@ -65,7 +65,7 @@ def test_every_command_has_known_options(page: Path) -> None:
 
 def test_the_pages_show_commands() -> None:
     assert {verb for page in PAGES for verb, *_ in commands(page)} == {
-        *("train", "compare", "reproduce", "tune", "evaluate", "recommend", "report", "prepare")
+        *("train", "compare", "reproduce", "study", "tune", "evaluate", "recommend", "report", "prepare")
     }
 
 

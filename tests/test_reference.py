@@ -26,6 +26,7 @@ from nextitem.reading import Columns
 from nextitem.recipe import Preparation, Recipe, load_preset, preset_names, resolve_recipe
 from nextitem.report.page import report_into
 from nextitem.runs import Workplace, metrics_of, provenance, write_run
+from nextitem.study import load_study, study_names
 from nextitem.training import Training
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "reference.md").read_text(encoding="utf-8")
@@ -225,3 +226,11 @@ def test_a_run_leaves_what_is_listed(tmp_path: Path) -> None:
         assert set(stored[part]) == shown[f"metrics.json {part}"]
     assert {"intervals", "ceiling"} < set(stored["test"])
     assert set(Epoch.__dataclass_fields__) == shown["history.jsonl"]
+
+
+def test_the_studies_are_those_that_come_along() -> None:
+    actual = [
+        [study.name, study.recipe, study.data, study.against, ", ".join(row.label for row in study.rows)]
+        for study in map(load_study, study_names())
+    ]
+    assert [row[:5] for row in tables(section("## Studies"))[0]] == actual

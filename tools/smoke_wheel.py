@@ -15,7 +15,7 @@ SOURCES = ("pyproject.toml", "README.md", "LICENSE", "src")
 
 LIST_RECIPES = """
 from importlib.resources import files
-names = [entry.name for entry in files("nextitem").joinpath("recipes").iterdir()]
+names = [entry.name for folder in ("recipes", "studies") for entry in files("nextitem").joinpath(folder).iterdir()]
 print(*sorted(name for name in names if name.endswith(".toml")))
 """
 
