@@ -20,12 +20,19 @@ def small(preset: str) -> Recipe:
     recipe = resolve_recipe(load_preset(preset)).value
     sizes: dict[str, Any] = {
         "encoder": with_settings(recipe.encoder, **ENCODER, inner=16),
-        "objective": with_settings(recipe.objective, maximum_length=min(8, recipe.objective.maximum_length)),
+        "objective": with_settings(
+            recipe.objective, maximum_length=min(8, recipe.objective.maximum_length), stride=_shorter(recipe.objective)
+        ),
         "training": TWO_EPOCHS,
     }
     if recipe.negatives is not None:
         sizes["negatives"] = with_settings(recipe.negatives, count=min(3, recipe.negatives.count))
     return Recipe(**{**dict(recipe), **sizes})
+
+
+def _shorter(objective: Any) -> int | None:
+    """A stride of small windows for an objective that slides."""
+    return None if getattr(objective, "stride", None) is None else 4
 
 
 def with_permuted_held_out_events(histories: list[list[int]]) -> list[list[int]]:

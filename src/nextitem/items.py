@@ -20,6 +20,10 @@ class ItemTable(Protocol):
     def weight_Nd(self) -> nn.Parameter:
         """The vectors of the items."""
 
+    @property
+    def state_width(self) -> int:
+        """How wide a state is as the scores take it."""
+
     def embed(self, ids: Tensor) -> Tensor:
         """Vectors of `ids` (any shape) as (..., d); zero for PAD."""
 
@@ -56,6 +60,11 @@ class TiedItems(nn.Module):
         self.bias_N = nn.Parameter(torch.zeros(number_of_items)) if has_bias else None
         self._rows_N: Tensor | None = None  # scratch: what is in it is never relied on
         self._bias_ids_R: Tensor | None = None  # of a narrowed table: the biases that are those of its rows
+
+    @property
+    def state_width(self) -> int:
+        """That of the table, and one more for biases."""
+        return self.weight_Nd.shape[1] + (self.bias_N is not None)
 
     def embed(self, ids: Tensor) -> Tensor:
         """Vectors of `ids` as (..., d): zero for PAD, the mask vector for MASK, which needs `has_mask`."""
@@ -153,6 +162,11 @@ class SeparateItems(nn.Module):
     def weight_Nd(self) -> nn.Parameter:
         """The matrix that embeds items."""
         return self.inputs.weight_Nd
+
+    @property
+    def state_width(self) -> int:
+        """That of the output table."""
+        return self.outputs.state_width
 
     def embed(self, ids: Tensor) -> Tensor:
         """Vectors of `ids` as (..., d), as `TiedItems` has them."""

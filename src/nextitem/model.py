@@ -145,9 +145,8 @@ class SequenceModel(nn.Module):
             ]
         finally:
             self.train(was_training)
-        if not parts:  # states of no history, as wide as the others
-            return self.items.output_table().detach()[:0]
-        return torch.cat(parts)
+        # States of no history are as wide as the others.
+        return torch.cat(parts) if parts else self.items.weight_Nd.new_zeros(0, self.items.state_width)
 
     def _check_users(self, users_C: Tensor) -> None:
         if self.number_of_users is None:

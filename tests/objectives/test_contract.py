@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nextitem.batches import MASK, PAD, Batch
 from nextitem.sequences import Sequences
-from shelves import each_objective
+from shelves import OBJECTIVES, each, each_objective, having
 
 ITEMS, LONGEST = 30, 12
 LENGTHS = [5, 1, 0, 20, 2, 12, 13, 3]
@@ -55,7 +55,7 @@ def test_a_window_is_a_stretch_of_its_users_history_and_one_of_them_its_end(
         assert any(stop == lengths[user] for _, stop in parts)
 
 
-@each_objective
+@each("objective", having(OBJECTIVES, "stride"))
 def test_without_a_stride_a_user_has_the_end_alone_and_with_one_every_event(
     objective: Any, histories: Sequences
 ) -> None:

@@ -47,7 +47,8 @@ def test_labels_of_neighbours_do_not_touch() -> None:
 
 
 def test_every_recipe_that_comes_along_is_told_apart_by_its_line() -> None:
-    lines = [tuple(line_of(name).values()) for name in preset_names()]
+    short = [name for name in preset_names() if "@" not in name]  # a versioned name says which paper, on a label
+    lines = [tuple(line_of(name).values()) for name in short]
     assert len(set(lines)) == len(lines)
 
 

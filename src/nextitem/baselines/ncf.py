@@ -90,6 +90,11 @@ class NeuralItems(nn.Module):
         """The vectors of the items, shape (N, e)."""
         return self.table.weight_Nd
 
+    @property
+    def state_width(self) -> int:
+        """That of the users' vectors."""
+        return self.weight_Nd.shape[1]
+
     def embed(self, ids: Tensor) -> Tensor:
         """Vectors of `ids` as (…, e); zero for PAD."""
         return self.table.embed(ids)
