@@ -70,7 +70,7 @@ def budget(encoder: Any, objective: Any, loss: Any) -> Training:
         changes["learning_rate"] = 1e-2
     # Items enter as small as they start, and without a softmax the first thing to learn is no to all of them; and the
     # less weight a target has against its negatives, the later learning takes off.
-    if (encoder.name in ("gru4rec", "gpt2") and loss.name not in SOFTMAXES) or loss.name == "gbce":
+    if (encoder.name in ("gru4rec", "gpt2") and loss.name not in SOFTMAXES) or loss.name in ("gbce", "bpr_max"):
         changes["epochs"] = 2 * training.epochs
     return training.model_copy(update=changes)
 

@@ -23,7 +23,11 @@ class TensorBoard:
         """Open the folder."""
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
         self.writer = SummaryWriter(str(self.folder / f"{stamp}-{name}"))
-        self.settings = {key: "none" if value is None else value for key, value in settings.items()}
+        plain = (str, int, float)  # a list is none of them
+        self.settings = {
+            key: "none" if value is None else value if isinstance(value, plain) else str(value)
+            for key, value in settings.items()
+        }
         lines = "\n".join(f"    {key} = {value}" for key, value in self.settings.items())  # indented: as it stands
         self.writer.add_text("settings", lines)
 
