@@ -11,12 +11,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from nextitem.finished_runs import deciding
 from nextitem.recipe import Recipe, load_preset, preset_names, resolve_recipe
 from nextitem.report.figures import Curve, by_epoch
 from nextitem.report.look import write_svg
 from nextitem.reproduction_page import TITLES
 
-ORDER = ("sasrec-ce", "sasrec-3000", "bert4rec", "sasrec-bce")
+ORDER = ("sasrec-ce", "sasrec-3000", "gru4rec", "bert4rec", "sasrec-bce")
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -42,14 +43,6 @@ def is_preset(recipe: dict[str, Any]) -> bool:
     # A setting that a run does not know of yet has the default that is what was done without it.
     stored = Recipe.model_validate_json(json.dumps(recipe))
     return deciding(stored) == deciding(preset)
-
-
-def deciding(recipe: Recipe) -> dict[str, Any]:
-    """The settings that are in use and change more than rounding."""
-    settings = recipe.in_use()
-    chunks = {"block_rows", "tile_items"}
-    loss = {key: value for key, value in settings.get("loss", {}).items() if key not in chunks}
-    return {**settings, "loss": loss}
 
 
 def table(runs: list[dict[str, Any]]) -> str:

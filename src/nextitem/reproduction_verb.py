@@ -4,7 +4,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 import typer
@@ -18,10 +18,12 @@ from nextitem.errors import ConfigurationError
 from nextitem.plan import amount
 from nextitem.processes import Alone
 from nextitem.reproduction import METRICS, Request, sweep_entries, table_entries, verdicts
-from nextitem.reproduction_page import Reproduction, write
 from nextitem.reproduction_plan import Line, ReproductionPlan, duration, plan_reproduction
 from nextitem.training_each import Place, find_each, train_each
 from nextitem.training_verb import device_of
+
+if TYPE_CHECKING:
+    from nextitem.reproduction_page import Reproduction
 
 
 def reproduce(
@@ -64,9 +66,12 @@ def reproduce(
         raise ConfigurationError(
             f"there is no finished run of {data} in {out}; leave --no-train out, or name --runs DIR"
         )
+    # Here, because matplotlib takes half a second to import, which only those who draw should wait.
+    from nextitem import reproduction_page
+
     found = _reproduction(request, there, {count: made[entry.label] for count, entry in swept.items()})
     folder = out / f"reproduce-{data}"
-    write(folder, found)
+    reproduction_page.write(folder, found)
     if as_json:
         typer.echo(json.dumps({**found.as_dict(), "folder": str(folder)}))
     else:
@@ -113,7 +118,9 @@ def _planned(line: Line, found: ReproductionPlan) -> list[str]:
     ]
 
 
-def _reproduction(request: Request, rows: list[Contestant], swept: dict[int, Contestant]) -> Reproduction:
+def _reproduction(request: Request, rows: list[Contestant], swept: dict[int, Contestant]) -> "Reproduction":
+    from nextitem.reproduction_page import Reproduction
+
     labels = [row.label for row in rows if row.runs]
     against = "bert4rec" if "bert4rec" in labels else labels[0]
     notes = []

@@ -4,14 +4,13 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from nextitem import disagreement_page, study_page
 from nextitem.candidates import Candidates
 from nextitem.comparison import Contestant, compare
 from nextitem.comparison_verb import NOTHING, finish, show
@@ -24,9 +23,11 @@ from nextitem.processes import Alone
 from nextitem.reproduction_plan import plan_reproduction
 from nextitem.reproduction_verb import show_plan
 from nextitem.study import METRICS, Request, entries, load_study, sampled, study_names
-from nextitem.study_page import Results
 from nextitem.training_each import Place, find_each, train_each
 from nextitem.training_verb import device_of
+
+if TYPE_CHECKING:
+    from nextitem.study_page import Results
 
 OF_RANKINGS = "sampled-metrics"
 
@@ -100,7 +101,10 @@ def _request(name: str, words: list[str], data: str | None, recipe: str | None, 
     return Request(load_study(name, [OF_RANKINGS]), data or next(iter(given), None), recipe, overrides, fast)
 
 
-def _results(request: Request, rows: list[Contestant], against: str | None) -> Results:
+def _results(request: Request, rows: list[Contestant], against: str | None) -> "Results":
+    # Here, because matplotlib takes half a second to import, which only those who draw should wait.
+    from nextitem.study_page import Results
+
     labels, base = [row.label for row in rows if row.runs], against or request.study.against
     if not labels and not any(row.failures for row in rows):
         raise ConfigurationError("there is no finished run of this study; leave --no-train out, or name --runs DIR")
@@ -116,10 +120,12 @@ def _results(request: Request, rows: list[Contestant], against: str | None) -> R
     return Results(request, command, found.comparison, sampled(there, said, request.used_data))
 
 
-def _tell(found: Results, out: Path, *, as_json: bool) -> None:
+def _tell(found: "Results", out: Path, *, as_json: bool) -> None:
     """Write the folder, and say on stdout what is in it."""
     folder = out / f"study-{found.request.study.name}-{found.dataset}"
     if found.comparison.cells:
+        from nextitem import study_page
+
         study_page.write(folder, found)
     if as_json:
         typer.echo(json.dumps({**found.as_dict(), "folder": str(folder)}))
@@ -159,6 +165,8 @@ def _rankings(
         raise ConfigurationError(
             f"{OF_RANKINGS} orders finished runs, at least two, got {len(folders)}; give their folders"
         )
+    from nextitem import disagreement_page
+
     parse_metric(metric)
     for kind in kinds:
         Candidates.parse(kind, torch.ones(1))  # before any model is read
