@@ -104,7 +104,8 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_trained(
 def test_an_interruption_ends_the_training_and_the_same_words_go_on_with_it(place: Path) -> None:
     recipe(place, "long", epochs=300)
     words = [sys.executable, "-m", "nextitem", "compare", "long.toml", "--data", "events.csv", "--out", "stopped"]
-    process = subprocess.Popen([*words, "--threads", "1"], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    words += ["--threads", "1"]
+    process = subprocess.Popen(words, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 240
     while not list(place.glob("stopped/.partial/*/checkpoint.safetensors")):
         assert process.poll() is None
