@@ -233,3 +233,14 @@ def test_a_folder_of_results_appears_whole_or_stays_as_it_was(tmp_path: Path) ->
         (draft / "missing" / "a.txt").write_text("third")
     assert [file.read_text() for file in folder.iterdir()] == ["second"]
     assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_plan_counts_no_more_epochs_than_the_steps_allow(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    words = ("study", "small.toml", "data=events.csv", "--plan", "--json", "training.batch_size=10")
+    capfd.readouterr()
+    assert typed(monkeypatch, *words, "training.epochs=7", "training.steps=8") == 0  # 30 users: 3 steps an epoch
+    lines = json.loads(capfd.readouterr().out)["lines"]
+    assert [(line["recipe"], line["epochs"]) for line in lines] == [("whole", 3), ("no positions", 3)]
