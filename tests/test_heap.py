@@ -22,4 +22,8 @@ def test_where_the_library_cannot_nothing_happens(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(heap, "_TRIM", None)
     tidied = heap.Heap()
     clock[0] = 100.0
+    tidied.tidy()  # raises nothing
+    given: list[int] = []
+    monkeypatch.setattr(heap, "_TRIM", given.append)
     tidied.tidy()
+    assert given == [0]  # it has been waiting all the time
