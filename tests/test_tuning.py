@@ -149,6 +149,12 @@ def test_a_setting_that_is_not_in_use_is_refused(small: list[str], tmp_path: Pat
         searched(small[:1], tmp_path / "search", preset=load_preset("popularity"))
 
 
+def test_what_learns_validation_events_cannot_be_chosen_by_them(small: list[str], tmp_path: Path) -> None:
+    settings, space = [small[0], "baseline.events=train_and_validation"], {"baseline.factors": "[4, 8]"}
+    with pytest.raises(ConfigurationError, match=r"learns the validation events .*; set baseline\.events=train"):
+        searched(settings, tmp_path / "search", space, preset=load_preset("bpr-mf"))
+
+
 def test_another_search_in_the_folder_is_refused(small: list[str], tmp_path: Path) -> None:
     searched(small, tmp_path / "search", trials=1)
     with pytest.raises(ConfigurationError, match=r"holds a search with another space .*; choose another --out"):

@@ -111,6 +111,10 @@ def tune(
     optuna = _optuna()
     check_keys(space)
     recipe = resolve_recipe(preset, overrides).value
+    if getattr(recipe.baseline, "events", "train") != "train":
+        raise ConfigurationError(
+            f"{recipe.name} learns the validation events that a search chooses by; set baseline.events=train"
+        )
     used = dict(leaves(recipe.in_use()))
     for key, search in space.items():  # a misspelt key or an impossible value is found before hours of training
         for value in search.some():
