@@ -21,7 +21,7 @@ from machine import floor_rates, floor_seconds
 from padded import PaddedModel, inputs_and_labels, step
 
 from nextitem.evaluation import evaluate
-from nextitem.experiment import build_model, validation_cases
+from nextitem.experiment import build_model
 from nextitem.history import Epoch, History
 from nextitem.model import SequenceModel
 from nextitem.ranking import top_k
@@ -29,6 +29,7 @@ from nextitem.recipe import Recipe, load_preset, resolve_recipe
 from nextitem.sequences import Sequences
 from nextitem.splits import LeaveOneOut
 from nextitem.training import fit
+from nextitem.validation import validation_cases
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nextitem import experiment
-from nextitem.experiment import build_model, outside_histories, run, validation_cases, validation_loss
+from nextitem.experiment import build_model, run
 from nextitem.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
 from nextitem.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.objectives import NextItem
@@ -15,6 +15,7 @@ from nextitem.recipe import Recipe
 from nextitem.sequences import Sequences
 from nextitem.splits import LeaveOneOut
 from nextitem.training import Training
+from nextitem.validation import outside_histories, validation_cases, validation_loss
 from shelves import with_settings
 from small_runs import RECIPES, USERS, chains, log_of, prepared_from
 

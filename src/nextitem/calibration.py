@@ -13,7 +13,7 @@ from torch import Tensor
 from nextitem import transfer
 from nextitem.batches import Batch, Drawn, cut
 from nextitem.evaluation import evaluate
-from nextitem.experiment import Prepared, build_model, outside_histories, validation_cases, validation_loss
+from nextitem.experiment import Prepared, build_model
 from nextitem.memory import Work
 from nextitem.model import SequenceModel
 from nextitem.optimisation import Touched
@@ -21,6 +21,7 @@ from nextitem.processes import ALONE, Processes
 from nextitem.randomness import Purpose, generator, seeded_globally
 from nextitem.recipe import Recipe
 from nextitem.training import descent
+from nextitem.validation import outside_histories, validation_cases, validation_loss
 
 PARTS = ("encoder", "loss", "optimiser", "negatives")
 _SECONDS = 0.8  # of steps; weights and validation come on top

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from nextitem import acquisition, transfer
+from nextitem import acquisition
 from nextitem.baselines import AnyBaseline, BprMf, Ncf
 from nextitem.configuration import suggest
 from nextitem.datasets import PUBLISHED
@@ -19,18 +19,18 @@ from nextitem.evaluation import METRICS, Report, evaluate
 from nextitem.history import History, Watcher
 from nextitem.interactions import Interactions, Log, deduplicate, index, k_core
 from nextitem.items import SeparateItems, TiedItems
-from nextitem.model import Loss, Objective, SequenceModel
-from nextitem.negatives import AnyNegatives, ByPopularity, InBatch, Mixed, Uniform
+from nextitem.model import Objective, SequenceModel
 from nextitem.prepared_folder import is_prepared, read_prepared
 from nextitem.preparing import Preparation
 from nextitem.processes import ALONE, Processes
-from nextitem.randomness import Purpose, generator, seeded_globally
+from nextitem.randomness import Purpose, seeded_globally
 from nextitem.reading import Columns, read_interactions
 from nextitem.recipe import Recipe
 from nextitem.scoring import Scorer
 from nextitem.sequences import Sequences
 from nextitem.splits import Cases, LeaveOneOut, Split
-from nextitem.training import Checkpoint, Sampler, fit
+from nextitem.training import Checkpoint, fit
+from nextitem.validation import outside_histories, validation_cases, validation_loss
 
 SYNTHETIC = "synthetic"
 
@@ -286,52 +286,3 @@ def _train(
         model, split.train, loss, recipe.training, seed, validate,
         negatives=negatives, checkpoint=checkpoint, watcher=watcher, processes=processes,
     )  # fmt: skip
-
-
-def validation_cases(cases: Cases, users: int | None, seed: int) -> Cases:
-    """The cases that are looked at after every epoch: all, or `users` of them drawn once."""
-    if users is None or len(cases) <= users:
-        return cases
-    drawn = torch.randperm(len(cases), generator=generator(seed, Purpose.VALIDATION))[:users]
-    return cases.select(drawn.sort().values)
-
-
-def outside_histories(negatives: AnyNegatives) -> Uniform | ByPopularity:
-    """The negatives of the validation loss, which are outside the user's history whatever training excludes.
-
-    Other cases' targets would be held-out events, and depend on which cases share a step. So `in_batch` is stood in for
-    by as many draws as its count, or 1,000, by training frequency, which is how often an item is a target; and of
-    `mixed` the fresh draws are kept.
-    """
-    if isinstance(negatives, InBatch):
-        return ByPopularity(count=negatives.count or 1000, exponent=1.0, sharing="batch", exclude="history")
-    if isinstance(negatives, Mixed):
-        count, exponent = negatives.count, negatives.exponent
-        return ByPopularity(count=count, exponent=exponent, sharing="batch", exclude="history")
-    return negatives.model_copy(update={"exclude": "history"})
-
-
-@torch.no_grad()
-def validation_loss(
-    model: SequenceModel,
-    loss: Loss,
-    sampler: Sampler | None,
-    cases: Cases,
-    batch_size: int,
-    seed: int,
-    processes: Processes = ALONE,
-) -> float:
-    """Mean loss over cases, at the query position and in evaluation mode.
-
-    A sampled loss gets the same negatives after every epoch: those that `sampler` draws for the seed.
-    """
-    total = torch.zeros((), dtype=torch.float64, device=model.device)
-    histories, targets_C = cases.histories.to(model.device), cases.targets_C.to(model.device)
-    model.eval()
-    for step, rows in enumerate(torch.arange(len(cases)).split(batch_size)):
-        if step % processes.size != processes.rank:  # whole steps are dealt out, so that their negatives are too
-            continue
-        batch = model.objective.query(histories.select(rows), targets_C[transfer.send(rows, model.device)])
-        draws = generator(seed, Purpose.VALIDATION, step, device=model.device)
-        total += model.loss(batch, loss, None if sampler is None else sampler.sample(batch, draws))
-    return float(processes.sum(total)) / len(cases)

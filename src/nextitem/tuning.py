@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from nextitem.errors import ConfigurationError, ScoreError, StorageError, TrainingError
 from nextitem.evaluation import evaluate
-from nextitem.experiment import Prepared, prepare, trained, validation_cases
+from nextitem.experiment import Prepared, prepare, trained
 from nextitem.history import Epoch, History, Silent, Watcher
 from nextitem.overrides import leaves
 from nextitem.processes import ALONE
@@ -21,6 +21,7 @@ from nextitem.recipe import Preset, Recipe, resolve_recipe
 from nextitem.search_space import Search, SearchSpace, Value, check_keys
 from nextitem.train_into import file_checkpoint
 from nextitem.training import Checkpoint
+from nextitem.validation import validation_cases
 
 if TYPE_CHECKING:
     from optuna import Study

@@ -157,4 +157,6 @@ def test_a_file_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> Non
 def test_a_folder_gets_its_report(tmp_path: Path) -> None:
     folder = written(tmp_path)
     report_into(folder, outcome(NAME).model)
-    read((folder / "report.html").read_text(encoding="utf-8"))
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    read(page)
+    assert page.count("<svg") > 0
