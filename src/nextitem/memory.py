@@ -5,10 +5,7 @@ here: parameters are counted on a model of one item, steps by their shapes, and 
 pass by encoding one row of two lengths.
 """
 
-import ctypes
-import resource
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from torch import Tensor, nn
 
 from nextitem.batches import Batch
 from nextitem.experiment import Prepared, build_model
+from nextitem.heap import give_back, leaves_holes, most_resident, resident
 from nextitem.losses import CrossEntropy, SampledCrossEntropy
 from nextitem.packing import GROUP_ROWS
 from nextitem.randomness import Purpose, generator, seeded_globally
@@ -26,9 +24,9 @@ _FLOAT, _ID = 4, 8  # bytes of a value and of an item's index
 _STEPS = 32  # of an epoch that are drawn to learn their shapes
 _LIBRARIES = 40 << 20  # what torch and its kernels take at the first step of a process, whatever the model
 _PROBED_LENGTH = 64
-# Where every draw of masks changes the sizes of what is read, the C library's heap keeps holes between them: measured,
-# it grows to this many times what is alive.
-_HOLES = 2.5
+# Where every draw of masks changes the sizes of what is read, glibc's heap keeps holes between them: measured, an epoch
+# makes it grow to this many times what is alive, and to more with small batches of long windows.
+_HOLES = 5.6
 _GROUPS = Path("/sys/fs/cgroup")
 
 
@@ -188,7 +186,8 @@ def _activations(recipe: Recipe, work: Work, device: torch.device) -> int:
     linear = most / longest - square * longest
     pairs = sum(count * length**2 for count, length in work.groups)
     embedded = 5 * recipe.encoder.dim * _FLOAT * work.rows * max((length for _, length in work.groups), default=0)
-    holes = _HOLES if recipe.objective.needs_mask and work.read_share < 1.0 and device.type == "cpu" else 1.0
+    is_holed = recipe.objective.needs_mask and work.read_share < 1.0 and device.type == "cpu" and leaves_holes()
+    holes = _HOLES if is_holed else 1.0
     return round(holes * (linear * work.encoded + square * pairs)) + embedded
 
 
@@ -239,11 +238,6 @@ def _left_in_group() -> int | None:
 
 def held() -> tuple[int, int]:
     """(bytes this process holds now, the most it has held); what reading the data left unused is given back before."""
-    with suppress(OSError, AttributeError):  # other systems, and other C libraries
-        ctypes.CDLL(None).malloc_trim(0)
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return most, most
-    return pages * resource.getpagesize(), most
+    give_back()
+    most = most_resident()
+    return resident() or most, most

@@ -9,11 +9,14 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from nextitem import transfer
 from nextitem.batches import Batch, Drawn
 from nextitem.errors import DataError
+from nextitem.heap import HEAP
 from nextitem.items import ItemTable
 from nextitem.sequences import Sequences
 
+_QUERY_POSITIONS = 1 << 14  # of histories that are encoded at a time, as many as stay near a cache
 _QUERY_ROWS = 512
 
 
@@ -138,15 +141,20 @@ class SequenceModel(nn.Module):
         was_training = self.training
         self.eval()
         try:
-            parts = [
-                self.states(self.objective.query(histories.select(rows)))
-                for rows in torch.arange(len(histories)).split(_QUERY_ROWS)
-                if len(rows)  # nothing is split into one empty part
-            ]
+            parts = []
+            for rows in torch.arange(len(histories)).split(self._query_rows()):
+                if len(rows):  # nothing is split into one empty part
+                    parts.append(self.states(self.objective.query(histories.select(rows))))
+                    HEAP.tidy()
         finally:
             self.train(was_training)
         # States of no history are as wide as the others.
         return torch.cat(parts) if parts else self.items.weight_Nd.new_zeros(0, self.items.state_width)
+
+    def _query_rows(self) -> int:
+        if transfer.is_elsewhere(self.device):
+            return _QUERY_ROWS
+        return min(_QUERY_ROWS, max(1, _QUERY_POSITIONS // self.objective.maximum_length))
 
     def _check_users(self, users_C: Tensor) -> None:
         if self.number_of_users is None:

@@ -6,11 +6,9 @@ import json
 import os
 import platform
 import re
-import resource
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -27,6 +25,7 @@ from torch import Tensor
 from nextitem.errors import ArtefactError, ConfigurationError, StorageError
 from nextitem.evaluation import Report
 from nextitem.experiment import Outcome, Prepared
+from nextitem.heap import most_resident
 from nextitem.model import SequenceModel
 from nextitem.model_card import model_card
 from nextitem.recipe import Recipe
@@ -103,7 +102,7 @@ def provenance(seed: int, device: torch.device | str, started: datetime, process
         "processes": processes,
         "threads": torch.get_num_threads(),
         "processor": _processor(),
-        "peak_memory_mb": _peak_memory_mb(),
+        "peak_memory_mb": round(most_resident() / 1e6),
         "started": started.isoformat(timespec="seconds"),
         "seconds": round((datetime.now(UTC) - started).total_seconds(), 1),
     }
@@ -116,16 +115,6 @@ def _processor() -> str:
         return platform.machine()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
-
-
-def _peak_memory_mb() -> int:
-    """The most memory this process has held, in MB (10⁶ bytes)."""
-    with suppress(OSError):
-        # What getrusage tells on Linux includes what a process held that started this one.
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-        return round(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024 / 1e6)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
 
 
 def metrics_of(outcome: Outcome, provenance: Mapping[str, Any], sampled: Report | None = None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nextitem.errors import ConfigurationError
 
-_BLOCK = 1 << 22  # counts of users that exist at a time
+_BLOCK = 1 << 18  # counts of users that exist at a time, near a cache
 
 
 def bootstrap_interval(

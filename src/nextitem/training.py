@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, Self
 
 import torch
@@ -19,7 +19,7 @@ from nextitem import transfer
 from nextitem.batches import Batch, Drawn, cut
 from nextitem.configuration import Configuration
 from nextitem.errors import ConfigurationError, DataError, TrainingError
-from nextitem.heap import Heap
+from nextitem.heap import HEAP
 from nextitem.history import Epoch, History, Silent, Watcher
 from nextitem.items import ItemTable
 from nextitem.model import Loss
@@ -104,7 +104,6 @@ class Progress:
     descent: Descent
     history: History
     best_weights: dict[str, Tensor] | None = None
-    heap: Heap = field(default_factory=Heap)
 
 
 class Checkpoint(Protocol):
@@ -242,7 +241,7 @@ def _train_epoch(
             total += summed.detach()
             positions += len(batch.targets_T)
         watcher.step(number, step + 1, steps)
-        progress.heap.tidy()
+        HEAP.tidy()
     progress.descent.settle()
     total = processes.sum(total)
     if not bool(total.isfinite()):

@@ -3,6 +3,7 @@
 import torch
 
 from nextitem import transfer
+from nextitem.heap import HEAP
 from nextitem.model import Loss, SequenceModel
 from nextitem.negatives import AnyNegatives, ByPopularity, InBatch, Mixed, Uniform
 from nextitem.processes import ALONE, Processes
@@ -57,4 +58,5 @@ def validation_loss(
         batch = model.objective.query(histories.select(rows), targets_C[transfer.send(rows, model.device)])
         draws = generator(seed, Purpose.VALIDATION, step, device=model.device)
         total += model.loss(batch, loss, None if sampler is None else sampler.sample(batch, draws))
+        HEAP.tidy()
     return float(processes.sum(total)) / len(cases)
