@@ -122,7 +122,7 @@ def test_text_that_is_not_utf_8_is_refused(written: Write, name: str) -> None:
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (gzip.compress(CSV.encode()), "gzip; name it .gz"),
+        (gzip.compress(CSV.encode(), mtime=0), "gzip; name it .gz"),
         (b"PK\x03\x04\xff\n", "zip or Excel; save it as csv"),
         (b"PAR1\xff\n", "parquet; name it .parquet"),
         (CSV.encode("utf-16"), "UTF-16; save it as UTF-8"),
