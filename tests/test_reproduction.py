@@ -233,5 +233,13 @@ def test_a_plan_without_the_file_says_that_random_events_stand_in(
     assert lines["sasrec-ce"]["gpu_seconds_estimated"] == 1262
     assert lines["sasrec-ce"]["seconds"] > 0
     assert lines["popularity"]["plan"] is None
+    # Weights, two moments, the best weights and two gradients of a table of 80 items of 64 numbers, and more.
+    assert lines["sasrec-ce"]["gpu_bytes_estimated"] > 6 * 80 * 64 * 4
+    assert lines["popularity"]["gpu_bytes_estimated"] is None
+    assert typed(monkeypatch, "reproduce", "steam", "--plan", "--no-sweep", "--threads", "1") == 0
+    out = capfd.readouterr().out
+    assert "with 1 thread," in out
+    assert "GPU memory" in out
+    assert "all of these" in out
     assert "an estimate and no measurement" in told["explained"]
     assert torch.tensor(lines["bert4rec"]["flops"]).isfinite()

@@ -95,7 +95,7 @@ def sweep_entries(request: Request) -> dict[int, Entry]:
     own = (whole.recipe.negatives.count if whole.recipe.negatives is not None else None) or 0
     items = DATASETS[request.data].items if request.data in DATASETS else 2 * own
     counts = {count for count in (_FAST_COUNTS if request.fast else COUNTS) if count < items and count != own}
-    found = {count: _entry(SWEPT, request, f"{count} negatives", f"negatives.count={count}") for count in counts}
+    found = {count: _entry(SWEPT, request, f"{count} negative{'s' if count > 1 else ''}", f"negatives.count={count}") for count in counts}
     return dict(sorted({own: whole, **found}.items()))
 
 

@@ -92,10 +92,14 @@ def show_plan(found: ReproductionPlan, title: str, *, as_json: bool) -> None:
         typer.echo(json.dumps(found.as_dict()))
         return
     table = Table(title=title, title_justify="left")
-    for name in ("recipe", "epochs", "s/epoch", "here", "memory", "PFLOP", "on a GPU, estimated"):
+    for name in ("recipe", "epochs", "s/epoch", "here", "memory", "PFLOP", "on a GPU, estimated", "GPU memory"):
         table.add_column(name, justify="left" if name == "recipe" else "right")
     for line in found.lines:
         table.add_row(*_planned(line, found))
+    table.add_section()
+    on_gpu = sum(found.gpu_seconds(line) or 0.0 for line in found.lines)
+    here = sum(line.seconds or 0.0 for line in found.lines)
+    table.add_row("all of these", "", "", duration(here), "", "", duration(on_gpu), "")
     show_table(table)
     for line in found.lines:
         if line.problem:
@@ -105,16 +109,17 @@ def show_plan(found: ReproductionPlan, title: str, *, as_json: bool) -> None:
 
 def _planned(line: Line, found: ReproductionPlan) -> list[str]:
     if line.plan is None or line.seconds is None:
-        return [line.label, *[NOTHING] * 3, "does not fit" if line.problem else NOTHING, NOTHING, NOTHING]
+        return [line.label, *[NOTHING] * 2, "not planned", "does not fit" if line.problem else NOTHING, *[NOTHING] * 3]
     on_gpu = found.gpu_seconds(line)
     return [
         line.label,
         str(line.epochs),
-        f"{line.plan.seconds_per_epoch:,.3g}",
+        f"{line.plan.seconds_per_epoch:,.{0 if line.plan.seconds_per_epoch >= 10 else 2}f}",
         duration(line.seconds),
         amount(line.plan.peak),
         f"{line.flops / 1e15:.3g}",
         NOTHING if on_gpu is None else f"{duration(on_gpu)}{' (published)' if line.published_seconds else ''}",
+        amount(line.gpu_bytes),
     ]
 
 
