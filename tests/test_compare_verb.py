@@ -60,7 +60,7 @@ def test_it_trains_what_is_missing_tells_what_failed_and_uses_what_is_there(
     assert [row["recipe"] for row in told["rows"]] == ["tiny", "popularity", "wild"]
     assert [row["seeds"] for row in told["rows"]] == [[0], [0], []]
     assert "seed 0 failed: " in told["rows"][2]["failures"][0]
-    assert "1 trainings failed, and the table is without them: wild: seed 0 failed" in err
+    assert "1 training failed, and the table is without: wild: seed 0 failed" in err
     assert told["rows"][0]["peak_memory_mb"] > 50
     there = finished(place)
     assert len(there) == 2
@@ -89,6 +89,8 @@ def test_it_trains_what_is_missing_tells_what_failed_and_uses_what_is_there(
         (("tiny.toml", "trainin.epochs=3"), "did you mean"),
         (("tiny.toml", "--device", "tpu"), "--device tpu"),
         (("tiny.toml", "--seeds", "0"), "Invalid value for '--seeds'"),
+        (("tiny.toml", "--metrics", "ndcg@10,ndcg@10"), "names ndcg@10 more than once; name each metric once"),
+        (("tiny.toml", "--runs", "nowhere"), "--runs nowhere: there is no such folder"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_before_anything_is_trained(
@@ -98,6 +100,32 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_trained(
     monkeypatch.chdir(place)
     assert typed(monkeypatch, "compare", *words, "--data", "events.csv", "--out", "none") == 2
     assert message in " ".join(capfd.readouterr().err.split())
+    assert not (place / "none").exists()
+
+
+def test_a_folder_that_is_no_run_is_said_to_be_none(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place)
+    (place / "empty").mkdir()
+    assert typed(monkeypatch, "compare", "tiny.toml", "empty", "--data", "events.csv", "--out", "none") == 4
+    assert "empty is not a run: it has no manifest.json" in capfd.readouterr().err
+    assert not (place / "none").exists()
+
+
+def test_given_runs_of_unequal_certificates_are_refused_before_anything_is_trained(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place)
+    write_csv(log_of(chains(20)), place / "fewer.csv")
+    for data in ("events.csv", "fewer.csv"):
+        assert typed(monkeypatch, "compare", "popularity", "--data", data, "--out", f"of-{data}") == 0
+    runs = [str(next((place / f"of-{data}").glob("2*"))) for data in ("events.csv", "fewer.csv")]
+    capfd.readouterr()
+    assert typed(monkeypatch, "compare", "tiny.toml", *runs, "--data", "events.csv", "--out", "none") == 2
+    assert "cannot be compared, their certificates differ: dataset" in capfd.readouterr().err
+    assert typed(monkeypatch, "compare", "tiny.toml", runs[1], "--data", "events.csv", "--out", "none") == 2
+    assert "have different test cases" in capfd.readouterr().err
     assert not (place / "none").exists()
 
 

@@ -102,10 +102,9 @@ class Comparison:
         what = "users and seeds" if min(seeds, default=1) > 1 else "users only (one seed tells nothing about seeds)"
         if max(seeds, default=1) > 1 >= min(seeds, default=1):
             what = "users, and seeds where a row has more than one"
-        return (
-            f"95 % intervals and paired differences by {RESAMPLES:,} bootstrap resamples of {what}; "
-            f"p by Holm over the {self.number_of_tests} differences of the table"
-        )
+        told = f"95 % intervals and paired differences by {RESAMPLES:,} bootstrap resamples of {what}"
+        tests = self.number_of_tests
+        return f"{told}; p by Holm over the {tests} differences of the table" if tests > 1 else told
 
     @property
     def number_of_tests(self) -> int:

@@ -11,7 +11,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from nextitem.errors import ArtefactError, NextitemError
+from nextitem.errors import ArtefactError, NextitemError, StorageError
 from nextitem.metrics import parse_metric
 from nextitem.recipe import Recipe
 from nextitem.runs import MANIFEST
@@ -104,10 +104,16 @@ def is_run(folder: Path) -> bool:
 
 
 def find_runs(roots: Iterable[Path], say: Callable[[str], None]) -> list[FinishedRun]:
-    """The finished runs in `roots` (folders of runs, or runs themselves); `say` is told of what cannot be read."""
+    """The finished runs in `roots` (folders of runs, or runs themselves); `say` is told of runs that cannot be read.
+
+    Raises StorageError for a root that cannot be.
+    """
     found = []
     for root in roots:
-        folders = [root] if is_run(root) else sorted(root.iterdir()) if root.is_dir() else []
+        try:
+            folders = [root] if is_run(root) else sorted(root.iterdir()) if root.is_dir() else []
+        except OSError as error:
+            raise StorageError(f"cannot read {root}: {error}; correct its permissions") from error
         for folder in (folder for folder in folders if is_run(folder)):
             try:
                 found.append(read_finished(folder))

@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 
 from nextitem.comparison import Contestant
-from nextitem.errors import NextitemError
+from nextitem.errors import ConfigurationError, NextitemError
 from nextitem.experiment import Source, prepare
 from nextitem.finished_runs import FinishedRun, deciding, find_runs, read_finished
 from nextitem.processes import Alone
@@ -28,7 +28,7 @@ from nextitem.train_into import Extras, settle_earlier, train_into
 
 @dataclass(frozen=True)
 class Place:
-    """Where and how trainings are made."""
+    """Where and how trainings are made. Raises ConfigurationError where one of `others` is not there."""
 
     out: Path
     """Folder in which the runs' folders appear, and are found again."""
@@ -38,6 +38,11 @@ class Place:
     threads: int | None = None
     fresh: bool = False
     """Discard interrupted trainings instead of going on with them."""
+
+    def __post_init__(self) -> None:
+        for folder in self.others:
+            if not folder.is_dir():
+                raise ConfigurationError(f"--runs {folder}: there is no such folder; name one that holds finished runs")
 
 
 @dataclass(frozen=True)
@@ -49,14 +54,21 @@ class Entry:
 
 
 def train_each(
-    entries: Sequence[Entry], seeds: Iterable[int], place: Place, say: Callable[[str], None]
+    entries: Sequence[Entry],
+    seeds: Iterable[int],
+    place: Place,
+    say: Callable[[str], None],
+    *,
+    beside: Sequence[FinishedRun] = (),
 ) -> list[Contestant]:
     """Every entry with a finished run per seed, from disk or trained now; a training that fails is told of in its row.
 
     A run is used again when settings, events and seed are those of the entry. Seeds are the outer loop, so that what
-    is there after an interruption is comparable. Raises what preparing the data raises.
+    is there after an interruption is comparable. Raises what preparing the data raises, and ConfigurationError, before
+    anything is trained, where entries and the runs `beside` which they will stand are not measured on the same cases.
     """
     finished = _Finished(entries, place, say)
+    finished.check_cases(beside)
     runs: dict[str, list[FinishedRun]] = {entry.label: [] for entry in entries}
     failures: dict[str, list[str]] = {entry.label: [] for entry in entries}
     for seed in seeds:
@@ -93,6 +105,16 @@ class _Finished:
         self.known = find_runs(dict.fromkeys((place.out, *place.others)), say)
         sources = {Source.of(entry.recipe): entry.recipe for entry in entries}
         self.events = {source: _fingerprint(recipe) for source, recipe in sources.items()}
+
+    def check_cases(self, beside: Sequence[FinishedRun]) -> None:
+        """Raise ConfigurationError where the entries' test cases are not each other's, or not those of `beside`."""
+        splits = {split: f"data={source.name}" for source, (_, split) in self.events.items()}
+        splits |= {str(run.certificate["split"]): str(run.folder) for run in beside}
+        if len(splits) > 1:
+            raise ConfigurationError(
+                f"{' and '.join(splits.values())} have different test cases, so what is measured on them cannot be "
+                f"compared; compare on the same data, split and filters"
+            )
 
     def run(self, entry: Entry, seed: int) -> FinishedRun | None:
         """The latest run of these settings, events and seed."""
