@@ -134,7 +134,10 @@ def test_a_baseline_is_searched_too(small: list[str], tmp_path: Path) -> None:
         ({"encoder.dropout": "{low=0.0, high=0.5, choices=[0.1]}"}, "choices and a range exclude each other"),
         ({"encoder.dropout": "0.1"}, r"does not say what may vary: write key=\[1, 2, 3\]"),
         ({"baseline.window": "[1, 2]"}, r"baseline"),
-        ({"training.monitor": '["ndcg@10", "mrr@10"]'}, r"training\.monitor says what trials are chosen by.*set training"),
+        (
+            {"training.monitor": '["ndcg@10", "mrr@10"]'},
+            r"training\.monitor says what trials are chosen by.*set training",
+        ),
         ({"training.validation_users": "[5, 10]"}, r"training\.validation_users says what trials are chosen by"),
     ],
 )

@@ -14,10 +14,10 @@ from nextitem.comparison import Contestant, compare
 from nextitem.comparison_verb import NOTHING, finish, show
 from nextitem.console import say
 from nextitem.console import show as show_table
-from nextitem.errors import ConfigurationError
+from nextitem.errors import ConfigurationError, TrainingError
 from nextitem.plan import amount
 from nextitem.processes import Alone
-from nextitem.reproduction import METRICS, Request, sweep_entries, table_entries, verdicts
+from nextitem.reproduction import METRICS, Request, deviations, judged_by, sweep_entries, table_entries, verdicts
 from nextitem.reproduction_plan import Line, ReproductionPlan, duration, plan_reproduction
 from nextitem.training_each import Place, find_each, train_each
 from nextitem.training_verb import device_of
@@ -62,7 +62,10 @@ def reproduce(
     make = train_each if training else find_each
     made = {row.label: row for row in make([*rows, *extra], range(seeds), place, say)}
     there = [made[entry.label] for entry in rows if made[entry.label].runs or made[entry.label].failures]
+    failed = [f"{row.label}: {failure}" for row in made.values() for failure in row.failures]
     if not any(row.runs for row in there):
+        if failed:
+            raise TrainingError(f"no training of {data} came to its end, so there is no table: {'; '.join(failed)}")
         raise ConfigurationError(
             f"there is no finished run of {data} in {out}; leave --no-train out, or name --runs DIR"
         )
@@ -79,6 +82,9 @@ def reproduce(
         for verdict in found.verdicts:
             beside = f" (published: {verdict.published})" if verdict.published else ""
             typer.echo(f"{verdict.claim}: {verdict.finding}; {verdict.facts}{beside}")
+        typer.echo(judged_by(there, found.verdicts))
+        for sentence in deviations(there, data):
+            typer.echo(sentence)
         typer.echo(f"results: {folder}")
     finish(
         found.comparison,

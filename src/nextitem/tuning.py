@@ -154,8 +154,8 @@ def _check_terms(varied: Recipe, recipe: Recipe) -> None:
     for name in ("monitor", "validation_users"):
         if getattr(varied.training, name) != getattr(recipe.training, name):
             raise ConfigurationError(
-                f"training.{name} says what trials are chosen by, and has to be the same for all; set training.{name}=… "
-                f"in place of varying it"
+                f"training.{name} says what trials are chosen by, and has to be the same for all; "
+                f"set training.{name}=… in place of varying it"
             )
 
 
