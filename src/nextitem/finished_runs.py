@@ -91,6 +91,8 @@ def read_finished(folder: Path) -> FinishedRun:
         recipe = Recipe.model_validate_json(_verified(folder, "recipe.json").read_text(encoding="utf-8"))
         metrics = json.loads(_verified(folder, "metrics.json").read_text(encoding="utf-8"))
         run = FinishedRun(folder, recipe, metrics)
+        for name in ("ranks.parquet", "history.jsonl"):  # before anything is trained to stand beside it
+            _verified(folder, name)
         if run.seed < 0 or not run.certificate["split"]:
             raise ValueError("metrics.json names no seed or split")
         return run
