@@ -134,4 +134,5 @@ def _verified(folder: Path, name: str) -> Path:
 
 
 def _unreadable(folder: Path, error: Exception) -> ArtefactError:
-    return ArtefactError(f"{folder} cannot be read as a run: {error}; restore it or train anew")
+    fact = f"there is no {error} in it" if isinstance(error, KeyError) else str(error)
+    return ArtefactError(f"{folder} cannot be read as a run: {fact}; restore it or train anew")

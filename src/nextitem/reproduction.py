@@ -216,8 +216,8 @@ def deviations(rows: Sequence[Contestant], data: str) -> list[str]:
         share = float(values_of(row, "ndcg@10").mean()) / PUBLISHED[data][row.label].ndcg - 1
         seeds = f"{len(row.runs)} seeds" if len(row.runs) > 1 else "one seed, whose luck is part of it"
         higher = (
-            "; of these, that pad and mask are no rivals of a target (*Columns*) can only raise a value, by how much "
-            "was not measured"
+            "; of these *Columns* (pad and mask are no rivals of a target) is known to work upwards, and "
+            "docs/results.md says what was measured of it"
         )
         found.append(
             f"`{row.label}` is {word} than published, by {abs(share):.1%} of NDCG@10 ({seeds}). What was not copied of "

@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from nextitem.comparison import Comparison, Contestant, as_dict, draws_of, values_of
+from nextitem.comparison import RESAMPLES, Comparison, Contestant, as_dict, draws_of, values_of, varied_in
 from nextitem.report.figures import Curve, Point, by_negatives, convergence, losses
 from nextitem.report.look import label_of, write_svg
 from nextitem.reproduction import METRICS, PUBLISHED, Verdict, agreement, deviations, judged_by
@@ -134,9 +134,9 @@ def page(found: Reproduction, pictures: Sequence[str]) -> str:
             "",
             table(found),
             "",
-            f"In brackets: {found.comparison.resampled.partition(';')[0]}; beside a published value how far ours is "
-            "from it (`agrees`: NDCG@10 within 5 % or twice the spread of our seeds). Seconds count optimisation only; "
-            "the published ones are of an unnamed GPU.",
+            f"In brackets: 95 % intervals by {RESAMPLES:,} bootstrap resamples of {varied_in(found.comparison.rows)}; "
+            "beside a published value how far ours is from it (`agrees`: NDCG@10 within 5 % or twice the spread of our "
+            "seeds). Seconds count optimisation only; the published ones are of an unnamed GPU.",
             *(f"\n{sentence}" for sentence in deviations(found.comparison.rows, found.data)),
             "",
             "## Claims",
