@@ -150,3 +150,18 @@ def test_an_interruption_ends_the_training_and_the_same_words_go_on_with_it(plac
     (row,) = json.loads(done.stdout)["rows"]
     lines = (place / row["runs"][0] / "history.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == list(range(1, len(lines) + 1))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="processes are listed in Linux's /proc")
+def test_ctrl_c_is_no_matter_of_a_training_that_still_starts(place: Path) -> None:
+    """It would end with a traceback; the process that waits for it ends it in words."""
+    words = [sys.executable, "-m", "nextitem", "compare", "tiny.toml", "--data", "events.csv", "--out", "early"]
+    process = subprocess.Popen([*words, "--threads", "1"], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    assert b"seed 0: training" in process.stderr.readline()
+    time.sleep(0.5)  # the training's process imports, for seconds
+    for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split():
+        os.kill(int(child), signal.SIGINT)
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert b"Traceback" not in err

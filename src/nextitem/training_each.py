@@ -9,7 +9,9 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import torch
@@ -138,7 +140,7 @@ def _trained(recipe: Recipe, seed: int, place: Place) -> FinishedRun | str:
     context = multiprocessing.get_context("spawn")  # a forked torch may hang
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_train, args=(theirs, recipe.model_dump_json(), seed, place), daemon=True)
-    process.start()
+    _start_uninterrupted(process)
     theirs.close()
     try:
         try:
@@ -156,6 +158,16 @@ def _trained(recipe: Recipe, seed: int, place: Place) -> FinishedRun | str:
     if folder is not None:
         return read_finished(Path(folder))
     return problem or f"its process ended with {_ending(process.exitcode)}"
+
+
+def _start_uninterrupted(process: SpawnProcess) -> None:
+    """Start it with Ctrl-C blocked, so that one while it still imports ends it by our word and without a traceback."""
+    resource_tracker.ensure_running()  # which would lift the block if it started the tracker only then
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _ending(code: int | None) -> str:
