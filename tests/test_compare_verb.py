@@ -60,7 +60,7 @@ def test_it_trains_what_is_missing_tells_what_failed_and_uses_what_is_there(
     assert [row["recipe"] for row in told["rows"]] == ["tiny", "popularity", "wild"]
     assert [row["seeds"] for row in told["rows"]] == [[0], [0], []]
     assert "seed 0 failed: " in told["rows"][2]["failures"][0]
-    assert "1 trainings failed, and the table is without them: wild: seed 0 failed" in err
+    assert "1 training failed, and the table is without: wild: seed 0 failed" in err
     assert told["rows"][0]["peak_memory_mb"] > 50
     there = finished(place)
     assert len(there) == 2
@@ -89,6 +89,8 @@ def test_it_trains_what_is_missing_tells_what_failed_and_uses_what_is_there(
         (("tiny.toml", "trainin.epochs=3"), "did you mean"),
         (("tiny.toml", "--device", "tpu"), "--device tpu"),
         (("tiny.toml", "--seeds", "0"), "Invalid value for '--seeds'"),
+        (("tiny.toml", "--metrics", "ndcg@10,ndcg@10"), "names ndcg@10 more than once; name each metric once"),
+        (("tiny.toml", "--runs", "nowhere"), "--runs nowhere: there is no such folder"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_before_anything_is_trained(
@@ -98,6 +100,32 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_trained(
     monkeypatch.chdir(place)
     assert typed(monkeypatch, "compare", *words, "--data", "events.csv", "--out", "none") == 2
     assert message in " ".join(capfd.readouterr().err.split())
+    assert not (place / "none").exists()
+
+
+def test_a_folder_that_is_no_run_is_said_to_be_none(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place)
+    (place / "empty").mkdir()
+    assert typed(monkeypatch, "compare", "tiny.toml", "empty", "--data", "events.csv", "--out", "none") == 4
+    assert "empty is not a run: it has no manifest.json" in capfd.readouterr().err
+    assert not (place / "none").exists()
+
+
+def test_given_runs_of_unequal_certificates_are_refused_before_anything_is_trained(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place)
+    write_csv(log_of(chains(20)), place / "fewer.csv")
+    for data in ("events.csv", "fewer.csv"):
+        assert typed(monkeypatch, "compare", "popularity", "--data", data, "--out", f"of-{data}") == 0
+    runs = [str(next((place / f"of-{data}").glob("2*"))) for data in ("events.csv", "fewer.csv")]
+    capfd.readouterr()
+    assert typed(monkeypatch, "compare", "tiny.toml", *runs, "--data", "events.csv", "--out", "none") == 2
+    assert "cannot be compared, their certificates differ: dataset" in capfd.readouterr().err
+    assert typed(monkeypatch, "compare", "tiny.toml", runs[1], "--data", "events.csv", "--out", "none") == 2
+    assert "have different test cases" in capfd.readouterr().err
     assert not (place / "none").exists()
 
 
@@ -122,3 +150,18 @@ def test_an_interruption_ends_the_training_and_the_same_words_go_on_with_it(plac
     (row,) = json.loads(done.stdout)["rows"]
     lines = (place / row["runs"][0] / "history.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == list(range(1, len(lines) + 1))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="processes are listed in Linux's /proc")
+def test_ctrl_c_is_no_matter_of_a_training_that_still_starts(place: Path) -> None:
+    """It would end with a traceback; the process that waits for it ends it in words."""
+    words = [sys.executable, "-m", "nextitem", "compare", "tiny.toml", "--data", "events.csv", "--out", "early"]
+    process = subprocess.Popen([*words, "--threads", "1"], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    assert b"seed 0: training" in process.stderr.readline()
+    time.sleep(0.5)  # the training's process imports, for seconds
+    for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split():
+        os.kill(int(child), signal.SIGINT)
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert b"Traceback" not in err

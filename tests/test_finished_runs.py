@@ -74,6 +74,15 @@ def test_a_damaged_run_is_told_of_and_left_out_of_a_search(content: bytes, tmp_p
     assert str(damaged) in said[0]
 
 
+@pytest.mark.parametrize("name", ["ranks.parquet", "history.jsonl"])
+def test_a_run_without_what_is_compared_is_not_found_again(name: str, tmp_path: Path) -> None:
+    (written(tmp_path, "sasrec-ce") / name).unlink()
+    told: list[str] = []
+    assert find_runs([tmp_path], told.append) == []
+    assert "not reused: " in told[0]
+    assert name in told[0]
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match=r"is not a run: it has no manifest.json; give a folder that"):
         read_finished(tmp_path)

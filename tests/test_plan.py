@@ -203,6 +203,14 @@ def test_seconds_are_counted_by_the_positions(prepared: Prepared) -> None:
     assert found.seconds["loss"] == pytest.approx(found.work.positions / (int(windows.lengths_U[first]) - 1))
 
 
+def test_a_first_step_that_stalls_is_not_multiplied(prepared: Prepared) -> None:
+    """A clock of a machine that is busy for two seconds at the beginning, and works without a delay from then on."""
+    looks = iter(range(10**9))
+    recipe = RECIPES["sasrec-ce"].model_copy(update={"training": Training(batch_size=30, epochs=2)})
+    found = plan.plan(recipe, prepared, 0, clock=lambda: 0.0 if next(looks) < 2 else 2.0)
+    assert found.seconds_per_epoch == 0.0
+
+
 def refusal(patch: pytest.MonkeyPatch, recipe: Recipe, prepared: Prepared, room: int) -> str:
     """What is said where there are `room` bytes; nothing may be measured, and so allocated, before."""
 

@@ -24,7 +24,10 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def commands(page: Path) -> list[list[str]]:
     """What follows `nextitem` in the lines of the page's bash blocks."""
-    lines = [shlex.split(line, comments=True) for block in blocks(page, "bash") for line in block.splitlines()]
+    texts = [block.replace("\\\n", " ") for block in blocks(page, "bash")]
+    lines = [shlex.split(line, comments=True) for text in texts for line in text.splitlines()]
+    # Variables of the environment may stand before the command.
+    lines = [words[next((place for place, word in enumerate(words) if "=" not in word), 0) :] for words in lines]
     return [words[1:] for words in lines if words and Path(words[0]).name == "nextitem"]
 
 

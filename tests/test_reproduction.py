@@ -24,12 +24,14 @@ from nextitem.reproduction import (
     Published,
     Request,
     agreement,
+    deviations,
     sweep_entries,
     table_entries,
     verdicts,
 )  # fmt: skip
 from nextitem.reproduction_page import Reproduction, write
 from nextitem.reproduction_plan import Line, ReproductionPlan, flops_per_epoch, stand_in
+from nextitem.training_each import Entry
 from small_runs import RECIPES, outcome
 from stored_runs import written
 
@@ -136,6 +138,15 @@ def test_a_row_agrees_within_five_per_cent_or_twice_its_seeds_spread(
     for factor, word in ((1.04, "agrees"), (0.94, "better"), (1.06, "worse")):
         monkeypatch.setattr("nextitem.reproduction.PUBLISHED", {"data": {"sasrec-ce": Published(0.1, value * factor)}})
         assert agreement(row, "data") == word
+        said = deviations([row], "data")
+        assert len(said) == (word != "agrees")
+        for sentence in said:  # 1 / 0.94 and 1 / 1.06
+            assert (
+                f"is {word} than published, by {'6.4%' if word == 'better' else '5.7%'} of NDCG@10 (one seed"
+                in sentence
+            )
+            assert "docs/reference.md, *Differences from the reference implementation*" in sentence
+            assert ("*Columns*" in sentence) == (word == "better")
     assert agreement(row, "synthetic") == ""
 
 
@@ -156,6 +167,11 @@ def test_the_folder_is_whole_and_takes_the_place_of_an_earlier_one(rows: list[Co
     assert "| SASRec+ beats BERT4Rec in NDCG@10 | **" in page
     assert f"{outcome('sasrec-ce').test.means['ndcg@10']:.4f}" in page
     assert "0.1821 (" in page
+    assert "corrected by Holm for the 3 claims that were tested" in page
+    assert "p are over users only (one seed tells nothing about seeds)" in page
+    assert "- Runs of 2026-01-02: " in page
+    assert " 1 threads" not in page
+    assert "first seed" in page
     told = json.loads((folder / "table.json").read_text(encoding="utf-8"))
     assert told["rows"][1]["published"] == {
         "ndcg@10": 0.1821, "hit_rate@10": 0.3152, "train_seconds": 540, "best_epoch": 63,
@@ -218,6 +234,20 @@ def test_without_a_finished_run_and_without_training_there_is_nothing_to_show(
     assert not list(tmp_path.iterdir())
 
 
+def test_where_every_training_failed_it_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def failed(entries: list[Entry], *_: object) -> list[Contestant]:
+        return [Contestant(entry.label, failures=("seed 0 failed: it diverged",)) for entry in entries]
+
+    monkeypatch.setattr("nextitem.reproduction_verb.train_each", failed)
+    assert typed(monkeypatch, "reproduce", "synthetic", "--out", str(tmp_path)) == 1
+    assert (
+        "no training of synthetic came to its end, so there is no table: sasrec-bce: seed 0" in capfd.readouterr().err
+    )
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_plan_without_the_file_says_that_random_events_stand_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -233,5 +263,13 @@ def test_a_plan_without_the_file_says_that_random_events_stand_in(
     assert lines["sasrec-ce"]["gpu_seconds_estimated"] == 1262
     assert lines["sasrec-ce"]["seconds"] > 0
     assert lines["popularity"]["plan"] is None
+    # Weights, two moments, the best weights and two gradients of a table of 80 items of 64 numbers, and more.
+    assert lines["sasrec-ce"]["gpu_bytes_estimated"] > 6 * 80 * 64 * 4
+    assert lines["popularity"]["gpu_bytes_estimated"] is None
+    assert typed(monkeypatch, "reproduce", "steam", "--plan", "--no-sweep", "--threads", "1") == 0
+    out = capfd.readouterr().out
+    assert "with 1 thread," in out
+    assert "GPU memory" in out
+    assert "all of these" in out
     assert "an estimate and no measurement" in told["explained"]
     assert torch.tensor(lines["bert4rec"]["flops"]).isfinite()

@@ -134,6 +134,11 @@ def test_a_baseline_is_searched_too(small: list[str], tmp_path: Path) -> None:
         ({"encoder.dropout": "{low=0.0, high=0.5, choices=[0.1]}"}, "choices and a range exclude each other"),
         ({"encoder.dropout": "0.1"}, r"does not say what may vary: write key=\[1, 2, 3\]"),
         ({"baseline.window": "[1, 2]"}, r"baseline"),
+        (
+            {"training.monitor": '["ndcg@10", "mrr@10"]'},
+            r"training\.monitor says what trials are chosen by.*set training",
+        ),
+        ({"training.validation_users": "[5, 10]"}, r"training\.validation_users says what trials are chosen by"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_at_once(
@@ -153,6 +158,18 @@ def test_what_learns_validation_events_cannot_be_chosen_by_them(small: list[str]
     settings, space = [small[0], "baseline.events=train_and_validation"], {"baseline.factors": "[4, 8]"}
     with pytest.raises(ConfigurationError, match=r"learns the validation events .*; set baseline\.events=train"):
         searched(settings, tmp_path / "search", space, preset=load_preset("bpr-mf"))
+
+
+def test_a_search_does_not_vary_whether_validation_events_are_learnt(small: list[str], tmp_path: Path) -> None:
+    space = {"baseline.events": '["train", "train_and_validation"]'}
+    with pytest.raises(ConfigurationError, match="learns the validation events that a search chooses by"):
+        searched(small[:1], tmp_path / "search", space, preset=load_preset("bpr-mf"))
+
+
+def test_a_baseline_is_not_chosen_by_a_metric_that_nobody_reports(small: list[str], tmp_path: Path) -> None:
+    settings, preset = [small[0], "training.monitor=ndcg@7"], load_preset("co-occurrence")
+    with pytest.raises(ConfigurationError, match=r"training\.monitor='ndcg@7' is no validation metric"):
+        searched(settings, tmp_path / "search", {"baseline.window": "[1, 5]"}, preset=preset)
 
 
 def test_another_search_in_the_folder_is_refused(small: list[str], tmp_path: Path) -> None:

@@ -75,7 +75,9 @@ class Calibration:
             if step.positions:
                 steps.append(step)
             enough = _SECONDS if count == most else _MOST_SECONDS
-            if not step.positions or spent > enough or taken * following / count > _MOST_SECONDS:
+            # The first step of all pays for every table's memory, and says nothing about larger ones.
+            is_too_long = len(steps) > 1 and taken * following / count > _MOST_SECONDS
+            if not step.positions or spent > enough or is_too_long:
                 break
             count = following
         return steps

@@ -98,19 +98,23 @@ class Comparison:
     @property
     def resampled(self) -> str:
         """What the intervals stand for, in one sentence."""
-        seeds = [len(row.runs) for row in self.rows if row.runs]
-        what = "users and seeds" if min(seeds, default=1) > 1 else "users only (one seed tells nothing about seeds)"
-        if max(seeds, default=1) > 1 >= min(seeds, default=1):
-            what = "users, and seeds where a row has more than one"
-        return (
-            f"95 % intervals and paired differences by {RESAMPLES:,} bootstrap resamples of {what}; "
-            f"p by Holm over the {self.number_of_tests} differences of the table"
-        )
+        what = varied_in(self.rows)
+        told = f"95 % intervals and paired differences by {RESAMPLES:,} bootstrap resamples of {what}"
+        tests = self.number_of_tests
+        return f"{told}; p by Holm over the {tests} differences of the table" if tests > 1 else told
 
     @property
     def number_of_tests(self) -> int:
         """How many differences the correction is made for."""
         return sum(cell.difference is not None for cells in self.cells.values() for cell in cells.values())
+
+
+def varied_in(rows: Sequence[Contestant]) -> str:
+    """Whose choice the intervals of these rows cover, in words."""
+    seeds = [len(row.runs) for row in rows if row.runs]
+    if max(seeds, default=1) == 1:
+        return "users only (one seed tells nothing about seeds)"
+    return "users and seeds" if min(seeds) > 1 else "users, and seeds where a row has more than one"
 
 
 def compare(

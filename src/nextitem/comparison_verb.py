@@ -9,14 +9,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nextitem.comparison import Comparison, Contestant, Difference, as_dict
+from nextitem.comparison import Comparison, Contestant, Difference, as_dict, same_certificate
 from nextitem.comparison import compare as compare_runs
 from nextitem.console import say
 from nextitem.errors import ConfigurationError, TrainingError
 from nextitem.finished_runs import FinishedRun, deciding, is_run, read_finished
 from nextitem.metrics import parse_metric
 from nextitem.reading import parse_columns
-from nextitem.recipe import load_preset, resolve_recipe
+from nextitem.recipe import load_preset, preset_names, resolve_recipe
 from nextitem.training_each import Entry, Place, train_each
 from nextitem.training_verb import device_of
 
@@ -51,23 +51,33 @@ def compare(
     if data is not None:
         overrides.append(f"data={data}")
     named = [word for word in recipes if "=" not in word]
-    given = [word for word in named if is_run(Path(word))]
-    names = [metric.strip() for metric in metrics.split(",")]
-    for name in names:  # before hours of training
-        parse_metric(name)
+    given = [word for word in named if is_run(Path(word)) or (word not in preset_names() and Path(word).is_dir())]
+    names = metrics_of(metrics)
+    place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh)
     entries = [entry_of(word, overrides, columns) for word in named if word not in given]
-    rows = stored_rows([read_finished(Path(word)) for word in given])
+    stored = [read_finished(Path(word)) for word in given]
+    same_certificate(stored)
+    rows = stored_rows(stored)
     labels = [*(entry.label for entry in entries), *(row.label for row in rows)]
     if len(set(labels)) < len(labels) or not labels:
         fact = "is no recipe" if not labels else "are not all different"
         raise ConfigurationError(f"'{' '.join(named)}' {fact}; name each recipe once, such as sasrec-ce bert4rec")
     if against is not None and against not in labels:
         compare_runs([Contestant(label) for label in labels], against)
-    place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh)
-    trained = train_each(entries, range(seeds), place, say) if entries else []
+    trained = train_each(entries, range(seeds), place, say, beside=stored) if entries else []
     found = compare_runs([*trained, *rows], against, names)
     show(found, as_json=as_json)
     finish(found)
+
+
+def metrics_of(text: str) -> list[str]:
+    """Metrics as they are typed. Raises ConfigurationError for an unknown one, and for one that is named twice."""
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        parse_metric(name)
+        if names.count(name) > 1:
+            raise ConfigurationError(f"--metrics {text} names {name} more than once; name each metric once")
+    return names
 
 
 def entry_of(word: str, overrides: Sequence[str] = (), columns: str = "", label: str | None = None) -> Entry:
@@ -102,7 +112,8 @@ def finish(found: Comparison, others: Sequence[str] = ()) -> None:
     """After the table: raise TrainingError where something failed."""
     failures = [*found.failures, *others]
     if failures:
-        raise TrainingError(f"{len(failures)} trainings failed, and the table is without them: {'; '.join(failures)}")
+        many = "1 training" if len(failures) == 1 else f"{len(failures)} trainings"
+        raise TrainingError(f"{many} failed, and the table is without: {'; '.join(failures)}")
 
 
 def show(found: Comparison, *, as_json: bool) -> None:

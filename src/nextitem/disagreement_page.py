@@ -33,7 +33,11 @@ def write(folder: Path, found: Mapping[str, Disagreement], metric: str, command:
 
 def page(found: Mapping[str, Disagreement], metric: str) -> str:
     """Both tables as Markdown: values with places, and where the orders differ."""
-    return f"{_values(found, metric)}\n\n{_differences(found)}"
+    note = (
+        "Intervals are of users. *Surely*: in neither ranking does the pair's 95 % interval hold 0; each pair is "
+        "looked at for itself, without a correction for their number. Nothing here speaks of other training seeds."
+    )
+    return f"{_values(found, metric)}\n\n{_differences(found)}\n\n{note}"
 
 
 def _values(found: Mapping[str, Disagreement], metric: str) -> str:

@@ -11,7 +11,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from nextitem.errors import ArtefactError, NextitemError
+from nextitem.errors import ArtefactError, NextitemError, StorageError
 from nextitem.metrics import parse_metric
 from nextitem.recipe import Recipe
 from nextitem.runs import MANIFEST
@@ -91,6 +91,8 @@ def read_finished(folder: Path) -> FinishedRun:
         recipe = Recipe.model_validate_json(_verified(folder, "recipe.json").read_text(encoding="utf-8"))
         metrics = json.loads(_verified(folder, "metrics.json").read_text(encoding="utf-8"))
         run = FinishedRun(folder, recipe, metrics)
+        for name in ("ranks.parquet", "history.jsonl"):  # before anything is trained to stand beside it
+            _verified(folder, name)
         if run.seed < 0 or not run.certificate["split"]:
             raise ValueError("metrics.json names no seed or split")
         return run
@@ -104,10 +106,16 @@ def is_run(folder: Path) -> bool:
 
 
 def find_runs(roots: Iterable[Path], say: Callable[[str], None]) -> list[FinishedRun]:
-    """The finished runs in `roots` (folders of runs, or runs themselves); `say` is told of what cannot be read."""
+    """The finished runs in `roots` (folders of runs, or runs themselves); `say` is told of runs that cannot be read.
+
+    Raises StorageError for a root that cannot be.
+    """
     found = []
     for root in roots:
-        folders = [root] if is_run(root) else sorted(root.iterdir()) if root.is_dir() else []
+        try:
+            folders = [root] if is_run(root) else sorted(root.iterdir()) if root.is_dir() else []
+        except OSError as error:
+            raise StorageError(f"cannot read {root}: {error}; correct its permissions") from error
         for folder in (folder for folder in folders if is_run(folder)):
             try:
                 found.append(read_finished(folder))
@@ -126,4 +134,5 @@ def _verified(folder: Path, name: str) -> Path:
 
 
 def _unreadable(folder: Path, error: Exception) -> ArtefactError:
-    return ArtefactError(f"{folder} cannot be read as a run: {error}; restore it or train anew")
+    fact = f"there is no {error} in it" if isinstance(error, KeyError) else str(error)
+    return ArtefactError(f"{folder} cannot be read as a run: {fact}; restore it or train anew")

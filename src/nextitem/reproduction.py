@@ -6,7 +6,15 @@ Which recipes are trained, what was published for them, and whether what the pap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nextitem.comparison import Contestant, Difference, corrected_together, differences, draws_of, values_of
+from nextitem.comparison import (
+    Contestant,
+    Difference,
+    corrected_together,
+    differences,
+    draws_of,
+    values_of,
+    varied_in,
+)
 from nextitem.configuration import suggest
 from nextitem.datasets import PUBLISHED as DATASETS
 from nextitem.errors import ConfigurationError
@@ -95,7 +103,10 @@ def sweep_entries(request: Request) -> dict[int, Entry]:
     own = (whole.recipe.negatives.count if whole.recipe.negatives is not None else None) or 0
     items = DATASETS[request.data].items if request.data in DATASETS else 2 * own
     counts = {count for count in (_FAST_COUNTS if request.fast else COUNTS) if count < items and count != own}
-    found = {count: _entry(SWEPT, request, f"{count} negatives", f"negatives.count={count}") for count in counts}
+    found = {
+        count: _entry(SWEPT, request, f"{count} negative{'s' if count > 1 else ''}", f"negatives.count={count}")
+        for count in counts
+    }
     return dict(sorted({own: whole, **found}.items()))
 
 
@@ -182,6 +193,38 @@ def best_seconds(row: Contestant) -> float:
 
 def _times(first: float | None, second: float | None) -> str:
     return f"{first or 0:,.0f} s against {second or 0:,.0f} s"
+
+
+def judged_by(rows: Sequence[Contestant], found: Sequence[Verdict]) -> str:
+    """What the verdicts rest on, in words."""
+    tests = sum(verdict.finding != "not measured" for verdict in found[: len(_BETTER)])
+    claimed = {name for _, *pair in _BETTER for name in pair}
+    over = varied_in([row for row in rows if row.label in claimed])
+    return (
+        f"NDCG@10: `holds` and `does not hold` at p ≤ {LEVEL}, corrected by Holm for the {tests} claims that were "
+        f"tested; intervals, which are not corrected, and p are over {over}. Seconds are set side by side and not "
+        f"tested: they depend on the machine, and on what else it did."
+    )
+
+
+def deviations(rows: Sequence[Contestant], data: str) -> list[str]:
+    """A sentence on each row that is not near its published value: by how much, and where to look for why."""
+    found = []
+    for row in rows:
+        if (word := agreement(row, data)) not in ("better", "worse"):
+            continue
+        share = float(values_of(row, "ndcg@10").mean()) / PUBLISHED[data][row.label].ndcg - 1
+        seeds = f"{len(row.runs)} seeds" if len(row.runs) > 1 else "one seed, whose luck is part of it"
+        higher = (
+            "; of these *Columns* (pad and mask are no rivals of a target) is known to work upwards, and "
+            "docs/results.md says what was measured of it"
+        )
+        found.append(
+            f"`{row.label}` is {word} than published, by {abs(share):.1%} of NDCG@10 ({seeds}). What was not copied of "
+            f"the original stands in docs/reference.md, *Differences from the reference "
+            f"implementation*{higher if word == 'better' else ''}."
+        )
+    return found
 
 
 def agreement(row: Contestant, data: str, metric: str = "ndcg@10") -> str:

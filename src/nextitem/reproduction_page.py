@@ -9,10 +9,11 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from nextitem.comparison import Comparison, Contestant, as_dict, draws_of, values_of
+from nextitem.comparison import RESAMPLES, Comparison, Contestant, as_dict, draws_of, values_of, varied_in
 from nextitem.report.figures import Curve, Point, by_negatives, convergence, losses
 from nextitem.report.look import label_of, write_svg
-from nextitem.reproduction import METRICS, PUBLISHED, Verdict, agreement
+from nextitem.reproduction import METRICS, PUBLISHED, Verdict, agreement, deviations, judged_by
+from nextitem.reproduction_plan import threads
 from nextitem.statistics import percentiles
 from nextitem.whole_folder import whole
 
@@ -51,6 +52,8 @@ class Reproduction:
                 if row.runs
             },
             "claims": [vars(verdict) for verdict in self.verdicts],
+            "judged_by": judged_by(self.comparison.rows, self.verdicts),
+            "deviations": deviations(self.comparison.rows, self.data),
             "notes": list(self.notes),
         }
 
@@ -131,15 +134,19 @@ def page(found: Reproduction, pictures: Sequence[str]) -> str:
             "",
             table(found),
             "",
-            f"In brackets: {found.comparison.resampled.partition(';')[0]}; beside a published value how far ours is "
-            "from it (`agrees`: within 5 % or twice the spread of our seeds). Seconds count optimisation only; the "
-            "published ones are of an unnamed GPU.",
+            f"In brackets: 95 % intervals by {RESAMPLES:,} bootstrap resamples of {varied_in(found.comparison.rows)}; "
+            "beside a published value how far ours is from it (`agrees`: NDCG@10 within 5 % or twice the spread of our "
+            "seeds). Seconds count optimisation only; the published ones are of an unnamed GPU.",
+            *(f"\n{sentence}" for sentence in deviations(found.comparison.rows, found.data)),
             "",
             "## Claims",
             "",
             *_claims(found.verdicts),
             "",
+            judged_by(found.comparison.rows, found.verdicts),
+            "",
             *(f"![{name}]({name}.svg)\n" for name in pictures),
+            *(["Curves are those of each model's first seed.\n"] if "convergence" in pictures else []),
             *(f"- {note}" for note in [*found.notes, *found.comparison.failures]),
             *made(found.comparison),
             "",
@@ -161,7 +168,7 @@ def measured_on(found: Comparison) -> str:
 def table(found: Reproduction) -> str:
     """The rows in Markdown, ours beside the published values."""
     header = (
-        *("model", "seeds", "NDCG@10", "published", "HR@10", "published", "", "best epoch", "published"),
+        *("model", "seeds", "NDCG@10", "published", "HR@10", "published", "agreement", "best epoch", "published"),
         *("training s", "published", "s to 95 %", "peak MB"),
     )
     lines = [header, ("---", *["---:"] * (len(header) - 1))]
@@ -179,7 +186,7 @@ def table(found: Reproduction) -> str:
                 _beside(ndcg.mean, published.get("ndcg@10")),
                 f"{hit_rate.mean:.4f}",
                 _beside(hit_rate.mean, published.get("hit_rate@10")),
-                found.agrees(row),
+                found.agrees(row) or NOTHING,
                 ", ".join(map(str, row.best_epochs)) or NOTHING,
                 str(published.get("best_epoch") or NOTHING),
                 _rounded(row.train_seconds if row.best_epochs else None),
@@ -199,12 +206,13 @@ def _claims(verdicts: Sequence[Verdict]) -> list[str]:
 def made(found: Comparison) -> list[str]:
     """Where and when the runs were made, one line for each different place."""
     places = dict.fromkeys(
-        f"nextitem {told['nextitem']}, torch {told['torch']}, {told['device']}, {told['threads']} threads, "
+        f"nextitem {told['nextitem']}, torch {told['torch']}, {told['device']}, {threads(told['threads'])}, "
         f"{told['processor']}"
         for told in (run.metrics["provenance"] for row in found.rows for run in row.runs)
     )
     days = sorted(run.metrics["provenance"]["started"][:10] for row in found.rows for run in row.runs)
-    return [f"- Runs of {days[0]} to {days[-1]}: {'; '.join(places)}."] if days else []
+    when = " to ".join(dict.fromkeys((days[0], days[-1]))) if days else ""
+    return [f"- Runs of {when}: {'; '.join(places)}."] if days else []
 
 
 def _beside(ours: float, published: float | int | None) -> str:

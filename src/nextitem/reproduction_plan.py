@@ -18,7 +18,7 @@ from nextitem.description import Description
 from nextitem.errors import ConfigurationError
 from nextitem.experiment import Prepared, Source, build_model, prepare
 from nextitem.interactions import Catalog, Log
-from nextitem.memory import Work
+from nextitem.memory import Work, needed
 from nextitem.plan import Plan, plan
 from nextitem.processes import Processes
 from nextitem.recipe import Recipe
@@ -44,6 +44,8 @@ class Line:
     flops: float = 0.0
     """Of all these epochs."""
     published_seconds: int | None = None
+    gpu_bytes: int = 0
+    """What the tensors of the training take on a GPU, from shapes."""
 
     @property
     def seconds(self) -> float | None:
@@ -79,9 +81,10 @@ class ReproductionPlan:
         rate = "" if self.rate is None else f", here {self.rate / 1e12:.2g} TFLOP/s"
         return (
             f"epochs: best epoch and patience of the published run, else the most there may be; s/epoch and memory: "
-            f"predicted on this machine with {torch.get_num_threads()} threads, shapes of {shapes}; on a GPU, an "
+            f"predicted on this machine with {threads(torch.get_num_threads())}, shapes of {shapes}; on a GPU, an "
             f"estimate and no measurement: the published training time, else the FLOPs at the median rate of the "
-            f"published ones{rate}"
+            f"published ones{rate}; GPU memory: what the training's tensors take; not planned: what is not trained by "
+            f"steps"
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -98,6 +101,7 @@ class ReproductionPlan:
                     "seconds": line.seconds,
                     "flops": line.flops,
                     "gpu_seconds_estimated": self.gpu_seconds(line),
+                    "gpu_bytes_estimated": line.gpu_bytes or None,
                     "plan": None if line.plan is None else line.plan.as_dict(),
                 }
                 for line in self.lines
@@ -105,15 +109,22 @@ class ReproductionPlan:
         }
 
 
+def threads(count: int) -> str:
+    """A number of threads in words."""
+    return f"{count} thread{'s' if count != 1 else ''}"
+
+
 def duration(seconds: float) -> str:
     """Seconds in words.
 
-    >>> duration(5400), duration(90), duration(200_000)
-    ('1.5 h', '1.5 min', '56 h')
+    >>> duration(5400), duration(90), duration(400_000)
+    ('1.5 h', '1.5 min', '4.6 days')
     """
     if seconds < 60:
         return f"{seconds:.0f} s"
     value, unit = (seconds / 60, "min") if seconds < 3600 else (seconds / 3600, "h")
+    if value >= 72 and unit == "h":
+        value, unit = value / 24, "days"
     return f"{value:.0f} {unit}" if value >= 10 else f"{value:.2g} {unit}"
 
 
@@ -139,7 +150,16 @@ def _line(entry: Entry, prepared: Prepared, seed: int, processes: Processes, pub
         return Line(entry.label, None, str(error))
     epochs = min(epochs, -(-recipe.training.most_steps(found.work.steps) // max(1, found.work.steps)))
     flops = epochs * flops_per_epoch(recipe, found.work, len(prepared.log.items), _encoded(recipe, prepared))
-    return Line(entry.label, found, "", epochs, flops, None if published is None else published.train_seconds)
+    seconds = None if published is None else published.train_seconds
+    return Line(entry.label, found, "", epochs, flops, seconds, _on_gpu(recipe, prepared, seed))
+
+
+def _on_gpu(recipe: Recipe, prepared: Prepared, seed: int) -> int:
+    """Bytes of a training's tensors on a GPU, which need not be there."""
+    gpu = torch.device("cuda")
+    work = Work.of(recipe, prepared, gpu, seed)
+    parts = needed(recipe, work, len(prepared.log.items), gpu, number_of_users=len(prepared.log.users))
+    return sum(size for part, size in parts.items() if part != "libraries")
 
 
 def _encoded(recipe: Recipe, prepared: Prepared) -> int:

@@ -14,10 +14,10 @@ from nextitem.comparison import Contestant, compare
 from nextitem.comparison_verb import NOTHING, finish, show
 from nextitem.console import say
 from nextitem.console import show as show_table
-from nextitem.errors import ConfigurationError
+from nextitem.errors import ConfigurationError, TrainingError
 from nextitem.plan import amount
 from nextitem.processes import Alone
-from nextitem.reproduction import METRICS, Request, sweep_entries, table_entries, verdicts
+from nextitem.reproduction import METRICS, Request, deviations, judged_by, sweep_entries, table_entries, verdicts
 from nextitem.reproduction_plan import Line, ReproductionPlan, duration, plan_reproduction
 from nextitem.training_each import Place, find_each, train_each
 from nextitem.training_verb import device_of
@@ -62,7 +62,10 @@ def reproduce(
     make = train_each if training else find_each
     made = {row.label: row for row in make([*rows, *extra], range(seeds), place, say)}
     there = [made[entry.label] for entry in rows if made[entry.label].runs or made[entry.label].failures]
+    failed = [f"{row.label}: {failure}" for row in made.values() for failure in row.failures]
     if not any(row.runs for row in there):
+        if failed:
+            raise TrainingError(f"no training of {data} came to its end, so there is no table: {'; '.join(failed)}")
         raise ConfigurationError(
             f"there is no finished run of {data} in {out}; leave --no-train out, or name --runs DIR"
         )
@@ -79,6 +82,9 @@ def reproduce(
         for verdict in found.verdicts:
             beside = f" (published: {verdict.published})" if verdict.published else ""
             typer.echo(f"{verdict.claim}: {verdict.finding}; {verdict.facts}{beside}")
+        typer.echo(judged_by(there, found.verdicts))
+        for sentence in deviations(there, data):
+            typer.echo(sentence)
         typer.echo(f"results: {folder}")
     finish(
         found.comparison,
@@ -92,10 +98,14 @@ def show_plan(found: ReproductionPlan, title: str, *, as_json: bool) -> None:
         typer.echo(json.dumps(found.as_dict()))
         return
     table = Table(title=title, title_justify="left")
-    for name in ("recipe", "epochs", "s/epoch", "here", "memory", "PFLOP", "on a GPU, estimated"):
+    for name in ("recipe", "epochs", "s/epoch", "here", "memory", "PFLOP", "on a GPU, estimated", "GPU memory"):
         table.add_column(name, justify="left" if name == "recipe" else "right")
     for line in found.lines:
         table.add_row(*_planned(line, found))
+    table.add_section()
+    on_gpu = sum(found.gpu_seconds(line) or 0.0 for line in found.lines)
+    here = sum(line.seconds or 0.0 for line in found.lines)
+    table.add_row("all of these", "", "", duration(here), "", "", duration(on_gpu), "")
     show_table(table)
     for line in found.lines:
         if line.problem:
@@ -105,16 +115,17 @@ def show_plan(found: ReproductionPlan, title: str, *, as_json: bool) -> None:
 
 def _planned(line: Line, found: ReproductionPlan) -> list[str]:
     if line.plan is None or line.seconds is None:
-        return [line.label, *[NOTHING] * 3, "does not fit" if line.problem else NOTHING, NOTHING, NOTHING]
+        return [line.label, *[NOTHING] * 2, "not planned", "does not fit" if line.problem else NOTHING, *[NOTHING] * 3]
     on_gpu = found.gpu_seconds(line)
     return [
         line.label,
         str(line.epochs),
-        f"{line.plan.seconds_per_epoch:,.3g}",
+        f"{line.plan.seconds_per_epoch:,.{0 if line.plan.seconds_per_epoch >= 10 else 2}f}",
         duration(line.seconds),
         amount(line.plan.peak),
         f"{line.flops / 1e15:.3g}",
         NOTHING if on_gpu is None else f"{duration(on_gpu)}{' (published)' if line.published_seconds else ''}",
+        amount(line.gpu_bytes),
     ]
 
 

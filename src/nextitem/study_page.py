@@ -146,7 +146,7 @@ def _cells(row: Contestant, found: Results) -> list[str]:
     measured = found.comparison.cells.get(row.label)
     beside = [_number(found.beside_full.get(row.label))] if found.beside_full else []
     if measured is None:
-        return [row.label, "failed", NOTHING, NOTHING, *beside, *[NOTHING] * 4]
+        return [row.label, "failed" if row.failures else "no run", NOTHING, NOTHING, *beside, *[NOTHING] * 4]
     ndcg, hit_rate = (measured[metric] for metric in METRICS)
     difference = NOTHING
     if ndcg.difference is not None:

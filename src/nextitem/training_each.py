@@ -9,14 +9,16 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
 from nextitem.comparison import Contestant
-from nextitem.errors import NextitemError
+from nextitem.errors import ConfigurationError, NextitemError
 from nextitem.experiment import Source, prepare
 from nextitem.finished_runs import FinishedRun, deciding, find_runs, read_finished
 from nextitem.processes import Alone
@@ -28,7 +30,7 @@ from nextitem.train_into import Extras, settle_earlier, train_into
 
 @dataclass(frozen=True)
 class Place:
-    """Where and how trainings are made."""
+    """Where and how trainings are made. Raises ConfigurationError where one of `others` is not there."""
 
     out: Path
     """Folder in which the runs' folders appear, and are found again."""
@@ -38,6 +40,11 @@ class Place:
     threads: int | None = None
     fresh: bool = False
     """Discard interrupted trainings instead of going on with them."""
+
+    def __post_init__(self) -> None:
+        for folder in self.others:
+            if not folder.is_dir():
+                raise ConfigurationError(f"--runs {folder}: there is no such folder; name one that holds finished runs")
 
 
 @dataclass(frozen=True)
@@ -49,14 +56,21 @@ class Entry:
 
 
 def train_each(
-    entries: Sequence[Entry], seeds: Iterable[int], place: Place, say: Callable[[str], None]
+    entries: Sequence[Entry],
+    seeds: Iterable[int],
+    place: Place,
+    say: Callable[[str], None],
+    *,
+    beside: Sequence[FinishedRun] = (),
 ) -> list[Contestant]:
     """Every entry with a finished run per seed, from disk or trained now; a training that fails is told of in its row.
 
     A run is used again when settings, events and seed are those of the entry. Seeds are the outer loop, so that what
-    is there after an interruption is comparable. Raises what preparing the data raises.
+    is there after an interruption is comparable. Raises what preparing the data raises, and ConfigurationError, before
+    anything is trained, where entries and the runs `beside` which they will stand are not measured on the same cases.
     """
     finished = _Finished(entries, place, say)
+    finished.check_cases(beside)
     runs: dict[str, list[FinishedRun]] = {entry.label: [] for entry in entries}
     failures: dict[str, list[str]] = {entry.label: [] for entry in entries}
     for seed in seeds:
@@ -94,6 +108,16 @@ class _Finished:
         sources = {Source.of(entry.recipe): entry.recipe for entry in entries}
         self.events = {source: _fingerprint(recipe) for source, recipe in sources.items()}
 
+    def check_cases(self, beside: Sequence[FinishedRun]) -> None:
+        """Raise ConfigurationError where the entries' test cases are not each other's, or not those of `beside`."""
+        splits = {split: f"data={source.name}" for source, (_, split) in self.events.items()}
+        splits |= {str(run.certificate["split"]): str(run.folder) for run in beside}
+        if len(splits) > 1:
+            raise ConfigurationError(
+                f"{' and '.join(splits.values())} have different test cases, so what is measured on them cannot be "
+                f"compared; compare on the same data, split and filters"
+            )
+
     def run(self, entry: Entry, seed: int) -> FinishedRun | None:
         """The latest run of these settings, events and seed."""
         wanted, events = deciding(entry.recipe), self.events[Source.of(entry.recipe)]
@@ -116,7 +140,7 @@ def _trained(recipe: Recipe, seed: int, place: Place) -> FinishedRun | str:
     context = multiprocessing.get_context("spawn")  # a forked torch may hang
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_train, args=(theirs, recipe.model_dump_json(), seed, place), daemon=True)
-    process.start()
+    _start_uninterrupted(process)
     theirs.close()
     try:
         try:
@@ -134,6 +158,16 @@ def _trained(recipe: Recipe, seed: int, place: Place) -> FinishedRun | str:
     if folder is not None:
         return read_finished(Path(folder))
     return problem or f"its process ended with {_ending(process.exitcode)}"
+
+
+def _start_uninterrupted(process: SpawnProcess) -> None:
+    """Start it with Ctrl-C blocked, so that one while it still imports ends it by our word and without a traceback."""
+    resource_tracker.ensure_running()  # which would lift the block if it started the tracker only then
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _ending(code: int | None) -> str:

@@ -11,8 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from nextitem.configuration import suggest
 from nextitem.errors import ConfigurationError, ScoreError, StorageError, TrainingError
-from nextitem.evaluation import evaluate
+from nextitem.evaluation import METRICS, evaluate
 from nextitem.experiment import Prepared, prepare, trained
 from nextitem.history import Epoch, History, Silent, Watcher
 from nextitem.overrides import leaves
@@ -112,14 +113,11 @@ def tune(
     optuna = _optuna()
     check_keys(space)
     recipe = resolve_recipe(preset, overrides).value
-    if getattr(recipe.baseline, "events", "train") != "train":
-        raise ConfigurationError(
-            f"{recipe.name} learns the validation events that a search chooses by; set baseline.events=train"
-        )
+    _check_terms(recipe, recipe)
     used = dict(leaves(recipe.in_use()))
     for key, search in space.items():  # a misspelt key or an impossible value is found before hours of training
         for value in search.some():
-            _varied(preset, overrides, {key: value})
+            _check_terms(_varied(preset, overrides, {key: value}), recipe)
         if key not in used:
             raise ConfigurationError(f"{key} is not used by {recipe.name}: varying it changes nothing")
     prepared = prepare(recipe)
@@ -142,6 +140,23 @@ def tune(
         (folder / _CHECKPOINT).unlink(missing_ok=True)
         told(_settled(study)[-1])
     return Tuned(recipe.name, recipe.training.monitor, tuple(_settled(study)[:trials]))
+
+
+def _check_terms(varied: Recipe, recipe: Recipe) -> None:
+    """Raises ConfigurationError where trials would not be chosen by one metric of the same cases, unknown to all."""
+    monitor = recipe.training.monitor
+    if monitor not in METRICS:
+        raise ConfigurationError(f"training.monitor='{monitor}' is no validation metric; {suggest(monitor, METRICS)}")
+    if getattr(varied.baseline, "events", "train") != "train":
+        raise ConfigurationError(
+            f"{recipe.name} learns the validation events that a search chooses by; set baseline.events=train"
+        )
+    for name in ("monitor", "validation_users"):
+        if getattr(varied.training, name) != getattr(recipe.training, name):
+            raise ConfigurationError(
+                f"training.{name} says what trials are chosen by, and has to be the same for all; "
+                f"set training.{name}=… in place of varying it"
+            )
 
 
 def _optuna() -> Any:

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
-from nextitem.report.figures import Curve, Point, by_epoch, by_negatives, convergence, losses
+from nextitem.report.figures import Curve, Point, by_negatives, convergence, losses
 from nextitem.report.look import as_svg
 
 NAMES = ("sasrec-bce", "sasrec-ce", "sasrec-3000", "bert4rec")
@@ -30,7 +30,7 @@ def labels(axes: Axes) -> list[Annotation]:
     return [text for text in axes.texts if isinstance(text, Annotation)]
 
 
-@pytest.mark.parametrize("figure", [convergence(CURVES, "Data"), by_epoch(CURVES, "Data"), negatives()])
+@pytest.mark.parametrize("figure", [convergence(CURVES, "Data"), negatives()])
 def test_labels_do_not_lie_on_each_other_and_stay_in_the_picture(figure: Figure) -> None:
     as_svg(figure)
     for axes in figure.axes:

@@ -61,16 +61,16 @@ def _explain(figure: Figure, axes: Axes, lines: int) -> None:
 
 def losses(run: Evidence) -> Figure:
     """Training and validation loss by epoch, the best epoch marked."""
-    figure, (axes,) = look.canvas()
+    figure, axes = _canvas(("training", "validation", "best epoch"))
     epochs = [line["epoch"] for line in run.epochs]
     axes.plot(epochs, [line["train_loss"] for line in run.epochs], color=look.BLUE, label="training")
     checked = [(line["epoch"], line["validation_loss"]) for line in run.epochs if line["validation_loss"] is not None]
     if checked:
         axes.plot(*zip(*checked, strict=True), color=look.RED, linestyle=(0, (4, 1.5)), label="validation")
     _mark_best(axes, run)
-    axes.legend(loc="upper right", frameon=True, facecolor="#ffffff", edgecolor="none", framealpha=1)
     axes.set_title("Loss")
     _over_epochs(axes, "epoch")
+    _explain(figure, axes, len(axes.get_lines()))
     return figure
 
 
@@ -188,7 +188,8 @@ def _short(band: Band, is_broken: bool) -> str:
 
 
 def _thousands(number: int) -> str:
-    return f"{number:,}" if number < 10_000 else f"{number / 1000:.0f}k"
+    is_short = number >= 10_000 or (number >= 1000 and number % 1000 == 0)
+    return f"{number / 1000:.0f}k" if is_short else f"{number:,}"
 
 
 def _percent(share: float) -> str:

@@ -97,22 +97,6 @@ def convergence(curves: Sequence[Curve], title: str, metric: str = "NDCG@10") ->
         return figure
 
 
-def by_epoch(curves: Sequence[Curve], title: str, metric: str = "NDCG@10") -> Figure:
-    """Validation quality by epoch, the best epoch of each marked."""
-    with look():
-        figure, (axes,) = canvas()
-        for curve in curves:
-            best = curve.best_epoch
-            axes.plot(range(1, len(curve.values) + 1), curve.values, **line_of(curve.recipe))
-            axes.plot(best, curve.values[best - 1], "o", color=colour_of(curve.recipe), markersize=6)
-        axes.set_ylim(0, 1.06 * axes.dataLim.ymax)
-        axes.set_xlabel("epochs")
-        axes.set_title(f"{title}: validation {metric}")
-        _note(axes, "● best epoch")
-        label_ends(axes, [(label_of(curve.recipe), curve.values[-1], colour_of(curve.recipe)) for curve in curves])
-        return figure
-
-
 def losses(curves: Sequence[Curve], title: str) -> Figure:
     """A panel per run: training loss, validation loss and where the latter is lowest; each has a scale of its own."""
     told = [curve for curve in curves if all(loss is not None for loss in curve.validation_losses)]

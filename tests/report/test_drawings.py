@@ -1,0 +1,28 @@
+"""The figures of a report hide nothing of what they show."""
+
+from itertools import pairwise
+from pathlib import Path
+
+from nextitem.report import look
+from nextitem.report.bands import rank_bands
+from nextitem.report.drawings import losses, rank_histogram
+from nextitem.report.evidence import Evidence
+from stored_runs import written
+
+
+def test_no_legend_lies_on_the_losses(tmp_path: Path) -> None:
+    figure = losses(Evidence.read(written(tmp_path, "sasrec-ce")))
+    (axes,) = figure.axes
+    assert axes.get_legend() is None  # a validation loss that rises ends in the corner where one would be
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["training", "validation", "best epoch, 2"]
+
+
+def test_the_names_of_bands_do_not_touch() -> None:
+    with look.look():
+        bands = rank_bands(54_542)
+        figure = rank_histogram(bands, [("one", {"color": look.BLUE}, [1 / len(bands)] * len(bands))])
+        figure.draw_without_rendering()
+        boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
+    assert len(boxes) == len(bands)
+    assert all(left.x1 + 2 < right.x0 for left, right in pairwise(boxes))
