@@ -11,7 +11,7 @@ from nextitem.configuration import Configuration
 from nextitem.encoders import BERT4Rec, SASRec
 from nextitem.errors import ConfigurationError
 from nextitem.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
-from nextitem.negatives import Uniform
+from nextitem.negatives import InBatch, Uniform
 from nextitem.objectives import MaskedItem, NextItem
 from nextitem.reading import Columns
 from nextitem.recipe import Recipe, load_preset, resolve_recipe
@@ -262,3 +262,17 @@ def test_the_json_of_a_recipe_is_complete() -> None:
     assert set(content["encoder"]) == set(SASRec.model_fields)
     assert set(content) == set(Recipe.model_fields)
     assert set(content["training"]) == set(Training.model_fields)
+
+
+def test_a_loss_that_weighs_negatives_refuses_a_single_one_of_a_baseline_too() -> None:
+    message = refused("ncf", "loss=bpr_max", "negatives.count=1")
+    assert "loss bpr_max weighs negatives against each other, and one alone (negatives.count=1) has nothing" in message
+
+
+@pytest.mark.parametrize("exclude", ["window", "history"])
+def test_the_targets_of_a_single_window_are_no_negatives_of_each_other(exclude: str) -> None:
+    settings = ("loss=bpr", "negatives=in_batch", "training.batch_size=1")
+    message = refused("sasrec-bce", *settings, f"negatives.exclude={exclude}")
+    assert "training.batch_size=1 leaves those of one window" in message
+    assert f"all of which negatives.exclude={exclude} leaves out" in message
+    assert resolved("sasrec-bce", *settings, "negatives.exclude=target").negatives == InBatch(exclude="target")

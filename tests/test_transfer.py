@@ -10,14 +10,17 @@ from torch import Tensor, tensor
 
 from nextitem import transfer
 from nextitem.batches import Drawn
+from nextitem.encoders import GRU4Rec
 from nextitem.errors import ConfigurationError
 from nextitem.exclusion import TrainedItems
-from nextitem.experiment import build_model
+from nextitem.experiment import assemble, build_model
 from nextitem.items import TiedItems
 from nextitem.losses.sampled_cross_entropy import SampledCrossEntropyLoss
+from nextitem.objectives import MaskedItem, NextItem
 from nextitem.recipe import Recipe
 from nextitem.sequences import Sequences
 from nextitem.training import Training, fit
+from shelves import ENCODERS, each
 from steps import ITEMS, NEXT, RECIPES, TRAIN, undropped
 from waits import Waits, pretend_gpu
 
@@ -190,6 +193,15 @@ def test_in_bfloat16_the_encoder_alone_is_rounded_and_in_training_only() -> None
     assert torch.equal(states["exact"][1], states["rounded"][1])
     assert not torch.equal(states["exact"][0], states["rounded"][0])
     torch.testing.assert_close(states["exact"][0], states["rounded"][0], rtol=0, atol=0.05)
+
+
+@each("encoder", {name: encoder for name, encoder in ENCODERS.items() if not isinstance(encoder, GRU4Rec)})
+def test_whatever_an_encoder_ends_in_its_states_are_as_exact_as_the_table_that_scores_them(encoder: Any) -> None:
+    """One that ends in a product, and in no norm, ends in bfloat16; the recurrence leaves it on a GPU only."""
+    objective = NextItem(maximum_length=8) if encoder.is_causal else MaskedItem(maximum_length=8, mask_probability=1.0)
+    model = assemble(encoder, objective, ITEMS, len(TRAIN), in_bfloat16=True).train()
+    batch = model.batch(model.windows(TRAIN), torch.Generator())
+    assert model.states(batch).dtype == torch.float32
 
 
 def test_products_are_as_before_after_training() -> None:

@@ -35,7 +35,9 @@ class TrainedItems:
         # Number of each item among the trained ones; that of an item that is not trained stands for nothing.
         self.number_N = ((counts_N > 0).cumsum(0) - 1).masked_fill(counts_N == 0, len(self.trained_ids))
         self.is_even = exponent == 0.0
-        powers_M = counts_N[self.trained_ids].double() ** exponent
+        counts_M = counts_N[self.trained_ids].double()
+        # Of the largest count, not of 1: a power of counts leaves the range of numbers, one of shares does not.
+        powers_M = (counts_M / counts_M.amax()) ** exponent if len(counts_M) else counts_M
         shares_M = powers_M if self.is_even else (powers_M / powers_M.sum() * _PLACES).round().clamp_(min=1)
         self.masses_M = shares_M.long()
         self.ends_M = self.masses_M.cumsum(0)

@@ -121,6 +121,7 @@ class SequenceModel(nn.Module):
         embeddings_BLd = self.items.embed(batch.inputs_BL)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bfloat16 and self.training):
             states: Tensor = self.encoder(embeddings_BLd, batch.lengths_B, batch.users_B, batch.read)
+        states = states.to(embeddings_BLd.dtype)  # an encoder may end in a product, and the table stays as it is
         states_Te = states if batch.places_B is None else states.index_select(0, batch.rows_T)
         return self.items.to_score(states_Te)
 

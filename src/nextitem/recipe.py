@@ -14,7 +14,7 @@ from nextitem.configuration import Configuration, choices, suggest
 from nextitem.encoders import AnyEncoder, SASRec
 from nextitem.errors import ConfigurationError, StorageError
 from nextitem.losses import AnyLoss, BPRMax, CrossEntropy, TOP1Max
-from nextitem.negatives import AnyNegatives
+from nextitem.negatives import AnyNegatives, InBatch
 from nextitem.objectives import AnyObjective, NextItem
 from nextitem.overrides import COMMAND_LINE, Resolved, leaves, load_toml, parse_override, resolve
 from nextitem.preparing import Preparation
@@ -85,12 +85,7 @@ class Recipe(Configuration):
             raise ValueError(f"loss {self.loss.name} needs negatives; add negatives=uniform (and negatives.count=…)")
         if not self.loss.needs_negatives and self.negatives is not None:
             raise ValueError(f"loss {self.loss.name} uses the whole catalogue and no negatives; add negatives=none")
-        is_single = self.negatives is not None and self.negatives.set_size(2) == 1
-        if isinstance(self.loss, BPRMax | TOP1Max) and is_single:
-            raise ValueError(
-                f"loss {self.loss.name} weighs negatives against each other, and one alone (negatives.count=1) has "
-                f"nothing to be weighed against; raise negatives.count, or use loss=bpr"
-            )
+        self._have_something_to_compare()
         if self.training.item_rows == "touched" and hasattr(self.encoder, "output_width"):
             raise ValueError(
                 f"encoder {self.encoder.name} scores items by a table of its own, which training.item_rows=touched "
@@ -102,6 +97,23 @@ class Recipe(Configuration):
                 f"to leave out; set training.item_rows=all, or choose a loss with negatives"
             )
         return self
+
+    def _have_something_to_compare(self) -> None:
+        """Raises ValueError where the loss could not learn from the negatives."""
+        if self.negatives is None:
+            return
+        if isinstance(self.loss, BPRMax | TOP1Max) and self.negatives.set_size(2) == 1:
+            raise ValueError(
+                f"loss {self.loss.name} weighs negatives against each other, and one alone (negatives.count=1) has "
+                f"nothing to be weighed against; raise negatives.count, or use loss=bpr"
+            )
+        is_alone = self.training.batch_size == 1 and self.negatives.exclude != "target"
+        if isinstance(self.negatives, InBatch) and is_alone:
+            raise ValueError(
+                f"negatives in_batch are the other targets of a step, and training.batch_size=1 leaves those of one "
+                f"window, all of which negatives.exclude={self.negatives.exclude} leaves out; "
+                f"raise training.batch_size, or set negatives.exclude=target"
+            )
 
     def _fits_baseline(self, baseline: AnyBaseline) -> Self:
         if baseline.made_by != "fit":
@@ -116,6 +128,7 @@ class Recipe(Configuration):
                 f"baseline {baseline.name} is trained on single events, each with negatives of its own; "
                 f"add negatives=uniform negatives.sharing=position"
             )
+        self._have_something_to_compare()
         return self
 
 

@@ -233,3 +233,9 @@ def test_masses_of_millions_of_items_are_those_of_their_counts() -> None:
     share = items.masses_M.double() / items.places
     powers = counts_N.double() ** 0.75
     torch.testing.assert_close(share, powers / powers.sum(), rtol=1e-5, atol=0)
+
+
+def test_an_exponent_that_leaves_the_range_of_numbers_still_prefers_the_popular() -> None:
+    """1000 to the power 400 is no number; a tenth to that power is 0, which rounds up to the least mass."""
+    items = ByPopularity(exponent=400.0).build(Sequences.of([[0] * 1000, [1] * 100, [2]], 3)).items
+    assert items.masses_M.tolist() == [1 << 44, 1, 1]

@@ -99,4 +99,4 @@ class CaserEncoder(nn.Module):
         found = [self.vertical(windows_Tdw).flatten(1)]
         found += [filters(windows_Tdw).relu().amax(2) for filters in self.horizontal]
         states_Td: Tensor = self.dense(self.dropout(torch.cat(found, 1))).relu()
-        return states_Td.to(embeddings_BLd.dtype)  # autocast leaves what is scored in bfloat16
+        return states_Td

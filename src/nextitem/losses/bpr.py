@@ -6,9 +6,9 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from nextitem.batches import Drawn
+from nextitem.compared import compared, negatives_of, total
 from nextitem.configuration import Configuration
-from nextitem.errors import ConfigurationError
-from nextitem.items import ItemTable, target_and_drawn_scores
+from nextitem.items import ItemTable
 
 
 class BPR(Configuration):
@@ -44,10 +44,8 @@ class BPRLoss:
         weights_T: Tensor | None = None,
     ) -> Tensor:
         """Sum over positions of weight · mean_k softplus(s_k − s⁺), a scalar."""
-        if drawn is None:
-            raise ConfigurationError("bpr needs negatives; set e.g. negatives=uniform")
-        positive_T, scores_TK = target_and_drawn_scores(states_Te, targets_T, items, drawn)
-        is_out_TK = drawn.is_out(targets_T)
+        drawn = negatives_of("bpr", drawn)
+        positive_T, scores_TK, is_out_TK = compared(states_Te, targets_T, items, drawn)
         counts_T = (~is_out_TK).sum(1).clamp_(min=1)
         losses_T = softplus(scores_TK - positive_T[:, None]).masked_fill(is_out_TK, 0.0).sum(1) / counts_T
-        return losses_T.sum() if weights_T is None else (losses_T * weights_T).sum()
+        return total(losses_T, weights_T)

@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from nextitem.batches import Drawn
+from nextitem.compared import compared, negatives_of, total
 from nextitem.configuration import Configuration
-from nextitem.errors import ConfigurationError
-from nextitem.items import ItemTable, target_and_drawn_scores
+from nextitem.items import ItemTable
 
 
 class GBCE(Configuration):
@@ -61,9 +61,8 @@ class GBCELoss:
         weights_T: Tensor | None = None,
     ) -> Tensor:
         """Sum over positions of weight · (β softplus(−s⁺) + Σ_k softplus(s_k)), a scalar."""
-        if drawn is None:
-            raise ConfigurationError("gbce needs negatives; set e.g. negatives=uniform")
-        positive_T, scores_TK = target_and_drawn_scores(states_Te, targets_T, items, drawn)
-        negative_T = softplus(scores_TK).masked_fill(drawn.is_out(targets_T), 0.0).sum(1)
-        losses_T = beta(drawn.ids.shape[-1], items.number_of_items, self.t) * softplus(-positive_T) + negative_T
-        return losses_T.sum() if weights_T is None else (losses_T * weights_T).sum()
+        drawn = negatives_of("gbce", drawn)
+        positive_T, scores_TK, is_out_TK = compared(states_Te, targets_T, items, drawn)
+        negative_T = softplus(scores_TK).masked_fill(is_out_TK, 0.0).sum(1)
+        power = beta(drawn.ids.shape[-1], items.number_of_items, self.t)
+        return total(power * softplus(-positive_T) + negative_T, weights_T)

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from nextitem.batches import Drawn
+from nextitem.compared import compared, negatives_of, total
 from nextitem.configuration import Configuration
-from nextitem.errors import ConfigurationError
-from nextitem.items import ItemTable, target_and_drawn_scores
+from nextitem.items import ItemTable
 
 
 class BPRMax(Configuration):
@@ -70,13 +70,12 @@ class BPRMaxLoss:
         weights_T: Tensor | None = None,
     ) -> Tensor:
         """Sum over positions of weight · (−log Σ_k w_k σ(s⁺ − s_k) + λ Σ_k w_k s_k²), a scalar."""
-        if drawn is None:
-            raise ConfigurationError("bpr_max needs negatives; set e.g. negatives=mixed")
+        drawn = negatives_of("bpr_max", drawn, such_as="mixed")
         positive_T, scores_TK, log_shares_TK, has_none_T = _weighted(states_Te, targets_T, items, drawn)
         losses_T = -(log_shares_TK + logsigmoid(positive_T[:, None] - scores_TK)).logsumexp(1)
         if self.regularisation:
             losses_T = losses_T + self.regularisation * (log_shares_TK.exp() * scores_TK.square()).sum(1)
-        return _total(losses_T, has_none_T, weights_T)
+        return total(losses_T.masked_fill(has_none_T, 0.0), weights_T)
 
 
 class TOP1MaxLoss:
@@ -98,25 +97,19 @@ class TOP1MaxLoss:
         weights_T: Tensor | None = None,
     ) -> Tensor:
         """Sum over positions of weight · Σ_k w_k (σ(s_k − s⁺) + σ(s_k²)), a scalar."""
-        if drawn is None:
-            raise ConfigurationError("top1_max needs negatives; set e.g. negatives=mixed")
+        drawn = negatives_of("top1_max", drawn, such_as="mixed")
         positive_T, scores_TK, log_shares_TK, has_none_T = _weighted(states_Te, targets_T, items, drawn)
         above_TK = (scores_TK - positive_T[:, None]).sigmoid() + scores_TK.square().sigmoid()
-        return _total((log_shares_TK.exp() * above_TK).sum(1), has_none_T, weights_T)
+        losses_T = (log_shares_TK.exp() * above_TK).sum(1)
+        return total(losses_T.masked_fill(has_none_T, 0.0), weights_T)
 
 
 def _weighted(
     states_Te: Tensor, targets_T: Tensor, items: ItemTable, drawn: Drawn
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(s⁺ (T,), s (T, K), log w (T, K), where no negative counts (T,)); log w is −∞ where one does not count."""
-    positive_T, scores_TK = target_and_drawn_scores(states_Te, targets_T, items, drawn)
-    is_out_TK = drawn.is_out(targets_T)
+    positive_T, scores_TK, is_out_TK = compared(states_Te, targets_T, items, drawn)
     has_none_T = is_out_TK.all(1)
     # A softmax over nothing is NaN, and so is its gradient: such rows keep their scores, and are left out afterwards.
     log_shares_TK = scores_TK.masked_fill(is_out_TK & ~has_none_T[:, None], -torch.inf).log_softmax(1)
     return positive_T, scores_TK, log_shares_TK, has_none_T
-
-
-def _total(losses_T: Tensor, has_none_T: Tensor, weights_T: Tensor | None) -> Tensor:
-    losses_T = losses_T.masked_fill(has_none_T, 0.0)
-    return losses_T.sum() if weights_T is None else (losses_T * weights_T).sum()

@@ -15,9 +15,10 @@ from torch.autograd.function import once_differentiable
 
 from nextitem import transfer
 from nextitem.batches import Drawn
+from nextitem.compared import compared, negatives_of, total
 from nextitem.configuration import Configuration
 from nextitem.errors import ConfigurationError
-from nextitem.items import ItemTable, target_and_drawn_scores
+from nextitem.items import ItemTable
 
 _BLOCK_ROWS = 512
 _BLOCK_ELEMENTS = 1 << 28  # on a GPU: 1 GB of float32
@@ -82,17 +83,15 @@ class SampledCrossEntropyLoss:
 
         With negatives shared by a sequence or the batch, gradients of gradients are not available.
         """
-        if drawn is None:
-            raise ConfigurationError("sampled_cross_entropy needs negatives; set e.g. negatives=uniform")
-        drawn = self._corrected(drawn, states_Te.dtype)
+        drawn = self._corrected(negatives_of("sampled_cross_entropy", drawn), states_Te.dtype)
         if drawn.sharing == "position":
-            positive_T, scores_TK = target_and_drawn_scores(states_Te, targets_T, items, drawn)
+            positive_T, scores_TK, is_out_TK = compared(states_Te, targets_T, items, drawn)
             if drawn.log_q is not None and drawn.target_log_q_T is not None:
                 columns = targets_T[:, None], drawn.target_log_q_T[:, None]
                 scores_TK = scores_TK - _shift(self.log_q, drawn.ids, drawn.log_q, *columns)
-            scores_TK = scores_TK.masked_fill(drawn.is_out(targets_T), -torch.inf)
+            scores_TK = scores_TK.masked_fill(is_out_TK, -torch.inf)
             losses_T = torch.cat([positive_T[:, None], scores_TK], 1).logsumexp(1) - positive_T
-            return losses_T.sum() if weights_T is None else (losses_T * weights_T).sum()
+            return total(losses_T, weights_T)
         wants_gradients = torch.is_grad_enabled()
         inputs = (self.log_q, states_Te, items.output_table(), targets_T, weights_T, drawn, wants_gradients)
         loss: Tensor = _SharedSoftmax.apply(*inputs)  # type: ignore[no-untyped-call]

@@ -1,0 +1,31 @@
+"""A target beside the items drawn for it: what all losses with negatives begin with, and end with.
+
+T target positions, e width, K negatives.
+"""
+
+from torch import Tensor
+
+from nextitem.batches import Drawn
+from nextitem.errors import ConfigurationError
+from nextitem.items import ItemTable, target_and_drawn_scores
+
+
+def negatives_of(loss: str, drawn: Drawn | None, *, such_as: str = "uniform") -> Drawn:
+    """What was drawn for the loss of this name. Raises ConfigurationError where nothing was."""
+    if drawn is None:
+        raise ConfigurationError(f"{loss} needs negatives; set e.g. negatives={such_as}")
+    return drawn
+
+
+def compared(states_Te: Tensor, targets_T: Tensor, items: ItemTable, drawn: Drawn) -> tuple[Tensor, Tensor, Tensor]:
+    """(scores of the targets (T,), scores of the negatives (T, K), where a negative does not count (T, K)).
+
+    A negative that equals the target does not count, nor does one that is excluded.
+    """
+    positive_T, scores_TK = target_and_drawn_scores(states_Te, targets_T, items, drawn)
+    return positive_T, scores_TK, drawn.is_out(targets_T)
+
+
+def total(losses_T: Tensor, weights_T: Tensor | None) -> Tensor:
+    """Sum over positions of weight · loss, a scalar; None: all weigh 1."""
+    return losses_T.sum() if weights_T is None else (losses_T * weights_T).sum()
