@@ -11,7 +11,7 @@ demo: $(STAMP)  ## the whole pipeline on synthetic data, offline
 	$(BIN)/nextitem demo
 
 test: $(STAMP)  ## the default tests: fast, on the CPU, offline
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 check: $(STAMP)  ## style, types, architecture, and a wheel that works outside the checkout
 	$(BIN)/ruff check .
