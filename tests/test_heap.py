@@ -68,8 +68,12 @@ def test_where_the_system_does_not_say_nothing_happens(monkeypatch: pytest.Monke
 
 
 def test_without_the_c_library_s_function_giving_back_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = _Machine(monkeypatch)
     monkeypatch.setattr(heap, "_TRIM", None)
     heap.give_back()
+    assert machine.holds == 100 * MB
+    assert machine.trims == []
+    assert not heap.leaves_holes()
 
 
 def test_jemalloc_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
