@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,39 +58,57 @@ def reproduce(
         show_plan(planned, f"reproduce {data}: one seed of each", as_json=as_json)
         return
     place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh)
-    rows, swept = table_entries(request), sweep_entries(request)
-    extra = [entry for count, entry in swept.items() if entry.label not in {row.label for row in rows}]
-    make = train_each if training else find_each
-    made = {row.label: row for row in make([*rows, *extra], range(seeds), place, say)}
-    there = [made[entry.label] for entry in rows if made[entry.label].runs or made[entry.label].failures]
-    failed = [f"{row.label}: {failure}" for row in made.values() for failure in row.failures]
-    if not any(row.runs for row in there):
-        if failed:
-            raise TrainingError(f"no training of {data} came to its end, so there is no table: {'; '.join(failed)}")
-        raise ConfigurationError(
-            f"there is no finished run of {data} in {out}; leave --no-train out, or name --runs DIR"
-        )
+    rows, swept = _rows(request, range(seeds), place, train_each if training else find_each)
     # Here, because matplotlib takes half a second to import, which only those who draw should wait.
     from nextitem import reproduction_page
 
-    found = _reproduction(request, there, {count: made[entry.label] for count, entry in swept.items()})
+    found = _reproduction(request, rows, swept)
     folder = out / f"reproduce-{data}"
     reproduction_page.write(folder, found)
     if as_json:
         typer.echo(json.dumps({**found.as_dict(), "folder": str(folder)}))
     else:
-        show(found.comparison, as_json=False)
-        for verdict in found.verdicts:
-            beside = f" (published: {verdict.published})" if verdict.published else ""
-            typer.echo(f"{verdict.claim}: {verdict.finding}; {verdict.facts}{beside}")
-        typer.echo(judged_by(there, found.verdicts))
-        for sentence in deviations(there, data):
-            typer.echo(sentence)
-        typer.echo(f"results: {folder}")
-    finish(
-        found.comparison,
-        [f"{row.label}: {failure}" for row in made.values() if row not in there for failure in row.failures],
-    )
+        _tell(found, rows, folder)
+    finish(found.comparison, _failures(row for row in swept.values() if row not in rows))
+
+
+def _rows(
+    request: Request, seeds: Iterable[int], place: Place, make: Callable[..., Iterable[Contestant]]
+) -> tuple[list[Contestant], dict[int, Contestant]]:
+    """The rows of the table that have something to tell, and SASRec+ by its number of negatives.
+
+    Raises TrainingError where every training failed, and ConfigurationError where none was there or asked for.
+    """
+    entries, sweep = table_entries(request), sweep_entries(request)
+    extra = [entry for entry in sweep.values() if entry.label not in {row.label for row in entries}]
+    made = {row.label: row for row in make([*entries, *extra], seeds, place, say)}
+    rows = [made[entry.label] for entry in entries if made[entry.label].runs or made[entry.label].failures]
+    if not any(row.runs for row in rows):
+        failed = _failures(made.values())
+        if failed:
+            raise TrainingError(
+                f"no training of {request.data} came to its end, so there is no table: {'; '.join(failed)}"
+            )
+        raise ConfigurationError(
+            f"there is no finished run of {request.data} in {place.out}; leave --no-train out, or name --runs DIR"
+        )
+    return rows, {count: made[entry.label] for count, entry in sweep.items()}
+
+
+def _failures(rows: Iterable[Contestant]) -> list[str]:
+    return [f"{row.label}: {failure}" for row in rows for failure in row.failures]
+
+
+def _tell(found: "Reproduction", rows: Sequence[Contestant], folder: Path) -> None:
+    """The table and the verdicts on stdout."""
+    show(found.comparison, as_json=False)
+    for verdict in found.verdicts:
+        beside = f" (published: {verdict.published})" if verdict.published else ""
+        typer.echo(f"{verdict.claim}: {verdict.finding}; {verdict.facts}{beside}")
+    typer.echo(judged_by(rows, found.verdicts))
+    for sentence in deviations(rows, found.data):
+        typer.echo(sentence)
+    typer.echo(f"results: {folder}")
 
 
 def show_plan(found: ReproductionPlan, title: str, *, as_json: bool) -> None:

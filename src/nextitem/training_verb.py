@@ -1,7 +1,7 @@
 """The verb `train`: a recipe trained into a run's folder, or planned only."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,11 +64,8 @@ def train(
     if print_config:
         _print_config(resolved.value, resolved.sources)
         return
-    if not users and resolved.value.baseline is None and getattr(resolved.value.encoder, "user_vectors", False):
-        raise ConfigurationError(
-            f"a run of {resolved.value.encoder.name} can answer the users it knows only, and --no-users would leave "
-            f"them out; leave --no-users out, or set encoder.user_vectors=false"
-        )
+    if not users:
+        _check_does_without_users(resolved.value)
     if threads is not None:
         torch.set_num_threads(threads)
     workplace = Workplace.of(out, resolved.value, seed)
@@ -77,14 +74,13 @@ def train(
         if plan_only:
             _show_plan(resolved.value, seed, processes, as_json=as_json)
             return
-        tell = say if processes.rank == 0 else lambda _text: None
         if processes.rank == 0:
             has_earlier = settle_earlier(workplace, processes.device, resume=resume, fresh=fresh)
             if resume and not has_earlier:
                 say(f"nothing to resume at {workplace.checkpoint}: starting at epoch 1")
         processes.wait()  # for what is settled
         extras = Extras(users, report, candidates)
-        folder, metrics = _train(workplace, resolved.value, seed, processes, trackers, tell, extras)
+        folder, metrics = _train(workplace, resolved.value, seed, processes, trackers, extras)
     if folder is None:
         return
     if as_json:
@@ -96,17 +92,25 @@ def train(
     typer.echo(f"run: {folder}")
 
 
+def _check_does_without_users(recipe: Recipe) -> None:
+    if recipe.baseline is None and getattr(recipe.encoder, "user_vectors", False):
+        raise ConfigurationError(
+            f"a run of {recipe.encoder.name} can answer the users it knows only, and --no-users would leave them out; "
+            f"leave --no-users out, or set encoder.user_vectors=false"
+        )
+
+
 def _train(
     workplace: Workplace,
     recipe: Recipe,
     seed: int,
     processes: Processes,
     trackers: Sequence[Tracker],
-    tell: Callable[[str], None],
     extras: Extras,
 ) -> tuple[Path | None, dict[str, Any]]:
     """Train with a display and trackers, of several processes at the first one alone."""
     is_first = processes.rank == 0
+    tell = say if is_first else _say_nothing
     title = f"{recipe.name} on {recipe.data}, seed {seed}, {processes}"
     display = watcher(stderr if is_first else Console(quiet=True), recipe.training, title)
     settings = {**dict(leaves(recipe.in_use())), "seed": seed}
@@ -118,6 +122,10 @@ def _train(
     finally:
         display.close()
     return folder, metrics
+
+
+def _say_nothing(text: str) -> None:
+    """What the other processes say."""
 
 
 def _show_plan(recipe: Recipe, seed: int, processes: Processes, *, as_json: bool) -> None:
