@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nextitem.evaluation import evaluate
-from nextitem.losses import CrossEntropy
+from nextitem.losses import GBCE, BinaryCrossEntropy, CrossEntropy
 from nextitem.negatives import Uniform
 from nextitem.scoring import Scorer
 from nextitem.sequences import Sequences
@@ -158,3 +158,18 @@ def test_it_learns_a_markov_chain(encoder: Any, objective: Any, loss: Any, train
     history = fit(model, train, loss.build(), training, 0, None, negatives=negatives)
     assert history.epochs[-1].train_loss < history.epochs[0].train_loss
     assert ndcg(model, cases) > ENOUGH
+
+
+@pytest.mark.parametrize("loss", [BinaryCrossEntropy, GBCE])
+def test_a_prior_bias_lets_it_learn_from_many_negatives_at_once(loss: Any, train: Sequences, cases: Cases) -> None:
+    training = BUDGETS["next_item"].model_copy(update={"epochs": 10})
+    negatives = NEGATIVES.model_copy(update={"count": 100}).build(train)
+    values = []
+    for prior_bias in (False, True):
+        model = build_model(
+            with_settings(ENCODERS["sasrec"], **TINY), with_settings(OBJECTIVES["next_item"], **WINDOWS), ITEMS
+        ).float()
+        fit(model, train, loss(prior_bias=prior_bias).build(), training, 0, None, negatives=negatives)
+        values.append(ndcg(model, cases))
+    assert values[0] < 0.2 * BEST_NDCG
+    assert values[1] > ENOUGH

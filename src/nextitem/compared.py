@@ -3,7 +3,10 @@
 T target positions, e width, K negatives.
 """
 
+import math
+
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from nextitem.batches import Drawn
 from nextitem.errors import ConfigurationError
@@ -24,6 +27,21 @@ def compared(states_Te: Tensor, targets_T: Tensor, items: ItemTable, drawn: Draw
     """
     positive_T, scores_TK = target_and_drawn_scores(states_Te, targets_T, items, drawn)
     return positive_T, scores_TK, drawn.is_out(targets_T)
+
+
+def logistic(
+    states_Te: Tensor, targets_T: Tensor, items: ItemTable, drawn: Drawn, power: float = 1.0, *, prior_bias: bool
+) -> Tensor:
+    """Of each position power · softplus(−s⁺) + Σ_k softplus(s_k), shape (T,).
+
+    `prior_bias` adds to every score s the value at which a target and K negatives pull equally hard, log(power / K), as
+    Lin et al. (ICCV 2017, section 4.1) let a classifier of rare cases start. No order of items changes by it.
+    """
+    positive_T, scores_TK, is_out_TK = compared(states_Te, targets_T, items, drawn)
+    if prior_bias:
+        bias = math.log(power / max(1, drawn.ids.shape[-1]))
+        positive_T, scores_TK = positive_T + bias, scores_TK + bias
+    return power * softplus(-positive_T) + softplus(scores_TK).masked_fill(is_out_TK, 0.0).sum(1)
 
 
 def total(losses_T: Tensor, weights_T: Tensor | None) -> Tensor:

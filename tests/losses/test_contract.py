@@ -62,14 +62,21 @@ def naive_bpr_max(loss: BPRMax, seen: "Seen") -> Tensor:
 def naive_gbce(loss: GBCE, seen: "Seen") -> Tensor:
     alpha = min(1, len(seen.ids_K) / (len(seen.scores_N) - 1))
     beta = alpha * (loss.t * (1 - 1 / alpha) + 1 / alpha)
-    return -(seen.positive.sigmoid() ** beta).log() - (1 - seen.negatives.sigmoid()).log().sum()
+    bias = math.log(beta / len(seen.ids_K)) if loss.prior_bias else 0.0
+    positive, negatives = seen.positive + bias, seen.negatives + bias
+    return -(positive.sigmoid() ** beta).log() - (1 - negatives.sigmoid()).log().sum()
+
+
+def naive_binary_cross_entropy(loss: BinaryCrossEntropy, seen: "Seen") -> Tensor:
+    bias = math.log(1 / len(seen.ids_K)) if loss.prior_bias else 0.0
+    return -logsigmoid(seen.positive + bias) - logsigmoid(-(seen.negatives + bias)).sum()
 
 
 # How a naive reader would judge one position.
 NAIVE: dict[type, Callable[[Any, "Seen"], Tensor]] = {
     CrossEntropy: lambda _, seen: -seen.scores_N.log_softmax(0)[seen.target],
     SampledCrossEntropy: naive_softmax,
-    BinaryCrossEntropy: lambda _, seen: -logsigmoid(seen.positive) - logsigmoid(-seen.negatives).sum(),
+    BinaryCrossEntropy: naive_binary_cross_entropy,
     GBCE: naive_gbce,
     BPR: lambda _, seen: -logsigmoid(seen.positive - seen.negatives).sum() / max(1, len(seen.negatives)),
     BPRMax: naive_bpr_max,
@@ -235,11 +242,13 @@ def test_extreme_scores_give_exact_losses_and_finite_gradients(loss: Any, sharin
     drawn = everything_else(targets_T, 5, sharing)
     value = with_settings(loss, regularisation=0.0).build()(scores_TN, targets_T, table(weight_NN), drawn)
     softmax = (2e4 + math.log(4)) + 0 + math.log(5)
+    bias = -math.log(5) if getattr(loss, "prior_bias", False) else 0.0
+    logistic = (1e4 - bias + 4 * (1e4 + bias)) + 0 + (math.log1p(math.exp(-bias)) + 4 * math.log1p(math.exp(bias)))
     expected = {
         CrossEntropy: softmax,
         SampledCrossEntropy: softmax,
-        BinaryCrossEntropy: 5 * 1e4 + 0 + 5 * math.log(2),
-        GBCE: 5 * 1e4 + 0 + 5 * math.log(2),  # with as many negatives as there are items β is 1
+        BinaryCrossEntropy: logistic,
+        GBCE: logistic,  # with as many negatives as there are items β is 1
         BPR: 2e4 + 0 + math.log(2),
         BPRMax: 2e4 + 0 + math.log(2),
         TOP1Max: (1 + 1) + (0 + 1) + (1 / 2 + 1 / 2),
@@ -266,6 +275,16 @@ def test_extreme_scores_are_regularised_without_a_nan(dtype: torch.dtype) -> Non
     # The weights are 1/4 each: σ has slope 1 there, and the squares 0.5 · 2 · 1e4.
     expected = torch.tensor([[-1.0, *[(1 + 0.5 * 2 * 1e4) / 4] * 4]], dtype=dtype)
     torch.testing.assert_close(scores_TN.grad, expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("loss", [BinaryCrossEntropy(prior_bias=True), GBCE(prior_bias=True)])
+def test_with_a_prior_bias_a_target_and_its_negatives_pull_scores_of_0_equally_hard(loss: Any) -> None:
+    scores_TN = torch.zeros(1, 400, dtype=torch.float64, requires_grad=True)
+    drawn = Drawn(torch.arange(1, 301), "batch", torch.tensor([0]))
+    loss.build()(scores_TN, torch.tensor([0]), table(torch.eye(400, dtype=torch.float64)), drawn).backward()
+    assert scores_TN.grad is not None
+    assert float(scores_TN.grad.sum()) == pytest.approx(0, abs=1e-12)
+    assert float(scores_TN.grad[0, 0]) < -0.5
 
 
 @each_loss

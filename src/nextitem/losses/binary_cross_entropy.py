@@ -3,10 +3,9 @@
 from typing import ClassVar, Literal
 
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from nextitem.batches import Drawn
-from nextitem.compared import compared, negatives_of, total
+from nextitem.compared import logistic, negatives_of, total
 from nextitem.configuration import Configuration
 from nextitem.items import ItemTable
 
@@ -17,10 +16,12 @@ class BinaryCrossEntropy(Configuration):
     name: Literal["binary_cross_entropy"] = "binary_cross_entropy"
     needs_negatives: ClassVar[bool] = True
     """Whether the loss compares the target with drawn items."""
+    prior_bias: bool = False
+    """Whether −log K is added to every score; without, learning begins late where negatives are many."""
 
     def build(self) -> "BinaryCrossEntropyLoss":
         """The loss; it keeps no state."""
-        return BinaryCrossEntropyLoss()
+        return BinaryCrossEntropyLoss(prior_bias=self.prior_bias)
 
 
 class BinaryCrossEntropyLoss:
@@ -28,6 +29,9 @@ class BinaryCrossEntropyLoss:
 
     The reference implementation averages over positions and columns, which with one negative is half of ours.
     """
+
+    def __init__(self, *, prior_bias: bool = False) -> None:
+        self.prior_bias = prior_bias
 
     def __call__(
         self,
@@ -39,6 +43,4 @@ class BinaryCrossEntropyLoss:
     ) -> Tensor:
         """Sum over positions of weight · (softplus(−s⁺) + Σ_k softplus(s_k)), a scalar."""
         drawn = negatives_of("binary_cross_entropy", drawn)
-        positive_T, scores_TK, is_out_TK = compared(states_Te, targets_T, items, drawn)
-        negative_T = softplus(scores_TK).masked_fill(is_out_TK, 0.0).sum(1)
-        return total(softplus(-positive_T) + negative_T, weights_T)
+        return total(logistic(states_Te, targets_T, items, drawn, prior_bias=self.prior_bias), weights_T)

@@ -4,10 +4,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from nextitem.batches import Drawn
-from nextitem.compared import compared, negatives_of, total
+from nextitem.compared import logistic, negatives_of, total
 from nextitem.configuration import Configuration
 from nextitem.items import ItemTable
 
@@ -20,10 +19,12 @@ class GBCE(Configuration):
     """Whether the loss compares the target with drawn items."""
     t: float = Field(0.75, ge=0.0, le=1.0)
     """Calibration: 0 is binary cross-entropy; at 1 predicted probabilities are those of the full catalogue."""
+    prior_bias: bool = False
+    """Whether log(β/K) is added to every score; without, learning begins late where negatives are many."""
 
     def build(self) -> "GBCELoss":
         """The loss; it keeps no state."""
-        return GBCELoss(self.t)
+        return GBCELoss(self.t, prior_bias=self.prior_bias)
 
 
 def beta(negatives: int, number_of_items: int, t: float) -> float:
@@ -49,8 +50,8 @@ class GBCELoss:
     0.9964
     """
 
-    def __init__(self, t: float) -> None:
-        self.t = t
+    def __init__(self, t: float, *, prior_bias: bool = False) -> None:
+        self.t, self.prior_bias = t, prior_bias
 
     def __call__(
         self,
@@ -62,7 +63,5 @@ class GBCELoss:
     ) -> Tensor:
         """Sum over positions of weight · (β softplus(−s⁺) + Σ_k softplus(s_k)), a scalar."""
         drawn = negatives_of("gbce", drawn)
-        positive_T, scores_TK, is_out_TK = compared(states_Te, targets_T, items, drawn)
-        negative_T = softplus(scores_TK).masked_fill(is_out_TK, 0.0).sum(1)
         power = beta(drawn.ids.shape[-1], items.number_of_items, self.t)
-        return total(power * softplus(-positive_T) + negative_T, weights_T)
+        return total(logistic(states_Te, targets_T, items, drawn, power, prior_bias=self.prior_bias), weights_T)
