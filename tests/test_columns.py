@@ -56,7 +56,7 @@ def test_one_column_cannot_have_two_roles(written: Write) -> None:
 def test_pairs_have_no_columns_to_name(written: Write) -> None:
     file = written("log.txt", "1 2\n")
     assert refusal(file, Columns(user="a"), ConfigurationError) == (
-        f"{file} holds 'user item' pairs without a header; leave out the names of columns"
+        f"{file} holds 'user item' without a header; leave out the names of columns"
     )
 
 

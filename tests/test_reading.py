@@ -30,6 +30,8 @@ from nextitem.reading import Columns, read_interactions
             ".inter",
             "user_id:token\titem_id:token\trating:float\ttimestamp:float\nann\tx\t5\t10\nann\ty\t4\t20\nbob\tx\t\t15\n",
         ),
+        (".dat", "ann::x::5::10\nann::y::4::20\nbob::x::::15\n"),
+        (".dat", "ann::x::5::10\r\r\nann::y::4::20\r\n\r\nbob::x::::15"),
     ],
 )
 def test_every_text_format_reads_to_the_same_events(written: Write, ending: str, content: str, compressed: str) -> None:
@@ -202,10 +204,10 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_ending_is_refused_with_the_known_ones(written: Write, name: str) -> None:
     message = refusal(written(name, CSV))
     assert "the ending of the name has to tell the format" in message
-    assert ".csv, .tsv, .inter, .txt, .csv.gz, .tsv.gz, .inter.gz, .txt.gz, .parquet" in message
+    assert ".csv, .tsv, .inter, .txt, .dat, .csv.gz, .tsv.gz, .inter.gz, .txt.gz, .dat.gz, .parquet" in message
 
 
-@pytest.mark.parametrize("name", ["log.csv", "log.tsv.gz", "log.txt", "log.inter"])
+@pytest.mark.parametrize("name", ["log.csv", "log.tsv.gz", "log.txt", "log.inter", "log.dat"])
 @pytest.mark.parametrize("content", ["", "\n\n", "\ufeff"])
 def test_an_empty_file_is_refused(written: Write, name: str, content: str) -> None:
     file = written(name, content)
@@ -237,6 +239,7 @@ def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
         ("ml-1m.txt", 6040, 3416, 999_611),
         ("beauty.txt", 40_226, 54_542, 353_962),
         ("ml-100k.inter", 943, 1682, 100_000),
+        ("ml-1m.ratings_users_1-2999.dat", 2999, 3615, 487_650),
     ],
 )
 def test_published_files_have_their_published_counts(

@@ -2,6 +2,7 @@
 
     .csv  .tsv  .inter    comma or tab separated, with a header (`.inter` is RecBole's: `user_id:token`)
     .txt                  `user item` pairs, one space, no header; the order of lines is the order in time
+    .dat                  `user::item::rating::time` without a header, as MovieLens publishes its ratings
     .parquet              typed columns; rows are counted from 1
 
 All but parquet may be gzip-compressed (`.csv.gz`). Text is UTF-8, blank lines are skipped, and only csv knows quotes.
@@ -155,9 +156,10 @@ def _from_text(file: Path, form: Format, columns: Columns) -> EventSource:
     first = first_record(file, form)
     if first is None:
         raise DataError(f"{file} is empty; give a file with at least one event")
-    if not form.has_header and columns != _USUAL_NAMES:
-        raise ConfigurationError(f"{file} holds 'user item' pairs without a header; leave out the names of columns")
-    header_row, header = (first[0], [name.strip() for name in first[1]]) if form.has_header else (0, ["user", "item"])
+    if form.header and columns != _USUAL_NAMES:
+        fields = form.separator.join(form.header)
+        raise ConfigurationError(f"{file} holds {fields!r} without a header; leave out the names of columns")
+    header_row, header = (0, list(form.header)) if form.header else (first[0], [name.strip() for name in first[1]])
     positions = _positions(file, header, columns)
     fields, width = pl.col("fields"), pl.col("fields").list.len()
     wanted = {role: fields.list.get(position, null_on_oob=True) for role, position in positions.items()}

@@ -31,7 +31,7 @@ class Format:
     """How a text file divides a line into fields."""
 
     separator: str
-    has_header: bool = True
+    header: tuple[str, ...] | None = None  # what stands where, if no line of the file says so
     has_quotes: bool = False  # as RFC 4180 has them: "a ""quoted"" field, with a comma"
 
 
@@ -39,7 +39,8 @@ FORMATS = {
     ".csv": Format(",", has_quotes=True),
     ".tsv": Format("\t"),
     ".inter": Format("\t"),
-    ".txt": Format(" ", has_header=False),
+    ".txt": Format(" ", ("user", "item")),
+    ".dat": Format("::", ("user", "item", "rating", "time")),
 }
 
 
@@ -75,7 +76,11 @@ def _numbered(file: Path, form: Format) -> Generator[tuple[int, int, list[str]],
     """The records that are not blank: the lines in which each begins and ends, and its fields."""
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if form.has_quotes else csv.QUOTE_NONE
     with opened(file) as content, io.TextIOWrapper(content, "utf-8-sig", newline="\n") as lines:
-        reader = csv.reader(lines, delimiter=form.separator, quoting=quoting, strict=True)
+        # The module divides at one character; an ASCII unit separator stands for what is longer.
+        is_long = len(form.separator) > 1
+        divided = (line.replace(form.separator, "\x1f") for line in lines) if is_long else lines
+        delimiter = "\x1f" if is_long else form.separator
+        reader = csv.reader(divided, delimiter=delimiter, quoting=quoting, strict=True)
         begins = 1
         try:
             for fields in reader:
