@@ -157,8 +157,8 @@ def _from_text(file: Path, form: Format, columns: Columns) -> EventSource:
     if first is None:
         raise DataError(f"{file} is empty; give a file with at least one event")
     if form.header and columns != _USUAL_NAMES:
-        fields = form.separator.join(form.header)
-        raise ConfigurationError(f"{file} holds {fields!r} without a header; leave out the names of columns")
+        layout = form.separator.join(form.header)
+        raise ConfigurationError(f"{file} holds {layout!r} without a header; leave out the names of columns")
     header_row, header = (0, list(form.header)) if form.header else (first[0], [name.strip() for name in first[1]])
     positions = _positions(file, header, columns)
     fields, width = pl.col("fields"), pl.col("fields").list.len()
