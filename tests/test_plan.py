@@ -17,6 +17,7 @@ from nextitem.errors import ConfigurationError
 from nextitem.experiment import Prepared, build_model
 from nextitem.losses import BPR, GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy, SampledCrossEntropy
 from nextitem.memory import Work, needed
+from nextitem.model import SequenceModel
 from nextitem.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.objectives import MaskedItem, NextItem
 from nextitem.processes import ALONE
@@ -192,22 +193,27 @@ def test_batches_without_a_target_are_planned(prepared: Prepared) -> None:
     assert (found.work.positions, found.seconds["loss"]) == (0, 0.0)
 
 
-def test_seconds_are_counted_by_the_positions(prepared: Prepared) -> None:
-    """A clock that ticks once a look: each part of a step takes as many seconds as it is asked for."""
-    ticks = iter(range(10**9))
+def test_seconds_are_counted_by_the_positions(monkeypatch: pytest.MonkeyPatch, prepared: Prepared) -> None:
+    """A clock that the loss moves on by a second for each position, and nothing else does."""
+    now, loss_of_states = [0.0], SequenceModel.loss_of_states
+
+    def slow(model: SequenceModel, states_TD: torch.Tensor, *rest: Any) -> torch.Tensor:
+        now[0] += len(states_TD)
+        return loss_of_states(model, states_TD, *rest)
+
+    monkeypatch.setattr(SequenceModel, "loss_of_states", slow)
     recipe = RECIPES["sasrec-ce"].model_copy(update={"training": Training(batch_size=30, epochs=2)})
-    found = plan.plan(recipe, prepared, 0, clock=lambda: float(next(ticks)))
-    # One step of one window is all that a second of such a clock allows; loss grows with the positions from there.
-    windows = recipe.objective.windows(prepared.split.train)
-    first = torch.randperm(30, generator=generator(0, Purpose.ORDER, 0))[:1]
-    assert found.seconds["loss"] == pytest.approx(found.work.positions / (int(windows.lengths_U[first]) - 1))
+    found = plan.plan(recipe, prepared, 0, clock=lambda: now[0])
+    assert found.seconds["loss"] == pytest.approx(found.work.positions)
+    assert found.seconds["encoder"] == found.seconds["optimiser"] == 0.0
 
 
-def test_a_first_step_that_stalls_is_not_multiplied(prepared: Prepared) -> None:
-    """A clock of a machine that is busy for two seconds at the beginning, and works without a delay from then on."""
+@pytest.mark.parametrize("stall", [2.0, 1000.0])
+def test_a_first_step_that_stalls_is_not_multiplied(stall: float, prepared: Prepared) -> None:
+    """A clock of a machine that is busy at the beginning, and works without a delay from then on."""
     looks = iter(range(10**9))
     recipe = RECIPES["sasrec-ce"].model_copy(update={"training": Training(batch_size=30, epochs=2)})
-    found = plan.plan(recipe, prepared, 0, clock=lambda: 0.0 if next(looks) < 2 else 2.0)
+    found = plan.plan(recipe, prepared, 0, clock=lambda: 0.0 if next(looks) < 2 else stall)
     assert found.seconds_per_epoch == 0.0
 
 

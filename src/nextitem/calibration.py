@@ -1,7 +1,8 @@
 """Seconds of an epoch by part, from about one second of a training's own steps.
 
 The steps are real ones, on weights of their own that are thrown away; their draws are those of epoch 0, which no
-training uses. They grow from one window to the whole batch; one that three seconds do not reach is extrapolated.
+training uses. They grow from one window to the whole batch; a batch that three seconds after the first step do not
+reach is extrapolated.
 """
 
 from collections.abc import Callable, Sequence
@@ -71,14 +72,16 @@ class Calibration:
             place = len(steps) * most % max(1, len(order) - most + 1)
             step = self._step(order[place : place + count].to(self.processes.device), len(steps))
             taken = sum(step.seconds.values())
-            spent, following = spent + taken, min(most, 4 * count)
-            if step.positions:
-                steps.append(step)
-            enough = _SECONDS if count == most else _MOST_SECONDS
-            # The first step of all pays for every table's memory, and says nothing about larger ones.
-            is_too_long = len(steps) > 1 and taken * following / count > _MOST_SECONDS
-            if not step.positions or spent > enough or is_too_long:
+            if not step.positions:
                 break
+            steps.append(step)
+            following = min(most, 4 * count)
+            # The first step of all pays for every table's memory, and says nothing about larger ones.
+            if count == most or len(steps) > 1:
+                spent += taken
+                is_too_long = taken * following / count > _MOST_SECONDS
+                if spent > (_SECONDS if count == most else _MOST_SECONDS) or is_too_long:
+                    break
             count = following
         return steps
 
