@@ -16,6 +16,7 @@ from nextitem.report import captions, drawings
 from nextitem.report.bands import Quality, quality, rank_bands, rank_shares
 from nextitem.report.evidence import Evidence
 from nextitem.report.examples import examples
+from nextitem.report.introduction import introduced
 from nextitem.report.look import look
 from nextitem.report.repetition import repeating_command, unchanged_preset
 from nextitem.scoring import Scorer
@@ -75,20 +76,10 @@ def _head(runs: Sequence[Evidence]) -> dict[str, Any]:
         lead = f"{len(runs)} models measured on the same: {setting}."
         return {"title": f"Models on {first['dataset']}", "lead": lead, "key": [], "quality": _beside(runs)}
     (run,) = runs
-    lead = f"{_what(run)} Measured on {setting}."
+    what = introduced(run.recipe, run.metrics["parameters"], run.metrics["epochs"])
+    lead = f"{what} Measured on {setting}."
     title = f"{run.label} on {first['dataset']}"
     return {"title": title, "lead": lead, "key": _key(run), "quality": _metrics(run)}
-
-
-def _what(run: Evidence) -> str:
-    recipe, made = run.recipe, run.metrics
-    if recipe.baseline is not None:
-        return f"A model that counts ({recipe.baseline.name.replace('_', ' ')})."
-    negatives = "" if recipe.negatives is None else f", {recipe.negatives.count:,} negatives ({recipe.negatives.name})"
-    return (
-        f"Encoder {recipe.encoder.name}, objective {recipe.objective.name.replace('_', ' ')}, loss "
-        f"{recipe.loss.name.replace('_', ' ')}{negatives}; {made['parameters']:,} weights, {made['epochs']} epochs."
-    )
 
 
 def _key(run: Evidence) -> list[tuple[str, str, str]]:
