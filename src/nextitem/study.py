@@ -19,11 +19,9 @@ from nextitem.errors import ConfigurationError, StorageError
 from nextitem.evaluation import evaluate
 from nextitem.experiment import SYNTHETIC
 from nextitem.overrides import parse_override, resolve
-from nextitem.recipe import load_preset, resolve_recipe
 from nextitem.recommender import restore, split_of
 from nextitem.runs import read_run
 from nextitem.statistics import percentiles
-from nextitem.training_each import Entry
 
 METRICS = ("ndcg@10", "hit_rate@10")
 
@@ -39,6 +37,8 @@ class Row(Configuration):
     """Another recipe than the study's, which then gets the row's overrides alone."""
     overrides: tuple[str, ...] = ()
     """Settings of this row, as they are typed."""
+    fast: tuple[str, ...] | None = None
+    """What makes this row a first look, in place of the study's."""
     published: dict[str, float] = Field(default_factory=dict)
     """The published value of the row by dataset."""
 
@@ -71,6 +71,8 @@ class Study(Configuration):
     """Settings of all rows, as they are typed."""
     fast: tuple[str, ...] = ()
     """More of them for a first look at synthetic data in minutes."""
+    elsewhere: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Other names of what is varied, for recipes that have no key of its name."""
     against: str
     """The row that the others are tested against."""
     axis: str | None = None
@@ -95,10 +97,6 @@ class Study(Configuration):
         if self.published is None and any(row.published for row in self.rows):
             raise ValueError("published values of rows need [published], which says what they are")
         return self
-
-    def published_on(self, dataset: str) -> dict[str, float]:
-        """The published values for a dataset, by row."""
-        return {row.label: row.published[dataset] for row in self.rows if dataset in row.published}
 
 
 def study_names() -> list[str]:
@@ -144,6 +142,7 @@ class Request:
         if self.fast and self.data not in (None, SYNTHETIC):
             raise ConfigurationError(f"--fast is a first look at synthetic data, not at {self.data}; leave one out")
         varied = {parse_override(text)[0] for row in self.study.rows for text in row.overrides}
+        varied |= {tuple(name.split(".")) for names in self.study.elsewhere.values() for name in names}
         for text in self.overrides:
             if (key := parse_override(text)[0]) in varied:
                 raise ConfigurationError(f"{'.'.join(key)} is what {self.study.name} varies; leave '{text}' out")
@@ -158,22 +157,6 @@ class Request:
         """What is not as the study declares it, as typed."""
         recipe = () if self.recipe in (None, self.study.recipe) else (f"--recipe {self.recipe}",)
         return (*(("--fast",) if self.fast else ()), *recipe, *self.overrides)
-
-
-def entries(request: Request) -> list[Entry]:
-    """What is trained, a row each. Raises ConfigurationError where a row's settings do not fit together."""
-    study, found = request.study, []
-    for row in request.study.rows:
-        own = row.recipe is not None
-        layers = (
-            () if own else study.overrides, study.fast if request.fast else (), request.overrides, row.overrides,
-        )  # fmt: skip
-        # A later layer takes the place of an earlier one, where the command line would be refused for saying both.
-        laid = {parse_override(text)[0]: text for layer in layers for text in layer}
-        preset = load_preset(row.recipe or request.recipe or study.recipe)
-        chosen = resolve_recipe(preset, [f"data={request.used_data}", *laid.values()])
-        found.append(Entry(row.label, chosen.value))
-    return found
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from nextitem.report.sweeps import Panel, Verdict, curve, dots
 from nextitem.reproduction import LEVEL
 from nextitem.reproduction_page import NOTHING, TITLES, made, measured_on
 from nextitem.study import METRICS, Request, Sampled
+from nextitem.study_rows import left_out, published
 from nextitem.whole_folder import whole
 
 PLOTTED = METRICS[0]
@@ -39,7 +40,7 @@ class Results:
     @property
     def published(self) -> dict[str, float]:
         """The published values, by row."""
-        return self.request.study.published_on(self.dataset)
+        return published(self.request, self.dataset)
 
     @property
     def beside_full(self) -> dict[str, float]:
@@ -52,6 +53,7 @@ class Results:
         """What a reader has to know about the numbers."""
         said, changes = self.request.study.published, self.request.changes
         found = [f"not as the study declares it: {' '.join(changes)}"] if changes else []
+        found += left_out(self.request)
         if self.published and said is not None:
             found.append(f"published: {said.source}")
         return [*found, *self.comparison.failures]

@@ -22,7 +22,8 @@ from nextitem.metrics import parse_metric
 from nextitem.processes import Alone
 from nextitem.reproduction_plan import plan_reproduction
 from nextitem.reproduction_verb import show_plan
-from nextitem.study import METRICS, Request, entries, load_study, sampled, study_names
+from nextitem.study import METRICS, Request, load_study, sampled, study_names
+from nextitem.study_rows import entries, left_out
 from nextitem.training_each import Place, find_each, train_each
 from nextitem.training_verb import device_of
 
@@ -82,6 +83,8 @@ def study(
         return
     request = _request(name, words or [], data, recipe, fast=fast)
     rows = entries(request)
+    for sentence in left_out(request):
+        say(sentence)
     compare([Contestant(row.label) for row in rows], against)  # a misspelt row is refused before hours of training
     if plan_only:
         found = plan_reproduction(request.used_data, rows, 0, Alone(device_of(device)))
