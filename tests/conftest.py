@@ -11,6 +11,7 @@ from hypothesis import settings
 # The first call of a torch operation can take a second; how long a test may take is pytest-timeout's business.
 settings.register_profile("nextitem", deadline=None)
 settings.load_profile("nextitem")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported; tests are offline
 
 
 @pytest.fixture(scope="session")

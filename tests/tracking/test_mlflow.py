@@ -3,13 +3,10 @@
 from pathlib import Path
 
 import pytest
+from mlflow.tracking import MlflowClient
 
 from nextitem.history import Epoch, History
 from nextitem.tracking import open_tracker, tracked
-
-pytest.importorskip("mlflow", reason="needs the extra mlflow")
-from mlflow.tracking import MlflowClient
-
 from nextitem.tracking.mlflow import EXPERIMENT
 
 pytestmark = pytest.mark.filterwarnings("default")  # MLflow's own, of which there are some

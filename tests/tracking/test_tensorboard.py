@@ -3,14 +3,11 @@
 from pathlib import Path
 
 import pytest
-
-from nextitem.history import Epoch, History
-from nextitem.tracking import tracked
-
-pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
+from nextitem.history import Epoch, History
+from nextitem.tracking import tracked
 from nextitem.tracking.tensorboard import TensorBoard
 
 

@@ -116,7 +116,6 @@ def trained(folder: Path, patch: pytest.MonkeyPatch, *words: str) -> int:
 
 
 def test_train_tells_tensorboard_what_it_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     assert trained(tmp_path, monkeypatch, "--tracker", "tensorboard") == 0
