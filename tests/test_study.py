@@ -111,17 +111,23 @@ def test_runs_can_be_ordered_by_both_kinds_of_ranking(
 ) -> None:
     monkeypatch.chdir(shop)
     assert typed(monkeypatch, "train", "popularity", "data=events.csv") == 0
+    assert typed(monkeypatch, "train", "popularity", "data=events.csv", "--seed", "1") == 0
     folders = [str(one) for one in (shop / "runs").glob("*-events") if "popularity" in one.name]
     folders += [str(next(one for one in (shop / "runs").glob("*-events") if "bert4rec" in one.name))]
     capfd.readouterr()
     assert typed(monkeypatch, "study", "sampled-metrics", *folders, "--candidates", "uniform:2") == 0
     shown = capfd.readouterr().out
-    assert "| model | ndcg@10 | ndcg@10[uniform:2] |" in shown
+    heads = [line for line in shown.splitlines() if line.startswith("| model |")]
+    assert heads == ["| model | ndcg@10 | ndcg@10[uniform2] |", "| model | ndcg@10 |", "| model | ndcg@10[uniform2] |"]
+    assert shown.index(heads[0]) < shown.index("By full ranking:")  # the only table of both holds places, no values
+    assert "0." not in shown[: shown.index("By full ranking:")]
     assert "Kendall's τ" in shown
     folder = shop / "runs" / "study-sampled-metrics"
     assert {file.name for file in folder.iterdir()} == {"results.md", "table.json", "orders.svg"}
     told = json.loads((folder / "table.json").read_text(encoding="utf-8"))["candidates"]["uniform:2"]
-    assert told["full"].keys() == told["sampled"].keys() == {"popularity", "bert4rec"}
+    assert told["full"].keys() == told["sampled"].keys() == {
+        "popularity, seed 0", "popularity, seed 1", "bert4rec",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

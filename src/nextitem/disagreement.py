@@ -17,6 +17,7 @@ from nextitem.errors import ConfigurationError
 from nextitem.evaluation import evaluate
 from nextitem.randomness import Purpose, generator
 from nextitem.recommender import restore, split_of
+from nextitem.report.repetition import told_apart
 from nextitem.runs import read_run
 
 
@@ -102,13 +103,11 @@ def compare_rankings(
 ) -> dict[str, Disagreement]:
     """The test metric of finished runs by full ranking and, for each of `candidates`, among negatives drawn by `seed`.
 
-    A model is called by its recipe, and by its seed where that does not tell runs apart. Raises ConfigurationError for
-    runs that were not measured on the same cases, and what reading and evaluating runs raises.
+    A model is called by its recipe, and by settings and seed where that does not tell runs apart. Raises
+    ConfigurationError for runs that were not measured on the same cases, and what reading and evaluating runs raises.
     """
     runs = [read_run(folder) for folder in folders]
-    names = [run.recipe.name for run in runs]
-    if len({*names}) < len(names):
-        names = [f"{name}, seed {run.metrics['provenance']['seed']}" for name, run in zip(names, runs, strict=True)]
+    names = told_apart([run.recipe.name for run in runs], runs)
     measured = {str(run.metrics["certificate"]["split"]): run.folder for run in runs}
     if len(measured) != 1:
         raise ConfigurationError(

@@ -6,6 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from nextitem.candidates import Candidates
 from nextitem.disagreement import Disagreement
 from nextitem.report.look import write_svg
 from nextitem.report.orders import orders as drawn_orders
@@ -32,25 +35,43 @@ def write(folder: Path, found: Mapping[str, Disagreement], metric: str, command:
 
 
 def page(found: Mapping[str, Disagreement], metric: str) -> str:
-    """Both tables as Markdown: values with places, and where the orders differ."""
+    """Markdown: places by each ranking, values by either kind in tables of their own, and where the orders differ."""
+    first = next(iter(found.values()))
+    label = {text: Candidates.parse(text, torch.ones(1)).label for text in found}
+    places = {metric: first.full} | {f"{metric}[{label[text]}]": one.sampled for text, one in found.items()}
+    sampled = {name: values for name, values in places.items() if name != metric}
     note = (
         "Intervals are of users. *Surely*: in neither ranking does the pair's 95 % interval hold 0; each pair is "
         "looked at for itself, without a correction for their number. Nothing here speaks of other training seeds."
     )
-    return f"{_values(found, metric)}\n\n{_differences(found)}\n\n{note}"
+    return "\n\n".join(
+        [
+            "Places, best by full ranking first:",
+            _table({name: _places(values) for name, values in places.items()}),
+            "By full ranking:",
+            _table({metric: _values(first.full)}),
+            "Among drawn items only, which compares with nothing above:",
+            _table({name: _values(values) for name, values in sampled.items()}),
+            _differences(found),
+            note,
+        ]
+    )
 
 
-def _values(found: Mapping[str, Disagreement], metric: str) -> str:
-    """One row per model, best by full ranking first; in brackets its place in each order."""
-    first = next(iter(found.values()))
-    rows = [f"| model | {metric} |" + "".join(f" {metric}[{text}] |" for text in found)]
-    rows.append("|---|" + "---:|" * (len(found) + 1))
-    for place, (model, value) in enumerate(first.full.items(), 1):
-        cells = [f"{value:.4f} ({place})"]
-        for one in found.values():
-            order = sorted(one.sampled, key=lambda name: -one.sampled[name])
-            cells.append(f"{one.sampled[model]:.4f} ({order.index(model) + 1})")
-        rows.append(f"| `{model}` | {' | '.join(cells)} |")
+def _places(values: Mapping[str, float]) -> dict[str, str]:
+    order = sorted(values, key=lambda model: -values[model])
+    return {model: str(order.index(model) + 1) for model in values}
+
+
+def _values(values: Mapping[str, float]) -> dict[str, str]:
+    return {model: f"{value:.4f}" for model, value in values.items()}
+
+
+def _table(columns: Mapping[str, Mapping[str, str]]) -> str:
+    """One row per model, in the order of the first column."""
+    rows = ["| model |" + "".join(f" {name} |" for name in columns), "|---|" + "---:|" * len(columns)]
+    for model in next(iter(columns.values())):
+        rows.append(f"| `{model}` | {' | '.join(cells[model] for cells in columns.values())} |")
     return "\n".join(rows)
 
 

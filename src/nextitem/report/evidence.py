@@ -13,7 +13,7 @@ from torch import Tensor
 from nextitem.errors import ConfigurationError
 from nextitem.recipe import Recipe
 from nextitem.report.look import label_of
-from nextitem.report.repetition import repeating_overrides
+from nextitem.report.repetition import told_apart
 
 
 @dataclass(frozen=True)
@@ -101,28 +101,5 @@ def comparable(runs: Sequence[Evidence]) -> list[Evidence]:
                 f"{first.folder} and {run.folder} were not measured on the same, so their numbers do not belong in one "
                 f"table ({differences}); report runs of equal certificates"
             )
-    return _told_apart(runs)
-
-
-def _told_apart(runs: Sequence[Evidence]) -> list[Evidence]:
-    """Runs of one recipe are called by what distinguishes them: settings, seed, at last the folder."""
-    labels = [run.label for run in runs]
-    for further in (_settings, _seed, lambda run: run.folder.name):
-        if len(set(labels)) == len(labels):
-            break
-        same = [labels.count(label) > 1 for label in labels]
-        added = [further(run) for run in runs]
-        labels = [
-            f"{label}, {text}" if is_same and text and len(set(added)) > 1 else label
-            for label, is_same, text in zip(labels, same, added, strict=True)
-        ]
+    labels = told_apart([run.label for run in runs], runs)
     return [replace(run, label=label) for run, label in zip(runs, labels, strict=True)]
-
-
-def _settings(run: Evidence) -> str:
-    changed = [text for text in repeating_overrides(run.recipe)[1] if not text.startswith(("data=", "name="))]
-    return " ".join(changed)
-
-
-def _seed(run: Evidence) -> str:
-    return f"seed {run.metrics['provenance']['seed']}"

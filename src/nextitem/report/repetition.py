@@ -1,8 +1,10 @@
-"""The command that repeats a run, from its recipe alone."""
+"""The command that repeats a run, from its recipe alone; and what tells runs of one recipe apart."""
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 from nextitem.configuration import Configuration
 from nextitem.overrides import leaves
@@ -34,6 +36,44 @@ def unchanged_preset(recipe: Recipe) -> str | None:
     preset, overrides = repeating_overrides(recipe)
     free = ("data=", "loss.block_rows=", "loss.tile_items=")
     return preset if recipe.name == preset and all(word.startswith(free) for word in overrides) else None
+
+
+class Run(Protocol):
+    """A run on disk."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def recipe(self) -> Recipe: ...
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The content of metrics.json."""
+
+
+def told_apart(labels: Sequence[str], runs: Sequence[Run]) -> list[str]:
+    """The labels; where several runs share one, with what distinguishes them: settings, seed, at last the folder."""
+    found = list(labels)
+    for further in (_settings, _seed, lambda run: run.folder.name):
+        if len(set(found)) == len(found):
+            break
+        same = [found.count(label) > 1 for label in found]
+        added = [further(run) for run in runs]
+        found = [
+            f"{label}, {text}" if is_same and text and len(set(added)) > 1 else label
+            for label, is_same, text in zip(found, same, added, strict=True)
+        ]
+    return found
+
+
+def _settings(run: Run) -> str:
+    changed = [text for text in repeating_overrides(run.recipe)[1] if not text.startswith(("data=", "name="))]
+    return " ".join(changed)
+
+
+def _seed(run: Run) -> str:
+    return f"seed {run.metrics['provenance']['seed']}"
 
 
 def _changes(section: str, recipe: Recipe, start: Recipe) -> Iterator[str]:
