@@ -115,7 +115,10 @@ def _entry(name: str, request: Request, label: str, *overrides: str) -> Entry:
     is_counted = "baseline" in preset.settings
     fast = () if not request.fast or is_counted else _FAST_CLOZE if name == "bert4rec" else _FAST
     chosen = (f"data={request.data}", *fast, *(() if is_counted else request.overrides), *overrides)
-    return Entry(label, resolve_recipe(preset, chosen).value)
+    try:
+        return Entry(label, resolve_recipe(preset, chosen).value)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"recipe {name}: {error}") from error
 
 
 @dataclass(frozen=True)

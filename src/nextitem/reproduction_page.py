@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from nextitem.comparison import RESAMPLES, Comparison, Contestant, as_dict, draws_of, values_of, varied_in
 from nextitem.report.figures import Curve, Point, by_negatives, convergence, losses
-from nextitem.report.look import label_of, write_svg
+from nextitem.report.look import label_of, name_of_metric, write_svg
 from nextitem.reproduction import METRICS, PUBLISHED, Verdict, agreement, deviations, judged_by
 from nextitem.reproduction_plan import threads
 from nextitem.statistics import percentiles
@@ -35,6 +35,8 @@ class Reproduction:
     """SASRec+ by its number of negatives; those without runs are left out of the figure."""
     verdicts: Sequence[Verdict]
     notes: Sequence[str] = ()
+    is_papers: bool = True
+    """Whether the recipes' own settings were trained, so that a difference to the paper means something."""
 
     @property
     def title(self) -> str:
@@ -53,7 +55,7 @@ class Reproduction:
             },
             "claims": [vars(verdict) for verdict in self.verdicts],
             "judged_by": judged_by(self.comparison.rows, self.verdicts),
-            "deviations": deviations(self.comparison.rows, self.data),
+            "deviations": self.deviations,
             "notes": list(self.notes),
         }
 
@@ -68,7 +70,12 @@ class Reproduction:
 
     def agrees(self, row: Contestant) -> str:
         """How far a row is from the paper, in a word."""
-        return agreement(row, self.data)
+        return agreement(row, self.data) if self.is_papers else ""
+
+    @property
+    def deviations(self) -> list[str]:
+        """A sentence on each row that is not near the paper."""
+        return deviations(self.comparison.rows, self.data) if self.is_papers else []
 
 
 def write(folder: Path, found: Reproduction) -> None:
@@ -91,8 +98,10 @@ def figures(found: Reproduction) -> dict[str, Figure]:
     curves = [_curve(name, rows[name]) for name in CURVES if name in rows and rows[name].best_epochs]
     made: dict[str, Figure] = {}
     if curves:
-        made["convergence"] = convergence(curves, found.title)
-        made["losses"] = losses(curves, found.title)
+        # The recipes share it: each has its default, or what was laid on all of them.
+        metric = name_of_metric(rows[curves[0].recipe].runs[0].recipe.training.monitor)
+        made["convergence"] = convergence(curves, found.title, metric)
+        made["losses"] = losses(curves, found.title, metric)
     swept = {count: _point(row) for count, row in found.swept.items() if row.runs}
     if len(swept) > 1:
         full = _point(rows["sasrec-ce"]) if "sasrec-ce" in rows else None
@@ -137,7 +146,7 @@ def page(found: Reproduction, pictures: Sequence[str]) -> str:
             f"In brackets: 95 % intervals by {RESAMPLES:,} bootstrap resamples of {varied_in(found.comparison.rows)}; "
             "beside a published value how far ours is from it (`agrees`: NDCG@10 within 5 % or twice the spread of our "
             "seeds). Seconds count optimisation only; the published ones are of an unnamed GPU.",
-            *(f"\n{sentence}" for sentence in deviations(found.comparison.rows, found.data)),
+            *(f"\n{sentence}" for sentence in found.deviations),
             "",
             "## Claims",
             "",

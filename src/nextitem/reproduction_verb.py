@@ -18,7 +18,7 @@ from nextitem.console import show as show_table
 from nextitem.errors import ConfigurationError, TrainingError
 from nextitem.plan import amount
 from nextitem.processes import Alone
-from nextitem.reproduction import METRICS, Request, deviations, judged_by, sweep_entries, table_entries, verdicts
+from nextitem.reproduction import METRICS, Request, judged_by, sweep_entries, table_entries, verdicts
 from nextitem.reproduction_plan import Line, ReproductionPlan, duration, plan_reproduction
 from nextitem.training_each import Place, find_each, train_each
 from nextitem.training_verb import device_of
@@ -106,7 +106,7 @@ def _tell(found: "Reproduction", rows: Sequence[Contestant], folder: Path) -> No
         beside = f" (published: {verdict.published})" if verdict.published else ""
         typer.echo(f"{verdict.claim}: {verdict.finding}; {verdict.facts}{beside}")
     typer.echo(judged_by(rows, found.verdicts))
-    for sentence in deviations(rows, found.data):
+    for sentence in found.deviations:
         typer.echo(sentence)
     typer.echo(f"results: {folder}")
 
@@ -122,9 +122,9 @@ def show_plan(found: ReproductionPlan, title: str, *, as_json: bool) -> None:
     for line in found.lines:
         table.add_row(*_planned(line, found))
     table.add_section()
-    on_gpu = sum(found.gpu_seconds(line) or 0.0 for line in found.lines)
+    on_gpu = [seconds for line in found.lines if (seconds := found.gpu_seconds(line)) is not None]
     here = sum(line.seconds or 0.0 for line in found.lines)
-    table.add_row("all of these", "", "", duration(here), "", "", duration(on_gpu), "")
+    table.add_row("all of these", "", "", duration(here), "", "", duration(sum(on_gpu)) if on_gpu else NOTHING, "")
     show_table(table)
     for line in found.lines:
         if line.problem:
@@ -153,10 +153,8 @@ def _reproduction(request: Request, rows: list[Contestant], swept: dict[int, Con
 
     labels = [row.label for row in rows if row.runs]
     against = "bert4rec" if "bert4rec" in labels else labels[0]
-    notes = []
-    if request.fast or request.overrides:
-        what = "--fast" if request.fast else " ".join(request.overrides)
-        notes.append(f"with {what} the settings are not the paper's: a first look, no reproduction")
+    changes = " ".join([*(["--fast"] if request.fast else []), *request.overrides])
+    notes = [f"with {changes} the settings are not the paper's: a first look, no reproduction"] if changes else []
     return Reproduction(
         request.data,
         shlex.join(["nextitem", *sys.argv[1:]]),
@@ -164,4 +162,5 @@ def _reproduction(request: Request, rows: list[Contestant], swept: dict[int, Con
         swept,
         verdicts(rows, request.data),
         notes,
+        is_papers=not changes,
     )

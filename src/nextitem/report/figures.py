@@ -97,7 +97,7 @@ def convergence(curves: Sequence[Curve], title: str, metric: str = "NDCG@10") ->
         return figure
 
 
-def losses(curves: Sequence[Curve], title: str) -> Figure:
+def losses(curves: Sequence[Curve], title: str, metric: str = "NDCG@10") -> Figure:
     """A panel per run: training loss, validation loss and where the latter is lowest; each has a scale of its own."""
     told = [curve for curve in curves if all(loss is not None for loss in curve.validation_losses)]
     with look():
@@ -108,7 +108,7 @@ def losses(curves: Sequence[Curve], title: str) -> Figure:
             _panel(axes, curve)
         figure.suptitle(f"{title}: loss by epoch", x=0.02, ha="left", fontsize=11)
         figure.supxlabel(
-            "solid: validation, lowest marked; dashed: training\ndotted: epoch of the best NDCG@10", fontsize=9
+            f"solid: validation, lowest marked; dashed: training\ndotted: epoch of the best {metric}", fontsize=9
         )
         return figure
 

@@ -107,6 +107,11 @@ def label_of(recipe: str) -> str:
     return _LABELS.get(recipe, recipe)
 
 
+def name_of_metric(metric: str) -> str:
+    """A metric as readers write it."""
+    return metric.replace("hit_rate", "HR").replace("ndcg", "NDCG").replace("mrr", "MRR")
+
+
 def colour_of(recipe: str) -> str:
     """The colour of a recipe wherever it appears."""
     return str(line_of(recipe)["color"])

@@ -17,7 +17,7 @@ from nextitem.report.bands import Quality, quality, rank_bands, rank_shares
 from nextitem.report.evidence import Evidence
 from nextitem.report.examples import examples
 from nextitem.report.introduction import introduced
-from nextitem.report.look import look
+from nextitem.report.look import look, name_of_metric
 from nextitem.report.repetition import repeating_command, unchanged_preset
 from nextitem.scoring import Scorer
 
@@ -85,7 +85,7 @@ def _head(runs: Sequence[Evidence]) -> dict[str, Any]:
 def _key(run: Evidence) -> list[tuple[str, str, str]]:
     """(name, value, what stands below it) of the numbers that matter."""
     test = run.metrics["test"]
-    found = [(_named(name), f"{test[name]:.4f}", _interval(run, name)) for name in _KEY if name in test]
+    found = [(name_of_metric(name), f"{test[name]:.4f}", _interval(run, name)) for name in _KEY if name in test]
     bound = run.metrics.get("test_upper_bound", {}).get("ndcg@10")
     if bound:
         found.append(("of the upper bound", captions.percent(test["ndcg@10"] / bound, 0), f"NDCG@10 {bound:.4f}"))
@@ -101,7 +101,7 @@ def _metrics(run: Evidence) -> dict[str, Any]:
     head = ["metric", "test", "95 % interval", "validation", *(["published"] if published else [])]
     rows = []
     for name in run.metrics["certificate"]["metrics"]:
-        cells = [_named(name), f"{run.metrics['test'][name]:.4f}", _interval(run, name)]
+        cells = [name_of_metric(name), f"{run.metrics['test'][name]:.4f}", _interval(run, name)]
         cells.append(f"{run.metrics['validation'][name]:.4f}")
         if published:
             cells.append(f"{published[name]:.4f}" if name in published else "")
@@ -250,11 +250,6 @@ def _plain(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_plain, value))
     return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
-
-
-def _named(metric: str) -> str:
-    """A metric as readers write it."""
-    return metric.replace("hit_rate", "HR").replace("ndcg", "NDCG").replace("mrr", "MRR")
 
 
 def _interval(run: Evidence, metric: str) -> str:
