@@ -10,7 +10,8 @@ from nextitem.errors import ConfigurationError
 from nextitem.losses import GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy, SampledCrossEntropy
 from nextitem.negatives import Mixed, Uniform
 from nextitem.objectives import MaskedItem
-from nextitem.recipe import Recipe, load_preset, preset_names
+from nextitem.overrides import leaves
+from nextitem.recipe import Recipe, load_preset, preset_names, resolve_recipe
 from nextitem.training import Training
 from resolving import refused, resolved, said
 
@@ -64,6 +65,16 @@ def test_every_built_in_recipe_says_what_it_is_and_where_it_comes_from(name: str
     preset = load_preset(name)
     assert preset.summary
     assert preset.source
+
+
+@pytest.mark.parametrize("name", [name for name in preset_names() if "@" not in name])
+def test_every_recipe_says_what_a_search_varies_and_uses_it(name: str) -> None:
+    preset = load_preset(name)
+    assert bool(preset.search) == (name != "popularity")  # which has nothing to vary
+    for key, search in preset.search.items():
+        for value in search.some():
+            varied = resolve_recipe(preset, ["data=beauty", f"{key}={value}"]).value
+            assert dict(leaves(varied.in_use()))[key] == value
 
 
 @each_preset

@@ -124,7 +124,7 @@ def test_a_baseline_is_searched_too(small: list[str], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        ({}, "declares no search space; name what may vary, such as --vary"),
+        ({}, "recipe sasrec-ce declares no search space; name what may vary, such as --vary"),
         ({"encoder.dimm": "[8]"}, r"encoder\.dimm.*did you mean|encoder\.dimm.*dim"),
         ({"data": "[1]"}, "data cannot be searched: a search varies baseline, encoder"),
         ({"encoder.dropout": "{low=0.5, high=1.5}"}, r"encoder\.dropout"),
@@ -215,6 +215,12 @@ def test_what_the_command_line_fixes_does_not_vary(small: list[str], tmp_path: P
     (found,) = json.loads(done.stdout).values()
     declared = {*load_preset("sasrec-ce").search}
     assert found["trials"][0]["settings"].keys() == declared - {"encoder.dim"}
+
+
+def test_the_verb_refuses_a_device_that_is_none() -> None:
+    done = CliRunner().invoke(app, ["tune", "popularity", "--device", "tpu"])
+    assert isinstance(done.exception, ConfigurationError)
+    assert "--device tpu: " in str(done.exception)
 
 
 def test_the_verb_needs_a_recipe() -> None:

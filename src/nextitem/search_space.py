@@ -74,11 +74,11 @@ def parse_searches(texts: Sequence[str]) -> SearchSpace:
     return resolve(_Varied, [("--vary", {"search": tree})]).value.search
 
 
-def check_keys(space: SearchSpace) -> None:
+def check_keys(space: SearchSpace, recipe: str) -> None:
     """Raises ConfigurationError where a key is not a model's or a training's, or where there is none."""
     if not space:
         raise ConfigurationError(
-            "the recipe declares no search space; name what may vary, such as "
+            f"recipe {recipe} declares no search space; name what may vary, such as "
             "--vary 'training.learning_rate={low=1e-4, high=1e-2, log=true}'"
         )
     for key in space:

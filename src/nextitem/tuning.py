@@ -17,7 +17,7 @@ from nextitem.evaluation import METRICS, evaluate
 from nextitem.experiment import Prepared, prepare, trained
 from nextitem.history import Epoch, History, Silent, Watcher
 from nextitem.overrides import leaves
-from nextitem.processes import ALONE
+from nextitem.processes import ALONE, Processes
 from nextitem.recipe import Preset, Recipe, resolve_recipe
 from nextitem.search_space import Search, SearchSpace, Value, check_keys
 from nextitem.train_into import file_checkpoint
@@ -104,6 +104,7 @@ def tune(
     folder: Path,
     told: Callable[[Trial], None] = lambda _trial: None,
     watch: Callable[[Recipe, int], Watcher] = lambda _recipe, _number: Silent(),
+    processes: Processes = ALONE,
 ) -> Tuned:
     """Search `space` until there are `trials`, going on with the search in `folder` if there is one.
 
@@ -111,7 +112,7 @@ def tune(
     space is none of the recipe's, or the search in `folder` is another one.
     """
     optuna = _optuna()
-    check_keys(space)
+    check_keys(space, preset.name)
     recipe = resolve_recipe(preset, overrides).value
     _check_terms(recipe, recipe)
     used = dict(leaves(recipe.in_use()))
@@ -121,7 +122,7 @@ def tune(
         if key not in used:
             raise ConfigurationError(f"{key} is not used by {recipe.name}: varying it changes nothing")
     prepared = prepare(recipe)
-    study = _study(optuna, folder, _identity(recipe, space, prepared, seed))
+    study = _study(optuna, folder, _identity(recipe, space, prepared, seed, processes))
     while len(found := _settled(study)) < trials:
         # What is proposed depends on the seed and the trials so far, not on how often the search was interrupted.
         study.sampler = optuna.samplers.TPESampler(seed=(seed * 1_000_003 + len(found)) % 2**32)
@@ -130,7 +131,7 @@ def tune(
         asked.set_user_attr("settings", settings)
         watcher = _Pruning(asked, watch(recipe, len(found) + 1), recipe.training.monitor)
         try:
-            value = _validated(_varied(preset, overrides, settings), prepared, seed, folder, watcher)
+            value = _validated(_varied(preset, overrides, settings), prepared, seed, folder, watcher, processes)
             study.tell(asked, value)
         except optuna.TrialPruned:
             study.tell(asked, state=optuna.trial.TrialState.PRUNED)
@@ -176,12 +177,15 @@ def _overrides(settings: Mapping[str, Value]) -> list[str]:
     return [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in settings.items()]
 
 
-def _identity(recipe: Recipe, space: SearchSpace, prepared: Prepared, seed: int) -> dict[str, str]:
+def _identity(
+    recipe: Recipe, space: SearchSpace, prepared: Prepared, seed: int, processes: Processes
+) -> dict[str, str]:
     return {
         "recipe": recipe.model_dump_json(),
         "space": json.dumps({key: search.model_dump(mode="json") for key, search in space.items()}),
         "data": prepared.log.sha256(),
         "seed": str(seed),
+        "device": processes.device.type,
         "nextitem": version("nextitem"),
     }
 
@@ -224,13 +228,17 @@ def _suggested(trial: "Proposal", key: str, search: Search) -> Value:
     return trial.suggest_float(key, float(low or 0), float(high or 0), log=search.log)
 
 
-def _validated(recipe: Recipe, prepared: Prepared, seed: int, folder: Path, watcher: Watcher) -> float:
+def _validated(
+    recipe: Recipe, prepared: Prepared, seed: int, folder: Path, watcher: Watcher, processes: Processes
+) -> float:
     """The best value of the monitored metric, on the cases that every trial is validated on."""
 
     def checkpoint(prepared: Prepared) -> Checkpoint:
-        return file_checkpoint(folder / _CHECKPOINT, recipe, prepared, seed, ALONE)
+        return file_checkpoint(folder / _CHECKPOINT, recipe, prepared, seed, processes)
 
-    model, history, *_ = trained(recipe, prepared, seed, checkpoint=checkpoint, watcher=watcher)
+    model, history, *_ = trained(
+        recipe, prepared, seed, device=processes.device, checkpoint=checkpoint, watcher=watcher, processes=processes
+    )
     if history.epochs:
         return history.epochs[history.best_epoch - 1].validation[recipe.training.monitor]
     cases = validation_cases(prepared.split.validation, recipe.training.validation_users, seed)

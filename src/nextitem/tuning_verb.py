@@ -11,9 +11,11 @@ from rich.text import Text
 
 from nextitem.console import say, show, stderr
 from nextitem.errors import ConfigurationError, StorageError
+from nextitem.processes import Alone
 from nextitem.progress import watcher
 from nextitem.recipe import as_toml, load_preset, resolve_recipe
 from nextitem.search_space import SearchSpace, parse_searches
+from nextitem.training_verb import device_of
 from nextitem.tuning import Trial, Tuned
 from nextitem.tuning import tune as search
 
@@ -31,6 +33,7 @@ def tune(
     trials: Annotated[int, typer.Option(min=1, help="Trials of each recipe; a search that is there counts.")] = 20,
     out: Annotated[Path, typer.Option(help="Folder of the searches; one that is there goes on.")] = Path("tuning"),
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the search and of every training.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -41,6 +44,7 @@ def tune(
         raise ConfigurationError(f"{' '.join(recipes)} names no recipe; write nextitem tune RECIPE key=value")
     if threads is not None:
         torch.set_num_threads(threads)
+    processes = Alone(device_of(device))
     found: dict[str, Tuned] = {}
     for name in names:
         preset = load_preset(name)
@@ -52,7 +56,7 @@ def tune(
 
         tuned = search(
             preset, overrides, parse_searches(vary) if vary else _left_open(preset.search, overrides),
-            trials=trials, seed=seed, folder=folder, told=told,
+            trials=trials, seed=seed, folder=folder, told=told, processes=processes,
             watch=lambda recipe, number: watcher(stderr, recipe.training, f"{recipe.name}, trial {number}"),
         )  # fmt: skip
         _write_best(folder / "best.toml", as_toml(resolve_recipe(preset, [*overrides, *tuned.best_overrides]).value))
