@@ -65,6 +65,19 @@ def test_train_prints_one_json_object(
     assert "popularity on events.csv, seed 0" in err
 
 
+def test_a_setting_without_effect_is_told(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    words = ("train", "co-occurrence", "data=events.csv", "--columns", COLUMNS, "--out", "elsewhere", "--no-report")
+    assert typed(monkeypatch, *words, "baseline.window=2", "encoder.window=3", "encoder=caser") == 0
+    told = [line for line in capfd.readouterr().err.splitlines() if "is not used" in line]
+    assert told == [
+        "encoder.name is not used by co-occurrence and changes nothing",
+        "encoder.window is not used by co-occurrence and changes nothing; baseline.window is",
+    ]
+
+
 def test_evaluate_repeats_the_reported_number(
     shop: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -135,6 +135,17 @@ def test_a_sampled_loss_without_negatives_is_refused_with_the_remedy(loss: str) 
     assert "needs negatives" in refused("sasrec-bce", "negatives=none")
 
 
+def test_a_metric_that_no_validation_has_is_refused_before_any_data_is_read() -> None:
+    message = refused("popularity", "data=nowhere.csv", "training.monitor=ndgc@10")
+    assert "training.monitor='ndgc@10' is no validation metric; did you mean 'ndcg@10'" in message
+
+
+def test_a_window_that_is_never_full_is_refused() -> None:
+    message = refused("caser", "objective.maximum_length=3")
+    assert "encoder.window=5 reads more places than objective.maximum_length=3 fills" in message
+    assert resolved("caser", "objective.maximum_length=3", "encoder.window=3").objective.maximum_length == 3
+
+
 @pytest.mark.parametrize("loss", ["bpr_max", "top1_max"])
 def test_a_loss_that_weighs_negatives_needs_several(loss: str) -> None:
     message = refused("sasrec-bce", f"loss={loss}")

@@ -70,3 +70,10 @@ def test_candidates_that_cannot_be_had_are_an_error(
 ) -> None:
     assert typed(monkeypatch, "evaluate", str(popular), "--candidates", candidates) == 2
     assert message in capfd.readouterr().err
+
+
+def test_a_misspelt_kind_of_candidates_is_refused_before_the_data_are_read(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, "train", "popularity", "data=nowhere.csv", "--candidates", "pop:100") == 2
+    assert "candidates 'pop:100' are of no known kind; write popularity:K" in capfd.readouterr().err

@@ -15,7 +15,7 @@ from nextitem.configuration import suggest
 from nextitem.datasets import PUBLISHED
 from nextitem.datasets.synthetic import SyntheticLog, TrueTransitions, generate
 from nextitem.errors import ConfigurationError
-from nextitem.evaluation import METRICS, Report, evaluate
+from nextitem.evaluation import Report, evaluate
 from nextitem.history import History, Watcher
 from nextitem.interactions import Interactions, Log, deduplicate, index, k_core
 from nextitem.items import SeparateItems, TiedItems
@@ -268,9 +268,6 @@ def _train(
     watcher: Watcher | None,
     processes: Processes,
 ) -> History:
-    monitor = recipe.training.monitor
-    if monitor not in METRICS:
-        raise ConfigurationError(f"training.monitor='{monitor}' is no validation metric; {suggest(monitor, METRICS)}")
     loss = recipe.loss.build()
     train = split.train.to(model.device)
     negatives = None if recipe.negatives is None else recipe.negatives.build(train)

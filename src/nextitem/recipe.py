@@ -13,6 +13,7 @@ from nextitem.baselines import AnyBaseline
 from nextitem.configuration import Configuration, choices, suggest
 from nextitem.encoders import AnyEncoder, SASRec
 from nextitem.errors import ConfigurationError, StorageError
+from nextitem.evaluation import METRICS
 from nextitem.losses import AnyLoss, BPRMax, CrossEntropy, TOP1Max
 from nextitem.negatives import AnyNegatives, InBatch
 from nextitem.objectives import AnyObjective, NextItem
@@ -63,6 +64,9 @@ class Recipe(Configuration):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        monitor = self.training.monitor
+        if monitor not in METRICS:
+            raise ValueError(f"training.monitor='{monitor}' is no validation metric; {suggest(monitor, METRICS)}")
         if self.baseline is not None:
             return self._fits_baseline(self.baseline)
         if self.objective.needs_causal and not self.encoder.is_causal:
@@ -80,6 +84,12 @@ class Recipe(Configuration):
             raise ValueError(
                 f"objective.maximum_length={self.objective.maximum_length} exceeds the {positions} rows "
                 f"of the position table; raise encoder.positions or shorten the windows"
+            )
+        window = getattr(self.encoder, "window", 0)  # of places that are always there
+        if window > self.objective.maximum_length:
+            raise ValueError(
+                f"encoder.window={window} reads more places than objective.maximum_length="
+                f"{self.objective.maximum_length} fills; raise objective.maximum_length or lower encoder.window"
             )
         if self.loss.needs_negatives and self.negatives is None:
             raise ValueError(f"loss {self.loss.name} needs negatives; add negatives=uniform (and negatives.count=…)")

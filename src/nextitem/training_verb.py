@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nextitem.candidates import Candidates
 from nextitem.configuration import suggest
 from nextitem.console import say, show, stderr
 from nextitem.errors import ConfigurationError
 from nextitem.experiment import prepare
-from nextitem.overrides import COMMAND_LINE, leaves
+from nextitem.overrides import COMMAND_LINE, Resolved, leaves
 from nextitem.plan import Plan, amount, plan
 from nextitem.processes import Processes, joined
 from nextitem.progress import watcher
@@ -68,6 +69,8 @@ def train(
         _check_does_without_users(resolved.value)
     if threads is not None:
         torch.set_num_threads(threads)
+    if candidates is not None:
+        Candidates.parse(candidates, torch.ones(1))  # a misspelt kind is refused before hours of training
     workplace = Workplace.of(out, resolved.value, seed)
     trackers = [open_tracker(asked, out / ".tensorboard") for asked in tracker or []]
     with joined(device_of(device)) as processes:
@@ -75,6 +78,8 @@ def train(
             _show_plan(resolved.value, seed, processes, as_json=as_json)
             return
         if processes.rank == 0:
+            for sentence in _without_effect(resolved):
+                say(sentence)
             has_earlier = settle_earlier(workplace, processes.device, resume=resume, fresh=fresh)
             if resume and not has_earlier:
                 say(f"nothing to resume at {workplace.checkpoint}: starting at epoch 1")
@@ -90,6 +95,19 @@ def train(
     is_preset = all(label != COMMAND_LINE or key == "data" for key, label in resolved.sources.items())
     show(_summary(resolved.value, metrics, preset.published.get(resolved.value.data, {}) if is_preset else {}))
     typer.echo(f"run: {folder}")
+
+
+def _without_effect(resolved: Resolved[Recipe]) -> list[str]:
+    """Settings from the command line that the recipe does not use, in words; with those of that name that it does."""
+    recipe, found = resolved.value, []
+    used = [key for key, _ in leaves(recipe.in_use())]
+    for key, label in resolved.sources.items():
+        if label == COMMAND_LINE and not any(name == key or name.startswith(f"{key}.") for name in used):
+            word = key.rpartition(".")[2]
+            same = [name for name in used if word != "name" and name.endswith(f".{word}")]
+            hint = f"; {', '.join(same)} is" if same else ""
+            found.append(f"{key} is not used by {recipe.name} and changes nothing{hint}")
+    return found
 
 
 def _check_does_without_users(recipe: Recipe) -> None:

@@ -11,9 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from nextitem.configuration import suggest
 from nextitem.errors import ConfigurationError, ScoreError, StorageError, TrainingError
-from nextitem.evaluation import METRICS, evaluate
+from nextitem.evaluation import evaluate
 from nextitem.experiment import Prepared, prepare, trained
 from nextitem.history import Epoch, History, Silent, Watcher
 from nextitem.overrides import leaves
@@ -145,9 +144,6 @@ def tune(
 
 def _check_terms(varied: Recipe, recipe: Recipe) -> None:
     """Raises ConfigurationError where trials would not be chosen by one metric of the same cases, unknown to all."""
-    monitor = recipe.training.monitor
-    if monitor not in METRICS:
-        raise ConfigurationError(f"training.monitor='{monitor}' is no validation metric; {suggest(monitor, METRICS)}")
     if getattr(varied.baseline, "events", "train") != "train":
         raise ConfigurationError(
             f"{recipe.name} learns the validation events that a search chooses by; set baseline.events=train"

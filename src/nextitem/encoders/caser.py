@@ -25,7 +25,7 @@ class Caser(Configuration):
     dim: int = Field(50, ge=1)
     """Width d of item and user vectors."""
     window: int = Field(5, ge=1)
-    """How many of the latest items a state sees; the objective's maximum length should be no less."""
+    """How many of the latest items a state sees; the objective's maximum length is no less."""
     vertical_filters: int = Field(4, ge=1)
     """Weighted sums of the window's item vectors."""
     horizontal_filters: int = Field(16, ge=1)
