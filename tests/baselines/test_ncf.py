@@ -133,6 +133,11 @@ def test_weights_start_as_published() -> None:
     assert (model.encoder.weight_Ue.shape, model.items.weight_Nd.shape) == ((3000, 40), (4000, 40))
     for table in (model.encoder.weight_Ue, model.items.weight_Nd):
         assert float(table.detach().std()) == pytest.approx(0.01, rel=0.02)
+    network = model.items.network
+    ranges = [(layer, (6 / (layer.in_features + layer.out_features)) ** 0.5) for layer in network.layers]
+    for layer, bound in [*ranges, (network.output, (3 / 16) ** 0.5)]:
+        assert 0.8 * bound < float(layer.weight.detach().abs().max()) <= bound
+        assert not layer.bias.any()
 
 
 def test_a_loss_over_the_whole_catalogue_is_refused() -> None:
@@ -172,7 +177,7 @@ def test_it_learns_who_likes_what() -> None:
     )  # fmt: skip
     outcome = run(recipe, seed=0, prepared=prepared_from(log_of(groups)))
     top = outcome.model.query(outcome.prepared.log.sequences).scores(0, 20).topk(8).indices
-    assert float((top % 2 == torch.arange(40)[:, None] % 2).double().mean()) > 0.95
+    assert float((top % 2 == torch.arange(40)[:, None] % 2).double().mean()) > 0.85  # chance: a half
 
 
 class Interrupted:

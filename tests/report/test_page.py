@@ -1,6 +1,7 @@
 """report.html: one file that is whole, says what was measured and shows what the models would have said."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import polars as pl
 import pytest
 
 from nextitem.errors import StorageError
+from nextitem.recipe import load_preset, resolve_recipe
 from nextitem.recommender import Recommender
 from nextitem.report.evidence import Evidence, comparable
 from nextitem.report.page import report, report_into, write_report
@@ -141,7 +143,15 @@ def test_words_of_the_data_are_words_on_the_page(tmp_path: Path) -> None:
 
 
 def test_published_values_stand_beside_unchanged_presets_only(tmp_path: Path) -> None:
-    assert "published" not in page_of("sasrec-ce", root=tmp_path)  # a small encoder on other data
+    run = Evidence.read(written(tmp_path))
+    models = [outcome(NAME).model]
+    assert "published" not in report([run], models)  # a small encoder on other data
+    whole = replace(run, recipe=resolve_recipe(load_preset(NAME), ["data=ml-1m"]).value)
+    text = report([whole], models)
+    assert "published" in text
+    assert "0.1821" in text
+    wider = replace(run, recipe=resolve_recipe(load_preset(NAME), ["data=ml-1m", "encoder.dim=128"]).value)
+    assert "published" not in report([wider], models)
 
 
 def test_a_page_is_small(tmp_path: Path) -> None:

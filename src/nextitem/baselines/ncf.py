@@ -61,8 +61,15 @@ class PairNetwork(nn.Module):
     def __init__(self, factors: int, layers: tuple[int, ...]) -> None:
         super().__init__()
         self.factors, self.own = factors, layers[0] // 2
-        self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(layers))
+        hidden = [nn.Linear(before, after) for before, after in pairwise(layers)]
+        self.layers = nn.ModuleList(hidden)
         self.output = nn.Linear(factors + layers[-1], 1)
+        # As the authors' code draws them: Glorot's range, and for the output LeCun's √(3/inputs).
+        for layer in hidden:
+            nn.init.xavier_uniform_(layer.weight)
+        nn.init.kaiming_uniform_(self.output.weight, nonlinearity="linear")
+        for layer in (*hidden, self.output):
+            nn.init.zeros_(layer.bias)
 
     def forward(self, states: Tensor, vectors: Tensor) -> Tensor:
         """Scores of the shape that the leading dimensions of both (…, e) broadcast to."""
