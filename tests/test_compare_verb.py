@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from nextitem import cli
+from nextitem.comparison_verb import stored_rows
+from nextitem.finished_runs import FinishedRun
+from nextitem.recipe import load_preset, resolve_recipe
 from small_runs import chains, log_of, write_csv
 
 TINY = """
@@ -101,6 +104,17 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_trained(
     assert typed(monkeypatch, "compare", *words, "--data", "events.csv", "--out", "none") == 2
     assert message in " ".join(capfd.readouterr().err.split())
     assert not (place / "none").exists()
+
+
+def test_given_runs_of_one_recipe_are_called_by_their_settings() -> None:
+    def run(seed: int, *overrides: str) -> FinishedRun:
+        recipe = resolve_recipe(load_preset("sasrec-3000"), overrides).value
+        return FinishedRun(Path(f"runs/{seed}"), recipe, {"provenance": {"seed": seed}})
+
+    runs = [run(0), run(0, "negatives.count=10"), run(1, "negatives.count=10"), run(0, "negatives.count=100")]
+    assert [(row.label, len(row.runs)) for row in stored_rows(runs)] == [
+        ("sasrec-3000", 1), ("sasrec-3000, negatives.count=10", 2), ("sasrec-3000, negatives.count=100", 1),
+    ]  # fmt: skip
 
 
 def test_a_folder_that_is_no_run_is_said_to_be_none(

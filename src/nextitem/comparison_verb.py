@@ -17,6 +17,7 @@ from nextitem.finished_runs import FinishedRun, deciding, is_run, read_finished
 from nextitem.metrics import parse_metric
 from nextitem.reading import parse_columns
 from nextitem.recipe import load_preset, preset_names, resolve_recipe
+from nextitem.report.repetition import told_apart
 from nextitem.training_each import Entry, Place, train_each
 from nextitem.training_verb import device_of
 
@@ -88,7 +89,7 @@ def entry_of(word: str, overrides: Sequence[str] = (), columns: str = "", label:
 
 
 def stored_rows(runs: Sequence[FinishedRun]) -> list[Contestant]:
-    """Rows of given runs: those that differ only in their seed share one."""
+    """Rows of given runs: those that differ only in their seed share one, and settings tell one recipe's apart."""
     rows: list[list[FinishedRun]] = []
     for run in runs:
         alike = (row for row in rows if deciding(row[0].recipe) == deciding(run.recipe))
@@ -101,11 +102,8 @@ def stored_rows(runs: Sequence[FinishedRun]) -> list[Contestant]:
             )
         else:
             row.append(run)
-    named = [row[0].recipe.name for row in rows]
-    return [
-        Contestant(name if named.count(name) == 1 else f"{name} ({row[0].folder.name})", tuple(row))
-        for name, row in zip(named, rows, strict=True)
-    ]
+    labels = told_apart([row[0].recipe.name for row in rows], [row[0] for row in rows])
+    return [Contestant(label, tuple(row)) for label, row in zip(labels, rows, strict=True)]
 
 
 def finish(found: Comparison, others: Sequence[str] = ()) -> None:
