@@ -120,17 +120,23 @@ def _of_another(request: Request, row: Row, known: _Keys) -> tuple[tuple[str, ..
     kept, missing = [], []
     for text in row.overrides:
         key, equals, value = text.partition("=")
-        names = (key, *request.study.elsewhere.get(key, ()))
-        here = [name for name in names if known.has(f"{name}=0", row.overrides)]
+        here = _named(request, key, known, row.overrides)
         if here:
-            kept.append(f"{here[0]}{equals}{value}")
+            kept.append(f"{here}{equals}{value}")
         else:
             missing.append(text)
     if missing and not kept:
         key = missing[0].partition("=")[0]
-        able = [name for name in preset_names() if _keys(load_preset(name), request.used_data).has(missing[0], ())]
+        presets = {name: _keys(load_preset(name), request.used_data) for name in preset_names()}
+        able = [name for name, keys in presets.items() if _named(request, key, keys)]
         raise ConfigurationError(
             f"study {request.study.name} varies {key}, which recipe {request.recipe} does not have; "
             f"vary one that has: {', '.join(able)}"
         )
     return tuple(kept), tuple(missing)
+
+
+def _named(request: Request, key: str, known: _Keys, beside: Iterable[str] = ()) -> str | None:
+    """What a key is called among those of a recipe; None where it has none of its names."""
+    names = (key, *request.study.elsewhere.get(key, ()))
+    return next((name for name in names if known.has(f"{name}=0", beside)), None)
