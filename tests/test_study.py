@@ -112,8 +112,8 @@ def test_runs_can_be_ordered_by_both_kinds_of_ranking(
     monkeypatch.chdir(shop)
     assert typed(monkeypatch, "train", "popularity", "data=events.csv") == 0
     assert typed(monkeypatch, "train", "popularity", "data=events.csv", "--seed", "1") == 0
-    folders = [str(one) for one in (shop / "runs").glob("*-events") if "popularity" in one.name]
-    folders += [str(next(one for one in (shop / "runs").glob("*-events") if "bert4rec" in one.name))]
+    folders = [str(one) for one in (shop / "runs").glob("*-events*") if "popularity" in one.name]
+    folders += [str(next(one for one in (shop / "runs").glob("*-events*") if "bert4rec" in one.name))]
     capfd.readouterr()
     assert typed(monkeypatch, "study", "sampled-metrics", *folders, "--candidates", "uniform:2") == 0
     shown = capfd.readouterr().out
