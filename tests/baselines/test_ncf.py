@@ -173,11 +173,11 @@ def test_it_learns_who_likes_what() -> None:
     groups = [[item for item in range(user % 2, 20, 2) if (item // 2 + user) % 5] for user in range(40)]
     recipe = Recipe(
         baseline=Ncf(factors=4, layers=(8, 8)), loss=BinaryCrossEntropy(), negatives=NEGATIVES,
-        training=Training(epochs=40, batch_size=64, learning_rate=0.02, patience=None),
+        training=Training(epochs=20, batch_size=64, learning_rate=0.02, patience=None),  # with more it overfits
     )  # fmt: skip
     outcome = run(recipe, seed=0, prepared=prepared_from(log_of(groups)))
     top = outcome.model.query(outcome.prepared.log.sequences).scores(0, 20).topk(8).indices
-    assert float((top % 2 == torch.arange(40)[:, None] % 2).double().mean()) > 0.85  # chance: a half
+    assert float((top % 2 == torch.arange(40)[:, None] % 2).double().mean()) > 0.95  # chance: a half
 
 
 class Interrupted:
