@@ -65,12 +65,10 @@ def train(
     if print_config:
         _print_config(resolved.value, resolved.sources)
         return
-    if not users:
-        _check_does_without_users(resolved.value)
+    extras = Extras(users, report, candidates)
+    _check(extras, resolved.value)
     if threads is not None:
         torch.set_num_threads(threads)
-    if candidates is not None:
-        Candidates.parse(candidates, torch.ones(1))  # a misspelt kind is refused before hours of training
     workplace = Workplace.of(out, resolved.value, seed)
     trackers = [open_tracker(asked, out / ".tensorboard") for asked in tracker or []]
     with joined(device_of(device)) as processes:
@@ -84,7 +82,6 @@ def train(
             if resume and not has_earlier:
                 say(f"nothing to resume at {workplace.checkpoint}: starting at epoch 1")
         processes.wait()  # for what is settled
-        extras = Extras(users, report, candidates)
         folder, metrics = _train(workplace, resolved.value, seed, processes, trackers, extras)
     if folder is None:
         return
@@ -110,8 +107,11 @@ def _without_effect(resolved: Resolved[Recipe]) -> list[str]:
     return found
 
 
-def _check_does_without_users(recipe: Recipe) -> None:
-    if recipe.baseline is None and getattr(recipe.encoder, "user_vectors", False):
+def _check(extras: Extras, recipe: Recipe) -> None:
+    """Raises ConfigurationError before hours of training for what could not be had after them."""
+    if extras.candidates is not None:
+        Candidates.parse(extras.candidates, torch.ones(1))
+    if not extras.users and recipe.baseline is None and getattr(recipe.encoder, "user_vectors", False):
         raise ConfigurationError(
             f"a run of {recipe.encoder.name} can answer the users it knows only, and --no-users would leave them out; "
             f"leave --no-users out, or set encoder.user_vectors=false"
