@@ -13,20 +13,20 @@ from typing import Literal, Protocol, Self
 
 import torch
 from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
 from nextitem import transfer
-from nextitem.batches import Batch, Drawn, cut
+from nextitem.batches import cut
 from nextitem.configuration import Configuration
 from nextitem.errors import ConfigurationError, DataError, TrainingError
 from nextitem.heap import HEAP
 from nextitem.history import Epoch, History, Silent, Watcher
-from nextitem.items import ItemTable
 from nextitem.model import Loss
 from nextitem.optimisation import LEAST_BETA2, Descent
 from nextitem.processes import ALONE, Processes
 from nextitem.randomness import Purpose, generator, seeded_globally
 from nextitem.sequences import Sequences
+from nextitem.trainable import Sampler, Trainable
 
 
 class Training(Configuration):
@@ -89,18 +89,11 @@ class Training(Configuration):
         return most if self.steps is None else min(most, self.steps)
 
 
-class Sampler(Protocol):
-    """Draws the negatives of a step."""
-
-    def sample(self, batch: Batch, generator: torch.Generator) -> Drawn:
-        """Negatives for this batch."""
-
-
 @dataclass
 class Progress:
     """Everything needed to go on after an epoch."""
 
-    model: "Trainable"
+    model: Trainable
     descent: Descent
     history: History
     best_weights: dict[str, Tensor] | None = None
@@ -114,38 +107,6 @@ class Checkpoint(Protocol):
 
     def save(self, progress: Progress) -> None:
         """Keep this state, replacing the previous one as a whole."""
-
-
-class Trainable(Protocol):
-    """What `fit` trains: an nn.Module that can say its loss."""
-
-    @property
-    def items(self) -> ItemTable:
-        """What is scored."""
-
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """The weights."""
-
-    def train(self) -> object:
-        """Enter training mode."""
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """All weights by name."""
-
-    def load_state_dict(self, weights: Mapping[str, Tensor]) -> object:
-        """Replace all weights."""
-
-    def windows(self, train: Sequences) -> Sequences:
-        """The training windows."""
-
-    def batch(self, windows: Sequences, generator: torch.Generator) -> Batch:
-        """Some windows as one step's batch."""
-
-    def loss(self, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
-        """Summed loss of a batch, a scalar."""
-
-    def narrowed(self, batch: Batch, drawn: Drawn | None) -> "tuple[Trainable, Batch, Drawn | None, Tensor]":
-        """The model on the rows of the item table that a step touches, the step in their numbers, and their ids."""
 
 
 Validate = Callable[[], Mapping[str, float]]

@@ -9,7 +9,7 @@ from nextitem.negatives import AnyNegatives, ByPopularity, InBatch, Mixed, Unifo
 from nextitem.processes import ALONE, Processes
 from nextitem.randomness import Purpose, generator
 from nextitem.splits import Cases
-from nextitem.training import Sampler
+from nextitem.trainable import Sampler
 
 
 def validation_cases(cases: Cases, users: int | None, seed: int) -> Cases:
