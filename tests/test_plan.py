@@ -157,6 +157,13 @@ def test_a_sampled_loss_grows_with_its_negatives(loss: object, sharing: str, pre
     assert many > few
 
 
+@pytest.mark.parametrize(("sharing", "bytes_of_an_event"), [("position", 24), ("sequence", 24), ("batch", 0)])
+def test_histories_that_are_kept_in_order_are_planned(sharing: Any, bytes_of_an_event: int, prepared: Prepared) -> None:
+    recipe = Recipe(loss=BPR(), negatives=Uniform(sharing=sharing))
+    planned = needed(recipe, Work.of(recipe, prepared, CPU, 0), 12, CPU)["negatives"]
+    assert planned == bytes_of_an_event * len(prepared.split.train.flatten()[0])
+
+
 def test_a_plan_has_every_part_and_says_the_largest(prepared: Prepared) -> None:
     found = plan.plan(RECIPES["sasrec-sampled"], prepared, 0)
     assert set(found.seconds) == {*PARTS, "validation"}

@@ -15,7 +15,7 @@ from nextitem.recipe import Recipe
 from nextitem.sequences import Sequences
 from nextitem.splits import LeaveOneOut
 from nextitem.training import Training
-from nextitem.validation import outside_histories, validation_cases, validation_loss
+from nextitem.validation import outside_histories, outside_sampler, validation_cases, validation_loss
 from shelves import with_settings
 from small_runs import RECIPES, USERS, chains, log_of, prepared_from
 
@@ -115,6 +115,14 @@ def test_other_targets_are_no_negatives_of_the_validation_loss(negatives: Any) -
     assert loss_of(recipe) == pytest.approx(sum(naive) / 2, rel=0.02)
     assert outside_histories(negatives).exclude == "history"
     assert outside_histories(InBatch()).count == 1000
+
+
+def test_the_sampler_of_training_serves_validation_where_it_draws_the_same() -> None:
+    train = Sequences.of([[0, 1], [2, 3]], 4)
+    for exclude, is_same in (("history", True), ("window", False)):
+        negatives = Uniform(exclude=exclude)
+        own = negatives.build(train)
+        assert (outside_sampler(negatives, train, own) is own) == is_same
 
 
 def test_the_validation_loss_of_one_negative_is_one_of_the_few_it_can_be() -> None:

@@ -22,7 +22,7 @@ from nextitem.processes import ALONE, Processes
 from nextitem.randomness import Purpose, generator, seeded_globally
 from nextitem.recipe import Recipe
 from nextitem.training import descent
-from nextitem.validation import outside_histories, validation_cases, validation_loss
+from nextitem.validation import outside_sampler, validation_cases, validation_loss
 
 PARTS = ("encoder", "loss", "optimiser", "negatives")
 _SECONDS = 0.8  # of steps; weights and validation come on top
@@ -52,8 +52,10 @@ class Calibration:
         self.model = build_model(recipe, len(prepared.log.items), seed, len(prepared.log.users)).to(device)
         self.loss, self.descent = recipe.loss.build(), descent(self.model, recipe.training)
         train = prepared.split.train.to(device)
-        self.negatives = None if recipe.negatives is None else recipe.negatives.build(train)
-        self.outside = None if recipe.negatives is None else outside_histories(recipe.negatives).build(train)
+        self.negatives = self.outside = None
+        if recipe.negatives is not None:
+            self.negatives = recipe.negatives.build(train)
+            self.outside = outside_sampler(recipe.negatives, train, self.negatives)
         self.windows = self.model.windows(train)
         self.cases = validation_cases(prepared.split.validation, recipe.training.validation_users, seed)
 

@@ -6,6 +6,7 @@ out of it; how much was cut out below tells where it lies on the whole line, and
 rejected.
 """
 
+from copy import copy
 from typing import Literal
 
 import torch
@@ -13,12 +14,22 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from nextitem import transfer
-from nextitem.batches import Batch
+from nextitem.batches import Batch, Sharing
 from nextitem.sequences import Sequences
 
 Exclude = Literal["target", "window", "history"]
 
 _PLACES = 1 << 44  # of the whole line, where masses differ: a key, row · (places + 1) + place, fits 63 bits
+_KEPT_EVENTS, _KEPT_BYTES = 1 << 22, 24  # the largest log whose histories are kept in order, and of an event
+
+
+def kept_bytes(train: Sequences, exclude: Exclude, sharing: Sharing) -> int:
+    """What is held of all histories in order, so that no step has to sort those of its rows; 0 where nothing is.
+
+    Nothing is held of a log that is mapped into memory, or large, nor where the whole batch shares a set.
+    """
+    events, by_row = int(train.sizes_U.sum()), exclude == "history" and sharing != "batch"
+    return events * _KEPT_BYTES if by_row and train.release is None and events <= _KEPT_EVENTS else 0
 
 
 class TrainedItems:
@@ -28,7 +39,7 @@ class TrainedItems:
     probabilities are exactly those of `masses_M`, which differ from the power by less than that.
     """
 
-    def __init__(self, train: Sequences, exclude: Exclude, exponent: float = 0.0) -> None:
+    def __init__(self, train: Sequences, exclude: Exclude, exponent: float = 0.0, sharing: Sharing = "batch") -> None:
         counts_N = train.counts()
         self.exclude, self.train = exclude, train
         self.trained_ids = counts_N.nonzero()[:, 0]
@@ -48,6 +59,7 @@ class TrainedItems:
         self._row_of_user = torch.full((int(train.users_U.max()) + 1,), -1, device=device).scatter_(
             0, train.users_U, torch.arange(len(train), device=device)
         )
+        self._by_user = self._histories() if kept_bytes(train, exclude, sharing) else None
 
     def __len__(self) -> int:
         return len(self.trained_ids)
@@ -91,7 +103,16 @@ class TrainedItems:
 
     def forbidden(self, batch: Batch) -> "Forbidden":
         """What the rows of a batch leave of the line."""
+        if self._by_user is not None:
+            return self._by_user.select(self._row_of_user[batch.users_B])
         return Forbidden(self, *self.forbidden_pairs(batch), len(batch.lengths_B))
+
+    def _histories(self) -> "Forbidden | None":
+        """What each user's history leaves of the line; None where there are too many users for its keys."""
+        if len(self.train) * (self.places + 1) >= 1 << 63:
+            return None
+        rows, ids = self.train.flatten()
+        return Forbidden(self, rows, self.number_N[ids], len(self.train))
 
     def nothing_forbidden(self) -> "Forbidden":
         """The whole line, as what one row leaves of it."""
@@ -114,13 +135,14 @@ class Forbidden:
 
     def __init__(self, items: TrainedItems, rows: Tensor, numbers: Tensor, number_of_rows: int) -> None:
         self.items, self._stride = items, len(items) + 1
+        self._lines_B = torch.arange(number_of_rows, device=rows.device)
         self._keys, order = (rows * self._stride + numbers).sort()
         rows, numbers = rows[order], numbers[order]
         is_first = torch.ones_like(self._keys, dtype=torch.bool)
         is_first[1:] = self._keys[1:] != self._keys[:-1]
         masses = items.mass(numbers)
         cut = pad((masses * is_first).cumsum(0), (1, 0))  # places cut out by the keys before
-        edges = torch.searchsorted(self._keys, torch.arange(number_of_rows + 1, device=rows.device) * self._stride)
+        edges = torch.searchsorted(self._keys, pad(self._lines_B, (0, 1), value=number_of_rows) * self._stride)
         self._cut, self._starts_B = cut, cut[edges[:-1]]
         self.left_B = items.places - cut[edges].diff()
         """How many places each row leaves."""
@@ -130,15 +152,24 @@ class Forbidden:
         below = pad(items.ends_M - items.masses_M, (0, 1), value=items.places)[numbers]
         self._below = rows * (items.places + 1) + below - (cut[1:] - masses - self._starts_B[rows])
 
+    def select(self, rows_B: Tensor) -> "Forbidden":
+        """These rows, in that order; what is known of the others is shared with this object."""
+        chosen = copy(self)
+        chosen._lines_B = self._lines_B[rows_B]
+        chosen._starts_B, chosen.left_B, chosen.left_items_B = (
+            values[rows_B] for values in (self._starts_B, self.left_B, self.left_items_B)
+        )
+        return chosen
+
     def numbers_at(self, left_RK: Tensor, rows_R: Tensor) -> Tensor:
         """The number of the item at each of the places that its row leaves, shape (R, K)."""
-        wanted_RK = left_RK + (rows_R * (self.items.places + 1))[:, None]
+        wanted_RK = left_RK + (self._lines_B[rows_R] * (self.items.places + 1))[:, None]
         found_RK: Tensor = self._cut[torch.searchsorted(self._below, wanted_RK, right=True)]
         return self.items.at(left_RK + found_RK - self._starts_B[rows_R][:, None])
 
     def contains(self, rows: Tensor, numbers: Tensor) -> Tensor:
         """Whether each number is forbidden in its row; both of any shape, and alike."""
-        keys = rows * self._stride + numbers
+        keys = self._lines_B[rows] * self._stride + numbers
         return pad(self._keys, (0, 1), value=-1)[torch.searchsorted(self._keys, keys)] == keys
 
     def mask(self, rows_R: Tensor) -> Tensor:

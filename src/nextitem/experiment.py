@@ -30,7 +30,7 @@ from nextitem.scoring import Scorer
 from nextitem.sequences import Sequences
 from nextitem.splits import Cases, LeaveOneOut, Split
 from nextitem.training import Checkpoint, fit
-from nextitem.validation import outside_histories, validation_cases, validation_loss
+from nextitem.validation import outside_sampler, validation_cases, validation_loss
 
 SYNTHETIC = "synthetic"
 
@@ -270,8 +270,10 @@ def _train(
 ) -> History:
     loss = recipe.loss.build()
     train = split.train.to(model.device)
-    negatives = None if recipe.negatives is None else recipe.negatives.build(train)
-    outside = None if recipe.negatives is None else outside_histories(recipe.negatives).build(train)
+    negatives = outside = None
+    if recipe.negatives is not None:
+        negatives = recipe.negatives.build(train)
+        outside = outside_sampler(recipe.negatives, train, negatives)
     cases = validation_cases(split.validation, recipe.training.validation_users, seed)
 
     def validate() -> dict[str, float]:

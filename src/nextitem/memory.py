@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nextitem.batches import Batch
+from nextitem.exclusion import kept_bytes
 from nextitem.experiment import Prepared, build_model
 from nextitem.heap import give_back, leaves_holes, most_resident, resident
 from nextitem.losses import CrossEntropy, SampledCrossEntropy
@@ -45,6 +46,8 @@ class Work:
     """(rows, longest) of what attention pads to one length there."""
     read_share: float
     """Share of its places that the encoder's last layer computes."""
+    kept: int = 0
+    """Bytes of all histories in order, outside which the negatives of the validation loss are drawn at the least."""
 
     @property
     def rows(self) -> int:
@@ -74,6 +77,7 @@ class Work:
             int(widest.lengths_B.sum()) if device.type == "cpu" else widest.inputs_BL.numel(),
             _groups(widest, device),
             read if 2 * read <= 1 else 1.0,
+            0 if recipe.negatives is None else kept_bytes(prepared.split.train, "history", recipe.negatives.sharing),
         )
 
 
@@ -117,6 +121,7 @@ def needed(
         "best weights": weights if keeps_best else 0,
         "gradients": gradients,
         "loss": _loss(recipe, work, number_of_items),
+        "negatives": work.kept,
         "activations": _activations(recipe, work, device),
     }
 

@@ -8,6 +8,7 @@ from nextitem.model import Loss, SequenceModel
 from nextitem.negatives import AnyNegatives, ByPopularity, InBatch, Mixed, Uniform
 from nextitem.processes import ALONE, Processes
 from nextitem.randomness import Purpose, generator
+from nextitem.sequences import Sequences
 from nextitem.splits import Cases
 from nextitem.trainable import Sampler
 
@@ -33,6 +34,12 @@ def outside_histories(negatives: AnyNegatives) -> Uniform | ByPopularity:
         count, exponent = negatives.count, negatives.exponent
         return ByPopularity(count=count, exponent=exponent, sharing="batch", exclude="history")
     return negatives.model_copy(update={"exclude": "history"})
+
+
+def outside_sampler(negatives: AnyNegatives, train: Sequences, of_training: Sampler) -> Sampler:
+    """The sampler of `outside_histories`: that of training where it is the same, since it may hold all histories."""
+    outside = outside_histories(negatives)
+    return of_training if outside == negatives else outside.build(train)
 
 
 @torch.no_grad()

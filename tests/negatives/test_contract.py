@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nextitem import exclusion
 from nextitem.batches import Batch, Drawn, cut
 from nextitem.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.objectives import NextItem
@@ -86,6 +87,25 @@ def test_what_is_excluded_never_counts(negatives: Any, count: int) -> None:
         assert counted <= ALLOWED[negatives.exclude][row % 3] - {target}
         counts += len(counted)
     assert counts
+
+
+@each_sampler
+def test_it_does_not_matter_whether_histories_are_kept_in_order(
+    negatives: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = with_settings(negatives, count=5, exclude="history")
+    users = Sequences(TRAIN.items, TRAIN.starts_U, TRAIN.stops_U, torch.tensor([40, 7, 12]), 12)
+    objective = NextItem(maximum_length=4)
+    batch = objective.batch(objective.windows(users).select(torch.tensor([2, 0, 2, 1, 0])), torch.Generator())
+    assert exclusion.kept_bytes(users, "history", "position") == 24 * (7 + 2 + 6)
+    kept = [outside.build(users).sample(batch, seeded(seed)) for seed in range(5)]
+    monkeypatch.setattr(exclusion, "_KEPT_EVENTS", 0)
+    assert exclusion.kept_bytes(users, "history", "position") == 0
+    for seed, drawn in enumerate(kept):
+        anew = outside.build(users).sample(batch, seeded(seed))
+        for name in ("ids", "log_q", "target_log_q_T"):
+            assert torch.equal(getattr(drawn, name), getattr(anew, name))
+        assert torch.equal(drawn.is_out(batch.targets_T), anew.is_out(batch.targets_T))
 
 
 @each_sampler

@@ -34,7 +34,7 @@ class ByPopularity(Configuration):
 
     def build(self, train: Sequences) -> "PopularityNegatives":
         """The sampler over the items of `train`."""
-        items = TrainedItems(train, self.exclude, self.exponent)
+        items = TrainedItems(train, self.exclude, self.exponent, self.sharing)
         return PopularityNegatives(items, self.count, self.sharing, self.replacement)
 
     def set_size(self, positions: int) -> int:

@@ -47,7 +47,7 @@ class UniformNegatives:
     """
 
     def __init__(self, train: Sequences, count: int, sharing: Sharing, replacement: bool, exclude: Exclude) -> None:
-        self.items = TrainedItems(train, exclude)
+        self.items = TrainedItems(train, exclude, sharing=sharing)
         self.count, self.sharing, self.replacement = count, sharing, replacement
 
     def sample(self, batch: Batch, generator: torch.Generator) -> Drawn:
