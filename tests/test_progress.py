@@ -50,6 +50,19 @@ def test_a_terminal_gets_a_table_and_a_file_gets_lines() -> None:
     assert isinstance(watcher(Console(file=StringIO()), TRAINING, TITLE), PlainLog)
 
 
+def test_no_epoch_is_best_where_the_last_one_is_kept() -> None:
+    console, lasting = Console(file=StringIO()), TRAINING.model_copy(update={"patience": None})
+    log = PlainLog(console, lasting, TITLE)
+    table = LiveTable(terminal(), lasting, TITLE)
+    for epoch, history in epochs([0.1, 0.3]):
+        log.epoch(epoch, history)
+        table.epoch(epoch, history)
+    table.close()
+    assert "ndcg@10 0.3000  12,346 positions/s" in shown(console)
+    assert isinstance(table.live.console.file, StringIO)
+    assert "\x1b[1;32m 0.3000" not in table.live.console.file.getvalue()
+
+
 def test_the_table_has_a_row_an_epoch_and_its_title_as_it_is() -> None:
     console = terminal()
     table = LiveTable(console, TRAINING, TITLE)

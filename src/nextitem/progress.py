@@ -18,6 +18,7 @@ def line(epoch: Epoch, history: History, training: Training) -> str:
     value = epoch.validation.get(training.monitor)
     monitored = "" if value is None else f"  {training.monitor} {value:.4f}"
     best = " (best)" if history.best_epoch == epoch.epoch else f" (best {history.best_epoch})"
+    best = best if training.kept_epoch == "best" else ""
     return (
         f"epoch {epoch.epoch}  loss {epoch.train_loss:.4f}{loss}{monitored}{best}  "
         f"{epoch.positions_per_second:,.0f} positions/s  {epoch.train_seconds:.1f} s"
@@ -77,7 +78,7 @@ class LiveTable:
         for name in ("epoch", "loss", "validation loss", self.training.monitor, "positions/s", "seconds"):
             table.add_column(name, justify="right")
         for epoch in self.history.epochs[-12:]:
-            style = "bold green" if epoch.epoch == self.history.best_epoch else None
+            is_best = self.training.kept_epoch == "best" and epoch.epoch == self.history.best_epoch
             loss, value = epoch.validation_loss, epoch.validation.get(self.training.monitor)
             cells = (
                 str(epoch.epoch),
@@ -87,7 +88,7 @@ class LiveTable:
                 f"{epoch.positions_per_second:,.0f}",
                 f"{epoch.train_seconds:.1f}",
             )
-            table.add_row(*cells, style=style)
+            table.add_row(*cells, style="bold green" if is_best else None)
         return table
 
 

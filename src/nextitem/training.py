@@ -83,6 +83,11 @@ class Training(Configuration):
             )
         return self
 
+    @property
+    def kept_epoch(self) -> Literal["best", "last"]:
+        """Which epoch's weights a training ends with."""
+        return "last" if self.patience is None else "best"
+
     def most_steps(self, steps: int) -> int:
         """How many steps the whole training has at most, where an epoch has `steps`."""
         most = self.epochs * steps

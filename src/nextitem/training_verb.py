@@ -217,6 +217,7 @@ def _summary(recipe: Recipe, metrics: Mapping[str, Any], published: Mapping[str,
         if published:
             cells.append(f"{published[metric]:.4f}" if metric in published else "")
         table.add_row(*cells)
-    epochs = f"best epoch {metrics['best_epoch']} of {metrics['epochs']}, " if metrics["epochs"] else ""
+    kept = f"{recipe.training.kept_epoch} epoch {metrics['best_epoch']} of {metrics['epochs']}, "
+    epochs = kept if metrics["epochs"] else ""
     table.caption = f"{epochs}{metrics['train_seconds']:.0f} s of training"
     return table

@@ -1,5 +1,6 @@
 """The figures of a report hide nothing of what they show."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,13 @@ def test_no_legend_lies_on_the_losses(tmp_path: Path) -> None:
     assert axes.get_legend() is None  # a validation loss that rises ends in the corner where one would be
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["training", "validation", "best epoch, 2"]
+
+
+def test_an_epoch_that_is_kept_because_it_is_the_last_is_not_called_the_best(tmp_path: Path) -> None:
+    run = Evidence.read(written(tmp_path, "sasrec-ce"))
+    training = run.recipe.training.model_copy(update={"patience": None})
+    lasting = replace(run, recipe=run.recipe.model_copy(update={"training": training}))
+    assert losses(lasting).legends[0].get_texts()[-1].get_text() == "last epoch, 2"
 
 
 def test_the_names_of_bands_do_not_touch() -> None:

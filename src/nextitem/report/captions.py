@@ -27,7 +27,7 @@ def of_losses(run: Evidence) -> str:
 
 
 def of_learning(runs: Sequence[Evidence], metric: str) -> str:
-    """When each run was best."""
+    """Which epoch of each run counts."""
     best = {run.label: run.metrics["best_epoch"] for run in runs}
     if len(runs) == 1:
         run = runs[0]
@@ -37,7 +37,8 @@ def of_learning(runs: Sequence[Evidence], metric: str) -> str:
             f"The weights of epoch {run.metrics['best_epoch']} of {run.metrics['epochs']} are kept{reached}. Test "
             f"users chose nothing."
         )
-    return f"Best epoch marked: {', '.join(f'{label} {epoch}' for label, epoch in best.items())}."
+    marked = ", ".join(f"{label} {epoch}" for label, epoch in best.items())
+    return f"Marked is the epoch whose weights are kept: {marked}."
 
 
 def of_ranks(run: Evidence, is_one_of_many: bool) -> str:

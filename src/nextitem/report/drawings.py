@@ -91,7 +91,7 @@ def learning(runs: Sequence[Evidence], metric: str, over: str = "epoch") -> Figu
     axes.set_title(f"Validation {metric.replace('ndcg', 'NDCG')}")
     if len(runs) == 1:
         _mark_best(axes, runs[0])
-        handles = [handle for handle in axes.get_lines() if str(handle.get_label()).startswith("best")]
+        handles = [handle for handle in axes.get_lines() if " epoch, " in str(handle.get_label())]
         axes.legend(
             handles=handles, loc="lower right", frameon=True, facecolor="#ffffff", edgecolor="none", framealpha=1
         )
@@ -101,8 +101,8 @@ def learning(runs: Sequence[Evidence], metric: str, over: str = "epoch") -> Figu
 
 
 def _mark_best(axes: Axes, run: Evidence) -> None:
-    best = run.metrics["best_epoch"]
-    axes.axvline(best, color=look.MUTED, linewidth=1.2, linestyle=(0, (2, 2)), zorder=0, label=f"best epoch, {best}")
+    best, label = run.metrics["best_epoch"], f"{run.recipe.training.kept_epoch} epoch, {run.metrics['best_epoch']}"
+    axes.axvline(best, color=look.MUTED, linewidth=1.2, linestyle=(0, (2, 2)), zorder=0, label=label)
 
 
 def _over_epochs(axes: Axes, name: str) -> None:

@@ -90,7 +90,8 @@ def _key(run: Evidence) -> list[tuple[str, str, str]]:
     if bound:
         found.append(("of the upper bound", captions.percent(test["ndcg@10"] / bound, 0), f"NDCG@10 {bound:.4f}"))
     if run.epochs:
-        found.append(("best epoch", f"{run.metrics['best_epoch']}", f"of {run.metrics['epochs']}"))
+        kept = run.metrics["best_epoch"], run.metrics["epochs"]
+        found.append((f"{run.recipe.training.kept_epoch} epoch", f"{kept[0]}", f"of {kept[1]}"))
         found.append(("training", _duration(run.metrics["train_seconds"]), "without validation"))
     return found
 
