@@ -140,6 +140,14 @@ def test_recommend_answers_users_of_the_run_as_csv(
     assert [line.split(",")[:2] for line in lines[1:]] == [["v00", "1"], ["v00", "2"], ["v07", "1"], ["v07", "2"]]
 
 
+@pytest.mark.parametrize(
+    ("typed_in", "ids"),
+    [("a,b", ["a", "b"]), (' a, "u,1" ', ["a", "u,1"]), ('"all"', ["all"]), ('a"b', ['a"b']), ("", [])],
+)
+def test_users_are_told_apart_by_commas_and_quotes(typed_in: str, ids: list[str]) -> None:
+    assert cli._listed(typed_in) == ids
+
+
 @pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
 def test_recommend_answers_histories_of_a_file_in_a_file(
     trained: Path, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch

@@ -30,7 +30,7 @@ def test_a_column_that_is_not_there_is_refused_with_those_that_are(written: Writ
     file = written("log.csv", "visitor,sku,ts\nann,x,10\n")
     assert refusal(file) == (
         f"{file}: the header has no column 'user'; known: visitor, sku, ts; name the one that holds the user by "
-        f"--columns user=NAME"
+        f"columns.user=NAME among the settings, or --columns user=NAME"
     )
     assert "no column 'visitr'; did you mean 'visitor'? Known: visitor, sku, ts" in refusal(
         file, Columns(user="visitr")
@@ -41,7 +41,8 @@ def test_a_column_that_is_not_there_is_refused_with_those_that_are(written: Writ
 def test_ambiguous_columns_are_refused(written: Write) -> None:
     file = written("log.csv", "user,user_id,item\na,b,x\n")
     assert refusal(file) == (
-        f"{file}: 'user' and 'user_id' could be the user; choose by --columns user=NAME, or rename the columns"
+        f"{file}: 'user' and 'user_id' could be the user; choose by columns.user=NAME among the settings or "
+        f"--columns user=NAME, or rename the columns"
     )
     assert read_interactions(file, Columns(user="user_id")).events.rows() == [("b", "x")]
     twice = written("twice.csv", "user,item,item\na,b,x\n")

@@ -123,7 +123,7 @@ def test_a_wrong_key_hides_no_other_problem_and_is_reported_once() -> None:
         resolve(Strict, [], ["loss=gcbe", "foo"])
     assert str(caught.value) == (
         "2 settings cannot be used:\n"
-        "- 'foo' is not an override: write key=value, such as loss.count=3000\n"
+        "- 'foo' is not an override: write key=value, such as negatives.count=3000\n"
         "- loss = \"gcbe\" (command line): no such choice; did you mean 'gbce'? Known: cross_entropy, gbce"
     )
 

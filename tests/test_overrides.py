@@ -53,7 +53,7 @@ def test_an_override_is_a_key_and_a_toml_value_or_text(text: str, key: str, valu
 def test_a_key_is_words_and_dots(text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_override(text)
-    assert str(caught.value) == f"{text!r} is not an override: write key=value, such as loss.count=3000"
+    assert str(caught.value) == f"{text!r} is not an override: write key=value, such as negatives.count=3000"
 
 
 @pytest.mark.parametrize(

@@ -217,3 +217,10 @@ def test_a_first_step_that_stalls_is_not_multiplied(stall: float, prepared: Prep
     recipe = RECIPES["sasrec-ce"].model_copy(update={"training": Training(batch_size=30, epochs=2)})
     found = plan.plan(recipe, prepared, 0, clock=lambda: 0.0 if next(looks) < 2 else stall)
     assert found.seconds_per_epoch == 0.0
+
+
+def test_what_other_plans_held_does_not_count(monkeypatch: pytest.MonkeyPatch, prepared: Prepared) -> None:
+    monkeypatch.setattr(plan, "held", lambda: (10**9, 10**12))
+    recipe = RECIPES["sasrec-ce"]
+    assert plan.plan(recipe, prepared, 0).memory["process"] > 10**11
+    assert plan.plan(recipe, prepared, 0, most_held=10**9).memory["process"] == 10**9

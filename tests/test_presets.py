@@ -166,6 +166,16 @@ def test_another_name_adds_no_settings(tmp_path: Path) -> None:
         load_preset(str(file))
 
 
+def test_names_that_go_round_are_refused(tmp_path: Path) -> None:
+    one, other, outside = (str(tmp_path / f"{name}.toml") for name in ("one", "other", "outside"))
+    for name, same in ((one, other), (other, one), (outside, one)):
+        Path(name).write_text(f'same_as = "{same}"\n', encoding="utf-8")
+    with pytest.raises(ConfigurationError) as refused:
+        load_preset(outside)
+    circle = f"{one}, which is the same as {other}, which is the same as {one}"
+    assert str(refused.value) == f"there is no recipe in {circle}: write out the settings in one of them"
+
+
 def test_gsasrec_is_that_of_the_authors_port() -> None:
     recipe = resolved("gsasrec@petrov2023", "data=ml-1m")
     assert recipe.encoder == SASRec(

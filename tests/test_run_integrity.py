@@ -34,6 +34,10 @@ def declare(folder: Path, **changes: object) -> None:
     (folder / MANIFEST).write_text(json.dumps({"sha256": kept}))
 
 
+def test_whoever_may_read_one_file_may_read_all(stored: Path) -> None:
+    assert len({file.stat().st_mode for file in stored.iterdir()}) == 1
+
+
 @pytest.mark.parametrize("name", sorted(FILES - {MANIFEST}))
 @pytest.mark.parametrize("change", ["one bit", "truncated", "longer"])
 def test_any_altered_file_is_noticed(name: str, change: str, folder: Path) -> None:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from nextitem.cli import app
 from nextitem.errors import ConfigurationError, TrainingError
 from nextitem.history import Epoch, History, Silent
+from nextitem.locked_folder import alone_in
 from nextitem.recipe import Preset, Recipe, as_toml, load_preset, preset_names, resolve_recipe
 from nextitem.search_space import parse_searches
 from nextitem.tuning import Tuned, tune
@@ -54,6 +55,13 @@ def test_trials_differ_by_what_varies_and_the_best_is_the_best(small: list[str],
     assert tuned.best.value == max(trial.value for trial in tuned.trials if trial.value is not None)
     assert (tuned.epochs, tuned.count("complete")) == (6, 3)
     assert tuned.best_overrides == [f"training.learning_rate={tuned.best.settings['training.learning_rate']}"]
+
+
+def test_a_search_that_goes_on_elsewhere_is_left_alone(small: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "search"
+    with alone_in(folder, "holds"), pytest.raises(ConfigurationError, match="another process goes on with the same"):
+        searched(small, folder, trials=1)
+    assert len(searched(small, folder, trials=1).trials) == 1
 
 
 def test_no_test_case_is_looked_at(small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

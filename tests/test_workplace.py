@@ -1,16 +1,19 @@
 """Where a run is made: whole or absent, one process at a time, never in another's place."""
 
+import fcntl
 import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
+import torch
 from safetensors import SafetensorError
 
 import nextitem.runs
 from nextitem.errors import ConfigurationError, StorageError
 from nextitem.recipe import Recipe
 from nextitem.runs import Workplace, read_run
+from nextitem.train_into import settle_earlier
 from small_runs import RECIPES
 from stored_runs import NAME, written
 
@@ -58,7 +61,7 @@ def test_a_run_that_cannot_be_written_in_full_is_absent(
     assert list(workplace.partial.iterdir()) == [workplace.checkpoint]
     assert workplace.checkpoint.read_bytes() == b"the work of hours"
     assert read_run(written(tmp_path)).recipe == RECIPES[NAME]  # the next attempt
-    assert not workplace.partial.exists()
+    assert not workplace.checkpoint.exists()
 
 
 def test_an_interruption_while_writing_leaves_nothing_but_the_checkpoint(
@@ -79,15 +82,17 @@ def test_what_a_killed_attempt_left_is_cleared_by_the_next_one(tmp_path: Path) -
     remains.parent.mkdir(parents=True)
     remains.write_bytes(b"half of it")
     written(tmp_path)
-    assert list((tmp_path / ".partial").iterdir()) == []
+    assert list((tmp_path / ".partial").glob("*/*")) == []
 
 
 def test_clearing_a_workplace_leaves_those_of_other_seeds(tmp_path: Path) -> None:
     for seed in (1, 2):
-        Workplace(tmp_path, NAME, seed).partial.mkdir(parents=True)
+        (Workplace(tmp_path, NAME, seed).partial / "run").mkdir(parents=True)
+        Workplace(tmp_path, NAME, seed).checkpoint.write_bytes(b"an epoch")
     Workplace(tmp_path, NAME, 1).clear()
     Workplace(tmp_path, NAME, 3).clear()  # nothing there
-    assert list((tmp_path / ".partial").iterdir()) == [Workplace(tmp_path, NAME, 2).partial]
+    left = Workplace(tmp_path, NAME, 2)
+    assert set((tmp_path / ".partial").glob("*/*")) == {left.partial / "run", left.checkpoint}
 
 
 def test_runs_of_one_second_get_folders_of_their_own(tmp_path: Path) -> None:
@@ -125,6 +130,48 @@ def test_two_processes_never_train_the_same_in_one_place(tmp_path: Path) -> None
         pass
     with workplace.alone():  # free again
         assert workplace.partial.is_dir()
+
+
+def test_a_training_that_goes_on_is_not_discarded_by_another_process(tmp_path: Path) -> None:
+    workplace, cpu = Workplace(tmp_path, "same", 0), torch.device("cpu")
+    with workplace.alone():
+        workplace.checkpoint.write_bytes(b"an epoch")
+        for resume, fresh in ((False, False), (True, False), (False, True)):
+            with pytest.raises(ConfigurationError, match="another process trains the same"):
+                settle_earlier(workplace, cpu, resume=resume, fresh=fresh)
+        assert workplace.checkpoint.read_bytes() == b"an epoch"
+    assert settle_earlier(workplace, cpu, resume=True, fresh=False)
+    assert not settle_earlier(workplace, cpu, resume=False, fresh=True)
+    assert not workplace.checkpoint.exists()
+
+
+def test_a_place_that_was_taken_away_meanwhile_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a process that ends between our opening of the folder and our lock on it."""
+    workplace, lock, calls = Workplace(tmp_path / "runs", "same", 0), fcntl.flock, 0
+
+    def late(descriptor: int, how: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            workplace.partial.rmdir()
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with workplace.alone(), pytest.raises(ConfigurationError, match="another process"), workplace.alone():
+        pass
+    assert calls == 3
+
+
+def test_what_stays_empty_is_gone_after_an_error(tmp_path: Path) -> None:
+    workplace = Workplace(tmp_path / "deep" / "runs", "same", 0)
+    with pytest.raises(ZeroDivisionError), workplace.alone():
+        print(1 / 0)
+    assert list(tmp_path.iterdir()) == []
+    workplace.partial.mkdir(parents=True)
+    workplace.checkpoint.write_bytes(b"an epoch")
+    with pytest.raises(ZeroDivisionError), workplace.alone():
+        print(1 / 0)
+    assert workplace.checkpoint.exists()
 
 
 def test_other_settings_have_a_folder_of_their_own(tmp_path: Path) -> None:

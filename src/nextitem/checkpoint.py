@@ -60,7 +60,7 @@ class FileCheckpoint:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
             raise StorageError(
-                f"cannot write the checkpoint {self.path}: {error}; free space or choose --out"
+                f"cannot write the checkpoint {self.path}: {error}; free space or choose another --out"
             ) from error
 
     def load(self, progress: Progress) -> None:

@@ -1,5 +1,6 @@
 """The verbs. Results go to stdout, everything else to stderr; an error is one message and an exit code."""
 
+import csv
 import json
 import logging
 import os
@@ -109,7 +110,9 @@ def evaluate_run(
 @app.command()
 def recommend(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
-    users: Annotated[str | None, typer.Option(help="Comma-separated users of the run, or `all`.")] = None,
+    users: Annotated[
+        str | None, typer.Option(help="Comma-separated users of the run, or `all`; an id with a comma in quotes.")
+    ] = None,
     histories: Annotated[
         Path | None, typer.Option(help="File of events (csv, tsv, txt, parquet) whose users' histories are answered.")
     ] = None,
@@ -136,7 +139,7 @@ def recommend(
         owners, given = grouped["user"].to_list(), grouped["item"].to_list()
         lists = recommender.recommend(given, k, filter_seen=filter_seen, unknown=unknown)
     else:
-        owners = recommender.known_users() if users == "all" else [user.strip() for user in str(users).split(",")]
+        owners = recommender.known_users() if users == "all" else _listed(str(users))
         lists = recommender.recommend(users=owners, k=k, filter_seen=filter_seen)
     titles = {item: title for item, _, title in stored.items.iter_rows() if title is not None}
     table = as_table(owners, lists, titles)
@@ -150,6 +153,11 @@ def recommend(
         typer.echo(json.dumps({"users": len(owners), "k": k, **content}, ensure_ascii=False))
     elif out is None:
         typer.echo(table.write_csv(), nl=False)
+
+
+def _listed(users: str) -> list[str]:
+    """Ids between commas; one with a comma, and a user called all, stand in quotes."""
+    return [user.strip() for user in next(csv.reader([users], skipinitialspace=True), [])]
 
 
 @app.command()

@@ -55,14 +55,14 @@ class Resolved(Generic[M]):
 
 
 def parse_override(text: str) -> tuple[tuple[str, ...], object]:
-    """Key and value of one override such as `loss.count=3000`. Raises ConfigurationError.
+    """Key and value of one override such as `negatives.count=3000`. Raises ConfigurationError.
 
-    >>> parse_override("loss.count=3000"), parse_override("loss=gbce")
-    ((('loss', 'count'), 3000), (('loss',), 'gbce'))
+    >>> parse_override("negatives.count=3000"), parse_override("loss=gbce")
+    ((('negatives', 'count'), 3000), (('loss',), 'gbce'))
     """
     key, equals, typed = text.partition("=")
     if not equals or not _KEY.fullmatch(key):
-        raise ConfigurationError(f"{text!r} is not an override: write key=value, such as loss.count=3000")
+        raise ConfigurationError(f"{text!r} is not an override: write key=value, such as negatives.count=3000")
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ConfigurationError(f"the override {text!r} is not valid UTF-8: type it anew")
     try:

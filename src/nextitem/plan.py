@@ -75,11 +75,13 @@ def plan(
     seed: int,
     processes: Processes = ALONE,
     clock: Callable[[], float] = time.perf_counter,
+    most_held: int | None = None,
 ) -> Plan:
     """Predict a training of the recipe; nothing of the model's size is allocated before it is known to fit.
 
-    Raises ConfigurationError for a recipe that trains nothing, and for one that does not fit: with what it needs, what
-    there is, and changes that would fit.
+    `most_held` are the bytes that the process has held at the most without this plan: of several plans, before the
+    first. Raises ConfigurationError for a recipe that trains nothing, and for one that does not fit: with what it
+    needs, what there is, and changes that would fit.
     """
     if recipe.baseline is not None:
         if recipe.baseline.made_by == "counts":
@@ -93,6 +95,7 @@ def plan(
     if processes.device.type == "cpu":
         # Looked at after the steps: libraries are loaded, and what reading the data left behind is given back.
         now, most = held()
+        most = most if most_held is None else most_held
         del memory["libraries"]
         memory = {"process": max(now, most - sum(memory.values())), **memory}
     return Plan(fitting, memory, room, work, seconds, _block_rows(fitting, work, len(prepared.log.items)))

@@ -188,13 +188,16 @@ def _position(file: Path, header: list[str], role: str, asked: str | None) -> in
         fitting = [name for name in header if name.partition(":")[0] == asked]
     if len(fitting) > 1:
         names = " and ".join(map(repr, map(clipped, fitting)))
-        raise DataError(f"{file}: {names} could be the {role}; choose by --columns {role}=NAME, or rename the columns")
+        raise DataError(
+            f"{file}: {names} could be the {role}; choose by columns.{role}=NAME among the settings or "
+            f"--columns {role}=NAME, or rename the columns"
+        )
     if fitting:
         return header.index(fitting[0])
     if asked is None and role == "time":
         return None
     known = suggest(asked or role, map(clipped, header[:50]))
-    remedy = f"name the one that holds the {role} by --columns {role}=NAME"
+    remedy = f"name the one that holds the {role} by columns.{role}=NAME among the settings, or --columns {role}=NAME"
     raise DataError(f"{file}: the header has no column {asked or role!r}; {known}; {remedy}")
 
 

@@ -182,29 +182,32 @@ def _is_toml(entry: Any) -> bool:
     return str(entry.name).endswith(".toml")
 
 
-def load_preset(recipe: str) -> Preset:
-    """A recipe by name, or from a TOML file. Raises ConfigurationError where there is none."""
+def load_preset(recipe: str, others: tuple[str, ...] = ()) -> Preset:
+    """A recipe by name, or from a TOML file; `others` are the same as it. Raises ConfigurationError for none."""
+    if recipe in others:
+        circle = ", which is the same as ".join((*others[others.index(recipe) :], recipe))
+        raise ConfigurationError(f"there is no recipe in {circle}: write out the settings in one of them")
     text, name = _read(recipe)
     tree = load_toml(text, recipe)
     beside = {key: value for key, value in tree.items() if key in _Surroundings.model_fields}
     said = resolve(_Surroundings, [(f"recipe {name}", beside)]).value
     settings = {key: value for key, value in tree.items() if key not in beside}
     if said.same_as:
-        return _same(name, said, settings)
+        return _same(name, said, settings, (*others, recipe))
     return Preset(
         name, said.about.summary, said.about.source, {"name": name, **settings}, said.profiles, said.published,
         said.search,
     )  # fmt: skip
 
 
-def _same(name: str, said: _Surroundings, settings: Mapping[str, object]) -> Preset:
+def _same(name: str, said: _Surroundings, settings: Mapping[str, object], others: tuple[str, ...]) -> Preset:
     """Another name for a recipe."""
     if settings or said.profiles or said.published or said.search:
         raise ConfigurationError(
             f"recipe {name} is the same as {said.same_as}, beside which it can say [about] and nothing else; leave out "
             f"same_as and write out all settings, or leave these out"
         )
-    other = load_preset(said.same_as)
+    other = load_preset(said.same_as, others)
     about = said.about
     return replace(
         other,

@@ -1,15 +1,14 @@
 """Recommendations for many at once, as a file: csv, jsonl or parquet; it appears whole or not at all."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
 
 from nextitem.errors import ConfigurationError, StorageError
 from nextitem.recommender import RawId, Recommendation
+from nextitem.whole_folder import whole_file
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 
@@ -42,17 +41,14 @@ def as_table(
 def write_table(table: pl.DataFrame, file: Path) -> None:
     """Write by the ending of the name, replacing a file that is there. Raises StorageError."""
     check_format(file)
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        if file.suffix == ".csv":
-            table.write_csv(partial)
-        elif file.suffix == ".jsonl":
-            lines = (json.dumps(row, ensure_ascii=False) for row in table.iter_rows(named=True))
-            partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        else:
-            table.write_parquet(partial)
-        partial.replace(file)
+        with whole_file(file) as draft:
+            if file.suffix == ".csv":
+                table.write_csv(draft)
+            elif file.suffix == ".jsonl":
+                lines = (json.dumps(row, ensure_ascii=False) for row in table.iter_rows(named=True))
+                draft.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            else:
+                table.write_parquet(draft)
     except (OSError, pl.exceptions.PolarsError) as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise StorageError(f"cannot write {file}: {error}; free space or choose another --out") from error

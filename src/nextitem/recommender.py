@@ -168,7 +168,11 @@ def split_of(run: StoredRun, data: str | None = None) -> Split:
     try:
         split = with_what_is_learnt(recipe, prepare(recipe)).split
     except DataError as error:
-        if data is not None or Path(recipe.data).exists():
+        if data is not None:
+            asked = run.recipe.columns.model_dump(exclude_none=True)
+            named = f", its columns by {' '.join(f'{role}={name}' for role, name in asked.items())}" if asked else ""
+            raise DataError(f"{error}. {run.folder} was made of {run.recipe.data}{named}: give those events") from error
+        if Path(recipe.data).exists():
             raise
         raise DataError(
             f"{error}. If the data has moved, tell where it is: `nextitem evaluate {run.folder} --data PATH`"

@@ -18,7 +18,7 @@ from nextitem.description import Description
 from nextitem.errors import ConfigurationError
 from nextitem.experiment import Prepared, Source, build_model, prepare
 from nextitem.interactions import Catalog, Log
-from nextitem.memory import Work, needed
+from nextitem.memory import Work, held, needed
 from nextitem.plan import Plan, plan
 from nextitem.processes import Processes
 from nextitem.recipe import Recipe
@@ -132,12 +132,14 @@ def plan_reproduction(data: str, entries: list[Entry], seed: int, processes: Pro
     """Plan every entry on the dataset, or on events of its shape where its file is not there: nothing is downloaded."""
     is_stand_in = data in DATASETS and acquisition.local(DATASETS[data]) is None
     prepared = stand_in(DATASETS[data], entries[0].recipe) if is_stand_in else prepare(entries[0].recipe)
-    published = PUBLISHED.get(data, {})
-    lines = [_line(entry, prepared, seed, processes, published.get(entry.label)) for entry in entries]
+    published, (_, most) = PUBLISHED.get(data, {}), held()  # each row is trained in a process of its own
+    lines = [_line(entry, prepared, seed, processes, most, published.get(entry.label)) for entry in entries]
     return ReproductionPlan(data, tuple(lines), is_stand_in)
 
 
-def _line(entry: Entry, prepared: Prepared, seed: int, processes: Processes, published: Published | None) -> Line:
+def _line(
+    entry: Entry, prepared: Prepared, seed: int, processes: Processes, most_held: int, published: Published | None
+) -> Line:
     recipe = entry.recipe
     if recipe.baseline is not None:
         return Line(entry.label, None)
@@ -145,7 +147,7 @@ def _line(entry: Entry, prepared: Prepared, seed: int, processes: Processes, pub
     most = recipe.training.epochs
     epochs = most if best is None else min(most, best + (recipe.training.patience or 0))
     try:
-        found = plan(recipe, prepared, seed, processes)
+        found = plan(recipe, prepared, seed, processes, most_held=most_held)
     except ConfigurationError as error:
         return Line(entry.label, None, str(error))
     epochs = min(epochs, -(-recipe.training.most_steps(found.work.steps) // max(1, found.work.steps)))

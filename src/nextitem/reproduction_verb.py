@@ -90,7 +90,8 @@ def _rows(
                 f"no training of {request.data} came to its end, so there is no table: {'; '.join(failed)}"
             )
         raise ConfigurationError(
-            f"there is no finished run of {request.data} in {place.out}; leave --no-train out, or name --runs DIR"
+            f"there is no finished run of {request.data} in {', '.join(map(str, (place.out, *place.others)))}; "
+            f"leave --no-train out, or name --runs DIR"
         )
     return rows, {count: made[entry.label] for count, entry in sweep.items()}
 

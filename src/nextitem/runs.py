@@ -1,6 +1,5 @@
 """What a run leaves: one folder that appears whole or not at all, and that proves its own content."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -22,10 +21,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from nextitem.errors import ArtefactError, ConfigurationError, StorageError
+from nextitem.errors import ArtefactError, StorageError
 from nextitem.evaluation import Report
 from nextitem.experiment import Outcome, Prepared
 from nextitem.heap import most_resident
+from nextitem.locked_folder import alone_in
 from nextitem.model import SequenceModel
 from nextitem.model_card import model_card
 from nextitem.recipe import Recipe
@@ -61,20 +61,8 @@ class Workplace:
 
         Raises ConfigurationError where one does, StorageError where nothing can be written.
         """
-        try:
-            self.partial.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.partial, os.O_RDONLY)
-        except OSError as error:
-            raise StorageError(f"cannot write to {self.partial}: {error}; choose another --out") from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with alone_in(self.partial, "trains the same"):
             yield
-        except BlockingIOError:
-            raise ConfigurationError(
-                f"another process trains the same in {self.partial}; wait for it, or choose another --out"
-            ) from None
-        finally:
-            os.close(lock)
 
     @property
     def partial(self) -> Path:
@@ -87,8 +75,9 @@ class Workplace:
         return self.partial / "checkpoint.safetensors"
 
     def clear(self) -> None:
-        """Forget a training in progress."""
-        shutil.rmtree(self.partial, ignore_errors=True)
+        """Forget a training in progress; the folder itself stays for whoever is `alone` in it."""
+        for path in self.partial.glob("*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def provenance(seed: int, device: torch.device | str, started: datetime, processes: int = 1) -> dict[str, Any]:
@@ -198,6 +187,7 @@ def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Mapping
     (draft / "history.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     _ranks(outcome).write_parquet(draft / "ranks.parquet")
     save_file(weights_of(outcome.model), draft / "model.safetensors")
+    shutil.copymode(draft / "recipe.json", draft / "model.safetensors")  # else its owner alone could read it
     _items(outcome.prepared).write_parquet(draft / "items.parquet")
     if with_users:
         _users(outcome.prepared).sink_parquet(draft / "users.parquet")

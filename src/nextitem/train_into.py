@@ -51,8 +51,9 @@ def settle_earlier(workplace: Workplace, device: torch.device, *, resume: bool, 
         raise ConfigurationError("--resume goes on with an interrupted training and --fresh discards it: give one")
     if resume and device.type != "cpu":
         raise ConfigurationError(f"--resume: on {device} a continued training would end elsewhere; train anew")
-    if fresh:
-        workplace.clear()
+    with workplace.alone():  # what another process is at is not interrupted
+        if fresh:
+            workplace.clear()
     if workplace.checkpoint.exists() and not resume:
         remedy = (
             "go on with it by --resume, or discard it by --fresh" if device.type == "cpu" else "discard it by --fresh"

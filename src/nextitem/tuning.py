@@ -15,6 +15,7 @@ from nextitem.errors import ConfigurationError, ScoreError, StorageError, Traini
 from nextitem.evaluation import evaluate
 from nextitem.experiment import Prepared, prepare, trained
 from nextitem.history import Epoch, History, Silent, Watcher
+from nextitem.locked_folder import alone_in
 from nextitem.overrides import leaves
 from nextitem.processes import ALONE, Processes
 from nextitem.recipe import Preset, Recipe, resolve_recipe
@@ -121,24 +122,25 @@ def tune(
         if key not in used:
             raise ConfigurationError(f"{key} is not used by {recipe.name}: varying it changes nothing")
     prepared = prepare(recipe)
-    study = _study(optuna, folder, _identity(recipe, space, prepared, seed, processes))
-    while len(found := _settled(study)) < trials:
-        # What is proposed depends on the seed and the trials so far, not on how often the search was interrupted.
-        study.sampler = optuna.samplers.TPESampler(seed=(seed * 1_000_003 + len(found)) % 2**32)
-        asked = study.ask()
-        settings = {key: _suggested(asked, key, search) for key, search in space.items()}
-        asked.set_user_attr("settings", settings)
-        watcher = _Pruning(asked, watch(recipe, len(found) + 1), recipe.training.monitor)
-        try:
-            value = _validated(_varied(preset, overrides, settings), prepared, seed, folder, watcher, processes)
-            study.tell(asked, value)
-        except optuna.TrialPruned:
-            study.tell(asked, state=optuna.trial.TrialState.PRUNED)
-        except (ConfigurationError, TrainingError, ScoreError) as error:
-            asked.set_user_attr("error", str(error))
-            study.tell(asked, state=optuna.trial.TrialState.FAIL)
-        (folder / _CHECKPOINT).unlink(missing_ok=True)
-        told(_settled(study)[-1])
+    with alone_in(folder, "goes on with the same search"):
+        study = _study(optuna, folder, _identity(recipe, space, prepared, seed, processes))
+        while len(found := _settled(study)) < trials:
+            # What is proposed depends on the seed and the trials so far, not on how often the search was interrupted.
+            study.sampler = optuna.samplers.TPESampler(seed=(seed * 1_000_003 + len(found)) % 2**32)
+            asked = study.ask()
+            settings = {key: _suggested(asked, key, search) for key, search in space.items()}
+            asked.set_user_attr("settings", settings)
+            watcher = _Pruning(asked, watch(recipe, len(found) + 1), recipe.training.monitor)
+            try:
+                value = _validated(_varied(preset, overrides, settings), prepared, seed, folder, watcher, processes)
+                study.tell(asked, value)
+            except optuna.TrialPruned:
+                study.tell(asked, state=optuna.trial.TrialState.PRUNED)
+            except (ConfigurationError, TrainingError, ScoreError) as error:
+                asked.set_user_attr("error", str(error))
+                study.tell(asked, state=optuna.trial.TrialState.FAIL)
+            (folder / _CHECKPOINT).unlink(missing_ok=True)
+            told(_settled(study)[-1])
     return Tuned(recipe.name, recipe.training.monitor, tuple(_settled(study)[:trials]))
 
 

@@ -18,6 +18,7 @@ from nextitem.search_space import SearchSpace, parse_searches
 from nextitem.training_verb import device_of
 from nextitem.tuning import Trial, Tuned
 from nextitem.tuning import tune as search
+from nextitem.whole_folder import whole_file
 
 _SHOWN = 5
 
@@ -87,10 +88,9 @@ def _settings(trial: Trial) -> str:
 
 
 def _write_best(file: Path, text: str) -> None:
-    draft = file.with_suffix(".partial")
     try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(file)
+        with whole_file(file) as draft:
+            draft.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StorageError(f"cannot write {file}: {error}; choose another --out") from error
 

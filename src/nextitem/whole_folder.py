@@ -1,9 +1,10 @@
-"""A folder of results that appears whole, or not at all."""
+"""A folder of results, or a file, that appears whole, or not at all."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nextitem.errors import StorageError
@@ -30,3 +31,18 @@ def whole(folder: Path) -> Iterator[Path]:
             shutil.rmtree(before, ignore_errors=True)
     except OSError as error:
         raise StorageError(f"cannot write {folder}: {error}; free space or choose another --out") from error
+
+
+@contextmanager
+def whole_file(file: Path) -> Iterator[Path]:
+    """A name to write to, whose file takes the place of `file` when the block ends; where it fails nothing has changed.
+
+    The system's refusals are the caller's to name: OSError.
+    """
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        yield draft
+        draft.replace(file)
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)

@@ -164,6 +164,24 @@ def test_a_file_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> Non
         write_report([run], [outcome(NAME).model], tmp_path / "nowhere" / "report.html")
 
 
+def test_an_earlier_page_stays_where_the_new_one_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, page, write = Evidence.read(written(tmp_path)), tmp_path / "pages" / "report.html", Path.write_text
+    page.parent.mkdir()
+    page.write_text("a good page", encoding="utf-8")
+
+    def full(file: Path, text: str, **more: str) -> None:
+        write(file, text[:100], **more)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(StorageError, match="No space left on device; free space"):
+        write_report([run], [outcome(NAME).model], page)
+    assert page.read_text(encoding="utf-8") == "a good page"
+    assert list(page.parent.iterdir()) == [page]
+
+
 def test_a_folder_gets_its_report(tmp_path: Path) -> None:
     folder = written(tmp_path)
     report_into(folder, outcome(NAME).model)

@@ -43,6 +43,17 @@ def test_rows_without_order_are_dots_whose_shapes_tell_better_from_worse() -> No
     assert {text.get_text() for text in legend.get_texts()} == {"worse", "base", "better"}
 
 
+@pytest.mark.parametrize("rows", [2, 9])
+def test_the_legend_of_few_rows_does_not_lie_on_the_numbers(rows: int) -> None:
+    points = {f"row {row}": Point(0.2, 0.1, 0.3) for row in range(rows)}
+    figure = dots([Panel("full", points, {"row 0": "base"})], list(points), "row 0")
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    legend = axes.get_legend().get_window_extent()
+    assert all(legend.y1 <= label.get_window_extent().y0 for label in axes.get_xticklabels())
+    assert legend.y0 >= 0
+
+
 def test_orders_have_the_best_on_top_and_cross_where_they_differ() -> None:
     full = {"sasrec-ce": 0.3, "bert4rec": 0.2, "popularity": 0.1}
     drawn = orders(full, {"uniform:100": {"sasrec-ce": 0.5, "bert4rec": 0.6, "popularity": 0.2}})

@@ -78,9 +78,10 @@ def of_quality(found: Sequence[tuple[str, object, Sequence[Quality]]], what: str
         bands = found[0][2]
         large = [band for band in bands if band.cases >= FEWEST] or list(bands)
         best, worst = (choose(large, key=lambda band: band.ndcg) for choose in (max, min))
+        among = "From" if len(large) == len(bands) else f"Of bands with at least {FEWEST} users, from"
         return (
-            f"{said} From {worst.ndcg:.3f} at {worst.band} ({worst.cases:,} users) to {best.ndcg:.3f} at {best.band} "
-            f"({best.cases:,} users)."
+            f"{said} {among} {worst.ndcg:.3f} at {worst.band} ({worst.cases:,} users) to {best.ndcg:.3f} at "
+            f"{best.band} ({best.cases:,} users)."
         )
     columns = zip(*([band.ndcg for band in bands] for _, _, bands in found), strict=True)
     first = [found[max(range(len(column)), key=lambda place: column[place])][0] for column in columns]

@@ -20,6 +20,7 @@ from nextitem.report.introduction import introduced
 from nextitem.report.look import look, name_of_metric
 from nextitem.report.repetition import repeating_command, unchanged_preset
 from nextitem.scoring import Scorer
+from nextitem.whole_folder import whole_file
 
 REPORT = "report.html"
 _KEY = ("ndcg@10", "hit_rate@10")
@@ -57,7 +58,8 @@ def write_report(runs: Sequence[Evidence], scorers: Sequence[Scorer], file: Path
     """Write the page. Raises StorageError."""
     text = report(runs, scorers)
     try:
-        file.write_text(text, encoding="utf-8")
+        with whole_file(file) as draft:
+            draft.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StorageError(f"cannot write {file}: {error}; free space or choose another file") from error
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import offset_copy
 
 from nextitem.report.figures import Point, with_intervals
 from nextitem.report.look import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, RED, canvas, darker, label_ends, look
@@ -13,6 +14,7 @@ from nextitem.report.look import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, RED, ca
 Verdict = Literal["base", "better", "worse", "undecided"]
 # Shapes say the same as colours, in print and to those who cannot tell these apart.
 _DOTS = {"base": ("s", INK), "better": (">", GREEN), "worse": ("<", RED), "undecided": ("o", BLUE)}
+_TO_LEGEND = 16  # points from the axis to what stands below its numbers
 _WORDS = {"base": "base", "better": "better", "worse": "worse", "undecided": "no sure difference"}
 
 
@@ -114,7 +116,8 @@ def _dots(axes: Axes, panel: Panel, labels: Sequence[str], against: str) -> None
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=6)
     axes.set_title(panel.title)
+    figure: Any = axes.figure
     axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4, fontsize=8.5, handletextpad=0.2, columnspacing=1.0,
-        labelcolor=darker(MUTED),
+        loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=4, fontsize=8.5, handletextpad=0.2, columnspacing=1.0,
+        bbox_transform=offset_copy(axes.transAxes, figure, y=-_TO_LEGEND, units="points"), labelcolor=darker(MUTED),
     )  # fmt: skip
