@@ -5,7 +5,7 @@
 
 Each training is killed (SIGKILL) up to five times and resumed after each of them. It must end with the weights of the
 uninterrupted one, to the bit; whatever stands beside `.partial` must at all times be a whole run, and in the end
-`.partial` must be empty. The log of events is made up, and everything happens in a temporary folder.
+`.partial` must hold no file. The log of events is made up, and everything happens in a temporary folder.
 """
 
 import argparse
@@ -165,13 +165,13 @@ def kill_and_resume(
         tally.after_epochs[saved_epochs(out)] += 1
         finished = finished_runs(out)
         require_same(reference, finished)
-        if finished and not any((out / ".partial").iterdir()):
+        if finished and not unfinished(out):
             break  # all was done, and only the process had not ended yet
     finished = finished_runs(out)
     require_same(reference, finished)
     if not finished:
         sys.exit(f"error: {reference.recipe} ended without a run in {out}")
-    if remains := sorted((out / ".partial").rglob("*")):
+    if remains := unfinished(out):
         sys.exit(f"error: {len(remains)} files are left behind, such as {remains[0]}")
     tally.twice_finished += len(finished) - 1
     shutil.rmtree(out)
@@ -185,9 +185,14 @@ def saved_epochs(out: Path) -> int:
     return 0
 
 
+def unfinished(out: Path) -> list[Path]:
+    """Files of trainings in progress."""
+    return sorted(path for path in (out / ".partial").rglob("*") if path.is_file())
+
+
 def is_anything_half_written(out: Path) -> bool:
     """Whether the killed training left more than the checkpoint of its last epoch."""
-    return any(path.is_file() and path.name != "checkpoint.safetensors" for path in (out / ".partial").rglob("*"))
+    return any(path.name != "checkpoint.safetensors" for path in unfinished(out))
 
 
 def finished_runs(out: Path) -> list[str]:
