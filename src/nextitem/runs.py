@@ -7,7 +7,7 @@ import platform
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -77,7 +77,8 @@ class Workplace:
     def clear(self) -> None:
         """Forget a training in progress; the folder itself stays for whoever is `alone` in it."""
         for path in self.partial.glob("*"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            with suppress(OSError):  # a finished run is worth more than a tidy place
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def provenance(seed: int, device: torch.device | str, started: datetime, processes: int = 1) -> dict[str, Any]:
