@@ -31,7 +31,7 @@ def mark(name):
     memory = {line[0]: int(line[1]) // 1024 for line in lines if line[0] in ("RssAnon:", "RssFile:", "VmHWM:")}
     marks[name] = {"seconds": time.perf_counter(), "cpu_seconds": time.process_time(), "memory_mb": memory}
 mark("started")
-import nextitem.experiment
+import nextitem.experiment.run
 from nextitem import load_preset, prepare, resolve_recipe, run
 class Stop(Exception):
     pass
@@ -42,11 +42,11 @@ class Watch:
         if step == int(sys.argv[2]):
             mark("last step")
             raise Stop
-fit = nextitem.experiment.fit
+fit = nextitem.experiment.run.fit
 def marked(*given, **named):
     mark("fit")
     return fit(*given, **named)
-nextitem.experiment.fit = marked
+nextitem.experiment.run.fit = marked
 recipe = resolve_recipe(load_preset("sasrec-3000"), ["data=" + sys.argv[1], "negatives.count=500"]).value
 mark("imported")
 prepared = prepare(recipe)

@@ -25,13 +25,15 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from nextitem.experiment import build_model, prepare, run
-from nextitem.history import Epoch, History
-from nextitem.items import TiedItems
-from nextitem.losses.cross_entropy import CrossEntropyLoss
-from nextitem.recipe import Recipe, load_preset, resolve_recipe
-from nextitem.sequences import Sequences
-from nextitem.training import fit
+from nextitem.data.prepare import prepare
+from nextitem.data.sequences import Sequences
+from nextitem.experiment.presets import load_preset, resolve_recipe
+from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.run import build_model, run
+from nextitem.model.items.tied import TiedItems
+from nextitem.model.losses.cross_entropy import CrossEntropyLoss
+from nextitem.training.fit import fit
+from nextitem.training.history import Epoch, History
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 RECIPES = ("sasrec-ce", "sasrec-3000", "bert4rec")

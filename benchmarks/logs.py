@@ -5,9 +5,9 @@ import os
 import numpy as np
 import torch
 
-from nextitem.experiment import prepare
-from nextitem.recipe import load_preset, resolve_recipe
-from nextitem.sequences import Sequences
+from nextitem.data.prepare import prepare
+from nextitem.data.sequences import Sequences
+from nextitem.experiment.presets import load_preset, resolve_recipe
 
 # users, items, shortest and mean training history (leave-one-out takes two events of each user)
 SHAPES = {

@@ -22,7 +22,7 @@ from logs import SHAPES, histories, origin
 from machine import description
 from page import section, spread, table, write
 
-from nextitem.sequences import Sequences
+from nextitem.data.sequences import Sequences
 
 HERE = Path(__file__).resolve().parent
 LENGTH, WIDTH, BATCH = 50, 64, 128

@@ -37,14 +37,14 @@ def write_wide(file: Path, users: int = 6000, items: int = 60_000) -> None:
 
 
 def planned(recipe: Any) -> dict[str, Any]:
-    from nextitem.experiment import prepare
-    from nextitem.plan import plan
+    from nextitem.data.prepare import prepare
+    from nextitem.experiment.plan.plan import plan
 
     return plan(recipe, prepare(recipe), 0, clock=time.process_time).as_dict()
 
 
 def trained(recipe: Any) -> dict[str, Any]:
-    from nextitem import experiment
+    from nextitem.experiment import run as experiment
 
     marks: dict[str, float] = {}
 

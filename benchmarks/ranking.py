@@ -14,10 +14,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nextitem.items import TiedItems
-from nextitem.model import StateQuery
-from nextitem.ranking import target_ranks, top_k
-from nextitem.sequences import Sequences
+from nextitem.data.sequences import Sequences
+from nextitem.evaluation.ranking import target_ranks, top_k
+from nextitem.model.items.tied import TiedItems
+from nextitem.model.model import StateQuery
 
 SHAPES = {"beauty": (40_226, 54_542, 8), "ml-1m": (6_040, 3_416, 165), "million": (10_000, 1_000_000, 10)}
 WIDTH = 64

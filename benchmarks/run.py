@@ -19,7 +19,6 @@ from typing import Any
 from logs import origin
 from machine import calibration, description
 from page import figure, section, spread, table, write
-
 from steps import Asked, measure
 
 HERE = Path(__file__).resolve().parent

@@ -20,16 +20,17 @@ from logs import histories
 from machine import floor_rates, floor_seconds
 from padded import PaddedModel, inputs_and_labels, step
 
-from nextitem.evaluation import evaluate
-from nextitem.experiment import build_model
-from nextitem.history import Epoch, History
-from nextitem.model import SequenceModel
-from nextitem.ranking import top_k
-from nextitem.recipe import Recipe, load_preset, resolve_recipe
-from nextitem.sequences import Sequences
-from nextitem.splits import LeaveOneOut
-from nextitem.training import fit
-from nextitem.validation import validation_cases
+from nextitem.data.sequences import Sequences
+from nextitem.data.splits.leave_one_out import LeaveOneOut
+from nextitem.evaluation.evaluate import evaluate
+from nextitem.evaluation.ranking import top_k
+from nextitem.experiment.presets import load_preset, resolve_recipe
+from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.run import build_model
+from nextitem.model.model import SequenceModel
+from nextitem.training.fit import fit
+from nextitem.training.history import Epoch, History
+from nextitem.training.validation import validation_cases
 
 
 @dataclass(frozen=True)

@@ -1,39 +1,42 @@
-"""docs/architecture.md shows the house as it is: every module stands on the floor that the import contract gives it."""
+"""docs/architecture.md shows the house as it is: every room has its line, and every file is named in its room."""
 
 import re
-import tomllib
 from importlib.resources import files
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-FLOORS = ("roof", "third", "second", "first", "ground")
+PACKAGE = Path(str(files("nextitem")))
 
 
-def modules() -> set[str]:
-    """What is in the package, without its public names."""
-    names = (entry.name for entry in files("nextitem").iterdir() if not entry.name.endswith(("__init__.py", "typed")))
-    return {name.removesuffix(".py") for name in names} - {"__pycache__", "recipes", "studies"}
-
-
-def shown() -> dict[str, str]:
-    """The floor of each module, as the table of the page has it."""
+def shown() -> dict[str, set[str]]:
+    """The words that the page has about each room or file beside them."""
     page = (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    found, floor = {}, ""
-    for cell, names in re.findall(r"^\| (\w*) ?\| (`.*?) \|", page, re.MULTILINE):
-        floor = cell or floor
-        found |= dict.fromkeys((name.strip("/") for name in re.findall(r"`(\w+/?)`", names)), floor)
-    return {name: floor for name, floor in found.items() if floor in FLOORS}
+    (tree,) = re.findall(r"```\nsrc/nextitem/\n(.*?)```", page, re.DOTALL)
+    found: dict[str, set[str]] = {}
+    for line in tree.splitlines():
+        if start := re.match(r"  (\w+)(/|\.py) ", line):
+            room = found.setdefault(start[1], set())
+            line = line[start.end() :]
+        room |= set(re.findall(r"\w+", line))
+    return found
 
 
-def contract() -> dict[str, str]:
-    """The floor of each module that exists, as the import contract has it; the roof has several lines."""
-    settings = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
-    layers = next(one["layers"] for one in settings["contracts"] if one["id"] == "floors")
-    floors = ["roof"] * (len(layers) - len(FLOORS) + 1) + list(FLOORS[1:])
-    pairs = zip(layers, floors, strict=True)
-    return {name: floor for line, floor in pairs for name in re.findall(r"\w+", line) if name in modules()}
+def built() -> dict[str, set[str]]:
+    """The files and folders below each room."""
+    rooms = [
+        entry for entry in PACKAGE.iterdir() if not entry.name.startswith(("__", ".")) and entry.suffix != ".typed"
+    ]
+    return {
+        room.stem: {file.stem for file in room.rglob("*.py")} - {"__init__"}
+        | {folder.name for folder in room.rglob("*") if folder.is_dir() and folder.name != "__pycache__"}
+        for room in rooms
+    }
 
 
-def test_every_module_is_shown_on_its_floor() -> None:
-    assert shown() == contract()
-    assert shown().keys() == modules()
+def test_every_room_has_its_line() -> None:
+    assert shown().keys() == built().keys()
+
+
+def test_every_file_is_named_in_its_room() -> None:
+    missing = {room: names - shown()[room] for room, names in built().items()}
+    assert not any(missing.values()), missing

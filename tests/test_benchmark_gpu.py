@@ -9,10 +9,11 @@ import polars as pl
 import pytest
 import torch
 
-from nextitem.experiment import run
-from nextitem.runs import Workplace, write_run
-from nextitem.training import Training
-from small_runs import RECIPES, chains, metrics
+from nextitem.experiment.folder.workplace import Workplace
+from nextitem.experiment.folder.writing import write_run
+from nextitem.experiment.run import run
+from nextitem.training.fit import Training
+from worlds.small_runs import RECIPES, chains, metrics
 
 BENCHMARK = Path(__file__).resolve().parent.parent / "benchmarks" / "gpu.py"
 

@@ -66,14 +66,14 @@ def python(checkout: Path, *arguments: str) -> str:
 
 def test_the_page_shows_an_encoder_its_table_of_contents_and_a_recipe() -> None:
     assert list(shown_files()) == [
-        "src/nextitem/encoders/causal_filter.py",
-        "src/nextitem/encoders/__init__.py",
-        "src/nextitem/recipes/causal-filter.toml",
+        "src/nextitem/model/encoders/causal_filter.py",
+        "src/nextitem/model/encoders/__init__.py",
+        "src/nextitem/experiment/recipes/causal-filter.toml",
     ]
 
 
 def test_the_new_encoder_keeps_the_contract_and_learns_a_chain(checkout: Path) -> None:
-    files = ["tests/encoders/test_contract.py", "tests/test_learns_markov.py"]
+    files = ["tests/model/encoders/test_contract.py", "tests/training/test_learns_markov.py"]
     one_loss_is_enough = "causal_filter and not binary_cross_entropy and not sampled_cross_entropy"
     told = python(checkout, "-m", "pytest", "-p", "no:cacheprovider", "-v", *files, "-k", one_loss_is_enough)
     assert "test_a_causal_encoder_leaks_no_future[causal_filter] PASSED" in told
@@ -95,7 +95,7 @@ def test_the_new_recipe_trains_from_the_command_line(checkout: Path) -> None:
 
 
 def test_the_page_is_formatted_like_the_code(checkout: Path) -> None:
-    file = "src/nextitem/encoders/causal_filter.py"
+    file = "src/nextitem/model/encoders/causal_filter.py"
     ruff = Path(sys.executable).with_name("ruff")
     for command in ((ruff, "check", file), (ruff, "format", "--check", file)):
         done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)

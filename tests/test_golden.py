@@ -15,17 +15,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from nextitem.batches import MASK, PAD, Batch, Drawn
-from nextitem.encoders.bert4rec import BERT4Rec
-from nextitem.encoders.gru4rec import GRU4Rec
-from nextitem.encoders.sasrec import SASRec
-from nextitem.items import TiedItems
-from nextitem.losses.binary_cross_entropy import BinaryCrossEntropyLoss
-from nextitem.losses.cross_entropy import CrossEntropyLoss
-from nextitem.losses.sampled_cross_entropy import SampledCrossEntropyLoss
-from nextitem.model import SequenceModel
-from nextitem.objectives.masked_item import MaskedItem
-from nextitem.objectives.next_item import NextItem
+from nextitem.model.batches import MASK, PAD, Batch, Drawn
+from nextitem.model.encoders.bert4rec import BERT4Rec
+from nextitem.model.encoders.gru4rec import GRU4Rec
+from nextitem.model.encoders.sasrec import SASRec
+from nextitem.model.items.tied import TiedItems
+from nextitem.model.losses.binary_cross_entropy import BinaryCrossEntropyLoss
+from nextitem.model.losses.cross_entropy import CrossEntropyLoss
+from nextitem.model.losses.sampled_cross_entropy import SampledCrossEntropyLoss
+from nextitem.model.model import SequenceModel
+from nextitem.model.objectives.masked_item import MaskedItem
+from nextitem.model.objectives.next_item import NextItem
 
 ITEMS = 30
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parent / "golden" / "reference.json").read_text())

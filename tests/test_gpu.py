@@ -5,19 +5,19 @@ from typing import Any
 import pytest
 import torch
 
-from nextitem.evaluation import evaluate
-from nextitem.experiment import build_model
-from nextitem.history import Epoch, History
-from nextitem.items import TiedItems
-from nextitem.losses import CrossEntropy
-from nextitem.losses.cross_entropy import CrossEntropyLoss
-from nextitem.ranking import top_k
-from nextitem.recipe import Recipe
-from nextitem.sequences import Sequences
-from nextitem.splits import LeaveOneOut
-from nextitem.training import Training, fit
-from small_runs import chains
-from steps import ITEMS, NEXT, RECIPES, TRAIN, undropped
+from nextitem.data.sequences import Sequences
+from nextitem.data.splits.leave_one_out import LeaveOneOut
+from nextitem.evaluation.evaluate import evaluate
+from nextitem.evaluation.ranking import top_k
+from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.run import build_model
+from nextitem.model.items.tied import TiedItems
+from nextitem.model.losses import CrossEntropy
+from nextitem.model.losses.cross_entropy import CrossEntropyLoss
+from nextitem.training.fit import Training, fit
+from nextitem.training.history import Epoch, History
+from worlds.small_runs import chains
+from worlds.steps import ITEMS, NEXT, RECIPES, TRAIN, undropped
 
 pytestmark = pytest.mark.gpu
 SPLIT = LeaveOneOut().split(Sequences.of(chains(80, ITEMS), ITEMS))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nextitem.recipe import load_preset, preset_names, resolve_recipe
+from nextitem.experiment.presets import load_preset, preset_names, resolve_recipe
 
 NOTEBOOK = Path(__file__).resolve().parent.parent / "examples" / "quickstart.ipynb"
 EXECUTE = "from nbclient.cli import NbClientApp; NbClientApp.launch_instance()"

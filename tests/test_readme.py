@@ -10,8 +10,8 @@ import pytest
 import torch
 from typer.main import get_command
 
-from nextitem.cli import app
-from nextitem.recipe import load_preset, preset_names, resolve_recipe
+from nextitem.cli.app import app
+from nextitem.experiment.presets import load_preset, preset_names, resolve_recipe
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", CHECKOUT / "CHANGELOG.md", *CHECKOUT.glob("docs/*.md")]

@@ -12,22 +12,28 @@ import polars as pl
 import pytest
 
 from nextitem import errors
-from nextitem.acquisition import load
-from nextitem.baselines import AnyBaseline, Popularity
-from nextitem.configuration import Configuration, members
-from nextitem.datasets import PUBLISHED
-from nextitem.encoders import AnyEncoder
-from nextitem.experiment import prepare, run
-from nextitem.history import Epoch
-from nextitem.losses import AnyLoss
-from nextitem.negatives import AnyNegatives
-from nextitem.objectives import AnyObjective, NextItem
-from nextitem.reading import Columns
-from nextitem.recipe import Preparation, Recipe, load_preset, preset_names, resolve_recipe
-from nextitem.report.page import report_into
-from nextitem.runs import Workplace, metrics_of, provenance, write_run
-from nextitem.study import load_study, study_names
-from nextitem.training import Training
+from nextitem.data.acquisition import load
+from nextitem.data.datasets import PUBLISHED
+from nextitem.data.filters import Preparation
+from nextitem.data.prepare import prepare
+from nextitem.data.reading.files import Columns
+from nextitem.experiment.folder.provenance import provenance
+from nextitem.experiment.folder.workplace import Workplace
+from nextitem.experiment.folder.writing import metrics_of, write_run
+from nextitem.experiment.presets import load_preset, preset_names, resolve_recipe
+from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.run import run
+from nextitem.model.baselines import AnyBaseline, Popularity
+from nextitem.model.encoders import AnyEncoder
+from nextitem.model.losses import AnyLoss
+from nextitem.model.negatives import AnyNegatives
+from nextitem.model.objectives import AnyObjective, NextItem
+from nextitem.report.run.page import report_into
+from nextitem.settings.annotations import members
+from nextitem.settings.configuration import Configuration
+from nextitem.studies.study import load_study, study_names
+from nextitem.training.fit import Training
+from nextitem.training.history import Epoch
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "reference.md").read_text(encoding="utf-8")
 NOT_IN_TABLES = ("name", "data", "columns", "preparation")  # the same in every recipe: its name, and the defaults

@@ -25,8 +25,8 @@ from pathlib import Path
 from safetensors import safe_open
 
 from nextitem.errors import NextitemError
-from nextitem.recipe import load_preset, preset_names, resolve_recipe
-from nextitem.runs import read_run
+from nextitem.experiment.folder.stored import read_run
+from nextitem.experiment.presets import load_preset, preset_names, resolve_recipe
 
 RECIPES = ("sasrec-ce", "sasrec-bce", "sasrec-3000", "bert4rec")
 MOST_KILLS_OF_ONE = 5

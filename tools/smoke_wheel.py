@@ -15,7 +15,8 @@ SOURCES = ("pyproject.toml", "README.md", "LICENSE", "src")
 
 LIST_RECIPES = """
 from importlib.resources import files
-names = [entry.name for folder in ("recipes", "studies") for entry in files("nextitem").joinpath(folder).iterdir()]
+folders = [files("nextitem") / "experiment" / "recipes", files("nextitem") / "studies" / "grids"]
+names = [entry.name for folder in folders for entry in folder.iterdir()]
 print(*sorted(name for name in names if name.endswith(".toml")))
 """
 

@@ -2,20 +2,23 @@
 
 from importlib.metadata import version
 
-from nextitem.baselines import BprMf, CoOccurrence, Ncf, Popularity
-from nextitem.encoders import FPMC, GPT2, BERT4Rec, Caser, GRU4Rec, SASRec
+from nextitem.data.interactions import Interactions
+from nextitem.data.log import index
+from nextitem.data.prepare import prepare
+from nextitem.data.reading.files import read_interactions
+from nextitem.data.splits.leave_one_out import LeaveOneOut
 from nextitem.errors import NextitemError
-from nextitem.evaluation import Report, evaluate
-from nextitem.experiment import Outcome, prepare, run
-from nextitem.interactions import Interactions, index
-from nextitem.losses import BPR, GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy, SampledCrossEntropy, TOP1Max
-from nextitem.negatives import ByPopularity, InBatch, Mixed, Uniform
-from nextitem.objectives import MaskedItem, NextFew, NextItem
-from nextitem.reading import read_interactions
-from nextitem.recipe import Recipe, load_preset, resolve_recipe
-from nextitem.recommender import Recommendation, Recommender
-from nextitem.splits import LeaveOneOut
-from nextitem.training import Training
+from nextitem.evaluation.evaluate import Report, evaluate
+from nextitem.experiment.presets import load_preset, resolve_recipe
+from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.run import Outcome, run
+from nextitem.model.baselines import BprMf, CoOccurrence, Ncf, Popularity
+from nextitem.model.encoders import FPMC, GPT2, BERT4Rec, Caser, GRU4Rec, SASRec
+from nextitem.model.losses import BPR, GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy, SampledCrossEntropy, TOP1Max
+from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform
+from nextitem.model.objectives import MaskedItem, NextFew, NextItem
+from nextitem.serving.recommender import Recommendation, Recommender
+from nextitem.training.fit import Training
 
 __version__ = version("nextitem")
 

@@ -1,6 +1,6 @@
 """`python -m nextitem`."""
 
-from nextitem.cli import main
+from nextitem.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from nextitem.errors import StorageError
-from nextitem.recipe import preset_names
+from nextitem.experiment.presets import preset_names
 from nextitem.report.look import as_svg, canvas, colour_of, label_ends, label_of, line_of, look, spread, write_svg
 
 

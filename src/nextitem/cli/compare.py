@@ -1,0 +1,84 @@
+"""The verb `compare`: recipes and seeds trained where they are not on disk yet, and one table of all of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nextitem.cli.console import say
+from nextitem.cli.options import device_of, entry_of, make_report, metrics_of
+from nextitem.cli.tables import finish, show
+from nextitem.engine.entries import Contestant, Place
+from nextitem.engine.local import train_each
+from nextitem.errors import ConfigurationError
+from nextitem.experiment.folder.reading import FinishedRun, deciding, is_run, read_finished
+from nextitem.experiment.presets import preset_names
+from nextitem.experiment.repetition import told_apart
+from nextitem.studies.comparison import compare as compare_runs
+from nextitem.studies.comparison import same_certificate
+
+
+def compare(
+    recipes: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RECIPE...", help="Built-in recipes, .toml files or run folders; KEY=VALUE changes all."
+        ),
+    ],
+    data: Annotated[str | None, typer.Option(help="Dataset, file or prepared folder; the same as data=…")] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many seeds of each recipe: 0, 1, 2, …")] = 1,
+    against: Annotated[
+        str | None, typer.Option(help="Row that the others are tested against; default: the first.")
+    ] = None,
+    metrics: Annotated[str, typer.Option(help="Comma-separated, such as ndcg@5,hit_rate@20.")] = "ndcg@10,hit_rate@10",
+    columns: Annotated[str, typer.Option(help="Columns of a file with a header: user=visitor,item=sku,time=ts.")] = "",
+    out: Annotated[Path, typer.Option(help="Folder of runs: finished ones are found there, new ones appear.")] = Path(
+        "runs"
+    ),
+    runs: Annotated[list[Path] | None, typer.Option(help="Another folder with finished runs; may be repeated.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Discard interrupted trainings and start anew.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Compare recipes on the same data, over seeds, with intervals and paired tests; finished runs are used again."""
+    overrides = [word for word in recipes if "=" in word]
+    if data is not None:
+        overrides.append(f"data={data}")
+    named = [word for word in recipes if "=" not in word]
+    given = [word for word in named if is_run(Path(word)) or (word not in preset_names() and Path(word).is_dir())]
+    names = metrics_of(metrics)
+    place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh, make_report)
+    entries = [entry_of(word, overrides, columns) for word in named if word not in given]
+    stored = [read_finished(Path(word)) for word in given]
+    same_certificate(stored)
+    rows = stored_rows(stored)
+    labels = [*(entry.label for entry in entries), *(row.label for row in rows)]
+    if len(set(labels)) < len(labels) or not labels:
+        fact = "is no recipe" if not labels else "are not all different"
+        raise ConfigurationError(f"'{' '.join(named)}' {fact}; name each recipe once, such as sasrec-ce bert4rec")
+    if against is not None and against not in labels:
+        compare_runs([Contestant(label) for label in labels], against)
+    trained = train_each(entries, range(seeds), place, say, beside=stored) if entries else []
+    found = compare_runs([*trained, *rows], against, names)
+    show(found, as_json=as_json)
+    finish(found)
+
+
+def stored_rows(runs: Sequence[FinishedRun]) -> list[Contestant]:
+    """Rows of given runs: those that differ only in their seed share one, and settings tell one recipe's apart."""
+    rows: list[list[FinishedRun]] = []
+    for run in runs:
+        alike = (row for row in rows if deciding(row[0].recipe) == deciding(run.recipe))
+        row = next(alike, None)
+        if row is None:
+            rows.append([run])
+        elif run.seed in (other.seed for other in row):
+            raise ConfigurationError(
+                f"{run.folder} has the settings and the seed of another run that was given: leave it out"
+            )
+        else:
+            row.append(run)
+    labels = told_apart([row[0].recipe.name for row in rows], [row[0] for row in rows])
+    return [Contestant(label, tuple(row)) for label, row in zip(labels, rows, strict=True)]

@@ -1,0 +1,58 @@
+"""`nextitem evaluate`: the metrics of a stored run, measured anew."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from nextitem.cli.console import show
+from nextitem.evaluation.evaluate import METRICS, SAMPLED_METRICS
+from nextitem.experiment.again import evaluate_again
+from nextitem.experiment.folder.stored import read_run
+
+
+class Part(StrEnum):
+    """Which held-out cases."""
+
+    TEST = "test"
+    VALIDATION = "validation"
+
+
+def evaluate_run(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    part: Annotated[Part, typer.Option(help="Which cases.")] = Part.TEST,
+    data: Annotated[str | None, typer.Option(help="Where that data is now, if not where it was.")] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(help=f"Comma-separated, such as ndcg@5,hit_rate@20. Default: {','.join(METRICS)}."),
+    ] = None,
+    candidates: Annotated[
+        str | None,
+        typer.Option(help="Rank among drawn negatives only, as older papers do: popularity:100 or uniform:100."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of these negatives.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Evaluate a stored run again, on the data it was trained on."""
+    default = METRICS if candidates is None else SAMPLED_METRICS
+    names = [*default] if metrics is None else [name.strip() for name in metrics.split(",")]
+    stored = read_run(run_folder)
+    report = evaluate_again(stored, part.value, names, data, candidates=candidates, seed=seed)
+    if as_json:
+        block = {part.value: report.as_dict()}  # what is sampled stands apart, where nobody takes it for a full ranking
+        found = block if candidates is None else {"sampled": block}
+        typer.echo(json.dumps({**found, "run": str(run_folder), "recipe": stored.recipe.name}))
+        return
+    title = f"{stored.recipe.name} on {stored.recipe.data}, {part}"
+    title += "" if candidates is None else f", each target among {report.certificate.candidates - 1} drawn items only"
+    table = Table(title=Text(title), title_justify="left")
+    for name in ("metric", "value", "95 % interval"):
+        table.add_column(name, justify="left" if name == "metric" else "right")
+    for name, value in report.means.items():
+        low, high = report.intervals[name]
+        table.add_row(Text(name), f"{value:.4f}", f"{low:.4f} – {high:.4f}")  # a label in brackets is no markup
+    show(table)

@@ -1,0 +1,67 @@
+"""`nextitem recommend`: lists for users or histories."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nextitem.cli.console import stderr
+from nextitem.data.reading.files import Columns, parse_columns, read_interactions
+from nextitem.errors import ConfigurationError
+from nextitem.experiment.folder.stored import read_run
+from nextitem.serving.lists import as_table, check_format, write_table
+from nextitem.serving.recommender import Recommender, Unknown
+
+
+def recommend(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    users: Annotated[
+        str | None, typer.Option(help="Comma-separated users of the run, or `all`; an id with a comma in quotes.")
+    ] = None,
+    histories: Annotated[
+        Path | None, typer.Option(help="File of events (csv, tsv, txt, parquet) whose users' histories are answered.")
+    ] = None,
+    columns: Annotated[str, typer.Option(help="Columns of that file: user=visitor,item=sku,time=ts.")] = "",
+    k: Annotated[int, typer.Option("--k", min=1, help="Recommendations per user.")] = 10,
+    out: Annotated[Path | None, typer.Option(help="File to write: .csv, .jsonl or .parquet.")] = None,
+    filter_seen: Annotated[bool, typer.Option(help="Leave out items of the history.")] = True,
+    drop_unknown: Annotated[
+        bool, typer.Option(help="Leave unknown items out of histories instead of failing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """The k best next items for users of a run, or for histories in a file."""
+    if (users is None) == (histories is None):
+        raise ConfigurationError("give either --users (ids, or all) or --histories FILE")
+    if out is not None:
+        check_format(out)
+    stored = read_run(run_folder)
+    recommender = Recommender.from_run(stored)
+    unknown: Unknown = "drop" if drop_unknown else "error"
+    if histories is not None:
+        ordered = read_interactions(histories, parse_columns(columns) if columns else Columns()).in_time_order()
+        grouped = ordered.group_by("user", maintain_order=True).agg("item")
+        owners, given = grouped["user"].to_list(), grouped["item"].to_list()
+        lists = recommender.recommend(given, k, filter_seen=filter_seen, unknown=unknown)
+    else:
+        owners = recommender.known_users() if users == "all" else listed(str(users))
+        lists = recommender.recommend(users=owners, k=k, filter_seen=filter_seen)
+    titles = {item: title for item, _, title in stored.items.iter_rows() if title is not None}
+    table = as_table(owners, lists, titles)
+    if out is not None:
+        write_table(table, out)
+        stderr.print(
+            f"{len(table):,} recommendations for {len(owners):,} users in {out}", highlight=False, markup=False
+        )
+    if as_json:
+        content = {"file": str(out)} if out is not None else {"recommendations": table.to_dicts()}
+        typer.echo(json.dumps({"users": len(owners), "k": k, **content}, ensure_ascii=False))
+    elif out is None:
+        typer.echo(table.write_csv(), nl=False)
+
+
+def listed(users: str) -> list[str]:
+    """Ids between commas; one with a comma, and a user called all, stand in quotes."""
+    return [user.strip() for user in next(csv.reader([users], skipinitialspace=True), [])]

@@ -1,0 +1,33 @@
+"""The verb `report`: one page about one run, or about several that may be compared."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nextitem.cli.console import say
+from nextitem.experiment.again import restore
+from nextitem.experiment.folder.stored import read_run
+
+
+def report(
+    run_folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, measured on the same.")],
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("report.html"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Write one HTML page about runs: tables, figures, examples, and how they were made."""
+    # Here, because matplotlib takes half a second to import, which no other verb should wait.
+    from nextitem.report.run.evidence import Evidence, comparable
+    from nextitem.report.run.page import write_report
+
+    stored = [read_run(folder) for folder in run_folders]
+    runs = comparable([Evidence.read(folder) for folder in run_folders])
+    write_report(runs, [restore(run.recipe, run, len(run.items)) for run in stored], out)
+    size = out.stat().st_size
+    if as_json:
+        labels = {str(run.folder): run.label for run in runs}
+        typer.echo(json.dumps({"report": str(out), "bytes": size, "runs": labels}, ensure_ascii=False))
+    else:
+        say(f"{len(runs):,} {'run' if len(runs) == 1 else 'runs'} in {size / 1000:,.0f} kB")
+        typer.echo(f"report: {out}")

@@ -1,0 +1,128 @@
+"""The verb `reproduce`: the paper's table, its claims and its figures, from runs that are there or made now."""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import torch
+import typer
+
+from nextitem.cli.console import say
+from nextitem.cli.options import device_of, make_report
+from nextitem.cli.tables import finish, show, show_plan
+from nextitem.compute.processes import Alone
+from nextitem.engine.entries import Contestant, Place
+from nextitem.engine.local import find_each, train_each
+from nextitem.errors import ConfigurationError, TrainingError
+from nextitem.studies.comparison import compare
+from nextitem.studies.forecast import plan_reproduction
+from nextitem.studies.reproduction import METRICS, Request, judged_by, sweep_entries, table_entries, verdicts
+
+if TYPE_CHECKING:
+    from nextitem.report.studies.reproduction import Reproduction
+
+
+def reproduce(
+    data: Annotated[str, typer.Argument(help="ml-1m, beauty, ml-20m, steam, yelp or synthetic.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings laid on every trained recipe.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many seeds of each recipe: 0, 1, 2, …")] = 1,
+    fast: Annotated[bool, typer.Option("--fast", help="On synthetic: few epochs, a first look in minutes.")] = False,
+    sweep: Annotated[bool, typer.Option(help="Train with other numbers of negatives too, for that figure.")] = True,
+    training: Annotated[
+        bool, typer.Option("--train/--no-train", help="Train what is not on disk, or leave it out.")
+    ] = True,
+    plan_only: Annotated[
+        bool, typer.Option("--plan", help="Predict time and memory of every training here and on a GPU, and stop.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder of runs; the results appear in its reproduce-DATA.")] = Path("runs"),
+    runs: Annotated[list[Path] | None, typer.Option(help="Another folder with finished runs; may be repeated.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Discard interrupted trainings and start anew.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Reproduce the paper on a dataset: its table, its claims and its figures, beside the published values."""
+    request = Request(data, fast, sweep, tuple(overrides or ()))
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if plan_only:
+        entries = {entry.label: entry for entry in [*table_entries(request), *sweep_entries(request).values()]}
+        planned = plan_reproduction(request.data, list(entries.values()), 0, Alone(device_of(device)))
+        show_plan(planned, f"reproduce {data}: one seed of each", as_json=as_json)
+        return
+    place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh, make_report)
+    rows, swept = _rows(request, range(seeds), place, train_each if training else find_each)
+    # Here, because matplotlib takes half a second to import, which only those who draw should wait.
+    from nextitem.report.studies import reproduction as reproduction_page
+
+    found = _reproduction(request, rows, swept)
+    folder = out / f"reproduce-{data}"
+    reproduction_page.write(folder, found)
+    if as_json:
+        typer.echo(json.dumps({**found.as_dict(), "folder": str(folder)}))
+    else:
+        _tell(found, rows, folder)
+    finish(found.comparison, _failures(row for row in swept.values() if row not in rows))
+
+
+def _rows(
+    request: Request, seeds: Iterable[int], place: Place, make: Callable[..., Iterable[Contestant]]
+) -> tuple[list[Contestant], dict[int, Contestant]]:
+    """The rows of the table that have something to tell, and SASRec+ by its number of negatives.
+
+    Raises TrainingError where every training failed, and ConfigurationError where none was there or asked for.
+    """
+    entries, sweep = table_entries(request), sweep_entries(request)
+    extra = [entry for entry in sweep.values() if entry.label not in {row.label for row in entries}]
+    made = {row.label: row for row in make([*entries, *extra], seeds, place, say)}
+    rows = [made[entry.label] for entry in entries if made[entry.label].runs or made[entry.label].failures]
+    if not any(row.runs for row in rows):
+        failed = _failures(made.values())
+        if failed:
+            raise TrainingError(
+                f"no training of {request.data} came to its end, so there is no table: {'; '.join(failed)}"
+            )
+        raise ConfigurationError(
+            f"there is no finished run of {request.data} in {', '.join(map(str, (place.out, *place.others)))}; "
+            f"leave --no-train out, or name --runs DIR"
+        )
+    return rows, {count: made[entry.label] for count, entry in sweep.items()}
+
+
+def _failures(rows: Iterable[Contestant]) -> list[str]:
+    return [f"{row.label}: {failure}" for row in rows for failure in row.failures]
+
+
+def _tell(found: "Reproduction", rows: Sequence[Contestant], folder: Path) -> None:
+    """The table and the verdicts on stdout."""
+    show(found.comparison, as_json=False)
+    for verdict in found.verdicts:
+        beside = f" (published: {verdict.published})" if verdict.published else ""
+        typer.echo(f"{verdict.claim}: {verdict.finding}; {verdict.facts}{beside}")
+    typer.echo(judged_by(rows, found.verdicts))
+    for sentence in found.deviations:
+        typer.echo(sentence)
+    typer.echo(f"results: {folder}")
+
+
+def _reproduction(request: Request, rows: list[Contestant], swept: dict[int, Contestant]) -> "Reproduction":
+    from nextitem.report.studies.reproduction import Reproduction
+
+    labels = [row.label for row in rows if row.runs]
+    against = "bert4rec" if "bert4rec" in labels else labels[0]
+    changes = " ".join([*(["--fast"] if request.fast else []), *request.overrides])
+    notes = [f"with {changes} the settings are not the paper's: a first look, no reproduction"] if changes else []
+    return Reproduction(
+        request.data,
+        shlex.join(["nextitem", *sys.argv[1:]]),
+        compare(rows, against, METRICS),
+        swept,
+        verdicts(rows, request.data),
+        notes,
+        is_papers=not changes,
+    )

@@ -1,0 +1,184 @@
+"""The verb `study`: a declared grid of trainings as a table and a figure; and how two kinds of ranking order runs."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import torch
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from nextitem.cli.console import say
+from nextitem.cli.console import show as show_table
+from nextitem.cli.options import device_of, make_report
+from nextitem.cli.tables import finish, show, show_plan
+from nextitem.compute.processes import Alone
+from nextitem.engine.entries import Contestant, Place
+from nextitem.engine.local import find_each, train_each
+from nextitem.errors import ConfigurationError
+from nextitem.evaluation.candidates import Candidates
+from nextitem.evaluation.metrics import parse_metric
+from nextitem.studies.comparison import compare
+from nextitem.studies.forecast import plan_reproduction
+from nextitem.studies.rankings import compare_rankings
+from nextitem.studies.rows import entries, left_out
+from nextitem.studies.study import METRICS, Request, load_study, sampled, study_names
+from nextitem.words import NOTHING
+
+if TYPE_CHECKING:
+    from nextitem.report.studies.study import Results
+
+OF_RANKINGS = "sampled-metrics"
+
+
+def study(
+    name: Annotated[
+        str | None, typer.Argument(help="A built-in study or a .toml file; none: a list of the built-in ones.")
+    ] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...", help=f"Settings laid on every row; for {OF_RANKINGS}: folders of finished runs."
+        ),
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Dataset, file or prepared folder; the same as data=…")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Vary this recipe in place of the study's.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many seeds of each row: 0, 1, 2, …")] = 1,
+    against: Annotated[
+        str | None, typer.Option(help="Row that the others are tested against; default: the study's base.")
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="On synthetic: few steps, a first look in minutes.")] = False,
+    training: Annotated[
+        bool, typer.Option("--train/--no-train", help="Train what is not on disk, or leave it out.")
+    ] = True,
+    plan_only: Annotated[
+        bool, typer.Option("--plan", help="Predict time and memory of every training, and stop.")
+    ] = False,
+    candidates: Annotated[
+        str, typer.Option(help=f"Of {OF_RANKINGS}: comma-separated kinds of drawn negatives.")
+    ] = "popularity:100,uniform:100",
+    metric: Annotated[str, typer.Option(help=f"Of {OF_RANKINGS}: what both kinds of ranking are compared in.")] = (
+        "ndcg@10"
+    ),
+    out: Annotated[Path, typer.Option(help="Folder of runs; the results appear in its study-NAME-DATA.")] = Path(
+        "runs"
+    ),
+    runs: Annotated[list[Path] | None, typer.Option(help="Another folder with finished runs; may be repeated.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Discard interrupted trainings and start anew.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Vary one thing of a recipe: table, paired tests and figure, with published values where there are any."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if name is None:
+        _list(as_json=as_json)
+        return
+    if name == OF_RANKINGS:
+        kinds = [text.strip() for text in candidates.split(",")]
+        _rankings([Path(word) for word in words or ()], kinds, metric, data, out, as_json=as_json)
+        return
+    request = _request(name, words or [], data, recipe, fast=fast)
+    rows = entries(request)
+    for sentence in left_out(request):
+        say(sentence)
+    compare([Contestant(row.label) for row in rows], against)  # a misspelt row is refused before hours of training
+    if plan_only:
+        found = plan_reproduction(request.used_data, rows, 0, Alone(device_of(device)))
+        show_plan(found, f"study {request.study.name} on {request.used_data}: one seed of each", as_json=as_json)
+        return
+    place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh, make_report)
+    made = (train_each if training else find_each)(rows, range(seeds), place, say)
+    _tell(_results(request, made, against), out, as_json=as_json)
+
+
+def _request(name: str, words: list[str], data: str | None, recipe: str | None, *, fast: bool) -> Request:
+    """What is asked for; `data=…` among the words is the same as --data."""
+    given = [word.partition("=")[2] for word in words if word.startswith("data=")]
+    if len({*given, *([data] if data else [])}) > 1:
+        raise ConfigurationError(f"data are given more than once: {', '.join([*given, data or ''])}; give them once")
+    overrides = tuple(word for word in words if not word.startswith("data="))
+    return Request(load_study(name, [OF_RANKINGS]), data or next(iter(given), None), recipe, overrides, fast)
+
+
+def _results(request: Request, rows: list[Contestant], against: str | None) -> "Results":
+    # Here, because matplotlib takes half a second to import, which only those who draw should wait.
+    from nextitem.report.studies.study import Results
+
+    labels, base = [row.label for row in rows if row.runs], against or request.study.against
+    if not labels and not any(row.failures for row in rows):
+        raise ConfigurationError("there is no finished run of this study; leave --no-train out, or name --runs DIR")
+    there = [row for row in rows if row.runs or row.failures]
+    if base not in labels:
+        say(f"{base}: no finished run, so nothing is tested against it")
+        there = there if base in [row.label for row in there] else [*there, Contestant(base)]
+    command = shlex.join(["nextitem", *sys.argv[1:]])
+    found = Results(request, command, compare(there, base, METRICS), None)
+    said = request.study.published
+    if not labels or said is None or said.candidates is None or not found.published:
+        return found
+    return Results(request, command, found.comparison, sampled(there, said, request.used_data))
+
+
+def _tell(found: "Results", out: Path, *, as_json: bool) -> None:
+    """Write the folder, and say on stdout what is in it."""
+    folder = out / f"study-{found.request.study.name}-{found.dataset}"
+    if found.comparison.cells:
+        from nextitem.report.studies import study as study_page
+
+        study_page.write(folder, found)
+    if as_json:
+        typer.echo(json.dumps({**found.as_dict(), "folder": str(folder)}))
+    elif found.comparison.cells:
+        show(found.comparison, as_json=False)
+        if found.sampled is not None:
+            typer.echo(f"{found.sampled.metric}, among drawn items only, compares with nothing above:")
+            for label, (mean, (low, high)) in found.sampled.cells.items():
+                published = found.published.get(label)
+                beside = "" if published is None else f", published {published:.4f}"
+                typer.echo(f"  {label}: {mean:.4f} ({low:.4f} – {high:.4f}){beside}")
+        typer.echo(f"results: {folder}")
+    finish(found.comparison)
+
+
+def _list(*, as_json: bool) -> None:
+    """The built-in studies on stdout."""
+    studies = [load_study(name) for name in study_names()]
+    if as_json:
+        typer.echo(json.dumps({"studies": [one.model_dump(mode="json") for one in studies]}))
+        return
+    table = Table(title="nextitem study NAME")
+    for head in ("study", "what is varied", "recipe", "data", "rows"):
+        table.add_column(head, justify="right" if head == "rows" else "left")
+    for one in studies:
+        table.add_row(*map(Text, (one.name, one.summary, one.recipe, one.data, str(len(one.rows)))))
+    does = "do sampled and full ranking put finished runs in the same order?"
+    table.add_row(OF_RANKINGS, Text(does), NOTHING, "RUN...", NOTHING)
+    show_table(table)
+
+
+def _rankings(
+    folders: list[Path], kinds: list[str], metric: str, data: str | None, out: Path, *, as_json: bool
+) -> None:
+    """Both kinds of ranking of finished runs, on stdout and in a folder."""
+    if len(folders) < 2:
+        raise ConfigurationError(
+            f"{OF_RANKINGS} orders finished runs, at least two, got {len(folders)}; give their folders"
+        )
+    from nextitem.report.studies import rankings as disagreement_page
+
+    parse_metric(metric)
+    for kind in kinds:
+        Candidates.parse(kind, torch.ones(1))  # before any model is read
+    found = compare_rankings(folders, kinds, metric, data)
+    command, folder = shlex.join(["nextitem", *sys.argv[1:]]), out / f"study-{OF_RANKINGS}"
+    disagreement_page.write(folder, found, metric, command)
+    if as_json:
+        typer.echo(json.dumps({**disagreement_page.as_dict(found, metric, command), "folder": str(folder)}))
+        return
+    typer.echo(disagreement_page.page(found, metric))
+    typer.echo(f"results: {folder}")

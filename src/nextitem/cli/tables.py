@@ -1,0 +1,137 @@
+"""Tables that several verbs print."""
+
+import json
+from collections.abc import Sequence
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nextitem.cli.console import show as show_table
+from nextitem.engine.entries import Contestant
+from nextitem.errors import TrainingError
+from nextitem.studies.comparison import Comparison, Difference, as_dict
+from nextitem.studies.forecast import Line, ReproductionPlan
+from nextitem.words import NOTHING, amount, duration
+
+
+def finish(found: Comparison, others: Sequence[str] = ()) -> None:
+    """After the table: raise TrainingError where something failed."""
+    failures = [*found.failures, *others]
+    if failures:
+        many = "1 training" if len(failures) == 1 else f"{len(failures)} trainings"
+        raise TrainingError(f"{many} failed, and the table is without: {'; '.join(failures)}")
+
+
+def show(found: Comparison, *, as_json: bool) -> None:
+    """The comparison on stdout: as JSON, as a table on a terminal, as plain lines elsewhere."""
+    if as_json:
+        typer.echo(json.dumps(as_dict(found)))
+        return
+    header, rows = cells(found)
+    console = Console()
+    if console.is_terminal:
+        table = Table(title=_title(found), title_justify="left", caption=found.resampled, caption_justify="left")
+        for name in header:
+            table.add_column(name, justify="left" if name == "recipe" else "right")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table, highlight=False)
+        return
+    typer.echo(_title(found))
+    lines = [header, *([cell.replace("\n", " ") for cell in row] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for line in lines:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    typer.echo(found.resampled)
+
+
+def _title(found: Comparison) -> str:
+    told = found.certificate
+    where = (
+        f" on {told['dataset']}: {told['cases']:,} test users, {told['candidates']:,} items, {told['ranking']} ranking"
+        if told
+        else ""
+    )
+    return f"comparison{where}; differences to {found.against}"
+
+
+def cells(found: Comparison) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows of the table as text; a cell may have two lines."""
+    header = ["recipe", "seeds"]
+    for metric in found.metrics:
+        header += [metric, "difference"]
+    header += ["training s", "best epoch", "s to 95 %", "peak MB", "parameters"]
+    return header, [_cells_of(row, found) for row in found.rows]
+
+
+def _cells_of(row: Contestant, found: Comparison) -> list[str]:
+    seeds = (
+        f"{len(row.runs)}" if not row.failures else f"{len(row.runs)} of {len(row.runs) + len(row.failures)}, failed"
+    )
+    texts = [row.label, seeds]
+    for metric in found.metrics:
+        cell = found.cells.get(row.label, {}).get(metric)
+        if cell is None:
+            texts += [NOTHING, NOTHING]
+            continue
+        low, high = cell.interval
+        texts += [
+            f"{cell.mean:.4f}\n({low:.4f} – {high:.4f})",
+            NOTHING if cell.difference is None else told(cell.difference),
+        ]
+    return [
+        *texts,
+        _number(row.train_seconds, ",.0f"),
+        " ".join(str(epoch) for epoch in row.best_epochs) or NOTHING,
+        _number(row.seconds_to_nearly_best, ",.0f"),
+        _number(row.peak_memory_mb, ","),
+        _number(row.parameters, ","),
+    ]
+
+
+def told(difference: Difference) -> str:
+    """A difference with its interval and corrected p-value, on two lines."""
+    low, high = difference.interval
+    return f"{difference.value:+.4f}, p {difference.corrected_p:.2g}\n({low:+.4f} – {high:+.4f})"
+
+
+def _number(value: float | None, pattern: str) -> str:
+    return NOTHING if value is None else f"{value:{pattern}}"
+
+
+def show_plan(found: ReproductionPlan, title: str, *, as_json: bool) -> None:
+    """Time and memory of each training on stdout."""
+    if as_json:
+        typer.echo(json.dumps(found.as_dict()))
+        return
+    table = Table(title=title, title_justify="left")
+    for name in ("recipe", "epochs", "s/epoch", "here", "memory", "PFLOP", "on a GPU, estimated", "GPU memory"):
+        table.add_column(name, justify="left" if name == "recipe" else "right")
+    for line in found.lines:
+        table.add_row(*_planned(line, found))
+    table.add_section()
+    on_gpu = [seconds for line in found.lines if (seconds := found.gpu_seconds(line)) is not None]
+    here = sum(line.seconds or 0.0 for line in found.lines)
+    table.add_row("all of these", "", "", duration(here), "", "", duration(sum(on_gpu)) if on_gpu else NOTHING, "")
+    show_table(table)
+    for line in found.lines:
+        if line.problem:
+            typer.echo(f"{line.label}: {line.problem}")
+    typer.echo(found.explained)
+
+
+def _planned(line: Line, found: ReproductionPlan) -> list[str]:
+    if line.plan is None or line.seconds is None:
+        return [line.label, *[NOTHING] * 2, "not planned", "does not fit" if line.problem else NOTHING, *[NOTHING] * 3]
+    on_gpu = found.gpu_seconds(line)
+    return [
+        line.label,
+        str(line.epochs),
+        f"{line.plan.seconds_per_epoch:,.{0 if line.plan.seconds_per_epoch >= 10 else 2}f}",
+        duration(line.seconds),
+        amount(line.plan.peak),
+        f"{line.flops / 1e15:.3g}",
+        NOTHING if on_gpu is None else f"{duration(on_gpu)}{' (published)' if line.published_seconds else ''}",
+        amount(line.gpu_bytes),
+    ]

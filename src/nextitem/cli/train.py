@@ -1,0 +1,215 @@
+"""The verb `train`: a recipe trained into a run's folder, or planned only."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from nextitem.cli.console import say, show, stderr
+from nextitem.cli.options import device_of, make_report
+from nextitem.compute.processes import Processes, joined
+from nextitem.data.prepare import prepare
+from nextitem.data.reading.files import parse_columns
+from nextitem.errors import ConfigurationError
+from nextitem.evaluation.candidates import Candidates
+from nextitem.experiment.folder.workplace import Workplace
+from nextitem.experiment.plan.plan import Plan, plan
+from nextitem.experiment.presets import load_preset, resolve_recipe
+from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.train import Extras, settle_earlier, train_into
+from nextitem.settings.overrides import COMMAND_LINE, Resolved, leaves
+from nextitem.training.watchers import open_tracker
+from nextitem.training.watchers.progress import watcher
+from nextitem.training.watchers.tracked import Told, tracked
+from nextitem.training.watchers.tracker import Tracker, results_of
+from nextitem.words import amount
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="Name of a built-in recipe, or a .toml file.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")] = None,
+    columns: Annotated[str, typer.Option(help="Columns of a file with a header: user=visitor,item=sku,time=ts.")] = "",
+    out: Annotated[Path, typer.Option(help="Folder in which the run's folder appears.")] = Path("runs"),
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="Seed of weights, order, masks, negatives and dropout.")
+    ] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted training of the same recipe and seed.")
+    ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Discard an interrupted training and start anew.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
+    users: Annotated[bool, typer.Option(help="Store the users' histories, for `recommend --users`.")] = True,
+    report: Annotated[bool, typer.Option(help="Store report.html, a page with tables, figures and examples.")] = True,
+    candidates: Annotated[
+        str | None, typer.Option(help="Also rank test targets among drawn items: popularity:100 or uniform:100.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the metrics (or the plan) as one JSON object.")
+    ] = False,
+    tracker: Annotated[
+        list[str] | None,
+        typer.Option(help="Also tell tensorboard, tensorboard:FOLDER, mlflow or mlflow:URI; may be given again."),
+    ] = None,
+    print_config: Annotated[bool, typer.Option(help="Print every setting with its source, and stop.")] = False,
+    plan_only: Annotated[
+        bool, typer.Option("--plan", help="Predict memory and seconds per epoch on this machine, and stop.")
+    ] = False,
+) -> None:
+    """Train a recipe, evaluate it on the test cases and store the run."""
+    preset = load_preset(recipe)
+    resolved = resolve_recipe(preset, overrides or [], parse_columns(columns) if columns else None)
+    if print_config:
+        _print_config(resolved.value, resolved.sources)
+        return
+    extras = Extras(users, make_report if report else None, candidates)
+    _check(extras, resolved.value)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    workplace = Workplace.of(out, resolved.value, seed)
+    trackers = [open_tracker(asked, out / ".tensorboard") for asked in tracker or []]
+    with joined(device_of(device)) as processes:
+        if plan_only:
+            _show_plan(resolved.value, seed, processes, as_json=as_json)
+            return
+        if processes.rank == 0:
+            for sentence in _without_effect(resolved):
+                say(sentence)
+            has_earlier = settle_earlier(workplace, processes.device, resume=resume, fresh=fresh)
+            if resume and not has_earlier:
+                say(f"nothing to resume at {workplace.checkpoint}: starting at epoch 1")
+        processes.wait()  # for what is settled
+        folder, metrics = _train(workplace, resolved.value, seed, processes, trackers, extras)
+    if folder is None:
+        return
+    if as_json:
+        say(f"run: {folder}")
+        typer.echo(json.dumps(metrics))
+        return
+    is_preset = all(label != COMMAND_LINE or key == "data" for key, label in resolved.sources.items())
+    show(_summary(resolved.value, metrics, preset.published.get(resolved.value.data, {}) if is_preset else {}))
+    typer.echo(f"run: {folder}")
+
+
+def _without_effect(resolved: Resolved[Recipe]) -> list[str]:
+    """Settings from the command line that the recipe does not use, in words; with those of that name that it does."""
+    recipe, found = resolved.value, []
+    used = [key for key, _ in leaves(recipe.in_use())]
+    for key, label in resolved.sources.items():
+        if label == COMMAND_LINE and not any(name == key or name.startswith(f"{key}.") for name in used):
+            word = key.rpartition(".")[2]
+            same = [name for name in used if word != "name" and name.endswith(f".{word}")]
+            hint = f"; {', '.join(same)} is" if same else ""
+            found.append(f"{key} is not used by {recipe.name} and changes nothing{hint}")
+    return found
+
+
+def _check(extras: Extras, recipe: Recipe) -> None:
+    """Raises ConfigurationError before hours of training for what could not be had after them."""
+    if extras.candidates is not None:
+        Candidates.parse(extras.candidates, torch.ones(1))
+    if not extras.users and recipe.baseline is None and getattr(recipe.encoder, "user_vectors", False):
+        raise ConfigurationError(
+            f"a run of {recipe.encoder.name} can answer the users it knows only, and --no-users would leave them out; "
+            f"leave --no-users out, or set encoder.user_vectors=false"
+        )
+
+
+def _train(
+    workplace: Workplace,
+    recipe: Recipe,
+    seed: int,
+    processes: Processes,
+    trackers: Sequence[Tracker],
+    extras: Extras,
+) -> tuple[Path | None, dict[str, Any]]:
+    """Train with a display and trackers, of several processes at the first one alone."""
+    is_first = processes.rank == 0
+    tell = say if is_first else _say_nothing
+    title = f"{recipe.name} on {recipe.data}, seed {seed}, {processes}"
+    display = watcher(stderr if is_first else Console(quiet=True), recipe.training, title)
+    settings = {**dict(leaves(recipe.in_use())), "seed": seed}
+    try:
+        with tracked(trackers if is_first else [], f"{workplace.name}-seed{seed}", settings, tell) as told:
+            folder, metrics = train_into(workplace, recipe, seed, processes, Told([display, *told]), tell, extras)
+            for tracker in told:
+                tracker.finish(results_of(metrics))
+    finally:
+        display.close()
+    return folder, metrics
+
+
+def _say_nothing(text: str) -> None:
+    """What the other processes say."""
+
+
+def _show_plan(recipe: Recipe, seed: int, processes: Processes, *, as_json: bool) -> None:
+    """What a training would take; one of several processes speaks, and the others wait for it."""
+    if processes.rank == 0:
+        found = plan(recipe, prepare(recipe), seed, processes)
+        if as_json:
+            typer.echo(json.dumps(found.as_dict()))
+        else:
+            show(_plan_table(found))
+            typer.echo(f"plan: {found}")
+    processes.wait()
+
+
+def _plan_table(found: Plan) -> Table:
+    table = Table(title=Text(f"{found.recipe.name} on {found.recipe.data}"), title_justify="left")
+    for name in ("what", "how much", "share"):
+        table.add_column(name, justify="left" if name == "what" else "right")
+    table.add_row("positions per epoch", f"{found.work.positions:,}", "")
+    table.add_row("steps per epoch", f"{found.work.steps:,}", "")
+    if found.block_rows is not None:
+        table.add_row("positions in a block of the loss", f"{found.block_rows:,}", "")
+    for title, parts, written in (
+        ("seconds per epoch", found.seconds, "{:.3g}".format),
+        ("peak memory", found.memory, amount),
+    ):
+        whole = sum(parts.values())
+        table.add_section()
+        table.add_row(title, written(whole), "100 %")
+        for name, part in parts.items():
+            table.add_row(f"  {name}", written(part), f"{part / max(whole, 1e-9):.0%}".replace("%", " %"))
+    if found.available is not None:
+        table.caption = f"{amount(found.available)} of memory are available"
+    return table
+
+
+def _print_config(recipe: Recipe, sources: Mapping[str, str]) -> None:
+    """Every setting as `key = value  # source`."""
+    for key, source in sources.items():
+        value: Any = recipe.model_dump(mode="json")
+        for word in key.split("."):
+            value = value[word]
+        typer.echo(f"{key} = {json.dumps(value)}  # {source}")
+
+
+def _summary(recipe: Recipe, metrics: Mapping[str, Any], published: Mapping[str, float]) -> Table:
+    """Validation and test values, beside published ones of the same recipe on the same data where there are any."""
+    title = f"{recipe.name} on {recipe.data}: {metrics['certificate']['cases']:,} test users, full catalogue"
+    table = Table(title=Text(title), title_justify="left")
+    for name in ("metric", "validation", "test", "95 % interval", *(["published"] if published else [])):
+        table.add_column(name, justify="left" if name == "metric" else "right")
+    for metric in metrics["certificate"]["metrics"]:
+        low, high = metrics["test"]["intervals"][metric]
+        cells = [
+            metric,
+            f"{metrics['validation'][metric]:.4f}",
+            f"{metrics['test'][metric]:.4f}",
+            f"{low:.4f} – {high:.4f}",
+        ]
+        if published:
+            cells.append(f"{published[metric]:.4f}" if metric in published else "")
+        table.add_row(*cells)
+    kept = f"{recipe.training.kept_epoch} epoch {metrics['best_epoch']} of {metrics['epochs']}, "
+    epochs = kept if metrics["epochs"] else ""
+    table.caption = f"{epochs}{metrics['train_seconds']:.0f} s of training"
+    return table

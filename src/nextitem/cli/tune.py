@@ -1,0 +1,117 @@
+"""The verb `tune`: better settings for recipes, found by validation alone and at equal budgets."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from nextitem.cli.console import say, show, stderr
+from nextitem.cli.options import device_of
+from nextitem.compute.processes import Alone
+from nextitem.errors import ConfigurationError, StorageError
+from nextitem.experiment.presets import as_toml, load_preset, resolve_recipe
+from nextitem.experiment.search_space import SearchSpace, parse_searches
+from nextitem.storage import whole_file
+from nextitem.studies.tuning import Trial, Tuned
+from nextitem.studies.tuning import tune as search
+from nextitem.training.watchers.progress import watcher
+
+_SHOWN = 5
+
+
+def tune(
+    recipes: Annotated[
+        list[str], typer.Argument(metavar="RECIPE... [KEY=VALUE]...", help="Recipes, and settings of all of them.")
+    ],
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUES", help="What varies, instead of what the recipe declares; may be repeated."),
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Trials of each recipe; a search that is there counts.")] = 20,
+    out: Annotated[Path, typer.Option(help="Folder of the searches; one that is there goes on.")] = Path("tuning"),
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the search and of every training.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Search settings by validation; every recipe gets equally many trials, and leaves its best as best.toml."""
+    names = [argument for argument in recipes if "=" not in argument]
+    overrides = [argument for argument in recipes if "=" in argument]
+    if not names:
+        raise ConfigurationError(f"{' '.join(recipes)} names no recipe; write nextitem tune RECIPE key=value")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    processes = Alone(device_of(device))
+    found: dict[str, Tuned] = {}
+    for name in names:
+        preset = load_preset(name)
+        recipe = resolve_recipe(preset, overrides).value
+        folder = out / Path(f"{recipe.name}-{Path(recipe.data).name}-seed{seed}").name
+
+        def told(trial: Trial, title: str = recipe.name) -> None:
+            say(f"{title}, trial {trial.number} of {trials}: {_described(trial)}")
+
+        tuned = search(
+            preset, overrides, parse_searches(vary) if vary else _left_open(preset.search, overrides),
+            trials=trials, seed=seed, folder=folder, told=told, processes=processes,
+            watch=lambda recipe, number: watcher(stderr, recipe.training, f"{recipe.name}, trial {number}"),
+        )  # fmt: skip
+        _write_best(folder / "best.toml", as_toml(resolve_recipe(preset, [*overrides, *tuned.best_overrides]).value))
+        found[str(folder)] = tuned
+    if as_json:
+        typer.echo(json.dumps({folder: tuned.as_dict() for folder, tuned in found.items()}))
+        return
+    show(_table(found))
+    for name in found:
+        typer.echo(f"best: nextitem train {name}/best.toml")
+
+
+def _left_open(space: SearchSpace, overrides: list[str]) -> SearchSpace:
+    """What a recipe declares, without what the command line fixes."""
+    fixed = {override.partition("=")[0] for override in overrides}
+    return {key: search for key, search in space.items() if key not in fixed}
+
+
+def _described(trial: Trial) -> str:
+    value = "" if trial.value is None else f" {trial.value:.4f}"
+    reason = "" if trial.error is None else f" ({trial.error})"
+    return f"{trial.outcome}{value} after {trial.epochs} epochs: {_settings(trial)}{reason}"
+
+
+def _settings(trial: Trial) -> str:
+    written = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in trial.settings.items()}
+    return ", ".join(f"{key}={value}" for key, value in written.items())
+
+
+def _write_best(file: Path, text: str) -> None:
+    try:
+        with whole_file(file) as draft:
+            draft.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"cannot write {file}: {error}; choose another --out") from error
+
+
+def _table(found: dict[str, Tuned]) -> Table:
+    """The best trials of each search, and its budget."""
+    table = Table(title=Text("Best validation values (no test case was looked at)"), title_justify="left")
+    for name in ("recipe", "validation", "best epoch", "settings"):
+        table.add_column(name, justify="right" if name in ("validation", "best epoch") else "left")
+    for tuned in found.values():
+        table.add_section()
+        complete = sorted(
+            (trial for trial in tuned.trials if trial.outcome == "complete"), key=lambda trial: -(trial.value or 0.0)
+        )
+        for trial in complete[:_SHOWN]:
+            epochs = f"{trial.best_epoch} of {trial.epochs}" if trial.epochs else "–"
+            table.add_row(tuned.recipe, f"{trial.value:.4f}", epochs, _settings(trial))
+    counts = [
+        f"{tuned.recipe}: {len(tuned.trials)} trials ({tuned.count('pruned')} pruned, {tuned.count('failed')} failed), "
+        f"{tuned.epochs} epochs, {tuned.seconds:.0f} s"
+        for tuned in found.values()
+    ]
+    table.caption = "\n".join(counts)
+    return table

@@ -1,0 +1,1 @@
+"""Where and with which draws: processes, devices, memory, randomness."""

@@ -1,0 +1,1 @@
+"""Events in: from a file to a log to a split."""

@@ -1,0 +1,11 @@
+"""Datasets by name: published files with their fingerprints, and `synthetic`, which is generated."""
+
+from nextitem.data.datasets.beauty import BEAUTY
+from nextitem.data.datasets.ml_1m import ML_1M
+from nextitem.data.datasets.ml_20m import ML_20M
+from nextitem.data.datasets.steam import STEAM
+from nextitem.data.datasets.yelp import YELP
+
+PUBLISHED = {description.name: description for description in (ML_1M, BEAUTY, ML_20M, STEAM, YELP)}
+
+__all__ = ["BEAUTY", "ML_1M", "ML_20M", "PUBLISHED", "STEAM", "YELP"]

@@ -1,0 +1,99 @@
+"""Events as indices: catalogues that turn raw ids into 0…N−1, and histories in time order."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from nextitem.data.interactions import Interactions
+from nextitem.data.sequences import Sequences
+from nextitem.errors import DataError
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Raw ids in sorted order; the position of an id is its index, 0…N−1.
+
+    Sorted order, never first appearance: otherwise the order of held-out events would decide which row of a freshly
+    drawn weight matrix an item gets.
+    """
+
+    ids: pl.Series
+
+    @classmethod
+    def of(cls, ids: pl.Series) -> "Catalog":
+        """The distinct values of `ids`, sorted (numbers by size, strings by code point)."""
+        return cls(ids.unique().sort())
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def _positions(self) -> pl.DataFrame:
+        return pl.DataFrame({"id": self.ids, "position": pl.int_range(len(self.ids), eager=True)})
+
+    def lookup(self, ids: pl.Series) -> Tensor:
+        """Index of each id, −1 where it is not in the catalogue, shape (len(ids),) int64.
+
+        An id is compared as the catalogue's own type: in a catalogue of integers '12' finds 12, and '012' is unknown.
+        """
+        cast = ids.cast(self.ids.dtype, strict=False)
+        if ids.dtype == pl.String and self.ids.dtype != pl.String:
+            cast = cast.zip_with(cast.cast(pl.String) == ids, pl.Series([None], dtype=self.ids.dtype))
+        wanted = cast.rename("id").to_frame()
+        found = wanted.join(self._positions, on="id", how="left", maintain_order="left")["position"]
+        return torch.from_numpy(found.fill_null(-1).to_numpy(writable=True))
+
+    def index(self, ids: pl.Series, what: str = "item") -> Tensor:
+        """Index of each id, shape (len(ids),) int64. Raises DataError naming the first id that is unknown."""
+        positions = self.lookup(ids)
+        unknown = (positions < 0).nonzero()
+        if len(unknown):
+            first = int(unknown[0])
+            raise DataError(
+                f"{what} {ids[first]!r} (number {first + 1} of {len(ids):,}) is not among the {len(self):,} {what}s "
+                f"of this catalogue; refit with it, or leave it out ({len(unknown):,} ids are unknown)"
+            )
+        return positions
+
+    def raw(self, positions: Tensor) -> pl.Series:
+        """The raw ids at `positions`, flattened."""
+        return self.ids.gather(pl.Series(positions.flatten().cpu().numpy()))
+
+
+@dataclass(frozen=True)
+class Log:
+    """Events as indices: one history per user in time order, with the two catalogues that name them."""
+
+    sequences: Sequences
+    users: Catalog
+    items: Catalog
+    known_sha256: str | None = None
+    """What `sha256` returns, where that is known without reading all events."""
+
+    def sha256(self) -> str:
+        """A fingerprint of all events with their raw ids, in order."""
+        if self.known_sha256 is not None:
+            return self.known_sha256
+        digest = hashlib.sha256()
+        for ids in (self.users.ids, self.items.ids):
+            digest.update(str(ids.cast(pl.String).str.join("\n").item()).encode())
+        digest.update(self.sequences.lengths_U.contiguous().numpy().tobytes())
+        for part in self.sequences.parts():
+            digest.update(part.flatten()[1].numpy().tobytes())
+        return digest.hexdigest()
+
+
+def index(interactions: Interactions) -> Log:
+    """The log as `Sequences`, with its catalogues. Raises DataError when there is no event."""
+    if not len(interactions):
+        raise DataError("the log has no events; check the filters (k-core, minimum counts) and the file")
+    ordered = interactions.in_time_order()
+    users, items = Catalog.of(ordered["user"]), Catalog.of(ordered["item"])
+    counts = torch.bincount(users.index(ordered["user"], "user"), minlength=len(users))
+    stops_U = counts.cumsum(0)
+    flat = items.index(ordered["item"])
+    return Log(Sequences(flat, stops_U - counts, stops_U, torch.arange(len(users)), len(items)), users, items)

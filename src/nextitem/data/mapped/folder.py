@@ -1,0 +1,154 @@
+"""A log that was read, filtered, indexed and ordered once: a folder whose events are mapped into memory, not read.
+
+    events.int32         item indices 0…N−1 of all users, user by user, oldest first
+    offsets.int64        U + 1 places in it: user u has offsets[u]:offsets[u + 1]
+    train_counts.int64   how often each of the N items occurs in training (leave-one-out)
+    users.parquet        the raw ids in index order, column `user`
+    items.parquet        likewise, column `item`
+    manifest.json        format, counts, settings, notes, fingerprints; bytes and sha256 of every other file
+
+Arrays are little-endian without a header. The folder appears by one rename, whole or not at all.
+"""
+
+import json
+import mmap
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from nextitem.data.filters import Preparation
+from nextitem.data.log import Catalog, Log
+from nextitem.data.mapped.ordering import Ordered
+from nextitem.data.reading.files import Columns
+from nextitem.data.sequences import Sequences
+from nextitem.data.splits.leave_one_out import LeaveOneOut
+from nextitem.data.splits.split import Split, SplitFacts
+from nextitem.errors import ArtefactError
+from nextitem.settings.configuration import Configuration
+from nextitem.storage import FileFacts, sha256
+
+MANIFEST = "manifest.json"
+EVENTS = "events.int32"
+_FORMAT = "nextitem prepared log"
+_VERSION = 1
+_UNUSABLE = (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError)
+
+
+class Manifest(Configuration):
+    """What is known about a prepared log without reading its events."""
+
+    format: str
+    version: int
+    source: tuple[str, ...]
+    """The files that were read."""
+    columns: Columns
+    preparation: Preparation
+    events: int
+    users: int
+    items: int
+    notes: tuple[str, ...]
+    log_sha256: str
+    validation_sha256: str
+    test_sha256: str
+    files: Mapping[str, FileFacts]
+
+
+def write_log(draft: Path, ordered: Ordered) -> Log:
+    """Write everything but the manifest beside the events of a draft; the log, its events mapped."""
+    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), torch.from_numpy(ordered.lengths_U).cumsum(0)])
+    _write_array(draft / "offsets.int64", offsets)
+    ordered.users.ids.alias("user").to_frame().write_parquet(draft / "users.parquet")
+    ordered.items.ids.alias("item").to_frame().write_parquet(draft / "items.parquet")
+    return Log(_sequences(draft, offsets, len(ordered.items)), ordered.users, ordered.items)
+
+
+def write_manifest(draft: Path, log: Log, split: Split, **known: Any) -> None:
+    """Complete a draft by what reading all events tells about the log and its split."""
+    _write_array(draft / "train_counts.int64", split.train.counts())
+    files = sorted(draft.iterdir())
+    manifest = Manifest(
+        format=_FORMAT,
+        version=_VERSION,
+        events=int(log.sequences.stops_U[-1]),
+        users=len(log.users),
+        items=len(log.items),
+        log_sha256=log.sha256(),
+        validation_sha256=split.validation.sha256,
+        test_sha256=split.test.sha256,
+        files={file.name: FileFacts(bytes=file.stat().st_size, sha256=sha256(file)) for file in files},
+        **known,
+    )
+    (draft / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def is_prepared(path: Path | str) -> bool:
+    """Whether a path is a folder with a manifest."""
+    return (Path(path) / MANIFEST).is_file()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest, every file of it having the right size.
+
+    Raises ArtefactError for anything missing, foreign or of another length. Contents are not read, since a training
+    should not wait for all events; `verify` reads them.
+    """
+    try:
+        tree = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if tree.get("format") != _FORMAT:
+            raise ArtefactError(f"{folder} is not a prepared log; give the folder that `nextitem prepare` wrote")
+        if tree.get("version") != _VERSION:
+            raise ArtefactError(f"{folder} has version {tree.get('version')}, not {_VERSION}; prepare the log anew")
+        manifest = Manifest.model_validate_json(json.dumps(tree))
+        for name, facts in manifest.files.items():
+            size = (folder / name).stat().st_size
+            if size != facts.bytes:
+                raise ArtefactError(f"{folder / name} has {size:,} bytes, not {facts.bytes:,}; prepare the log anew")
+    except _UNUSABLE as error:
+        raise ArtefactError(f"{folder} cannot be read as a prepared log: {error}; prepare the log anew") from error
+    return manifest
+
+
+def verify(folder: Path) -> Manifest:
+    """The manifest, every file of it being the one that was written. Raises ArtefactError."""
+    manifest = read_manifest(folder)
+    for name, facts in manifest.files.items():
+        if sha256(folder / name) != facts.sha256:
+            raise ArtefactError(f"{folder / name} was altered: its sha256 is not the one in {MANIFEST}; prepare anew")
+    return manifest
+
+
+def read_prepared(folder: Path) -> tuple[Log, Split, Manifest]:
+    """The log and its leave-one-out split; memory holds what there is per user and item, not the events.
+
+    Raises ArtefactError as `read_manifest` does.
+    """
+    manifest = read_manifest(folder)
+    try:
+        offsets = torch.from_file(str(folder / "offsets.int64"), size=manifest.users + 1, dtype=torch.int64)
+        counts_N = torch.from_file(str(folder / "train_counts.int64"), size=manifest.items, dtype=torch.int64)
+        users = Catalog(pl.read_parquet(folder / "users.parquet")["user"])
+        items = Catalog(pl.read_parquet(folder / "items.parquet")["item"])
+        sequences = _sequences(folder, offsets, len(items))
+    except (*_UNUSABLE, RuntimeError) as error:
+        raise ArtefactError(f"{folder} cannot be read as a prepared log: {error}; prepare the log anew") from error
+    facts = SplitFacts(counts_N, manifest.validation_sha256, manifest.test_sha256)
+    return Log(sequences, users, items, manifest.log_sha256), LeaveOneOut().split(sequences, facts), manifest
+
+
+def _sequences(folder: Path, offsets: Tensor, number_of_items: int) -> Sequences:
+    with (folder / EVENTS).open("rb") as file:
+        # Writable memory that no write reaches the file from: torch does not take memory that is read-only.
+        mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    items = torch.frombuffer(mapping, dtype=torch.int32)
+    release = partial(mapping.madvise, mmap.MADV_DONTNEED)
+    return Sequences(items, offsets[:-1], offsets[1:], torch.arange(len(offsets) - 1), number_of_items, release)
+
+
+def _write_array(file: Path, array: Tensor) -> None:
+    with file.open("wb") as content:
+        array.numpy().astype("<i8", copy=False).tofile(content)

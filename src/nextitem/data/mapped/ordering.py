@@ -1,0 +1,281 @@
+"""Events of any number -> one file of item indices, ordered by user and time, in bounded memory.
+
+Ids are numbered as they come and the numbers spilled to disk; once all ids are known, the events are dealt out to
+stretches of the catalogue of users, each small enough to be sorted in memory. U users, N items, E events, P stretches.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from nextitem.data.filters import Preparation
+from nextitem.data.interactions import Interactions, Keep, deduplicate
+from nextitem.data.log import Catalog
+from nextitem.data.mapped.numbering import Numbering
+from nextitem.data.reading.checks import EventPart
+from nextitem.errors import DataError
+
+Columns = dict[str, NDArray[Any]]
+_Part = TypeVar("_Part")
+_Found = TypeVar("_Found")
+_TYPES: dict[str, np.dtype[Any]] = {
+    "user": np.dtype(np.int32),
+    "item": np.dtype(np.int32),
+    "time": np.dtype(np.float64),
+}
+_AT_ONCE = 1 << 22  # events in memory for a thread: of a stretch, and of what is dealt out
+_THREADS = 2
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """The events that were kept, in the order of users and times; the items of them are in a file."""
+
+    users: Catalog
+    items: Catalog
+    lengths_U: NDArray[np.int64]
+    events_read: int
+    repeated_events: int
+    tied_events: int
+
+    @property
+    def events(self) -> int:
+        """How many events were kept."""
+        return int(self.lengths_U.sum())
+
+
+def order_events(parts: Iterable[EventPart], preparation: Preparation, target: Path, *, is_text: bool) -> Ordered:
+    """Write the items of all users, oldest first, to `target` as little-endian int32; the rest is returned.
+
+    The outcome is that of `deduplicate`, `k_core` and `index` on the same events. Scratch files appear beside the
+    target and go. Raises DataError where nothing is left, and what reading `parts` raises.
+    """
+    users, items = Numbering("user", is_text=is_text), Numbering("item", is_text=is_text)
+    spill = _spill(parts, users, items, target.parent)
+    (user_catalog, user_ranks), (item_catalog, item_ranks) = users.catalog(), items.catalog()
+    counts_U = np.empty_like(users.counts)
+    counts_U[user_ranks] = users.counts
+    del users, items  # all strings a second time
+    dealt = _deal(spill, counts_U, user_ranks, item_ranks)
+    spill.remove()
+    if preparation.repeats != "all":
+        dealt.rewrite(lambda columns: _deduplicated(columns, preparation.repeats))
+    is_user_U, is_item_N = np.ones(len(user_catalog), dtype=bool), np.ones(len(item_catalog), dtype=bool)
+    if preparation.minimum_per_user > 1 or preparation.minimum_per_item > 1:
+        _core(dealt, is_user_U, is_item_N, preparation)
+    if not is_user_U.any() or not is_item_N.any():
+        raise DataError("the log has no events; check the filters (k-core, minimum counts) and the file")
+    lengths_U, repeated, tied = _write_in_order(dealt, is_user_U, is_item_N, target)
+    dealt.store.remove()
+    kept_users = Catalog(user_catalog.ids.filter(pl.Series(is_user_U)))
+    kept_items = Catalog(item_catalog.ids.filter(pl.Series(is_item_N)))
+    return Ordered(kept_users, kept_items, lengths_U[is_user_U], int(counts_U.sum()), repeated, tied)
+
+
+class _Store:
+    """Columns of events as plain files, read and written piece by piece."""
+
+    def __init__(self, folder: Path, name: str, roles: Iterable[str]) -> None:
+        self.files = {role: folder / f"{name}-{role}" for role in roles}
+        self.length = 0
+        for file in self.files.values():
+            file.touch()
+
+    def write(self, columns: Columns, at: int) -> None:
+        """Put events at a place."""
+        for role, file in self.files.items():
+            with file.open("r+b") as content:
+                content.seek(at * _TYPES[role].itemsize)
+                columns[role].astype(_TYPES[role], copy=False).tofile(content)
+        self.length = max(self.length, at + len(columns["user"]))
+
+    def read(self, start: int, count: int, roles: Iterable[str] | None = None) -> Columns:
+        """Some events."""
+        return {
+            role: np.fromfile(self.files[role], _TYPES[role], count, offset=start * _TYPES[role].itemsize)
+            for role in roles or self.files
+        }
+
+    def remove(self) -> None:
+        """Delete the files."""
+        for file in self.files.values():
+            file.unlink()
+
+
+def _spill(parts: Iterable[EventPart], users: Numbering, items: Numbering, folder: Path) -> _Store:
+    """The events in file order, ids as the numbers of their first appearance."""
+    store: _Store | None = None
+    # Columns know nothing of each other, and the next part is read while these are numbered; each column in order.
+    with ThreadPoolExecutor(1) as of_users, ThreadPoolExecutor(1) as of_items:
+        submitted = (
+            (part.time, of_users.submit(users.numbers, part.user), of_items.submit(items.numbers, part.item))
+            for part in parts
+        )
+        for time, user, item in _one_ahead(submitted):
+            columns: Columns = {"user": user.result(), "item": item.result()}
+            if time is not None:
+                # Exact: whole seconds of the years 1 to 9999 are far below 2⁵³. Zero has one sign: bits are sorted.
+                columns["time"] = time.cast(pl.Float64).to_numpy() + 0.0
+            store = store or _Store(folder, "spilled", columns)
+            if store.files.keys() != columns.keys():
+                raise DataError("one file has times and another has none; give all files a time column, or none")
+            store.write(columns, store.length)
+    if store is None:
+        raise DataError("there are no events; give at least one file")
+    return store
+
+
+def _one_ahead(parts: Iterable[_Part]) -> Iterator[_Part]:
+    """The parts, each once the next has been begun."""
+    waiting: deque[_Part] = deque()
+    for part in parts:
+        waiting.append(part)
+        if len(waiting) > 1:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _by_threads(work: Callable[[_Part], _Found], parts: Iterable[_Part]) -> Iterator[_Found]:
+    """What `work` returns for each part, in order; at most `_THREADS` parts are ahead of the one that is used."""
+    parts = iter(parts)
+    with ThreadPoolExecutor(_THREADS) as threads:
+        waiting = deque(threads.submit(work, part) for part in islice(parts, _THREADS))
+        while waiting:
+            found = waiting.popleft().result()
+            waiting.extend(threads.submit(work, part) for part in islice(parts, 1))
+            yield found
+
+
+@dataclass
+class _Dealt:
+    """Events in P stretches of users; within each in file order."""
+
+    store: _Store
+    starts_P: NDArray[np.int64]
+    counts_P: NDArray[np.int64]
+
+    def stretches(self, roles: Iterable[str] | None = None) -> Iterator[Callable[[], Columns]]:
+        """What reads the events of each stretch."""
+        for start, count in zip(self.starts_P.tolist(), self.counts_P.tolist(), strict=True):
+            if count:
+                yield partial(self.store.read, start, count, roles)
+
+    def rewrite(self, change: Any) -> None:
+        """Replace each stretch by what `change` leaves of it."""
+        for number, start in enumerate(self.starts_P.tolist()):
+            if self.counts_P[number]:
+                columns = change(self.store.read(start, int(self.counts_P[number])))
+                self.store.write(columns, start)
+                self.counts_P[number] = len(columns["user"])
+
+
+def _deal(
+    spill: _Store, counts_U: NDArray[np.int64], user_ranks: NDArray[np.int32], item_ranks: NDArray[np.int32]
+) -> _Dealt:
+    """Ids as catalogue indices, and every event in the stretch of its user."""
+    stretch_U = ((counts_U.cumsum() - counts_U) // _AT_ONCE).astype(np.uint16)  # a user is never divided
+    stretch_of_number = stretch_U[user_ranks]
+    counts_P = np.bincount(stretch_U, weights=counts_U).astype(np.int64)
+    starts_P = counts_P.cumsum() - counts_P
+    store, filled_P = _Store(spill.files["user"].parent, "dealt", spill.files), starts_P.copy()
+
+    def dealt(start: int) -> tuple[Columns, NDArray[np.int64]]:
+        """Some events, those of a stretch side by side, and where each stretch ends."""
+        columns = spill.read(start, _AT_ONCE)
+        stretches = stretch_of_number[columns["user"]]
+        columns["user"], columns["item"] = user_ranks[columns["user"]], item_ranks[columns["item"]]
+        order = stretches.argsort(kind="stable")
+        ends_P = np.bincount(stretches, minlength=len(counts_P)).cumsum()
+        return {role: column[order] for role, column in columns.items()}, ends_P
+
+    for columns, ends_P in _by_threads(dealt, range(0, spill.length, _AT_ONCE)):
+        for number, (begin, end) in enumerate(zip([0, *ends_P[:-1].tolist()], ends_P.tolist(), strict=True)):
+            if end > begin:
+                store.write({role: column[begin:end] for role, column in columns.items()}, int(filled_P[number]))
+                filled_P[number] += end - begin
+    return _Dealt(store, starts_P, counts_P)
+
+
+def _deduplicated(columns: Columns, keep: Keep) -> Columns:
+    kept = deduplicate(Interactions(pl.DataFrame(columns)), keep).events
+    return {role: kept[role].to_numpy() for role in columns}
+
+
+def _core(dealt: _Dealt, is_user_U: NDArray[np.bool_], is_item_N: NDArray[np.bool_], preparation: Preparation) -> None:
+    """Mark, in place, the users and items that `k_core` keeps."""
+    kept = int(dealt.counts_P.sum())
+    while True:
+        is_item_N &= _counts(dealt, "item", is_user_U, is_item_N) >= preparation.minimum_per_item
+        counts_U = _counts(dealt, "user", is_user_U, is_item_N)
+        is_user_U &= counts_U >= preparation.minimum_per_user
+        before, kept = kept, int(counts_U[is_user_U].sum())
+        if not preparation.iterate or kept == before:
+            break
+    # After a single pass some may have no event left.
+    is_item_N &= _counts(dealt, "item", is_user_U, is_item_N) > 0
+    is_user_U &= _counts(dealt, "user", is_user_U, is_item_N) > 0
+
+
+def _counts(dealt: _Dealt, role: str, is_user_U: NDArray[np.bool_], is_item_N: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """How many events each user or item has among those whose user and item are kept."""
+    length = len(is_user_U if role == "user" else is_item_N)
+    counts = np.zeros(length, dtype=np.int64)
+    for stretch in dealt.stretches(("user", "item")):
+        columns = stretch()
+        is_kept = is_user_U[columns["user"]] & is_item_N[columns["item"]]
+        counts += np.bincount(columns[role][is_kept], minlength=length)
+    return counts
+
+
+def _write_in_order(
+    dealt: _Dealt, is_user_U: NDArray[np.bool_], is_item_N: NDArray[np.bool_], target: Path
+) -> tuple[NDArray[np.int64], int, int]:
+    """(events of each user, how many repeat an item of theirs, how many tie in time); the items go to `target`."""
+    index_N = (is_item_N.cumsum() - 1).astype("<i4")
+    lengths_U, repeated, tied = np.zeros(len(is_user_U), dtype=np.int64), 0, 0
+    everything = bool(is_user_U.all() and is_item_N.all())
+
+    def in_order(stretch: Callable[[], Columns]) -> tuple[NDArray[np.int32], NDArray[np.int64], int, int]:
+        """(items, events of each user, repeated, tied) of a stretch."""
+        columns = stretch()
+        if not everything:
+            is_kept = is_user_U[columns["user"]] & is_item_N[columns["item"]]
+            columns = {role: column[is_kept] for role, column in columns.items()}
+        pairs = columns["user"].astype(np.int64) * len(index_N) + columns["item"]
+        order, tied = _order(columns)
+        counts = np.bincount(columns["user"])
+        return index_N[columns["item"][order]], counts, len(pairs) - pl.Series(pairs).n_unique(), tied
+
+    with target.open("wb", buffering=0) as file:
+        for items, counts, more_repeated, more_tied in _by_threads(in_order, dealt.stretches()):
+            items.tofile(file)
+            lengths_U[: len(counts)] += counts
+            repeated, tied = repeated + more_repeated, tied + more_tied
+    return lengths_U, repeated, tied
+
+
+def _order(columns: Columns) -> tuple[NDArray[np.int64], int]:
+    """The order by user, time and place in the file, and the number of tied events."""
+    users = torch.from_numpy(columns["user"])
+    if "time" not in columns:
+        return users.sort(stable=True).indices.numpy(), 0
+    bits = torch.from_numpy(columns["time"].view(np.int64))
+    # Integers sort four times as fast. The bits of positive floats are in order, those of negative ones reversed.
+    by_time = bits.where(bits >= 0, bits ^ torch.iinfo(torch.int64).max).sort(stable=True).indices
+    order = by_time[users[by_time].sort(stable=True).indices]
+    user, time = columns["user"][order.numpy()], columns["time"][order.numpy()]
+    is_same = (user[1:] == user[:-1]) & (time[1:] == time[:-1])
+    is_tied = np.zeros(len(user), dtype=bool)
+    is_tied[1:] |= is_same
+    is_tied[:-1] |= is_same
+    return order.numpy(), int(is_tied.sum())

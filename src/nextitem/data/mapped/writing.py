@@ -1,0 +1,61 @@
+"""A log prepared into a folder, and the folder as what an experiment starts from."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from nextitem.data.doctor import notes
+from nextitem.data.filters import Preparation
+from nextitem.data.mapped.folder import EVENTS, Manifest, read_manifest, write_log, write_manifest
+from nextitem.data.mapped.ordering import order_events
+from nextitem.data.reading.checks import EventPart
+from nextitem.data.reading.files import Columns, is_text, read_parts
+from nextitem.data.splits.leave_one_out import LeaveOneOut
+from nextitem.errors import ConfigurationError, DataError
+from nextitem.settings.configuration import Configuration
+from nextitem.settings.overrides import resolve
+from nextitem.storage import written_whole
+
+
+class Settings(Configuration):
+    """What `nextitem prepare` lets be changed: the settings of a recipe that concern the events alone."""
+
+    columns: Columns = Columns()
+    preparation: Preparation = Preparation()
+
+
+def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Manifest:
+    """Read, filter, index and order the events of a file, or of all files that a pattern with `*` fits, into a folder.
+
+    Memory is bounded whatever the number of events. Raises what reading, filtering and splitting raise; then, and
+    when interrupted, there is no folder.
+    """
+    settings = resolve(Settings, [], overrides).value
+    path = Path(source)
+    files = sorted(map(str, path.parent.glob(path.name))) if "*" in path.name else [source]
+    if not files:
+        raise DataError(f"no file fits the pattern {source}; check the path")
+    if len({is_text(file) for file in files}) > 1:
+        raise ConfigurationError(f"{source} fits parquet and text, whose ids are of different types; prepare one kind")
+    with written_whole(folder) as draft:
+        parts = _parts(files, settings.columns)
+        ordered = order_events(parts, settings.preparation, draft / EVENTS, is_text=is_text(files[0]))
+        log = write_log(draft, ordered)
+        split = LeaveOneOut().split(log.sequences)
+        said = notes(
+            ordered.events_read, ordered.events, ordered.repeated_events, split.short_users, ordered.tied_events
+        )
+        write_manifest(
+            draft,
+            log,
+            split,
+            source=tuple(files),
+            columns=settings.columns,
+            preparation=settings.preparation,
+            notes=said,
+        )
+    return read_manifest(folder)
+
+
+def _parts(files: Sequence[str], columns: Columns) -> Iterator[EventPart]:
+    for file in files:
+        yield from read_parts(file, columns)

@@ -1,0 +1,1 @@
+"""Files of events, record by record: formats, checks, times."""

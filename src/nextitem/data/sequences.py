@@ -1,0 +1,156 @@
+"""Ragged histories: views into one flat tensor of item indices. U users, L length."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from nextitem.compute import transfer
+
+NOBODY = -1  # among users: of no user of the log
+_AT_ONCE = 1 << 20  # places of a memory-mapped log that are read before they are released
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """U ragged views into `items`: view u is items[starts_U[u]:stops_U[u]], the history of user users_U[u].
+
+    Histories, training windows and seen items are all of this type; cutting one never copies an event.
+    """
+
+    items: Tensor  # (events,) int64 or int32, indices 0…N−1, oldest first within a view; read through `at`
+    starts_U: Tensor
+    stops_U: Tensor
+    users_U: Tensor
+    number_of_items: int
+    release: Callable[[], object] | None = None
+    """Called after each reading of a memory-mapped log; otherwise all that was read would stay in memory."""
+    known_counts_N: Tensor | None = None
+    """What `counts` returns, where that is known without reading all events."""
+    host_lengths_U: Tensor | None = None
+    """`lengths_U` on the CPU, where the views are on a GPU: to ask that for a shape is to wait for it."""
+    host_marks_U: Tensor | None = None
+    """Something about each view that whoever cut them wants to find again, on the CPU."""
+
+    @classmethod
+    def of(cls, histories: list[list[int]], number_of_items: int) -> "Sequences":
+        """Views over the given lists.
+
+        >>> Sequences.of([[3, 1], [2]], number_of_items=4).lengths_U
+        tensor([2, 1])
+        """
+        lengths_U = torch.tensor([len(history) for history in histories], dtype=torch.int64)
+        stops_U = lengths_U.cumsum(0)
+        flat = torch.tensor([item for history in histories for item in history], dtype=torch.int64)
+        return cls(flat, stops_U - lengths_U, stops_U, torch.arange(len(histories)), number_of_items)
+
+    def __len__(self) -> int:
+        return len(self.starts_U)
+
+    @property
+    def lengths_U(self) -> Tensor:
+        return self.stops_U - self.starts_U
+
+    @property
+    def sizes_U(self) -> Tensor:
+        """`lengths_U` on the CPU."""
+        return transfer.fetch(self.lengths_U) if self.host_lengths_U is None else self.host_lengths_U
+
+    def select(self, rows: Tensor | slice) -> "Sequences":
+        """The views `rows` (indices, a mask or a slice), in that order; indices may stay on the CPU."""
+        sizes_U, marks_U = self.host_lengths_U, self.host_marks_U
+        if sizes_U is not None or marks_U is not None:
+            host_rows = transfer.fetch(rows) if isinstance(rows, Tensor) else rows
+            sizes_U = None if sizes_U is None else sizes_U[host_rows]
+            marks_U = None if marks_U is None else marks_U[host_rows]
+        rows = transfer.send(rows, self.starts_U.device) if isinstance(rows, Tensor) else rows
+        return replace(
+            self,
+            starts_U=self.starts_U[rows],
+            stops_U=self.stops_U[rows],
+            users_U=self.users_U[rows],
+            known_counts_N=None,
+            host_lengths_U=sizes_U,
+            host_marks_U=marks_U,
+        )
+
+    def parts(self, events: int = 1 << 20) -> Iterator["Sequences"]:
+        """The views in order, some at a time: together at most `events` events, or one view that is longer."""
+        stops_U = self.lengths_U.cumsum(0)
+        start = 0
+        while start < len(self):
+            before = int(stops_U[start - 1]) if start else 0
+            stop = max(start + 1, int(torch.searchsorted(stops_U, before + events, right=True)))
+            yield self.select(slice(start, stop))
+            start = stop
+
+    def to(self, device: torch.device | str) -> "Sequences":
+        """The same views on another device."""
+        return replace(
+            self,
+            items=self.items.to(device),
+            starts_U=self.starts_U.to(device),
+            stops_U=self.stops_U.to(device),
+            users_U=self.users_U.to(device),
+            known_counts_N=None if self.known_counts_N is None else self.known_counts_N.to(device),
+            host_lengths_U=None if torch.device(device).type == "cpu" else self.sizes_U,
+        )
+
+    def last(self, length: int) -> "Sequences":
+        """The latest `length` events of each view."""
+        starts_U = torch.maximum(self.starts_U, self.stops_U - length)
+        sizes_U = None if self.host_lengths_U is None else self.host_lengths_U.clamp(max=length)
+        return replace(self, starts_U=starts_U, known_counts_N=None, host_lengths_U=sizes_U)
+
+    def sliding(self, length: int, stride: int) -> "Sequences":
+        """Stretches of `length` events, each `stride` events before the next one; a shorter view stays whole.
+
+        The latest stretch of a view ends at its newest event. The earliest begins at its oldest one, whatever is left.
+
+        >>> Sequences.of([[0, 1, 2, 3, 4, 5], [6]], number_of_items=7).sliding(3, stride=2).tolist()
+        [[0, 1, 2], [1, 2, 3], [3, 4, 5], [6]]
+        """
+        counts_U = 1 - (length - self.sizes_U).clamp(max=0) // stride
+        numbers_U = transfer.send(counts_U, self.starts_U.device)
+        rows, places = transfer.places(numbers_U, int(counts_U.sum()))
+        views = self.select(transfer.fetch(rows))
+        later = numbers_U[rows] - 1 - places
+        starts = torch.maximum(views.starts_U, views.stops_U - length - later * stride)
+        stops = torch.minimum(views.stops_U, starts + length)
+        sizes = None if views.host_lengths_U is None else views.host_lengths_U.clamp(max=length)
+        return replace(views, starts_U=starts, stops_U=stops, host_lengths_U=sizes)
+
+    def without_last(self, events: int) -> "Sequences":
+        """Each view without its latest `events` events; a shorter one becomes empty."""
+        stops_U = torch.maximum(self.starts_U, self.stops_U - events)
+        sizes_U = None if self.host_lengths_U is None else (self.host_lengths_U - events).clamp(min=0)
+        return replace(self, stops_U=stops_U, known_counts_N=None, host_lengths_U=sizes_U)
+
+    def at(self, places: Tensor) -> Tensor:
+        """The items at `places` (any shape) of the flat tensor, int64."""
+        if self.release is None:
+            return self.items[places].long()
+        found = torch.empty(places.shape, dtype=torch.int64, device=places.device)
+        for wanted, part in zip(places.flatten().split(_AT_ONCE), found.view(-1).split(_AT_ONCE), strict=True):
+            part.copy_(self.items[wanted])
+            self.release()
+        return found
+
+    def flatten(self) -> tuple[Tensor, Tensor]:
+        """(rows, items) of all events of all views, shape (events,) each; rows ascend."""
+        rows, offsets = transfer.places(self.lengths_U, int(self.sizes_U.sum()))
+        return rows, self.at(self.starts_U[rows] + offsets)
+
+    def counts(self) -> Tensor:
+        """How often each item occurs in the views, shape (N,) int64."""
+        if self.known_counts_N is not None:
+            return self.known_counts_N
+        counts_N = torch.zeros(self.number_of_items, dtype=torch.int64, device=self.users_U.device)
+        for part in self.parts():
+            counts_N += torch.bincount(part.flatten()[1], minlength=self.number_of_items)
+        return counts_N
+
+    def tolist(self) -> list[list[int]]:
+        """The views as lists, for small examples and output."""
+        return [part.tolist() for part in self.flatten()[1].split(self.lengths_U.tolist())] if len(self) else []

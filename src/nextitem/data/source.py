@@ -1,0 +1,43 @@
+"""Which events are asked for: the settings that decide what is prepared, and nothing of what is learnt from them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from nextitem.data.filters import Preparation
+from nextitem.data.reading.files import Columns
+
+
+class EventSettings(Protocol):
+    """Whatever says which events it wants: a recipe does, and so does a `Source`."""
+
+    @property
+    def data(self) -> str:
+        """A dataset's name, the path of a file, or a prepared folder."""
+
+    @property
+    def columns(self) -> Columns:
+        """Names of the columns of a file with a header."""
+
+    @property
+    def preparation(self) -> Preparation:
+        """Filters applied before the split."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The settings that decide which events are prepared."""
+
+    data: str
+    columns: Columns
+    preparation: Preparation
+
+    @classmethod
+    def of(cls, settings: EventSettings) -> "Source":
+        """Those of a recipe, and no other of its settings."""
+        return cls(settings.data, settings.columns, settings.preparation)
+
+    @property
+    def name(self) -> str:
+        """What the data is called wherever it lies: the dataset's name, or the file's without its folder."""
+        return Path(self.data).name

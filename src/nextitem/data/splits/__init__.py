@@ -1,0 +1,1 @@
+"""Which events may be learnt from, and which are asked for."""

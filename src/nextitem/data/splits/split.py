@@ -1,0 +1,73 @@
+"""What may be learnt from, and the cases that ask. C cases, N items."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import torch
+from torch import Tensor
+
+from nextitem.data.sequences import Sequences
+
+
+@dataclass(frozen=True)
+class Cases:
+    """C questions: after this history, which item came next?
+
+    `trained_N` tells which items occur in training: the share of targets among them is the ceiling of any model that
+    knows items by id alone. `sha256` identifies histories and targets.
+    """
+
+    histories: Sequences
+    targets_C: Tensor
+    trained_N: Tensor
+    sha256: str
+
+    @classmethod
+    def of(cls, histories: Sequences, targets_C: Tensor, trained_N: Tensor) -> "Cases":
+        """Cases with their fingerprint."""
+        digest = hashlib.sha256(str(histories.number_of_items).encode())
+        events = (part.flatten()[1] for part in histories.parts())
+        for part in chain((histories.users_U, histories.lengths_U), events, (targets_C,)):
+            digest.update(part.to(torch.int64).contiguous().numpy().tobytes())
+        return cls(histories, targets_C, trained_N, digest.hexdigest())
+
+    def __len__(self) -> int:
+        return len(self.targets_C)
+
+    def select(self, rows: Tensor) -> "Cases":
+        """Some of the cases, as cases of their own (another fingerprint)."""
+        return Cases.of(self.histories.select(rows), self.targets_C[rows], self.trained_N)
+
+
+@dataclass(frozen=True)
+class Split:
+    """What may be learnt from (`train`) and the cases that choose (`validation`) and report (`test`)."""
+
+    train: Sequences
+    validation: Cases
+    test: Cases
+    short_users: int  # users with too few events for a part; all their events are in train
+
+    def with_validation(self) -> "Split":
+        """The validation events in the training part as well; the validation cases then ask for what may be learnt."""
+        is_asked_U = torch.isin(self.train.users_U, self.validation.histories.users_U)
+        train = replace(self.train, stops_U=self.train.stops_U + is_asked_U, known_counts_N=None)
+        train = replace(train, known_counts_N=train.counts())
+        trained_N = train.counts() > 0
+        validation, test = (replace(cases, trained_N=trained_N) for cases in (self.validation, self.test))
+        return replace(self, train=train, validation=validation, test=test)
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """What takes a reading of all events to find out about a split, so that it may be stored with them."""
+
+    train_counts_N: Tensor
+    validation_sha256: str
+    test_sha256: str
+
+    @classmethod
+    def of(cls, split: Split) -> "SplitFacts":
+        """The facts of a split."""
+        return cls(split.train.counts(), split.validation.sha256, split.test.sha256)

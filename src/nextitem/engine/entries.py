@@ -1,0 +1,81 @@
+"""What is to be trained, and what has been."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nextitem.errors import ConfigurationError
+from nextitem.experiment.folder.reading import FinishedRun
+from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.train import MakeReport
+
+NEARLY_BEST = 0.95  # share of the best validation value that the time to it is told of
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One row: what it is called, its finished runs, one a seed, and what became of the seeds that failed."""
+
+    label: str
+    runs: tuple[FinishedRun, ...] = ()
+    failures: tuple[str, ...] = ()
+
+    @property
+    def train_seconds(self) -> float | None:
+        """Seconds of optimisation, mean over seeds."""
+        return _mean([float(run.metrics["train_seconds"]) for run in self.runs])
+
+    @property
+    def seconds_to_nearly_best(self) -> float | None:
+        """Seconds of optimisation until 95 % of the best validation value, mean over seeds; None without epochs."""
+        return _mean([run.seconds_to(NEARLY_BEST) for run in self.runs])
+
+    @property
+    def best_epochs(self) -> list[int]:
+        """The epoch whose weights are kept, per seed; none for a model without epochs."""
+        return [int(run.metrics["best_epoch"]) for run in self.runs if run.metrics["epochs"]]
+
+    @property
+    def peak_memory_mb(self) -> int | None:
+        """The most memory that a seed's process held, in MB; None where a run does not say."""
+        known = [run.metrics["provenance"].get("peak_memory_mb") for run in self.runs]
+        return None if not known or None in known else max(known)
+
+    @property
+    def parameters(self) -> int | None:
+        """Numbers that are learnt."""
+        return int(self.runs[0].metrics["parameters"]) if self.runs else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how trainings are made. Raises ConfigurationError where one of `others` is not there."""
+
+    out: Path
+    """Folder in which the runs' folders appear, and are found again."""
+    others: tuple[Path, ...] = ()
+    """More folders with finished runs, or such runs themselves."""
+    device: str = "cpu"
+    threads: int | None = None
+    fresh: bool = False
+    """Discard interrupted trainings instead of going on with them."""
+    report: MakeReport | None = None
+    """What puts a page into the folder of each run."""
+
+    def __post_init__(self) -> None:
+        for folder in self.others:
+            if not folder.is_dir():
+                raise ConfigurationError(f"--runs {folder}: there is no such folder; name one that holds finished runs")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a row is called, and the recipe that is trained for it."""
+
+    label: str
+    recipe: Recipe

@@ -1,0 +1,85 @@
+"""A stored run restored, and measured again."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from nextitem.data.prepare import prepare
+from nextitem.data.sequences import Sequences
+from nextitem.data.splits.split import Split
+from nextitem.errors import ArtefactError, DataError
+from nextitem.evaluation.candidates import Candidates
+from nextitem.evaluation.evaluate import Report, evaluate
+from nextitem.evaluation.scoring import Scorer
+from nextitem.experiment.folder.stored import StoredRun
+from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.run import build_model, with_what_is_learnt
+from nextitem.model.baselines import Ncf
+
+
+def evaluate_again(
+    run: StoredRun,
+    part: Literal["test", "validation"],
+    metrics: Sequence[str],
+    data: str | None = None,
+    *,
+    candidates: str | None = None,
+    seed: int = 0,
+) -> Report:
+    """The report of a stored run, made anew; `data` tells where its data is now, if not where it was.
+
+    With `candidates`, such as `popularity:100`, targets are ranked among negatives drawn by `seed`. Raises DataError
+    where the data is not what it was trained on.
+    """
+    split = split_of(run, data)
+    cases = split.test if part == "test" else split.validation
+    drawn = None if candidates is None else Candidates.parse(candidates, split.train.counts(), seed)
+    scorer = restore(run.recipe, run, split.train.number_of_items)
+    return evaluate(scorer, cases, metrics, candidates=drawn, dataset=run.metrics["certificate"]["dataset"])
+
+
+def split_of(run: StoredRun, data: str | None = None) -> Split:
+    """The split that a stored run was trained on; raises DataError where the data is not that."""
+    recipe = run.recipe if data is None else run.recipe.model_copy(update={"data": data})
+    try:
+        split = with_what_is_learnt(recipe, prepare(recipe)).split
+    except DataError as error:
+        if data is not None:
+            asked = run.recipe.columns.model_dump(exclude_none=True)
+            named = f", its columns by {' '.join(f'{role}={name}' for role, name in asked.items())}" if asked else ""
+            raise DataError(f"{error}. {run.folder} was made of {run.recipe.data}{named}: give those events") from error
+        if Path(recipe.data).exists():
+            raise
+        raise DataError(
+            f"{error}. If the data has moved, tell where it is: `nextitem evaluate {run.folder} --data PATH`"
+        ) from error
+    trained_on = run.metrics["certificate"]["split"]
+    if split.test.sha256 != trained_on:
+        raise DataError(
+            f"{recipe.data} is not the data that {run.folder} was trained on: its test cases have sha256 "
+            f"{split.test.sha256[:12]}…, the run's have {trained_on[:12]}…; restore the file, or train anew"
+        )
+    return split
+
+
+def restore(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
+    """The model of a stored run. Raises ArtefactError where the weights do not fit the recipe."""
+    try:
+        scorer = _restored(recipe, run, number_of_items)
+    except (KeyError, RuntimeError) as error:
+        raise ArtefactError(f"{run.folder}: the weights do not fit the recipe: {error}; train anew") from error
+    scored = scorer.query(Sequences.of([], number_of_items)).number_of_items
+    if scored != number_of_items:
+        raise ArtefactError(
+            f"{run.folder}: the weights are for {scored:,} items, but the catalogue has {number_of_items:,}; train anew"
+        )
+    return scorer
+
+
+def _restored(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
+    if recipe.baseline is not None and not isinstance(recipe.baseline, Ncf):
+        return recipe.baseline.restore(run.weights)
+    of_users = "encoder.weight_Ue" if isinstance(recipe.baseline, Ncf) else "encoder.users_Ud"
+    model = build_model(recipe, number_of_items, seed=0, number_of_users=len(run.weights.get(of_users, ())))
+    model.load_state_dict(run.weights)
+    return model.eval()

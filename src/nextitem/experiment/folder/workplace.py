@@ -1,0 +1,58 @@
+"""Where a run is made and where it will be."""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from nextitem.experiment.recipe import Recipe
+from nextitem.storage import alone_in
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a run is made and where it will be: `<root>/.partial/<name>-seed<n>-<key>` and `<root>/<time>-<name>`.
+
+    The name is that of the recipe and the data, such as `sasrec-ce-ml-1m`; the key stands for all settings, so that
+    trainings of different settings never share a folder.
+    """
+
+    root: Path
+    name: str
+    seed: int
+    key: str = ""
+
+    @classmethod
+    def of(cls, root: Path, recipe: Recipe, seed: int) -> "Workplace":
+        """The workplace of a recipe; of a data file the name counts, without folder and endings."""
+        stem = Path(recipe.data).name.strip(".").partition(".")[0]
+        name = re.sub(r"[^\w.-]+", "-", f"{recipe.name}-{stem}")[:100]
+        return cls(root, name, seed, hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()[:8])
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from training the same here meanwhile.
+
+        Raises ConfigurationError where one does, StorageError where nothing can be written.
+        """
+        with alone_in(self.partial, "trains the same"):
+            yield
+
+    @property
+    def partial(self) -> Path:
+        """The folder of the training in progress."""
+        return self.root / ".partial" / "-".join(filter(None, (self.name, f"seed{self.seed}", self.key)))
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file with its latest epoch."""
+        return self.partial / "checkpoint.safetensors"
+
+    def clear(self) -> None:
+        """Forget a training in progress; the folder itself stays for whoever is `alone` in it."""
+        for path in self.partial.glob("*"):
+            with suppress(OSError):  # a finished run is worth more than a tidy place
+                shutil.rmtree(path) if path.is_dir() else path.unlink()

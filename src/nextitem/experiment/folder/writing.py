@@ -1,0 +1,156 @@
+"""What a run leaves: one folder that appears whole or not at all, and that proves its own content."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from polars.io.plugins import register_io_source
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from nextitem.data.prepare import Prepared
+from nextitem.errors import StorageError
+from nextitem.evaluation.evaluate import Report
+from nextitem.experiment.folder.card import model_card
+from nextitem.experiment.folder.workplace import Workplace
+from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.run import Outcome
+from nextitem.model.model import SequenceModel
+from nextitem.storage import seal, write_json
+
+
+def metrics_of(outcome: Outcome, provenance: Mapping[str, Any], sampled: Report | None = None) -> dict[str, Any]:
+    """The content of metrics.json, which `train --json` prints as well; `sampled` metrics are a block of their own."""
+    bound = {"test_upper_bound": dict(outcome.upper_bound)} if outcome.upper_bound else {}
+    return {
+        "test": _measured(outcome.test),
+        "validation": _measured(outcome.validation),
+        **({} if sampled is None else {"sampled": {"test": sampled.as_dict()}}),
+        **bound,
+        "best_epoch": outcome.history.best_epoch,
+        "epochs": len(outcome.history.epochs),
+        "train_seconds": round(outcome.train_seconds, 2),
+        "parameters": outcome.parameters,
+        "certificate": outcome.test.as_dict()["certificate"],
+        "notes": list(outcome.prepared.notes),
+        "provenance": {
+            **provenance,
+            "data": outcome.prepared.source.data,
+            "events_sha256": outcome.prepared.log.sha256(),
+        },
+    }
+
+
+def _measured(report: Report) -> dict[str, Any]:
+    return {key: value for key, value in report.as_dict().items() if key != "certificate"}
+
+
+def write_run(
+    workplace: Workplace,
+    recipe: Recipe,
+    outcome: Outcome,
+    metrics: Mapping[str, Any],
+    *,
+    with_users: bool = True,
+    add: Callable[[Path], None] | None = None,
+) -> Path:
+    """Write the folder under a temporary name, then rename it; return where it is. Raises StorageError.
+
+    `add` may put further files into the folder before it is sealed.
+    """
+    started = str(metrics["provenance"]["started"])
+    stamp = datetime.fromisoformat(started).strftime("%Y%m%d-%H%M%S")
+    draft = workplace.partial / "run"
+    try:
+        shutil.rmtree(draft, ignore_errors=True)  # what a killed process left
+        draft.mkdir(parents=True)
+        _write_files(draft, recipe, outcome, metrics, with_users)
+        if add is not None:
+            add(draft)
+        seal(draft)
+        final = _move(draft, workplace.root / f"{stamp}-{workplace.name}")
+    except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
+        raise StorageError(
+            f"cannot write the run into {workplace.root}: {error}; free space or choose another --out"
+        ) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    workplace.clear()
+    return final
+
+
+def _move(draft: Path, folder: Path) -> Path:
+    """Rename `draft` to `folder`, or to the first of `folder-2`, `folder-3`, … that is not taken; return its name."""
+    candidate, number = folder, 1
+    while True:
+        try:
+            return draft.rename(candidate)
+        except OSError:
+            # Asked after the attempt: two runs that end together would find the same name free.
+            if not candidate.exists():
+                raise
+        number += 1
+        candidate = folder.with_name(f"{folder.name}-{number}")
+
+
+def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Mapping[str, Any], with_users: bool) -> None:
+    write_json(draft / "recipe.json", recipe.in_use())
+    write_json(draft / "metrics.json", metrics)
+    lines = [json.dumps(line) for line in outcome.history.as_lines()]
+    (draft / "history.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    _ranks(outcome).write_parquet(draft / "ranks.parquet")
+    save_file(weights_of(outcome.model), draft / "model.safetensors")
+    shutil.copymode(draft / "recipe.json", draft / "model.safetensors")  # else its owner alone could read it
+    _items(outcome.prepared).write_parquet(draft / "items.parquet")
+    if with_users:
+        _users(outcome.prepared).sink_parquet(draft / "users.parquet")
+    (draft / "README.md").write_text(model_card(recipe, outcome, metrics), encoding="utf-8")
+
+
+def weights_of(model: Any) -> dict[str, Tensor]:
+    """All numbers of a model by name."""
+    tensors = model.state_dict() if isinstance(model, SequenceModel) else model.tensors()
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _ranks(outcome: Outcome) -> pl.DataFrame:
+    """Per case and part: user, target, how many items scored above it and how many the same."""
+    log, split = outcome.prepared.log, outcome.prepared.split
+    parts = (("validation", split.validation, outcome.validation), ("test", split.test, outcome.test))
+    return pl.concat(
+        pl.DataFrame(
+            {
+                "part": [name] * len(cases),
+                "user": log.users.raw(report.users_C),
+                "target": log.items.raw(cases.targets_C),
+                "above": report.above_C.numpy(),
+                "tied": report.tied_C.numpy(),
+            }
+        )
+        for name, cases, report in parts
+    )
+
+
+def _users(prepared: Prepared) -> pl.LazyFrame:
+    """Per user in index order: raw id and whole history, made some at a time while they are written."""
+    log = prepared.log
+    schema = pl.Schema({"user": log.users.ids.dtype, "history": pl.List(pl.Int64)})
+
+    def frames(*_: object) -> Iterator[pl.DataFrame]:
+        for part in log.sequences.parts():
+            yield pl.DataFrame({"user": log.users.raw(part.users_U), "history": part.tolist()}, schema)
+
+    return register_io_source(frames, schema=schema)
+
+
+def _items(prepared: Prepared) -> pl.DataFrame:
+    """Per item in index order: raw id, training count and title (null where unknown)."""
+    ids = prepared.log.items.ids
+    titles = [prepared.titles.get(item) for item in ids]
+    counts = prepared.split.train.counts().numpy()
+    return pl.DataFrame({"item": ids, "count": counts, "title": pl.Series(titles, dtype=pl.String)})

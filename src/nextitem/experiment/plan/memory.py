@@ -1,0 +1,212 @@
+"""What a training will hold in memory, from shapes alone, and what the machine has left.
+
+N items of width d, T target positions of a step, L length, K negatives. Nothing of the size of the model is allocated
+here: parameters are counted on a model of one item, steps by their shapes, and what the encoder keeps for its backward
+pass by encoding one row of two lengths.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from nextitem.compute.memory import leaves_holes
+from nextitem.compute.randomness import Purpose, generator, seeded_globally
+from nextitem.data.prepare import Prepared
+from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.run import build_model
+from nextitem.model.batches import Batch
+from nextitem.model.layers.packing import GROUP_ROWS
+from nextitem.model.losses import CrossEntropy, SampledCrossEntropy
+from nextitem.model.negatives.exclusion import kept_bytes
+
+_FLOAT, _ID = 4, 8  # bytes of a value and of an item's index
+_STEPS = 32  # of an epoch that are drawn to learn their shapes
+_LIBRARIES = 40 << 20  # what torch and its kernels take at the first step of a process, whatever the model
+_PROBED_LENGTH = 64
+# Where every draw of masks changes the sizes of what is read, glibc's heap keeps holes between them: measured, an epoch
+# makes it grow to this many times what is alive, and to more with small batches of long windows.
+_HOLES = 5.6
+
+
+@dataclass(frozen=True)
+class Work:
+    """The steps of an epoch as far as their shapes tell: the first ones are drawn, the others are in proportion."""
+
+    steps: int
+    positions: int
+    """Targets of an epoch."""
+    most_positions: int
+    """T of the largest step."""
+    encoded: int
+    """Positions that are encoded in the widest step."""
+    groups: tuple[tuple[int, int], ...]
+    """(rows, longest) of what attention pads to one length there."""
+    read_share: float
+    """Share of its places that the encoder's last layer computes."""
+    kept: int = 0
+    """Bytes of all histories in order, outside which the negatives of the validation loss are drawn at the least."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of the widest step."""
+        return sum(count for count, _ in self.groups)
+
+    @classmethod
+    def of(cls, recipe: Recipe, prepared: Prepared, device: torch.device, seed: int) -> "Work":
+        """Those of a recipe on its data."""
+        windows = recipe.objective.windows(prepared.split.train)
+        order = torch.randperm(len(windows), generator=generator(seed, Purpose.ORDER, 1))
+        steps = order.split(recipe.training.batch_size)[: recipe.training.steps] if len(windows) else ()
+        batches = [
+            recipe.objective.batch(windows.select(rows), generator(seed, Purpose.MASKS_AND_NEGATIVES, 1, step))
+            for step, rows in enumerate(steps[:_STEPS])
+        ]
+        if not batches:
+            return cls(0, 0, 0, 0, (), 1.0)
+        drawn = windows.select(torch.cat(steps[: len(batches)]))
+        widest = max(batches, key=lambda batch: int(batch.lengths_B.sum()))
+        targets = sum(len(batch.targets_T) for batch in batches)
+        read = sum(len(batch.read) for batch in batches) / sum(int(batch.lengths_B.sum()) for batch in batches)
+        return cls(
+            len(steps),
+            round(targets * int(windows.select(torch.cat(steps)).lengths_U.sum()) / int(drawn.lengths_U.sum())),
+            max(len(batch.targets_T) for batch in batches),
+            int(widest.lengths_B.sum()) if device.type == "cpu" else widest.inputs_BL.numel(),
+            _groups(widest, device),
+            read if 2 * read <= 1 else 1.0,
+            0 if recipe.negatives is None else kept_bytes(prepared.split.train, "history", recipe.negatives.sharing),
+        )
+
+
+def _groups(batch: Batch, device: torch.device) -> tuple[tuple[int, int], ...]:
+    rows = GROUP_ROWS if device.type == "cpu" else len(batch.lengths_B)
+    return tuple((len(part), int(part[-1])) for part in batch.lengths_B.sort().values.split(rows))
+
+
+def needed(
+    recipe: Recipe,
+    work: Work,
+    number_of_items: int,
+    device: torch.device,
+    processes: int = 1,
+    number_of_users: int = 0,
+) -> dict[str, int]:
+    """Bytes that a training allocates at its peak, beyond what the process holds before, by what they are for."""
+    # What a second item or user adds to the weights of a model of one: its rows.
+    one, *more = (_FLOAT * _numbers(recipe, *sizes) for sizes in ((1, 1), (2, 1), (1, 2)))
+    row, user = (two - one for two in more)
+    table = row * number_of_items
+    weights = one + row * (number_of_items - 1) + user * (number_of_users - 1)
+    touched = recipe.training.item_rows == "touched"
+    copies = 2 if processes > 1 else 0  # gradients as one message, and their sums
+    if touched:
+        width = recipe.encoder.dim * _FLOAT
+        rows = min(number_of_items, work.encoded + work.most_positions + _drawn(recipe, work))
+        # The rows, both of their gradients, and what Adam computes of them.
+        gradients = 7 * rows * width + (1 + copies) * (weights - table)
+    else:
+        # One gradient of the table by the loss and one by the look-up of the inputs, unless these are two tables.
+        is_tied = not hasattr(recipe.encoder, "output_width")
+        gradients = weights + is_tied * table + copies * weights
+        if is_tied and getattr(recipe.encoder, "output_bias", False):
+            gradients += 2 * table  # table and biases side by side, and the gradient of that
+    keeps_best = recipe.training.patience is not None and recipe.training.epochs > 1
+    return {
+        "libraries": _LIBRARIES,
+        "weights": weights,
+        "moments": 2 * weights + (12 * number_of_items if touched else 0),
+        "best weights": weights if keeps_best else 0,
+        "gradients": gradients,
+        "loss": _loss(recipe, work, number_of_items),
+        "negatives": work.kept,
+        "activations": _activations(recipe, work, device),
+    }
+
+
+def _numbers(recipe: Recipe, number_of_items: int, number_of_users: int) -> int:
+    return sum(weight.numel() for weight in build_model(recipe, number_of_items, 0, number_of_users).parameters())
+
+
+def _width(recipe: Recipe) -> int:
+    """Numbers of a state as it is scored."""
+    own: int | None = getattr(recipe.encoder, "output_width", None)
+    return recipe.encoder.dim if own is None else own + getattr(recipe.encoder, "output_bias", False)
+
+
+def block_rows(loss: CrossEntropy, positions: int, number_of_items: int) -> int:
+    """Positions whose exponentials exist at a time in a step of so many."""
+    value = 2 if loss.precision == "bfloat16" else _FLOAT
+    block: slice = next(loss.build().blocks(max(1, positions), number_of_items, value))
+    return int(block.stop)
+
+
+def _drawn(recipe: Recipe, work: Work) -> int:
+    """How many negatives a step draws."""
+    if recipe.negatives is None:
+        return 0
+    sets = {"position": work.most_positions, "sequence": work.rows, "batch": 1}
+    return recipe.negatives.set_size(work.most_positions) * sets[recipe.negatives.sharing]
+
+
+def _loss(recipe: Recipe, work: Work, number_of_items: int) -> int:
+    """Bytes of the largest step's loss."""
+    positions, width = work.most_positions, _width(recipe) * _FLOAT
+    states = 4 * positions * width
+    loss, negatives = recipe.loss, recipe.negatives
+    if isinstance(loss, CrossEntropy):
+        value = 2 if loss.precision == "bfloat16" else _FLOAT
+        block = block_rows(loss, positions, number_of_items)
+        rounded = number_of_items * _width(recipe) * value if value < _FLOAT else 0
+        return states + -(-block // 16) * 16 * number_of_items * value + rounded
+    if negatives is None:  # some other loss over the whole catalogue, by autograd
+        return states + 3 * positions * number_of_items * _FLOAT
+    drawn, count = 3 * _ID * _drawn(recipe, work), negatives.set_size(positions)
+    if negatives.sharing == "position":
+        # Vectors of target and negatives and their gradients, or all scores where these are smaller (`TiedItems`); and
+        # scores, where they are out, and what became of them.
+        columns = 1 + count
+        is_product = 2 * number_of_items <= columns * recipe.encoder.dim
+        looked_up = 2 * number_of_items * _FLOAT if is_product else 3 * columns * width
+        return states + drawn + positions * (looked_up + 6 * columns * _FLOAT)
+    excluded = work.rows * count
+    if isinstance(loss, SampledCrossEntropy):
+        rows = 512 if negatives.sharing == "batch" else max(longest for _, longest in work.groups)
+        return states + drawn + excluded + rows * count * 3 * _FLOAT + 3 * count * width
+    sets = work.rows if negatives.sharing == "sequence" else 1
+    return states + drawn + excluded + positions * count * 6 * _FLOAT + 2 * sets * count * width
+
+
+def _activations(recipe: Recipe, work: Work, device: torch.device) -> int:
+    """Bytes that the encoder holds in the widest step, until its backward pass."""
+    longest = min(_PROBED_LENGTH, recipe.objective.maximum_length)
+    half = max(1, longest // 2)
+    encoder = build_model(recipe, 1, 0, number_of_users=1).encoder
+    with seeded_globally(0, Purpose.WEIGHTS):
+        least, most = (_saved(encoder, recipe.encoder.dim, length, work.read_share) for length in (half, longest))
+    # Of a row of length L: linear · L + square · L² (attention).
+    square = 0.0 if longest == half else (most / longest - least / half) / (longest - half)
+    linear = most / longest - square * longest
+    pairs = sum(count * length**2 for count, length in work.groups)
+    embedded = 5 * recipe.encoder.dim * _FLOAT * work.rows * max((length for _, length in work.groups), default=0)
+    is_holed = recipe.objective.needs_mask and work.read_share < 1.0 and device.type == "cpu" and leaves_holes()
+    holes = _HOLES if is_holed else 1.0
+    return round(holes * (linear * work.encoded + square * pairs)) + embedded
+
+
+def _saved(encoder: nn.Module, dim: int, length: int, read_share: float) -> int:
+    """Bytes that one row of this length leaves for the backward pass, weights not counted."""
+    own = {weight.untyped_storage().data_ptr() for weight in encoder.parameters()}
+    held: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        held[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    read = torch.arange(max(1, round(read_share * length)))
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        states = encoder(
+            torch.randn(1, length, dim, requires_grad=True), torch.tensor([length]), torch.tensor([0]), read
+        )
+    held[states.untyped_storage().data_ptr()] = states
+    return sum(tensor.untyped_storage().nbytes() for place, tensor in held.items() if place not in own)

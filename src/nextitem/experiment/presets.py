@@ -1,0 +1,167 @@
+"""Recipes that come with the package or from a TOML file, and what is said beside their settings."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from nextitem.data.reading.files import Columns
+from nextitem.errors import ConfigurationError, StorageError
+from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.search_space import Search, SearchSpace
+from nextitem.model.losses import AnyLoss, CrossEntropy
+from nextitem.settings.annotations import choices
+from nextitem.settings.configuration import Configuration, load_toml
+from nextitem.settings.overrides import COMMAND_LINE, Resolved, leaves, parse_override, resolve
+from nextitem.settings.suggestion import suggest
+
+
+class _About(Configuration):
+    summary: str = ""
+    source: str = ""
+
+
+class _Surroundings(Configuration):
+    """What a recipe file says beside its settings."""
+
+    about: _About = _About()
+    same_as: str = ""
+    profiles: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    published: dict[str, dict[str, int | float]] = Field(default_factory=dict)
+    search: dict[str, Search] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A recipe file as it was found: the settings, and what is said about them."""
+
+    name: str
+    summary: str
+    source: str
+    settings: Mapping[str, Any]
+    profiles: Mapping[str, Mapping[str, Any]]
+    """Settings that go with a dataset, by its name."""
+    published: Mapping[str, Mapping[str, float]]
+    """Published values per dataset: metric to value."""
+    search: SearchSpace
+    """What `nextitem tune` varies: dotted key to values."""
+
+
+def preset_names() -> list[str]:
+    """The names of the recipes that come with the package."""
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in (files("nextitem.experiment") / "recipes").iterdir()
+        if _is_toml(entry)
+    )
+
+
+def _is_toml(entry: Any) -> bool:
+    return str(entry.name).endswith(".toml")
+
+
+def load_preset(recipe: str, others: tuple[str, ...] = ()) -> Preset:
+    """A recipe by name, or from a TOML file; `others` are the same as it. Raises ConfigurationError for none."""
+    if recipe in others:
+        circle = ", which is the same as ".join((*others[others.index(recipe) :], recipe))
+        raise ConfigurationError(f"there is no recipe in {circle}: write out the settings in one of them")
+    text, name = _read(recipe)
+    tree = load_toml(text, recipe)
+    beside = {key: value for key, value in tree.items() if key in _Surroundings.model_fields}
+    said = resolve(_Surroundings, [(f"recipe {name}", beside)]).value
+    settings = {key: value for key, value in tree.items() if key not in beside}
+    if said.same_as:
+        return _same(name, said, settings, (*others, recipe))
+    return Preset(
+        name, said.about.summary, said.about.source, {"name": name, **settings}, said.profiles, said.published,
+        said.search,
+    )  # fmt: skip
+
+
+def _same(name: str, said: _Surroundings, settings: Mapping[str, object], others: tuple[str, ...]) -> Preset:
+    """Another name for a recipe."""
+    if settings or said.profiles or said.published or said.search:
+        raise ConfigurationError(
+            f"recipe {name} is the same as {said.same_as}, beside which it can say [about] and nothing else; leave out "
+            f"same_as and write out all settings, or leave these out"
+        )
+    other = load_preset(said.same_as, others)
+    about = said.about
+    return replace(
+        other,
+        name=name,
+        summary=about.summary or other.summary,
+        source=about.source or other.source,
+        settings={**other.settings, "name": name},
+    )
+
+
+def _read(recipe: str) -> tuple[str, str]:
+    """The text of a recipe and its name."""
+    if recipe.endswith(".toml"):
+        file = Path(recipe)
+        if not file.is_file():
+            raise ConfigurationError(
+                f"there is no recipe file {recipe}; a name without .toml is one of the built-in ones"
+            )
+        try:
+            return file.read_text(encoding="utf-8"), file.stem
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(f"{recipe} is not text in UTF-8 ({error}); save it as UTF-8") from error
+        except OSError as error:
+            raise StorageError(f"cannot read {recipe}: {error}; correct its permissions") from error
+    if recipe not in preset_names():
+        raise ConfigurationError(f"there is no recipe '{recipe}'; {suggest(recipe, preset_names())}, or a .toml file")
+    return (files("nextitem.experiment") / "recipes" / f"{recipe}.toml").read_text(encoding="utf-8"), recipe
+
+
+def resolve_recipe(preset: Preset, overrides: Sequence[str] = (), columns: Columns | None = None) -> Resolved[Recipe]:
+    """The recipe with its profile for the chosen data and the overrides; command line > profile > recipe > default.
+
+    `columns` are those of the option --columns. Raises ConfigurationError where overrides name columns as well.
+    """
+    data = str(preset.settings.get("data", Recipe.model_fields["data"].default))
+    for key, value in (parse_override(override) for override in overrides):
+        data = str(value) if key == ("data",) else data
+        if columns is not None and key[0] == "columns":
+            raise ConfigurationError(f"columns are named by --columns and by {'.'.join(key)}=…: give one of the two")
+    layers: list[tuple[str, Mapping[str, object]]] = [(f"recipe {preset.name}", preset.settings)]
+    if data in preset.profiles:
+        layers.append((f"profile {data} of {preset.name}", preset.profiles[data]))
+    if columns is not None:
+        # A layer and not overrides: those are read as TOML, and a column called 007 or "x" would become another.
+        layers.append(("--columns", {"columns": columns.model_dump(exclude_none=True)}))
+    return resolve(Recipe, layers, overrides, _drop_unused_negatives)
+
+
+def _drop_unused_negatives(tree: dict[str, object], sources: Mapping[str, str]) -> dict[str, object]:
+    """Swapping to a loss over the whole catalogue drops a recipe's negatives, unless they were asked for by hand.
+
+    A recipe that chooses such a loss itself and states negatives contradicts itself: that is left for validation.
+    """
+    loss = tree["loss"]
+    chosen = choices(AnyLoss)[str(loss["name"])] if isinstance(loss, dict) else CrossEntropy
+    is_swapped = sources.get("loss.name") == COMMAND_LINE
+    asked = any(key.startswith("negatives") and label == COMMAND_LINE for key, label in sources.items())
+    is_unused = is_swapped and not asked and not getattr(chosen, "needs_negatives", True)
+    return {**tree, "negatives": None} if is_unused else tree
+
+
+def as_toml(recipe: Recipe) -> str:
+    """The recipe as a file that `load_preset` reads: every setting in use, as `key = value`."""
+    settings = dict(leaves(recipe.in_use()))
+    # What JSON writes of text, numbers and lists of them is TOML too.
+    lines = {key: json.dumps(value, ensure_ascii=False) for key, value in settings.items() if value is not None}
+    said = load_toml(_as_lines(lines), "the recipe")
+    loaded = dict(leaves(resolve(Recipe, [("the recipe", said)]).value.in_use()))
+    # TOML has no word for nothing, and a text would take ours for a text: it is said only where it must be.
+    nothing = [key for key, value in settings.items() if value is None and loaded.get(key) is not None]
+    return _as_lines(lines | dict.fromkeys(nothing, '"none"'))
+
+
+def _as_lines(settings: Mapping[str, str]) -> str:
+    return "".join(f"{key} = {value}\n" for key, value in settings.items() if key != "name")

@@ -1,0 +1,135 @@
+"""A recipe: everything that decides a result except the seed. TOML in, JSON out, `key=value` overrides on top."""
+
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from nextitem.data.filters import Preparation
+from nextitem.data.reading.files import Columns
+from nextitem.evaluation.evaluate import METRICS
+from nextitem.model.baselines import AnyBaseline
+from nextitem.model.encoders import AnyEncoder, SASRec
+from nextitem.model.losses import AnyLoss, BPRMax, CrossEntropy, TOP1Max
+from nextitem.model.negatives import AnyNegatives, InBatch
+from nextitem.model.objectives import AnyObjective, NextItem
+from nextitem.settings.configuration import Configuration
+from nextitem.settings.suggestion import suggest
+from nextitem.training.fit import Training
+
+
+class Recipe(Configuration):
+    """One choice from each shelf, with the data and the training that go with it."""
+
+    name: str = Field("unnamed", pattern=r"^[^/\\\x00-\x1f]{1,100}$")
+    """What the run is called; part of its folder's name, so without slashes."""
+    data: str = "synthetic"
+    """A dataset's name (`synthetic`, `ml-1m`, `beauty`, `ml-20m`, `steam`, `yelp`), the path of a file of events, or a
+    prepared folder."""
+    columns: Columns = Columns()
+    """Names of the columns of a file with a header."""
+    preparation: Preparation = Preparation()
+    """Filters applied before the split."""
+    baseline: AnyBaseline | None = None
+    """A model that reads no history, or counts; then encoder and objective are not used, and of what follows only what
+    it is trained with."""
+    encoder: AnyEncoder = SASRec()
+    """What turns a history into states."""
+    objective: AnyObjective = NextItem()
+    """What is asked in training."""
+    loss: AnyLoss = CrossEntropy()
+    """How the answers are judged."""
+    negatives: AnyNegatives | None = None
+    """Where a sampled loss gets its negatives; none for a loss over the whole catalogue."""
+    training: Training = Training()
+    """How the weights are found."""
+
+    def in_use(self) -> dict[str, Any]:
+        """The settings that matter, as JSON: a baseline uses no encoder and objective, and few are trained by `fit`."""
+        unused = set() if self.baseline is None else {"encoder", "objective"}
+        if not self.is_fitted:
+            unused |= {"loss", "negatives", "training"}
+        return self.model_dump(mode="json", exclude=unused)
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the model is trained by `fit`, with loss, negatives and training of the recipe."""
+        return self.baseline is None or self.baseline.made_by == "fit"
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        monitor = self.training.monitor
+        if monitor not in METRICS:
+            raise ValueError(f"training.monitor='{monitor}' is no validation metric; {suggest(monitor, METRICS)}")
+        if self.baseline is not None:
+            return self._fits_baseline(self.baseline)
+        if self.objective.needs_causal and not self.encoder.is_causal:
+            raise ValueError(
+                f"objective {self.objective.name} needs an encoder that does not look ahead, and {self.encoder.name} "
+                f"sees the whole window: the answer would be in the input; use objective=masked_item or encoder=sasrec"
+            )
+        if self.objective.needs_mask and getattr(self.encoder, "sees_one_item", False):
+            raise ValueError(
+                f"objective {self.objective.name} hides items, and {self.encoder.name} sees no item but the one at "
+                f"the position itself; use objective=next_few, or another encoder"
+            )
+        positions = getattr(self.encoder, "positions", None)  # an encoder need not have a position table
+        if positions is not None and self.objective.maximum_length > positions:
+            raise ValueError(
+                f"objective.maximum_length={self.objective.maximum_length} exceeds the {positions} rows "
+                f"of the position table; raise encoder.positions or shorten the windows"
+            )
+        window = getattr(self.encoder, "window", 0)  # of places that are always there
+        if window > self.objective.maximum_length:
+            raise ValueError(
+                f"encoder.window={window} reads more places than objective.maximum_length="
+                f"{self.objective.maximum_length} fills; raise objective.maximum_length or lower encoder.window"
+            )
+        if self.loss.needs_negatives and self.negatives is None:
+            raise ValueError(f"loss {self.loss.name} needs negatives; add negatives=uniform (and negatives.count=…)")
+        if not self.loss.needs_negatives and self.negatives is not None:
+            raise ValueError(f"loss {self.loss.name} uses the whole catalogue and no negatives; add negatives=none")
+        self._have_something_to_compare()
+        if self.training.item_rows == "touched" and hasattr(self.encoder, "output_width"):
+            raise ValueError(
+                f"encoder {self.encoder.name} scores items by a table of its own, which training.item_rows=touched "
+                f"cannot narrow; set training.item_rows=all"
+            )
+        if self.training.item_rows == "touched" and not self.loss.needs_negatives:
+            raise ValueError(
+                f"loss {self.loss.name} moves every row of the item table, so training.item_rows=touched has nothing "
+                f"to leave out; set training.item_rows=all, or choose a loss with negatives"
+            )
+        return self
+
+    def _have_something_to_compare(self) -> None:
+        """Raises ValueError where the loss could not learn from the negatives."""
+        if self.negatives is None:
+            return
+        if isinstance(self.loss, BPRMax | TOP1Max) and self.negatives.set_size(2) == 1:
+            raise ValueError(
+                f"loss {self.loss.name} weighs negatives against each other, and one alone (negatives.count=1) has "
+                f"nothing to be weighed against; raise negatives.count, or use loss=bpr"
+            )
+        is_alone = self.training.batch_size == 1 and self.negatives.exclude != "target"
+        if isinstance(self.negatives, InBatch) and is_alone:
+            raise ValueError(
+                f"negatives in_batch are the other targets of a step, and training.batch_size=1 leaves those of one "
+                f"window, all of which negatives.exclude={self.negatives.exclude} leaves out; "
+                f"raise training.batch_size, or set negatives.exclude=target"
+            )
+
+    def _fits_baseline(self, baseline: AnyBaseline) -> Self:
+        if baseline.made_by != "fit":
+            return self
+        if not self.loss.needs_negatives:
+            raise ValueError(
+                f"loss {self.loss.name} multiplies with the whole item table, and {baseline.name} scores by a network; "
+                f"use loss=binary_cross_entropy negatives=uniform"
+            )
+        if self.negatives is None or self.negatives.sharing != "position":
+            raise ValueError(
+                f"baseline {baseline.name} is trained on single events, each with negatives of its own; "
+                f"add negatives=uniform negatives.sharing=position"
+            )
+        self._have_something_to_compare()
+        return self

@@ -1,0 +1,100 @@
+"""The command that repeats a run, from its recipe alone; and what tells runs of one recipe apart."""
+
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from nextitem.experiment.presets import load_preset, preset_names, resolve_recipe
+from nextitem.experiment.recipe import Recipe
+from nextitem.settings.configuration import Configuration
+from nextitem.settings.overrides import leaves
+
+_FALLBACK = "sasrec-ce"  # what a recipe of the user's own is written as a change of
+
+
+def repeating_overrides(recipe: Recipe) -> tuple[str, list[str]]:
+    """A built-in recipe, and the `key=value` that make it this one: few where it is one of the built-in ones."""
+    preset = recipe.name if recipe.name in preset_names() else _FALLBACK
+    data = f"data={recipe.data}"
+    start = resolve_recipe(load_preset(preset), [data]).value
+    return preset, [data, *(word for section in recipe.in_use() for word in _changes(section, recipe, start))]
+
+
+def repeating_command(recipe: Recipe, seed: int) -> str:
+    """What to type to train this recipe with this seed again."""
+    preset, overrides = repeating_overrides(recipe)
+    words = [word for word in overrides if word != "data=synthetic"]
+    return shlex.join(["nextitem", "train", preset, *words, *(["--seed", str(seed)] if seed else [])])
+
+
+def unchanged_preset(recipe: Recipe) -> str | None:
+    """The built-in recipe that this one is, if nothing was changed but the data and what only rounds otherwise.
+
+    Only then do published values belong beside a run.
+    """
+    preset, overrides = repeating_overrides(recipe)
+    free = ("data=", "loss.block_rows=", "loss.tile_items=")
+    return preset if recipe.name == preset and all(word.startswith(free) for word in overrides) else None
+
+
+class Run(Protocol):
+    """A run on disk."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def recipe(self) -> Recipe: ...
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The content of metrics.json."""
+
+
+def told_apart(labels: Sequence[str], runs: Sequence[Run]) -> list[str]:
+    """The labels; where several runs share one, with what distinguishes them: settings, seed, at last the folder."""
+    found = list(labels)
+    for further in (_settings, _seed, lambda run: run.folder.name):
+        if len(set(found)) == len(found):
+            break
+        same = [found.count(label) > 1 for label in found]
+        added = [further(run) for run in runs]
+        found = [
+            f"{label}, {text}" if is_same and text and len(set(added)) > 1 else label
+            for label, is_same, text in zip(found, same, added, strict=True)
+        ]
+    return found
+
+
+def _settings(run: Run) -> str:
+    changed = [text for text in repeating_overrides(run.recipe)[1] if not text.startswith(("data=", "name="))]
+    return " ".join(changed)
+
+
+def _seed(run: Run) -> str:
+    return f"seed {run.metrics['provenance']['seed']}"
+
+
+def _changes(section: str, recipe: Recipe, start: Recipe) -> Iterator[str]:
+    """The overrides that turn a section of `start` into that of `recipe`."""
+    ours, theirs = getattr(recipe, section), getattr(start, section)
+    if not isinstance(ours, Configuration):
+        if ours != theirs:
+            yield f"{section}={_written(ours)}"
+        return
+    if type(ours) is not type(theirs):  # another choice starts from its own defaults
+        yield f"{section}={getattr(ours, 'name', '')}"
+        theirs = type(ours)()
+    there = dict(leaves(theirs.model_dump(mode="json"), section))
+    for key, value in leaves(ours.model_dump(mode="json"), section):
+        if value != there[key]:
+            yield f"{key}={_written(value)}"
+
+
+def _written(value: object) -> str:
+    """A value as the command line takes it."""
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value)

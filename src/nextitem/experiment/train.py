@@ -1,0 +1,141 @@
+"""A recipe trained into a folder: what `nextitem train` does between its options and its output.
+
+Of several processes all train and the first one writes; the others read its checkpoint and wait for its files.
+"""
+
+import json
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nextitem.compute.machine import machine
+from nextitem.compute.processes import Processes
+from nextitem.data.prepare import Prepared, prepare
+from nextitem.errors import ConfigurationError
+from nextitem.evaluation.candidates import Candidates
+from nextitem.evaluation.evaluate import SAMPLED_METRICS, Report, evaluate
+from nextitem.evaluation.scoring import Scorer
+from nextitem.experiment.folder.provenance import provenance
+from nextitem.experiment.folder.workplace import Workplace
+from nextitem.experiment.folder.writing import metrics_of, write_run
+from nextitem.experiment.plan.plan import plan_together
+from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.run import Outcome, run
+from nextitem.settings.overrides import leaves
+from nextitem.training.checkpoint import FileCheckpoint
+from nextitem.training.history import Watcher
+
+MakeReport = Callable[[Path, Scorer], None]
+"""Puts a page about a run into its folder, which is about to be stored; handed in by whoever knows pages."""
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What a run has beside its model and its metrics of full rankings."""
+
+    users: bool = True
+    """users.parquet, with which lists can be asked for by user."""
+    report: MakeReport | None = None
+    """What puts report.html into the folder, where one is wanted."""
+    candidates: str | None = None
+    """Such as `popularity:100`: a block of sampled metrics."""
+
+
+def settle_earlier(workplace: Workplace, device: torch.device, *, resume: bool, fresh: bool) -> bool:
+    """Whether there is an interrupted training to go on with.
+
+    Hours of training are neither lost nor continued by accident: raises ConfigurationError where it was not said what
+    to do with them, and where they cannot be continued exactly.
+    """
+    if resume and fresh:
+        raise ConfigurationError("--resume goes on with an interrupted training and --fresh discards it: give one")
+    if resume and device.type != "cpu":
+        raise ConfigurationError(f"--resume: on {device} a continued training would end elsewhere; train anew")
+    with workplace.alone():  # what another process is at is not interrupted
+        if fresh:
+            workplace.clear()
+    if workplace.checkpoint.exists() and not resume:
+        remedy = (
+            "go on with it by --resume, or discard it by --fresh" if device.type == "cpu" else "discard it by --fresh"
+        )
+        raise ConfigurationError(
+            f"{workplace.checkpoint} holds an interrupted training of {workplace.name} with seed {workplace.seed}; "
+            f"{remedy}"
+        )
+    return workplace.checkpoint.exists()
+
+
+def train_into(
+    workplace: Workplace,
+    recipe: Recipe,
+    seed: int,
+    processes: Processes,
+    watcher: Watcher,
+    say: Callable[[str], None],
+    extras: Extras,
+) -> tuple[Path | None, dict[str, Any]]:
+    """Train (on from a checkpoint that is there), evaluate and store; the folder of the run, and its metrics.
+
+    `say` is told the notes on the data before training: who reads there that most users are too short can stop. Only
+    the first process writes; to the others there is no folder.
+    """
+    started, device, is_first = datetime.now(UTC), processes.device, processes.rank == 0
+
+    def checkpoint(prepared: Prepared) -> FileCheckpoint:
+        return file_checkpoint(workplace.checkpoint, recipe, prepared, seed, processes)
+
+    # Only on the CPU can a training be continued to the same bits, so elsewhere nothing is kept of it.
+    keep = checkpoint if device.type == "cpu" else None
+    with workplace.alone() if is_first else nullcontext():
+        prepared = prepare(recipe)
+        for note in prepared.notes:
+            say(f"note: {note}")
+        drawn = None if extras.candidates is None else _checked(extras.candidates, prepared)
+        if recipe.baseline is None:
+            recipe, planned = plan_together(recipe, prepared, seed, processes)
+            say(f"plan: {planned}")
+        outcome = run(
+            recipe, seed, device=device, checkpoint=keep, watcher=watcher, prepared=prepared, processes=processes
+        )
+        sampled = None if drawn is None else _sampled(outcome, drawn, processes)
+        metrics = metrics_of(outcome, provenance(seed, device, started, processes.size), sampled)
+        add = extras.report and partial(_add_report, extras.report, outcome.model, say)
+        folder = write_run(workplace, recipe, outcome, metrics, with_users=extras.users, add=add) if is_first else None
+        processes.wait()  # whoever ends successfully says that the run is stored
+        return folder, metrics
+
+
+def file_checkpoint(path: Path, recipe: Recipe, prepared: Prepared, seed: int, processes: Processes) -> FileCheckpoint:
+    """A checkpoint for one training: another recipe, data, seed or machine cannot go on from it."""
+    settings = {key: json.dumps(value) for key, value in leaves(recipe.model_dump(mode="json"), "recipe")}
+    identity = {"data": prepared.log.sha256(), "seed": str(seed), "nextitem": version("nextitem")}
+    together = {"processes": str(processes.size)}
+    return FileCheckpoint(path, settings | identity | together | machine(processes.device))
+
+
+def _add_report(make: MakeReport, model: Scorer, say: Callable[[str], None], draft: Path) -> None:
+    try:
+        make(draft, model)
+    except Exception as error:  # hours of training are worth more than a page that can be made later
+        (draft / "report.html").unlink(missing_ok=True)
+        say(f"no report.html in the run: {type(error).__name__}: {error}; make one later by `nextitem report RUN`")
+
+
+def _checked(candidates: str, prepared: Prepared) -> Candidates:
+    """The candidates of the test cases; what cannot be drawn is refused before hours of training."""
+    drawn = Candidates.parse(candidates, prepared.split.train.counts())
+    drawn.draw(prepared.split.test)
+    return drawn
+
+
+def _sampled(outcome: Outcome, candidates: Candidates, processes: Processes) -> Report:
+    """The test metrics among these candidates."""
+    dataset, test = outcome.prepared.source.name, outcome.prepared.split.test
+    return evaluate(outcome.model, test, SAMPLED_METRICS, candidates=candidates, dataset=dataset, processes=processes)

@@ -1,0 +1,115 @@
+"""Matrix factorisation that puts a user's items above the others: BPR-MF. C cases, K candidates, N items, U users.
+
+Users and items have f factors; the library gives an item one more, its bias, for which every user has a 1.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import embedding
+
+from nextitem.compute.randomness import Purpose, key_seed
+from nextitem.data.sequences import Sequences
+from nextitem.errors import DataError
+from nextitem.settings.configuration import Configuration
+
+
+class BprMf(Configuration):
+    """Scores an item by the product of its factors with the user's: it knows trained users alone, and no history.
+
+    Rendle et al. (2009), learnt by the library `implicit`; the defaults are those of Klenitskiy & Vasilev (2023), who
+    trained on a GPU, where the library draws otherwise.
+    """
+
+    name: Literal["bpr_mf"] = "bpr_mf"
+    made_by: ClassVar[Literal["counts", "library", "fit"]] = "library"
+    """Where its numbers come from."""
+    factors: int = Field(128, ge=1)
+    """Factors of a user and of an item."""
+    learning_rate: float = Field(0.05, gt=0.0)
+    """Step size of stochastic gradient descent."""
+    regularization: float = Field(0.01, ge=0.0)
+    """Weight of the squared factors in the loss."""
+    iterations: int = Field(100, ge=1)
+    """Passes over the events."""
+    events: Literal["train", "train_and_validation"] = "train"
+    """What is learnt: `train`, or also the validation events, as the 2023 paper did; validation then shows nothing."""
+
+    def build(self, train: Sequences, seed: int = 0) -> "BprMfScorer":
+        """The scorer that `train` gives; equal seeds give equal factors.
+
+        One thread alone: several would update factors in an order of their own (Hogwild), which no seed repeats.
+        """
+        # Not needed to score, and it takes a while to load.
+        from implicit.cpu.bpr import BayesianPersonalizedRanking
+        from scipy.sparse import csr_matrix
+
+        rows, items = train.flatten()
+        users = train.users_U[rows].numpy()
+        shape = (int(train.users_U.max()) + 1 if len(train) else 0, train.number_of_items)
+        liked_UN = csr_matrix((np.ones(len(users), np.float32), (users, items.numpy())), shape)
+        model = BayesianPersonalizedRanking(
+            factors=self.factors,
+            learning_rate=self.learning_rate,
+            regularization=self.regularization,
+            iterations=self.iterations,
+            num_threads=1,
+            random_state=key_seed(seed, Purpose.WEIGHTS),
+        )
+        model.fit(liked_UN, show_progress=False)
+        return BprMfScorer(torch.from_numpy(model.user_factors), torch.from_numpy(model.item_factors))
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> "BprMfScorer":
+        """The scorer that gave `tensors`. Raises KeyError where one is missing."""
+        return BprMfScorer(tensors["users"], tensors["items"])
+
+
+class BprMfScorer:
+    """Factors of users and items."""
+
+    def __init__(self, users_Uf: Tensor, items_Nf: Tensor) -> None:
+        self.users_Uf = users_Uf
+        self.items_Nf = items_Nf
+
+    def query(self, histories: Sequences) -> "BprMfQuery":
+        """Scores for the users of these histories. Raises DataError for one that it was not trained on."""
+        users_C = histories.users_U
+        is_new_C = (users_C < 0) | (users_C >= len(self.users_Uf))
+        if bool(is_new_C.any()):
+            raise DataError(
+                f"{int(is_new_C.sum()):,} of {len(histories):,} histories are not of a user that bpr_mf was trained "
+                f"on, and it knows no others; ask for users of the run, or train a model that reads histories"
+            )
+        return BprMfQuery(self.users_Uf[users_C], self.items_Nf)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What is stored of it, and `BprMf.restore` needs."""
+        return {"users": self.users_Uf, "items": self.items_Nf}
+
+
+class BprMfQuery:
+    """Products of C users' factors with those of the items."""
+
+    def __init__(self, users_Cf: Tensor, items_Nf: Tensor) -> None:
+        self.users_Cf = users_Cf
+        self.items_Nf = items_Nf
+        self.number_of_items = len(items_Nf)
+
+    def __len__(self) -> int:
+        return len(self.users_Cf)
+
+    def scores(self, start: int, stop: int) -> Tensor:
+        """Scores of the items start…stop−1, shape (C, stop − start)."""
+        return self.users_Cf @ self.items_Nf[start:stop].T
+
+    def candidate_scores(self, ids_CK: Tensor) -> Tensor:
+        """Scores of each user's own candidates, shape (C, K)."""
+        return torch.bmm(embedding(ids_CK, self.items_Nf), self.users_Cf[:, :, None])[:, :, 0]
+
+    def select(self, rows: Tensor) -> "BprMfQuery":
+        """The query for some of the users (indices or a mask)."""
+        return BprMfQuery(self.users_Cf[rows], self.items_Nf)

@@ -1,0 +1,65 @@
+"""The most popular items, the same for everyone. C cases, K candidates, N items."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from nextitem.data.sequences import Sequences
+from nextitem.settings.configuration import Configuration
+
+
+class Popularity(Configuration):
+    """Scores an item by how often it occurs in training."""
+
+    name: Literal["popularity"] = "popularity"
+    made_by: ClassVar[Literal["counts", "library", "fit"]] = "counts"
+    """Where its numbers come from."""
+
+    def build(self, train: Sequences, seed: int = 0) -> "PopularityScorer":
+        """The scorer with the counts of `train`; nothing is random."""
+        return PopularityScorer(train.counts().double())
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> "PopularityScorer":
+        """The scorer that gave `tensors`. Raises KeyError where one is missing."""
+        return PopularityScorer(tensors["counts"])
+
+
+class PopularityScorer:
+    """The count of every item; histories are not looked at."""
+
+    def __init__(self, counts_N: Tensor) -> None:
+        self.counts_N = counts_N
+
+    def query(self, histories: Sequences) -> "PopularityQuery":
+        """The same counts for every history, an empty one included."""
+        return PopularityQuery(self.counts_N, len(histories))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What is stored of it, and `Popularity.restore` needs."""
+        return {"counts": self.counts_N}
+
+
+class PopularityQuery:
+    """C rows of the same counts."""
+
+    def __init__(self, counts_N: Tensor, cases: int) -> None:
+        self.counts_N = counts_N
+        self.cases = cases
+        self.number_of_items = len(counts_N)
+
+    def __len__(self) -> int:
+        return self.cases
+
+    def scores(self, start: int, stop: int) -> Tensor:
+        """Counts of the items start…stop−1, shape (C, stop − start) float64."""
+        return self.counts_N[start:stop].repeat(self.cases, 1)
+
+    def candidate_scores(self, ids_CK: Tensor) -> Tensor:
+        """Counts of each history's own candidates, shape (C, K)."""
+        return self.counts_N[ids_CK]
+
+    def select(self, rows: Tensor) -> "PopularityQuery":
+        """The query for some of the histories (indices or a mask)."""
+        return PopularityQuery(self.counts_N, len(torch.arange(self.cases, device=rows.device)[rows]))

@@ -1,0 +1,186 @@
+"""What a model reads in one step. B rows, L length, T target positions, K candidates.
+
+Padding dies here: a loss sees the T real target positions only, never a mask, a pad or a label of −100.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nextitem.compute import transfer
+from nextitem.data.sequences import Sequences
+
+PAD = -1
+MASK = -2
+
+Sharing = Literal["position", "sequence", "batch"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B right-padded rows and the T positions at which an item is to be foreseen."""
+
+    inputs_BL: Tensor  # item indices, PAD after the row's end, MASK where the item is hidden
+    lengths_B: Tensor
+    positions_T: Tensor  # flat indices into B·L, ascending; the same one for targets that share it
+    targets_T: Tensor
+    rows_T: Tensor  # the row of each position, ascending
+    users_B: Tensor
+    weights_T: Tensor | None = None  # factor of each position's loss; None is 1
+    host_lengths_B: Tensor | None = None  # lengths_B on the CPU, and
+    host_counts_B: Tensor | None = None  # the targets of each row there; None: not known without asking the device
+    places_B: Tensor | None = None  # where all targets of a row share one position: that one, flat; None: they do not
+
+    @property
+    def read(self) -> Tensor:
+        """The flat indices at which states are needed, each once."""
+        return self.positions_T if self.places_B is None else self.places_B
+
+    @property
+    def columns_T(self) -> Tensor:
+        """The place of each position in its row, 0 for the oldest item."""
+        return self.positions_T - self.rows_T * self.inputs_BL.shape[1]
+
+    @property
+    def sizes_B(self) -> Tensor:
+        """`lengths_B` on the CPU."""
+        return transfer.fetch(self.lengths_B) if self.host_lengths_B is None else self.host_lengths_B
+
+    @property
+    def counts_B(self) -> Tensor:
+        """How many targets each row has, on the CPU."""
+        if self.host_counts_B is not None:
+            return self.host_counts_B
+        return torch.bincount(transfer.fetch(self.rows_T), minlength=len(self.lengths_B))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Negative items of one step.
+
+    `sharing` tells the shape of `ids`: "position" (T, K), "sequence" (B, K), "batch" (K,). `excluded` says where an
+    id must not count, in the shape (T, K), (B, K) and (B, K); None means nowhere. That an id equals the target of a
+    position is for the loss to mask, which all of them do by `is_out`.
+
+    `log_q`, in the shape of `ids`, is the logarithm of the probability that one draw of the set gives this id: K·q is
+    the number of times that it is to be expected there. −inf marks a place that was filled for want of items.
+    `target_log_q_T` is the same for the targets, −inf where the set cannot hold them.
+    """
+
+    ids: Tensor
+    sharing: Sharing
+    rows_T: Tensor
+    excluded: Tensor | None = None
+    host_counts_B: Tensor | None = None  # how many positions each row has, on the CPU; None: not known there
+    log_q: Tensor | None = None
+    target_log_q_T: Tensor | None = None
+
+    @property
+    def counts_B(self) -> Tensor:
+        """How many positions each row has, on the CPU; only for sets that a sequence shares."""
+        if self.host_counts_B is not None:
+            return self.host_counts_B
+        return torch.bincount(transfer.fetch(self.rows_T), minlength=len(self.ids))
+
+    def is_out(self, targets_T: Tensor) -> Tensor:
+        """Where an id is excluded or is the target of its position, shape (T, K)."""
+        ids = self.ids[self.rows_T] if self.sharing == "sequence" else self.ids
+        is_target_TK = ids == targets_T[:, None]
+        if self.excluded is None:
+            return is_target_TK
+        return is_target_TK | (self.excluded if self.sharing == "position" else self.excluded[self.rows_T])
+
+
+def cut(batch: Batch, drawn: Drawn | None, rows: slice) -> tuple[Batch, Drawn | None]:
+    """Adjacent rows of a step as a batch of their own, with the negatives that belong to them; there may be none.
+
+    Rows keep their width, and a set that the whole batch shares stays whole.
+    """
+    start, stop, _ = rows.indices(len(batch.lengths_B))
+    if stop - start == len(batch.lengths_B):
+        return batch, drawn
+    counts_B = batch.counts_B
+    positions = slice(int(counts_B[:start].sum()), int(counts_B[:stop].sum()))
+    part = Batch(
+        batch.inputs_BL[rows],
+        batch.lengths_B[rows],
+        batch.positions_T[positions] - start * batch.inputs_BL.shape[1],
+        batch.targets_T[positions],
+        batch.rows_T[positions] - start,
+        batch.users_B[rows],
+        None if batch.weights_T is None else batch.weights_T[positions],
+        batch.sizes_B[rows],
+        counts_B[rows],
+        None if batch.places_B is None else batch.places_B[rows] - start * batch.inputs_BL.shape[1],
+    )
+    if drawn is None:
+        return part, None
+    own = positions if drawn.sharing == "position" else rows
+    of_set = slice(None) if drawn.sharing == "batch" else own
+    return part, Drawn(
+        drawn.ids[of_set],
+        drawn.sharing,
+        part.rows_T,
+        None if drawn.excluded is None else drawn.excluded[own],
+        part.host_counts_B,
+        None if drawn.log_q is None else drawn.log_q[of_set],
+        None if drawn.target_log_q_T is None else drawn.target_log_q_T[positions],
+    )
+
+
+def stack(upper: Batch, lower: Batch) -> Batch:
+    """The rows of both as one batch, padded to the wider; positions without a weight weigh 1."""
+    width, rows = max(upper.inputs_BL.shape[1], lower.inputs_BL.shape[1]), len(upper.lengths_B)
+    padded = [F.pad(one.inputs_BL, (0, width - one.inputs_BL.shape[1]), value=PAD) for one in (upper, lower)]
+    rows_T = torch.cat([upper.rows_T, lower.rows_T + rows])
+    weights = [
+        torch.ones(len(one.targets_T), device=rows_T.device) if one.weights_T is None else one.weights_T
+        for one in (upper, lower)
+    ]
+    return Batch(
+        torch.cat(padded),
+        torch.cat([upper.lengths_B, lower.lengths_B]),
+        rows_T * width + torch.cat([upper.columns_T, lower.columns_T]),
+        torch.cat([upper.targets_T, lower.targets_T]),
+        rows_T,
+        torch.cat([upper.users_B, lower.users_B]),
+        torch.cat(weights),
+        torch.cat([upper.sizes_B, lower.sizes_B]),
+        torch.cat([upper.counts_B, lower.counts_B]),
+    )
+
+
+def hide(sequences: Sequences, is_hidden_BL: Tensor) -> Batch:
+    """The views as rows in which MASK stands for some items, which are the targets; T may be 0.
+
+    `is_hidden_BL` is on the CPU, wherever the views are: it decides T. No padding may be hidden.
+    """
+    items_BL, lengths_B = pad_right(sequences)
+    positions_T = transfer.send(is_hidden_BL.flatten().nonzero()[:, 0], items_BL.device)
+    flat = items_BL.flatten()
+    return Batch(
+        flat.index_fill(0, positions_T, MASK).view_as(items_BL),
+        lengths_B,
+        positions_T,
+        flat[positions_T],
+        positions_T // max(1, items_BL.shape[1]),
+        sequences.users_U,
+        host_lengths_B=sequences.sizes_U,
+        host_counts_B=is_hidden_BL.sum(1),
+    )
+
+
+def pad_right(sequences: Sequences, *, room: int = 0) -> tuple[Tensor, Tensor]:
+    """(items_BL, lengths_B): the views as rows padded with PAD to the longest plus `room` more places."""
+    lengths_B = sequences.lengths_U
+    length = (int(sequences.sizes_U.max()) if len(sequences) else 0) + room
+    columns_L = torch.arange(length, device=lengths_B.device)
+    is_real_BL = columns_L < lengths_B[:, None]
+    items_BL = torch.full(is_real_BL.shape, PAD, device=lengths_B.device)
+    if len(sequences.items):
+        places_BL = (sequences.starts_U[:, None] + columns_L).clamp_(max=len(sequences.items) - 1)
+        items_BL = torch.where(is_real_BL, sequences.at(places_BL), PAD)
+    return items_BL, lengths_B

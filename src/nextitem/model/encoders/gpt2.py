@@ -1,0 +1,107 @@
+"""GPT-2 over items (Radford et al., 2019): the GPT4Rec that Klenitskiy & Vasilev configured and never ran.
+
+B rows, L length, P positions that are computed, Q of them that ask in a layer, T that are read, d width, i inner width.
+"""
+
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+from torch.nn.functional import gelu, linear
+
+from nextitem.model.layers.attention import attend, heads_divide_dim
+from nextitem.model.layers.dropout import Dropout
+from nextitem.model.layers.packing import Queries, arrange
+from nextitem.settings.configuration import Configuration
+
+
+class GPT2(Configuration):
+    """Settings of GPT-2; width, layers and heads are those of Klenitskiy & Vasilev (RecSys 2023), the rest GPT-2's."""
+
+    name: Literal["gpt2"] = "gpt2"
+    is_causal: ClassVar[bool] = True
+    """Whether a state depends on its own past only, as next-item training needs."""
+    dim: int = Field(64, ge=1)
+    """Width d of item vectors and states."""
+    layers: int = Field(2, ge=1)
+    """Number of transformer blocks."""
+    heads: int = Field(1, ge=1)
+    """Attention heads; must divide dim."""
+    inner: int | None = Field(None, ge=1)
+    """Width of the feed-forward layers; none: four times dim."""
+    dropout: float = Field(0.1, ge=0.0, lt=1.0)
+    """Probability of dropping a value, in embeddings, attention weights and what a block adds."""
+    positions: int = Field(200, ge=1)
+    """Rows of the position table; the maximum length must not exceed it."""
+
+    _heads_divide_dim = field_validator("heads")(heads_divide_dim)
+
+    def build(self) -> "GPT2Encoder":
+        """The encoder with fresh weights from torch's global generator."""
+        return GPT2Encoder(self.dim, self.layers, self.heads, self.inner or 4 * self.dim, self.dropout, self.positions)
+
+
+class GPT2Encoder(nn.Module):
+    """Pre-norm transformer blocks, GELU in its tanh form, learned positions from the oldest item, a norm at the end.
+
+    Weights start at N(0, 0.02²), those that end a block's two branches at that over √(2·layers), biases at 0.
+    """
+
+    def __init__(self, dim: int, layers: int, heads: int, inner: int, dropout: float, positions: int) -> None:
+        super().__init__()
+        self.positions_Ld = nn.Parameter(torch.empty(positions, dim).normal_(0.0, 0.02))
+        self.dropout = Dropout(dropout)
+        ending = 0.02 / (2 * layers) ** 0.5
+        self.layers = nn.ModuleList(_Block(dim, heads, inner, dropout, ending) for _ in range(layers))
+        self.last_norm = nn.LayerNorm(dim, eps=1e-5)
+
+    def forward(
+        self, embeddings_BLd: Tensor, lengths_B: Tensor, users_B: Tensor | None = None, read_T: Tensor | None = None
+    ) -> Tensor:
+        """States (B, L, d), or (T, d) at the flat positions `read_T` of B·L; none depends on what comes after it."""
+        layout = arrange(lengths_B, embeddings_BLd.shape[1], is_causal=True)
+        everyone, (readers, places_T) = layout.everyone(), (None, None) if read_T is None else layout.readers(read_T)
+        positions_Pd = self.positions_Ld.index_select(0, layout.columns_P)
+        x_Pd = self.dropout(layout.flat(embeddings_BLd) + positions_Pd)
+        for number, block in enumerate(self.layers, start=1):
+            x_Pd = block(x_Pd, everyone if readers is None or number < len(self.layers) else readers)
+        states_Qd: Tensor = self.last_norm(x_Pd)
+        return layout.rows(states_Qd) if places_T is None else states_Qd.index_select(0, places_T)
+
+
+class _Block(nn.Module):
+    """x + attention(norm(x)), then x + feed-forward(norm(x)); each branch ends in dropout."""
+
+    def __init__(self, dim: int, heads: int, inner: int, dropout: float, ending: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(dim, eps=1e-5)
+        self.attention = _linear(dim, 3 * dim, 0.02)  # query, key and value
+        self.out_projection = _linear(dim, dim, ending)
+        self.forward_norm = nn.LayerNorm(dim, eps=1e-5)
+        self.inner = _linear(dim, inner, 0.02)
+        self.outer = _linear(inner, dim, ending)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x_Pd: Tensor, queries: Queries) -> Tensor:
+        x_Qd = queries.of(x_Pd) + self.dropout(self._attend(self.attention_norm(x_Pd), queries))
+        inner_Qi = gelu(self.inner(self.forward_norm(x_Qd)), approximate="tanh")
+        states_Qd: Tensor = x_Qd + self.dropout(self.outer(inner_Qi))
+        return states_Qd
+
+    def _attend(self, x_Pd: Tensor, queries: Queries) -> Tensor:
+        dim, weight, bias = x_Pd.shape[1], self.attention.weight, self.attention.bias
+        q_Qd = linear(queries.of(x_Pd), weight[:dim], bias[:dim])
+        keys_and_values_P2d = linear(x_Pd, weight[dim:], bias[dim:])
+        probability, training = self.dropout.probability, self.training
+        mixed_Qd = attend(q_Qd, keys_and_values_P2d, queries, self.heads, probability, training=training)
+        projected_Qd: Tensor = self.out_projection(mixed_Qd)
+        return projected_Qd
+
+
+def _linear(from_dim: int, to_dim: int, deviation: float) -> nn.Linear:
+    layer = nn.Linear(from_dim, to_dim)
+    nn.init.normal_(layer.weight, 0.0, deviation)
+    nn.init.zeros_(layer.bias)
+    return layer

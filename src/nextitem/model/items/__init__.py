@@ -1,0 +1,1 @@
+"""The tables that items are read from and scored by."""

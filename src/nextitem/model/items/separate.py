@@ -1,0 +1,65 @@
+"""One matrix that embeds items and another that scores them. d width, e output width, N items, K candidates."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nextitem.errors import ConfigurationError
+from nextitem.model.batches import Sharing
+from nextitem.model.items.table import ItemTable
+from nextitem.model.items.tied import TiedItems
+
+
+class SeparateItems(nn.Module):
+    """One matrix that embeds items and another, of the width of the encoder's states, that scores them.
+
+    With `has_bias` each item has a number that is added to all of its scores. It is the last column of the output
+    table, which meets one more column of the states that is 1 (`to_score`); so no loss knows of it.
+
+    Weights start at N(0, 0.02²), biases at 0.
+    """
+
+    def __init__(
+        self, number_of_items: int, dim: int, width: int, *, has_mask: bool = False, has_bias: bool = False
+    ) -> None:
+        super().__init__()
+        self.number_of_items, self.has_bias = number_of_items, has_bias
+        self.inputs = TiedItems(number_of_items, dim, has_mask=has_mask)
+        self.outputs = TiedItems(number_of_items, width + has_bias)
+        if has_bias:
+            with torch.no_grad():
+                self.outputs.weight_Nd[:, -1] = 0.0
+
+    @property
+    def weight_Nd(self) -> nn.Parameter:
+        """The matrix that embeds items."""
+        return self.inputs.weight_Nd
+
+    @property
+    def state_width(self) -> int:
+        """That of the output table."""
+        return self.outputs.state_width
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Vectors of `ids` as (..., d), as `TiedItems` has them."""
+        return self.inputs.embed(ids)
+
+    def to_score(self, states_Te: Tensor) -> Tensor:
+        """The states, with a column of ones where items have a bias."""
+        return F.pad(states_Te, (0, 1), value=1.0) if self.has_bias else states_Te
+
+    def scores(self, states_Be: Tensor, start: int, stop: int) -> Tensor:
+        """Scores of the items start…stop−1, shape (B, stop − start)."""
+        return self.outputs.scores(states_Be, start, stop)
+
+    def candidate_scores(self, states_Te: Tensor, ids: Tensor, sharing: Sharing, rows_T: Tensor) -> Tensor:
+        """Scores of candidates, shape (T, K), as dot products of states and rows of the output table."""
+        return self.outputs.candidate_scores(states_Te, ids, sharing, rows_T)
+
+    def output_table(self) -> Tensor:
+        """The matrix (N, e) of output vectors; the biases are its last column."""
+        return self.outputs.weight_Nd
+
+    def narrowed(self, ids: Tensor) -> "tuple[ItemTable, Tensor, Tensor]":
+        """Raises ConfigurationError: a step would have to move rows of two tables."""
+        raise ConfigurationError("a separate output table is trained as a whole; set training.item_rows=all")

@@ -1,0 +1,112 @@
+"""One matrix that embeds items and scores them. d width, N items, K candidates."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nextitem.compute import transfer
+from nextitem.model.batches import MASK, PAD, Sharing
+
+
+class TiedItems(nn.Module):
+    """One matrix that embeds items and scores them; a MASK vector of its own for objectives that hide items.
+
+    With `has_bias` each item has a number that is added to all of its scores. To losses it is one more column of the
+    output table, which meets one more column of the states that is 1 (`to_score`); so none of them knows of it.
+
+    Weights start at N(0, 0.02²) as in the reference implementation, biases at 0.
+    """
+
+    def __init__(self, number_of_items: int, dim: int, *, has_mask: bool = False, has_bias: bool = False) -> None:
+        super().__init__()
+        self.number_of_items = number_of_items
+        self.weight_Nd = nn.Parameter(torch.empty(number_of_items, dim).normal_(0.0, 0.02))
+        self.mask_d = nn.Parameter(torch.empty(dim).normal_(0.0, 0.02)) if has_mask else None
+        self.bias_N = nn.Parameter(torch.zeros(number_of_items)) if has_bias else None
+        self._rows_N: Tensor | None = None  # scratch: what is in it is never relied on
+        self._bias_ids_R: Tensor | None = None  # of a narrowed table: the biases that are those of its rows
+
+    @property
+    def state_width(self) -> int:
+        """That of the table, and one more for biases."""
+        return self.weight_Nd.shape[1] + (self.bias_N is not None)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Vectors of `ids` as (..., d): zero for PAD, the mask vector for MASK, which needs `has_mask`."""
+        if transfer.is_elsewhere(ids.device):  # there places would have to be waited for
+            embeddings = F.embedding(ids.clamp_min(0), self.weight_Nd)
+            if self.mask_d is not None:
+                embeddings = torch.where((ids == MASK)[..., None], self.mask_d, embeddings)
+            return embeddings * (ids != PAD)[..., None]
+        # Most places of a batch are padding, and looking that up costs as much as an item.
+        flat = ids.flatten()
+        places = (flat >= 0).nonzero()[:, 0]
+        embeddings = self.weight_Nd.new_zeros(len(flat), self.weight_Nd.shape[1])
+        embeddings = embeddings.index_copy(0, places, F.embedding(flat[places], self.weight_Nd))
+        if self.mask_d is not None:
+            places = (flat == MASK).nonzero()[:, 0]
+            embeddings = embeddings.index_copy(0, places, self.mask_d.expand(len(places), -1))
+        return embeddings.view(*ids.shape, -1)
+
+    def narrowed(self, ids: Tensor) -> "tuple[TiedItems, Tensor, Tensor]":
+        """(a table of the R distinct rows among `ids` as weights of their own, their ids ascending, each id's row).
+
+        Nothing of length N is read or written, unless there are biases: they and MASK are shared with this table.
+        """
+        if self._rows_N is None or self._rows_N.device != ids.device:
+            # Not yet memory: the system gives it page by page.
+            self._rows_N = torch.empty(self.number_of_items, dtype=torch.int64, device=ids.device)
+        # Whichever of equal ids is written last is the one that finds its own number again.
+        numbers = torch.arange(len(ids), device=ids.device)
+        self._rows_N[ids] = numbers
+        ids_R = ids[self._rows_N[ids] == numbers].sort().values
+        self._rows_N[ids_R] = torch.arange(len(ids_R), device=ids.device)
+        narrow = TiedItems(0, self.weight_Nd.shape[1])
+        narrow.number_of_items, narrow.mask_d = self.number_of_items, self.mask_d
+        narrow.bias_N, narrow._bias_ids_R = self.bias_N, ids_R
+        narrow.weight_Nd = nn.Parameter(self.weight_Nd.detach().index_select(0, ids_R))
+        return narrow, ids_R, self._rows_N[ids]
+
+    def to_score(self, states_Td: Tensor) -> Tensor:
+        """States as the scores take them, shape (T, e): with a column of ones where items have a bias."""
+        return states_Td if self.bias_N is None else F.pad(states_Td, (0, 1), value=1.0)
+
+    def scores(self, states_Be: Tensor, start: int, stop: int) -> Tensor:
+        """Scores of the items start…stop−1, shape (B, stop − start)."""
+        vectors = self.weight_Nd[start:stop]
+        if self.bias_N is not None:
+            return torch.addmm(self.bias_N[start:stop], states_Be[:, :-1], vectors.T)
+        return states_Be @ vectors.T
+
+    def candidate_scores(self, states_Te: Tensor, ids: Tensor, sharing: Sharing, rows_T: Tensor) -> Tensor:
+        """Scores of candidates, shape (T, K), as dot products of states and rows of the output table."""
+        if sharing == "position" and 2 * len(self.weight_Nd) <= ids.shape[1] * self.weight_Nd.shape[1]:
+            # All N scores of a position are smaller than the vectors of its K candidates, and sooner had: 0.5 s instead
+            # of 2.2 with the gradients, for 13,000 positions and 257 candidates out of 3,416 items (one CPU thread).
+            return (states_Te @ self.output_table().T).gather(1, ids)
+        vectors = F.embedding(ids, self.weight_Nd)
+        if self.bias_N is not None:
+            vectors = torch.cat([vectors, F.embedding(ids, self._of_rows(self.bias_N)[:, None])], -1)
+        if sharing == "batch":
+            return states_Te @ vectors.T
+        if sharing == "position":
+            return torch.bmm(vectors, states_Te[:, :, None])[:, :, 0]
+        return _scores_per_row(states_Te, vectors, rows_T)
+
+    def output_table(self) -> Tensor:
+        """The matrix (N, d) itself; where items have a bias, (N, d + 1) with it as the last column."""
+        if self.bias_N is None:
+            return self.weight_Nd
+        return torch.cat([self.weight_Nd, self._of_rows(self.bias_N)[:, None]], 1)
+
+    def _of_rows(self, bias_N: Tensor) -> Tensor:
+        return bias_N if self._bias_ids_R is None else bias_N.index_select(0, self._bias_ids_R)
+
+
+def _scores_per_row(states_Te: Tensor, vectors_BKe: Tensor, rows_T: Tensor) -> Tensor:
+    """(T, K) by one padded product per row: gathering the K vectors of a row once per position takes gigabytes."""
+    counts_B = torch.bincount(rows_T, minlength=len(vectors_BKe))
+    columns_T = torch.arange(len(rows_T), device=rows_T.device) - (counts_B.cumsum(0) - counts_B)[rows_T]
+    padded_BPe = states_Te.new_zeros(len(vectors_BKe), int(counts_B.max()), states_Te.shape[1])
+    padded_BPe = padded_BPe.index_put((rows_T, columns_T), states_Te)
+    return torch.bmm(padded_BPe, vectors_BKe.transpose(1, 2))[rows_T, columns_T]

@@ -1,0 +1,58 @@
+"""Multi-head scaled dot-product attention over packed positions (Vaswani et al., NeurIPS 2017).
+
+P positions, Q of them that ask, d width; within a group n rows, h heads, m queries, l keys, w = d / h.
+"""
+
+import torch
+from pydantic import ValidationInfo
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from nextitem.compute import transfer
+from nextitem.model.layers.dropout import dropout
+from nextitem.model.layers.packing import Group, Queries
+
+
+def heads_divide_dim(heads: int, others: ValidationInfo) -> int:
+    """The setting `heads` where it divides the setting `dim` before it; raises ValueError where it does not."""
+    dim = others.data.get("dim", heads)  # absent where dim itself was refused
+    if dim % heads:
+        raise ValueError(f"should divide dim={dim}, since each head takes an equal share of the width")
+    return heads
+
+
+def attend(
+    q_Qd: Tensor, keys_and_values_P2d: Tensor, queries: Queries, heads: int, probability: float, *, training: bool
+) -> Tensor:
+    """What each query mixes of the values it sees, shape (Q, d); dropout with `probability` on the weights."""
+    width = q_Qd.shape[1] // heads
+    q_Qd = q_Qd * width**-0.5
+    mixed = []
+    for group in queries.groups:
+        q_nhmw = _heads(group.padded_queries(q_Qd), heads)
+        k_nhlw, v_nhlw = (_heads(part, heads) for part in group.padded_keys(keys_and_values_P2d).chunk(2, -1))
+        mix = fused if transfer.is_elsewhere(q_Qd.device) else plain
+        mixed_nhmw = mix(q_nhmw, k_nhlw, v_nhlw, group, probability if training else 0.0)
+        mixed.append(group.unpadded(mixed_nhmw.transpose(1, 2).flatten(2)))
+    return torch.cat(mixed) if mixed else q_Qd
+
+
+def plain(q_nhmw: Tensor, k_nhlw: Tensor, v_nhlw: Tensor, group: Group, probability: float) -> Tensor:
+    """softmax(q · k + bias) · v in plain products, shape (n, h, m, w); with cheap dropout, the best on the CPU."""
+    weights_nhml = (q_nhmw @ k_nhlw.transpose(2, 3) + group.bias_nhml).softmax(-1)
+    return dropout(weights_nhml, probability, training=True) @ v_nhlw
+
+
+def fused(q_nhmw: Tensor, k_nhlw: Tensor, v_nhlw: Tensor, group: Group, probability: float) -> Tensor:
+    """The same by torch's kernels, which never store the weights; dropout is torch's own."""
+    if group.is_triangle:  # then what is hidden is not even computed
+        return scaled_dot_product_attention(q_nhmw, k_nhlw, v_nhlw, None, probability, is_causal=True, scale=1.0)
+    # The lowest finite number of a wider type would be −inf in a narrower one, and a row of them NaN.
+    lowest = max(torch.finfo(one.dtype).min for one in (group.bias_nhml, q_nhmw))
+    mask_nhml = group.bias_nhml.clamp(min=lowest).to(q_nhmw.dtype).expand(*q_nhmw.shape[:3], k_nhlw.shape[2])
+    return scaled_dot_product_attention(q_nhmw, k_nhlw, v_nhlw, mask_nhml, probability, scale=1.0)
+
+
+def _heads(x_nmd: Tensor, heads: int) -> Tensor:
+    rows, places, _ = x_nmd.shape
+    return x_nmd.view(rows, places, heads, -1).transpose(1, 2)

@@ -1,0 +1,166 @@
+"""A sequence model: an item table, an encoder and an objective.
+
+B rows, L length, T targets, C cases, e output width.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from nextitem.compute import transfer
+from nextitem.compute.memory import HEAP
+from nextitem.data.sequences import Sequences
+from nextitem.errors import DataError
+from nextitem.model.batches import Batch, Drawn
+from nextitem.model.items.table import ItemTable
+from nextitem.model.losses.loss import Loss
+from nextitem.model.objectives.objective import Objective
+
+_QUERY_POSITIONS = 1 << 14  # of histories that are encoded at a time, as many as stay near a cache
+_QUERY_ROWS = 512
+
+
+class SequenceModel(nn.Module):
+    """Scores every item after a history; a `Scorer`, and what `fit` trains."""
+
+    def __init__(
+        self,
+        items: ItemTable,
+        encoder: nn.Module,
+        objective: Objective,
+        *,
+        in_bfloat16: bool = False,
+        number_of_users: int | None = None,
+    ) -> None:
+        """With `in_bfloat16` the encoder's products are computed so in training; weights stay as they are.
+
+        An encoder that has a vector for each of `number_of_users` users is asked about those only; None: about anyone.
+        """
+        super().__init__()
+        self.in_bfloat16, self.number_of_users = in_bfloat16, number_of_users
+        self.items = items
+        self.encoder = encoder
+        self.objective = objective
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.items.weight_Nd.device
+
+    def windows(self, train: Sequences) -> Sequences:
+        """The training windows of the objective."""
+        return self.objective.windows(train)
+
+    def batch(self, windows: Sequences, generator: torch.Generator) -> Batch:
+        """Some windows as one step's batch."""
+        return self.objective.batch(windows, generator)
+
+    def loss(self, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
+        """Summed loss of a batch, a scalar."""
+        return self.loss_of_states(self.states(batch), batch, loss, drawn)
+
+    def loss_of_states(self, states_Te: Tensor, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
+        """Summed loss of a batch whose states are known, a scalar."""
+        weights_T = None if batch.weights_T is None else batch.weights_T.to(states_Te.dtype)
+        return loss(states_Te, batch.targets_T, self.items, drawn, weights_T)
+
+    def narrowed(self, batch: Batch, drawn: Drawn | None) -> "tuple[SequenceModel, Batch, Drawn | None, Tensor]":
+        """The model on the R rows of the item table that a step touches, the step in their numbers, and their ids (R,).
+
+        Encoder and mask are shared; the rows are weights of their own. The loss is the same, and so are its gradients.
+        Raises ConfigurationError for a separate output table.
+        """
+        is_item_BL = batch.inputs_BL >= 0
+        parts = [batch.inputs_BL[is_item_BL], batch.targets_T, *([] if drawn is None else [drawn.ids.flatten()])]
+        items, ids_R, rows = self.items.narrowed(torch.cat(parts))
+        inputs, targets_T, *others = rows.split([len(part) for part in parts])
+        inputs_BL = batch.inputs_BL.masked_scatter(is_item_BL, inputs)
+        if drawn is not None:
+            drawn = replace(drawn, ids=others[0].view_as(drawn.ids))
+        batch = replace(batch, inputs_BL=inputs_BL, targets_T=targets_T)
+        model = SequenceModel(items, self.encoder, self.objective, in_bfloat16=self.in_bfloat16)
+        return model, batch, drawn, ids_R
+
+    def states(self, batch: Batch) -> Tensor:
+        """The encoder's states at the batch's target positions, shape (T, e)."""
+        embeddings_BLd = self.items.embed(batch.inputs_BL)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bfloat16 and self.training):
+            states: Tensor = self.encoder(embeddings_BLd, batch.lengths_B, batch.users_B, batch.read)
+        states = states.to(embeddings_BLd.dtype)  # an encoder may end in a product, and the table stays as it is
+        states_Te = states if batch.places_B is None else states.index_select(0, batch.rows_T)
+        return self.items.to_score(states_Te)
+
+    @torch.no_grad()
+    def query_states(self, histories: Sequences) -> Tensor:
+        """The state that foresees what follows each history, in evaluation mode, shape (C, e).
+
+        Raises DataError for an empty history, about which a sequence model has nothing to say, and, where the encoder
+        has user vectors, for one of a user that it has none for.
+        """
+        if bool((histories.lengths_U == 0).any()):
+            raise DataError(
+                f"{int((histories.lengths_U == 0).sum()):,} of {len(histories):,} histories are empty; a sequence "
+                f"model needs at least one known item, use a popularity ranking for the others"
+            )
+        self._check_users(histories.users_U)
+        histories = histories.to(self.device)
+        was_training = self.training
+        self.eval()
+        try:
+            parts = []
+            for rows in torch.arange(len(histories)).split(self._query_rows()):
+                if len(rows):  # nothing is split into one empty part
+                    parts.append(self.states(self.objective.query(histories.select(rows))))
+                    HEAP.tidy()
+        finally:
+            self.train(was_training)
+        # States of no history are as wide as the others.
+        return torch.cat(parts) if parts else self.items.weight_Nd.new_zeros(0, self.items.state_width)
+
+    def _query_rows(self) -> int:
+        if transfer.is_elsewhere(self.device):
+            return _QUERY_ROWS
+        return min(_QUERY_ROWS, max(1, _QUERY_POSITIONS // self.objective.maximum_length))
+
+    def _check_users(self, users_C: Tensor) -> None:
+        if self.number_of_users is None:
+            return
+        is_known_C = (users_C >= 0) & (users_C < self.number_of_users)
+        if not bool(is_known_C.all()):
+            raise DataError(
+                f"{int((~is_known_C).sum()):,} of {len(users_C):,} histories are not of a user that the model was "
+                f"trained on, and it has a vector for each of those {self.number_of_users:,} only; ask about known "
+                f"users by their ids, or train with encoder.user_vectors=false"
+            )
+
+    def query(self, histories: Sequences) -> "StateQuery":
+        """Scores after each history, in evaluation mode and without gradients."""
+        return StateQuery(self.query_states(histories), self.items)
+
+
+class StateQuery:
+    """Scores as products of C states with the item table."""
+
+    def __init__(self, states_Ce: Tensor, items: ItemTable) -> None:
+        self.states_Ce = states_Ce
+        self.items = items
+        self.number_of_items = items.number_of_items
+
+    def __len__(self) -> int:
+        return len(self.states_Ce)
+
+    @torch.no_grad()
+    def scores(self, start: int, stop: int) -> Tensor:
+        """Scores of the items start…stop−1, shape (C, stop − start)."""
+        return self.items.scores(self.states_Ce, start, stop)
+
+    @torch.no_grad()
+    def candidate_scores(self, ids_CK: Tensor) -> Tensor:
+        """Scores of each history's own candidates, shape (C, K)."""
+        rows_C = torch.arange(len(self), device=self.states_Ce.device)
+        return self.items.candidate_scores(self.states_Ce, ids_CK.to(rows_C.device), "position", rows_C)
+
+    def select(self, rows: Tensor) -> "StateQuery":
+        """The query for some of the histories."""
+        return StateQuery(self.states_Ce[rows.to(self.states_Ce.device)], self.items)

@@ -1,0 +1,104 @@
+"""Test cases in bands: where their targets ranked, and how good a model is for which of them. C cases."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from nextitem.evaluation.metrics import hit_rate, ndcg
+
+TOP = 10
+_FEWEST = 20  # cases of a band; fewer join the band beside them
+_MOST_BANDS = 8
+
+
+@dataclass(frozen=True)
+class Band:
+    """Ranks, lengths or counts from `first` to `last`."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"{self.first:,}" if self.first == self.last else f"{self.first:,}–{self.last:,}"
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good a model is for the cases of a band."""
+
+    band: Band
+    cases: int
+    hit_rate: float
+    ndcg: float
+    """NDCG@10, the mean over cases."""
+    margin: float
+    """1.96 standard errors of it: half of the 95 % interval."""
+
+
+def rank_bands(catalogue: int) -> list[Band]:
+    """1, 2–3, 4–10, 11–30, 31–100, … up to the number of items that were ranked.
+
+    >>> [str(band) for band in rank_bands(50)]
+    ['1', '2–3', '4–10', '11–30', '31–50']
+    """
+    ends = [1, 3]
+    while ends[-1] < catalogue:
+        ends.append(10 * ends[-2])
+    ends = [end for end in ends if 1.5 * end < catalogue] + [catalogue]  # no last band of a few ranks
+    return [Band(first, last) for first, last in zip([1, *(end + 1 for end in ends)], ends, strict=False)]
+
+
+def rank_shares(above_C: Tensor, tied_C: Tensor, bands: Sequence[Band]) -> list[float]:
+    """The share of cases whose target ranks in each band, in expectation over the order of tied items.
+
+    Up to rank k they add up to the hit rate at k. A target that is hidden itself is in no band.
+
+    >>> rank_shares(torch.tensor([0.0, 9.0]), torch.tensor([1.0, 0.0]), [Band(1, 1), Band(2, 10)])
+    [0.25, 0.75]
+    """
+    upto = [float(hit_rate(above_C, tied_C, end).mean()) for end in (0, *(band.last for band in bands))]
+    return [high - low for low, high in pairwise(upto)]
+
+
+def quality(above_C: Tensor, tied_C: Tensor, numbers_C: Tensor) -> list[Quality]:
+    """Quality by bands of a number that each case has, such as the length of its history."""
+    found = []
+    for band in _bands(numbers_C):
+        is_in_C = (numbers_C >= band.first) & (numbers_C <= band.last)
+        above, tied = above_C[is_in_C], tied_C[is_in_C]
+        values = ndcg(above, tied, TOP)
+        spread = float(values.std()) if len(values) > 1 else 0.0
+        margin = 1.96 * spread / math.sqrt(len(values))
+        found.append(Quality(band, len(values), float(hit_rate(above, tied, TOP).mean()), float(values.mean()), margin))
+    return found
+
+
+def _bands(numbers_C: Tensor) -> list[Band]:
+    """0 alone, then 1, 2–3, 4–7, … (or wider by a factor of 4, 8, …); bands of few cases join a neighbour."""
+    smallest, largest = int(numbers_C.min()), int(numbers_C.max())
+    factor = 2
+    while _power(largest, factor) - _power(smallest, factor) >= _MOST_BANDS:
+        factor *= 2
+    starts = [0, 1]
+    while starts[-1] <= largest:
+        starts.append(starts[-1] * factor)
+    counts = torch.histogram(numbers_C.double(), torch.tensor(starts, dtype=torch.float64) - 0.5).hist.long().tolist()
+    kept: list[tuple[int, int]] = []  # (first, cases)
+    for start, cases in zip(starts, counts, strict=False):
+        if kept and kept[-1][1] < _FEWEST:
+            kept[-1] = (kept[-1][0], kept[-1][1] + cases)
+        elif cases:
+            kept.append((start, cases))
+    if len(kept) > 1 and kept[-1][1] < _FEWEST:
+        kept.pop()
+    firsts = [first for first, _ in kept]
+    lasts = [*(first - 1 for first in firsts[1:]), largest]
+    return [Band(max(first, smallest), last) for first, last in zip(firsts, lasts, strict=True)]
+
+
+def _power(number: int, factor: int) -> int:
+    return int(math.log(max(number, 1), factor))

@@ -1,0 +1,89 @@
+"""What is seen in the figures of a report, in words."""
+
+from collections.abc import Sequence
+
+import torch
+
+from nextitem.evaluation.metrics import hit_rate
+from nextitem.report.run.bands import TOP, Quality
+from nextitem.report.run.evidence import Evidence
+
+FEWEST = 50  # users of a band that a sentence is built on
+
+
+def of_losses(run: Evidence) -> str:
+    """How the losses moved, and whether validation turned."""
+    first, last = run.epochs[0], run.epochs[-1]
+    said = (
+        f"Mean loss per target position. In training it goes from {first['train_loss']:.3f} to {last['train_loss']:.3f}"
+    )
+    checked = [line for line in run.epochs if line["validation_loss"] is not None]
+    if not checked:
+        return f"{said}."
+    lowest = min(checked, key=lambda line: line["validation_loss"])
+    said += f"; in validation it is lowest at epoch {lowest['epoch']} ({lowest['validation_loss']:.3f})"
+    risen = checked[-1]["validation_loss"] - lowest["validation_loss"]
+    return f"{said} and {risen:.3f} above that at the end." if risen >= 0.0005 else f"{said} and no higher at the end."
+
+
+def of_learning(runs: Sequence[Evidence], metric: str) -> str:
+    """Which epoch of each run counts."""
+    best = {run.label: run.metrics["best_epoch"] for run in runs}
+    if len(runs) == 1:
+        run = runs[0]
+        value = run.epochs[run.metrics["best_epoch"] - 1]["validation"].get(metric)
+        reached = "" if value is None else f": {value:.4f} on the validation users looked at in training"
+        return (
+            f"The weights of epoch {run.metrics['best_epoch']} of {run.metrics['epochs']} are kept{reached}. Test "
+            f"users chose nothing."
+        )
+    marked = ", ".join(f"{label} {epoch}" for label, epoch in best.items())
+    return f"Marked is the epoch whose weights are kept: {marked}."
+
+
+def of_ranks(run: Evidence, is_one_of_many: bool) -> str:
+    """How many targets rank among the first ten, and where the middle one is."""
+    share = percent(float(hit_rate(run.above_C, run.tied_C, TOP).mean()))
+    middle = float(torch.quantile(run.above_C + run.tied_C / 2 + 1, 0.5, interpolation="lower"))
+    rest = "more than half repeat the history" if middle == float("inf") else f"half within the first {middle:,.0f}"
+    if is_one_of_many:
+        return f"{run.label}: {share} among the first {TOP}, {rest}."
+    return (
+        f"{share} of {len(run.cases):,} targets rank among the first {TOP} of {run.catalogue:,} items, {rest}. A "
+        f"random order would put {percent(min(1.0, TOP / run.catalogue), 2)} there."
+    )
+
+
+def percent(share: float, decimals: int = 1) -> str:
+    """A share as readers write it, in one word."""
+    return f"{100 * share:.{decimals}f}\u00a0%"
+
+
+def of_hit_rates(runs: Sequence[Evidence]) -> str:
+    """Which run finds most among ten and among a thousand."""
+    if len(runs) == 1:
+        return "Share of test targets among the first k (hit rate at k), beside that of a random order."
+    said = []
+    for k in (TOP, min(100 * TOP, runs[0].catalogue)):
+        found = {run.label: float(hit_rate(run.above_C, run.tied_C, k).mean()) for run in runs}
+        first = max(found, key=lambda label: found[label])
+        said.append(f"{first} with {percent(found[first])} among the first {k:,}")
+    return f"Share of test targets among the first k (hit rate at k). Most are found by {' and by '.join(said)}."
+
+
+def of_quality(found: Sequence[tuple[str, object, Sequence[Quality]]], what: str) -> str:
+    """For whom the run is best and worst; of several, which is best for how many bands."""
+    said = f"NDCG@10 and its 95\u00a0% interval (1.96 standard errors) by {what}."
+    if len(found) == 1:
+        bands = found[0][2]
+        large = [band for band in bands if band.cases >= FEWEST] or list(bands)
+        best, worst = (choose(large, key=lambda band: band.ndcg) for choose in (max, min))
+        among = "From" if len(large) == len(bands) else f"Of bands with at least {FEWEST} users, from"
+        return (
+            f"{said} {among} {worst.ndcg:.3f} at {worst.band} ({worst.cases:,} users) to {best.ndcg:.3f} at "
+            f"{best.band} ({best.cases:,} users)."
+        )
+    columns = zip(*([band.ndcg for band in bands] for _, _, bands in found), strict=True)
+    first = [found[max(range(len(column)), key=lambda place: column[place])][0] for column in columns]
+    counts = ", ".join(f"{label} for {first.count(label)}" for label in dict.fromkeys(first))
+    return f"{said} Highest of {len(first)} bands: {counts}."

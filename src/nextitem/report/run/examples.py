@@ -1,0 +1,123 @@
+"""Example histories: what a user had, what came next, and what each model would have said."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import polars as pl
+import torch
+
+from nextitem.compute.randomness import Purpose, generator
+from nextitem.data.sequences import Sequences
+from nextitem.errors import DataError
+from nextitem.evaluation.ranking import top_k
+from nextitem.evaluation.scoring import Scorer
+from nextitem.report.run.bands import TOP, Band
+from nextitem.report.run.evidence import Evidence
+
+_EACH = 2  # users of each band
+_LATEST = 10  # events that are shown of a history
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An item as a reader sees it."""
+
+    item: Any
+    title: str | None
+    is_target: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A model's list, and where the target ranked."""
+
+    label: str
+    items: tuple[Shown, ...]
+    rank: float | None
+    """Expected over the order of tied items; none where the target is hidden, as it repeats the history."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One user of the test cases."""
+
+    user: Any
+    earlier: int
+    """Events before those that are shown."""
+    latest: tuple[Shown, ...]
+    target: Shown
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Users drawn at random, some from each band of the best rank that a model gave the target."""
+
+    bands: tuple[tuple[Band, float, tuple[Example, ...]], ...]
+    """(band, the share of all cases in it, its examples)."""
+
+
+def examples(runs: Sequence[Evidence], scorers: Sequence[Scorer]) -> Examples:
+    """The same users for every run; the draw is fixed and knows nothing but the bands."""
+    best_C = torch.stack([_rank(run) for run in runs]).amin(0)
+    catalogue = runs[0].catalogue
+    ends = [0, *(end for end in (TOP, 10 * TOP) if end < catalogue), catalogue]
+    found = []
+    for number, (start, end) in enumerate(pairwise(ends)):
+        rows = ((best_C > start) & (best_C <= end)).nonzero()[:, 0]
+        drawn = rows[torch.randperm(len(rows), generator=generator(0, Purpose.EXAMPLES, number))[:_EACH]]
+        found.append((Band(start + 1, end), len(rows) / len(best_C), _of_rows(runs, scorers, drawn.tolist())))
+    return Examples(tuple(found))
+
+
+def _rank(run: Evidence) -> torch.Tensor:
+    """Expected rank of each target; infinite where it is hidden."""
+    return run.above_C + run.tied_C / 2 + 1
+
+
+def _of_rows(runs: Sequence[Evidence], scorers: Sequence[Scorer], rows: list[int]) -> tuple[Example, ...]:
+    cases = runs[0].cases[rows]
+    histories = _histories(runs[0], cases["user"])
+    titles = runs[0].titles
+    items = pl.read_parquet(runs[0].folder / "items.parquet", columns=["item"])["item"]
+    lists = [_lists(scorer, histories) for scorer in scorers]
+    found = []
+    for place, (row, user, target) in enumerate(zip(rows, cases["user"], cases["target"], strict=True)):
+        shown = Shown(target, titles.get(target), is_target=True)
+        past = [items[index] for index in histories.select(torch.tensor([place])).tolist()[0]]
+        answers = tuple(
+            Answer(
+                run.label,
+                tuple(Shown(items[index], titles.get(items[index]), items[index] == target) for index in best[place]),
+                float(_rank(run)[row]) if bool(_rank(run)[row].isfinite()) else None,
+            )
+            for run, best in zip(runs, lists, strict=True)
+        )
+        latest = tuple(Shown(item, titles.get(item)) for item in past[-_LATEST:])
+        found.append(Example(user, len(past) - len(latest), latest, shown, answers))
+    return tuple(found)
+
+
+def _histories(run: Evidence, users: pl.Series) -> Sequences:
+    """The histories before the target, in the order of `users`, under the users' own numbers."""
+    stored = (
+        pl.scan_parquet(run.folder / "users.parquet")
+        .with_row_index("number")
+        .filter(pl.col("user").is_in(users.implode()))
+        .collect()
+    )
+    there = {user: (number, history) for number, user, history in stored.iter_rows()}
+    missing = [user for user in users if user not in there]
+    if missing:
+        raise DataError(f"{run.folder} has no history of user {missing[0]!r}; train anew")
+    sequences = Sequences.of([there[user][1][:-1] for user in users], run.catalogue)
+    return replace(sequences, users_U=torch.tensor([there[user][0] for user in users], dtype=torch.int64))
+
+
+def _lists(scorer: Scorer, histories: Sequences) -> list[list[int]]:
+    if not len(histories):
+        return []
+    items_Ck, _ = top_k(scorer.query(histories), min(TOP, histories.number_of_items), histories)
+    return [[index for index in row if index >= 0] for row in items_Ck.tolist()]

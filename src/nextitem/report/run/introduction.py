@@ -1,0 +1,40 @@
+"""What a model is, in the sentence that its page begins with."""
+
+from nextitem.experiment.recipe import Recipe
+from nextitem.model.negatives import AnyNegatives, InBatch, Mixed
+
+
+def introduced(recipe: Recipe, parameters: int, epochs: int) -> str:
+    """Of what the model is made, and how it was trained."""
+    baseline = recipe.baseline
+    size = f"{parameters:,} weights"
+    if baseline is None:
+        made = f"Encoder {_words(recipe.encoder.name)}, objective {_words(recipe.objective.name)}"
+        return f"{made}, {_trained(recipe)}; {size}, {epochs} epochs."
+    name = _words(baseline.name)
+    if baseline.made_by == "fit":
+        return f"Baseline {name}, {_trained(recipe)}; {size}, {epochs} epochs."
+    return (
+        f"Baseline {name}, {'which only counts' if baseline.made_by == 'counts' else f'trained by a library; {size}'}."
+    )
+
+
+def _trained(recipe: Recipe) -> str:
+    loss = f"loss {_words(recipe.loss.name)}"
+    return loss if recipe.negatives is None else f"{loss}, {described(recipe.negatives)}"
+
+
+def described(negatives: AnyNegatives) -> str:
+    """How many negatives there are, and of which kind."""
+    if isinstance(negatives, InBatch):
+        return f"{_of_step(negatives.count)} as negatives"
+    drawn = f"{negatives.count:,} negatives ({_words(negatives.name)})"
+    return f"{drawn} and {_of_step(negatives.in_batch)}" if isinstance(negatives, Mixed) else drawn
+
+
+def _of_step(count: int | None) -> str:
+    return "all targets of the step" if count is None else f"{count:,} targets of the step"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

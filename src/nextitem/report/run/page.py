@@ -1,0 +1,270 @@
+"""report.html: runs as one page that needs no network and no script."""
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from nextitem.errors import StorageError
+from nextitem.evaluation.scoring import Scorer
+from nextitem.experiment.presets import load_preset
+from nextitem.experiment.repetition import repeating_command, unchanged_preset
+from nextitem.report.look import look, name_of_metric
+from nextitem.report.run import captions, drawings
+from nextitem.report.run.bands import Quality, quality, rank_bands, rank_shares
+from nextitem.report.run.evidence import Evidence
+from nextitem.report.run.examples import examples
+from nextitem.report.run.introduction import introduced
+from nextitem.storage import whole_file
+
+REPORT = "report.html"
+_KEY = ("ndcg@10", "hit_rate@10")
+_PARTS = (  # a column of the cases, the title, the axis, and what it is in a sentence
+    ("length", "length of history", "events in the history", "the number of events before the target"),
+    ("trained", "popularity of the target", "training events of the target", "how often the target occurs in training"),
+)
+
+
+def report(runs: Sequence[Evidence], scorers: Sequence[Scorer]) -> str:
+    """The page about one run, or about several of equal certificates (`comparable`), with their models in that order.
+
+    Equal runs give equal text. Where a run has no histories there are no examples.
+    """
+    environment = Environment(
+        loader=PackageLoader("nextitem", "report/run/templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    with look():
+        content = _head(runs) | _figures(runs) | _made(runs)
+    has_histories = all(run.has_histories for run in runs)
+    return environment.get_template("report.html.j2").render(
+        content,
+        version=version("nextitem"),
+        examples=examples(runs, scorers) if has_histories else None,
+        has_histories=has_histories,
+        without_histories=", ".join(run.label for run in runs if not run.has_histories),
+        has_titles=bool(runs[0].titles),
+    )
+
+
+def write_report(runs: Sequence[Evidence], scorers: Sequence[Scorer], file: Path) -> None:
+    """Write the page. Raises StorageError."""
+    text = report(runs, scorers)
+    try:
+        with whole_file(file) as draft:
+            draft.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"cannot write {file}: {error}; free space or choose another file") from error
+
+
+def report_into(folder: Path, scorer: Scorer) -> None:
+    """Write report.html into the folder of a run, about that run and with the model it has. Raises StorageError."""
+    write_report([Evidence.read(folder)], [scorer], folder / REPORT)
+
+
+def _head(runs: Sequence[Evidence]) -> dict[str, Any]:
+    """Title, the first sentence, the numbers that matter, and the table of metrics."""
+    first = runs[0].metrics["certificate"]
+    setting = f"{first['cases']:,} test users, ranking of {'all ' if first['ranking'] == 'full' else ''}"
+    setting += f"{first['candidates']:,} items, {first['hidden']} hidden"
+    if len(runs) > 1:
+        lead = f"{len(runs)} models measured on the same: {setting}."
+        return {"title": f"Models on {first['dataset']}", "lead": lead, "key": [], "quality": _beside(runs)}
+    (run,) = runs
+    what = introduced(run.recipe, run.metrics["parameters"], run.metrics["epochs"])
+    lead = f"{what} Measured on {setting}."
+    title = f"{run.label} on {first['dataset']}"
+    return {"title": title, "lead": lead, "key": _key(run), "quality": _metrics(run)}
+
+
+def _key(run: Evidence) -> list[tuple[str, str, str]]:
+    """(name, value, what stands below it) of the numbers that matter."""
+    test = run.metrics["test"]
+    found = [(name_of_metric(name), f"{test[name]:.4f}", _interval(run, name)) for name in _KEY if name in test]
+    bound = run.metrics.get("test_upper_bound", {}).get("ndcg@10")
+    if bound:
+        found.append(("of the upper bound", captions.percent(test["ndcg@10"] / bound, 0), f"NDCG@10 {bound:.4f}"))
+    if run.epochs:
+        kept = run.metrics["best_epoch"], run.metrics["epochs"]
+        found.append((f"{run.recipe.training.kept_epoch} epoch", f"{kept[0]}", f"of {kept[1]}"))
+        found.append(("training", _duration(run.metrics["train_seconds"]), "without validation"))
+    return found
+
+
+def _metrics(run: Evidence) -> dict[str, Any]:
+    """Validation and test values of one run, beside published ones where there are any."""
+    published = _published(run)
+    head = ["metric", "test", "95 % interval", "validation", *(["published"] if published else [])]
+    rows = []
+    for name in run.metrics["certificate"]["metrics"]:
+        cells = [name_of_metric(name), f"{run.metrics['test'][name]:.4f}", _interval(run, name)]
+        cells.append(f"{run.metrics['validation'][name]:.4f}")
+        if published:
+            cells.append(f"{published[name]:.4f}" if name in published else "")
+        rows.append({"cells": cells, "is_best": False, "paint": None})
+    return {"head": head, "rows": rows, "note": _note(run)}
+
+
+def _beside(runs: Sequence[Evidence]) -> dict[str, Any]:
+    """One row a run, and columns for what is asked first."""
+    head = [
+        "model",
+        "NDCG@10",
+        "95 % interval",
+        "HR@10",
+        "95 % interval",
+        "best epoch",
+        "training",
+        "weights",
+        "memory",
+    ]
+    best = max(run.metrics["test"]["ndcg@10"] for run in runs)
+    rows = []
+    for run, style in zip(runs, drawings.styles(runs), strict=True):
+        test, made = run.metrics["test"], run.metrics
+        epochs = f"{made['best_epoch']} of {made['epochs']}" if run.epochs else "–"
+        memory = made["provenance"].get("peak_memory_mb")
+        cells = [
+            run.label,
+            *(text for name in _KEY for text in (f"{test[name]:.4f}", _interval(run, name))),
+            epochs,
+            _duration(made["train_seconds"]) if run.epochs else "–",
+            f"{made['parameters']:,}" if made["parameters"] else "–",
+            "–" if memory is None else f"{memory:,} MB",
+        ]
+        rows.append({"cells": cells, "is_best": test["ndcg@10"] == best, "paint": style["color"]})
+    note = f"Intervals cover the choice of users, not that of the seed. {_note(runs[0])}"
+    return {"head": head, "rows": rows, "note": note}
+
+
+def _note(run: Evidence) -> str:
+    ceiling = run.metrics["test"]["ceiling"]
+    said = "Values are means over test users; the interval is a bootstrap over users. Equal scores count in expectation"
+    said += " over a random order. "
+    if ceiling == 1:
+        return said + "Every target occurs in training."
+    return said + (
+        f"{captions.percent(1 - ceiling, 2)} of the targets occur in no training event or are hidden themselves: a "
+        f"model that knows items by id alone cannot hit them."
+    )
+
+
+def _published(run: Evidence) -> Mapping[str, float]:
+    preset = unchanged_preset(run.recipe)
+    return {} if preset is None else load_preset(preset).published.get(run.recipe.data, {})
+
+
+def _figures(runs: Sequence[Evidence]) -> dict[str, Any]:
+    """All figures with what is seen in them."""
+    draw = drawings.Drawn()
+
+    def shown(figure: Figure, caption: str) -> dict[str, Any]:
+        # What matplotlib writes is svg; the caption in it is escaped.
+        return {"svg": Markup(draw(figure, caption)), "caption": caption}
+
+    parts = []
+    for column, title, axis, what in _PARTS:
+        if all(column in run.cases.columns for run in runs):
+            found = _quality(runs, column)
+            figure = drawings.quality_by(f"NDCG@10 by {title}", axis, found)
+            groups = [(label, bands) for label, _, bands in found]
+            parts.append({"name": axis, "groups": groups, "figure": shown(figure, captions.of_quality(found, what))})
+    learning, ranks = ([shown(*one) for one in drawn] for drawn in (_learning(runs), _ranks(runs)))
+    return {"learning": learning, "ranks": ranks, "parts": parts}
+
+
+def _learning(runs: Sequence[Evidence]) -> list[tuple[Figure, str]]:
+    """Learning curves with their captions; none where all runs are baselines."""
+    trained = [run for run in runs if run.epochs]
+    if not trained:
+        return []
+    metric = trained[0].recipe.training.monitor
+    curve = (drawings.learning(trained, metric), captions.of_learning(trained, metric))
+    if len(runs) == 1:
+        return [curve, (drawings.losses(trained[0]), captions.of_losses(trained[0]))]
+    seconds = "The same against seconds of optimisation, each on its own machine and without validation."
+    return [curve, (drawings.learning(trained, metric, "seconds"), seconds)]
+
+
+def _ranks(runs: Sequence[Evidence]) -> list[tuple[Figure, str]]:
+    """Where the targets rank, with captions."""
+    bands = rank_bands(runs[0].catalogue)
+    shares = [
+        (run.label, style, rank_shares(run.above_C, run.tied_C, bands))
+        for run, style in zip(runs, drawings.styles(runs), strict=True)
+    ]
+    said = " ".join(captions.of_ranks(run, len(runs) > 1) for run in runs)
+    return [
+        (drawings.rank_histogram(bands, shares), said),
+        (drawings.hit_rates(runs), captions.of_hit_rates(runs)),
+    ]
+
+
+def _quality(runs: Sequence[Evidence], column: str) -> list[tuple[str, drawings.Style, list[Quality]]]:
+    return [
+        (
+            run.label,
+            style,
+            quality(run.above_C, run.tied_C, torch.from_numpy(run.cases[column].to_numpy(writable=True))),
+        )
+        for run, style in zip(runs, drawings.styles(runs), strict=True)
+    ]
+
+
+def _made(runs: Sequence[Evidence]) -> dict[str, Any]:
+    """Commands, settings and provenance of every run, and their certificate."""
+    return {
+        "certificate": [(key, _plain(value)) for key, value in runs[0].metrics["certificate"].items()],
+        "runs": [
+            {
+                "label": run.label,
+                "command": repeating_command(run.recipe, run.metrics["provenance"]["seed"]),
+                "notes": run.metrics.get("notes", []),
+                "settings": _settings(run),
+            }
+            for run in runs
+        ],
+    }
+
+
+def _settings(run: Evidence) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The recipe section by section, then provenance."""
+    tree = run.recipe.in_use()
+    plain = [(key, _plain(value)) for key, value in tree.items() if not isinstance(value, dict) and value is not None]
+    sections = [
+        (key, [(k, _plain(v)) for k, v in value.items()]) for key, value in tree.items() if isinstance(value, dict)
+    ]
+    made = [(key.replace("_", " "), _plain(value)) for key, value in run.metrics["provenance"].items()]
+    return [("recipe", plain), *sections, ("provenance: shown, never compared", made)]
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value))
+    return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
+
+
+def _interval(run: Evidence, metric: str) -> str:
+    low, high = run.metrics["test"]["intervals"][metric]
+    return f"{low:.4f} – {high:.4f}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    if minutes >= 10:
+        return f"{round(seconds / 60)} min"
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"

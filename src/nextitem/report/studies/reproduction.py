@@ -1,0 +1,221 @@
+"""What `reproduce` leaves: one folder with the table, the verdicts and the figures, which appears whole."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from nextitem.engine.entries import Contestant
+from nextitem.evaluation.intervals import percentiles
+from nextitem.report.look import label_of, name_of_metric, write_svg
+from nextitem.report.studies.curves import Curve, by_negatives, convergence, losses
+from nextitem.report.studies.points import Point
+from nextitem.report.studies.words import TITLES, made, measured_on
+from nextitem.storage import whole
+from nextitem.studies.comparison import RESAMPLES, Comparison, as_dict, draws_of, values_of, varied_in
+from nextitem.studies.reproduction import METRICS, PUBLISHED, Verdict, agreement, deviations, judged_by
+from nextitem.words import NOTHING
+
+LEVELS = ("sasrec-bce", "bert4rec", "gru4rec", "bpr-mf", "popularity")  # horizontal lines beside the sampled softmax
+CURVES = ("sasrec-bce", "sasrec-ce", "sasrec-3000", "bert4rec", "gru4rec")
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """Everything that is told of one dataset."""
+
+    data: str
+    command: str
+    comparison: Comparison
+    """The rows of the table."""
+    swept: Mapping[int, Contestant]
+    """SASRec+ by its number of negatives; those without runs are left out of the figure."""
+    verdicts: Sequence[Verdict]
+    notes: Sequence[str] = ()
+    is_papers: bool = True
+    """Whether the recipes' own settings were trained, so that a difference to the paper means something."""
+
+    @property
+    def title(self) -> str:
+        return TITLES.get(self.data, self.data)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole of it as plain values."""
+        return {
+            "data": self.data,
+            "command": self.command,
+            **as_dict(self.comparison, lambda row: {"published": self.published(row), "agreement": self.agrees(row)}),
+            "negatives": {
+                str(count): {"ndcg@10": vars(_point(row)), "seeds": len(row.runs)}
+                for count, row in self.swept.items()
+                if row.runs
+            },
+            "claims": [vars(verdict) for verdict in self.verdicts],
+            "judged_by": judged_by(self.comparison.rows, self.verdicts),
+            "deviations": self.deviations,
+            "notes": list(self.notes),
+        }
+
+    def published(self, row: Contestant) -> dict[str, float | int | None] | None:
+        """The paper's values of a row, where it has any."""
+        known = PUBLISHED.get(self.data, {}).get(row.label)
+        return (
+            None
+            if known is None
+            else {**known.metrics, "train_seconds": known.train_seconds, "best_epoch": known.best_epoch}
+        )
+
+    def agrees(self, row: Contestant) -> str:
+        """How far a row is from the paper, in a word."""
+        return agreement(row, self.data) if self.is_papers else ""
+
+    @property
+    def deviations(self) -> list[str]:
+        """A sentence on each row that is not near the paper."""
+        return deviations(self.comparison.rows, self.data) if self.is_papers else []
+
+
+def write(folder: Path, found: Reproduction) -> None:
+    """results.md, table.csv, table.json and the figures, in place of an earlier folder of that name.
+
+    Raises StorageError; then the earlier one is still there.
+    """
+    with whole(folder) as draft:
+        pictures = figures(found)
+        for name, figure in pictures.items():
+            write_svg(figure, draft / f"{name}.svg")
+        (draft / "results.md").write_text(page(found, list(pictures)), encoding="utf-8")
+        (draft / "table.json").write_text(json.dumps(found.as_dict(), indent=2) + "\n", encoding="utf-8")
+        _write_csv(draft / "table.csv", found)
+
+
+def figures(found: Reproduction) -> dict[str, Figure]:
+    """The paper's figures, as far as there are runs for them, by file name."""
+    rows = {row.label: row for row in found.comparison.rows if row.runs}
+    curves = [_curve(name, rows[name]) for name in CURVES if name in rows and rows[name].best_epochs]
+    made: dict[str, Figure] = {}
+    if curves:
+        # The recipes share it: each has its default, or what was laid on all of them.
+        metric = name_of_metric(rows[curves[0].recipe].runs[0].recipe.training.monitor)
+        made["convergence"] = convergence(curves, found.title, metric)
+        made["losses"] = losses(curves, found.title, metric)
+    swept = {count: _point(row) for count, row in found.swept.items() if row.runs}
+    if len(swept) > 1:
+        full = _point(rows["sasrec-ce"]) if "sasrec-ce" in rows else None
+        others = {name: _point(rows[name]).value for name in LEVELS if name in rows}
+        made["negatives"] = by_negatives(swept, full, others, found.title)
+    return made
+
+
+def _curve(name: str, row: Contestant) -> Curve:
+    """The first seed's epochs."""
+    run = row.runs[0]
+    lines = run.history()
+    monitor = run.recipe.training.monitor
+    return Curve(
+        name,
+        [line["validation"][monitor] for line in lines],
+        [line["train_seconds"] for line in lines],
+        [line["train_loss"] for line in lines],
+        [line["validation_loss"] for line in lines],
+        int(run.metrics["best_epoch"]),
+    )
+
+
+def _point(row: Contestant) -> Point:
+    values_SU1 = values_of(row, "ndcg@10")
+    ((low, high),) = percentiles(draws_of([values_SU1])[0]).tolist()
+    return Point(float(values_SU1.mean()), low, high)
+
+
+def page(found: Reproduction, pictures: Sequence[str]) -> str:
+    """results.md."""
+    return "\n".join(
+        [
+            f"# {found.title}: Klenitskiy and Vasilev (RecSys 2023) again",
+            "",
+            f"```bash\n{found.command}\n```",
+            "",
+            measured_on(found.comparison),
+            "",
+            table(found),
+            "",
+            f"In brackets: 95 % intervals by {RESAMPLES:,} bootstrap resamples of {varied_in(found.comparison.rows)}; "
+            "beside a published value how far ours is from it (`agrees`: NDCG@10 within 5 % or twice the spread of our "
+            "seeds). Seconds count optimisation only; the published ones are of an unnamed GPU.",
+            *(f"\n{sentence}" for sentence in found.deviations),
+            "",
+            "## Claims",
+            "",
+            *_claims(found.verdicts),
+            "",
+            judged_by(found.comparison.rows, found.verdicts),
+            "",
+            *(f"![{name}]({name}.svg)\n" for name in pictures),
+            *(["Curves are those of each model's first seed.\n"] if "convergence" in pictures else []),
+            *(f"- {note}" for note in [*found.notes, *found.comparison.failures]),
+            *made(found.comparison),
+            "",
+        ]
+    )
+
+
+def table(found: Reproduction) -> str:
+    """The rows in Markdown, ours beside the published values."""
+    header = (
+        *("model", "seeds", "NDCG@10", "published", "HR@10", "published", "agreement", "best epoch", "published"),
+        *("training s", "published", "s to 95 %", "peak MB"),
+    )
+    lines = [header, ("---", *["---:"] * (len(header) - 1))]
+    for row in found.comparison.rows:
+        if not row.runs:
+            lines.append((label_of(row.label), "failed", *[NOTHING] * (len(header) - 2)))
+            continue
+        published = found.published(row) or {}
+        ndcg, hit_rate = (found.comparison.cells[row.label][metric] for metric in METRICS)
+        lines.append(
+            (
+                label_of(row.label),
+                str(len(row.runs)),
+                f"{ndcg.mean:.4f} ({ndcg.interval[0]:.4f} – {ndcg.interval[1]:.4f})",
+                _beside(ndcg.mean, published.get("ndcg@10")),
+                f"{hit_rate.mean:.4f}",
+                _beside(hit_rate.mean, published.get("hit_rate@10")),
+                found.agrees(row) or NOTHING,
+                ", ".join(map(str, row.best_epochs)) or NOTHING,
+                str(published.get("best_epoch") or NOTHING),
+                _rounded(row.train_seconds if row.best_epochs else None),
+                _rounded(published.get("train_seconds")),
+                _rounded(row.seconds_to_nearly_best),
+                _rounded(row.peak_memory_mb),
+            )
+        )
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _claims(verdicts: Sequence[Verdict]) -> list[str]:
+    lines = ["| claim | here | our numbers | published |", "|---|---|---|---|"]
+    return lines + [f"| {v.claim} | **{v.finding}** | {v.facts} | {v.published or NOTHING} |" for v in verdicts]
+
+
+def _beside(ours: float, published: float | int | None) -> str:
+    return NOTHING if published is None else f"{published:.4f} ({ours / published - 1:+.1%})"
+
+
+def _rounded(value: float | int | None) -> str:
+    return NOTHING if value is None else f"{value:,.0f}"
+
+
+def _write_csv(file: Path, found: Reproduction) -> None:
+    """One line per row and metric."""
+    with file.open("w", encoding="utf-8", newline="") as content:
+        writer = csv.writer(content, lineterminator="\n")
+        writer.writerow(["data", "recipe", "metric", "seeds", "mean", "low", "high", "published"])
+        for row in found.comparison.rows:
+            for metric, cell in found.comparison.cells.get(row.label, {}).items():
+                published = (found.published(row) or {}).get(metric)
+                writer.writerow([found.data, row.label, metric, len(row.runs), cell.mean, *cell.interval, published])

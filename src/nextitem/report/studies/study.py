@@ -1,0 +1,218 @@
+"""What `study` leaves: the table, the published values beside it and the figure, in one folder that appears whole."""
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from nextitem.engine.entries import Contestant
+from nextitem.report.look import write_svg
+from nextitem.report.studies.points import Point
+from nextitem.report.studies.sweeps import Panel, Verdict, curve, dots
+from nextitem.report.studies.words import TITLES, made, measured_on
+from nextitem.storage import whole
+from nextitem.studies.comparison import Comparison, Interval, Measured, as_dict
+from nextitem.studies.reproduction import LEVEL
+from nextitem.studies.rows import left_out, published
+from nextitem.studies.study import METRICS, Request, Sampled
+from nextitem.words import NOTHING
+
+PLOTTED = METRICS[0]
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that is told of one study on one dataset."""
+
+    request: Request
+    command: str
+    comparison: Comparison
+    sampled: Sampled | None
+    """The rows ranked as the published values were; none where these rank everything, or there are none."""
+
+    @property
+    def dataset(self) -> str:
+        """What the data is called wherever it lies."""
+        return Path(self.request.used_data).name
+
+    @property
+    def published(self) -> dict[str, float]:
+        """The published values, by row."""
+        return published(self.request, self.dataset)
+
+    @property
+    def beside_full(self) -> dict[str, float]:
+        """Published values that may stand beside the table's."""
+        said = self.request.study.published
+        return self.published if said is not None and said.candidates is None else {}
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader has to know about the numbers."""
+        said, changes = self.request.study.published, self.request.changes
+        found = [f"not as the study declares it: {' '.join(changes)}"] if changes else []
+        found += left_out(self.request)
+        if self.published and said is not None:
+            found.append(f"published: {said.source}")
+        return [*found, *self.comparison.failures]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole of it as plain values; what is sampled stands apart."""
+        study = self.request.study
+        sampled = self.sampled and {
+            "metric": self.sampled.metric,
+            "ranking": self.sampled.ranking,
+            "rows": {
+                label: {"mean": mean, "interval": list(interval), "published": self.published.get(label)}
+                for label, (mean, interval) in self.sampled.cells.items()
+            },
+        }
+        return {
+            "study": study.name,
+            "data": self.request.used_data,
+            "command": self.command,
+            **as_dict(self.comparison, lambda row: {"published": self.beside_full.get(row.label)}),
+            "sampled": sampled,
+            "notes": self.notes,
+        }
+
+
+def write(folder: Path, found: Results) -> None:
+    """results.md, table.csv, table.json and study.svg, in place of an earlier folder of that name.
+
+    Raises StorageError; then the earlier one is still there.
+    """
+    with whole(folder) as draft:
+        write_svg(figure(found), draft / "study.svg")
+        (draft / "results.md").write_text(page(found), encoding="utf-8")
+        (draft / "table.json").write_text(json.dumps(found.as_dict(), indent=2) + "\n", encoding="utf-8")
+        _write_csv(draft / "table.csv", found)
+
+
+def figure(found: Results) -> Figure:
+    """A curve over the study's axis, or dots where it has none."""
+    study, title = found.request.study, TITLES.get(found.dataset, found.dataset)
+    cells = {label: row[PLOTTED] for label, row in found.comparison.cells.items()}
+    against = found.comparison.against
+    points = {label: _point(cell.mean, cell.interval) for label, cell in cells.items()}
+    verdicts = {label: _verdict(label, cell, against) for label, cell in cells.items()}
+    panels = [Panel(f"{title}: NDCG@10, full ranking", points, verdicts, found.beside_full)]
+    if found.sampled is not None:
+        sampled = {label: _point(*cell) for label, cell in found.sampled.cells.items()}
+        name = found.sampled.metric.replace("ndcg", "NDCG")
+        panels.append(Panel(f"{title}: {name}, sampled", sampled, published=found.published))
+    if study.axis is None:
+        return dots(panels, [row.label for row in study.rows], against)
+    places = {row.label: float(row.at) for row in study.rows if row.at is not None}
+    return curve(panels, places, study.axis, against, log=study.log)
+
+
+def _point(mean: float, interval: Interval) -> Point:
+    return Point(mean, *interval)
+
+
+def _verdict(label: str, cell: Measured, against: str) -> Verdict:
+    if label == against:
+        return "base"
+    if cell.difference is None or cell.difference.corrected_p > LEVEL:
+        return "undecided"
+    return "better" if cell.difference.value > 0 else "worse"
+
+
+def page(found: Results) -> str:
+    """results.md."""
+    study, comparison = found.request.study, found.comparison
+    sections = [f"# {study.name} on {TITLES.get(found.dataset, found.dataset)}: {study.summary}"]
+    sections += [f"```bash\n{found.command}\n```", f"{study.source}.", measured_on(comparison), _table(found)]
+    sections.append(f"In brackets: {comparison.resampled}. Differences are to {comparison.against}.")
+    if found.sampled is not None:
+        sections += ["## Sampled ranking, beside the published values", _sampled_table(found, found.sampled)]
+        sections.append(
+            f"Each target among drawn items only ({found.sampled.ranking}): no such number compares with one above. "
+            f"In brackets beside a mean its 95 % interval; differences are to {comparison.against}."
+        )
+    sections += ["![results](study.svg)", "\n".join([*(f"- {note}" for note in found.notes), *made(comparison)])]
+    return "\n\n".join(sections) + "\n"
+
+
+def _table(found: Results) -> str:
+    beside = ["published"] if found.beside_full else []
+    lines = [["row", "seeds", "NDCG@10", "difference", *beside, "HR@10", "best epoch", "training s", "parameters"]]
+    lines += [_cells(row, found) for row in found.comparison.rows]
+    return _markdown(lines)
+
+
+def _cells(row: Contestant, found: Results) -> list[str]:
+    measured = found.comparison.cells.get(row.label)
+    beside = [_number(found.beside_full.get(row.label))] if found.beside_full else []
+    if measured is None:
+        return [row.label, "failed" if row.failures else "no run", NOTHING, NOTHING, *beside, *[NOTHING] * 4]
+    ndcg, hit_rate = (measured[metric] for metric in METRICS)
+    difference = NOTHING
+    if ndcg.difference is not None:
+        low, high = ndcg.difference.interval
+        difference = f"{ndcg.difference.value:+.4f} ({low:+.4f} – {high:+.4f}), p {ndcg.difference.corrected_p:.2g}"
+    return [
+        row.label,
+        str(len(row.runs)),
+        _with_interval(ndcg.mean, ndcg.interval),
+        difference,
+        *beside,
+        _number(hit_rate.mean),
+        ", ".join(map(str, row.best_epochs)) or NOTHING,
+        f"{row.train_seconds or 0:,.0f}",
+        f"{row.parameters or 0:,}",
+    ]
+
+
+def _sampled_table(found: Results, sampled: Sampled) -> str:
+    ours = {label: mean for label, (mean, _) in sampled.cells.items()}
+    lines = [["row", sampled.metric, "difference", "published", "difference"]]
+    for label, (mean, interval) in sampled.cells.items():
+        published = _number(found.published.get(label))
+        against = found.comparison.against
+        changes = (_change(values, label, against) for values in (ours, found.published))
+        lines.append([label, _with_interval(mean, interval), next(changes), published, next(changes)])
+    return _markdown(lines)
+
+
+def _change(values: Mapping[str, float], label: str, against: str) -> str:
+    known = label in values and against in values and label != against
+    return f"{values[label] - values[against]:+.4f}" if known else NOTHING
+
+
+def _with_interval(mean: float, interval: Interval) -> str:
+    return f"{mean:.4f} ({interval[0]:.4f} – {interval[1]:.4f})"
+
+
+def _number(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.4f}"
+
+
+def _markdown(lines: list[list[str]]) -> str:
+    header, *rows = lines
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _write_csv(file: Path, found: Results) -> None:
+    """One line per row and metric; a sampled metric has its label."""
+    with file.open("w", encoding="utf-8", newline="") as content:
+        writer = csv.writer(content, lineterminator="\n")
+        writer.writerow(["study", "data", "row", "at", "metric", "seeds", "mean", "low", "high", "published"])
+        at = {row.label: row.at for row in found.request.study.rows}
+        for row in found.comparison.rows:
+            lines = [
+                (metric, cell.mean, *cell.interval, found.beside_full.get(row.label) if metric == PLOTTED else None)
+                for metric, cell in found.comparison.cells.get(row.label, {}).items()
+            ]
+            if found.sampled is not None and row.label in found.sampled.cells:
+                mean, interval = found.sampled.cells[row.label]
+                lines.append((found.sampled.metric, mean, *interval, found.published.get(row.label)))
+            for metric, *values in lines:
+                head = [found.request.study.name, found.dataset, row.label, at[row.label], metric, len(row.runs)]
+                writer.writerow([*head, *values])

@@ -1,0 +1,1 @@
+"""Raw ids in, raw ids out."""

@@ -1,0 +1,54 @@
+"""Recommendations for many at once, as a file: csv, jsonl or parquet; it appears whole or not at all."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from nextitem.errors import ConfigurationError, StorageError
+from nextitem.serving.recommender import RawId, Recommendation
+from nextitem.storage import whole_file
+
+FORMATS = (".csv", ".jsonl", ".parquet")
+
+
+def check_format(file: Path) -> None:
+    """Raise ConfigurationError unless the ending of the name tells a format."""
+    if file.suffix not in FORMATS:
+        raise ConfigurationError(f"--out {file}: the ending has to tell the format; known: {', '.join(FORMATS)}")
+
+
+def as_table(
+    owners: Sequence[RawId], lists: Sequence[Sequence[Recommendation]], titles: Mapping[RawId, str]
+) -> pl.DataFrame:
+    """One row per recommendation: user, rank (from 1), item, score, source, and title where any is known."""
+    rows = [(owner, rank, one) for owner, ones in zip(owners, lists, strict=True) for rank, one in enumerate(ones, 1)]
+    table = pl.DataFrame(
+        {
+            "user": pl.Series([owner for owner, _, _ in rows]),
+            "rank": pl.Series([rank for _, rank, _ in rows], dtype=pl.Int64),
+            "item": pl.Series([one.item for _, _, one in rows]),
+            "score": pl.Series([one.score for _, _, one in rows], dtype=pl.Float64),
+            "source": pl.Series([one.source for _, _, one in rows], dtype=pl.String),
+        }
+    )
+    if not titles:
+        return table
+    return table.with_columns(pl.Series("title", [titles.get(one.item) for _, _, one in rows], dtype=pl.String))
+
+
+def write_table(table: pl.DataFrame, file: Path) -> None:
+    """Write by the ending of the name, replacing a file that is there. Raises StorageError."""
+    check_format(file)
+    try:
+        with whole_file(file) as draft:
+            if file.suffix == ".csv":
+                table.write_csv(draft)
+            elif file.suffix == ".jsonl":
+                lines = (json.dumps(row, ensure_ascii=False) for row in table.iter_rows(named=True))
+                draft.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            else:
+                table.write_parquet(draft)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StorageError(f"cannot write {file}: {error}; free space or choose another --out") from error

@@ -1,0 +1,1 @@
+"""What every configuration has in common, and `key=value` laid on it."""

@@ -1,0 +1,103 @@
+"""What a configuration does not accept, in words for the user."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, to_json
+
+from nextitem.settings.annotations import members, model_names, table_values
+
+_REASONS = {  # pydantic's own words are for programmers, or for JSON; those about ranges and patterns are kept
+    "missing": "is missing and has no default",
+    "extra_forbidden": "is not a known key",
+    "bool_type": "should be true or false",
+    "int_type": "should be a whole number",
+    "float_type": "should be a number",
+    "string_type": "should be text",
+    "list_type": "should be a list",
+    "tuple_type": "should be a list",
+    "set_type": "should be a list",
+    "frozen_set_type": "should be a list",
+    "dict_type": "should be a table",
+    "model_type": "should be a table",
+}
+_HINTS = {  # where text was given
+    "should be a whole number": " (written 12 or 3_000)",
+    "should be a number": " (written 0.001 or 1e-3)",
+    "should be a list": ' (written ["a", "b"])',
+}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One value that a model does not accept."""
+
+    key: str
+    """Its dotted key, without the names of the choices on the way: `loss.t`, `metrics[0]`, "" for the whole."""
+    value: object
+    """The value given; for a missing one, the table or list that lacks it."""
+    reason: str
+    """What is wrong, to be read after the key and the value: "should be a number"."""
+    meaning: str
+    """The string under the field, on one line; "" where there is none."""
+
+    def text(self, source: str) -> str:
+        """What to tell the user; `source` is who gave the value."""
+        is_value = self.key and self.reason != _REASONS["missing"] and not isinstance(self.value, dict)
+        told = f"{self.key} = {shown(self.value)} ({source})" if is_value else self.key
+        joint = "" if not told else " " if self.reason.startswith(("should ", "is ")) else ": "
+        return f"{told}{joint}{self.reason}" + (f"\n    {self.key}: {self.meaning}" if self.meaning else "")
+
+
+def refusals(model: type[BaseModel], error: ValidationError) -> list[Refusal]:
+    """What `error` says about values for `model`: one entry a key, in the order found."""
+    grouped: dict[tuple[str, str], list[ErrorDetails]] = {}
+    for details in error.errors(include_url=False):
+        grouped.setdefault(_locate(model, details["loc"]), []).append(details)
+    return [Refusal(key, of[0]["input"], _reason(of), meaning) for (key, meaning), of in grouped.items()]
+
+
+def _reason(several: Collection[ErrorDetails]) -> str:
+    """What pydantic says about one value; it says it once for each member of a union."""
+    is_text = all(isinstance(one["input"], str) for one in several)
+    reasons = dict.fromkeys(_REASONS.get(one["type"]) or _in_our_words(one["msg"]) for one in several)
+    first, *others = [reason + _HINTS.get(reason, "") * is_text for reason in reasons]
+    return " or ".join([first, *(other.removeprefix("should be ") for other in others)])
+
+
+def _in_our_words(message: str) -> str:
+    message = re.sub(r"^[A-Z]\w* should ", "should ", message)
+    return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+
+
+def _locate(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[str, str]:
+    """The dotted key at pydantic's `location`, in which it also names the member of each union, and its meaning."""
+    key, meaning = "", ""
+    annotation: Any = model
+    for step in location:
+        options = [member for member in members(annotation) if member is not NoneType]
+        if isinstance(step, int):
+            key, annotation = f"{key}[{step}]", (*get_args(options[0]), Any)[0] if len(options) == 1 else Any
+        elif len(options) > 1:
+            taken = [o for o in options if step in (getattr(o, "__name__", ""), str(o), *_names_of(o))]
+            annotation = taken[0] if taken else annotation
+        else:
+            field = getattr(options[0], "model_fields", {}).get(step)
+            annotation = field.annotation if field else table_values(options[0]) or Any
+            key, meaning = f"{key}.{step}" if key else step, (field and field.description) or ""
+    return key, " ".join(meaning.split())
+
+
+def _names_of(annotation: Any) -> tuple[str, ...]:
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return model_names(annotation) if is_model else ()
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: as JSON, and not all of a long one."""
+    text = to_json(value, inf_nan_mode="constants").decode()
+    return text if len(text) <= 60 else f"{text[:57]}..."

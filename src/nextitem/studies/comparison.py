@@ -1,0 +1,216 @@
+"""Many recipes and seeds -> one table: means with intervals, paired differences to one of them, time and memory."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nextitem.compute.randomness import Purpose, generator
+from nextitem.engine.entries import Contestant
+from nextitem.errors import ArtefactError, ConfigurationError
+from nextitem.evaluation.intervals import bootstrap_means, holm, p_values, percentiles
+from nextitem.experiment.folder.reading import FinishedRun
+from nextitem.settings.suggestion import suggest
+
+RESAMPLES = 10_000
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A model's mean less another's, on the same users."""
+
+    value: float
+    interval: Interval
+    p: float
+    """Two-sided, of the bootstrap."""
+    corrected_p: float
+    """The same by Holm's method, with all differences of the table as one family."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One metric of one row."""
+
+    mean: float
+    interval: Interval
+    difference: Difference | None
+    """To the row that the table compares against; None in that row, and where that row has no runs."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The table: every row's measured metrics, in the order of `rows`."""
+
+    rows: tuple[Contestant, ...]
+    against: str
+    metrics: tuple[str, ...]
+    cells: Mapping[str, Mapping[str, Measured]]
+    """By label, then metric; nothing for a row without runs."""
+
+    @property
+    def certificate(self) -> dict[str, Any]:
+        """What all numbers were measured on."""
+        return next((row.runs[0].certificate for row in self.rows if row.runs), {})
+
+    @property
+    def failures(self) -> list[str]:
+        """What failed, in words."""
+        return [f"{row.label}: {failure}" for row in self.rows for failure in row.failures]
+
+    @property
+    def resampled(self) -> str:
+        """What the intervals stand for, in one sentence."""
+        what = varied_in(self.rows)
+        told = f"95 % intervals and paired differences by {RESAMPLES:,} bootstrap resamples of {what}"
+        tests = self.number_of_tests
+        return f"{told}; p by Holm over the {tests} differences of the table" if tests > 1 else told
+
+    @property
+    def number_of_tests(self) -> int:
+        """How many differences the correction is made for."""
+        return sum(cell.difference is not None for cells in self.cells.values() for cell in cells.values())
+
+
+def varied_in(rows: Sequence[Contestant]) -> str:
+    """Whose choice the intervals of these rows cover, in words."""
+    seeds = [len(row.runs) for row in rows if row.runs]
+    if max(seeds, default=1) == 1:
+        return "users only (one seed tells nothing about seeds)"
+    return "users and seeds" if min(seeds) > 1 else "users, and seeds where a row has more than one"
+
+
+def compare(
+    rows: Sequence[Contestant], against: str | None = None, metrics: Sequence[str] = ("ndcg@10", "hit_rate@10")
+) -> Comparison:
+    """The table of `rows`, with differences to `against` (by default the first row).
+
+    Raises ConfigurationError for an unknown `against` or metric, and for runs whose certificates differ.
+    """
+    labels = [row.label for row in rows]
+    against = labels[0] if against is None else against
+    if against not in labels:
+        raise ConfigurationError(f"--against {against}: there is no such row; {suggest(against, labels)}")
+    same_certificate([run for row in rows for run in row.runs])
+    told = [row for row in rows if row.runs]
+    values = [_values(row, metrics) for row in told]
+    draws = draws_of(values)
+    place = {row.label: index for index, row in enumerate(told)}
+    cells: dict[str, dict[str, Measured]] = {}
+    for row, values_SUM, draws_RM in zip(told, values, draws, strict=True):
+        others = None
+        if row.label != against and against in place:
+            others = differences(values_SUM, draws_RM, values[place[against]], draws[place[against]])
+        means, intervals = values_SUM.mean((0, 1)).tolist(), percentiles(draws_RM).tolist()
+        cells[row.label] = {
+            metric: Measured(means[m], (intervals[m][0], intervals[m][1]), None if others is None else others[m])
+            for m, metric in enumerate(metrics)
+        }
+    return Comparison(tuple(rows), against, tuple(metrics), _corrected(cells))
+
+
+def draws_of(values: Sequence[Tensor]) -> list[Tensor]:
+    """Bootstrap draws of the means of several models, paired by user; always the same for the same values."""
+    return bootstrap_means(values, generator(0, Purpose.BOOTSTRAP), resamples=RESAMPLES) if values else []
+
+
+def differences(first: Tensor, first_RM: Tensor, second: Tensor, second_RM: Tensor) -> list[Difference]:
+    """The first model's means less the second's, per metric, from values (S, U, M) and draws; not yet corrected."""
+    drawn_RM = first_RM - second_RM
+    found = zip(
+        (first.mean((0, 1)) - second.mean((0, 1))).tolist(),
+        percentiles(drawn_RM).tolist(),
+        p_values(drawn_RM).tolist(),
+        strict=True,
+    )
+    return [Difference(value, (low, high), p, p) for value, (low, high), p in found]
+
+
+def _corrected(cells: Mapping[str, Mapping[str, Measured]]) -> dict[str, dict[str, Measured]]:
+    """The cells with Holm's p-values over all differences."""
+    tested = [cell.difference for row in cells.values() for cell in row.values() if cell.difference is not None]
+    corrected = iter(corrected_together(tested))
+    return {
+        label: {
+            metric: cell if cell.difference is None else Measured(cell.mean, cell.interval, next(corrected))
+            for metric, cell in row.items()
+        }
+        for label, row in cells.items()
+    }
+
+
+def corrected_together(tested: Sequence[Difference]) -> list[Difference]:
+    """Differences that are told together, with Holm's p-values for that many."""
+    return [
+        Difference(one.value, one.interval, one.p, corrected)
+        for one, corrected in zip(tested, holm([one.p for one in tested]), strict=True)
+    ]
+
+
+def values_of(row: Contestant, metric: str) -> Tensor:
+    """One metric of every seed and user, shape (S, U, 1). Raises ConfigurationError for an unknown metric."""
+    return _values(row, [metric])
+
+
+def _values(row: Contestant, metrics: Sequence[str]) -> Tensor:
+    users, values = None, []
+    for run in row.runs:
+        found = run.ranks().filter(part="test")["user"]
+        if users is not None and not found.equals(users):
+            raise ArtefactError(f"{run.folder} ranks other users than {row.runs[0].folder}; train anew")
+        users = found
+        values.append(run.values(metrics))
+    return torch.stack(values)
+
+
+def same_certificate(runs: Sequence[FinishedRun]) -> None:
+    """Raise ConfigurationError, naming what differs, where two runs were not measured on the same."""
+    for run in runs[1:]:
+        first, other = runs[0].certificate, run.certificate
+        unequal = [key for key in {**first, **other} if first.get(key) != other.get(key)]
+        if unequal:
+            facts = ", ".join(f"{key} {_short(first.get(key))} and {_short(other.get(key))}" for key in unequal)
+            raise ConfigurationError(
+                f"{runs[0].folder} and {run.folder} cannot be compared, their certificates differ: {facts}; "
+                f"compare runs on the same data, split and ranking"
+            )
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return f"{text[:12]}…" if len(text) == 64 else text
+
+
+def as_dict(found: Comparison, note: Callable[[Contestant], Mapping[str, Any]] = lambda _row: {}) -> dict[str, Any]:
+    """Everything as plain values; `note` adds to a row."""
+    return {
+        "certificate": found.certificate,
+        "against": found.against,
+        "resampled": found.resampled,
+        "rows": [{**_row_as_dict(row, found), **note(row)} for row in found.rows],
+    }
+
+
+def _row_as_dict(row: Contestant, found: Comparison) -> dict[str, Any]:
+    measured = {
+        metric: {
+            "mean": cell.mean,
+            "interval": list(cell.interval),
+            "difference": None if cell.difference is None else {**vars(cell.difference)},
+        }
+        for metric, cell in found.cells.get(row.label, {}).items()
+    }
+    return {
+        "recipe": row.label,
+        "seeds": [run.seed for run in row.runs],
+        "runs": [str(run.folder) for run in row.runs],
+        "metrics": measured,
+        "train_seconds": row.train_seconds,
+        "seconds_to_95_percent": row.seconds_to_nearly_best,
+        "best_epochs": row.best_epochs,
+        "peak_memory_mb": row.peak_memory_mb,
+        "parameters": row.parameters,
+        "failures": list(row.failures),
+    }

@@ -1,0 +1,129 @@
+"""Do sampled and full ranking put models in the same order? C cases, M models, P pairs of models.
+
+Krichene & Rendle (KDD 2020) show why they need not: among few drawn items every rank is close to the top, so a sampled
+metric rewards what a full one at the same k does not see.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nextitem.compute.randomness import Purpose, generator
+from nextitem.errors import ConfigurationError
+from nextitem.evaluation.candidates import Candidates
+from nextitem.evaluation.evaluate import evaluate
+from nextitem.experiment.again import restore, split_of
+from nextitem.experiment.folder.stored import read_run
+from nextitem.experiment.repetition import told_apart
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two models, the first of them better by full ranking; differences are the first one's value less the other's."""
+
+    better: str
+    other: str
+    full: float
+    full_interval: tuple[float, float]
+    sampled: float
+    sampled_interval: tuple[float, float]
+
+    @property
+    def is_flipped(self) -> bool:
+        """Whether sampled ranking puts the other one first."""
+        return self.sampled < 0 < self.full
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it is flipped, and neither 95 % interval over users holds 0."""
+        return self.is_flipped and self.full_interval[0] > 0 and self.sampled_interval[1] < 0
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """One metric of M models by full ranking and among drawn candidates."""
+
+    full: dict[str, float]
+    """Mean over cases by model, best first."""
+    sampled: dict[str, float]
+    """Likewise among the candidates, in the same order of models."""
+    tau: float
+    """Kendall's τ of the two orders: the share of pairs in the same order less the share in the other."""
+    tau_interval: tuple[float, float]
+    """95 % bootstrap interval over cases."""
+    pairs: tuple[Pair, ...]
+    """All pairs of models."""
+
+
+def disagreement(
+    full_CM: Tensor, sampled_CM: Tensor, models: Sequence[str], generator: torch.Generator, *, resamples: int = 1000
+) -> Disagreement:
+    """How the values of M models compare, each resample of cases taken for both kinds of ranking at once.
+
+    Raises ConfigurationError for fewer than two models, two of one name, or no case.
+    """
+    if len(models) < 2 or len({*models}) < len(models) or not len(full_CM):
+        raise ConfigurationError(
+            f"an order needs at least one case and two models with names of their own, got {len(full_CM):,} cases of "
+            f"{', '.join(models) or 'nothing'}"
+        )
+    order = full_CM.double().mean(0).argsort(descending=True, stable=True)
+    values_CX = torch.cat([full_CM[:, order], sampled_CM[:, order]], 1).double()
+    cases, names = len(values_CX), [models[number] for number in order.tolist()]
+    counts = (
+        torch.bincount(torch.randint(cases, (cases,), generator=generator), minlength=cases) for _ in range(resamples)
+    )
+    means_SX = torch.stack([values_CX.mean(0), *(count.double() @ values_CX / cases for count in counts)])
+    better, other = torch.tensor([*combinations(range(len(names)), 2)]).T
+    full_SP, sampled_SP = (part[:, better] - part[:, other] for part in means_SX.split(len(names), 1))
+    tau_S = (full_SP * sampled_SP).sign().mean(1)
+    pairs = tuple(
+        Pair(
+            names[better[pair]], names[other[pair]],
+            float(full_SP[0, pair]), _interval(full_SP[1:, pair]),
+            float(sampled_SP[0, pair]), _interval(sampled_SP[1:, pair]),
+        )
+        for pair in range(len(better))
+    )  # fmt: skip
+    full, sampled = (dict(zip(names, part.tolist(), strict=True)) for part in means_SX[0].split(len(names)))
+    return Disagreement(full, sampled, float(tau_S[0]), _interval(tau_S[1:]), pairs)
+
+
+def _interval(values_S: Tensor) -> tuple[float, float]:
+    low, high = torch.quantile(values_S, values_S.new_tensor([0.025, 0.975])).tolist()
+    return low, high
+
+
+def compare_rankings(
+    folders: Sequence[Path], candidates: Sequence[str], metric: str = "ndcg@10", data: str | None = None, seed: int = 0
+) -> dict[str, Disagreement]:
+    """The test metric of finished runs by full ranking and, for each of `candidates`, among negatives drawn by `seed`.
+
+    A model is called by its recipe, and by settings and seed where that does not tell runs apart. Raises
+    ConfigurationError for runs that were not measured on the same cases, and what reading and evaluating runs raises.
+    """
+    runs = [read_run(folder) for folder in folders]
+    names = told_apart([run.recipe.name for run in runs], runs)
+    measured = {str(run.metrics["certificate"]["split"]): run.folder for run in runs}
+    if len(measured) != 1:
+        raise ConfigurationError(
+            f"runs that were measured on different cases have no order: {', '.join(map(str, measured.values()))} are "
+            f"of {len(measured)} kinds; give runs on one dataset"
+        )
+    split = split_of(runs[0], data)
+    kinds = [None, *(Candidates.parse(text, split.train.counts(), seed) for text in candidates)]
+    values: list[list[Tensor]] = [[] for _ in kinds]
+    for run in runs:
+        scorer = restore(run.recipe, run, split.train.number_of_items)
+        for found, kind in zip(values, kinds, strict=True):
+            report = evaluate(scorer, split.test, [metric], candidates=kind, intervals=False)
+            found.extend(report.values.values())
+    full_CM, *others = (torch.stack(found, 1) for found in values)
+    return {
+        text: disagreement(full_CM, sampled_CM, names, generator(0, Purpose.BOOTSTRAP))
+        for text, sampled_CM in zip(candidates, others, strict=True)
+    }

@@ -1,0 +1,143 @@
+"""What a study trains: its rows as recipes, also of another recipe than the one it was declared for.
+
+Such a recipe keeps its own settings: of the study it gets what the rows vary and, for a first look, what makes it
+short, as far as it has such keys.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from nextitem.engine.entries import Entry
+from nextitem.errors import ConfigurationError
+from nextitem.experiment.folder.reading import deciding
+from nextitem.experiment.presets import Preset, load_preset, preset_names, resolve_recipe
+from nextitem.experiment.recipe import Recipe
+from nextitem.settings.overrides import leaves, parse_override
+from nextitem.studies.study import Request, Row
+
+
+@dataclass(frozen=True)
+class _Laid:
+    """A row with its recipe, and which of its overrides that recipe has no key for."""
+
+    row: Row
+    recipe: Recipe
+    left_out: tuple[str, ...]
+
+
+def entries(request: Request) -> list[Entry]:
+    """What is trained, a row each.
+
+    Raises ConfigurationError where a row's settings do not fit together, and where two rows would be one training.
+    """
+    found = _rows(request)
+    for place, one in enumerate(found):
+        for other in found[:place]:
+            if deciding(one.recipe) == deciding(other.recipe):
+                why = "".join(f" ({sentence})" for sentence in left_out(request))
+                raise ConfigurationError(
+                    f"study {request.study.name}: rows '{other.row.label}' and '{one.row.label}' would be the same "
+                    f"training of {one.recipe.name}{why}; choose a recipe or settings for which they differ"
+                )
+    return [Entry(one.row.label, one.recipe) for one in found]
+
+
+def left_out(request: Request) -> list[str]:
+    """What of the rows does not exist in another recipe, in words."""
+    rows: dict[str, list[str]] = {}
+    for one in _rows(request):
+        for text in one.left_out:
+            rows.setdefault(text.partition("=")[0], []).append(one.row.label)
+    return [f"{request.recipe} has no {key}, left out of: {', '.join(labels)}" for key, labels in rows.items()]
+
+
+def published(request: Request, dataset: str) -> dict[str, float]:
+    """Published values for a dataset, by row: of rows that are the model they were published for."""
+    declared = _rows(replace(request, recipe=None, overrides=(), fast=False))
+    return {
+        one.row.label: one.row.published[dataset]
+        for one, as_declared in zip(_rows(request), declared, strict=True)
+        if dataset in one.row.published and _kind(one.recipe) == _kind(as_declared.recipe)
+    }
+
+
+def _kind(recipe: Recipe) -> tuple[str, ...]:
+    """What a model is, whatever its sizes and however long it is trained."""
+    if recipe.baseline is not None:
+        return (recipe.baseline.name,)
+    return (recipe.encoder.name, recipe.objective.name, recipe.loss.name)
+
+
+def _rows(request: Request) -> list[_Laid]:
+    return [_laid(request, row) for row in request.study.rows]
+
+
+def _laid(request: Request, row: Row) -> _Laid:
+    """A row's recipe. A later layer takes the place of an earlier one, where the command line may not say both."""
+    study = request.study
+    preset = load_preset(row.recipe or request.recipe or study.recipe)
+    common = () if row.recipe is not None else study.overrides
+    fast = (study.fast if row.fast is None else row.fast) if request.fast else ()
+    varied, missing = row.overrides, tuple[str, ...]()
+    if row.recipe is None and request.recipe not in (None, study.recipe):
+        common = ()
+        known = _keys(preset, request.used_data, request.overrides)
+        fast = tuple(text for text in fast if known.has(text, fast))
+        varied, missing = _of_another(request, row, known)
+    laid = {parse_override(text)[0]: text for layer in (common, fast, request.overrides, varied) for text in layer}
+    try:
+        chosen = resolve_recipe(preset, [f"data={request.used_data}", *laid.values()])
+    except ConfigurationError as error:
+        raise ConfigurationError(f"row '{row.label}' of study {study.name}, recipe {preset.name}: {error}") from error
+    return _Laid(row, chosen.value, missing)
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """The settings that a recipe uses, by dotted key."""
+
+    names: frozenset[str]
+
+    def has(self, text: str, beside: Iterable[str]) -> bool:
+        """Whether the key of an override exists, or may exist since one `beside` it chooses another kind of part."""
+        key = parse_override(text)[0]
+        chosen = {parse_override(other)[0] for other in beside}
+        if {key[:1], (*key[:1], "name")} & (chosen - {key}):
+            return True
+        dotted = ".".join(key)
+        return any(name == dotted or name.startswith(f"{dotted}.") for name in self.names)
+
+
+def _keys(preset: Preset, data: str, overrides: Sequence[str] = ()) -> _Keys:
+    base = resolve_recipe(preset, [f"data={data}", *overrides]).value
+    return _Keys(frozenset(key for key, _ in leaves(base.in_use())))
+
+
+def _of_another(request: Request, row: Row, known: _Keys) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The row's overrides by the names of another recipe, and those that it has no key for.
+
+    Raises ConfigurationError where it has none for any of them.
+    """
+    kept, missing = [], []
+    for text in row.overrides:
+        key, equals, value = text.partition("=")
+        here = _named(request, key, known, row.overrides)
+        if here:
+            kept.append(f"{here}{equals}{value}")
+        else:
+            missing.append(text)
+    if missing and not kept:
+        key = missing[0].partition("=")[0]
+        presets = {name: _keys(load_preset(name), request.used_data) for name in preset_names()}
+        able = [name for name, keys in presets.items() if _named(request, key, keys)]
+        raise ConfigurationError(
+            f"study {request.study.name} varies {key}, which recipe {request.recipe} does not have; "
+            f"vary one that has: {', '.join(able)}"
+        )
+    return tuple(kept), tuple(missing)
+
+
+def _named(request: Request, key: str, known: _Keys, beside: Iterable[str] = ()) -> str | None:
+    """What a key is called among those of a recipe; None where it has none of its names."""
+    names = (key, *request.study.elsewhere.get(key, ()))
+    return next((name for name in names if known.has(f"{name}=0", beside)), None)

@@ -1,0 +1,195 @@
+"""A study: one recipe trained with one thing varied, declared as a file of rows; published values go beside its rows.
+
+S seeds, U users.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from pydantic import Field, model_validator
+
+from nextitem.data.prepare import SYNTHETIC
+from nextitem.engine.entries import Contestant
+from nextitem.errors import ConfigurationError, StorageError
+from nextitem.evaluation.candidates import Candidates
+from nextitem.evaluation.evaluate import evaluate
+from nextitem.evaluation.intervals import percentiles
+from nextitem.experiment.again import restore, split_of
+from nextitem.experiment.folder.stored import read_run
+from nextitem.settings.configuration import Configuration, load_toml
+from nextitem.settings.overrides import parse_override, resolve
+from nextitem.settings.suggestion import suggest
+from nextitem.studies.comparison import Interval, draws_of
+
+METRICS = ("ndcg@10", "hit_rate@10")
+
+
+class Row(Configuration):
+    """One training of a study."""
+
+    label: str = Field(min_length=1)
+    """What the row is called."""
+    at: int | float | None = None
+    """Its place on the study's axis; none: a level beside the curve."""
+    recipe: str | None = None
+    """Another recipe than the study's, which then gets the row's overrides alone."""
+    overrides: tuple[str, ...] = ()
+    """Settings of this row, as they are typed."""
+    fast: tuple[str, ...] | None = None
+    """What makes this row a first look, in place of the study's."""
+    published: dict[str, float] = Field(default_factory=dict)
+    """The published value of the row by dataset."""
+
+
+class Published(Configuration):
+    """What the published values of the rows are."""
+
+    source: str
+    """Where they were published, and with which settings."""
+    metric: str = "ndcg@10"
+    """Which metric they are."""
+    candidates: str | None = None
+    """Among which drawn items targets were ranked, such as `popularity:100`; none: the whole catalogue."""
+
+
+class Study(Configuration):
+    """A grid of trainings of which one row is the base that the others are tested against."""
+
+    name: str
+    """What it is called; for a file its name."""
+    summary: str
+    """What is varied, in one line."""
+    source: str
+    """Who asked this first."""
+    recipe: str
+    """The recipe that is varied."""
+    data: str
+    """Data that it is trained on where nothing else is asked for."""
+    overrides: tuple[str, ...] = ()
+    """Settings of all rows, as they are typed."""
+    fast: tuple[str, ...] = ()
+    """More of them for a first look at synthetic data in minutes."""
+    elsewhere: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Other names of what is varied, for recipes that have no key of its name."""
+    against: str
+    """The row that the others are tested against."""
+    axis: str | None = None
+    """What the figure's axis shows; none: rows without an order."""
+    log: bool = False
+    """Whether that axis is logarithmic."""
+    rows: tuple[Row, ...] = Field(min_length=2)
+    """What is trained."""
+    published: Published | None = None
+    """What the rows' published values are; none where no row has one."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        labels = [row.label for row in self.rows]
+        if len(set(labels)) < len(labels):
+            raise ValueError(f"rows should have labels of their own, got {', '.join(labels)}")
+        if self.against not in labels:
+            raise ValueError(f"against='{self.against}' should be a row; {suggest(self.against, labels)}")
+        placed = [row for row in self.rows if row.at is not None]
+        if (len(placed) < 2) if self.axis else placed:
+            raise ValueError("an axis and the places of rows on it (at) belong together, for two rows or more")
+        if self.published is None and any(row.published for row in self.rows):
+            raise ValueError("published values of rows need [published], which says what they are")
+        return self
+
+
+def study_names() -> list[str]:
+    """The names of the studies that come with the package."""
+    names = (entry.name for entry in (files("nextitem.studies") / "grids").iterdir())
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
+
+
+def load_study(study: str, others: Sequence[str] = ()) -> Study:
+    """A study by name, or from a TOML file; `others` are suggested too. Raises ConfigurationError and StorageError."""
+    file: Any = Path(study)
+    if not study.endswith(".toml"):
+        if study not in study_names():
+            known = sorted([*study_names(), *others])
+            raise ConfigurationError(f"there is no study '{study}'; {suggest(study, known)}, or a .toml file")
+        file = files("nextitem.studies") / "grids" / f"{study}.toml"
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{study} is not text in UTF-8 ({error}); save it as UTF-8") from error
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"there is no file {study}; a name without .toml is a built-in study") from error
+    except OSError as error:
+        raise StorageError(f"cannot read {study}: {error}; correct its permissions") from error
+    name = Path(study).name.removesuffix(".toml")
+    return resolve(Study, [(f"study {name}", {"name": name, **load_toml(text, study)})]).value
+
+
+@dataclass(frozen=True)
+class Request:
+    """A study, and how it is asked for."""
+
+    study: Study
+    data: str | None = None
+    """Data that take the place of the study's."""
+    recipe: str | None = None
+    """A recipe that takes the place of the study's; rows with a recipe of their own keep it."""
+    overrides: tuple[str, ...] = ()
+    """Settings laid on every row, as they are typed."""
+    fast: bool = False
+
+    def __post_init__(self) -> None:
+        if self.fast and self.data not in (None, SYNTHETIC):
+            raise ConfigurationError(f"--fast is a first look at synthetic data, not at {self.data}; leave one out")
+        varied = {parse_override(text)[0] for row in self.study.rows for text in row.overrides}
+        varied |= {tuple(name.split(".")) for names in self.study.elsewhere.values() for name in names}
+        for text in self.overrides:
+            if (key := parse_override(text)[0]) in varied:
+                raise ConfigurationError(f"{'.'.join(key)} is what {self.study.name} varies; leave '{text}' out")
+
+    @property
+    def used_data(self) -> str:
+        """The data that all rows are trained on."""
+        return SYNTHETIC if self.fast else self.data or self.study.data
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What is not as the study declares it, as typed."""
+        recipe = () if self.recipe in (None, self.study.recipe) else (f"--recipe {self.recipe}",)
+        return (*(("--fast",) if self.fast else ()), *recipe, *self.overrides)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A metric of the rows among drawn candidates, which compares with no full one."""
+
+    metric: str
+    """With its label, such as `ndcg@10[pop100]`."""
+    ranking: str
+    """How the candidates were drawn."""
+    cells: dict[str, tuple[float, Interval]]
+    """Mean and 95 % interval by row; nothing for a row without runs."""
+
+
+def sampled(rows: Sequence[Contestant], published: Published, data: str, seed: int = 0) -> Sampled:
+    """What the rows' finished runs reach where targets are ranked as in the published values. Raises as `evaluate`."""
+    told = [row for row in rows if row.runs]
+    split = split_of(read_run(told[0].runs[0].folder), data)
+    candidates = Candidates.parse(str(published.candidates), split.train.counts(), seed)
+    values = []
+    for row in told:
+        stored = [read_run(run.folder) for run in row.runs]
+        scorers = (restore(run.recipe, run, split.train.number_of_items) for run in stored)
+        reports = [
+            evaluate(scorer, split.test, [published.metric], candidates=candidates, intervals=False)
+            for scorer in scorers
+        ]
+        values.append(torch.stack([value for report in reports for value in report.values.values()])[:, :, None])
+    intervals = [percentiles(draws_RM)[0].tolist() for draws_RM in draws_of(values)]
+    cells = {
+        row.label: (float(values_SU1.mean()), (low, high))
+        for row, values_SU1, (low, high) in zip(told, values, intervals, strict=True)
+    }
+    return Sampled(f"{published.metric}[{candidates.label}]", str(candidates), cells)

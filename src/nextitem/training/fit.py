@@ -1,0 +1,276 @@
+"""The only optimisation loop. T target positions of a step.
+
+Every random draw of a step comes from the key (seed, purpose, epoch, step), so a run that stopped after any epoch can
+be continued to the very bits that an uninterrupted one would have ended with (same machine kind, CPU, thread count).
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from nextitem.compute import transfer
+from nextitem.compute.memory import HEAP
+from nextitem.compute.processes import ALONE, Processes
+from nextitem.compute.randomness import Purpose, generator, seeded_globally
+from nextitem.data.sequences import Sequences
+from nextitem.errors import ConfigurationError, DataError, TrainingError
+from nextitem.model.batches import cut
+from nextitem.model.losses.loss import Loss
+from nextitem.settings.configuration import Configuration
+from nextitem.training.history import Epoch, History, Silent, Watcher
+from nextitem.training.optimisation import LEAST_BETA2, Descent
+from nextitem.training.trainable import Sampler, Trainable
+
+
+class Training(Configuration):
+    """How the weights are found; the defaults are those of Klenitskiy & Vasilev (RecSys 2023)."""
+
+    epochs: int = Field(100, ge=1)
+    """Most passes over the windows."""
+    steps: int | None = Field(None, ge=1)
+    """Most steps, where that is fewer; the last epoch then ends with them. None: no other limit than `epochs`."""
+    patience: int | None = Field(10, ge=1)
+    """Stop after this many epochs without a better monitored value; none: train all epochs and keep the last."""
+    monitor: str = "ndcg@10"
+    """Validation metric that chooses the best epoch: one of those reported, larger is better."""
+    batch_size: int = Field(128, ge=1)
+    """Windows per step."""
+    learning_rate: float = Field(1e-3, gt=0.0)
+    """Adam's step size."""
+    beta2: float = Field(0.999, ge=0.0, lt=1.0)
+    """Decay of Adam's second moment (its first is 0.9)."""
+    weight_decay: float = Field(0.0, ge=0.0)
+    """Decoupled weight decay (AdamW), not applied to vectors such as biases and norms; 0 is plain Adam."""
+    l2: float = Field(0.0, ge=0.0)
+    """Factor of all weights that is added to their gradients before Adam scales them, half the weights' squares."""
+    gradient_clip: float | None = Field(None, gt=0.0)
+    """Largest norm of the whole gradient; none: no clipping."""
+    schedule: Literal["constant", "linear"] = "constant"
+    """`linear` lets the step size fall to 0 at the last step that `epochs` and `steps` allow."""
+    warmup_steps: int = Field(0, ge=0)
+    """Steps over which the step size rises from 0."""
+    item_rows: Literal["all", "touched"] = "all"
+    """Rows of the item table that a step reads and moves: `all`, or, for a loss with negatives, those `touched` by its
+    inputs, targets and negatives, so that a step does not feel the catalogue. Both are Adam: what a row would have gone
+    on by momentum alone, it goes when it is next read."""
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    """On a GPU: of products in training. `tf32`: 10 bits of each factor; `bfloat16`: 7 bits in the encoder, the rest as
+    in `tf32`. Weights, moments and sums stay in float32, and so does evaluation."""
+    validation_users: int | None = Field(10_000, ge=1)
+    """Validate during training on this many users drawn at random when there are more; none: on all."""
+
+    @model_validator(mode="after")
+    def _decays_what_it_reads(self) -> Self:
+        for name, factor in (("weight_decay", self.weight_decay), ("l2", self.l2)):
+            if self.item_rows == "touched" and factor > 0:
+                raise ValueError(
+                    f"item_rows='touched' leaves rows alone that {name}={factor} would have to shrink; "
+                    f"set item_rows=all or {name}=0"
+                )
+        if self.weight_decay > 0 and self.l2 > 0:
+            raise ValueError(f"weight_decay={self.weight_decay} and l2={self.l2} are two ways to decay; set one to 0")
+        if self.item_rows == "touched" and self.beta2 < LEAST_BETA2:
+            raise ValueError(
+                f"item_rows='touched' needs beta2 of at least {LEAST_BETA2}, got {self.beta2}: below, rows without a "
+                f"gradient hardly come to rest; set item_rows=all or a larger beta2"
+            )
+        return self
+
+    @property
+    def kept_epoch(self) -> Literal["best", "last"]:
+        """Which epoch's weights a training ends with."""
+        return "last" if self.patience is None else "best"
+
+    def most_steps(self, steps: int) -> int:
+        """How many steps the whole training has at most, where an epoch has `steps`."""
+        most = self.epochs * steps
+        return most if self.steps is None else min(most, self.steps)
+
+
+@dataclass
+class Progress:
+    """Everything needed to go on after an epoch."""
+
+    model: Trainable
+    descent: Descent
+    history: History
+    best_weights: dict[str, Tensor] | None = None
+
+
+class Checkpoint(Protocol):
+    """Where a training in progress is kept."""
+
+    def load(self, progress: Progress) -> None:
+        """Restore the latest saved epoch into `progress`, if there is one."""
+
+    def save(self, progress: Progress) -> None:
+        """Keep this state, replacing the previous one as a whole."""
+
+
+Validate = Callable[[], Mapping[str, float]]
+
+
+def fit(
+    model: Trainable,
+    train: Sequences,
+    loss: Loss,
+    training: Training,
+    seed: int,
+    validate: Validate | None,
+    *,
+    negatives: Sampler | None = None,
+    checkpoint: Checkpoint | None = None,
+    watcher: Watcher | None = None,
+    processes: Processes = ALONE,
+) -> History:
+    """Train `model` in place and leave it with the weights of the best epoch (of the last one without patience).
+
+    `validate` returns metrics by name, among them `training.monitor`, and may return `validation_loss`. Raises
+    DataError when there is nothing to train on, ConfigurationError when the monitored metric is not reported,
+    TrainingError when the loss stops being finite.
+    """
+    device = next(model.parameters()).device
+    windows = model.windows(train.to(device))
+    if not len(windows):
+        raise DataError(
+            f"none of the {len(train):,} users has enough training events for a window; next-item windows need two, "
+            f"which with leave-one-out is four events of a user"
+        )
+    if training.precision != "float32" and not transfer.is_elsewhere(device):
+        raise ConfigurationError(
+            f"training.precision={training.precision} is for GPUs, and the model is on the CPU, where it would be "
+            f"slower; leave it out (loss.precision=bfloat16 is for both)"
+        )
+    if training.patience is not None and validate is None:
+        raise ConfigurationError("early stopping needs validation; pass validate, or set training.patience=none")
+    progress = Progress(model, descent(model, training), History())
+    if checkpoint is not None:
+        checkpoint.load(progress)
+    processes.agree("the weights at the start", model.state_dict())
+    history, watcher = progress.history, watcher or Silent()
+    while not _is_finished(history, training, math.ceil(len(windows) / training.batch_size)):
+        with _products(training.precision):
+            epoch = _train_epoch(progress, windows, loss, training, seed, negatives, watcher, processes)
+        if validate is not None:
+            epoch = _with_validation(epoch, validate())
+        history.epochs.append(epoch)
+        _keep_best(progress, training)
+        processes.agree(f"the weights after epoch {epoch.epoch}", model.state_dict())
+        if checkpoint is not None and processes.rank == 0:
+            checkpoint.save(progress)
+        watcher.epoch(epoch, history)
+    if progress.best_weights is not None:
+        model.load_state_dict(progress.best_weights)
+    return history
+
+
+def _train_epoch(
+    progress: Progress,
+    windows: Sequences,
+    loss: Loss,
+    training: Training,
+    seed: int,
+    negatives: Sampler | None,
+    watcher: Watcher,
+    processes: Processes,
+) -> Epoch:
+    """One pass over all windows in a random order, or as much of it as the last steps allow."""
+    model, device = progress.model, windows.starts_U.device
+    model.train()
+    number, started = len(progress.history.epochs) + 1, time.perf_counter()
+    order = torch.randperm(len(windows), generator=generator(seed, Purpose.ORDER, number))
+    steps = math.ceil(len(windows) / training.batch_size)
+    most, before = training.most_steps(steps), (number - 1) * steps
+    total, positions = torch.zeros((), dtype=torch.float64, device=device), 0
+    for step, rows in enumerate(order.split(training.batch_size)[: most - before]):
+        draws = generator(seed, Purpose.MASKS_AND_NEGATIVES, number, step)
+        batch = model.batch(windows.select(rows), draws)
+        if len(batch.targets_T):
+            if transfer.is_elsewhere(device):  # masks are drawn on the CPU, since they decide shapes; negatives are not
+                draws = generator(seed, Purpose.MASKS_AND_NEGATIVES, number, step, device=device)
+            drawn, acting, touched = None if negatives is None else negatives.sample(batch, draws), model, None
+            if training.item_rows == "touched":
+                acting, batch, drawn, ids_R = model.narrowed(batch, drawn)
+                touched = progress.descent.touch(ids_R, acting.items.weight_Nd)
+            part, drawn = cut(batch, drawn, processes.share(len(batch.lengths_B)))
+            with seeded_globally(seed, Purpose.DROPOUT, number, step, *processes.stream):
+                summed = acting.loss(part, loss, drawn) if len(part.targets_T) else total.new_zeros(()).requires_grad_()
+            factor = _step_size(training, before + step, most)
+            progress.descent.step(summed / len(batch.targets_T), factor, processes, touched)
+            total += summed.detach()
+            positions += len(batch.targets_T)
+        watcher.step(number, step + 1, steps)
+        HEAP.tidy()
+    progress.descent.settle()
+    total = processes.sum(total)
+    if not bool(total.isfinite()):
+        raise TrainingError(
+            f"the training loss of epoch {number} is {float(total)}: training diverged; lower training.learning_rate "
+            f"(now {training.learning_rate}) or set training.gradient_clip"
+        )
+    seconds = time.perf_counter() - started
+    return Epoch(number, float(total) / max(positions, 1), None, {}, seconds, positions / seconds)
+
+
+@contextmanager
+def _products(precision: str) -> Iterator[None]:
+    """Inside, products of float32 are computed in TF32 unless `precision` is float32."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest" if precision == "float32" else "high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def descent(model: Trainable, training: Training) -> Descent:
+    """The optimiser that a training asks for, at its start."""
+    return Descent(
+        model.parameters(),
+        learning_rate=training.learning_rate,
+        beta2=training.beta2,
+        weight_decay=training.weight_decay,
+        l2=training.l2,
+        gradient_clip=training.gradient_clip,
+        table_Nd=model.items.weight_Nd if training.item_rows == "touched" else None,
+    )
+
+
+def _step_size(training: Training, step: int, steps: int) -> float:
+    """Share of the learning rate by warm-up and schedule; `step` counts from 0 over the whole run of `steps`."""
+    factor = min(1.0, (step + 1) / (training.warmup_steps + 1))
+    return factor * (1 - step / steps) if training.schedule == "linear" else factor
+
+
+def _with_validation(epoch: Epoch, metrics: Mapping[str, float]) -> Epoch:
+    others = {name: value for name, value in metrics.items() if name != "validation_loss"}
+    return replace(epoch, validation=others, validation_loss=metrics.get("validation_loss"))
+
+
+def _keep_best(progress: Progress, training: Training) -> None:
+    """Remember the latest epoch's weights if its monitored value is the highest so far."""
+    history, monitor = progress.history, training.monitor
+    if training.patience is None:
+        history.best_epoch = len(history.epochs)
+        return
+    latest = history.epochs[-1].validation
+    if monitor not in latest:
+        known = ", ".join(latest)
+        raise ConfigurationError(f"training.monitor='{monitor}' is not among the validation metrics: {known}")
+    earlier = [epoch.validation[monitor] for epoch in history.epochs[:-1]]
+    if latest[monitor] > max(earlier, default=-math.inf):
+        history.best_epoch = len(history.epochs)
+        progress.best_weights = {name: weight.clone() for name, weight in progress.model.state_dict().items()}
+
+
+def _is_finished(history: History, training: Training, steps: int) -> bool:
+    trained = len(history.epochs)
+    is_out_of_patience = training.patience is not None and trained - history.best_epoch >= training.patience
+    return trained * steps >= training.most_steps(steps) or (trained > 0 and is_out_of_patience)

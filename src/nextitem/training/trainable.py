@@ -1,0 +1,51 @@
+"""What the optimisation loop asks of what it trains, and of what draws its negatives."""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from nextitem.data.sequences import Sequences
+from nextitem.model.batches import Batch, Drawn
+from nextitem.model.items.table import ItemTable
+from nextitem.model.losses.loss import Loss
+
+
+class Sampler(Protocol):
+    """Draws the negatives of a step."""
+
+    def sample(self, batch: Batch, generator: torch.Generator) -> Drawn:
+        """Negatives for this batch."""
+
+
+class Trainable(Protocol):
+    """What `fit` trains: an nn.Module that can say its loss."""
+
+    @property
+    def items(self) -> ItemTable:
+        """What is scored."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """The weights."""
+
+    def train(self) -> object:
+        """Enter training mode."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All weights by name."""
+
+    def load_state_dict(self, weights: Mapping[str, Tensor]) -> object:
+        """Replace all weights."""
+
+    def windows(self, train: Sequences) -> Sequences:
+        """The training windows."""
+
+    def batch(self, windows: Sequences, generator: torch.Generator) -> Batch:
+        """Some windows as one step's batch."""
+
+    def loss(self, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
+        """Summed loss of a batch, a scalar."""
+
+    def narrowed(self, batch: Batch, drawn: Drawn | None) -> "tuple[Trainable, Batch, Drawn | None, Tensor]":
+        """The model on the rows of the item table that a step touches, the step in their numbers, and their ids."""

@@ -1,0 +1,70 @@
+"""What is looked at after every epoch: which cases, and the loss on them. C cases."""
+
+import torch
+
+from nextitem.compute import transfer
+from nextitem.compute.memory import HEAP
+from nextitem.compute.processes import ALONE, Processes
+from nextitem.compute.randomness import Purpose, generator
+from nextitem.data.sequences import Sequences
+from nextitem.data.splits.split import Cases
+from nextitem.model.losses.loss import Loss
+from nextitem.model.model import SequenceModel
+from nextitem.model.negatives import AnyNegatives, ByPopularity, InBatch, Mixed, Uniform
+from nextitem.training.trainable import Sampler
+
+
+def validation_cases(cases: Cases, users: int | None, seed: int) -> Cases:
+    """The cases that are looked at after every epoch: all, or `users` of them drawn once."""
+    if users is None or len(cases) <= users:
+        return cases
+    drawn = torch.randperm(len(cases), generator=generator(seed, Purpose.VALIDATION))[:users]
+    return cases.select(drawn.sort().values)
+
+
+def outside_histories(negatives: AnyNegatives) -> Uniform | ByPopularity:
+    """The negatives of the validation loss, which are outside the user's history whatever training excludes.
+
+    Other cases' targets would be held-out events, and depend on which cases share a step. So `in_batch` is stood in for
+    by as many draws as its count, or 1,000, by training frequency, which is how often an item is a target; and of
+    `mixed` the fresh draws are kept.
+    """
+    if isinstance(negatives, InBatch):
+        return ByPopularity(count=negatives.count or 1000, exponent=1.0, sharing="batch", exclude="history")
+    if isinstance(negatives, Mixed):
+        count, exponent = negatives.count, negatives.exponent
+        return ByPopularity(count=count, exponent=exponent, sharing="batch", exclude="history")
+    return negatives.model_copy(update={"exclude": "history"})
+
+
+def outside_sampler(negatives: AnyNegatives, train: Sequences, of_training: Sampler) -> Sampler:
+    """The sampler of `outside_histories`: that of training where it is the same, since it may hold all histories."""
+    outside = outside_histories(negatives)
+    return of_training if outside == negatives else outside.build(train)
+
+
+@torch.no_grad()
+def validation_loss(
+    model: SequenceModel,
+    loss: Loss,
+    sampler: Sampler | None,
+    cases: Cases,
+    batch_size: int,
+    seed: int,
+    processes: Processes = ALONE,
+) -> float:
+    """Mean loss over cases, at the query position and in evaluation mode.
+
+    A sampled loss gets the same negatives after every epoch: those that `sampler` draws for the seed.
+    """
+    total = torch.zeros((), dtype=torch.float64, device=model.device)
+    histories, targets_C = cases.histories.to(model.device), cases.targets_C.to(model.device)
+    model.eval()
+    for step, rows in enumerate(torch.arange(len(cases)).split(batch_size)):
+        if step % processes.size != processes.rank:  # whole steps are dealt out, so that their negatives are too
+            continue
+        batch = model.objective.query(histories.select(rows), targets_C[transfer.send(rows, model.device)])
+        draws = generator(seed, Purpose.VALIDATION, step, device=model.device)
+        total += model.loss(batch, loss, None if sampler is None else sampler.sample(batch, draws))
+        HEAP.tidy()
+    return float(processes.sum(total)) / len(cases)

@@ -1,0 +1,102 @@
+"""Training as it goes: a live table on a terminal, one plain line an epoch elsewhere; always on stderr."""
+
+import math
+import time
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from nextitem.training.fit import Training
+from nextitem.training.history import Epoch, History
+
+
+def line(epoch: Epoch, history: History, training: Training) -> str:
+    """One epoch in words."""
+    loss = "" if epoch.validation_loss is None else f"  validation loss {epoch.validation_loss:.4f}"
+    value = epoch.validation.get(training.monitor)
+    monitored = "" if value is None else f"  {training.monitor} {value:.4f}"
+    best = " (best)" if history.best_epoch == epoch.epoch else f" (best {history.best_epoch})"
+    best = best if training.kept_epoch == "best" else ""
+    return (
+        f"epoch {epoch.epoch}  loss {epoch.train_loss:.4f}{loss}{monitored}{best}  "
+        f"{epoch.positions_per_second:,.0f} positions/s  {epoch.train_seconds:.1f} s"
+    )
+
+
+class PlainLog:
+    """One line an epoch, for log files and pipes."""
+
+    def __init__(self, console: Console, training: Training, title: str) -> None:
+        self.console, self.training = console, training
+        console.print(title, highlight=False, markup=False)
+
+    def step(self, epoch: int, step: int, steps: int) -> None:
+        """Nothing: a log is read afterwards."""
+
+    def epoch(self, epoch: Epoch, history: History) -> None:
+        """Print the epoch."""
+        self.console.print(line(epoch, history, self.training), highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class LiveTable:
+    """The latest epochs, how far the present one is, and how long the rest takes at most."""
+
+    def __init__(self, console: Console, training: Training, title: str) -> None:
+        self.training, self.title = training, title
+        self.history = History()
+        self.position, self.started, self.steps_done = "starting", time.monotonic(), 0
+        self.live = Live(self._table(), console=console, refresh_per_second=4, transient=False)
+        self.live.start()
+
+    def step(self, epoch: int, step: int, steps: int) -> None:
+        """Advance the present epoch."""
+        self.steps_done += 1
+        # Epochs that a resumed run did before are not in the pace.
+        pace = (time.monotonic() - self.started) / self.steps_done
+        most = self.training.most_steps(steps)
+        left = pace * (most - (epoch - 1) * steps - step)
+        epochs = math.ceil(most / steps)
+        self.position = f"epoch {epoch}/{epochs}, step {step}/{steps}, at most {_duration(left)} left"
+        self.live.update(self._table())
+
+    def epoch(self, epoch: Epoch, history: History) -> None:
+        """Add a row."""
+        self.history = history
+        self.live.update(self._table())
+
+    def close(self) -> None:
+        """Leave the table as it is."""
+        self.live.stop()
+
+    def _table(self) -> Table:
+        table = Table(title=Text(self.title), caption=self.position, title_justify="left", caption_justify="left")
+        for name in ("epoch", "loss", "validation loss", self.training.monitor, "positions/s", "seconds"):
+            table.add_column(name, justify="right")
+        for epoch in self.history.epochs[-12:]:
+            is_best = self.training.kept_epoch == "best" and epoch.epoch == self.history.best_epoch
+            loss, value = epoch.validation_loss, epoch.validation.get(self.training.monitor)
+            cells = (
+                str(epoch.epoch),
+                f"{epoch.train_loss:.4f}",
+                "" if loss is None else f"{loss:.4f}",
+                "" if value is None else f"{value:.4f}",
+                f"{epoch.positions_per_second:,.0f}",
+                f"{epoch.train_seconds:.1f}",
+            )
+            table.add_row(*cells, style="bold green" if is_best else None)
+        return table
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def watcher(console: Console, training: Training, title: str) -> PlainLog | LiveTable:
+    """The display that suits the console."""
+    return LiveTable(console, training, title) if console.is_terminal else PlainLog(console, training, title)

@@ -1,0 +1,267 @@
+"""The verbs as a user types them: results on stdout, everything else on stderr, one message and an exit code."""
+
+import functools
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from nextitem.cli.recommend import listed
+from worlds.command_line import typed
+
+SMALL = ("encoder.dim=8", "objective.maximum_length=8", "training.epochs=2", "training.patience=none")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small log of events whose columns have names of their own."""
+    folder = tmp_path_factory.mktemp("shop")
+    visits = [(f"v{v:02}", f"{(v + step * (1 + v % 3)) % 13:03}", 100 + step) for v in range(40) for step in range(8)]
+    pl.DataFrame(visits, schema=["visitor", "sku", "ts"], orient="row").write_csv(folder / "events.csv")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(shop: Path) -> Path:
+    """The folder of a run on these events."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(shop)
+        assert typed(patch, "train", "sasrec-ce", "data=events.csv", "--columns", COLUMNS, *SMALL) == 0
+    return next(entry for entry in (shop / "runs").iterdir() if entry.name != ".partial")
+
+
+COLUMNS = "user=visitor,item=sku,time=ts"
+
+
+def test_a_run_prints_its_metrics_and_its_folder(trained: Path) -> None:
+    assert trained.name.endswith("-sasrec-ce-events")
+    assert {file.name for file in trained.iterdir()} >= {"metrics.json", "model.safetensors", "manifest.json"}
+
+
+def test_train_prints_one_json_object(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    words = ("train", "popularity", "data=events.csv", "--columns", COLUMNS, "--json", "--out", "elsewhere")
+    assert typed(monkeypatch, *words) == 0
+    out, err = capfd.readouterr()
+    metrics = json.loads(out)
+    assert set(metrics) >= {"test", "validation", "best_epoch", "train_seconds", "certificate", "provenance"}
+    assert metrics["certificate"]["cases"] == 40
+    assert "popularity on events.csv, seed 0" in err
+
+
+def test_a_setting_without_effect_is_told(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    words = ("train", "co-occurrence", "data=events.csv", "--columns", COLUMNS, "--out", "elsewhere", "--no-report")
+    assert typed(monkeypatch, *words, "baseline.window=2", "encoder.window=3", "encoder=caser") == 0
+    told = [line for line in capfd.readouterr().err.splitlines() if "is not used" in line]
+    assert told == [
+        "encoder.name is not used by co-occurrence and changes nothing",
+        "encoder.window is not used by co-occurrence and changes nothing; baseline.window is",
+    ]
+
+
+def test_evaluate_repeats_the_reported_number(
+    shop: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    assert typed(monkeypatch, "evaluate", str(trained), "--json") == 0
+    again = json.loads(capfd.readouterr().out)["test"]
+    stored = json.loads((trained / "metrics.json").read_text(encoding="utf-8"))
+    assert again["ndcg@10"] == stored["test"]["ndcg@10"]
+    assert again["certificate"] == stored["certificate"]
+
+
+def test_notes_on_the_data_are_shown_before_training_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"{user},{item}\n" for user in ("ann", "bob") for item in "abcda")
+    (tmp_path / "events.csv").write_text(f"user,item\n{rows}cia,a\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert typed(monkeypatch, "train", "sasrec-ce", "data=events.csv", *SMALL, "--json") == 0
+    out, err = capfd.readouterr()
+    kept = json.loads(out)["notes"]
+    assert [note.split(" and ")[0] for note in kept] == [
+        "2 events repeat an item of the same user", "1 users with fewer than 3 events are trained on but not evaluated",
+    ]  # fmt: skip
+    lines = err.splitlines()
+    assert [line for line in lines if line.startswith("note: ")] == [f"note: {note}" for note in kept]
+    assert max(lines.index(f"note: {note}") for note in kept) < lines.index(
+        next(line for line in lines if line.startswith("epoch 1 "))
+    )
+
+
+def test_a_k_beyond_the_catalogue_needs_no_room(
+    shop: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    assert typed(monkeypatch, "evaluate", str(trained), "--metrics", "hit_rate@9999999999", "--json") == 0
+    assert 0 < json.loads(capfd.readouterr().out)["test"]["hit_rate@9999999999"] <= 1
+    assert typed(monkeypatch, "recommend", str(trained), "--users", "v00", "--k", "999999999") == 0
+    assert 1 < len(capfd.readouterr().out.splitlines()) <= 1 + 13
+
+
+def test_evaluate_refuses_other_data_than_it_was_trained_on(
+    shop: Path,
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    lines = (shop / "events.csv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "events.csv").write_text("\n".join(lines[:-1]) + "\n", encoding="utf-8")
+    assert typed(monkeypatch, "evaluate", str(trained), "--data", str(tmp_path / "events.csv")) == 3
+    assert "is not the data that" in capfd.readouterr().err
+
+
+def test_recommend_answers_users_of_the_run_as_csv(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, "recommend", str(trained), "--users", "v00,v07", "--k", "2") == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[0] == "user,rank,item,score,source"
+    assert [line.split(",")[:2] for line in lines[1:]] == [["v00", "1"], ["v00", "2"], ["v07", "1"], ["v07", "2"]]
+
+
+@pytest.mark.parametrize(
+    ("typed_in", "ids"),
+    [("a,b", ["a", "b"]), (' a, "u,1" ', ["a", "u,1"]), ('"all"', ["all"]), ('a"b', ['a"b']), ("", [])],
+)
+def test_users_are_told_apart_by_commas_and_quotes(typed_in: str, ids: list[str]) -> None:
+    assert listed(typed_in) == ids
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_recommend_answers_histories_of_a_file_in_a_file(
+    trained: Path, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "today.csv").write_text("user,item\nnew,001\nnew,002\nother,003\n", encoding="utf-8")
+    out = tmp_path / f"lists{ending}"
+    words = ("recommend", str(trained), "--histories", str(tmp_path / "today.csv"), "--k", "3", "--out", str(out))
+    assert typed(monkeypatch, *words) == 0
+    read = {".csv": pl.read_csv, ".jsonl": pl.read_ndjson, ".parquet": pl.read_parquet}[ending]
+    assert read(out)["user"].to_list() == ["new"] * 3 + ["other"] * 3
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(["today.csv", out.name])
+
+
+def test_print_config_names_the_source_of_each_setting(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, "train", "sasrec-ce", "data=ml-1m", "encoder.dim=32", "--print-config") == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert "encoder.dim = 32  # command line" in lines
+    assert "objective.maximum_length = 200  # profile ml-1m of sasrec-ce" in lines
+    assert "training.batch_size = 128  # default" in lines
+
+
+def test_print_config_names_the_option_that_gave_the_columns(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ("train", "popularity", "data=events.csv", "--columns", "user=007", "--print-config")
+    assert typed(monkeypatch, *words) == 0
+    assert 'columns.user = "007"  # --columns' in capfd.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("train", "sasrec-ec"), 2, "did you mean 'sasrec-ce'"),
+        (("train",), 2, "Missing argument 'recipe'"),
+        (("trian",), 2, "No such command 'trian'"),
+        (("train", "sasrec-ce", "training.epochs=0"), 2, "training.epochs = 0 (command line)"),
+        (("train", "sasrec-ce", "--seed", "-1"), 2, "greater than or equal to 0"),
+        (("train", "sasrec-ce", "data=ml1m"), 2, "did you mean 'ml-1m'"),
+        (("train", "sasrec-ce", "data=nowhere.csv"), 3, "there is no file nowhere.csv"),
+        (("train", "sasrec-ce", "data=events.csv"), 3, "the header has no column 'user'"),
+        (("train", "popularity", "data=ml-1m", "--columns", "item=sku"), 2, "ml-1m is a dataset with its own"),
+        (("train", "popularity", "data=events.csv", "--columns", COLUMNS, "columns.user=v"), 2, "one of the two"),
+        (("train", "sasrec-ce", "--device", "gpu"), 2, "--device gpu"),
+        (("train", "sasrec-ce", "--resume", "--fresh"), 2, "give one"),
+        (
+            ("train", "caser", "--no-users"),
+            2,
+            "can answer the users it knows only, and --no-users would leave them out",
+        ),
+        (("evaluate", "nowhere"), 4, "nowhere is not a run"),
+        (("recommend", "nowhere"), 2, "give either --users"),
+        (("recommend", "nowhere", "--users", "v00", "--out", "lists.xlsx"), 2, "known: .csv, .jsonl, .parquet"),
+    ],
+)
+def test_a_mistake_is_one_message_and_its_exit_code(
+    words: tuple[str, ...],
+    code: int,
+    message: str,
+    shop: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(shop)
+    assert typed(monkeypatch, *words) == code
+    out, err = capfd.readouterr()
+    assert message in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_events_without_anything_to_train_on_are_bad_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "events.csv").write_text("user,item\nann,a\nann,b\nann,c\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert typed(monkeypatch, "train", "sasrec-ce", "data=events.csv") == 3
+    assert "none of the 1 users has enough training events for a window" in capfd.readouterr().err
+
+
+def test_an_unknown_user_is_named(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, "recommend", str(trained), "--users", "v00,v99") == 3
+    assert "user 'v99' (number 2 of 2) is not among the 40 users" in capfd.readouterr().err
+
+
+def test_an_interrupted_training_is_not_lost_by_typing_the_same_again(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = str(shop / "events.csv")
+    words = ("train", "sasrec-ce", f"data={data}", *SMALL[:2], "training.epochs=500", "--out", str(tmp_path / "runs"))
+    settings = (*words, "--columns", COLUMNS, "training.patience=none", "--threads", "1")
+    # A test run in the background may ignore the signal, and would pass that on.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    command = [sys.executable, "-m", "nextitem", *settings]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
+    waited = time.monotonic() + 120
+    while (
+        not [*(tmp_path / "runs").glob(".partial/sasrec-ce-events-seed0-*/checkpoint.safetensors")]
+        and time.monotonic() < waited
+    ):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert typed(monkeypatch, *settings) == 2
+    assert "go on with it by --resume, or discard it by --fresh" in capfd.readouterr().err
+
+
+def test_a_log_is_prepared_once_and_trained_on(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    words = ("preparation.minimum_per_item=2", "--columns", COLUMNS, "--out", "prepared")
+    assert typed(monkeypatch, "prepare", "events.csv", *words) == 0
+    assert capfd.readouterr().out == "prepared: prepared (320 events of 40 users and 13 items)\n"
+    assert typed(monkeypatch, "train", "popularity", "data=prepared", "--json", "--out", "mapped") == 0
+    assert json.loads(capfd.readouterr().out)["certificate"]["cases"] == 40
+    assert typed(monkeypatch, "check", "prepared", "--json") == 0
+    assert json.loads(capfd.readouterr().out)["columns"] == {"user": "visitor", "item": "sku", "time": "ts"}
+    (shop / "prepared" / "items.parquet").write_bytes(b"x" * (shop / "prepared" / "items.parquet").stat().st_size)
+    assert typed(monkeypatch, "check", "prepared") == 4
+    assert "items.parquet was altered" in capfd.readouterr().err

@@ -1,0 +1,271 @@
+"""A prepared folder is the raw file, read earlier: the same histories, certificate and weights, to the bit."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from torch import Tensor
+
+from nextitem.data.filters import Preparation
+from nextitem.data.mapped import ordering as preparing
+from nextitem.data.mapped.folder import read_manifest, verify
+from nextitem.data.mapped.writing import prepare_into
+from nextitem.data.prepare import Prepared, prepare
+from nextitem.data.reading import files as reading
+from nextitem.data.reading.files import Columns, read_interactions, read_parts
+from nextitem.errors import ArtefactError, ConfigurationError, DataError, NextitemError, StorageError
+from nextitem.experiment.folder.writing import weights_of
+from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.run import run
+from worlds.small_runs import RECIPES, chains, log_of, sha256, write_csv
+
+FILTERS = [
+    [],
+    ["preparation.repeats=first"],
+    ["preparation.repeats=last", "preparation.minimum_per_item=3"],
+    ["preparation.minimum_per_user=4", "preparation.minimum_per_item=9"],
+    ["preparation.minimum_per_user=4", "preparation.minimum_per_item=9", "preparation.iterate=false"],
+]
+
+
+@pytest.fixture(autouse=True)
+def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file is read in several parts and dealt out to several stretches."""
+    monkeypatch.setattr(preparing, "_AT_ONCE", 64)
+    monkeypatch.setattr("nextitem.data.mapped.writing.read_parts", lambda file, columns: read_parts(file, columns, 50))
+
+
+def events(rows: int = 900, seed: int = 0) -> pl.DataFrame:
+    draws = np.random.default_rng(seed)
+    items = (60 * draws.random(rows) ** 2).astype(int)
+    times = draws.integers(-100, 100, rows)
+    return pl.DataFrame({"user": draws.integers(0, 150, rows), "item": items, "time": times})
+
+
+def as_written(table: pl.DataFrame, file: Path) -> Path:
+    table.write_parquet(file, row_group_size=100) if file.suffix == ".parquet" else table.write_csv(file)
+    return file
+
+
+def both(file: Path, overrides: list[str], tmp_path: Path) -> tuple[Prepared, Prepared]:
+    recipe = Recipe(data=str(file), preparation=settings(overrides))
+    folder = tmp_path / "prepared"
+    prepare_into(folder, str(file), overrides)
+    return prepare(recipe), prepare(Recipe(data=str(folder)))
+
+
+def settings(overrides: list[str]) -> Preparation:
+    pairs = (override.removeprefix("preparation.").split("=") for override in overrides)
+    return Preparation.model_validate_json(
+        json.dumps({key: value if value.isalpha() and value != "false" else json.loads(value) for key, value in pairs})
+    )
+
+
+def assert_equal(raw: Prepared, prepared: Prepared) -> None:
+    assert raw.log.users.ids.to_list() == prepared.log.users.ids.to_list()
+    assert raw.log.items.ids.to_list() == prepared.log.items.ids.to_list()
+    assert raw.log.users.ids.dtype == prepared.log.users.ids.dtype
+    assert raw.log.sequences.tolist() == prepared.log.sequences.tolist()
+    assert raw.log.sha256() == prepared.log.sha256()
+    assert raw.notes == prepared.notes
+    for part in ("validation", "test"):
+        one, other = getattr(raw.split, part), getattr(prepared.split, part)
+        assert one.sha256 == other.sha256
+        assert one.histories.tolist() == other.histories.tolist()
+        assert one.targets_C.tolist() == other.targets_C.tolist()
+        assert torch.equal(one.trained_N, other.trained_N)
+    assert raw.split.train.tolist() == prepared.split.train.tolist()
+    assert torch.equal(raw.split.train.counts(), prepared.split.train.counts())
+
+
+@pytest.mark.parametrize("overrides", FILTERS, ids=" ".join)
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_a_prepared_folder_holds_what_the_file_gives(ending: str, overrides: list[str], tmp_path: Path) -> None:
+    file = as_written(events(), tmp_path / f"log{ending}")
+    assert_equal(*both(file, overrides, tmp_path))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pl.col("user").cast(pl.String).str.pad_start(3, "0"),
+        pl.concat_str(pl.lit("ü"), "user"),
+        pl.col("item").cast(pl.String).cast(pl.Categorical),
+        pl.col("time") + 0.25,
+        pl.col("time") * -0.0,
+        pl.from_epoch("time"),
+    ],
+    ids=["padded", "letters", "categories", "fractions", "zeros", "dates"],
+)
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_ids_and_times_of_every_kind_are_understood_alike(change: pl.Expr, ending: str, tmp_path: Path) -> None:
+    name = change.meta.output_name().replace("literal", "user")
+    assert_equal(*both(as_written(events().with_columns(change.alias(name)), tmp_path / f"log{ending}"), [], tmp_path))
+
+
+def test_without_times_the_order_of_the_file_counts(tmp_path: Path) -> None:
+    file = as_written(events().drop("time"), tmp_path / "log.parquet")
+    assert_equal(*both(file, [], tmp_path))
+
+
+def test_one_user_may_have_more_events_than_are_sorted_at_once(tmp_path: Path) -> None:
+    table = pl.concat([events(), events(300, 1).with_columns(user=pl.lit(3, pl.Int64))])
+    assert_equal(*both(as_written(table, tmp_path / "log.csv"), [], tmp_path))
+
+
+def test_several_files_are_one_log_in_the_order_of_their_names(tmp_path: Path) -> None:
+    table = events()
+    for number, part in enumerate(table.iter_slices(400)):
+        as_written(part, tmp_path / f"part-{number}.csv")
+    prepare_into(tmp_path / "prepared", str(tmp_path / "part-*.csv"))
+    whole = as_written(table, tmp_path / "whole.csv")
+    assert_equal(prepare(Recipe(data=str(whole))), prepare(Recipe(data=str(tmp_path / "prepared"))))
+    as_written(table.with_columns(user=pl.lit("ann")), tmp_path / "b.parquet")
+    as_written(table, tmp_path / "c.parquet")
+    with pytest.raises(DataError, match="user ids are String in one file and Int64 in another"):
+        prepare_into(tmp_path / "mixed", str(tmp_path / "*.parquet"))
+    as_written(table.drop("time"), tmp_path / "part-3.csv")
+    with pytest.raises(DataError, match="one file has times and another has none"):
+        prepare_into(tmp_path / "mixed", str(tmp_path / "part-*.csv"))
+    with pytest.raises(ConfigurationError, match="parquet and text"):
+        prepare_into(tmp_path / "mixed", str(tmp_path / "*.*"))
+    with pytest.raises(DataError, match="no file fits the pattern"):
+        prepare_into(tmp_path / "mixed", str(tmp_path / "none-*.csv"))
+
+
+@pytest.mark.parametrize("name", ["sasrec-ce", "sasrec-sampled", "bert4rec", "popularity", "co-occurrence"])
+def test_training_on_the_folder_ends_with_the_same_bits(name: str, tmp_path: Path) -> None:
+    file = write_csv(log_of(chains()), tmp_path / "log.csv")
+    prepare_into(tmp_path / "prepared", str(file))
+    raw, prepared = (
+        run(RECIPES[name].model_copy(update={"data": str(data)}), seed=0) for data in (file, tmp_path / "prepared")
+    )
+    assert sha256(weights_of(raw.model)) == sha256(weights_of(prepared.model))
+    assert raw.test.certificate.split == prepared.test.certificate.split
+    assert raw.test.means == prepared.test.means
+
+
+def test_what_was_read_of_the_events_is_released(tmp_path: Path) -> None:
+    prepare_into(tmp_path / "prepared", str(as_written(events(), tmp_path / "log.csv")))
+    train = prepare(Recipe(data=str(tmp_path / "prepared"))).split.train
+    assert train.items.dtype == torch.int32
+    released: list[int] = []
+    object.__setattr__(train, "release", lambda: released.append(1))
+    wanted: Tensor = train.at(train.starts_U)
+    assert wanted.dtype == torch.int64
+    assert released == [1]
+
+
+BAD = {
+    "missing": ("", "is missing"),
+    "blank": ("  ", "is blank"),
+    "time": ("soon", "is not a time"),
+    "late": ("99999999999999", "lies outside the years"),
+}
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_rows_are_named_and_counted_over_all_parts(kind: str, ending: str, tmp_path: Path) -> None:
+    value, problem = BAD[kind]
+    column = "time" if kind in ("time", "late") else "user"
+    is_bad = pl.int_range(pl.len()).is_in([120, 121, 330, 555, 800, 801, 802])
+    text = events().with_columns(pl.col(column).cast(pl.String))
+    bad = None if kind == "missing" and ending == ".parquet" else value
+    table = text.with_columns(pl.when(is_bad).then(pl.lit(bad, pl.String)).otherwise(column).alias(column))
+    file = as_written(table, tmp_path / f"log{ending}")
+    with pytest.raises(DataError) as eager:
+        read_interactions(file)
+    with pytest.raises(DataError) as streamed:
+        prepare_into(tmp_path / "prepared", str(file))
+    assert str(streamed.value) == str(eager.value)
+    assert "(7 such rows: " in str(streamed.value)
+    assert kind == "missing" or problem in str(streamed.value)
+    assert [entry.name for entry in tmp_path.iterdir()] == [file.name]
+
+
+def test_uneven_lines_are_counted_over_all_parts(tmp_path: Path) -> None:
+    lines = as_written(events(), tmp_path / "log.csv").read_text().splitlines()
+    for row in (200, 400, 700):
+        lines[row - 1] += ",extra"
+    (tmp_path / "log.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"log.csv:200: .* has 4 fields .*\(3 such rows: 200, 400, 700\)"):
+        prepare_into(tmp_path / "prepared", str(tmp_path / "log.csv"))
+
+
+def test_the_first_time_of_the_file_decides_how_times_are_written(tmp_path: Path) -> None:
+    times = ["5"] * 600 + ["2024-01-31"] * 300
+    file = as_written(events().with_columns(time=pl.Series(times)), tmp_path / "log.csv")
+    with pytest.raises(DataError, match=r"log.csv:602:time: '2024-01-31' is not a time.*\(300 such rows"):
+        prepare_into(tmp_path / "prepared", str(file))
+
+
+def test_other_filters_than_the_folder_was_made_with_are_refused(tmp_path: Path) -> None:
+    folder = str(tmp_path / "prepared")
+    file = as_written(events().rename({"user": "who"}), tmp_path / "log.csv")
+    prepare_into(tmp_path / "prepared", str(file), ["preparation.minimum_per_user=3", "columns.user=who"])
+    same = Recipe(data=folder, preparation=Preparation(minimum_per_user=3), columns=Columns(user="who"))
+    assert len(prepare(same).log.users) == len(prepare(Recipe(data=folder)).log.users)
+    with pytest.raises(ConfigurationError, match=r"was prepared with preparation .*leave preparation out"):
+        prepare(Recipe(data=folder, preparation=Preparation(minimum_per_user=5)))
+    with pytest.raises(ConfigurationError, match="was prepared with columns"):
+        prepare(Recipe(data=folder, columns=Columns(user="whom")))
+
+
+def test_a_folder_that_is_not_whole_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "prepared"
+    prepare_into(folder, str(as_written(events(), tmp_path / "log.csv")))
+    assert verify(folder) == read_manifest(folder)
+    with pytest.raises(ConfigurationError, match="exists already"):
+        prepare_into(folder, str(tmp_path / "log.csv"))
+    content = (folder / "events.int32").read_bytes()
+    (folder / "events.int32").write_bytes(b"\1" + content[1:])
+    read_manifest(folder)
+    with pytest.raises(ArtefactError, match=r"events.int32 was altered"):
+        verify(folder)
+    (folder / "events.int32").write_bytes(content[:-4])
+    with pytest.raises(ArtefactError, match=r"events.int32 has 3,596 bytes, not 3,600"):
+        prepare(Recipe(data=str(folder)))
+    (folder / "events.int32").unlink()
+    with pytest.raises(ArtefactError, match="cannot be read as a prepared log"):
+        prepare(Recipe(data=str(folder)))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for change, message in (({"version": 2}, "has version 2, not 1"), ({"format": "run"}, "is not a prepared log")):
+        (folder / "manifest.json").write_text(json.dumps(manifest | change))
+        with pytest.raises(ArtefactError, match=message):
+            prepare(Recipe(data=str(folder)))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "kind", "message"),
+    [
+        (["preparation.minimum_per_user=999"], DataError, "the log has no events; check the filters"),
+        (["training.epochs=3"], ConfigurationError, "training"),
+    ],
+)
+def test_nothing_is_left_of_what_fails(
+    overrides: list[str], kind: type[NextitemError], message: str, tmp_path: Path
+) -> None:
+    file = as_written(events(), tmp_path / "log.csv")
+    with pytest.raises(kind, match=message):
+        prepare_into(tmp_path / "prepared", str(file), overrides)
+    assert [entry.name for entry in tmp_path.iterdir()] == [file.name]
+
+
+def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
+    file = as_written(events(), tmp_path / "log.csv")
+    with pytest.raises(StorageError, match="cannot write"):
+        prepare_into(file / "prepared", str(file))
+
+
+def test_parts_of_a_file_are_its_events(tmp_path: Path) -> None:
+    file = as_written(events(), tmp_path / "log.csv")
+    parts = list(read_parts(file, events=50))
+    assert len(parts) > 1
+    assert pl.concat([part.user for part in parts]).cast(pl.Int64).to_list() == events()["user"].to_list()
+    (tmp_path / "empty.csv").write_text("user,item\n")
+    with pytest.raises(DataError, match="has a header and no events"):
+        list(reading.read_parts(tmp_path / "empty.csv"))

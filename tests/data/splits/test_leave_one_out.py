@@ -1,0 +1,129 @@
+import hashlib
+import struct
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import tensor
+
+from nextitem.data.interactions import Interactions
+from nextitem.data.log import index
+from nextitem.data.sequences import Sequences
+from nextitem.data.splits.leave_one_out import LeaveOneOut
+from nextitem.data.splits.split import Cases, Split
+from nextitem.errors import DataError
+
+ALL_TRAINED = tensor([True] * 4)
+
+
+def split_of(histories: list[list[int]], number_of_items: int = 10) -> Split:
+    return LeaveOneOut().split(Sequences.of(histories, number_of_items))
+
+
+def test_the_last_event_is_tested_and_the_one_before_validated() -> None:
+    split = split_of([[1, 2, 3, 4], [5, 6, 7]])
+    assert split.train.tolist() == [[1, 2], [5]]
+    assert split.validation.histories.tolist() == [[1, 2], [5]]
+    assert split.validation.targets_C.tolist() == [3, 6]
+    assert split.test.targets_C.tolist() == [4, 7]
+
+
+def test_the_test_history_includes_the_validation_item() -> None:
+    assert split_of([[1, 2, 3, 4]]).test.histories.tolist() == [[1, 2, 3]]
+
+
+def test_short_users_are_training_alone_and_are_counted() -> None:
+    split = split_of([[1, 2], [3, 4, 5], [6], []])
+    assert split.short_users == 3
+    assert split.train.tolist() == [[1, 2], [3], [6], []]
+    assert split.train.users_U.tolist() == [0, 1, 2, 3]
+    assert split.test.histories.users_U.tolist() == [1]
+    assert len(split.test) == len(split.validation) == 1
+
+
+def test_trained_items_are_those_of_training_alone() -> None:
+    split = split_of([[0, 1, 2], [3, 3, 4, 0]], 6)
+    assert split.test.trained_N.tolist() == [True, False, False, True, False, False]
+    assert torch.equal(split.validation.trained_N, split.test.trained_N)
+
+
+def test_a_log_of_short_users_alone_is_refused() -> None:
+    with pytest.raises(DataError, match=r"none of the 2 users has 3 events, so nothing can be held out"):
+        split_of([[1, 2], [3]])
+
+
+@given(st.lists(st.lists(st.integers(0, 9), min_size=3, max_size=6), min_size=1, max_size=6), st.data())
+def test_permuting_held_out_events_leaves_training_identical(histories: list[list[int]], data: st.DataObject) -> None:
+    moved = data.draw(st.permutations([event for history in histories for event in history[-2:]]))
+    before = split_of(histories)
+    after = split_of([history[:-2] + moved[2 * user : 2 * user + 2] for user, history in enumerate(histories)])
+    assert before.train.tolist() == after.train.tolist()
+    assert torch.equal(before.train.counts(), after.train.counts())
+    assert torch.equal(before.test.trained_N, after.test.trained_N)
+
+
+def test_permuting_held_out_events_leaves_every_id_where_it_was() -> None:
+    users = ["ann"] * 4 + ["bob"] * 4
+    before = index(Interactions.from_columns(users, ["m", "n", "a", "z", "n", "m", "k", "b"]))
+    after = index(Interactions.from_columns(users, ["m", "n", "b", "k", "n", "m", "z", "a"]))
+    assert before.items.ids.equals(after.items.ids)
+    assert LeaveOneOut().split(before.sequences).train.tolist() == LeaveOneOut().split(after.sequences).train.tolist()
+
+
+# fingerprints
+
+
+def test_the_fingerprint_is_a_hash_of_users_lengths_items_and_targets() -> None:
+    cases = Cases.of(Sequences.of([[1, 2], [3]], 4), tensor([3, 0]), ALL_TRAINED)
+    users, lengths, items, targets = (0, 1), (2, 1), (1, 2, 3), (3, 0)
+    content = struct.pack("<9q", *users, *lengths, *items, *targets)
+    assert cases.sha256 == hashlib.sha256(b"4" + content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("histories", "targets", "number_of_items"),
+    [
+        ([[1, 2], [3]], [3, 1], 4),
+        ([[2, 1], [3]], [3, 0], 4),
+        ([[1], [2, 3]], [3, 0], 4),
+        ([[1, 2], [3]], [3, 0], 5),
+        ([[1, 2], [3], []], [3, 0, 0], 4),
+        ([[1, 2]], [3], 4),
+    ],
+)
+def test_any_change_changes_the_fingerprint(
+    histories: list[list[int]], targets: list[int], number_of_items: int
+) -> None:
+    original = Cases.of(Sequences.of([[1, 2], [3]], 4), tensor([3, 0]), ALL_TRAINED)
+    changed = Cases.of(Sequences.of(histories, number_of_items), tensor(targets), ALL_TRAINED)
+    assert changed.sha256 != original.sha256
+
+
+def test_another_user_changes_the_fingerprint() -> None:
+    histories = Sequences(tensor([1]), tensor([0]), tensor([1]), tensor([0]), 4)
+    of_another = Sequences(tensor([1]), tensor([0]), tensor([1]), tensor([8]), 4)
+    targets_C = tensor([2])
+    assert Cases.of(histories, targets_C, ALL_TRAINED).sha256 != Cases.of(of_another, targets_C, ALL_TRAINED).sha256
+
+
+def test_the_fingerprint_does_not_depend_on_where_events_are_stored() -> None:
+    apart = Sequences(tensor([9, 3, 9, 1, 2]), tensor([3, 1]), tensor([5, 2]), tensor([0, 1]), 4)
+    together = Sequences.of([[1, 2], [3]], 4)
+    targets_C = tensor([3, 0])
+    assert Cases.of(apart, targets_C, ALL_TRAINED).sha256 == Cases.of(together, targets_C, ALL_TRAINED).sha256
+
+
+def test_events_after_the_target_do_not_reach_the_fingerprint_of_validation() -> None:
+    one, other = split_of([[1, 2, 3, 4]]), split_of([[1, 2, 3, 5]])
+    assert one.validation.sha256 == other.validation.sha256
+    assert one.test.sha256 != other.test.sha256
+
+
+def test_selected_cases_have_a_fingerprint_of_their_own() -> None:
+    cases = split_of([[1, 2, 3, 4], [5, 6, 7], [8, 9, 1]]).test
+    chosen = cases.select(tensor([2, 0]))
+    assert chosen.targets_C.tolist() == [1, 4]
+    assert chosen.histories.tolist() == [[8, 9], [1, 2, 3]]
+    assert chosen.sha256 != cases.sha256
+    assert cases.select(torch.arange(3)).sha256 == cases.sha256

@@ -1,0 +1,230 @@
+from collections import Counter
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import tensor
+
+from nextitem.data.interactions import Interactions, deduplicate, k_core
+from nextitem.data.log import Catalog, index
+from nextitem.errors import DataError
+
+Event = tuple[str, str]
+
+events = st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from("vwxyz")), max_size=30)
+
+
+def log_of(pairs: list[Event]) -> Interactions:
+    users = pl.Series([user for user, _ in pairs], dtype=pl.String)
+    return Interactions.from_columns(users, pl.Series([item for _, item in pairs], dtype=pl.String))
+
+
+def pairs_of(interactions: Interactions) -> list[Event]:
+    return interactions.events.select("user", "item").rows()
+
+
+# the catalogue
+
+
+def test_a_catalogue_is_sorted_whatever_came_first() -> None:
+    assert Catalog.of(pl.Series(["b", "a", "b", "Z"])).ids.to_list() == ["Z", "a", "b"]
+    assert Catalog.of(pl.Series([10, 9, 10])).ids.to_list() == [9, 10]  # numbers by size
+    assert Catalog.of(pl.Series(["10", "9"])).ids.to_list() == ["10", "9"]  # text by code point
+
+
+def test_text_ids_are_never_read_as_numbers() -> None:
+    catalog = Catalog.of(pl.Series(["7", "007", "7.0"]))
+    assert catalog.ids.to_list() == ["007", "7", "7.0"]
+    assert catalog.lookup(pl.Series(["7", "007", "07"])).tolist() == [1, 0, -1]
+
+
+def test_a_catalogue_of_integers_finds_them_in_text() -> None:
+    assert Catalog.of(pl.Series([12, 5])).lookup(pl.Series(["12", "B00X", "5"])).tolist() == [1, -1, 0]
+
+
+def test_a_missing_id_is_unknown() -> None:
+    assert Catalog.of(pl.Series(["a", "b"])).lookup(pl.Series(["b", None])).tolist() == [1, -1]
+
+
+def test_looking_up_no_ids_gives_no_positions() -> None:
+    assert Catalog.of(pl.Series(["a"])).lookup(pl.Series([], dtype=pl.String)).tolist() == []
+
+
+@given(st.lists(st.text(), min_size=1))
+def test_raw_ids_and_positions_are_inverse(ids: list[str]) -> None:
+    catalog = Catalog.of(pl.Series(ids))
+    assert catalog.raw(catalog.index(pl.Series(ids))).to_list() == ids
+    assert len(catalog) == len(set(ids))
+
+
+def test_raw_flattens_positions() -> None:
+    assert Catalog.of(pl.Series(["a", "b", "c"])).raw(tensor([[2, 0], [1, 1]])).to_list() == ["c", "a", "b", "b"]
+
+
+def test_an_unknown_id_is_named_with_its_place_and_the_remedy() -> None:
+    catalog = Catalog.of(pl.Series([str(number) for number in range(1500)]))
+    with pytest.raises(DataError) as caught:
+        catalog.index(pl.Series(["3", "B00X", "4", "B00Y"]))
+    assert str(caught.value) == (
+        "item 'B00X' (number 2 of 4) is not among the 1,500 items of this catalogue; "
+        "refit with it, or leave it out (2 ids are unknown)"
+    )
+    with pytest.raises(DataError, match=r"user 'ann' .* 1,500 users"):
+        catalog.index(pl.Series(["ann"]), "user")
+
+
+# columns
+
+
+def test_columns_of_unequal_length_are_refused_with_their_lengths() -> None:
+    with pytest.raises(DataError, match=r"unequal length: \{'user': 2, 'item': 1\}; every event needs a value"):
+        Interactions.from_columns(["ann", "bob"], ["x"])
+
+
+def test_a_missing_value_is_refused_with_its_column_and_row() -> None:
+    with pytest.raises(DataError, match=r"column 'item' has 2 missing values, the first in row 2"):
+        Interactions.from_columns(["ann", "bob", "eve"], pl.Series(["x", None, None]))
+    with pytest.raises(DataError, match=r"column 'time' has 1 missing values, the first in row 1"):
+        Interactions.from_columns(["ann", "bob"], ["x", "y"], pl.Series([None, 3]))
+
+
+def test_a_time_that_is_no_number_is_refused() -> None:
+    with pytest.raises(DataError, match=r"column 'time' holds String; times are numbers"):
+        Interactions.from_columns(["ann"], ["x"], pl.Series(["2024-01-01"]))
+    with pytest.raises(DataError, match=r"column 'time' has 1 missing values, the first in row 2"):
+        Interactions.from_columns(["ann", "ann"], ["x", "y"], [1.0, float("nan")])
+
+
+def test_an_id_beyond_64_signed_bits_is_refused() -> None:
+    for beyond in (pl.Series([2**63], dtype=pl.UInt64), [2**63], [2**70], [10**40], [-(2**70)]):
+        with pytest.raises(DataError, match=r"column 'item' has integers of 2⁶³ or more, .*; pass all .* as strings"):
+            Interactions.from_columns(["ann"], beyond)
+    with pytest.raises(DataError, match=r"column 'item' has integers of 2⁶³ or more"):
+        Interactions.from_columns(["ann", "bob"], [1, 2**70])
+
+
+@pytest.mark.parametrize(("ids", "kinds"), [(["a", 1], "int and str"), ([1, 1.5], "float and int")])
+def test_ids_of_mixed_kinds_are_refused(ids: list[Any], kinds: str) -> None:
+    with pytest.raises(DataError, match=f"^column 'user' has {kinds}, mixed; give all its values as one kind"):
+        Interactions.from_columns(ids, ["x", "y"])
+
+
+def test_times_may_mix_whole_and_other_numbers() -> None:
+    log = Interactions.from_columns(["ann", "ann"], ["x", "y"], [2, 1.5])
+    assert log.in_time_order()["item"].to_list() == ["y", "x"]
+    with pytest.raises(DataError, match="column 'time' holds String; times are numbers"):
+        Interactions.from_columns(["ann", "ann"], ["x", "y"], [1.5, "2024"])  # type: ignore[list-item]
+
+
+def test_an_id_with_leading_zeros_is_not_the_number_without_them() -> None:
+    assert Catalog.of(pl.Series([7, 12])).lookup(pl.Series(["007", "12"])).tolist() == [-1, 1]
+
+
+def test_ids_that_are_neither_text_nor_integers_are_refused() -> None:
+    with pytest.raises(DataError, match=r"column 'item' holds Float64; ids are strings or integers"):
+        Interactions.from_columns(["ann"], [1.5])  # type: ignore[list-item]
+
+
+def test_integer_ids_of_any_width_become_one_type() -> None:
+    narrow = Interactions.from_columns(pl.Series([1, 2], dtype=pl.UInt8), [7, 7])
+    assert narrow.events["user"].dtype == pl.Int64
+    assert (len(narrow), narrow.number_of_users, narrow.number_of_items) == (2, 2, 1)
+
+
+# order in time
+
+
+def test_events_are_sorted_by_time_and_ties_keep_file_order() -> None:
+    log = Interactions.from_columns(["b", "a", "b", "b", "a"], ["p", "q", "r", "s", "t"], [5, 9, 5, 1, 2])
+    assert log.in_time_order()["item"].to_list() == ["t", "q", "s", "p", "r"]
+    assert log.tied_events == 2  # p and r, both of b at 5
+
+
+def test_events_without_times_keep_file_order_and_none_is_tied() -> None:
+    log = Interactions.from_columns(["b", "a", "b"], ["p", "q", "r"])
+    assert log.in_time_order()["item"].to_list() == ["q", "p", "r"]
+    assert log.tied_events == 0
+
+
+def test_one_time_shared_by_two_users_is_no_tie() -> None:
+    assert Interactions.from_columns(["a", "b"], ["p", "p"], [5, 5]).tied_events == 0
+
+
+# filters
+
+
+def test_deduplicating_keeps_the_first_or_the_last_in_time() -> None:
+    log = Interactions.from_columns(["a"] * 4, ["x", "y", "x", "y"], [3, 1, 2, 4])
+    times = {keep: deduplicate(log, keep).events.select("item", "time").rows() for keep in ("all", "first", "last")}
+    assert times == {
+        "all": [("x", 3), ("y", 1), ("x", 2), ("y", 4)],
+        "first": [("y", 1), ("x", 2)],
+        "last": [("x", 3), ("y", 4)],
+    }
+
+
+def test_deduplicating_keeps_the_same_item_of_another_user() -> None:
+    assert len(deduplicate(log_of([("a", "x"), ("b", "x"), ("a", "x")]), "first")) == 2
+
+
+def naive_k_core(pairs: list[Event], user_minimum: int, item_minimum: int, *, iterate: bool) -> list[Event]:
+    while True:
+        items = Counter(item for _, item in pairs)
+        kept = [pair for pair in pairs if items[pair[1]] >= item_minimum]
+        users = Counter(user for user, _ in kept)
+        kept = [pair for pair in kept if users[pair[0]] >= user_minimum]
+        if not iterate or kept == pairs:
+            return kept
+        pairs = kept
+
+
+@given(events, st.integers(1, 4), st.integers(1, 4), st.booleans())
+def test_the_k_core_equals_naive_dropping(pairs: list[Event], users: int, items: int, iterate: bool) -> None:
+    found = k_core(log_of(pairs), users, items, iterate=iterate)
+    assert pairs_of(found) == naive_k_core(pairs, users, items, iterate=iterate)
+
+
+def test_iterating_goes_on_where_one_pass_stops() -> None:
+    pairs = [("a", "x"), ("a", "y"), ("b", "x"), ("b", "z"), ("c", "y"), ("d", "x")]
+    # z falls first, then b, c and d with one event left each; now y has one event and x one.
+    assert pairs_of(k_core(log_of(pairs), 2, 2, iterate=False)) == [("a", "x"), ("a", "y")]
+    assert pairs_of(k_core(log_of(pairs), 2, 2)) == []
+
+
+# indexing
+
+
+def test_indexing_gives_each_user_a_history_in_time_order() -> None:
+    log = index(Interactions.from_columns(["u2", "u1", "u2", "u2"], ["b", "c", "a", "b"], [20, 5, 10, 20]))
+    assert log.users.ids.to_list() == ["u1", "u2"]
+    assert log.items.ids.to_list() == ["a", "b", "c"]
+    assert log.sequences.tolist() == [[2], [0, 1, 1]]
+    assert log.sequences.users_U.tolist() == [0, 1]
+    assert log.sequences.number_of_items == 3
+
+
+@given(events.filter(len), st.randoms(use_true_random=False))
+def test_indexing_equals_naive_grouping(pairs: list[Event], random) -> None:  # type: ignore[no-untyped-def]
+    times = [random.randrange(5) for _ in pairs]
+    users, items = sorted({user for user, _ in pairs}), sorted({item for _, item in pairs})
+    histories: list[list[int]] = [[] for _ in users]
+    for place in sorted(range(len(pairs)), key=times.__getitem__):  # stable: ties keep file order
+        histories[users.index(pairs[place][0])].append(items.index(pairs[place][1]))
+    log = index(Interactions.from_columns([user for user, _ in pairs], [item for _, item in pairs], times))
+    assert log.sequences.tolist() == histories
+
+
+def test_a_log_without_events_cannot_be_indexed() -> None:
+    with pytest.raises(DataError, match=r"the log has no events; check the filters"):
+        index(log_of([]))
+
+
+def test_nothing_here_changes_the_log_it_was_given() -> None:
+    log = Interactions.from_columns(["b", "a", "b"], ["x", "y", "x"], [2, 3, 1])
+    before = log.events.clone()
+    deduplicate(log, "last")
+    k_core(log, 2, 2)
+    index(log)
+    assert log.events.equals(before)

@@ -1,0 +1,181 @@
+import json
+from math import log2
+
+import pytest
+import torch
+from torch import Tensor, tensor
+
+from nextitem.data.sequences import Sequences
+from nextitem.data.splits.split import Cases
+from nextitem.errors import ConfigurationError, ScoreError
+from nextitem.evaluation.evaluate import METRICS, evaluate
+
+N = 8
+
+
+class FixedQuery:
+    """One row of scores for every history."""
+
+    def __init__(self, scores_N: Tensor, cases: int) -> None:
+        self.scores_N = scores_N
+        self.cases = cases
+        self.number_of_items = len(scores_N)
+
+    def __len__(self) -> int:
+        return self.cases
+
+    def scores(self, start: int, stop: int) -> Tensor:
+        return self.scores_N[start:stop].repeat(self.cases, 1)
+
+    def candidate_scores(self, ids_CK: Tensor) -> Tensor:
+        return self.scores_N[ids_CK]
+
+    def select(self, rows: Tensor) -> "FixedQuery":
+        return FixedQuery(self.scores_N, len(rows))
+
+
+class Fixed:
+    """The same scores for everyone."""
+
+    def __init__(self, scores: list[float]) -> None:
+        self.scores_N = tensor(scores, dtype=torch.float32)
+
+    def query(self, histories: Sequences) -> FixedQuery:
+        return FixedQuery(self.scores_N, len(histories))
+
+
+class Untouchable:
+    """A scorer that must not be asked."""
+
+    def query(self, histories: Sequences) -> FixedQuery:
+        raise AssertionError("scores were computed")
+
+
+def cases_of(histories: list[list[int]], targets: list[int], untrained: tuple[int, ...] = ()) -> Cases:
+    trained_N = tensor([item not in untrained for item in range(N)])
+    return Cases.of(Sequences.of(histories, N), tensor(targets, dtype=torch.int64), trained_N)
+
+
+DESCENDING = Fixed([8, 7, 6, 5, 4, 3, 2, 1])  # item 0 is the best
+CASES = cases_of([[0], [0, 2], [5]], [1, 4, 2])
+
+
+def test_values_are_those_of_every_case_and_means_are_theirs() -> None:
+    report = evaluate(DESCENDING, CASES, ["ndcg@10", "hit_rate@1", "mrr@2"])
+    # With their histories hidden, the targets come first, third (after 1 and 3) and third (after 0 and 1).
+    assert report.above_C.tolist() == [0, 2, 2]
+    assert report.tied_C.tolist() == [0, 0, 0]
+    assert report.values["hit_rate@1"].tolist() == [1, 0, 0]
+    assert report.values["mrr@2"].tolist() == [1, 0, 0]
+    assert report.means["ndcg@10"] == pytest.approx((1 + 2 / log2(4)) / 3)
+    assert report.means["hit_rate@1"] == pytest.approx(1 / 3)
+    assert report.users_C.tolist() == [0, 1, 2]
+
+
+def test_seen_items_are_rivals_where_nothing_is_hidden() -> None:
+    report = evaluate(DESCENDING, CASES, ["hit_rate@3"], hide_seen=False)
+    assert report.above_C.tolist() == [1, 4, 2]
+    assert report.means["hit_rate@3"] == pytest.approx(2 / 3)
+
+
+def test_a_target_that_repeats_its_history_counts_as_missed() -> None:
+    repeated = cases_of([[1, 0, 1], [3]], [0, 0])
+    assert evaluate(DESCENDING, repeated, ["hit_rate@1"]).values["hit_rate@1"].tolist() == [0, 1]
+    assert evaluate(DESCENDING, repeated, ["hit_rate@1"], hide_seen=False).means["hit_rate@1"] == 1
+
+
+@pytest.mark.parametrize("metric", ["hit_rate", "ndcg", "mrr"])
+def test_a_k_beyond_the_catalogue_counts_as_its_size(metric: str) -> None:
+    beyond = [f"{metric}@{k}" for k in (N + 1, 9_999_999_999, 10**30)]
+    report = evaluate(DESCENDING, CASES, [f"{metric}@{N}", *beyond])
+    assert set(report.means.values()) == {report.means[f"{metric}@{N}"]}
+
+
+def test_a_constant_scorer_earns_chance_level() -> None:
+    targets = cases_of([[]] * N, list(range(N)))
+    report = evaluate(Fixed([0.0] * N), targets, ["hit_rate@1", "hit_rate@3", "hit_rate@8"])
+    assert report.means == pytest.approx({"hit_rate@1": 1 / N, "hit_rate@3": 3 / N, "hit_rate@8": 1})
+
+
+def test_no_model_of_ids_hits_more_than_the_ceiling() -> None:
+    # Of four targets one was never trained, one repeats its history, and one does both.
+    cases = cases_of([[1], [2], [3], [7]], [0, 7, 3, 7], untrained=(7,))
+    assert evaluate(DESCENDING, cases, ["hit_rate@10"]).ceiling == 1 / 4
+    assert evaluate(DESCENDING, cases, ["hit_rate@10"], hide_seen=False).ceiling == 2 / 4
+
+
+def test_the_certificate_says_what_was_measured() -> None:
+    certificate = evaluate(DESCENDING, CASES, ["ndcg@10"], dataset="ml-1m").certificate
+    assert certificate.dataset == "ml-1m"
+    assert certificate.split == CASES.sha256
+    assert (certificate.cases, certificate.candidates) == (3, N)
+    assert (certificate.hidden, certificate.ties, certificate.ranking) == ("history", "expectation", "full")
+    assert certificate.metrics == ("ndcg@10",)
+
+
+def test_certificates_are_equal_only_for_equal_measurements() -> None:
+    one = evaluate(DESCENDING, CASES, ["ndcg@10"]).certificate
+    assert one == evaluate(Fixed([0.0] * N), CASES, ["ndcg@10"]).certificate  # whatever was measured
+    assert one != evaluate(DESCENDING, CASES, ["ndcg@10"], hide_seen=False).certificate
+    assert one != evaluate(DESCENDING, CASES, ["ndcg@5"]).certificate
+    assert one != evaluate(DESCENDING, CASES.select(tensor([0, 1])), ["ndcg@10"]).certificate
+    assert one != evaluate(DESCENDING, CASES, ["ndcg@10"], dataset="other").certificate
+
+
+def test_an_interval_holds_its_mean_and_is_the_same_again() -> None:
+    report = evaluate(DESCENDING, CASES)
+    assert set(report.means) == set(report.intervals) == set(METRICS)
+    for name, (low, high) in report.intervals.items():
+        assert low <= report.means[name] <= high
+    assert report.intervals == evaluate(DESCENDING, CASES).intervals
+
+
+def test_another_seed_draws_another_interval() -> None:
+    many = cases_of([[]] * 40, [item % N for item in range(40)])
+    one, other = (evaluate(DESCENDING, many, ["mrr@10"], interval_seed=seed) for seed in (0, 1))
+    assert one.intervals != other.intervals
+    assert one.means == other.means
+
+
+def test_without_intervals_the_rest_of_a_report_is_the_same() -> None:
+    plain, whole = (evaluate(DESCENDING, CASES, ["ndcg@10"], intervals=asked) for asked in (False, True))
+    assert plain.intervals == {}
+    assert plain.as_dict() == {**whole.as_dict(), "intervals": {}}
+
+
+def test_a_report_is_plain_values_for_json() -> None:
+    report = evaluate(DESCENDING, CASES, ["ndcg@10", "hit_rate@1"], dataset="ml-1m")
+    stored = json.loads(json.dumps(report.as_dict(), allow_nan=False))
+    assert stored["hit_rate@1"] == pytest.approx(1 / 3)
+    assert stored["ndcg@10"] == report.means["ndcg@10"]
+    assert stored["intervals"]["hit_rate@1"] == list(report.intervals["hit_rate@1"])
+    assert stored["ceiling"] == 1
+    assert stored["certificate"]["metrics"] == ["ndcg@10", "hit_rate@1"]
+    assert stored["certificate"]["split"] == CASES.sha256
+
+
+def test_an_unknown_metric_is_refused_before_anything_is_scored() -> None:
+    with pytest.raises(ConfigurationError, match="unknown metric 'recall@10'"):
+        evaluate(Untouchable(), CASES, ["ndcg@10", "recall@10"])
+
+
+def test_no_metric_is_refused_before_anything_is_scored() -> None:
+    with pytest.raises(ConfigurationError, match="no metric to report; name at least one, such as 'ndcg@10'"):
+        evaluate(Untouchable(), CASES, [])
+
+
+def test_no_case_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="at least one case, got 0"):
+        evaluate(DESCENDING, cases_of([], []))
+
+
+def test_scores_with_nan_are_refused() -> None:
+    with pytest.raises(ScoreError, match="NaN"):
+        evaluate(Fixed([0.0] * (N - 1) + [torch.nan]), CASES)
+
+
+def test_cases_are_not_changed_by_an_evaluation() -> None:
+    before = CASES.sha256, CASES.histories.tolist(), CASES.targets_C.tolist()
+    evaluate(DESCENDING, CASES)
+    again = Cases.of(CASES.histories, CASES.targets_C, CASES.trained_N)
+    assert (again.sha256, CASES.histories.tolist(), CASES.targets_C.tolist()) == before

@@ -1,0 +1,137 @@
+"""A training that cannot fit is refused with what would, before anything is measured; the verb says its plan."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nextitem.compute import memory as machine_memory
+from nextitem.compute.processes import ALONE
+from nextitem.data.prepare import Prepared
+from nextitem.errors import ConfigurationError
+from nextitem.experiment.plan import plan
+from nextitem.experiment.plan.memory import Work, needed
+from nextitem.experiment.recipe import Recipe
+from nextitem.model.losses import CrossEntropy, SampledCrossEntropy
+from nextitem.model.negatives import Uniform
+from nextitem.model.objectives import NextItem
+from worlds.command_line import typed
+from worlds.plans import CPU, total
+from worlds.small_runs import RECIPES, chains, log_of, prepared_from
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Prepared:
+    return prepared_from(log_of(chains()))
+
+
+def refusal(patch: pytest.MonkeyPatch, recipe: Recipe, prepared: Prepared, room: int) -> str:
+    """What is said where there are `room` bytes; nothing may be measured, and so allocated, before."""
+
+    def fail(*_: object) -> None:
+        raise AssertionError("measured before it was known to fit")
+
+    patch.setattr(plan, "available", lambda _device: room)
+    patch.setattr(plan, "Calibration", fail)
+    with pytest.raises(ConfigurationError) as caught:
+        plan.plan(recipe, prepared, 0)
+    return str(caught.value)
+
+
+def test_what_cannot_fit_is_refused_with_changes_that_do(monkeypatch: pytest.MonkeyPatch, prepared: Prepared) -> None:
+    recipe = Recipe(
+        loss=SampledCrossEntropy(),
+        negatives=Uniform(count=40_000, sharing="position"),
+        objective=NextItem(maximum_length=8),
+    )
+    need = sum(needed(recipe, Work.of(recipe, prepared, CPU, 0), 12, CPU).values())
+    room = need // 2
+    said = refusal(monkeypatch, recipe, prepared, room)
+    assert said.startswith("training unnamed on synthetic needs about ")
+    assert plan.amount(need) in said
+    assert f"{plan.amount(room)} are available" in said
+    remedies = said.split("it would fit with ")[1].split(", or with ")
+    assert len(remedies) > 1
+    for remedy in remedies:
+        assert total(plan.changed(recipe, *remedy.split()), prepared, 12) <= room
+
+
+def test_where_nothing_fits_it_is_said(monkeypatch: pytest.MonkeyPatch, prepared: Prepared) -> None:
+    assert "no smaller step or table would fit" in refusal(monkeypatch, Recipe(), prepared, 1000)
+
+
+def test_blocks_of_the_softmax_are_lowered_only_where_they_must_be(
+    monkeypatch: pytest.MonkeyPatch, prepared: Prepared
+) -> None:
+    recipe = RECIPES["sasrec-ce"]
+    need = total(recipe, prepared, 12)
+    monkeypatch.setattr(plan, "available", lambda _device: need)
+    assert plan.fit_into(recipe, prepared, 0, ALONE)[0] == recipe
+    monkeypatch.setattr(plan, "available", lambda _device: need - 16 * 12 * 4)
+    fitting, allocated, room = plan.fit_into(recipe, prepared, 0, ALONE)
+    loss = fitting.loss
+    assert isinstance(loss, CrossEntropy)
+    assert loss.block_rows is not None
+    assert sum(allocated.values()) <= (room or 0)
+    assert fitting == plan.changed(recipe, f"loss.block_rows={loss.block_rows}")
+    together, _ = plan.plan_together(recipe, prepared, 0, ALONE)
+    assert together == fitting
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"memory.max": "max", "memory.current": "5", "memory.stat": ""}, None),
+        ({"memory.max": "1000", "memory.current": "700", "memory.stat": "anon 1\ninactive_file 50\n"}, 350),
+        ({}, None),
+    ],
+)
+def test_the_limit_of_a_container_counts(
+    files: dict[str, str],
+    expected: int | None,
+    monkeypatch: pytest.MonkeyPatch,
+    written: Callable[..., object],
+    tmp_path: Path,
+) -> None:
+    for name, content in files.items():
+        written(name, content)
+    monkeypatch.setattr(machine_memory, "_GROUPS", tmp_path)
+    assert machine_memory._left_in_group() == expected
+
+
+SMALL = ("data=events.csv", "encoder.dim=8", "objective.maximum_length=8", "training.epochs=1", "training.batch_size=8")
+
+
+@pytest.fixture
+def _shop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    log_of(chains()).events.write_csv("events.csv")
+
+
+@pytest.mark.usefixtures("_shop")
+def test_train_can_be_planned_without_training(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert typed(monkeypatch, "train", "sasrec-ce", *SMALL, "--plan") == 0
+    shown = capfd.readouterr().out
+    for words in ("positions per epoch", "peak memory", "seconds per epoch", "validation", "plan: about "):
+        assert words in shown
+    assert typed(monkeypatch, "train", "sasrec-ce", *SMALL, "--plan", "--json") == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["peak_memory_bytes"] == sum(found["memory_bytes"].values())
+    assert typed(monkeypatch, "train", "popularity", "data=events.csv", "--plan") == 2
+    assert "popularity only counts" in capfd.readouterr().err
+    assert [entry.name for entry in tmp_path.iterdir()] == ["events.csv"]
+
+
+@pytest.mark.usefixtures("_shop")
+def test_a_training_says_its_plan_and_refuses_what_cannot_fit(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, "train", "sasrec-ce", *SMALL) == 0
+    assert len(re.findall(r"^plan: about .* an epoch \(\w+ \d+ %\)$", capfd.readouterr().err, re.MULTILINE)) == 1
+    monkeypatch.setattr(plan, "available", lambda _device: 1000)
+    assert typed(monkeypatch, "train", "sasrec-ce", *SMALL) == 2
+    assert "are available" in capfd.readouterr().err

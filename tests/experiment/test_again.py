@@ -1,0 +1,73 @@
+"""A stored run is evaluated again on its own data, wherever that is now, and on no other."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from nextitem.errors import DataError
+from nextitem.experiment.again import evaluate_again
+from nextitem.experiment.folder.stored import StoredRun, read_run
+from nextitem.experiment.folder.workplace import Workplace
+from nextitem.experiment.folder.writing import metrics_of, write_run
+from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.run import Outcome, run
+from worlds.small_runs import RECIPES, chains, log_of, metrics, write_csv
+
+NAME = "sasrec-ce"
+
+
+@pytest.fixture(scope="module")
+def from_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, StoredRun]:
+    """A model trained on a file, and its stored run."""
+    folder = tmp_path_factory.mktemp("data")
+    data = write_csv(log_of(chains()), folder / "events.csv")
+    recipe = Recipe(**{**dict(RECIPES[NAME]), "data": str(data)})
+    trained = run(recipe, seed=3)
+    provenance = {**metrics(NAME)["provenance"], "seed": 3}
+    made = write_run(Workplace(folder, NAME, 3), recipe, trained, metrics_of(trained, provenance))
+    return trained, read_run(made)
+
+
+@pytest.mark.parametrize("part", ["test", "validation"])
+def test_a_stored_run_is_evaluated_again_to_the_same_values(part: str, from_file: tuple[Outcome, StoredRun]) -> None:
+    trained, found = from_file
+    report, before = evaluate_again(found, part, ["ndcg@10", "hit_rate@10"]), getattr(trained, part)
+    assert torch.equal(report.above_C, before.above_C)
+    assert report.means == {name: before.means[name] for name in ("ndcg@10", "hit_rate@10")}
+    assert report.certificate.split == before.certificate.split
+
+
+def test_a_report_made_anew_has_the_certificate_of_the_run_wherever_the_data_is(
+    from_file: tuple[Outcome, StoredRun], tmp_path: Path
+) -> None:
+    trained, found = from_file
+    moved = tmp_path / "moved.csv"
+    moved.write_bytes(Path(found.recipe.data).read_bytes())
+    report = evaluate_again(found, "test", trained.test.certificate.metrics, str(moved))
+    assert report.certificate == trained.test.certificate
+    assert found.metrics["provenance"]["data"] == found.recipe.data
+
+
+def test_data_that_is_not_where_it_was_is_missed_with_the_remedy(from_file: tuple[Outcome, StoredRun]) -> None:
+    _, found = from_file
+    elsewhere = replace(found, recipe=found.recipe.model_copy(update={"data": "logs/events.csv"}))
+    remedy = rf"there is no file logs/events\.csv; .*: `nextitem evaluate {found.folder} --data PATH`$"
+    with pytest.raises(DataError, match=remedy):
+        evaluate_again(elsewhere, "test", ["ndcg@10"])
+    with pytest.raises(DataError, match=r"there is no file other\.csv") as caught:
+        evaluate_again(elsewhere, "test", ["ndcg@10"], "other.csv")
+    assert "--data PATH" not in str(caught.value)
+
+
+def test_other_data_than_was_trained_on_is_refused(from_file: tuple[Outcome, StoredRun]) -> None:
+    _, found = from_file
+    file = Path(found.recipe.data)
+    before = file.read_text()
+    try:
+        file.write_text(before.replace("u00,i", "u00,j", 1))
+        with pytest.raises(DataError, match=r"is not the data that .* was trained on: its test cases have sha256"):
+            evaluate_again(found, "test", ["ndcg@10"])
+    finally:
+        file.write_text(before)

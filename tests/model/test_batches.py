@@ -1,0 +1,158 @@
+import itertools
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import tensor
+
+from nextitem.data.sequences import Sequences
+from nextitem.model.batches import MASK, PAD, Batch, Drawn, Sharing, cut, hide, pad_right, stack
+
+N = 6
+_ = PAD
+
+
+@given(st.lists(st.lists(st.integers(0, N - 1), max_size=5), max_size=6), st.integers(0, 2))
+def test_rows_are_padded_on_the_right_to_the_longest(histories: list[list[int]], room: int) -> None:
+    sequences = Sequences.of([[0], *histories], N).select(torch.arange(1, len(histories) + 1))
+    rows_BL, lengths_B = pad_right(sequences, room=room)
+    length = max(map(len, histories), default=0) + room
+    assert rows_BL.shape == (len(histories), length)
+    assert rows_BL.tolist() == [history + [PAD] * (length - len(history)) for history in histories]
+    assert lengths_B.tolist() == [len(history) for history in histories]
+
+
+def test_what_follows_a_view_in_memory_is_not_read() -> None:
+    sequences = Sequences(tensor([1, 2, 3, 4]), tensor([0, 1]), tensor([1, 4]), tensor([0, 1]), N)
+    assert pad_right(sequences)[0].tolist() == [[1, _, _], [2, 3, 4]]
+
+
+def test_empty_rows_without_any_event_are_all_padding() -> None:
+    rows_BL, lengths_B = pad_right(Sequences.of([[], []], N), room=1)
+    assert (rows_BL.tolist(), lengths_B.tolist()) == ([[_], [_]], [0, 0])
+
+
+def test_padding_leaves_the_events_as_they_were() -> None:
+    sequences = Sequences.of([[1, 2], [3]], N)
+    rows_BL, _lengths_B = pad_right(sequences)
+    rows_BL.fill_(0)
+    assert sequences.tolist() == [[1, 2], [3]]
+
+
+def test_columns_are_the_places_within_rows() -> None:
+    inputs_BL = tensor([[5, 4, _], [3, 2, 1]])
+    rows_T = tensor([0, 1, 1])
+    batch = Batch(inputs_BL, tensor([2, 3]), tensor([1, 3, 5]), tensor([0, 0, 0]), rows_T, tensor([0, 1]))
+    assert batch.columns_T.tolist() == [1, 0, 2]
+    assert inputs_BL[batch.rows_T, batch.columns_T].tolist() == inputs_BL.flatten()[batch.positions_T].tolist()
+
+
+def test_a_negative_that_is_the_target_is_out_for_every_sharing() -> None:
+    targets_T, rows_T = tensor([1, 2, 3]), tensor([0, 0, 1])
+    by_position = Drawn(tensor([[1, 2], [1, 2], [1, 2]]), "position", rows_T)
+    by_sequence = Drawn(tensor([[1, 2], [3, 4]]), "sequence", rows_T)
+    by_batch = Drawn(tensor([1, 2]), "batch", rows_T)
+    assert by_position.is_out(targets_T).tolist() == [[True, False], [False, True], [False, False]]
+    assert by_sequence.is_out(targets_T).tolist() == [[True, False], [False, True], [True, False]]
+    assert by_batch.is_out(targets_T).tolist() == [[True, False], [False, True], [False, False]]
+
+
+def test_an_excluded_negative_is_out_at_its_position_or_in_its_whole_row() -> None:
+    targets_T, rows_T = tensor([9, 9, 9]), tensor([0, 0, 1])
+    at_position = tensor([[False, False], [True, False], [False, False]])
+    in_row = tensor([[False, True], [True, False]])
+    by_position = Drawn(tensor([[1, 2]] * 3), "position", rows_T, at_position)
+    by_sequence = Drawn(tensor([[1, 2], [3, 4]]), "sequence", rows_T, in_row)
+    by_batch = Drawn(tensor([1, 2]), "batch", rows_T, in_row)
+    assert by_position.is_out(targets_T).tolist() == at_position.tolist()
+    assert by_sequence.is_out(targets_T).tolist() == [[False, True], [False, True], [True, False]]
+    assert by_batch.is_out(targets_T).tolist() == [[False, True], [False, True], [True, False]]
+
+
+def test_as_many_positions_as_rows_are_not_confused() -> None:
+    # With T = B a shape alone cannot tell (T, K) from (B, K): here both positions are in row 0.
+    ids, rows_T, targets_T = tensor([[1], [2]]), tensor([0, 0]), tensor([1, 1])
+    assert Drawn(ids, "position", rows_T).is_out(targets_T).tolist() == [[True], [False]]
+    assert Drawn(ids, "sequence", rows_T).is_out(targets_T).tolist() == [[True], [True]]
+
+
+def test_stacked_rows_keep_their_places_and_weigh_1_unless_they_have_weights() -> None:
+    upper = Batch(
+        tensor([[7, 8], [9, PAD]]), tensor([2, 1]), tensor([1, 2]), tensor([20, 21]), tensor([0, 1]), tensor([5, 6])
+    )
+    lower = Batch(
+        tensor([[MASK, 1, MASK]]), tensor([3]), tensor([0, 2]), tensor([22, 23]), tensor([0, 0]), tensor([6]),
+        tensor([0.5, 0.25]),
+    )  # fmt: skip
+    batch = stack(upper, lower)
+    assert batch.inputs_BL.tolist() == [[7, 8, PAD], [9, PAD, PAD], [MASK, 1, MASK]]
+    assert batch.lengths_B.tolist() == batch.sizes_B.tolist() == [2, 1, 3]
+    assert batch.positions_T.tolist() == [1, 3, 6, 8]
+    assert batch.columns_T.tolist() == [1, 0, 0, 2]
+    assert batch.rows_T.tolist() == [0, 1, 2, 2]
+    assert batch.counts_B.tolist() == [1, 1, 2]
+    assert batch.targets_T.tolist() == [20, 21, 22, 23]
+    assert batch.users_B.tolist() == [5, 6, 6]
+    assert batch.weights_T is not None
+    assert batch.weights_T.tolist() == [1.0, 1.0, 0.5, 0.25]
+
+
+def test_hidden_items_are_the_targets_and_mask_stands_for_them() -> None:
+    sequences = Sequences.of([[4, 5, 6], [7]], 10)
+    batch = hide(sequences, tensor([[False, True, True], [True, False, False]]))
+    assert batch.inputs_BL.tolist() == [[4, MASK, MASK], [MASK, PAD, PAD]]
+    assert (batch.targets_T.tolist(), batch.positions_T.tolist()) == ([5, 6, 7], [1, 2, 3])
+    assert (batch.rows_T.tolist(), batch.counts_B.tolist()) == ([0, 0, 1], [2, 1])
+
+
+def stepped(counts: list[int], sharing: Sharing) -> tuple[Batch, Drawn]:
+    """A step whose rows have so many positions each, at the even places; every number in it occurs once."""
+    width = 2 * max(counts, default=0) + 1
+    inputs_BL = torch.arange(len(counts) * width).view(len(counts), width)
+    rows_T = torch.repeat_interleave(torch.arange(len(counts)), tensor(counts, dtype=torch.int64))
+    columns_T = tensor([2 * place for count in counts for place in range(count)], dtype=torch.int64)
+    positions_T = rows_T * width + columns_T
+    batch = Batch(
+        inputs_BL, tensor([width] * len(counts)), positions_T, 1000 + positions_T, rows_T,
+        2000 + torch.arange(len(counts)), 0.5 * positions_T, places_B=torch.arange(len(counts)) * width + width - 1,
+    )  # fmt: skip
+    sets = {"position": len(rows_T), "sequence": len(counts), "batch": 1}[sharing]
+    ids = 3000 + torch.arange(sets * 2).view(sets, 2)
+    rows = len(rows_T) if sharing == "position" else len(counts)
+    excluded = torch.arange(rows * 2).view(rows, 2) % 3 == 0
+    return batch, Drawn(ids[0] if sharing == "batch" else ids, sharing, rows_T, excluded)
+
+
+@pytest.mark.parametrize("sharing", ["position", "sequence", "batch"])
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=7), st.integers(1, 9))
+def test_parts_of_a_step_hold_every_position_once_with_its_own_negatives(
+    sharing: Sharing, counts: list[int], parts: int
+) -> None:
+    batch, drawn = stepped(counts, sharing)
+    edges = [len(counts) * part // parts for part in range(parts + 1)]
+    cuts = [cut(batch, drawn, slice(*pair)) for pair in itertools.pairwise(edges)]  # more parts than rows: some empty
+    for name in ("inputs_BL", "lengths_B", "targets_T", "users_B", "weights_T"):
+        assert torch.equal(torch.cat([getattr(part, name) for part, _ in cuts]), getattr(batch, name))
+    out = []
+    for part, own in cuts:
+        assert own is not None
+        assert part.inputs_BL.flatten()[part.positions_T].tolist() == (part.targets_T - 1000).tolist()
+        assert part.inputs_BL.flatten()[part.read].tolist() == part.inputs_BL[:, -1].tolist()
+        assert part.columns_T.tolist() == [
+            2 * place for row in part.rows_T.unique() for place in range(int((part.rows_T == row).sum()))
+        ]
+        assert torch.equal(own.rows_T, part.rows_T)
+        # One target among the negatives, so that both reasons to leave one out are felt.
+        out.append(own.is_out(torch.where(part.targets_T % 2 == 0, 3000, part.targets_T)))
+    assert torch.equal(torch.cat(out), drawn.is_out(torch.where(batch.targets_T % 2 == 0, 3000, batch.targets_T)))
+    if sharing != "batch":
+        assert torch.equal(torch.cat([own.ids for _, own in cuts if own is not None]), drawn.ids)
+
+
+def test_the_whole_step_is_not_copied_and_negatives_may_be_absent() -> None:
+    batch, drawn = stepped([2, 1], "sequence")
+    assert cut(batch, drawn, slice(0, 2)) == (batch, drawn)
+    part, none = cut(batch, None, slice(1, 2))
+    assert none is None
+    assert (part.rows_T.tolist(), part.positions_T.tolist()) == ([0], [0])

@@ -1,0 +1,55 @@
+"""Bands of ranks and of cases: what adds up, what joins, what the interval is."""
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nextitem.evaluation.metrics import hit_rate
+from nextitem.report.run.bands import Band, quality, rank_bands, rank_shares
+
+
+@pytest.mark.parametrize("catalogue", [1, 2, 3, 11, 14, 16, 101, 3_416, 54_542])
+def test_bands_of_ranks_cover_the_catalogue_without_gaps(catalogue: int) -> None:
+    bands = rank_bands(catalogue)
+    assert bands[0].first == 1
+    assert bands[-1].last == catalogue
+    assert all(low.last + 1 == high.first for low, high in pairwise(bands))
+    assert all(band.first <= band.last for band in bands)
+
+
+def test_shares_up_to_rank_ten_are_the_hit_rate_at_ten() -> None:
+    above, tied = torch.tensor([0.0, 2.0, 8.0, 400.0, torch.inf]), torch.tensor([0.0, 0.0, 3.0, 10.0, 0.0])
+    bands = rank_bands(1000)
+    shares = rank_shares(above.double(), tied.double(), bands)
+    assert [str(band) for band in bands[:3]] == ["1", "2–3", "4–10"]
+    assert sum(shares[:3]) == pytest.approx(float(hit_rate(above, tied, 10).mean()))
+    assert shares[:2] == pytest.approx([1 / 5, 1 / 5])
+    assert shares[2] == pytest.approx(2 / 4 / 5)  # ranks 9 to 12 are as likely, two of them among the first ten
+    assert sum(shares) == pytest.approx(4 / 5)  # the hidden target is in no band
+
+
+def test_quality_of_a_band_is_a_mean_with_196_standard_errors() -> None:
+    above = torch.tensor([0.0, 2.0] * 20 + [99.0] * 30, dtype=torch.float64)
+    numbers = torch.tensor([1] * 40 + [5] * 30)
+    first, second = quality(above, torch.zeros_like(above), numbers)
+    values = [1.0, 1 / math.log2(4)]
+    spread = math.sqrt(sum((value - 0.75) ** 2 for value in values) / 2 * 40 / 39)
+    assert (first.band, first.cases, first.hit_rate) == (Band(1, 3), 40, 1.0)
+    assert first.ndcg == pytest.approx(0.75)
+    assert first.margin == pytest.approx(1.96 * spread / math.sqrt(40))
+    assert (str(second.band), second.cases, second.ndcg, second.margin) == ("4–5", 30, 0.0, 0.0)
+
+
+@given(st.lists(st.integers(0, 5_000), min_size=1, max_size=200))
+def test_every_case_is_in_one_band_and_small_bands_join(numbers: list[int]) -> None:
+    above = torch.zeros(len(numbers), dtype=torch.float64)
+    found = quality(above, above, torch.tensor(numbers))
+    assert sum(band.cases for band in found) == len(numbers)
+    assert all(low.band.last + 1 == high.band.first for low, high in pairwise(found))
+    assert (found[0].band.first, found[-1].band.last) == (min(numbers), max(numbers))
+    assert len(found) == 1 or all(band.cases >= 20 for band in found)
+    assert len(found) <= 10

@@ -1,0 +1,144 @@
+"""One table of many runs: its means, paired differences and refusals, from runs written here."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from nextitem.cli.compare import stored_rows
+from nextitem.cli.tables import cells, show
+from nextitem.engine.entries import Contestant
+from nextitem.errors import ConfigurationError
+from nextitem.experiment.folder.reading import FinishedRun, read_finished
+from nextitem.studies.comparison import Comparison, as_dict, compare, same_certificate, values_of
+from worlds.small_runs import outcome
+from worlds.stored_runs import written
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FinishedRun]:
+    folder = tmp_path_factory.mktemp("runs")
+    return {name: read_finished(written(folder, name)) for name in ("sasrec-ce", "bert4rec", "popularity")}
+
+
+@pytest.fixture(scope="module")
+def found(runs: dict[str, FinishedRun]) -> Comparison:
+    rows = [Contestant(name, (run,)) for name, run in runs.items()]
+    return compare([*rows, Contestant("broken", failures=("seed 0 failed: it diverged",))], "popularity")
+
+
+def changed(run: FinishedRun, part: str, **settings: Any) -> FinishedRun:
+    return replace(run, metrics={**run.metrics, part: {**run.metrics[part], **settings}})
+
+
+def test_means_and_differences_are_those_of_the_reports(found: Comparison) -> None:
+    for name in ("sasrec-ce", "bert4rec"):
+        cell = found.cells[name]["ndcg@10"]
+        mean, base = (outcome(one).test.means["ndcg@10"] for one in (name, "popularity"))
+        assert cell.mean == pytest.approx(mean)
+        assert cell.difference is not None
+        assert cell.difference.value == pytest.approx(mean - base)
+        assert cell.interval[0] <= mean <= cell.interval[1]
+        assert cell.difference.interval[0] <= mean - base <= cell.difference.interval[1]
+        assert cell.difference.p <= cell.difference.corrected_p
+
+
+def test_the_row_compared_against_has_no_difference_and_a_failed_one_no_cells(found: Comparison) -> None:
+    assert found.cells["popularity"]["ndcg@10"].difference is None
+    assert "broken" not in found.cells
+    assert found.failures == ["broken: seed 0 failed: it diverged"]
+    assert found.number_of_tests == 4
+
+
+def test_the_same_runs_give_the_same_table(found: Comparison) -> None:
+    assert compare(found.rows, "popularity").cells == found.cells
+
+
+def test_a_row_beside_itself_under_another_name_does_not_differ(runs: dict[str, FinishedRun]) -> None:
+    rows = [Contestant("first", (runs["bert4rec"],)), Contestant("second", (runs["bert4rec"],))]
+    difference = compare(rows).cells["second"]["ndcg@10"].difference
+    assert difference is not None
+    assert (difference.value, difference.interval, difference.corrected_p) == (0.0, (0.0, 0.0), 1.0)
+
+
+def test_several_seeds_are_one_row_and_their_mean(runs: dict[str, FinishedRun]) -> None:
+    other = changed(runs["sasrec-ce"], "provenance", seed=1)
+    row = Contestant("both", (runs["sasrec-ce"], other))
+    table = compare([row, Contestant("popularity", (runs["popularity"],))])
+    assert values_of(row, "ndcg@10").shape[0] == 2
+    assert table.cells["both"]["ndcg@10"].mean == pytest.approx(outcome("sasrec-ce").test.means["ndcg@10"])
+    assert "seeds where a row has more than one" in table.resampled
+    assert "users and seeds" in compare([row]).resampled
+
+
+def test_with_one_seed_the_table_says_that_seeds_are_not_in_the_interval(found: Comparison) -> None:
+    assert "of users only (one seed tells nothing about seeds)" in found.resampled
+    assert "p by Holm over the 4 differences" in found.resampled
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("split", "0" * 64), ("ranking", "100 by popularity"), ("candidates", 7), ("dataset", "b")]
+)
+def test_unequal_certificates_are_refused_with_what_differs(
+    setting: str, value: object, runs: dict[str, FinishedRun]
+) -> None:
+    other = changed(runs["bert4rec"], "certificate", **{setting: value})
+    with pytest.raises(ConfigurationError, match=f"cannot be compared, their certificates differ: {setting} "):
+        compare([Contestant("a", (runs["sasrec-ce"],)), Contestant("b", (other,))])
+
+
+def test_certificates_may_list_other_metrics(runs: dict[str, FinishedRun]) -> None:
+    other = changed(runs["bert4rec"], "certificate", metrics=["mrr@3"])
+    assert other.metrics["certificate"] != runs["sasrec-ce"].metrics["certificate"]
+    same_certificate([runs["sasrec-ce"], other])  # raises nothing
+
+
+def test_an_unknown_row_to_compare_against_is_refused_with_the_nearest(runs: dict[str, FinishedRun]) -> None:
+    with pytest.raises(ConfigurationError, match=r"--against bert4rek: there is no such row; did you mean 'bert4rec'"):
+        compare([Contestant("bert4rec", (runs["bert4rec"],))], "bert4rek")
+
+
+def test_given_runs_that_differ_in_their_seed_share_a_row(runs: dict[str, FinishedRun]) -> None:
+    one, two = runs["sasrec-ce"], changed(runs["sasrec-ce"], "provenance", seed=1)
+    rows = stored_rows([one, runs["popularity"], two])
+    assert [len(row.runs) for row in rows] == [2, 1]
+    with pytest.raises(ConfigurationError, match="has the settings and the seed of another run"):
+        stored_rows([one, one])
+
+
+def test_an_older_run_that_tells_no_memory_has_none(runs: dict[str, FinishedRun]) -> None:
+    made = {key: value for key, value in runs["bert4rec"].metrics["provenance"].items() if key != "peak_memory_mb"}
+    older = replace(runs["bert4rec"], metrics={**runs["bert4rec"].metrics, "provenance": made})
+    assert Contestant("bert4rec", (older,)).peak_memory_mb is None
+    assert (Contestant("bert4rec", (runs["bert4rec"],)).peak_memory_mb or 0) > 10
+
+
+def test_the_table_is_plain_lines_where_there_is_no_terminal(
+    found: Comparison, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show(found, as_json=False)
+    title, header, *lines, resampled = capsys.readouterr().out.splitlines()
+    assert "differences to popularity" in title
+    assert header.split()[:3] == ["recipe", "seeds", "ndcg@10"]
+    assert [line.split()[0] for line in lines] == ["sasrec-ce", "bert4rec", "popularity", "broken"]
+    assert f"{outcome('bert4rec').test.means['ndcg@10']:.4f}" in lines[1]
+    assert "0 of 1, failed" in lines[3]
+    assert resampled == found.resampled
+
+
+def test_every_row_has_a_cell_for_every_column(found: Comparison) -> None:
+    header, rows = cells(found)
+    assert {len(row) for row in rows} == {len(header)}
+
+
+def test_the_object_holds_what_the_table_shows(found: Comparison) -> None:
+    told = as_dict(found)
+    first = told["rows"][0]
+    assert first["parameters"] == outcome("sasrec-ce").parameters
+    assert first["best_epochs"] == [outcome("sasrec-ce").history.best_epoch]
+    assert first["train_seconds"] == pytest.approx(outcome("sasrec-ce").history.train_seconds, abs=0.01)
+    assert told["rows"][3]["failures"] == ["seed 0 failed: it diverged"]
+    assert set(first["metrics"]["ndcg@10"]["difference"]) == {"value", "interval", "p", "corrected_p"}
+    assert torch.tensor(first["metrics"]["ndcg@10"]["interval"]).isfinite().all()
+    assert told["certificate"]["cases"] == len(outcome("sasrec-ce").prepared.split.test)
