@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from nextitem.errors import ConfigurationError, StorageError
-from nextitem.serving.lists import FORMATS, as_table, check_format, write_table
+from nextitem.serving.lists import LIST_FORMATS, as_table, check_format, write_table
 from nextitem.serving.recommender import Recommendation
 
 LISTS = [
@@ -21,7 +21,7 @@ ROWS = [
     {"user": "ann", "rank": 2, "item": "i2", "score": -1.25, "source": "model", "title": None},
     {"user": "cia", "rank": 1, "item": "i3", "score": 7.0, "source": "popularity", "title": "Tea"},
 ]
-each_format = pytest.mark.parametrize("ending", FORMATS)
+each_format = pytest.mark.parametrize("ending", LIST_FORMATS)
 
 
 def test_a_table_has_a_row_for_each_recommendation() -> None:

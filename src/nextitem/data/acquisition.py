@@ -23,7 +23,7 @@ from typing import BinaryIO
 from nextitem.data.description import Description
 from nextitem.data.interactions import Interactions
 from nextitem.data.reading.files import read_interactions
-from nextitem.data.reading.records import UNREADABLE, explained, opened
+from nextitem.data.reading.opening import UNREADABLE, explained, opened
 from nextitem.errors import ConfigurationError, DataError, StorageError
 
 _CHUNK = 1 << 20  # bytes

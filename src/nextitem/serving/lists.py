@@ -10,13 +10,13 @@ from nextitem.errors import ConfigurationError, StorageError
 from nextitem.serving.recommender import RawId, Recommendation
 from nextitem.storage import whole_file
 
-FORMATS = (".csv", ".jsonl", ".parquet")
+LIST_FORMATS = (".csv", ".jsonl", ".parquet")
 
 
 def check_format(file: Path) -> None:
     """Raise ConfigurationError unless the ending of the name tells a format."""
-    if file.suffix not in FORMATS:
-        raise ConfigurationError(f"--out {file}: the ending has to tell the format; known: {', '.join(FORMATS)}")
+    if file.suffix not in LIST_FORMATS:
+        raise ConfigurationError(f"--out {file}: the ending has to tell the format; known: {', '.join(LIST_FORMATS)}")
 
 
 def as_table(

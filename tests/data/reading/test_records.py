@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextitem.data.reading.files import read_interactions
+from nextitem.data.reading.formats import EVENT_FORMATS
 from nextitem.errors import DataError, StorageError
 
 Write = Callable[[str, str | bytes], Path]
@@ -134,7 +135,7 @@ def test_content_of_another_kind_is_recognised(written: Write, content: bytes, k
 
 
 @given(content=st.binary(min_size=1))
-@pytest.mark.parametrize("name", ["log.csv", "log.tsv", "log.txt", "log.inter", "log.parquet", "log.csv.gz"])
+@pytest.mark.parametrize("name", [*(f"log{ending}" for form in EVENT_FORMATS for ending in form.endings), "log.csv.gz"])
 def test_garbage_never_raises_anything_but_a_named_error(name: str, content: bytes) -> None:
     with TemporaryDirectory() as folder:
         file = Path(folder) / name

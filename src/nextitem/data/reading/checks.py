@@ -48,13 +48,10 @@ class EventSource:
     frames: Iterator[pl.LazyFrame]
     header: list[str]
     names: dict[str, str]  # role -> name in the file
-    separator: str | None
+    is_text: bool
+    separator: str | None  # of the fields of a line, whose number may then be wrong
     first_time: Series | None = None
     """The file's first time: whether times in text are numbers or dates is decided by it."""
-
-    @property
-    def is_text(self) -> bool:
-        return self.separator is not None
 
     def checked(self, events: DataFrame) -> EventPart:
         """The events, as columns. Raises BadRowsError, and DataError for a column of the wrong type."""
@@ -127,7 +124,7 @@ class EventSource:
                 f"not {len(self.header)} ({', '.join(map(clipped, self.header[:50]))}); correct the row or drop it"
             )
 
-        if self.is_text:
+        if self.separator is not None:
             _refuse(events, lambda batch: batch.filter(pl.col("uneven").is_not_null()), tell)
 
     def _wrong_type(self, role: str, column: Series, what: str) -> DataError:

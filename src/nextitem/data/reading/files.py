@@ -1,11 +1,7 @@
 """A file of events -> Interactions. What cannot be used is named by file, row (line of the file, from 1) and column.
 
-    .csv  .tsv  .inter    comma or tab separated, with a header (`.inter` is RecBole's: `user_id:token`)
-    .txt                  `user item` pairs, one space, no header; the order of lines is the order in time
-    .dat                  `user::item::rating::time` without a header, as MovieLens publishes its ratings
-    .parquet              typed columns; rows are counted from 1
-
-All but parquet may be gzip-compressed (`.csv.gz`). Text is UTF-8, blank lines are skipped, and only csv knows quotes.
+The ending of a name tells its format, one of the shelf `formats`. All but parquet may be gzip-compressed (`.csv.gz`).
+Text is UTF-8, blank lines are skipped, and only csv knows quotes.
 Ids in text are strings, unless every id of a column is an integer in canonical form ('7', not '007'): then they are
 integers, so that they sort by size. Blanks around an id or a name of a column do not count in text, quoted or not:
 'ann, x' is user 'ann' and item 'x'. Ids in parquet keep their type and their blanks. `times.py` tells which times are
@@ -21,8 +17,10 @@ from pydantic import Field
 
 from nextitem.data.interactions import Interactions
 from nextitem.data.reading.checks import BadRowsError, EventPart, EventSource, clipped, integers_if_canonical
-from nextitem.data.reading.records import FORMATS, UNREADABLE, Format, explained, first_record, records
-from nextitem.errors import ConfigurationError, DataError
+from nextitem.data.reading.format import Format
+from nextitem.data.reading.formats import EVENT_FORMATS
+from nextitem.data.reading.opening import UNREADABLE, explained
+from nextitem.errors import ConfigurationError, DataError, StorageError
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.suggestion import suggest
 
@@ -82,7 +80,7 @@ def read_interactions(path: Path | str, columns: Columns = _USUAL_NAMES) -> Inte
         user, item = (integers_if_canonical(ids) if source.is_text else ids for ids in (part.user, part.item))
         return Interactions.from_columns(user, item, part.time)
     except UNREADABLE as error:
-        raise explained(file, error) from error
+        raise _explained(file, error) from error
     except BadRowsError as error:
         raise DataError(error.told()) from None
 
@@ -108,24 +106,38 @@ def read_parts(path: Path | str, columns: Columns = _USUAL_NAMES, events: int = 
         except BadRowsError as error:
             raise DataError(error.told(batches)) from None
     except UNREADABLE as error:
-        raise explained(file, error) from error
+        raise _explained(file, error) from error
 
 
 def is_text(path: Path | str) -> bool:
-    """Whether ids in the file are text, which stands for integers where all of it does."""
-    return _ending(Path(path)) != ".parquet"
+    """Whether ids in the file are text, which stands for integers where all of it does. May raise DataError."""
+    return _format_of(Path(path)).is_text
 
 
-def _ending(file: Path) -> str:
+def _explained(file: Path, error: BaseException) -> DataError | StorageError:
+    form = _format_named(file)
+    return explained(file, error, is_text=form is None or form.is_text)
+
+
+def _format_of(file: Path) -> Format:
     if not file.exists():
         raise DataError(f"there is no file {file}; {_near(file)}")
     if file.is_dir():
         raise DataError(f"{file} is a folder; name one file in it")
+    form = _format_named(file)
+    if form is None:
+        text, typed = ([e for f in EVENT_FORMATS if f.is_text is wanted for e in f.endings] for wanted in (True, False))
+        known = suggest(file.name.lower(), [*text, *(f"{ending}.gz" for ending in text), *typed])
+        raise DataError(f"{file}: the ending of the name has to tell the format; {known}")
+    return form
+
+
+def _format_named(file: Path) -> Format | None:
     name = file.name.lower()
-    known = [*FORMATS, *(f"{text}.gz" for text in FORMATS), ".parquet"]
-    if not name.endswith(tuple(known)):
-        raise DataError(f"{file}: the ending of the name has to tell the format; {suggest(name, known)}")
-    return Path(name.removesuffix(".gz")).suffix
+    for form in EVENT_FORMATS:
+        if name.endswith(form.endings) or (form.is_text and name.removesuffix(".gz").endswith(form.endings)):
+            return form
+    return None
 
 
 def _near(file: Path) -> str:
@@ -137,40 +149,16 @@ def _near(file: Path) -> str:
 
 
 def _source(file: Path, columns: Columns) -> EventSource:
-    ending = _ending(file)
-    return _from_parquet(file, columns) if ending == ".parquet" else _from_text(file, FORMATS[ending], columns)
-
-
-def _from_parquet(file: Path, columns: Columns) -> EventSource:
-    with file.open("rb"):  # the system's own refusal says more than the reader's
-        scan = pl.scan_parquet(file, glob=False)
-    header = scan.collect_schema().names()
-    positions = _positions(file, header, columns)
-    wanted = {role: pl.nth(position) for role, position in positions.items()}
-    names = {role: header[position] for role, position in positions.items()}
-    return EventSource(
-        file, iter([scan.select(**wanted).with_row_index("row", offset=1)]), header, names, separator=None
-    )
-
-
-def _from_text(file: Path, form: Format, columns: Columns) -> EventSource:
-    first = first_record(file, form)
-    if first is None:
+    form = _format_of(file)
+    content = form.content(file)
+    if content is None:
         raise DataError(f"{file} is empty; give a file with at least one event")
-    if form.header and columns != _USUAL_NAMES:
-        layout = form.separator.join(form.header)
-        raise ConfigurationError(f"{file} holds {layout!r} without a header; leave out the names of columns")
-    header_row, header = (0, list(form.header)) if form.header else (first[0], [name.strip() for name in first[1]])
+    if content.layout is not None and columns != _USUAL_NAMES:
+        raise ConfigurationError(f"{file} holds {content.layout!r} without a header; leave out the names of columns")
+    header = list(content.header)
     positions = _positions(file, header, columns)
-    fields, width = pl.col("fields"), pl.col("fields").list.len()
-    wanted = {role: fields.list.get(position, null_on_oob=True) for role, position in positions.items()}
-    uneven = pl.when(width != len(header)).then(fields.list.join(form.separator))
-    frames = (
-        frame.filter(pl.col("row") > header_row).select("row", width=width, uneven=uneven, **wanted)
-        for frame in records(file, form)
-    )
     names = {role: header[position] for role, position in positions.items()}
-    return EventSource(file, frames, header, names, form.separator)
+    return EventSource(file, content.frames(positions), header, names, form.is_text, content.separator)
 
 
 def _positions(file: Path, header: list[str], columns: Columns) -> dict[str, int]:

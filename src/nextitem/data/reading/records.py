@@ -1,58 +1,58 @@
-"""A text file -> its records: rows of fields, each with the line it begins in. What a field means is read elsewhere."""
+"""Text with one record a line, divided at a separator: what csv and its like have in common."""
 
 import csv
-import gzip
 import io
-import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import ClassVar, Literal
 
 import polars as pl
 
-from nextitem.errors import DataError, StorageError
-
-UNREADABLE = (OSError, EOFError, zlib.error, UnicodeDecodeError, pl.exceptions.PolarsError)
+from nextitem.data.reading.format import Content
+from nextitem.data.reading.opening import opened
+from nextitem.errors import DataError
 
 _RECORDS_AT_ONCE = 100_000
-_SIGNATURES = {
-    b"\x1f\x8b": "gzip; name it .gz",
-    b"PK\x03\x04": "zip or Excel; save it as csv",
-    b"PAR1": "parquet; name it .parquet",
-    b"\xff\xfe": "UTF-16; save it as UTF-8",
-    b"\xfe\xff": "UTF-16; save it as UTF-8",
-}
 
 
 @dataclass(frozen=True)
-class Format:
-    """How a text file divides a line into fields."""
+class Divided:
+    """A format of text whose lines are fields with a separator between them; blank lines are skipped."""
 
+    is_text: ClassVar[bool] = True
+
+    endings: tuple[str, ...]
     separator: str
-    header: tuple[str, ...] | None = None  # what stands where, if no line of the file says so
-    has_quotes: bool = False  # as RFC 4180 has them: "a ""quoted"" field, with a comma"
+    header: tuple[str, ...] | None = None
+    """What stands where, if no line of the file says so."""
+    has_quotes: bool = False
+    """As RFC 4180 has them: "a ""quoted"" field, with a comma"."""
+
+    def content(self, file: Path) -> Content | None:
+        """The columns by the file's first record or, where the format lays them down, by the format."""
+        numbered = _numbered(file, self)
+        first = next(numbered, None)
+        numbered.close()
+        if first is None:
+            return None
+        if self.header is None:
+            header, header_row, layout = [name.strip() for name in first[2]], first[1], None
+        else:
+            header, header_row, layout = list(self.header), 0, self.separator.join(self.header)
+
+        def frames(places: Mapping[str, int]) -> Iterator[pl.LazyFrame]:
+            fields, width = pl.col("fields"), pl.col("fields").list.len()
+            wanted = {role: fields.list.get(place, null_on_oob=True) for role, place in places.items()}
+            uneven = pl.when(width != len(header)).then(fields.list.join(self.separator))
+            for frame in _records(file, self):
+                yield frame.filter(pl.col("row") > header_row).select("row", width=width, uneven=uneven, **wanted)
+
+        return Content(header, frames, layout, self.separator)
 
 
-FORMATS = {
-    ".csv": Format(",", has_quotes=True),
-    ".tsv": Format("\t"),
-    ".inter": Format("\t"),
-    ".txt": Format(" ", ("user", "item")),
-    ".dat": Format("::", ("user", "item", "rating", "time")),
-}
-
-
-def first_record(file: Path, form: Format) -> tuple[int, list[str]] | None:
-    """The line in which the first record ends, and its fields; None for a file without records."""
-    numbered = _numbered(file, form)
-    first = next(numbered, None)
-    numbered.close()
-    return None if first is None else first[1:]
-
-
-def records(file: Path, form: Format) -> Iterator[pl.LazyFrame]:
+def _records(file: Path, form: Divided) -> Iterator[pl.LazyFrame]:
     """Frames of `row` (the line in which a record begins, from 1) and `fields`; blank lines are skipped."""
     scan = pl.scan_lines(file, row_index_name="row", row_index_offset=1, glob=False)
     start = pl.when(pl.col("row") == 1).then(pl.lit("\ufeff")).otherwise(pl.lit(""))
@@ -72,7 +72,7 @@ def records(file: Path, form: Format) -> Iterator[pl.LazyFrame]:
         yield cells.group_by("row", maintain_order=True).agg(fields="field")
 
 
-def _numbered(file: Path, form: Format) -> Generator[tuple[int, int, list[str]], None, None]:
+def _numbered(file: Path, form: Divided) -> Generator[tuple[int, int, list[str]], None, None]:
     """The records that are not blank: the lines in which each begins and ends, and its fields."""
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if form.has_quotes else csv.QUOTE_NONE
     with opened(file) as content, io.TextIOWrapper(content, "utf-8-sig", newline="\n") as lines:
@@ -92,36 +92,3 @@ def _numbered(file: Path, form: Format) -> Generator[tuple[int, int, list[str]],
             if "new-line" in str(error):
                 problem = "there is a carriage return inside the line; end lines with \\n or \\r\\n"
             raise DataError(f"{file}:{begins}: {problem}") from error
-
-
-def opened(file: Path) -> BinaryIO:
-    """The content of a file, as it is without gzip."""
-    return cast(BinaryIO, gzip.open(file)) if _is_gzip(file) else file.open("rb")
-
-
-def _is_gzip(file: Path) -> bool:
-    return file.suffix.lower() == ".gz"
-
-
-def explained(file: Path, error: BaseException) -> DataError | StorageError:
-    """What one of the `UNREADABLE` errors says about a file: its place, the cause and the remedy."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return StorageError(f"{file} could not be read: {error.strerror}; check the file's permissions and the disk")
-    if _is_gzip(file) and isinstance(error, OSError | EOFError | zlib.error):
-        return DataError(f"{file} is not a complete gzip file ({error}); copy or download it again")
-    undecodable = None if file.suffix.lower() == ".parquet" else _undecodable(file)
-    return undecodable or DataError(f"{file} could not be read: {error}; write or download the file again")
-
-
-def _undecodable(file: Path) -> DataError | None:
-    with opened(file) as content:
-        for row, line in enumerate(content, 1):
-            for signature, kind in _SIGNATURES.items():
-                if row == 1 and line.startswith(signature):
-                    return DataError(f"{file} is not text: it begins like {kind}")
-            try:
-                line.decode()
-            except UnicodeDecodeError as error:
-                place = f"byte {error.start + 1} of the line (0x{line[error.start]:02x})"
-                return DataError(f"{file}:{row}: {place} is not UTF-8; save the file as UTF-8")
-    return None

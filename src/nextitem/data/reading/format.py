@@ -1,0 +1,38 @@
+"""The seam between a file and its events: what a format of files has to say."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file with its first record read: what its columns are called, and the way to the rest."""
+
+    header: Sequence[str]
+    """Names of the columns, as the file has them or as its format lays down."""
+    frames: Callable[[Mapping[str, int]], Iterator[pl.LazyFrame]]
+    """Role -> place in the header, to frames of `row` (line or row of the file, from 1) and a column of each role."""
+    layout: str | None = None
+    """What a line holds where the file itself names no columns: then names of columns cannot be chosen."""
+    separator: str | None = None
+    """What divides a line into fields: then frames also have `width`, the number of fields, and `uneven`, the line
+    where this is not the header's. None where a row cannot be of another width."""
+
+
+class Format(Protocol):
+    """One way to write events into a file."""
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """What names of such files end in, each with its dot, in lower case."""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether ids are text, which stands for integers where all of it does. Text may be gzipped."""
+
+    def content(self, file: Path) -> Content | None:
+        """The columns of a file, None where it holds no record. May raise DataError and what is `UNREADABLE`."""

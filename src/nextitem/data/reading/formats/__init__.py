@@ -1,0 +1,12 @@
+"""The shelf of formats in which events may be stored; the ending of a file's name chooses one."""
+
+from nextitem.data.reading.format import Format
+from nextitem.data.reading.formats.comma_separated import COMMA_SEPARATED
+from nextitem.data.reading.formats.pairs import PAIRS
+from nextitem.data.reading.formats.parquet import PARQUET
+from nextitem.data.reading.formats.ratings import RATINGS
+from nextitem.data.reading.formats.tab_separated import TAB_SEPARATED
+
+EVENT_FORMATS: tuple[Format, ...] = (COMMA_SEPARATED, TAB_SEPARATED, PAIRS, RATINGS, PARQUET)
+
+__all__ = ["COMMA_SEPARATED", "EVENT_FORMATS", "PAIRS", "PARQUET", "RATINGS", "TAB_SEPARATED"]
