@@ -17,6 +17,7 @@ from nextitem.data.datasets import PUBLISHED
 from nextitem.data.filters import Preparation
 from nextitem.data.prepare import prepare
 from nextitem.data.reading.files import Columns
+from nextitem.data.splits import AnySplit, LeaveOneOut
 from nextitem.experiment.folder.provenance import provenance
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import metrics_of, write_run
@@ -36,13 +37,20 @@ from nextitem.training.fit import Training
 from nextitem.training.history import Epoch
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "reference.md").read_text(encoding="utf-8")
-NOT_IN_TABLES = ("name", "data", "columns", "preparation")  # the same in every recipe: its name, and the defaults
+NOT_IN_TABLES = (
+    "name",
+    "data",
+    "columns",
+    "preparation",
+    "split",
+)  # the same in every recipe: its name, and the defaults
 SHELVES = {
     "encoder": AnyEncoder,
     "objective": AnyObjective,
     "loss": AnyLoss,
     "negatives": AnyNegatives,
     "baseline": AnyBaseline,
+    "split": AnySplit,
 }
 
 
@@ -113,7 +121,7 @@ def test_the_tables_have_every_setting_of_a_preset(preset: str, dataset: str) ->
 @pytest.mark.parametrize("preset", preset_names())
 def test_what_a_preset_leaves_alone_has_its_default(preset: str) -> None:
     recipe = resolve_recipe(load_preset(preset)).value
-    assert (recipe.preparation, recipe.columns) == (Preparation(), Columns())
+    assert (recipe.preparation, recipe.columns, recipe.split) == (Preparation(), Columns(), LeaveOneOut())
 
 
 def test_the_profiles_are_those_of_the_presets() -> None:

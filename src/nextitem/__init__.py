@@ -6,7 +6,7 @@ from nextitem.data.interactions import Interactions
 from nextitem.data.log import index
 from nextitem.data.prepare import prepare
 from nextitem.data.reading.files import read_interactions
-from nextitem.data.splits.leave_one_out import LeaveOneOut
+from nextitem.data.splits import LeaveOneOut
 from nextitem.errors import NextitemError
 from nextitem.evaluation.evaluate import Report, evaluate
 from nextitem.experiment.presets import load_preset, resolve_recipe

@@ -15,7 +15,6 @@ from nextitem.data.log import Log, index
 from nextitem.data.mapped.folder import is_prepared, read_prepared
 from nextitem.data.reading.files import Columns, read_interactions
 from nextitem.data.source import EventSettings, Source
-from nextitem.data.splits.leave_one_out import LeaveOneOut
 from nextitem.data.splits.split import Cases, Split
 from nextitem.errors import ConfigurationError
 from nextitem.settings.suggestion import suggest
@@ -57,8 +56,8 @@ def prepare(settings: EventSettings) -> Prepared:
             interactions, preparation.minimum_per_user, preparation.minimum_per_item, iterate=preparation.iterate
         )
     log = index(interactions)
-    split = LeaveOneOut().split(log.sequences)
-    said = notes(read, len(interactions), interactions.repeated_events, split.short_users, interactions.tied_events)
+    split = source.split.split(log.sequences)
+    said = notes(read, len(interactions), interactions.repeated_events, interactions.tied_events, split.notes)
     # The process knows whole histories only: filtered ones have no exact bound.
     bound = None if made is None or len(interactions) < read else partial(_upper_bound, made, log)
     return Prepared(source, log, split, titles, said, bound)
@@ -66,7 +65,7 @@ def prepare(settings: EventSettings) -> Prepared:
 
 def _from_folder(source: Source) -> Prepared:
     """What `nextitem prepare` left. Raises ConfigurationError where the recipe asks for other filters."""
-    log, split, manifest = read_prepared(Path(source.data))
+    log, split, manifest = read_prepared(Path(source.data), source.split)
     for key, default in (("columns", Columns()), ("preparation", Preparation())):
         asked, there = (getattr(one, key) for one in (source, manifest))
         if asked not in (default, there):
@@ -74,7 +73,7 @@ def _from_folder(source: Source) -> Prepared:
                 f"{source.data} was prepared with {key} {there.model_dump_json()}, not {asked.model_dump_json()}; "
                 f"leave {key} out, or prepare the log anew"
             )
-    return Prepared(source, log, split, {}, manifest.notes)
+    return Prepared(source, log, split, {}, manifest.notes_with(split))
 
 
 def _upper_bound(made: SyntheticLog, log: Log, cases: Cases) -> Mapping[str, float]:

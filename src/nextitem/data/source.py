@@ -6,6 +6,7 @@ from typing import Protocol
 
 from nextitem.data.filters import Preparation
 from nextitem.data.reading.files import Columns
+from nextitem.data.splits import AnySplit
 
 
 class EventSettings(Protocol):
@@ -23,6 +24,10 @@ class EventSettings(Protocol):
     def preparation(self) -> Preparation:
         """Filters applied before the split."""
 
+    @property
+    def split(self) -> AnySplit:
+        """Which events are held out."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -31,11 +36,12 @@ class Source:
     data: str
     columns: Columns
     preparation: Preparation
+    split: AnySplit
 
     @classmethod
     def of(cls, settings: EventSettings) -> "Source":
         """Those of a recipe, and no other of its settings."""
-        return cls(settings.data, settings.columns, settings.preparation)
+        return cls(settings.data, settings.columns, settings.preparation, settings.split)
 
     @property
     def name(self) -> str:

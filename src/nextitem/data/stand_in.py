@@ -8,7 +8,6 @@ from nextitem.data.log import Catalog, Log
 from nextitem.data.prepare import Prepared
 from nextitem.data.sequences import Sequences
 from nextitem.data.source import EventSettings, Source
-from nextitem.data.splits.leave_one_out import LeaveOneOut
 
 _LEAST = 5  # events of a user in these datasets
 
@@ -34,4 +33,5 @@ def stand_in(description: Description, settings: EventSettings) -> Prepared:
     sequences = Sequences(items, stops_U - lengths_U, stops_U, torch.arange(users), description.items)
     log = Log(sequences, _numbers(users), _numbers(description.items))
     note = f"{description.name} is not there: random events with its counts of users, items and events"
-    return Prepared(Source.of(settings), log, LeaveOneOut().split(sequences), {}, (note,))
+    source = Source.of(settings)
+    return Prepared(source, log, source.split.split(sequences), {}, (note,))

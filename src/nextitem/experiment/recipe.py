@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from nextitem.data.filters import Preparation
 from nextitem.data.reading.files import Columns
+from nextitem.data.splits import AnySplit, LeaveOneOut
 from nextitem.evaluation.evaluate import METRICS
 from nextitem.model.baselines import AnyBaseline
 from nextitem.model.encoders import AnyEncoder, SASRec
@@ -29,6 +30,8 @@ class Recipe(Configuration):
     """Names of the columns of a file with a header."""
     preparation: Preparation = Preparation()
     """Filters applied before the split."""
+    split: AnySplit = LeaveOneOut()
+    """Which events are held out, and which may be learnt from."""
     baseline: AnyBaseline | None = None
     """A model that reads no history, or counts; then encoder and objective are not used, and of what follows only what
     it is trained with."""

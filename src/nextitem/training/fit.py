@@ -141,7 +141,7 @@ def fit(
     if not len(windows):
         raise DataError(
             f"none of the {len(train):,} users has enough training events for a window; next-item windows need two, "
-            f"which with leave-one-out is four events of a user"
+            f"beside the events that are held out"
         )
     if training.precision != "float32" and not transfer.is_elsewhere(device):
         raise ConfigurationError(

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -11,11 +12,14 @@ from torch import Tensor
 
 from nextitem.data.filters import Preparation
 from nextitem.data.mapped import ordering as preparing
-from nextitem.data.mapped.folder import read_manifest, verify
+from nextitem.data.mapped.folder import read_manifest, read_prepared, verify
 from nextitem.data.mapped.writing import prepare_into
 from nextitem.data.prepare import Prepared, prepare
 from nextitem.data.reading import files as reading
 from nextitem.data.reading.files import Columns, read_interactions, read_parts
+from nextitem.data.sequences import Sequences
+from nextitem.data.splits import LeaveOneOut
+from nextitem.data.splits.split import Split, SplitFacts
 from nextitem.errors import ArtefactError, ConfigurationError, DataError, NextitemError, StorageError
 from nextitem.experiment.folder.writing import weights_of
 from nextitem.experiment.recipe import Recipe
@@ -215,6 +219,24 @@ def test_other_filters_than_the_folder_was_made_with_are_refused(tmp_path: Path)
         prepare(Recipe(data=folder, columns=Columns(user="whom")))
 
 
+class Otherwise(LeaveOneOut):
+    """Another split, which no folder was prepared for."""
+
+    facts: ClassVar[list[SplitFacts | None]] = []
+
+    def split(self, sequences: Sequences, facts: SplitFacts | None = None) -> Split:
+        self.facts.append(facts)
+        return super().split(sequences, facts)
+
+
+def test_a_folder_can_be_split_in_another_way_than_it_was_prepared_for(tmp_path: Path) -> None:
+    prepare_into(tmp_path / "prepared", str(as_written(events(), tmp_path / "log.csv")))
+    _, parts, manifest = read_prepared(tmp_path / "prepared", Otherwise())
+    assert Otherwise.facts == [None]  # what is stored is of leave-one-out, and this is not
+    assert manifest.split == LeaveOneOut()
+    assert parts.train.counts().sum() > 0
+
+
 def test_a_folder_that_is_not_whole_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "prepared"
     prepare_into(folder, str(as_written(events(), tmp_path / "log.csv")))
@@ -233,7 +255,10 @@ def test_a_folder_that_is_not_whole_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="cannot be read as a prepared log"):
         prepare(Recipe(data=str(folder)))
     manifest = json.loads((folder / "manifest.json").read_text())
-    for change, message in (({"version": 2}, "has version 2, not 1"), ({"format": "run"}, "is not a prepared log")):
+    for change, message in (
+        ({"version": 1}, "has version 1, not 2; prepare the log anew"),
+        ({"format": "run"}, "is not a prepared log"),
+    ):
         (folder / "manifest.json").write_text(json.dumps(manifest | change))
         with pytest.raises(ArtefactError, match=message):
             prepare(Recipe(data=str(folder)))

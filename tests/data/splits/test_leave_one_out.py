@@ -33,9 +33,9 @@ def test_the_test_history_includes_the_validation_item() -> None:
     assert split_of([[1, 2, 3, 4]]).test.histories.tolist() == [[1, 2, 3]]
 
 
-def test_short_users_are_training_alone_and_are_counted() -> None:
+def test_short_users_are_training_alone_and_are_told_of() -> None:
     split = split_of([[1, 2], [3, 4, 5], [6], []])
-    assert split.short_users == 3
+    assert split.notes == ("3 users with fewer than 3 events are trained on but not evaluated",)
     assert split.train.tolist() == [[1, 2], [3], [6], []]
     assert split.train.users_U.tolist() == [0, 1, 2, 3]
     assert split.test.histories.users_U.tolist() == [1]

@@ -46,7 +46,7 @@ def test_the_recipe_is_stored_in_full(stored: Path) -> None:
 def test_the_recipe_of_a_baseline_is_stored_without_what_it_does_not_use(tmp_path: Path) -> None:
     folder = written(tmp_path, "co-occurrence")
     assert set(json.loads((folder / "recipe.json").read_text())) == {
-        "name", "data", "columns", "preparation", "baseline",
+        "name", "data", "columns", "preparation", "split", "baseline",
     }  # fmt: skip
     assert read_run(folder).recipe == RECIPES["co-occurrence"]
     assert (

@@ -226,7 +226,7 @@ def test_a_stored_run_scores_and_recommends_as_the_model_did(tmp_path: Path) -> 
     assert found["train_seconds"] == pytest.approx(outcome.history.train_seconds, abs=0.01)
     folder = write_run(Workplace(tmp_path, "ncf", 0), recipe, outcome, found)
     assert read_run(folder).recipe.in_use().keys() == {
-        "name", "data", "columns", "preparation", "baseline", "loss", "negatives", "training",
+        "name", "data", "columns", "preparation", "split", "baseline", "loss", "negatives", "training",
     }  # fmt: skip
     assert evaluate_again(read_run(folder), "test", ["ndcg@10"]).means["ndcg@10"] == outcome.test.means["ndcg@10"]
     recommender = Recommender.load(folder)

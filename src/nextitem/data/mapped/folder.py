@@ -2,7 +2,7 @@
 
     events.int32         item indices 0…N−1 of all users, user by user, oldest first
     offsets.int64        U + 1 places in it: user u has offsets[u]:offsets[u + 1]
-    train_counts.int64   how often each of the N items occurs in training (leave-one-out)
+    train_counts.int64   how often each of the N items occurs in training
     users.parquet        the raw ids in index order, column `user`
     items.parquet        likewise, column `item`
     manifest.json        format, counts, settings, notes, fingerprints; bytes and sha256 of every other file
@@ -21,12 +21,13 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from nextitem.data.doctor import notes
 from nextitem.data.filters import Preparation
 from nextitem.data.log import Catalog, Log
 from nextitem.data.mapped.ordering import Ordered
 from nextitem.data.reading.files import Columns
 from nextitem.data.sequences import Sequences
-from nextitem.data.splits.leave_one_out import LeaveOneOut
+from nextitem.data.splits import AnySplit
 from nextitem.data.splits.split import Split, SplitFacts
 from nextitem.errors import ArtefactError
 from nextitem.settings.configuration import Configuration
@@ -35,7 +36,7 @@ from nextitem.storage import FileFacts, sha256
 MANIFEST = "manifest.json"
 EVENTS = "events.int32"
 _FORMAT = "nextitem prepared log"
-_VERSION = 1
+_VERSION = 2
 _UNUSABLE = (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError)
 
 
@@ -48,14 +49,24 @@ class Manifest(Configuration):
     """The files that were read."""
     columns: Columns
     preparation: Preparation
+    split: AnySplit
+    """What the training counts and the fingerprints of cases are of."""
     events: int
     users: int
     items: int
-    notes: tuple[str, ...]
+    events_read: int
+    repeated_events: int
+    tied_events: int
     log_sha256: str
     validation_sha256: str
     test_sha256: str
+    notes: tuple[str, ...]
+    """What was left out or is ambiguous, in words."""
     files: Mapping[str, FileFacts]
+
+    def notes_with(self, split: Split) -> tuple[str, ...]:
+        """`notes`, where the log is split in this way."""
+        return notes(self.events_read, self.events, self.repeated_events, self.tied_events, split.notes)
 
 
 def write_log(draft: Path, ordered: Ordered) -> Log:
@@ -67,9 +78,10 @@ def write_log(draft: Path, ordered: Ordered) -> Log:
     return Log(_sequences(draft, offsets, len(ordered.items)), ordered.users, ordered.items)
 
 
-def write_manifest(draft: Path, log: Log, split: Split, **known: Any) -> None:
+def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, **known: Any) -> None:
     """Complete a draft by what reading all events tells about the log and its split."""
-    _write_array(draft / "train_counts.int64", split.train.counts())
+    counts = (ordered.events_read, ordered.events, ordered.repeated_events, ordered.tied_events)
+    _write_array(draft / "train_counts.int64", parts.train.counts())
     files = sorted(draft.iterdir())
     manifest = Manifest(
         format=_FORMAT,
@@ -77,9 +89,13 @@ def write_manifest(draft: Path, log: Log, split: Split, **known: Any) -> None:
         events=int(log.sequences.stops_U[-1]),
         users=len(log.users),
         items=len(log.items),
+        events_read=ordered.events_read,
+        repeated_events=ordered.repeated_events,
+        tied_events=ordered.tied_events,
         log_sha256=log.sha256(),
-        validation_sha256=split.validation.sha256,
-        test_sha256=split.test.sha256,
+        validation_sha256=parts.validation.sha256,
+        test_sha256=parts.test.sha256,
+        notes=notes(*counts, parts.notes),
         files={file.name: FileFacts(bytes=file.stat().st_size, sha256=sha256(file)) for file in files},
         **known,
     )
@@ -122,10 +138,11 @@ def verify(folder: Path) -> Manifest:
     return manifest
 
 
-def read_prepared(folder: Path) -> tuple[Log, Split, Manifest]:
-    """The log and its leave-one-out split; memory holds what there is per user and item, not the events.
+def read_prepared(folder: Path, split: AnySplit) -> tuple[Log, Split, Manifest]:
+    """The log and its parts; memory holds what there is per user and item, not the events.
 
-    Raises ArtefactError as `read_manifest` does.
+    All of them are read once where the folder was prepared for another split. Raises ArtefactError as `read_manifest`
+    does.
     """
     manifest = read_manifest(folder)
     try:
@@ -137,7 +154,8 @@ def read_prepared(folder: Path) -> tuple[Log, Split, Manifest]:
     except (*_UNUSABLE, RuntimeError) as error:
         raise ArtefactError(f"{folder} cannot be read as a prepared log: {error}; prepare the log anew") from error
     facts = SplitFacts(counts_N, manifest.validation_sha256, manifest.test_sha256)
-    return Log(sequences, users, items, manifest.log_sha256), LeaveOneOut().split(sequences, facts), manifest
+    parts = split.split(sequences, facts if split == manifest.split else None)
+    return Log(sequences, users, items, manifest.log_sha256), parts, manifest
 
 
 def _sequences(folder: Path, offsets: Tensor, number_of_items: int) -> Sequences:

@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nextitem.data.doctor import notes
 from nextitem.data.filters import Preparation
 from nextitem.data.mapped.folder import EVENTS, Manifest, read_manifest, write_log, write_manifest
 from nextitem.data.mapped.ordering import order_events
 from nextitem.data.reading.checks import EventPart
 from nextitem.data.reading.files import Columns, is_text, read_parts
-from nextitem.data.splits.leave_one_out import LeaveOneOut
+from nextitem.data.splits import AnySplit, LeaveOneOut
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.overrides import resolve
@@ -21,6 +20,7 @@ class Settings(Configuration):
 
     columns: Columns = Columns()
     preparation: Preparation = Preparation()
+    split: AnySplit = LeaveOneOut()
 
 
 def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Manifest:
@@ -37,22 +37,11 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
     if len({is_text(file) for file in files}) > 1:
         raise ConfigurationError(f"{source} fits parquet and text, whose ids are of different types; prepare one kind")
     with written_whole(folder) as draft:
-        parts = _parts(files, settings.columns)
-        ordered = order_events(parts, settings.preparation, draft / EVENTS, is_text=is_text(files[0]))
+        events = _parts(files, settings.columns)
+        ordered = order_events(events, settings.preparation, draft / EVENTS, is_text=is_text(files[0]))
         log = write_log(draft, ordered)
-        split = LeaveOneOut().split(log.sequences)
-        said = notes(
-            ordered.events_read, ordered.events, ordered.repeated_events, split.short_users, ordered.tied_events
-        )
-        write_manifest(
-            draft,
-            log,
-            split,
-            source=tuple(files),
-            columns=settings.columns,
-            preparation=settings.preparation,
-            notes=said,
-        )
+        parts = settings.split.split(log.sequences)
+        write_manifest(draft, log, ordered, parts, source=tuple(files), **dict(settings))
     return read_manifest(folder)
 
 

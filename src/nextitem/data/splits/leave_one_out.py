@@ -1,32 +1,37 @@
-"""Which events a model may learn from, and which it is asked to foresee. C cases, U users, N items."""
+"""Each user's last event is asked for, and the one before it chooses. U users."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import ClassVar, Literal
 
 import torch
 
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits.split import Cases, Split, SplitFacts
 from nextitem.errors import DataError
+from nextitem.settings.configuration import Configuration
 
 
-@dataclass(frozen=True)
-class LeaveOneOut:
+class LeaveOneOut(Configuration):
     """Each user's last event is the test target, the one before it the validation target, the rest is training.
 
     The test history includes the validation item. A user with fewer than three events has nothing to be held out:
-    all of them are training, and `Split.short_users` counts such users.
+    all of them are training, and `Split.notes` counts such users.
     """
+
+    name: Literal["leave_one_out"] = "leave_one_out"
+    least_events: ClassVar[int] = 3
+    """Events of a user that is evaluated: one each for test, validation and training."""
 
     def split(self, sequences: Sequences, facts: SplitFacts | None = None) -> Split:
         """Split by position within each user; `facts` about this very split spare reading all events.
 
         Raises DataError when no user has three events.
         """
-        is_long_U = sequences.lengths_U >= 3
+        is_long_U = sequences.lengths_U >= self.least_events
         if not bool(is_long_U.any()):
             raise DataError(
-                f"none of the {len(sequences):,} users has 3 events, so nothing can be held out; leave-one-out needs "
-                f"one event each for test, validation and training"
+                f"none of the {len(sequences):,} users has {self.least_events} events, so nothing can be held out; "
+                f"leave-one-out needs one event each for test, validation and training"
             )
         held_out_U = torch.where(is_long_U, 2, 0)
         train = replace(sequences, stops_U=sequences.stops_U - held_out_U, known_counts_N=None)
@@ -35,7 +40,18 @@ class LeaveOneOut:
         long = sequences.select(is_long_U)
         validation = (long.without_last(2), long.at(long.stops_U - 2), trained_N)
         test = (long.without_last(1), long.at(long.stops_U - 1), trained_N)
-        short_users = int((~is_long_U).sum())
+        notes = self._notes(len(sequences) - len(long))
         if facts is None:
-            return Split(train, Cases.of(*validation), Cases.of(*test), short_users)
-        return Split(train, Cases(*validation, facts.validation_sha256), Cases(*test, facts.test_sha256), short_users)
+            return Split(train, Cases.of(*validation), Cases.of(*test), notes)
+        return Split(train, Cases(*validation, facts.validation_sha256), Cases(*test, facts.test_sha256), notes)
+
+    def _notes(self, short_users: int) -> tuple[str, ...]:
+        if not short_users:
+            return ()
+        return (
+            f"{short_users:,} users with fewer than {self.least_events} events are trained on but not evaluated",
+        )  # fmt: skip
+
+    def describe(self) -> str:
+        """What it is called at the beginning of a sentence."""
+        return "Leave-one-out"

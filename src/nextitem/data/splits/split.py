@@ -47,12 +47,19 @@ class Split:
     train: Sequences
     validation: Cases
     test: Cases
-    short_users: int  # users with too few events for a part; all their events are in train
+    notes: tuple[str, ...] = ()
+    """What could not be divided, in words."""
 
     def with_validation(self) -> "Split":
-        """The validation events in the training part as well; the validation cases then ask for what may be learnt."""
-        is_asked_U = torch.isin(self.train.users_U, self.validation.histories.users_U)
-        train = replace(self.train, stops_U=self.train.stops_U + is_asked_U, known_counts_N=None)
+        """The validation events in the training part as well; the validation cases then ask for what may be learnt.
+
+        A user's events up to the latest validation target: it stands right after its case's history, in the same log.
+        """
+        asked = self.validation.histories
+        targets_U = torch.zeros(int(torch.cat([self.train.users_U, asked.users_U]).max()) + 1, dtype=torch.int64)
+        targets_U.scatter_reduce_(0, asked.users_U, asked.stops_U + 1, "amax")
+        stops_U = torch.maximum(self.train.stops_U, targets_U[self.train.users_U])
+        train = replace(self.train, stops_U=stops_U, known_counts_N=None)
         train = replace(train, known_counts_N=train.counts())
         trained_N = train.counts() > 0
         validation, test = (replace(cases, trained_N=trained_N) for cases in (self.validation, self.test))

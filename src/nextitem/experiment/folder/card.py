@@ -33,9 +33,9 @@ def model_card(recipe: Recipe, outcome: Outcome, metrics: Mapping[str, Any]) -> 
             "|---|---|---|---|",
             *rows,
             "",
-            f"Leave-one-out, {len(split.test):,} test cases, ranking over the full catalogue with the history "
-            f"hidden, ties in expectation. {1 - outcome.test.ceiling:.2%} of the test targets cannot be hit by a "
-            f"model of ids alone.",
+            f"{recipe.split.describe()}, {len(split.test):,} test cases, ranking over the full catalogue with the "
+            f"history hidden, ties in expectation. {1 - outcome.test.ceiling:.2%} of the test targets cannot be hit "
+            f"by a model of ids alone.",
             "",
             *(f"- {note}" for note in outcome.prepared.notes),
             "",

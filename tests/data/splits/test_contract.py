@@ -1,0 +1,89 @@
+"""What holds of every split, whatever it holds out."""
+
+import pytest
+import torch
+
+from nextitem.data.sequences import Sequences
+from nextitem.data.source import Source
+from nextitem.data.splits import AnySplit
+from nextitem.data.splits.split import SplitFacts
+from nextitem.errors import ConfigurationError, DataError
+from nextitem.experiment.presets import load_preset, resolve_recipe
+from nextitem.settings.annotations import members
+from nextitem.settings.configuration import Configuration
+
+HISTORIES = [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 0], [3, 2, 1, 0, 9, 8, 7]]
+LOG = Sequences.of(HISTORIES, 10)
+SPLITS = [model() for model in members(AnySplit)]
+
+every_split = pytest.mark.parametrize("split", SPLITS, ids=lambda split: str(split.name))
+
+
+@every_split
+def test_parts_are_views_and_no_event_is_copied(split: AnySplit) -> None:
+    parts = split.split(LOG)
+    for views in (parts.train, parts.validation.histories, parts.test.histories):
+        assert views.items is LOG.items
+
+
+@every_split
+def test_a_target_stands_right_after_its_history_in_the_log(split: AnySplit) -> None:
+    parts = split.split(LOG)
+    for cases in (parts.validation, parts.test):
+        assert len(cases) > 0
+        assert torch.equal(LOG.items[cases.histories.stops_U], cases.targets_C)
+
+
+@every_split
+def test_no_held_out_event_is_trained_on(split: AnySplit) -> None:
+    parts = split.split(LOG)
+    stops = dict(zip(parts.train.users_U.tolist(), parts.train.stops_U.tolist(), strict=True))
+    for cases in (parts.validation, parts.test):
+        asked = zip(cases.histories.users_U.tolist(), cases.histories.stops_U.tolist(), strict=True)
+        assert all(stops[user] <= place for user, place in asked)
+
+
+@every_split
+def test_validation_can_be_learnt_too_and_then_the_test_is_as_it_was(split: AnySplit) -> None:
+    parts = split.split(LOG)
+    more = parts.with_validation()
+    learnt = int(more.train.lengths_U.sum() - parts.train.lengths_U.sum())
+    assert learnt >= len(parts.validation)
+    assert torch.equal(more.train.counts() > 0, more.test.trained_N)
+    assert more.test.sha256 == parts.test.sha256
+
+
+@every_split
+def test_facts_spare_reading_and_change_nothing(split: AnySplit) -> None:
+    parts = split.split(LOG)
+    again = split.split(LOG, SplitFacts.of(parts))
+    assert again.train.known_counts_N is parts.train.known_counts_N
+    assert (again.validation.sha256, again.test.sha256) == (parts.validation.sha256, parts.test.sha256)
+    assert again.train.tolist() == parts.train.tolist()
+    assert again.notes == parts.notes
+
+
+@every_split
+def test_a_log_with_nothing_to_hold_out_is_refused(split: AnySplit) -> None:
+    with pytest.raises(DataError, match="nothing can be held out"):
+        split.split(Sequences.of([[1], [2]], 3))
+
+
+@every_split
+def test_a_split_has_a_name_for_people(split: AnySplit) -> None:
+    assert split.describe()[0].isupper()
+
+
+@every_split
+def test_a_recipe_chooses_its_split_by_name(split: Configuration) -> None:
+    name = split.model_dump()["name"]
+    recipe = resolve_recipe(load_preset("sasrec-ce"), [f"split={name}"]).value
+    assert recipe.split == split
+    assert Source.of(recipe).split == split
+
+
+def test_a_misspelt_split_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        resolve_recipe(load_preset("sasrec-ce"), ["split=leave_one_uot"])
+    said = """split = "leave_one_uot" (command line): no such choice; did you mean 'leave_one_out'? Known: """
+    assert str(caught.value).startswith(said)
