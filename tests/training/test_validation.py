@@ -15,7 +15,7 @@ from nextitem.model.losses import BinaryCrossEntropy, CrossEntropy, SampledCross
 from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.model.objectives import NextItem
 from nextitem.training.fit import Training
-from nextitem.training.validation import outside_histories, outside_sampler, validation_cases, validation_loss
+from nextitem.training.validation import outside_sampler, validation_cases, validation_loss
 from worlds.shelves import with_settings
 from worlds.small_runs import RECIPES, USERS, chains, log_of, prepared_from
 
@@ -69,7 +69,7 @@ def loss_of(recipe: Recipe, seed: int = 0) -> float:
 
 def validation_loss_of(model: Any, recipe: Recipe, seed: int) -> float:
     split = LeaveOneOut().split(TINY)
-    outside = None if recipe.negatives is None else outside_histories(recipe.negatives).build(split.train)
+    outside = None if recipe.negatives is None else recipe.negatives.outside_histories().build(split.train)
     size = recipe.training.batch_size
     return validation_loss(model, recipe.loss.build(), outside, split.validation, size, seed)
 
@@ -113,8 +113,6 @@ def test_other_targets_are_no_negatives_of_the_validation_loss(negatives: Any) -
         for case, (target, others) in enumerate(zip(TARGETS, OUTSIDE, strict=True))
     ]
     assert loss_of(recipe) == pytest.approx(sum(naive) / 2, rel=0.02)
-    assert outside_histories(negatives).exclude == "history"
-    assert outside_histories(InBatch()).count == 1000
 
 
 def test_the_sampler_of_training_serves_validation_where_it_draws_the_same() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from nextitem.errors import ConfigurationError, StorageError
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.search_space import Search, SearchSpace
 from nextitem.model.losses import AnyLoss, CrossEntropy
+from nextitem.model.losses.loss import LossConfiguration
 from nextitem.settings.annotations import choices
 from nextitem.settings.configuration import Configuration, load_toml
 from nextitem.settings.overrides import COMMAND_LINE, Resolved, leaves, parse_override, resolve
@@ -144,10 +145,12 @@ def _drop_unused_negatives(tree: dict[str, object], sources: Mapping[str, str]) 
     A recipe that chooses such a loss itself and states negatives contradicts itself: that is left for validation.
     """
     loss = tree["loss"]
-    chosen = choices(AnyLoss)[str(loss["name"])] if isinstance(loss, dict) else CrossEntropy
+    chosen = (
+        cast("type[LossConfiguration]", choices(AnyLoss)[str(loss["name"])]) if isinstance(loss, dict) else CrossEntropy
+    )
     is_swapped = sources.get("loss.name") == COMMAND_LINE
     asked = any(key.startswith("negatives") and label == COMMAND_LINE for key, label in sources.items())
-    is_unused = is_swapped and not asked and not getattr(chosen, "needs_negatives", True)
+    is_unused = is_swapped and not asked and not chosen.needs_negatives
     return {**tree, "negatives": None} if is_unused else tree
 
 

@@ -10,8 +10,8 @@ from nextitem.data.splits import AnySplit, LeaveOneOut
 from nextitem.evaluation.evaluate import METRICS
 from nextitem.model.baselines import AnyBaseline
 from nextitem.model.encoders import AnyEncoder, SASRec
-from nextitem.model.losses import AnyLoss, BPRMax, CrossEntropy, TOP1Max
-from nextitem.model.negatives import AnyNegatives, InBatch
+from nextitem.model.losses import AnyLoss, CrossEntropy
+from nextitem.model.negatives import AnyNegatives
 from nextitem.model.objectives import AnyObjective, NextItem
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.suggestion import suggest
@@ -108,18 +108,11 @@ class Recipe(Configuration):
         """Raises ValueError where the loss could not learn from the negatives."""
         if self.negatives is None:
             return
-        if isinstance(self.loss, BPRMax | TOP1Max) and self.negatives.set_size(2) == 1:
-            raise ValueError(
-                f"loss {self.loss.name} weighs negatives against each other, and one alone (negatives.count=1) has "
-                f"nothing to be weighed against; raise negatives.count, or use loss=bpr"
-            )
-        is_alone = self.training.batch_size == 1 and self.negatives.exclude != "target"
-        if isinstance(self.negatives, InBatch) and is_alone:
-            raise ValueError(
-                f"negatives in_batch are the other targets of a step, and training.batch_size=1 leaves those of one "
-                f"window, all of which negatives.exclude={self.negatives.exclude} leaves out; "
-                f"raise training.batch_size, or set negatives.exclude=target"
-            )
+        reason = self.loss.reason_against(self.negatives.set_size(2)) or self.negatives.reason_against(
+            self.training.batch_size
+        )
+        if reason is not None:
+            raise ValueError(reason)
 
     def _fits_baseline(self, baseline: AnyBaseline) -> Self:
         if baseline.made_by != "fit":

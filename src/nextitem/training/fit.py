@@ -23,10 +23,11 @@ from nextitem.data.sequences import Sequences
 from nextitem.errors import ConfigurationError, DataError, TrainingError
 from nextitem.model.batches import cut
 from nextitem.model.losses.loss import Loss
+from nextitem.model.negatives.negatives import Sampler
 from nextitem.settings.configuration import Configuration
 from nextitem.training.history import Epoch, History, Silent, Watcher
 from nextitem.training.optimisation import LEAST_BETA2, Descent
-from nextitem.training.trainable import Sampler, Trainable
+from nextitem.training.trainable import Trainable
 
 
 class Training(Configuration):

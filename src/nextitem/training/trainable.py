@@ -1,4 +1,4 @@
-"""What the optimisation loop asks of what it trains, and of what draws its negatives."""
+"""What the optimisation loop asks of what it trains."""
 
 from collections.abc import Iterator, Mapping
 from typing import Protocol
@@ -10,13 +10,6 @@ from nextitem.data.sequences import Sequences
 from nextitem.model.batches import Batch, Drawn
 from nextitem.model.items.table import ItemTable
 from nextitem.model.losses.loss import Loss
-
-
-class Sampler(Protocol):
-    """Draws the negatives of a step."""
-
-    def sample(self, batch: Batch, generator: torch.Generator) -> Drawn:
-        """Negatives for this batch."""
 
 
 class Trainable(Protocol):

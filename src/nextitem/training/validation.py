@@ -10,8 +10,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.data.splits.split import Cases
 from nextitem.model.losses.loss import Loss
 from nextitem.model.model import SequenceModel
-from nextitem.model.negatives import AnyNegatives, ByPopularity, InBatch, Mixed, Uniform
-from nextitem.training.trainable import Sampler
+from nextitem.model.negatives.negatives import Negatives, Sampler
 
 
 def validation_cases(cases: Cases, users: int | None, seed: int) -> Cases:
@@ -22,24 +21,9 @@ def validation_cases(cases: Cases, users: int | None, seed: int) -> Cases:
     return cases.select(drawn.sort().values)
 
 
-def outside_histories(negatives: AnyNegatives) -> Uniform | ByPopularity:
-    """The negatives of the validation loss, which are outside the user's history whatever training excludes.
-
-    Other cases' targets would be held-out events, and depend on which cases share a step. So `in_batch` is stood in for
-    by as many draws as its count, or 1,000, by training frequency, which is how often an item is a target; and of
-    `mixed` the fresh draws are kept.
-    """
-    if isinstance(negatives, InBatch):
-        return ByPopularity(count=negatives.count or 1000, exponent=1.0, sharing="batch", exclude="history")
-    if isinstance(negatives, Mixed):
-        count, exponent = negatives.count, negatives.exponent
-        return ByPopularity(count=count, exponent=exponent, sharing="batch", exclude="history")
-    return negatives.model_copy(update={"exclude": "history"})
-
-
-def outside_sampler(negatives: AnyNegatives, train: Sequences, of_training: Sampler) -> Sampler:
-    """The sampler of `outside_histories`: that of training where it is the same, since it may hold all histories."""
-    outside = outside_histories(negatives)
+def outside_sampler(negatives: Negatives, train: Sequences, of_training: Sampler) -> Sampler:
+    """That of the validation loss: the one of training where it is the same, since it may hold all histories."""
+    outside = negatives.outside_histories()
     return of_training if outside == negatives else outside.build(train)
 
 

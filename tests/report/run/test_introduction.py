@@ -5,29 +5,8 @@ import pytest
 from nextitem.experiment.recipe import Recipe
 from nextitem.model.baselines import AnyBaseline, BprMf, Ncf, Popularity
 from nextitem.model.losses import BinaryCrossEntropy, SampledCrossEntropy
-from nextitem.model.negatives import AnyNegatives, ByPopularity, InBatch, Mixed, Uniform
-from nextitem.report.run.introduction import described, introduced
-from nextitem.settings.annotations import choices
-
-
-@pytest.mark.parametrize(
-    ("negatives", "said"),
-    [
-        (Uniform(count=3000), "3,000 negatives (uniform)"),
-        (ByPopularity(count=20), "20 negatives (popularity)"),
-        (InBatch(), "all targets of the step as negatives"),
-        (InBatch(count=7), "7 targets of the step as negatives"),
-        (Mixed(count=2048), "2,048 negatives (mixed) and all targets of the step"),
-        (Mixed(count=2048, in_batch=31), "2,048 negatives (mixed) and 31 targets of the step"),
-    ],
-)
-def test_negatives_are_counted(negatives: AnyNegatives, said: str) -> None:
-    assert described(negatives) == said
-
-
-@pytest.mark.parametrize("name", sorted(choices(AnyNegatives)))
-def test_every_kind_of_negatives_is_described(name: str) -> None:
-    assert "negatives" in described(choices(AnyNegatives)[name]())  # type: ignore[arg-type]
+from nextitem.model.negatives import InBatch, Uniform
+from nextitem.report.run.introduction import introduced
 
 
 def test_an_encoder_is_named_with_what_trains_it() -> None:

@@ -7,15 +7,14 @@ from torch import Tensor
 from nextitem.model.batches import Drawn
 from nextitem.model.items.table import ItemTable
 from nextitem.model.losses.compared import logistic, negatives_of, total
-from nextitem.settings.configuration import Configuration
+from nextitem.model.losses.loss import LossConfiguration
 
 
-class BinaryCrossEntropy(Configuration):
+class BinaryCrossEntropy(LossConfiguration):
     """−log σ(s⁺) − Σ_k log(1 − σ(s_k)) over any number of negatives, summed over positions."""
 
     name: Literal["binary_cross_entropy"] = "binary_cross_entropy"
     needs_negatives: ClassVar[bool] = True
-    """Whether the loss compares the target with drawn items."""
     prior_bias: bool = False
     """Whether −log K is added to every score; without, learning begins late where negatives are many."""
 

@@ -8,15 +8,14 @@ from torch.nn.functional import softplus
 from nextitem.model.batches import Drawn
 from nextitem.model.items.table import ItemTable
 from nextitem.model.losses.compared import compared, negatives_of, total
-from nextitem.settings.configuration import Configuration
+from nextitem.model.losses.loss import LossConfiguration
 
 
-class BPR(Configuration):
+class BPR(LossConfiguration):
     """−log σ(s⁺ − s_k) as a mean over the negatives, summed over positions."""
 
     name: Literal["bpr"] = "bpr"
     needs_negatives: ClassVar[bool] = True
-    """Whether the loss compares the target with drawn items."""
 
     def build(self) -> "BPRLoss":
         """The loss; it keeps no state."""

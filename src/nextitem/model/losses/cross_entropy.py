@@ -18,7 +18,7 @@ from torch.nn.functional import pad
 from nextitem.compute import transfer
 from nextitem.model.batches import Drawn
 from nextitem.model.items.table import ItemTable
-from nextitem.settings.configuration import Configuration
+from nextitem.model.losses.loss import LossConfiguration
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -29,12 +29,11 @@ _CPU = torch.device("cpu")
 _ALIGNED = 16  # rows of a tile that begin at odd places of memory cost the products a fifth
 
 
-class CrossEntropy(Configuration):
+class CrossEntropy(LossConfiguration):
     """−log softmax over all N items at the target, summed over positions."""
 
     name: Literal["cross_entropy"] = "cross_entropy"
     needs_negatives: ClassVar[bool] = False
-    """Whether the loss compares the target with drawn items."""
     precision: Precision = "float32"
     """Of the products over the catalogue and of the exponentials; all sums and both gradients are kept in float32."""
     block_rows: int | None = Field(None, ge=1)

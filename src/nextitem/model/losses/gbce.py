@@ -8,15 +8,14 @@ from torch import Tensor
 from nextitem.model.batches import Drawn
 from nextitem.model.items.table import ItemTable
 from nextitem.model.losses.compared import logistic, negatives_of, total
-from nextitem.settings.configuration import Configuration
+from nextitem.model.losses.loss import LossConfiguration
 
 
-class GBCE(Configuration):
+class GBCE(LossConfiguration):
     """−β log σ(s⁺) − Σ_k log(1 − σ(s_k)), summed over positions; β follows from t and the number of negatives."""
 
     name: Literal["gbce"] = "gbce"
     needs_negatives: ClassVar[bool] = True
-    """Whether the loss compares the target with drawn items."""
     t: float = Field(0.75, ge=0.0, le=1.0)
     """Calibration: 0 is binary cross-entropy; at 1 predicted probabilities are those of the full catalogue."""
     prior_bias: bool = False

@@ -14,15 +14,14 @@ from torch.nn.functional import logsigmoid
 from nextitem.model.batches import Drawn
 from nextitem.model.items.table import ItemTable
 from nextitem.model.losses.compared import compared, negatives_of, total
-from nextitem.settings.configuration import Configuration
+from nextitem.model.losses.loss import LossConfiguration
 
 
-class BPRMax(Configuration):
+class BPRMax(LossConfiguration):
     """−log Σ_k w_k σ(s⁺ − s_k) + λ Σ_k w_k s_k², summed over positions."""
 
     name: Literal["bpr_max"] = "bpr_max"
     needs_negatives: ClassVar[bool] = True
-    """Whether the loss compares the target with drawn items."""
     regularisation: float = Field(1.0, ge=0.0)
     """λ: weight of the negatives' squared scores, which keeps scores near 0."""
 
@@ -30,17 +29,33 @@ class BPRMax(Configuration):
         """The loss; it keeps no state."""
         return BPRMaxLoss(self.regularisation)
 
+    def reason_against(self, set_size: int) -> str | None:
+        """That one negative has no other to be weighed against."""
+        return _alone(self.name, set_size)
 
-class TOP1Max(Configuration):
+
+class TOP1Max(LossConfiguration):
     """Σ_k w_k (σ(s_k − s⁺) + σ(s_k²)), summed over positions; the second term keeps scores near 0."""
 
     name: Literal["top1_max"] = "top1_max"
     needs_negatives: ClassVar[bool] = True
-    """Whether the loss compares the target with drawn items."""
 
     def build(self) -> "TOP1MaxLoss":
         """The loss; it keeps no state."""
         return TOP1MaxLoss()
+
+    def reason_against(self, set_size: int) -> str | None:
+        """That one negative has no other to be weighed against."""
+        return _alone(self.name, set_size)
+
+
+def _alone(name: str, set_size: int) -> str | None:
+    if set_size > 1:
+        return None
+    return (
+        f"loss {name} weighs negatives against each other, and one alone (negatives.count=1) has nothing to be weighed "
+        f"against; raise negatives.count, or use loss=bpr"
+    )
 
 
 class BPRMaxLoss:

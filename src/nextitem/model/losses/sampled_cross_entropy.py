@@ -18,7 +18,7 @@ from nextitem.errors import ConfigurationError
 from nextitem.model.batches import Drawn
 from nextitem.model.items.table import ItemTable
 from nextitem.model.losses.compared import compared, negatives_of, total
-from nextitem.settings.configuration import Configuration
+from nextitem.model.losses.loss import LossConfiguration
 
 _BLOCK_ROWS = 512
 _BLOCK_ELEMENTS = 1 << 28  # on a GPU: 1 GB of float32
@@ -28,12 +28,11 @@ _MOST_Q = 1 - 2**-20  # of a target; where nothing else can be drawn, nothing co
 LogQ = Literal["off", "classical", "revised"]
 
 
-class SampledCrossEntropy(Configuration):
+class SampledCrossEntropy(LossConfiguration):
     """−log softmax at the target over the target and the drawn negatives, summed over positions."""
 
     name: Literal["sampled_cross_entropy"] = "sampled_cross_entropy"
     needs_negatives: ClassVar[bool] = True
-    """Whether the loss compares the target with drawn items."""
     log_q: LogQ = "off"
     """Correction for how likely each item is to be drawn. `classical`: scores of negatives, and of a target that can be
     drawn, less the logarithm of how often the item is expected in the set; `revised` (2025): those of negatives alone,

@@ -8,10 +8,11 @@ from pydantic import Field
 from nextitem.data.sequences import Sequences
 from nextitem.model.batches import Batch, Drawn, Sharing
 from nextitem.model.negatives.exclusion import Exclude, TrainedItems
-from nextitem.settings.configuration import Configuration
+from nextitem.model.negatives.negatives import Negatives
+from nextitem.model.negatives.popularity import ByPopularity
 
 
-class InBatch(Configuration):
+class InBatch(Negatives):
     """How many of the step's targets all its positions are compared with, and which of them do not count."""
 
     name: Literal["in_batch"] = "in_batch"
@@ -31,6 +32,32 @@ class InBatch(Configuration):
     def set_size(self, positions: int) -> int:
         """Most negatives of a set in a step of so many positions."""
         return positions if self.count is None else min(self.count, positions)
+
+    def described(self) -> str:
+        """Such as `all targets of the step as negatives`."""
+        return f"{targets_of_step(self.count)} as negatives"
+
+    def outside_histories(self) -> ByPopularity:
+        """As many draws as `count`, or 1,000, by training frequency, which is how often an item is a target.
+
+        Other cases' targets would be held-out events, and depend on which cases share a step.
+        """
+        return ByPopularity(count=self.count or 1000, exponent=1.0, sharing="batch", exclude="history")
+
+    def reason_against(self, batch_size: int) -> str | None:
+        """That a window alone in its step has only targets that are excluded."""
+        if batch_size > 1 or self.exclude == "target":
+            return None
+        return (
+            f"negatives in_batch are the other targets of a step, and training.batch_size=1 leaves those of one "
+            f"window, all of which negatives.exclude={self.exclude} leaves out; "
+            f"raise training.batch_size, or set negatives.exclude=target"
+        )
+
+
+def targets_of_step(most: int | None) -> str:
+    """In words, how many of the step's targets are taken; None: all."""
+    return "all targets of the step" if most is None else f"{most:,} targets of the step"
 
 
 class InBatchNegatives:

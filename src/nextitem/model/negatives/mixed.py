@@ -9,10 +9,12 @@ from torch import Tensor
 from nextitem.data.sequences import Sequences
 from nextitem.model.batches import Batch, Drawn, Sharing
 from nextitem.model.negatives.exclusion import Exclude, TrainedItems
-from nextitem.settings.configuration import Configuration
+from nextitem.model.negatives.in_batch import targets_of_step
+from nextitem.model.negatives.negatives import Negatives
+from nextitem.model.negatives.popularity import ByPopularity
 
 
-class Mixed(Configuration):
+class Mixed(Negatives):
     """How many negatives of either kind all positions of a step are compared with, and which of them do not count."""
 
     name: Literal["mixed"] = "mixed"
@@ -36,6 +38,14 @@ class Mixed(Configuration):
     def set_size(self, positions: int) -> int:
         """Most negatives of a set in a step of so many positions."""
         return self.count + (positions if self.in_batch is None else min(self.in_batch, positions))
+
+    def described(self) -> str:
+        """Such as `2,048 negatives (mixed) and all targets of the step`."""
+        return f"{self._in_words(self.count)} and {targets_of_step(self.in_batch)}"
+
+    def outside_histories(self) -> ByPopularity:
+        """The fresh draws alone: other cases' targets would be held-out events."""
+        return ByPopularity(count=self.count, exponent=self.exponent, sharing="batch", exclude="history")
 
 
 class MixedNegatives:

@@ -11,12 +11,12 @@ from nextitem.compute import transfer
 from nextitem.data.sequences import Sequences
 from nextitem.model.batches import Batch, Drawn, Sharing
 from nextitem.model.negatives.exclusion import Exclude, Forbidden, TrainedItems
-from nextitem.settings.configuration import Configuration
+from nextitem.model.negatives.negatives import Negatives
 
 _MOST_CLOCKS = 1 << 24  # that exist at a time, 128 MB
 
 
-class ByPopularity(Configuration):
+class ByPopularity(Negatives):
     """How many negatives, how strongly popular items are preferred, who shares a set, and what it must not hold."""
 
     name: Literal["popularity"] = "popularity"
@@ -40,6 +40,10 @@ class ByPopularity(Configuration):
     def set_size(self, positions: int) -> int:
         """Most negatives of a set in a step of so many positions."""
         return self.count
+
+    def described(self) -> str:
+        """Such as `20 negatives (popularity)`."""
+        return self._in_words(self.count)
 
 
 class PopularityNegatives:

@@ -13,10 +13,10 @@ from nextitem.compute import transfer
 from nextitem.data.sequences import Sequences
 from nextitem.model.batches import Batch, Drawn, Sharing
 from nextitem.model.negatives.exclusion import Exclude, TrainedItems
-from nextitem.settings.configuration import Configuration
+from nextitem.model.negatives.negatives import Negatives
 
 
-class Uniform(Configuration):
+class Uniform(Negatives):
     """How many negatives, who shares them, and what they must not be."""
 
     name: Literal["uniform"] = "uniform"
@@ -37,6 +37,10 @@ class Uniform(Configuration):
     def set_size(self, positions: int) -> int:
         """Most negatives of a set in a step of so many positions."""
         return self.count
+
+    def described(self) -> str:
+        """Such as `20 negatives (uniform)`."""
+        return self._in_words(self.count)
 
 
 class UniformNegatives:

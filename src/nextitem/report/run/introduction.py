@@ -1,7 +1,6 @@
 """What a model is, in the sentence that its page begins with."""
 
 from nextitem.experiment.recipe import Recipe
-from nextitem.model.negatives import AnyNegatives, InBatch, Mixed
 
 
 def introduced(recipe: Recipe, parameters: int, epochs: int) -> str:
@@ -21,19 +20,7 @@ def introduced(recipe: Recipe, parameters: int, epochs: int) -> str:
 
 def _trained(recipe: Recipe) -> str:
     loss = f"loss {_words(recipe.loss.name)}"
-    return loss if recipe.negatives is None else f"{loss}, {described(recipe.negatives)}"
-
-
-def described(negatives: AnyNegatives) -> str:
-    """How many negatives there are, and of which kind."""
-    if isinstance(negatives, InBatch):
-        return f"{_of_step(negatives.count)} as negatives"
-    drawn = f"{negatives.count:,} negatives ({_words(negatives.name)})"
-    return f"{drawn} and {_of_step(negatives.in_batch)}" if isinstance(negatives, Mixed) else drawn
-
-
-def _of_step(count: int | None) -> str:
-    return "all targets of the step" if count is None else f"{count:,} targets of the step"
+    return loss if recipe.negatives is None else f"{loss}, {recipe.negatives.described()}"
 
 
 def _words(name: str) -> str:

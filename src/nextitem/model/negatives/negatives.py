@@ -1,0 +1,61 @@
+"""What every kind of negatives says of itself, and what it builds."""
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+from nextitem.data.sequences import Sequences
+from nextitem.model.batches import Batch, Drawn, Sharing
+from nextitem.model.negatives.exclusion import Exclude
+from nextitem.settings.configuration import Configuration
+
+
+class Sampler(Protocol):
+    """Draws the negatives of a step."""
+
+    def sample(self, batch: Batch, generator: torch.Generator) -> Drawn:
+        """Negatives for this batch."""
+
+
+class Negatives(Configuration):
+    """What a target is compared with when not with everything; an entry of the shelf is one kind of them.
+
+    Each has `sharing` and `exclude`, as a setting or, where there is no choice, as a fact.
+    """
+
+    name: str
+    """By which the kind is chosen."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def sharing(self) -> Sharing:
+            """Who shares a set: a fresh one per `position`, one per `sequence`, or one for the whole `batch`."""
+
+        @property
+        def exclude(self) -> Exclude:
+            """What never counts as a negative: the `target`, any item of the `window`, or of the `history`."""
+
+    @abstractmethod
+    def build(self, train: Sequences) -> Sampler:
+        """The sampler over the items of `train`."""
+
+    @abstractmethod
+    def set_size(self, positions: int) -> int:
+        """Most negatives of a set in a step of so many positions."""
+
+    @abstractmethod
+    def described(self) -> str:
+        """How many there are and of which kind, in words such as `3,000 negatives (uniform)`."""
+
+    def outside_histories(self) -> "Negatives":
+        """Those of the validation loss, which are outside the user's history whatever training excludes."""
+        return self.model_copy(update={"exclude": "history"})
+
+    def reason_against(self, batch_size: int) -> str | None:
+        """Why steps of so many windows would have nothing to compare with, and the remedy; None where they have."""
+        return None
+
+    def _in_words(self, count: int) -> str:
+        return f"{count:,} negatives ({self.name.replace('_', ' ')})"
