@@ -12,7 +12,7 @@ from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.training.fit import Training, fit
 from nextitem.training.optimisation import Descent, RowAdam
 from worlds.resolving import refused
-from worlds.shelves import ENCODERS, LOSSES, OBJECTIVES, build_model, each_pair_of, having
+from worlds.shelves import ENCODERS, LOSSES, OBJECTIVES, build_model, each_pair_of
 
 ITEMS, WIDTH, STEPS = 6, 3, 8
 BETA2 = 0.98
@@ -118,7 +118,7 @@ def test_what_is_not_touched_does_not_move() -> None:
     assert bool((table[:3] != 0).all())
 
 
-@each_pair_of({name: encoder for name, encoder in ENCODERS.items() if name not in having(ENCODERS, "output_width")})
+@each_pair_of({name: encoder for name, encoder in ENCODERS.items() if not encoder.has_output_table})
 @pytest.mark.parametrize("sharing", NEGATIVES)
 def test_a_narrowed_step_has_the_losses_and_gradients_of_the_whole_one(
     encoder: object, objective: object, sharing: str

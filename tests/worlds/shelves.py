@@ -77,7 +77,7 @@ def fits(encoder: Any, objective: Any) -> bool:
 
     One that looks ahead would find the next item in its input; one that sees a single item would not see a hidden one.
     """
-    if objective.needs_mask and getattr(encoder, "sees_one_item", False):
+    if objective.needs_mask and encoder.sees_one_item:
         return False
     return encoder.is_causal or not objective.needs_causal
 
@@ -137,7 +137,7 @@ def build_model(encoder: Any, objective: Any, number_of_items: int, seed: int = 
 def lively_encoder(encoder: Any, seed: int = 0) -> nn.Module:
     """An encoder with weights large enough for every one of them to be felt, in evaluation mode."""
     with seeded_globally(seed, Purpose.WEIGHTS):
-        module = (encoder.build(USERS) if getattr(encoder, "user_vectors", False) else encoder.build()).double().eval()
+        module = encoder.build(USERS).double().eval()
         with torch.no_grad():
             for weight in module.parameters():
                 weight.add_(0.3 * torch.randn_like(weight))
@@ -146,7 +146,7 @@ def lively_encoder(encoder: Any, seed: int = 0) -> nn.Module:
 
 def width(encoder: Any) -> int:
     """Numbers of a state."""
-    return int(getattr(encoder, "output_width", encoder.dim))
+    return int(encoder.output_width)
 
 
 def embeddings(rows: int, length: int, encoder: Any, seed: int = 0) -> Tensor:

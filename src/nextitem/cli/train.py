@@ -114,7 +114,7 @@ def _check(extras: Extras, recipe: Recipe) -> None:
     """Raises ConfigurationError before hours of training for what could not be had after them."""
     if extras.candidates is not None:
         Candidates.parse(extras.candidates, torch.ones(1))
-    if not extras.users and recipe.baseline is None and getattr(recipe.encoder, "user_vectors", False):
+    if not extras.users and recipe.baseline is None and recipe.encoder.has_users:
         raise ConfigurationError(
             f"a run of {recipe.encoder.name} can answer the users it knows only, and --no-users would leave them out; "
             f"leave --no-users out, or set encoder.user_vectors=false"

@@ -70,21 +70,20 @@ class Recipe(Configuration):
                 f"objective {self.objective.name} needs an encoder that does not look ahead, and {self.encoder.name} "
                 f"sees the whole window: the answer would be in the input; use objective=masked_item or encoder=sasrec"
             )
-        if self.objective.needs_mask and getattr(self.encoder, "sees_one_item", False):
+        if self.objective.needs_mask and self.encoder.sees_one_item:
             raise ValueError(
                 f"objective {self.objective.name} hides items, and {self.encoder.name} sees no item but the one at "
                 f"the position itself; use objective=next_few, or another encoder"
             )
-        positions = getattr(self.encoder, "positions", None)  # an encoder need not have a position table
-        if positions is not None and self.objective.maximum_length > positions:
+        least, most = self.encoder.least_length, self.encoder.most_length
+        if most is not None and self.objective.maximum_length > most:
             raise ValueError(
-                f"objective.maximum_length={self.objective.maximum_length} exceeds the {positions} rows "
+                f"objective.maximum_length={self.objective.maximum_length} exceeds the {most} rows "
                 f"of the position table; raise encoder.positions or shorten the windows"
             )
-        window = getattr(self.encoder, "window", 0)  # of places that are always there
-        if window > self.objective.maximum_length:
+        if least > self.objective.maximum_length:
             raise ValueError(
-                f"encoder.window={window} reads more places than objective.maximum_length="
+                f"encoder.window={least} reads more places than objective.maximum_length="
                 f"{self.objective.maximum_length} fills; raise objective.maximum_length or lower encoder.window"
             )
         if self.loss.needs_negatives and self.negatives is None:
@@ -92,7 +91,7 @@ class Recipe(Configuration):
         if not self.loss.needs_negatives and self.negatives is not None:
             raise ValueError(f"loss {self.loss.name} uses the whole catalogue and no negatives; add negatives=none")
         self._have_something_to_compare()
-        if self.training.item_rows == "touched" and hasattr(self.encoder, "output_width"):
+        if self.training.item_rows == "touched" and self.encoder.has_output_table:
             raise ValueError(
                 f"encoder {self.encoder.name} scores items by a table of its own, which training.item_rows=touched "
                 f"cannot narrow; set training.item_rows=all"

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nextitem.compute.randomness import Purpose, generator, seeded_globally
 from nextitem.data.sequences import Sequences
+from nextitem.model.encoders.encoder import Encoder
 from worlds.shelves import (
     ENCODERS,
     build_model,
@@ -233,7 +234,7 @@ def test_weights_start_small_with_zero_biases_and_neutral_norms(encoder: Any) ->
             assert float(weight.detach().std()) == pytest.approx(0.02, rel=0.1)
 
 
-@each("encoder", {name: encoder for name, encoder in ENCODERS.items() if getattr(encoder, "user_vectors", False)})
+@each("encoder", {name: encoder for name, encoder in ENCODERS.items() if encoder.has_users})
 def test_users_of_equal_histories_have_states_of_their_own(encoder: Any) -> None:
     module, inputs, lengths_B = (
         lively_encoder(encoder),
@@ -245,3 +246,35 @@ def test_users_of_equal_histories_have_states_of_their_own(encoder: Any) -> None
     assert bool(((states[0] - states[1]).abs().amax(1) > 1e-6).all())
     read_T = torch.tensor([2, 14, 14, 35])
     close(module(inputs, lengths_B, torch.tensor([7, 5, 7]), read_T), states.flatten(0, 1)[read_T])
+
+
+@each_encoder
+def test_states_are_as_wide_as_the_encoder_says(encoder: Any) -> None:
+    assert isinstance(encoder, Encoder)
+    states = lively_encoder(encoder)(embeddings(2, 5, encoder), torch.tensor([5, 3]))
+    assert states.shape == (2, 5, encoder.output_width)
+
+
+@each_encoder
+def test_the_lengths_that_an_encoder_states_are_those_it_can_read(encoder: Any) -> None:
+    longest = encoder.most_length or 30
+    assert 1 <= encoder.least_length <= longest
+    for length in (encoder.least_length, longest):
+        states = lively_encoder(encoder)(embeddings(1, length, encoder), torch.tensor([length]))
+        assert bool(states.isfinite().all())
+
+
+@each_encoder
+def test_an_encoder_has_vectors_of_users_exactly_where_it_says_so(encoder: Any) -> None:
+    few, many = (sum(weight.numel() for weight in encoder.build(users).parameters()) for users in (10, 11))
+    assert many - few == (encoder.dim if encoder.has_users else 0)
+
+
+@each_encoder
+def test_a_sole_item_is_all_that_a_state_knows_exactly_where_the_encoder_says_so(encoder: Any) -> None:
+    module, lengths_B = lively_encoder(encoder), torch.tensor([6])
+    inputs = embeddings(1, 6, encoder)
+    changed = inputs.clone()
+    changed[:, 4] *= torch.arange(encoder.dim)
+    is_other_L = (module(changed, lengths_B) - module(inputs, lengths_B)).abs().amax(2)[0] > 1e-6
+    assert encoder.sees_one_item == (is_other_L.tolist() == [False, False, False, False, True, False])

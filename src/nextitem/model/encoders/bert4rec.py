@@ -13,22 +13,19 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
+from nextitem.model.encoders.encoder import Encoder
 from nextitem.model.layers.attention import attend, heads_divide_dim
 from nextitem.model.layers.dropout import Dropout
 from nextitem.model.layers.packing import Queries, arrange
-from nextitem.settings.configuration import Configuration
 
 Part = Literal["positions", "feed_forward", "norms", "residuals"]
 
 
-class BERT4Rec(Configuration):
+class BERT4Rec(Encoder):
     """Settings of BERT4Rec; the defaults are those of Klenitskiy & Vasilev (RecSys 2023)."""
 
     name: Literal["bert4rec"] = "bert4rec"
-    is_causal: ClassVar[bool] = False
-    """Whether a state depends on its own past only; here it sees the whole window."""
-    dim: int = Field(64, ge=1)
-    """Width d of item vectors and states."""
+    is_causal: ClassVar[bool] = False  # it sees the whole window
     layers: int = Field(2, ge=1)
     """Number of transformer layers."""
     heads: int = Field(2, ge=1)
@@ -50,7 +47,12 @@ class BERT4Rec(Configuration):
 
     _heads_divide_dim = field_validator("heads")(heads_divide_dim)
 
-    def build(self) -> "BERT4RecEncoder":
+    @property
+    def most_length(self) -> int:
+        """Rows of the position table."""
+        return self.positions
+
+    def build(self, number_of_users: int = 0) -> "BERT4RecEncoder":
         """The encoder with fresh weights from torch's global generator."""
         return BERT4RecEncoder(**self.model_dump(exclude={"name", "output_bias"}))  # the bias is the item table's
 

@@ -10,16 +10,16 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from nextitem.model.encoders.encoder import Encoder
 from nextitem.model.layers.dropout import Dropout
-from nextitem.settings.configuration import Configuration
 
 
-class Caser(Configuration):
+class Caser(Encoder):
     """Settings of Caser; the defaults are those of the authors' code for MovieLens-1M."""
 
     name: Literal["caser"] = "caser"
     is_causal: ClassVar[bool] = True
-    """Whether a state depends on its own past only, as next-item training needs."""
+    has_output_table: ClassVar[bool] = True
     output_bias: ClassVar[bool] = True
     """Whether each item has a number that is added to its scores."""
     dim: int = Field(50, ge=1)
@@ -39,6 +39,16 @@ class Caser(Configuration):
     def output_width(self) -> int:
         """Width of the states, and so of the separate table that scores items."""
         return 2 * self.dim if self.user_vectors else self.dim
+
+    @property
+    def least_length(self) -> int:
+        """The places of the window."""
+        return self.window
+
+    @property
+    def has_users(self) -> bool:
+        """Whether each user has a vector."""
+        return self.user_vectors
 
     def build(self, number_of_users: int = 0) -> "CaserEncoder":
         """The encoder with fresh weights from torch's global generator; `number_of_users` if they have vectors."""

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from nextitem.settings.configuration import Configuration
+from nextitem.model.encoders.encoder import Encoder
 
 
-class FPMC(Configuration):
+class FPMC(Encoder):
     """Factorised personalised Markov chains; the score is ⟨user, item⟩ + ⟨last item, item⟩, each of d factors.
 
     The state is [user; last item], and an item's row of the output table is [factors for users; for last items]. A
@@ -23,9 +23,8 @@ class FPMC(Configuration):
 
     name: Literal["fpmc"] = "fpmc"
     is_causal: ClassVar[bool] = True
-    """Whether a state depends on its own past only, as next-item training needs."""
+    has_output_table: ClassVar[bool] = True
     sees_one_item: ClassVar[bool] = True
-    """Whether a state knows the item at its own position only, so that none may be hidden there."""
     output_bias: ClassVar[bool] = False
     """Whether each item has a number that is added to its scores."""
     dim: int = Field(64, ge=1)
@@ -37,6 +36,11 @@ class FPMC(Configuration):
     def output_width(self) -> int:
         """Width of the states, and so of the separate table that scores items."""
         return 2 * self.dim if self.user_vectors else self.dim
+
+    @property
+    def has_users(self) -> bool:
+        """Whether each user has a vector."""
+        return self.user_vectors
 
     def build(self, number_of_users: int = 0) -> "FPMCEncoder":
         """The encoder with fresh weights from torch's global generator; `number_of_users` if they have vectors."""

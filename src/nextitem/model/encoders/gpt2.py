@@ -10,20 +10,17 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.nn.functional import gelu, linear
 
+from nextitem.model.encoders.encoder import Encoder
 from nextitem.model.layers.attention import attend, heads_divide_dim
 from nextitem.model.layers.dropout import Dropout
 from nextitem.model.layers.packing import Queries, arrange
-from nextitem.settings.configuration import Configuration
 
 
-class GPT2(Configuration):
+class GPT2(Encoder):
     """Settings of GPT-2; width, layers and heads are those of Klenitskiy & Vasilev (RecSys 2023), the rest GPT-2's."""
 
     name: Literal["gpt2"] = "gpt2"
     is_causal: ClassVar[bool] = True
-    """Whether a state depends on its own past only, as next-item training needs."""
-    dim: int = Field(64, ge=1)
-    """Width d of item vectors and states."""
     layers: int = Field(2, ge=1)
     """Number of transformer blocks."""
     heads: int = Field(1, ge=1)
@@ -37,7 +34,12 @@ class GPT2(Configuration):
 
     _heads_divide_dim = field_validator("heads")(heads_divide_dim)
 
-    def build(self) -> "GPT2Encoder":
+    @property
+    def most_length(self) -> int:
+        """Rows of the position table."""
+        return self.positions
+
+    def build(self, number_of_users: int = 0) -> "GPT2Encoder":
         """The encoder with fresh weights from torch's global generator."""
         return GPT2Encoder(self.dim, self.layers, self.heads, self.inner or 4 * self.dim, self.dropout, self.positions)
 

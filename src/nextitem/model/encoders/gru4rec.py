@@ -11,18 +11,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nextitem.compute import transfer
+from nextitem.model.encoders.encoder import Encoder
 from nextitem.model.layers.dropout import Dropout
-from nextitem.settings.configuration import Configuration
 
 
-class GRU4Rec(Configuration):
+class GRU4Rec(Encoder):
     """Settings of GRU4Rec; the defaults are those of Klenitskiy & Vasilev (RecSys 2023)."""
 
     name: Literal["gru4rec"] = "gru4rec"
     is_causal: ClassVar[bool] = True
-    """Whether a state depends on its own past only, as next-item training needs."""
-    dim: int = Field(64, ge=1)
-    """Width d of item vectors and states."""
     hidden: int | None = Field(None, ge=1)
     """Width of what the network remembers; none: dim. Another width ends in a projection, for states to score items."""
     layers: int = Field(1, ge=1)
@@ -30,7 +27,7 @@ class GRU4Rec(Configuration):
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
     """Probability of dropping a value of what enters a layer."""
 
-    def build(self) -> "GRU4RecEncoder":
+    def build(self, number_of_users: int = 0) -> "GRU4RecEncoder":
         """The encoder with fresh weights from torch's global generator."""
         return GRU4RecEncoder(self.dim, self.hidden or self.dim, self.layers, self.dropout)
 

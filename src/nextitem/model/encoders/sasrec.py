@@ -10,24 +10,21 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
+from nextitem.model.encoders.encoder import Encoder
 from nextitem.model.layers.attention import attend, heads_divide_dim
 from nextitem.model.layers.dropout import Dropout
 from nextitem.model.layers.packing import Layout, Queries, arrange
-from nextitem.settings.configuration import Configuration
 
 NormPlacement = Literal["query", "pre"]
 PositionDirection = Literal["from_oldest", "from_newest"]
 Part = Literal["positions", "feed_forward", "norms", "residuals"]
 
 
-class SASRec(Configuration):
+class SASRec(Encoder):
     """Settings of SASRec; the defaults are those of Klenitskiy & Vasilev (RecSys 2023)."""
 
     name: Literal["sasrec"] = "sasrec"
     is_causal: ClassVar[bool] = True
-    """Whether a state depends on its own past only, as next-item training needs."""
-    dim: int = Field(64, ge=1)
-    """Width d of item vectors and states."""
     blocks: int = Field(2, ge=1)
     """Number of attention blocks."""
     heads: int = Field(1, ge=1)
@@ -47,7 +44,12 @@ class SASRec(Configuration):
 
     _heads_divide_dim = field_validator("heads")(heads_divide_dim)
 
-    def build(self) -> "SASRecEncoder":
+    @property
+    def most_length(self) -> int:
+        """Rows of the position table."""
+        return self.positions
+
+    def build(self, number_of_users: int = 0) -> "SASRecEncoder":
         """The encoder with fresh weights from torch's global generator."""
         return SASRecEncoder(**self.model_dump(exclude={"name"}))
 

@@ -1,0 +1,58 @@
+"""What the settings of every encoder have, and the facts that a recipe, a model and a plan ask of them.
+
+B rows, L length, T positions that are read, d width, e width of states.
+"""
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from pydantic import Field
+from torch import nn
+
+from nextitem.settings.configuration import Configuration
+
+
+class Encoder(Configuration):
+    """Settings of what turns a history of item vectors into states; an entry of the shelf states what is not so.
+
+    `build` gives a module whose `forward(embeddings_BLd, lengths_B, users_B=None, read_T=None)` returns states
+    (B, L, e), or (T, e) at the flat positions `read_T` of B·L. Rows are right-padded; padding changes no state.
+    """
+
+    name: str
+    """By which the encoder is chosen."""
+    dim: int = Field(64, ge=1)
+    """Width d of item vectors and states."""
+
+    is_causal: ClassVar[bool]
+    """Whether a state depends on its own past only, as next-item training needs; has no default, so each says it."""
+    sees_one_item: ClassVar[bool] = False
+    """Whether a state knows the item at its own position only, so that none may be hidden there."""
+    reads_times: ClassVar[bool] = False
+    """Whether states depend on when the events were."""
+    has_output_table: ClassVar[bool] = False
+    """Whether items are scored by a table of its own."""
+
+    @property
+    def output_width(self) -> int:
+        """Width e of the states."""
+        return self.dim
+
+    @property
+    def least_length(self) -> int:
+        """Places that are always read (a setting `window`); the objective's maximum length must be no less."""
+        return 1
+
+    @property
+    def most_length(self) -> int | None:
+        """Rows of the position table (a setting `positions`), which no window may exceed; None: any length."""
+        return None
+
+    @property
+    def has_users(self) -> bool:
+        """Whether each user of the training log has a vector, so that nobody else can be recommended to."""
+        return False
+
+    @abstractmethod
+    def build(self, number_of_users: int = 0) -> nn.Module:
+        """The encoder with fresh weights from torch's global generator; `number_of_users` if they have vectors."""
