@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nextitem.errors import ConfigurationError
-from nextitem.experiment.presets import load_preset, preset_names, resolve_recipe
+from nextitem.experiment.presets import Preset, load_preset, preset_names, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.model.encoders import GPT2, BERT4Rec, GRU4Rec, SASRec
 from nextitem.model.losses import GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy, SampledCrossEntropy
@@ -86,6 +86,33 @@ def test_every_profile_and_published_value_is_for_a_known_dataset(name: str) -> 
         assert f"profile {data} of {name}" in said(name, f"data={data}").values()
 
 
+def beside(preset: Preset) -> dict[str, object]:
+    """What a file has besides settings that comes from somewhere, as it stands there."""
+    return {"profiles": dict(preset.profiles), "published": dict(preset.published)}
+
+
+@each_preset
+def test_every_value_that_a_recipe_states_has_a_source(name: str) -> None:
+    preset = load_preset(name)
+    stated = [key for key, value in leaves({**preset.settings, **beside(preset)}) if key != "name" and value != {}]
+    assert [key for key in stated if not preset.source_of(key)] == []
+
+
+@each_preset
+def test_every_source_is_of_something_that_is_there(name: str) -> None:
+    preset = load_preset(name)
+    there = [key for key, value in leaves({**resolved(name).in_use(), **beside(preset)}) if value != {}]
+    assert [path for path in preset.sources if not any(f"{key}.".startswith(f"{path}.") for key in there)] == []
+
+
+def test_the_longest_path_says_where_a_value_comes_from(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('[sources]\nencoder = "K"\n"encoder.dim" = "ours"\n', encoding="utf-8")
+    preset = load_preset(str(file))
+    paths = ("encoder.dim", "encoder.heads", "encoder", "objective.stride", "encoders.dim")
+    assert [preset.source_of(path) for path in paths] == ["ours", "K", "K", None, None]
+
+
 @each_preset
 def test_every_recipe_comes_back_from_json(name: str) -> None:
     recipe = resolved(name, "data=ml-1m")
@@ -156,15 +183,17 @@ def test_a_versioned_name_is_the_recipe_itself(name: str) -> None:
         one, other = resolved(name, f"data={data}"), resolved(versioned, f"data={data}")
         assert one == other.model_copy(update={"name": name})
     assert load_preset(versioned).published == load_preset(name).published
+    assert load_preset(versioned).sources == load_preset(name).sources
 
 
 def test_another_name_adds_no_settings(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('same_as = "sasrec-ce"\nabout.summary = "mine"\n', encoding="utf-8")
     assert (load_preset(str(file)).name, load_preset(str(file)).summary) == ("mine", "mine")
-    file.write_text('same_as = "sasrec-ce"\nencoder.dim = 32\n', encoding="utf-8")
-    with pytest.raises(ConfigurationError, match=r"mine is the same as sasrec-ce, .* write out all settings"):
-        load_preset(str(file))
+    for more in ("encoder.dim = 32", 'sources.encoder = "ours"'):
+        file.write_text(f'same_as = "sasrec-ce"\n{more}\n', encoding="utf-8")
+        with pytest.raises(ConfigurationError, match=r"mine is the same as sasrec-ce, .* write out all settings"):
+            load_preset(str(file))
 
 
 def test_names_that_go_round_are_refused(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ class _Surroundings(Configuration):
 
     about: _About = _About()
     same_as: str = ""
+    sources: dict[str, str] = Field(default_factory=dict)
     profiles: dict[str, dict[str, Any]] = Field(default_factory=dict)
     published: dict[str, dict[str, int | float]] = Field(default_factory=dict)
     search: dict[str, Search] = Field(default_factory=dict)
@@ -43,6 +44,9 @@ class Preset:
     name: str
     summary: str
     source: str
+    sources: Mapping[str, str]
+    """Where values come from: dotted path in the file (`encoder.dim`, `profiles.ml-1m`) to words; a path counts for all
+    that is below it, unless a longer one says otherwise."""
     settings: Mapping[str, Any]
     profiles: Mapping[str, Mapping[str, Any]]
     """Settings that go with a dataset, by its name."""
@@ -50,6 +54,12 @@ class Preset:
     """Published values per dataset: metric to value."""
     search: SearchSpace
     """What `nextitem tune` varies: dotted key to values."""
+
+    def source_of(self, path: str) -> str | None:
+        """Where the value at a dotted path of the file comes from; None where the file does not say."""
+        while path not in self.sources and "." in path:
+            path = path.rpartition(".")[0]
+        return self.sources.get(path)
 
 
 def preset_names() -> list[str]:
@@ -78,14 +88,14 @@ def load_preset(recipe: str, others: tuple[str, ...] = ()) -> Preset:
     if said.same_as:
         return _same(name, said, settings, (*others, recipe))
     return Preset(
-        name, said.about.summary, said.about.source, {"name": name, **settings}, said.profiles, said.published,
-        said.search,
+        name, said.about.summary, said.about.source, said.sources, {"name": name, **settings}, said.profiles,
+        said.published, said.search,
     )  # fmt: skip
 
 
 def _same(name: str, said: _Surroundings, settings: Mapping[str, object], others: tuple[str, ...]) -> Preset:
     """Another name for a recipe."""
-    if settings or said.profiles or said.published or said.search:
+    if settings or said.sources or said.profiles or said.published or said.search:
         raise ConfigurationError(
             f"recipe {name} is the same as {said.same_as}, beside which it can say [about] and nothing else; leave out "
             f"same_as and write out all settings, or leave these out"
