@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nextitem.cli.compare import stored_rows
-from nextitem.cli.tables import cells, show
+from nextitem.cli.tables import comparison_cells, show_comparison
 from nextitem.engine.entries import Contestant
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.reading import FinishedRun, read_finished
@@ -117,7 +117,7 @@ def test_an_older_run_that_tells_no_memory_has_none(runs: dict[str, FinishedRun]
 def test_the_table_is_plain_lines_where_there_is_no_terminal(
     found: Comparison, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    show(found, as_json=False)
+    show_comparison(found, as_json=False)
     title, header, *lines, resampled = capsys.readouterr().out.splitlines()
     assert "differences to popularity" in title
     assert header.split()[:3] == ["recipe", "seeds", "ndcg@10"]
@@ -128,7 +128,7 @@ def test_the_table_is_plain_lines_where_there_is_no_terminal(
 
 
 def test_every_row_has_a_cell_for_every_column(found: Comparison) -> None:
-    header, rows = cells(found)
+    header, rows = comparison_cells(found)
     assert {len(row) for row in rows} == {len(header)}
 
 

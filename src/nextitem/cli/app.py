@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from nextitem.cli.check import check
 from nextitem.cli.compare import compare
 from nextitem.cli.console import stderr
 from nextitem.cli.demo import demo
-from nextitem.cli.evaluate import evaluate_run
-from nextitem.cli.prepare import check, prepare
+from nextitem.cli.evaluate import evaluate
+from nextitem.cli.prepare import prepare
 from nextitem.cli.recommend import recommend
 from nextitem.cli.report import report
 from nextitem.cli.reproduce import reproduce
@@ -23,19 +24,12 @@ from nextitem.cli.tune import tune
 from nextitem.compute.processes import speaker
 from nextitem.errors import ConfigurationError, NextitemError
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 INTERRUPTED = 130
-app.command()(train)
-app.command()(compare)
-app.command()(reproduce)
-app.command()(study)
-app.command()(prepare)
-app.command()(check)
-app.command()(tune)
-app.command()(report)
-app.command("evaluate")(evaluate_run)
-app.command()(recommend)
-app.command()(demo)
+# The table of contents, in the order of `nextitem --help`: a verb is a function of its own name in a file of that name.
+VERBS = (train, compare, reproduce, study, prepare, check, tune, report, evaluate, recommend, demo)
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+for verb in VERBS:
+    app.command()(verb)
 
 
 def _show_version(wanted: bool) -> None:

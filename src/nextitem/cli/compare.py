@@ -7,8 +7,21 @@ from typing import Annotated
 import typer
 
 from nextitem.cli.console import say
-from nextitem.cli.options import device_of, entry_of, make_report, metrics_of
-from nextitem.cli.tables import finish, show
+from nextitem.cli.options import (
+    AsJson,
+    ColumnNames,
+    Data,
+    Device,
+    Fresh,
+    Runs,
+    Threads,
+    device_of,
+    entry_of,
+    make_report,
+    metrics_of,
+    seeds_of_each,
+)
+from nextitem.cli.tables import fail_if_any_failed, show_comparison
 from nextitem.engine.entries import Contestant, Place
 from nextitem.engine.local import train_each
 from nextitem.errors import ConfigurationError
@@ -26,21 +39,21 @@ def compare(
             metavar="RECIPE...", help="Built-in recipes, .toml files or run folders; KEY=VALUE changes all."
         ),
     ],
-    data: Annotated[str | None, typer.Option(help="Dataset, file or prepared folder; the same as data=…")] = None,
-    seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many seeds of each recipe: 0, 1, 2, …")] = 1,
+    data: Data = None,
+    seeds: Annotated[int, seeds_of_each("recipe")] = 1,
     against: Annotated[
         str | None, typer.Option(help="Row that the others are tested against; default: the first.")
     ] = None,
     metrics: Annotated[str, typer.Option(help="Comma-separated, such as ndcg@5,hit_rate@20.")] = "ndcg@10,hit_rate@10",
-    columns: Annotated[str, typer.Option(help="Columns of a file with a header: user=visitor,item=sku,time=ts.")] = "",
+    columns: ColumnNames = "",
     out: Annotated[Path, typer.Option(help="Folder of runs: finished ones are found there, new ones appear.")] = Path(
         "runs"
     ),
-    runs: Annotated[list[Path] | None, typer.Option(help="Another folder with finished runs; may be repeated.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Discard interrupted trainings and start anew.")] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    runs: Runs = None,
+    fresh: Fresh = False,
+    device: Device = "auto",
+    threads: Threads = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare recipes on the same data, over seeds, with intervals and paired tests; finished runs are used again."""
     overrides = [word for word in recipes if "=" in word]
@@ -62,8 +75,8 @@ def compare(
         compare_runs([Contestant(label) for label in labels], against)
     trained = train_each(entries, range(seeds), place, say, beside=stored) if entries else []
     found = compare_runs([*trained, *rows], against, names)
-    show(found, as_json=as_json)
-    finish(found)
+    show_comparison(found, as_json=as_json)
+    fail_if_any_failed(found)
 
 
 def stored_rows(runs: Sequence[FinishedRun]) -> list[Contestant]:

@@ -5,17 +5,17 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from nextitem.cli.console import show, stderr
+from nextitem.cli.console import show, stderr, table_of
+from nextitem.cli.options import AsJson, seed_of
 from nextitem.experiment.recipe import Recipe
 from nextitem.studies import demo as demonstration
 from nextitem.training.history import Silent, Watcher
 
 
 def demo(
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of all models.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    seed: Annotated[int, seed_of("all models")] = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Six models on generated data, in minutes: no network, no files."""
 
@@ -27,9 +27,10 @@ def demo(
     if as_json:
         typer.echo(json.dumps({"rows": [asdict(row) for row in found], "verdict": demonstration.verdict(found)}))
         return
-    table = Table(title="Next-item recommendation on the synthetic log (test users, full catalogue)")
-    for name in ("model", "HR@10", "NDCG@10", "95 % interval", "of upper bound", "seconds", "best epoch"):
-        table.add_column(name, justify="left" if name == "model" else "right")
+    columns = ("model", "HR@10", "NDCG@10", "95 % interval", "of upper bound", "seconds", "best epoch")
+    title = "Next-item recommendation on the synthetic log (test users, full catalogue)"
+    table = table_of(title, columns, left=("model",))
+    table.title_justify = "center"
     for row in found:
         epoch = f"{row.best_epoch} of {row.epochs}" if row.epochs else "–"
         low, high = row.interval

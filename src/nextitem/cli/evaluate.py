@@ -2,14 +2,13 @@
 
 import json
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from nextitem.cli.console import show
+from nextitem.cli.console import show, table_of
+from nextitem.cli.options import AsJson, RunFolder, seed_of
 from nextitem.evaluation.evaluate import METRICS, SAMPLED_METRICS
 from nextitem.experiment.again import evaluate_again
 from nextitem.experiment.folder.stored import read_run
@@ -22,8 +21,8 @@ class Part(StrEnum):
     VALIDATION = "validation"
 
 
-def evaluate_run(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+def evaluate(
+    run_folder: RunFolder,
     part: Annotated[Part, typer.Option(help="Which cases.")] = Part.TEST,
     data: Annotated[str | None, typer.Option(help="Where that data is now, if not where it was.")] = None,
     metrics: Annotated[
@@ -34,8 +33,8 @@ def evaluate_run(
         str | None,
         typer.Option(help="Rank among drawn negatives only, as older papers do: popularity:100 or uniform:100."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of these negatives.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    seed: Annotated[int, seed_of("these negatives")] = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Evaluate a stored run again, on the data it was trained on."""
     default = METRICS if candidates is None else SAMPLED_METRICS
@@ -49,9 +48,7 @@ def evaluate_run(
         return
     title = f"{stored.recipe.name} on {stored.recipe.data}, {part}"
     title += "" if candidates is None else f", each target among {report.certificate.candidates - 1} drawn items only"
-    table = Table(title=Text(title), title_justify="left")
-    for name in ("metric", "value", "95 % interval"):
-        table.add_column(name, justify="left" if name == "metric" else "right")
+    table = table_of(Text(title), ("metric", "value", "95 % interval"), left=("metric",))
     for name, value in report.means.items():
         low, high = report.intervals[name]
         table.add_row(Text(name), f"{value:.4f}", f"{low:.4f} – {high:.4f}")  # a label in brackets is no markup

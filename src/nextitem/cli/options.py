@@ -1,17 +1,68 @@
-"""What several verbs read from their options alike."""
+"""What several verbs ask for and read alike: one declaration, one help text and one meaning for each option.
 
+A verb whose help says something else on purpose (what appears in `--out`, what `--candidates` are for) declares that
+option itself.
+"""
+
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Any
 
 import torch
+import typer
 
-from nextitem.data.reading.files import parse_columns
+from nextitem.data.reading.files import Columns, parse_columns
 from nextitem.engine.entries import Entry
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.metrics import parse_metric
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.presets import load_preset, resolve_recipe
 from nextitem.settings.suggestion import suggest
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+ColumnNames = Annotated[str, typer.Option(help="Columns of a file with a header: user=visitor,item=sku,time=ts.")]
+Data = Annotated[str | None, typer.Option(help="Dataset, file or prepared folder; the same as data=…")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Discard interrupted trainings and start anew.")]
+ManifestAsJson = Annotated[bool, typer.Option("--json", help="Print the manifest as one JSON object.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
+Runs = Annotated[list[Path] | None, typer.Option(help="Another folder with finished runs; may be repeated.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")]
+TrainMissing = Annotated[bool, typer.Option("--train/--no-train", help="Train what is not on disk, or leave it out.")]
+
+
+def seed_of(what: str) -> Any:
+    """The option of a seed, whose help says of what."""
+    return typer.Option(min=0, max=2**63 - 1, help=f"Seed of {what}.")
+
+
+def seeds_of_each(what: str) -> Any:
+    """The option of a number of seeds, from 0 on."""
+    return typer.Option(min=1, max=1000, help=f"How many seeds of each {what}: 0, 1, 2, …")
+
+
+def columns_of(text: str) -> Columns | None:
+    """The columns that `--columns` names; None where nothing was typed. Raises ConfigurationError."""
+    return parse_columns(text) if text else None
+
+
+def device_of(name: str) -> torch.device:
+    """The device of a name; `auto` is CUDA where there is one. Raises ConfigurationError for one that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name not in ("cpu", "cuda"):
+        raise ConfigurationError(f"--device {name}: {suggest(name, ['auto', 'cpu', 'cuda'])}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigurationError("--device cuda: this torch sees no CUDA device; use --device cpu")
+    return torch.device(name)
+
+
+def entry_of(word: str, overrides: Sequence[str] = (), columns: str = "", label: str | None = None) -> Entry:
+    """A recipe by name or file, with overrides as they are typed. Raises ConfigurationError."""
+    preset = load_preset(word)
+    return Entry(label or preset.name, resolve_recipe(preset, overrides, columns_of(columns)).value)
 
 
 def metrics_of(text: str) -> list[str]:
@@ -24,11 +75,15 @@ def metrics_of(text: str) -> list[str]:
     return names
 
 
-def entry_of(word: str, overrides: Sequence[str] = (), columns: str = "", label: str | None = None) -> Entry:
-    """A recipe by name or file, with overrides as they are typed. Raises ConfigurationError."""
-    preset = load_preset(word)
-    recipe = resolve_recipe(preset, overrides, parse_columns(columns) if columns else None).value
-    return Entry(label or preset.name, recipe)
+def use_threads(count: int | None) -> None:
+    """Compute with that many threads; None leaves torch's own choice."""
+    if count is not None:
+        torch.set_num_threads(count)
+
+
+def typed_command() -> str:
+    """The command line that this process was started by, for a page that says how it was made."""
+    return shlex.join(["nextitem", *sys.argv[1:]])
 
 
 def make_report(folder: Path, scorer: Scorer) -> None:
@@ -37,14 +92,3 @@ def make_report(folder: Path, scorer: Scorer) -> None:
     from nextitem.report.run.page import report_into
 
     report_into(folder, scorer)
-
-
-def device_of(name: str) -> torch.device:
-    """The device of a name; `auto` is CUDA where there is one. Raises ConfigurationError for one that is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name not in ("cpu", "cuda"):
-        raise ConfigurationError(f"--device {name}: {suggest(name, ['auto', 'cpu', 'cuda'])}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigurationError("--device cuda: this torch sees no CUDA device; use --device cpu")
-    return torch.device(name)

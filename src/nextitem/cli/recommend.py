@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from nextitem.cli.console import stderr
-from nextitem.data.reading.files import Columns, parse_columns, read_interactions
+from nextitem.cli.options import AsJson, RunFolder, columns_of
+from nextitem.data.reading.files import Columns, read_interactions
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.stored import read_run
 from nextitem.serving.lists import as_table, check_format, write_table
@@ -16,7 +17,7 @@ from nextitem.serving.recommender import Recommender, Unknown
 
 
 def recommend(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    run_folder: RunFolder,
     users: Annotated[
         str | None, typer.Option(help="Comma-separated users of the run, or `all`; an id with a comma in quotes.")
     ] = None,
@@ -30,7 +31,7 @@ def recommend(
     drop_unknown: Annotated[
         bool, typer.Option(help="Leave unknown items out of histories instead of failing.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """The k best next items for users of a run, or for histories in a file."""
     if (users is None) == (histories is None):
@@ -41,7 +42,7 @@ def recommend(
     recommender = Recommender.from_run(stored)
     unknown: Unknown = "drop" if drop_unknown else "error"
     if histories is not None:
-        ordered = read_interactions(histories, parse_columns(columns) if columns else Columns()).in_time_order()
+        ordered = read_interactions(histories, columns_of(columns) or Columns()).in_time_order()
         grouped = ordered.group_by("user", maintain_order=True).agg("item")
         owners, given = grouped["user"].to_list(), grouped["item"].to_list()
         lists = recommender.recommend(given, k, filter_seen=filter_seen, unknown=unknown)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nextitem.cli.console import say
+from nextitem.cli.options import AsJson
 from nextitem.experiment.again import restore
 from nextitem.experiment.folder.stored import read_run
 
@@ -14,7 +15,7 @@ from nextitem.experiment.folder.stored import read_run
 def report(
     run_folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, measured on the same.")],
     out: Annotated[Path, typer.Option(help="File to write.")] = Path("report.html"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write one HTML page about runs: tables, figures, examples, and how they were made."""
     # Here, because matplotlib takes half a second to import, which no other verb should wait.

@@ -1,18 +1,27 @@
 """The verb `reproduce`: the paper's table, its claims and its figures, from runs that are there or made now."""
 
 import json
-import shlex
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import torch
 import typer
 
 from nextitem.cli.console import say
-from nextitem.cli.options import device_of, make_report
-from nextitem.cli.tables import finish, show, show_plan
+from nextitem.cli.options import (
+    AsJson,
+    Device,
+    Fresh,
+    Runs,
+    Threads,
+    TrainMissing,
+    device_of,
+    make_report,
+    seeds_of_each,
+    typed_command,
+    use_threads,
+)
+from nextitem.cli.tables import fail_if_any_failed, show_comparison, show_plan
 from nextitem.compute.processes import Alone
 from nextitem.engine.entries import Contestant, Place
 from nextitem.engine.local import find_each, train_each
@@ -30,26 +39,23 @@ def reproduce(
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings laid on every trained recipe.")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many seeds of each recipe: 0, 1, 2, …")] = 1,
+    seeds: Annotated[int, seeds_of_each("recipe")] = 1,
     fast: Annotated[bool, typer.Option("--fast", help="On synthetic: few epochs, a first look in minutes.")] = False,
     sweep: Annotated[bool, typer.Option(help="Train with other numbers of negatives too, for that figure.")] = True,
-    training: Annotated[
-        bool, typer.Option("--train/--no-train", help="Train what is not on disk, or leave it out.")
-    ] = True,
+    training: TrainMissing = True,
     plan_only: Annotated[
         bool, typer.Option("--plan", help="Predict time and memory of every training here and on a GPU, and stop.")
     ] = False,
     out: Annotated[Path, typer.Option(help="Folder of runs; the results appear in its reproduce-DATA.")] = Path("runs"),
-    runs: Annotated[list[Path] | None, typer.Option(help="Another folder with finished runs; may be repeated.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Discard interrupted trainings and start anew.")] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    runs: Runs = None,
+    fresh: Fresh = False,
+    device: Device = "auto",
+    threads: Threads = None,
+    as_json: AsJson = False,
 ) -> None:
     """Reproduce the paper on a dataset: its table, its claims and its figures, beside the published values."""
     request = Request(data, fast, sweep, tuple(overrides or ()))
-    if threads is not None:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     if plan_only:
         entries = {entry.label: entry for entry in [*table_entries(request), *sweep_entries(request).values()]}
         planned = plan_reproduction(request.data, list(entries.values()), 0, Alone(device_of(device)))
@@ -67,7 +73,7 @@ def reproduce(
         typer.echo(json.dumps({**found.as_dict(), "folder": str(folder)}))
     else:
         _tell(found, rows, folder)
-    finish(found.comparison, _failures(row for row in swept.values() if row not in rows))
+    fail_if_any_failed(found.comparison, _failures(row for row in swept.values() if row not in rows))
 
 
 def _rows(
@@ -100,7 +106,7 @@ def _failures(rows: Iterable[Contestant]) -> list[str]:
 
 def _tell(found: "Reproduction", rows: Sequence[Contestant], folder: Path) -> None:
     """The table and the verdicts on stdout."""
-    show(found.comparison, as_json=False)
+    show_comparison(found.comparison, as_json=False)
     for verdict in found.verdicts:
         beside = f" (published: {verdict.published})" if verdict.published else ""
         typer.echo(f"{verdict.claim}: {verdict.finding}; {verdict.facts}{beside}")
@@ -119,7 +125,7 @@ def _reproduction(request: Request, rows: list[Contestant], swept: dict[int, Con
     notes = [f"with {changes} the settings are not the paper's: a first look, no reproduction"] if changes else []
     return Reproduction(
         request.data,
-        shlex.join(["nextitem", *sys.argv[1:]]),
+        typed_command(),
         compare(rows, against, METRICS),
         swept,
         verdicts(rows, request.data),

@@ -1,20 +1,30 @@
 """The verb `study`: a declared grid of trainings as a table and a figure; and how two kinds of ranking order runs."""
 
 import json
-import shlex
-import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import torch
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from nextitem.cli.console import say
-from nextitem.cli.console import show as show_table
-from nextitem.cli.options import device_of, make_report
-from nextitem.cli.tables import finish, show, show_plan
+from nextitem.cli.console import say, show, table_of
+from nextitem.cli.options import (
+    AsJson,
+    Data,
+    Device,
+    Fresh,
+    Runs,
+    Threads,
+    TrainMissing,
+    device_of,
+    make_report,
+    seeds_of_each,
+    typed_command,
+    use_threads,
+)
+from nextitem.cli.tables import fail_if_any_failed, show_comparison, show_plan
 from nextitem.compute.processes import Alone
 from nextitem.engine.entries import Contestant, Place
 from nextitem.engine.local import find_each, train_each
@@ -44,16 +54,14 @@ def study(
             metavar="[KEY=VALUE]...", help=f"Settings laid on every row; for {OF_RANKINGS}: folders of finished runs."
         ),
     ] = None,
-    data: Annotated[str | None, typer.Option(help="Dataset, file or prepared folder; the same as data=…")] = None,
+    data: Data = None,
     recipe: Annotated[str | None, typer.Option(help="Vary this recipe in place of the study's.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many seeds of each row: 0, 1, 2, …")] = 1,
+    seeds: Annotated[int, seeds_of_each("row")] = 1,
     against: Annotated[
         str | None, typer.Option(help="Row that the others are tested against; default: the study's base.")
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="On synthetic: few steps, a first look in minutes.")] = False,
-    training: Annotated[
-        bool, typer.Option("--train/--no-train", help="Train what is not on disk, or leave it out.")
-    ] = True,
+    training: TrainMissing = True,
     plan_only: Annotated[
         bool, typer.Option("--plan", help="Predict time and memory of every training, and stop.")
     ] = False,
@@ -66,15 +74,14 @@ def study(
     out: Annotated[Path, typer.Option(help="Folder of runs; the results appear in its study-NAME-DATA.")] = Path(
         "runs"
     ),
-    runs: Annotated[list[Path] | None, typer.Option(help="Another folder with finished runs; may be repeated.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Discard interrupted trainings and start anew.")] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    runs: Runs = None,
+    fresh: Fresh = False,
+    device: Device = "auto",
+    threads: Threads = None,
+    as_json: AsJson = False,
 ) -> None:
     """Vary one thing of a recipe: table, paired tests and figure, with published values where there are any."""
-    if threads is not None:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     if name is None:
         _list(as_json=as_json)
         return
@@ -116,12 +123,11 @@ def _results(request: Request, rows: list[Contestant], against: str | None) -> "
     if base not in labels:
         say(f"{base}: no finished run, so nothing is tested against it")
         there = there if base in [row.label for row in there] else [*there, Contestant(base)]
-    command = shlex.join(["nextitem", *sys.argv[1:]])
-    found = Results(request, command, compare(there, base, METRICS), None)
+    found = Results(request, typed_command(), compare(there, base, METRICS), None)
     said = request.study.published
     if not labels or said is None or said.candidates is None or not found.published:
         return found
-    return Results(request, command, found.comparison, sampled(there, said, request.used_data))
+    return replace(found, sampled=sampled(there, said, request.used_data))
 
 
 def _tell(found: "Results", out: Path, *, as_json: bool) -> None:
@@ -134,7 +140,7 @@ def _tell(found: "Results", out: Path, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({**found.as_dict(), "folder": str(folder)}))
     elif found.comparison.cells:
-        show(found.comparison, as_json=False)
+        show_comparison(found.comparison, as_json=False)
         if found.sampled is not None:
             typer.echo(f"{found.sampled.metric}, among drawn items only, compares with nothing above:")
             for label, (mean, (low, high)) in found.sampled.cells.items():
@@ -142,7 +148,7 @@ def _tell(found: "Results", out: Path, *, as_json: bool) -> None:
                 beside = "" if published is None else f", published {published:.4f}"
                 typer.echo(f"  {label}: {mean:.4f} ({low:.4f} – {high:.4f}){beside}")
         typer.echo(f"results: {folder}")
-    finish(found.comparison)
+    fail_if_any_failed(found.comparison)
 
 
 def _list(*, as_json: bool) -> None:
@@ -151,14 +157,14 @@ def _list(*, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"studies": [one.model_dump(mode="json") for one in studies]}))
         return
-    table = Table(title="nextitem study NAME")
-    for head in ("study", "what is varied", "recipe", "data", "rows"):
-        table.add_column(head, justify="right" if head == "rows" else "left")
+    columns = ("study", "what is varied", "recipe", "data")
+    table = table_of("nextitem study NAME", (*columns, "rows"), left=columns)
+    table.title_justify = "center"
     for one in studies:
         table.add_row(*map(Text, (one.name, one.summary, one.recipe, one.data, str(len(one.rows)))))
     does = "do sampled and full ranking put finished runs in the same order?"
     table.add_row(OF_RANKINGS, Text(does), NOTHING, "RUN...", NOTHING)
-    show_table(table)
+    show(table)
 
 
 def _rankings(
@@ -175,7 +181,7 @@ def _rankings(
     for kind in kinds:
         Candidates.parse(kind, torch.ones(1))  # before any model is read
     found = compare_rankings(folders, kinds, metric, data)
-    command, folder = shlex.join(["nextitem", *sys.argv[1:]]), out / f"study-{OF_RANKINGS}"
+    command, folder = typed_command(), out / f"study-{OF_RANKINGS}"
     disagreement_page.write(folder, found, metric, command)
     if as_json:
         typer.echo(json.dumps({**disagreement_page.as_dict(found, metric, command), "folder": str(folder)}))

@@ -1,13 +1,14 @@
-"""Tables that several verbs print."""
+"""What several verbs print: the table of a comparison, that of a plan, and what a prepared folder holds."""
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from nextitem.cli.console import show as show_table
+from nextitem.cli.console import show, table_of
+from nextitem.data.mapped.folder import Manifest
 from nextitem.engine.entries import Contestant
 from nextitem.errors import TrainingError
 from nextitem.studies.comparison import Comparison, Difference, as_dict
@@ -15,25 +16,16 @@ from nextitem.studies.forecast import Line, ReproductionPlan
 from nextitem.words import NOTHING, amount, duration
 
 
-def finish(found: Comparison, others: Sequence[str] = ()) -> None:
-    """After the table: raise TrainingError where something failed."""
-    failures = [*found.failures, *others]
-    if failures:
-        many = "1 training" if len(failures) == 1 else f"{len(failures)} trainings"
-        raise TrainingError(f"{many} failed, and the table is without: {'; '.join(failures)}")
-
-
-def show(found: Comparison, *, as_json: bool) -> None:
+def show_comparison(found: Comparison, *, as_json: bool) -> None:
     """The comparison on stdout: as JSON, as a table on a terminal, as plain lines elsewhere."""
     if as_json:
         typer.echo(json.dumps(as_dict(found)))
         return
-    header, rows = cells(found)
+    header, rows = comparison_cells(found)
     console = Console()
     if console.is_terminal:
-        table = Table(title=_title(found), title_justify="left", caption=found.resampled, caption_justify="left")
-        for name in header:
-            table.add_column(name, justify="left" if name == "recipe" else "right")
+        table = table_of(_title(found), header, left=("recipe",))
+        table.caption, table.caption_justify = found.resampled, "left"
         for row in rows:
             table.add_row(*row)
         console.print(table, highlight=False)
@@ -46,6 +38,14 @@ def show(found: Comparison, *, as_json: bool) -> None:
     typer.echo(found.resampled)
 
 
+def fail_if_any_failed(found: Comparison, others: Sequence[str] = ()) -> None:
+    """Raise TrainingError, after the table, where a training of the comparison or one of `others` failed."""
+    failures = [*found.failures, *others]
+    if failures:
+        many = "1 training" if len(failures) == 1 else f"{len(failures)} trainings"
+        raise TrainingError(f"{many} failed, and the table is without: {'; '.join(failures)}")
+
+
 def _title(found: Comparison) -> str:
     told = found.certificate
     where = (
@@ -56,7 +56,7 @@ def _title(found: Comparison) -> str:
     return f"comparison{where}; differences to {found.against}"
 
 
-def cells(found: Comparison) -> tuple[list[str], list[list[str]]]:
+def comparison_cells(found: Comparison) -> tuple[list[str], list[list[str]]]:
     """The header and the rows of the table as text; a cell may have two lines."""
     header = ["recipe", "seeds"]
     for metric in found.metrics:
@@ -78,7 +78,7 @@ def _cells_of(row: Contestant, found: Comparison) -> list[str]:
         low, high = cell.interval
         texts += [
             f"{cell.mean:.4f}\n({low:.4f} – {high:.4f})",
-            NOTHING if cell.difference is None else told(cell.difference),
+            NOTHING if cell.difference is None else _difference(cell.difference),
         ]
     return [
         *texts,
@@ -90,7 +90,7 @@ def _cells_of(row: Contestant, found: Comparison) -> list[str]:
     ]
 
 
-def told(difference: Difference) -> str:
+def _difference(difference: Difference) -> str:
     """A difference with its interval and corrected p-value, on two lines."""
     low, high = difference.interval
     return f"{difference.value:+.4f}, p {difference.corrected_p:.2g}\n({low:+.4f} – {high:+.4f})"
@@ -105,16 +105,15 @@ def show_plan(found: ReproductionPlan, title: str, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(found.as_dict()))
         return
-    table = Table(title=title, title_justify="left")
-    for name in ("recipe", "epochs", "s/epoch", "here", "memory", "PFLOP", "on a GPU, estimated", "GPU memory"):
-        table.add_column(name, justify="left" if name == "recipe" else "right")
+    columns = ("recipe", "epochs", "s/epoch", "here", "memory", "PFLOP", "on a GPU, estimated", "GPU memory")
+    table = table_of(title, columns, left=("recipe",))
     for line in found.lines:
         table.add_row(*_planned(line, found))
     table.add_section()
     on_gpu = [seconds for line in found.lines if (seconds := found.gpu_seconds(line)) is not None]
     here = sum(line.seconds or 0.0 for line in found.lines)
     table.add_row("all of these", "", "", duration(here), "", "", duration(sum(on_gpu)) if on_gpu else NOTHING, "")
-    show_table(table)
+    show(table)
     for line in found.lines:
         if line.problem:
             typer.echo(f"{line.label}: {line.problem}")
@@ -135,3 +134,12 @@ def _planned(line: Line, found: ReproductionPlan) -> list[str]:
         NOTHING if on_gpu is None else f"{duration(on_gpu)}{' (published)' if line.published_seconds else ''}",
         amount(line.gpu_bytes),
     ]
+
+
+def show_manifest(manifest: Manifest, folder: Path, fact: str, *, as_json: bool) -> None:
+    """What a prepared folder holds, and the fact that it was asked for, on stdout."""
+    if as_json:
+        typer.echo(json.dumps(manifest.model_dump(mode="json")))
+        return
+    counts = f"{manifest.events:,} events of {manifest.users:,} users and {manifest.items:,} items"
+    typer.echo(f"{fact}: {folder} ({counts})")

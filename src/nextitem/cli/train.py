@@ -11,11 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nextitem.cli.console import say, show, stderr
-from nextitem.cli.options import device_of, make_report
+from nextitem.cli.console import say, show, stderr, table_of
+from nextitem.cli.options import ColumnNames, Device, Threads, columns_of, device_of, make_report, seed_of, use_threads
 from nextitem.compute.processes import Processes, joined
 from nextitem.data.prepare import prepare
-from nextitem.data.reading.files import parse_columns
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.candidates import Candidates
 from nextitem.experiment.folder.workplace import Workplace
@@ -34,17 +33,15 @@ from nextitem.words import amount
 def train(
     recipe: Annotated[str, typer.Argument(help="Name of a built-in recipe, or a .toml file.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")] = None,
-    columns: Annotated[str, typer.Option(help="Columns of a file with a header: user=visitor,item=sku,time=ts.")] = "",
+    columns: ColumnNames = "",
     out: Annotated[Path, typer.Option(help="Folder in which the run's folder appears.")] = Path("runs"),
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**63 - 1, help="Seed of weights, order, masks, negatives and dropout.")
-    ] = 0,
+    seed: Annotated[int, seed_of("weights, order, masks, negatives and dropout")] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted training of the same recipe and seed.")
     ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Discard an interrupted training and start anew.")] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
+    device: Device = "auto",
+    threads: Threads = None,
     users: Annotated[bool, typer.Option(help="Store the users' histories, for `recommend --users`.")] = True,
     report: Annotated[bool, typer.Option(help="Store report.html, a page with tables, figures and examples.")] = True,
     candidates: Annotated[
@@ -64,14 +61,13 @@ def train(
 ) -> None:
     """Train a recipe, evaluate it on the test cases and store the run."""
     preset = load_preset(recipe)
-    resolved = resolve_recipe(preset, overrides or [], parse_columns(columns) if columns else None)
+    resolved = resolve_recipe(preset, overrides or [], columns_of(columns))
     if print_config:
         _print_config(resolved.value, resolved.sources)
         return
     extras = Extras(users, make_report if report else None, candidates)
     _check(extras, resolved.value)
-    if threads is not None:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     workplace = Workplace.of(out, resolved.value, seed)
     trackers = [open_tracker(asked, out / ".tensorboard") for asked in tracker or []]
     with joined(device_of(device)) as processes:
@@ -162,9 +158,8 @@ def _show_plan(recipe: Recipe, seed: int, processes: Processes, *, as_json: bool
 
 
 def _plan_table(found: Plan) -> Table:
-    table = Table(title=Text(f"{found.recipe.name} on {found.recipe.data}"), title_justify="left")
-    for name in ("what", "how much", "share"):
-        table.add_column(name, justify="left" if name == "what" else "right")
+    title = f"{found.recipe.name} on {found.recipe.data}"
+    table = table_of(Text(title), ("what", "how much", "share"), left=("what",))
     table.add_row("positions per epoch", f"{found.work.positions:,}", "")
     table.add_row("steps per epoch", f"{found.work.steps:,}", "")
     if found.block_rows is not None:
@@ -195,9 +190,8 @@ def _print_config(recipe: Recipe, sources: Mapping[str, str]) -> None:
 def _summary(recipe: Recipe, metrics: Mapping[str, Any], published: Mapping[str, float]) -> Table:
     """Validation and test values, beside published ones of the same recipe on the same data where there are any."""
     title = f"{recipe.name} on {recipe.data}: {metrics['certificate']['cases']:,} test users, full catalogue"
-    table = Table(title=Text(title), title_justify="left")
-    for name in ("metric", "validation", "test", "95 % interval", *(["published"] if published else [])):
-        table.add_column(name, justify="left" if name == "metric" else "right")
+    columns = ("metric", "validation", "test", "95 % interval", *(["published"] if published else []))
+    table = table_of(Text(title), columns, left=("metric",))
     for metric in metrics["certificate"]["metrics"]:
         low, high = metrics["test"]["intervals"][metric]
         cells = [

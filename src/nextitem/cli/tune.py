@@ -4,13 +4,12 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from nextitem.cli.console import say, show, stderr
-from nextitem.cli.options import device_of
+from nextitem.cli.console import say, show, stderr, table_of
+from nextitem.cli.options import AsJson, Device, Threads, device_of, seed_of, use_threads
 from nextitem.compute.processes import Alone
 from nextitem.errors import ConfigurationError, StorageError
 from nextitem.experiment.presets import as_toml, load_preset, resolve_recipe
@@ -33,18 +32,17 @@ def tune(
     ] = None,
     trials: Annotated[int, typer.Option(min=1, help="Trials of each recipe; a search that is there counts.")] = 20,
     out: Annotated[Path, typer.Option(help="Folder of the searches; one that is there goes on.")] = Path("tuning"),
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the search and of every training.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    seed: Annotated[int, seed_of("the search and of every training")] = 0,
+    device: Device = "auto",
+    threads: Threads = None,
+    as_json: AsJson = False,
 ) -> None:
     """Search settings by validation; every recipe gets equally many trials, and leaves its best as best.toml."""
     names = [argument for argument in recipes if "=" not in argument]
     overrides = [argument for argument in recipes if "=" in argument]
     if not names:
         raise ConfigurationError(f"{' '.join(recipes)} names no recipe; write nextitem tune RECIPE key=value")
-    if threads is not None:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     processes = Alone(device_of(device))
     found: dict[str, Tuned] = {}
     for name in names:
@@ -97,9 +95,8 @@ def _write_best(file: Path, text: str) -> None:
 
 def _table(found: dict[str, Tuned]) -> Table:
     """The best trials of each search, and its budget."""
-    table = Table(title=Text("Best validation values (no test case was looked at)"), title_justify="left")
-    for name in ("recipe", "validation", "best epoch", "settings"):
-        table.add_column(name, justify="right" if name in ("validation", "best epoch") else "left")
+    title = Text("Best validation values (no test case was looked at)")
+    table = table_of(title, ("recipe", "validation", "best epoch", "settings"), left=("recipe", "settings"))
     for tuned in found.values():
         table.add_section()
         complete = sorted(

@@ -1,0 +1,18 @@
+"""The verb `check`: whether a prepared folder is still what was written."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nextitem.cli.options import ManifestAsJson
+from nextitem.cli.tables import show_manifest
+from nextitem.data.mapped.folder import verify
+
+
+def check(
+    folder: Annotated[Path, typer.Argument(help="Folder that `nextitem prepare` wrote.")],
+    as_json: ManifestAsJson = False,
+) -> None:
+    """Compare every file of a prepared folder with its checksum; trainings compare only the sizes."""
+    show_manifest(verify(folder), folder, "intact", as_json=as_json)
