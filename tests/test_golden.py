@@ -72,7 +72,7 @@ def bert4rec() -> SequenceModel:
     golden, config = GOLDEN["bert4rec"]["weights"], GOLDEN["bert4rec"]["config"]
     theirs = {name.removeprefix("transformer_model."): number(values) for name, values in golden.items()}
     encoder = BERT4Rec(
-        dim=config["d"], layers=config["layers"], heads=config["heads"], inner=config["inner"],
+        dim=config["d"], blocks=config["layers"], heads=config["heads"], inner=config["inner"],
         positions=config["max_positions"],
     )  # fmt: skip
     weights = {
@@ -94,7 +94,7 @@ def bert4rec() -> SequenceModel:
         "forward_norm": "output.LayerNorm",
     }
     for (layer, kind), (ours, their) in product(product(range(config["layers"]), ("weight", "bias")), layers.items()):
-        weights[f"encoder.layers.{layer}.{ours}.{kind}"] = theirs[f"encoder.layer.{layer}.{their}.{kind}"]
+        weights[f"encoder.blocks.{layer}.{ours}.{kind}"] = theirs[f"encoder.layer.{layer}.{their}.{kind}"]
     items = TiedItems(ITEMS, encoder.dim, has_mask=True)
     return loaded(SequenceModel(items, encoder.build(), MaskedItem(maximum_length=12)), weights)
 
@@ -102,11 +102,11 @@ def bert4rec() -> SequenceModel:
 def gru4rec() -> SequenceModel:
     """Our model with their weights."""
     theirs = {name: number(values) for name, values in GOLDEN["gru4rec"]["weights"].items()}
-    encoder = GRU4Rec(dim=GOLDEN["gru4rec"]["config"]["d"], layers=GOLDEN["gru4rec"]["config"]["layers"])
+    encoder = GRU4Rec(dim=GOLDEN["gru4rec"]["config"]["d"], blocks=GOLDEN["gru4rec"]["config"]["layers"])
     assert torch.equal(theirs["head.weight"], theirs["embed_layer.weight"])  # tied
     weights = {"items.weight_Nd": theirs["embed_layer.weight"][1:]}
     for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
-        weights[f"encoder.layers.0.{name}"] = theirs[f"rnn.{name}"]
+        weights[f"encoder.blocks.0.{name}"] = theirs[f"rnn.{name}"]
     return loaded(SequenceModel(TiedItems(ITEMS, encoder.dim), encoder.build(), NextItem(maximum_length=12)), weights)
 
 

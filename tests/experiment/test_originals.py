@@ -29,7 +29,7 @@ def test_bert4rec_is_that_of_2019(data: str) -> None:
     length, stride, share, most, dim, heads, dropout, attention, steps = SUN[data]
     recipe = resolved("bert4rec@sun2019", f"data={data}")
     assert recipe.encoder == BERT4Rec(
-        dim=dim, layers=2, heads=heads, inner=4 * dim, dropout=dropout, attention_dropout=attention,
+        dim=dim, blocks=2, heads=heads, inner=4 * dim, dropout=dropout, attention_dropout=attention,
         output_layer=True, output_bias=True, positions=length,
     )  # fmt: skip
     assert recipe.objective == MaskedItem(

@@ -159,7 +159,7 @@ def test_sasrec_is_that_of_the_paper(name: str) -> None:
 
 def test_bert4rec_is_that_of_the_paper() -> None:
     recipe = resolved("bert4rec", "data=beauty")
-    assert recipe.encoder == BERT4Rec(dim=64, layers=2, heads=2, inner=256, dropout=0.1, positions=200)
+    assert recipe.encoder == BERT4Rec(dim=64, blocks=2, heads=2, inner=256, dropout=0.1, positions=200)
     assert recipe.objective == MaskedItem(maximum_length=50, mask_probability=0.2, masks="independent")
     assert (recipe.loss, recipe.negatives) == (CrossEntropy(), None)
 
@@ -167,7 +167,7 @@ def test_bert4rec_is_that_of_the_paper() -> None:
 @pytest.mark.parametrize("name", ["gru4rec", "gru4rec@klenitskiy2023"])
 def test_gru4rec_is_that_of_the_paper(name: str) -> None:
     recipe, sasrec = resolved(name, "data=ml-1m"), resolved("sasrec-ce", "data=ml-1m")
-    assert recipe.encoder == GRU4Rec(dim=64, hidden=None, layers=1, dropout=0.0)
+    assert recipe.encoder == GRU4Rec(dim=64, hidden=None, blocks=1, dropout=0.0)
     plain = {**dict(sasrec), "name": name, "encoder": recipe.encoder}
     assert dict(recipe) == plain  # everything else is that of SASRec+
     assert load_preset(name).published == {
@@ -220,7 +220,7 @@ def test_gsasrec_is_that_of_the_authors_port() -> None:
 
 def test_gru4rec_plus_is_that_of_the_authors_code() -> None:
     recipe = resolved("gru4rec+@hidasi2018", "data=ml-1m")
-    assert recipe.encoder == GRU4Rec(dim=100, hidden=None, layers=1, dropout=0.0)
+    assert recipe.encoder == GRU4Rec(dim=100, hidden=None, blocks=1, dropout=0.0)
     assert recipe.loss == BPRMax(regularisation=0.5)
     assert recipe.negatives == Mixed(count=2048, exponent=0.75, in_batch=31, exclude="target")
     assert (recipe.training.batch_size, recipe.objective.maximum_length) == (32, 200)
@@ -228,7 +228,7 @@ def test_gru4rec_plus_is_that_of_the_authors_code() -> None:
 
 def test_gpt2_has_the_size_of_the_configuration_that_never_ran() -> None:
     recipe, sasrec = resolved("gpt2", "data=ml-1m"), resolved("sasrec-ce", "data=ml-1m")
-    assert recipe.encoder == GPT2(dim=64, layers=2, heads=1, inner=None, dropout=0.1, positions=200)
+    assert recipe.encoder == GPT2(dim=64, blocks=2, heads=1, inner=None, dropout=0.1, positions=200)
     assert dict(recipe) == {**dict(sasrec), "name": "gpt2", "encoder": recipe.encoder}
     assert load_preset("gpt2").published == {}
 

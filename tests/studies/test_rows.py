@@ -49,7 +49,7 @@ def test_another_recipe_keeps_its_own_settings_but_for_what_is_varied() -> None:
     assert rows[1].model_copy(update={"name": "", "data": "", "encoder": SASRec()}) == resolve_recipe(
         load_preset("sasrec-ce"), ["data=beauty"]
     ).value.model_copy(update={"name": "", "data": ""})
-    assert [row.encoder for row in recipes_of("layers", "gru4rec")] == [GRU4Rec(layers=n) for n in (1, 2, 3, 4)]
+    assert [row.encoder for row in recipes_of("layers", "gru4rec")] == [GRU4Rec(blocks=n) for n in (1, 2, 3, 4)]
     assert {row.training.steps for row in recipes_of("layers", "gpt2", fast=True)} == {1500}
     on_ml_20m = Request(load_study("heads"), data="ml-20m", recipe="bert4rec")
     assert {getattr(entry.recipe.encoder, "dim", 0) for entry in entries(on_ml_20m)} == {256}  # as its profile has it

@@ -107,7 +107,7 @@ def test_runs_can_be_ordered_by_both_kinds_of_ranking(
         (("lyers",), "there is no study 'lyers'; did you mean 'layers'?"),
         (("sampled-metric",), "did you mean 'sampled-metrics'?"),
         (("mine.toml",), "there is no file mine.toml"),
-        (("layers", "encoder.layers=3"), "encoder.layers is what layers varies; leave 'encoder.layers=3' out"),
+        (("layers", "encoder.blocks=3"), "encoder.blocks is what layers varies; leave 'encoder.blocks=3' out"),
         (("layers", "--fast", "--data", "beauty"), "--fast is a first look at synthetic data, not at beauty"),
         (("layers", "data=ml-1m", "--data", "beauty"), "data are given more than once: ml-1m, beauty"),
         (("layers", "--against", "2 layer"), "there is no such row; did you mean '2 layers'"),

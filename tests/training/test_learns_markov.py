@@ -32,7 +32,7 @@ BUDGETS = {
     "next_few": Training(epochs=30, learning_rate=5e-3, batch_size=120, patience=None),
 }
 SOFTMAXES = ("cross_entropy", "sampled_cross_entropy")
-TINY = {"dim": 32, "heads": 2, "inner": 64, "blocks": 1, "layers": 1, "dropout": 0.0, "positions": LENGTH}
+TINY = {"dim": 32, "heads": 2, "inner": 64, "blocks": 1, "dropout": 0.0, "positions": LENGTH}
 WINDOWS = {"maximum_length": LENGTH, "mask_probability": 0.4, "force_last_probability": 0.5}
 # More targets would be those of several jumps, and of longer windows there is but one to a chain.
 FEW = {"maximum_length": 3, "targets": 1}

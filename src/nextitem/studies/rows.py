@@ -114,30 +114,19 @@ def _keys(preset: Preset, data: str, overrides: Sequence[str] = ()) -> _Keys:
 
 
 def _of_another(request: Request, row: Row, known: _Keys) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The row's overrides by the names of another recipe, and those that it has no key for.
+    """The row's overrides that another recipe has keys for, and those that it has none for.
 
     Raises ConfigurationError where it has none for any of them.
     """
-    kept, missing = [], []
+    kept, missing = list[str](), list[str]()
     for text in row.overrides:
-        key, equals, value = text.partition("=")
-        here = _named(request, key, known, row.overrides)
-        if here:
-            kept.append(f"{here}{equals}{value}")
-        else:
-            missing.append(text)
+        (kept if known.has(text, row.overrides) else missing).append(text)
     if missing and not kept:
         key = missing[0].partition("=")[0]
         presets = {name: _keys(load_preset(name), request.used_data) for name in preset_names()}
-        able = [name for name, keys in presets.items() if _named(request, key, keys)]
+        able = [name for name, keys in presets.items() if keys.has(missing[0], ())]
         raise ConfigurationError(
             f"study {request.study.name} varies {key}, which recipe {request.recipe} does not have; "
             f"vary one that has: {', '.join(able)}"
         )
     return tuple(kept), tuple(missing)
-
-
-def _named(request: Request, key: str, known: _Keys, beside: Iterable[str] = ()) -> str | None:
-    """What a key is called among those of a recipe; None where it has none of its names."""
-    names = (key, *request.study.elsewhere.get(key, ()))
-    return next((name for name in names if known.has(f"{name}=0", beside)), None)

@@ -73,8 +73,6 @@ class Study(Configuration):
     """Settings of all rows, as they are typed."""
     fast: tuple[str, ...] = ()
     """More of them for a first look at synthetic data in minutes."""
-    elsewhere: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    """Other names of what is varied, for recipes that have no key of its name."""
     against: str
     """The row that the others are tested against."""
     axis: str | None = None
@@ -144,7 +142,6 @@ class Request:
         if self.fast and self.data not in (None, SYNTHETIC):
             raise ConfigurationError(f"--fast is a first look at synthetic data, not at {self.data}; leave one out")
         varied = {parse_override(text)[0] for row in self.study.rows for text in row.overrides}
-        varied |= {tuple(name.split(".")) for names in self.study.elsewhere.values() for name in names}
         for text in self.overrides:
             if (key := parse_override(text)[0]) in varied:
                 raise ConfigurationError(f"{'.'.join(key)} is what {self.study.name} varies; leave '{text}' out")

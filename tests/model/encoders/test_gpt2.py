@@ -19,33 +19,33 @@ def close(ours: Any, expected: Any) -> None:
 
 def test_gpt2_has_the_published_weights() -> None:
     assert {
-        name: tuple(weight.shape) for name, weight in GPT2(dim=8, layers=1, positions=20).build().state_dict().items()
+        name: tuple(weight.shape) for name, weight in GPT2(dim=8, blocks=1, positions=20).build().state_dict().items()
     } == {
         "positions_Ld": (20, 8),
-        "layers.0.attention_norm.weight": (8,),
-        "layers.0.attention_norm.bias": (8,),
-        "layers.0.attention.weight": (24, 8),
-        "layers.0.attention.bias": (24,),
-        "layers.0.out_projection.weight": (8, 8),
-        "layers.0.out_projection.bias": (8,),
-        "layers.0.forward_norm.weight": (8,),
-        "layers.0.forward_norm.bias": (8,),
-        "layers.0.inner.weight": (32, 8),  # four times the width
-        "layers.0.inner.bias": (32,),
-        "layers.0.outer.weight": (8, 32),
-        "layers.0.outer.bias": (8,),
+        "blocks.0.attention_norm.weight": (8,),
+        "blocks.0.attention_norm.bias": (8,),
+        "blocks.0.attention.weight": (24, 8),
+        "blocks.0.attention.bias": (24,),
+        "blocks.0.out_projection.weight": (8, 8),
+        "blocks.0.out_projection.bias": (8,),
+        "blocks.0.forward_norm.weight": (8,),
+        "blocks.0.forward_norm.bias": (8,),
+        "blocks.0.inner.weight": (32, 8),  # four times the width
+        "blocks.0.inner.bias": (32,),
+        "blocks.0.outer.weight": (8, 32),
+        "blocks.0.outer.bias": (8,),
         "last_norm.weight": (8,),
         "last_norm.bias": (8,),
     }
 
 
 def test_the_width_within_a_block_can_be_chosen() -> None:
-    assert GPT2(dim=8, inner=5).build().layers[0].inner.weight.shape == (5, 8)
+    assert GPT2(dim=8, inner=5).build().blocks[0].inner.weight.shape == (5, 8)
 
 
 def test_weights_start_as_published() -> None:
     torch.manual_seed(0)
-    weights = GPT2(dim=64, layers=8).build().state_dict()
+    weights = GPT2(dim=64, blocks=8).build().state_dict()
     for name, weight in weights.items():
         if "norm" in name or name.endswith("bias"):
             assert bool((weight == float("norm.weight" in name)).all())
@@ -76,7 +76,7 @@ def naive(weights: dict[str, Tensor], inputs_Ld: Tensor, heads: int) -> Tensor:
         return 0.5 * x * (1 + (math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)).tanh())
 
     states = list(inputs_Ld + weights["positions_Ld"][: len(inputs_Ld)])
-    for block in ("layers.0", "layers.1"):
+    for block in ("blocks.0", "blocks.1"):
         triples = [layer(norm(x, f"{block}.attention_norm"), f"{block}.attention").chunk(3) for x in states]
         width = 8 // heads
         for now in range(len(states)):
@@ -95,9 +95,9 @@ def naive(weights: dict[str, Tensor], inputs_Ld: Tensor, heads: int) -> Tensor:
 
 @each_number_of_heads
 def test_states_and_gradients_are_those_of_torchs_transformer(heads: int) -> None:
-    encoder, lengths = GPT2(dim=8, heads=heads, layers=3, positions=16), [7, 1, 12, 4]
+    encoder, lengths = GPT2(dim=8, heads=heads, blocks=3, positions=16), [7, 1, 12, 4]
     module, factors = lively_encoder(encoder), embeddings(4, 12, encoder, seed=3)
-    theirs = nn.ModuleList(_theirs(block, heads) for block in module.layers).eval()
+    theirs = nn.ModuleList(_theirs(block, heads) for block in module.blocks).eval()
     inputs = embeddings(4, 12, encoder).requires_grad_()
     x = inputs + module.positions_Ld[:12]
     hidden = nn.Transformer.generate_square_subsequent_mask(12, dtype=torch.float64)

@@ -12,7 +12,7 @@ from worlds.shelves import embeddings, lively_encoder
 from worlds.waits import pretend_gpu
 
 LENGTHS_B = torch.tensor([7, 1, 12, 4, 12])
-ENCODERS = [GRU4Rec(dim=8), GRU4Rec(dim=8, layers=3), GRU4Rec(dim=8, hidden=5, layers=2)]
+ENCODERS = [GRU4Rec(dim=8), GRU4Rec(dim=8, blocks=3), GRU4Rec(dim=8, hidden=5, blocks=2)]
 each_encoder = pytest.mark.parametrize("encoder", ENCODERS, ids=["one layer", "three layers", "of another width"])
 
 
@@ -22,16 +22,16 @@ def close(ours: Any, expected: Any) -> None:
 
 def test_gru4rec_has_the_published_weights() -> None:
     assert {name: tuple(weight.shape) for name, weight in GRU4Rec(dim=8).build().state_dict().items()} == {
-        "layers.0.weight_ih_l0": (24, 8),
-        "layers.0.weight_hh_l0": (24, 8),
-        "layers.0.bias_ih_l0": (24,),
-        "layers.0.bias_hh_l0": (24,),
+        "blocks.0.weight_ih_l0": (24, 8),
+        "blocks.0.weight_hh_l0": (24, 8),
+        "blocks.0.bias_ih_l0": (24,),
+        "blocks.0.bias_hh_l0": (24,),
     }
 
 
 def test_another_width_is_projected_to_that_of_the_items() -> None:
     encoder = GRU4Rec(dim=8, hidden=5).build()
-    assert encoder.layers[0].weight_hh_l0.shape == (15, 5)
+    assert encoder.blocks[0].weight_hh_l0.shape == (15, 5)
     assert encoder.projection.weight.shape == (8, 5)
     assert encoder.projection.bias is None
 
@@ -40,7 +40,7 @@ def test_gru4rec_follows_its_formulas_term_by_term() -> None:
     module, inputs = lively_encoder(ENCODERS[0]), embeddings(1, 6, ENCODERS[0])
     weights = module.state_dict()
     (w_r, w_z, w_n), (u_r, u_z, u_n), (b_r, b_z, b_n), (c_r, c_z, c_n) = (
-        weights[f"layers.0.{name}"].chunk(3) for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+        weights[f"blocks.0.{name}"].chunk(3) for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
     )
     state, expected = torch.zeros(8, dtype=torch.float64), []
     for item in inputs[0]:
@@ -55,7 +55,7 @@ def test_gru4rec_follows_its_formulas_term_by_term() -> None:
 def torch_own(module: Any, x: Tensor) -> Tensor:
     """The states by torch's packed network and autograd."""
     packed = pack_padded_sequence(x, LENGTHS_B, batch_first=True, enforce_sorted=False)
-    for layer in module.layers:
+    for layer in module.blocks:
         packed, _ = layer(packed)
     projected: Tensor = module.projection(pad_packed_sequence(packed, batch_first=True)[0])
     return projected

@@ -12,6 +12,6 @@ def flops_per_epoch(recipe: Recipe, work: Work, number_of_items: int, encoded: i
     weights = sum(weight.numel() for weight in model.encoder.parameters())
     set_size = None if recipe.negatives is None else recipe.negatives.set_size(work.positions // max(1, work.steps))
     candidates = number_of_items if set_size is None else 1 + set_size
-    blocks = getattr(recipe.encoder, "blocks", getattr(recipe.encoder, "layers", 0))  # as each paper calls them
+    blocks = getattr(recipe.encoder, "blocks", 0)
     attention = 12 * blocks * length * width if hasattr(recipe.encoder, "heads") else 0
     return float(6 * work.positions * candidates * width + encoded * (6 * weights + attention))

@@ -32,7 +32,7 @@ class BprMf(Configuration):
     """Factors of a user and of an item."""
     learning_rate: float = Field(0.05, gt=0.0)
     """Step size of stochastic gradient descent."""
-    regularization: float = Field(0.01, ge=0.0)
+    l2: float = Field(0.01, ge=0.0)
     """Weight of the squared factors in the loss."""
     iterations: int = Field(100, ge=1)
     """Passes over the events."""
@@ -55,7 +55,7 @@ class BprMf(Configuration):
         model = BayesianPersonalizedRanking(
             factors=self.factors,
             learning_rate=self.learning_rate,
-            regularization=self.regularization,
+            regularization=self.l2,
             iterations=self.iterations,
             num_threads=1,
             random_state=key_seed(seed, Purpose.WEIGHTS),

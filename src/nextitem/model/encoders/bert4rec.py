@@ -26,8 +26,8 @@ class BERT4Rec(Encoder):
 
     name: Literal["bert4rec"] = "bert4rec"
     is_causal: ClassVar[bool] = False  # it sees the whole window
-    layers: int = Field(2, ge=1)
-    """Number of transformer layers."""
+    blocks: int = Field(2, ge=1)
+    """Number of transformer blocks, which the paper calls layers."""
     heads: int = Field(2, ge=1)
     """Attention heads; must divide dim."""
     inner: int = Field(256, ge=1)
@@ -63,7 +63,7 @@ class BERT4RecEncoder(nn.Module):
     def __init__(
         self,
         dim: int,
-        layers: int,
+        blocks: int,
         heads: int,
         inner: int,
         dropout: float,
@@ -80,8 +80,8 @@ class BERT4RecEncoder(nn.Module):
         self.token_type_d = nn.Parameter(torch.empty(dim).normal_(0.0, 0.02))
         self.embedding_norm = _norm(dim, without)
         self.dropout = Dropout(dropout)
-        self.layers = nn.ModuleList(
-            _Layer(dim, heads, inner, dropout, attention_dropout, without) for _ in range(layers)
+        self.blocks = nn.ModuleList(
+            _Block(dim, heads, inner, dropout, attention_dropout, without) for _ in range(blocks)
         )
         self.output_layer = _linear(dim, dim) if output_layer else None
         self.output_norm = _norm(dim, without) if output_layer else None
@@ -99,8 +99,8 @@ class BERT4RecEncoder(nn.Module):
         if self.positions_Ld is not None:
             x_Pd = x_Pd + self.positions_Ld.index_select(0, layout.columns_P)
         x_Pd = self.dropout(self.embedding_norm(x_Pd + self.token_type_d))
-        for number, layer in enumerate(self.layers, start=1):
-            x_Pd = layer(x_Pd, everyone if readers is None or number < len(self.layers) else readers)
+        for number, block in enumerate(self.blocks, start=1):
+            x_Pd = block(x_Pd, everyone if readers is None or number < len(self.blocks) else readers)
         if places_T is not None:
             return self._head(x_Pd.index_select(0, places_T))
         return layout.rows(self._head(x_Pd))
@@ -112,7 +112,7 @@ class BERT4RecEncoder(nn.Module):
         return states_Pd
 
 
-class _Layer(nn.Module):
+class _Block(nn.Module):
     """Attention and feed-forward, each followed by dropout, the residual and a norm."""
 
     def __init__(

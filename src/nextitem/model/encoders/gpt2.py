@@ -17,11 +17,11 @@ from nextitem.model.layers.packing import Queries, arrange
 
 
 class GPT2(Encoder):
-    """Settings of GPT-2; width, layers and heads are those of Klenitskiy & Vasilev (RecSys 2023), the rest GPT-2's."""
+    """Settings of GPT-2; width, blocks and heads are those of Klenitskiy & Vasilev (RecSys 2023), the rest GPT-2's."""
 
     name: Literal["gpt2"] = "gpt2"
     is_causal: ClassVar[bool] = True
-    layers: int = Field(2, ge=1)
+    blocks: int = Field(2, ge=1)
     """Number of transformer blocks."""
     heads: int = Field(1, ge=1)
     """Attention heads; must divide dim."""
@@ -41,21 +41,21 @@ class GPT2(Encoder):
 
     def build(self, number_of_users: int = 0) -> "GPT2Encoder":
         """The encoder with fresh weights from torch's global generator."""
-        return GPT2Encoder(self.dim, self.layers, self.heads, self.inner or 4 * self.dim, self.dropout, self.positions)
+        return GPT2Encoder(self.dim, self.blocks, self.heads, self.inner or 4 * self.dim, self.dropout, self.positions)
 
 
 class GPT2Encoder(nn.Module):
     """Pre-norm transformer blocks, GELU in its tanh form, learned positions from the oldest item, a norm at the end.
 
-    Weights start at N(0, 0.02²), those that end a block's two branches at that over √(2·layers), biases at 0.
+    Weights start at N(0, 0.02²), those that end a block's two branches at that over √(2·blocks), biases at 0.
     """
 
-    def __init__(self, dim: int, layers: int, heads: int, inner: int, dropout: float, positions: int) -> None:
+    def __init__(self, dim: int, blocks: int, heads: int, inner: int, dropout: float, positions: int) -> None:
         super().__init__()
         self.positions_Ld = nn.Parameter(torch.empty(positions, dim).normal_(0.0, 0.02))
         self.dropout = Dropout(dropout)
-        ending = 0.02 / (2 * layers) ** 0.5
-        self.layers = nn.ModuleList(_Block(dim, heads, inner, dropout, ending) for _ in range(layers))
+        ending = 0.02 / (2 * blocks) ** 0.5
+        self.blocks = nn.ModuleList(_Block(dim, heads, inner, dropout, ending) for _ in range(blocks))
         self.last_norm = nn.LayerNorm(dim, eps=1e-5)
 
     def forward(
@@ -66,8 +66,8 @@ class GPT2Encoder(nn.Module):
         everyone, (readers, places_T) = layout.everyone(), (None, None) if read_T is None else layout.readers(read_T)
         positions_Pd = self.positions_Ld.index_select(0, layout.columns_P)
         x_Pd = self.dropout(layout.flat(embeddings_BLd) + positions_Pd)
-        for number, block in enumerate(self.layers, start=1):
-            x_Pd = block(x_Pd, everyone if readers is None or number < len(self.layers) else readers)
+        for number, block in enumerate(self.blocks, start=1):
+            x_Pd = block(x_Pd, everyone if readers is None or number < len(self.blocks) else readers)
         states_Qd: Tensor = self.last_norm(x_Pd)
         return layout.rows(states_Qd) if places_T is None else states_Qd.index_select(0, places_T)
 

@@ -22,14 +22,14 @@ class GRU4Rec(Encoder):
     is_causal: ClassVar[bool] = True
     hidden: int | None = Field(None, ge=1)
     """Width of what the network remembers; none: dim. Another width ends in a projection, for states to score items."""
-    layers: int = Field(1, ge=1)
-    """Number of recurrent layers."""
+    blocks: int = Field(1, ge=1)
+    """Number of recurrent layers, one on the other."""
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
     """Probability of dropping a value of what enters a layer."""
 
     def build(self, number_of_users: int = 0) -> "GRU4RecEncoder":
         """The encoder with fresh weights from torch's global generator."""
-        return GRU4RecEncoder(self.dim, self.hidden or self.dim, self.layers, self.dropout)
+        return GRU4RecEncoder(self.dim, self.hidden or self.dim, self.blocks, self.dropout)
 
 
 class GRU4RecEncoder(nn.Module):
@@ -38,10 +38,10 @@ class GRU4RecEncoder(nn.Module):
     There is no table of positions: a row may have any length.
     """
 
-    def __init__(self, dim: int, hidden: int, layers: int, dropout: float) -> None:
+    def __init__(self, dim: int, hidden: int, blocks: int, dropout: float) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
-            nn.GRU(hidden if number else dim, hidden, batch_first=True) for number in range(layers)
+        self.blocks = nn.ModuleList(
+            nn.GRU(hidden if number else dim, hidden, batch_first=True) for number in range(blocks)
         )
         self.dropout = Dropout(dropout)
         self.projection = nn.Identity() if hidden == dim else nn.Linear(hidden, dim, bias=False)
@@ -64,7 +64,7 @@ class GRU4RecEncoder(nn.Module):
         kernels.fp32_precision = "ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32"
         # Under autocast they would round to float16, whatever type it was asked for.
         with torch.autocast(x_BLd.device.type, enabled=False):
-            for layer in self.layers:
+            for layer in self.blocks:
                 x_BLd, _ = layer(self.dropout(x_BLd))
         return x_BLd.flatten(0, 1)
 
@@ -76,7 +76,7 @@ class GRU4RecEncoder(nn.Module):
         places_P = order_B[rows_P] * x_BLd.shape[1] + times_P
         x_P = x_BLd.flatten(0, 1).index_select(0, places_P)
         counts = is_real_LB.sum(1).tolist()
-        for layer in self.layers:
+        for layer in self.blocks:
             x_P = _layer(self.dropout(x_P), counts, *layer.parameters())
         return x_P.new_zeros(is_real_LB.numel(), x_P.shape[1]).index_copy(0, places_P, x_P)
 
