@@ -12,7 +12,8 @@ from nextitem.data.sequences import Sequences
 from nextitem.data.splits.split import Cases
 from nextitem.errors import ConfigurationError, ScoreError
 from nextitem.evaluation.candidates import Candidates
-from nextitem.evaluation.evaluate import SAMPLED_METRICS, evaluate
+from nextitem.evaluation.evaluate import evaluate
+from nextitem.evaluation.metrics import SAMPLED_METRICS
 from nextitem.evaluation.ranking import candidate_ranks, target_ranks
 from nextitem.model.baselines import Popularity
 from nextitem.model.items.tied import TiedItems

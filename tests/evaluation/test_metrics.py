@@ -1,5 +1,8 @@
+import ast
+from importlib.resources import files
 from itertools import permutations
 from math import inf, log2
+from pathlib import Path
 
 import ir_measures
 import pytest
@@ -11,6 +14,7 @@ from torch import Tensor, tensor
 
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.metrics import RANK_METRICS, RankMetric, hit_rate, mrr, ndcg, parse_metric
+from nextitem.evaluation.values import values
 
 GAINS = {
     "hit_rate": lambda rank: 1,
@@ -150,3 +154,47 @@ def test_another_name_is_refused_with_those_that_are_known(name: str) -> None:
     assert str(caught.value) == (
         f"unknown metric '{name}'; known are hit_rate@k, ndcg@k, mrr@k, with k a positive number, and mrr without one"
     )
+
+
+# values
+
+
+def test_values_are_those_of_the_metrics_in_the_order_asked_for() -> None:
+    above_C, tied_C = doubles(0, 4, inf), doubles(0, 1, 0)
+    found = values(above_C, tied_C, ["mrr@5", "hit_rate@5"], candidates=100)
+    assert [*found] == ["mrr@5", "hit_rate@5"]
+    assert found["hit_rate@5"].tolist() == [1, 1 / 2, 0]
+    assert found["mrr@5"].tolist() == [1, pytest.approx((1 / 5 + 0) / 2), 0]
+
+
+def test_a_k_beyond_the_candidates_counts_as_their_number() -> None:
+    above_C, tied_C = doubles(0, 3, 6), doubles(2, 0, 0)
+    beyond, whole = (values(above_C, tied_C, [f"ndcg@{k}", f"mrr@{k}"], candidates=7) for k in (10**12, 7))
+    assert [one.tolist() for one in beyond.values()] == [one.tolist() for one in whole.values()]
+    assert torch.equal(values(above_C, tied_C, ["mrr"], 7)["mrr"], whole["mrr@7"])
+
+
+def test_ranks_of_another_precision_give_values_of_double_precision() -> None:
+    found = values(tensor([1]), tensor([0.0]), ["hit_rate@1", "ndcg@2"], candidates=5)
+    assert {value_C.dtype for value_C in found.values()} == {torch.float64}
+    assert found["ndcg@2"].item() == 1 / log2(3)
+
+
+def test_no_metric_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="no metric to report; name at least one, such as 'ndcg@10'"):
+        values(doubles(0), doubles(0), [], candidates=5)
+
+
+def test_nothing_but_values_turns_ranks_into_metrics() -> None:
+    """Whoever called a metric by itself could cut, label or average it otherwise."""
+    package = Path(str(files("nextitem")))
+    theirs = (file for file in package.rglob("*.py") if "evaluation" not in file.relative_to(package).parts[:1])
+    imported = {
+        name.name
+        for file in theirs
+        for line in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(line, ast.ImportFrom) and str(line.module).startswith("nextitem.evaluation.metrics")
+        for name in line.names
+    }
+    assert imported
+    assert not imported & {*RANK_METRICS}

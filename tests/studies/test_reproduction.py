@@ -22,7 +22,6 @@ from nextitem.report.studies.reproduction import Reproduction, figures, write
 from nextitem.studies.comparison import compare
 from nextitem.studies.forecast import Line, ReproductionPlan
 from nextitem.studies.reproduction import (  # fmt: skip
-    METRICS,
     PUBLISHED,
     ROWS,
     Published,
@@ -156,9 +155,7 @@ def test_a_row_agrees_within_five_per_cent_or_twice_its_seeds_spread(
 
 def test_the_folder_is_whole_and_takes_the_place_of_an_earlier_one(rows: list[Contestant], tmp_path: Path) -> None:
     swept = {1: rows[1], 10: rows[3], 500: Contestant("500 negatives")}
-    found = Reproduction(
-        "ml-1m", "nextitem reproduce ml-1m", compare(rows, "bert4rec", METRICS), swept, verdicts(rows, "ml-1m")
-    )
+    found = Reproduction("ml-1m", "nextitem reproduce ml-1m", compare(rows, "bert4rec"), swept, verdicts(rows, "ml-1m"))
     folder = tmp_path / "runs" / "reproduce-ml-1m"
     write(folder, found)
     (folder / "left.txt").write_text("by an earlier version")
@@ -186,7 +183,7 @@ def test_the_folder_is_whole_and_takes_the_place_of_an_earlier_one(rows: list[Co
 
 
 def test_settings_that_are_not_the_papers_are_not_judged_by_it(rows: list[Contestant]) -> None:
-    comparison = compare(rows, "bert4rec", METRICS)
+    comparison = compare(rows, "bert4rec")
     paper, changed = (Reproduction("ml-1m", "", comparison, {}, [], is_papers=known) for known in (True, False))
     assert len(paper.deviations) == 4  # small models on a small log are far from it
     assert {paper.agrees(row) for row in rows} <= {"better", "worse"}
@@ -197,7 +194,7 @@ def test_the_figures_are_called_by_what_was_monitored(rows: list[Contestant]) ->
     (run,) = rows[1].runs
     training = run.recipe.training.model_copy(update={"monitor": "mrr@10"})
     other = FinishedRun(run.folder, run.recipe.model_copy(update={"training": training}), run.metrics)
-    comparison = compare([Contestant("sasrec-ce", (other,))], "sasrec-ce", METRICS)
+    comparison = compare([Contestant("sasrec-ce", (other,))], "sasrec-ce")
     made = figures(Reproduction("ml-1m", "", comparison, {}, []))
     assert made["convergence"].axes[0].get_title(loc="left") == "MovieLens-1M: validation MRR@10"
     assert "epoch of the best MRR@10" in made["losses"].get_supxlabel()
@@ -210,7 +207,7 @@ def test_a_refused_setting_names_the_recipe() -> None:
 
 def test_a_place_that_cannot_be_written_is_a_storage_error(rows: list[Contestant], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    found = Reproduction("ml-1m", "", compare(rows, "bert4rec", METRICS), {}, [])
+    found = Reproduction("ml-1m", "", compare(rows, "bert4rec"), {}, [])
     with pytest.raises(StorageError, match=r"cannot write .*; free space or choose another --out"):
         write(tmp_path / "file" / "reproduce-ml-1m", found)
 

@@ -28,8 +28,8 @@ from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.reading import FinishedRun, deciding, is_run, read_finished
 from nextitem.experiment.presets import preset_names
 from nextitem.experiment.repetition import told_apart
+from nextitem.studies.comparison import COMPARED_METRICS, same_certificate
 from nextitem.studies.comparison import compare as compare_runs
-from nextitem.studies.comparison import same_certificate
 
 
 def compare(
@@ -44,7 +44,9 @@ def compare(
     against: Annotated[
         str | None, typer.Option(help="Row that the others are tested against; default: the first.")
     ] = None,
-    metrics: Annotated[str, typer.Option(help="Comma-separated, such as ndcg@5,hit_rate@20.")] = "ndcg@10,hit_rate@10",
+    metrics: Annotated[str, typer.Option(help="Comma-separated, such as ndcg@5,hit_rate@20.")] = ",".join(
+        COMPARED_METRICS
+    ),
     columns: ColumnNames = "",
     out: Annotated[Path, typer.Option(help="Folder of runs: finished ones are found there, new ones appear.")] = Path(
         "runs"

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from nextitem.cli.console import show, table_of
 from nextitem.cli.options import AsJson, RunFolder, seed_of
-from nextitem.evaluation.evaluate import METRICS, SAMPLED_METRICS
+from nextitem.evaluation.metrics import DEFAULT_METRICS, SAMPLED_METRICS
 from nextitem.experiment.again import evaluate_again
 from nextitem.experiment.folder.stored import read_run
 
@@ -27,7 +27,7 @@ def evaluate(
     data: Annotated[str | None, typer.Option(help="Where that data is now, if not where it was.")] = None,
     metrics: Annotated[
         str | None,
-        typer.Option(help=f"Comma-separated, such as ndcg@5,hit_rate@20. Default: {','.join(METRICS)}."),
+        typer.Option(help=f"Comma-separated, such as ndcg@5,hit_rate@20. Default: {','.join(DEFAULT_METRICS)}."),
     ] = None,
     candidates: Annotated[
         str | None,
@@ -37,7 +37,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a stored run again, on the data it was trained on."""
-    default = METRICS if candidates is None else SAMPLED_METRICS
+    default = DEFAULT_METRICS if candidates is None else SAMPLED_METRICS
     names = [*default] if metrics is None else [name.strip() for name in metrics.split(",")]
     stored = read_run(run_folder)
     report = evaluate_again(stored, part.value, names, data, candidates=candidates, seed=seed)

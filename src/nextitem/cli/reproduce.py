@@ -28,7 +28,7 @@ from nextitem.engine.local import find_each, train_each
 from nextitem.errors import ConfigurationError, TrainingError
 from nextitem.studies.comparison import compare
 from nextitem.studies.forecast import plan_reproduction
-from nextitem.studies.reproduction import METRICS, Request, judged_by, sweep_entries, table_entries, verdicts
+from nextitem.studies.reproduction import Request, judged_by, sweep_entries, table_entries, verdicts
 
 if TYPE_CHECKING:
     from nextitem.report.studies.reproduction import Reproduction
@@ -126,7 +126,7 @@ def _reproduction(request: Request, rows: list[Contestant], swept: dict[int, Con
     return Reproduction(
         request.data,
         typed_command(),
-        compare(rows, against, METRICS),
+        compare(rows, against),
         swept,
         verdicts(rows, request.data),
         notes,

@@ -35,7 +35,7 @@ from nextitem.studies.comparison import compare
 from nextitem.studies.forecast import plan_reproduction
 from nextitem.studies.rankings import compare_rankings
 from nextitem.studies.rows import entries, left_out
-from nextitem.studies.study import METRICS, Request, load_study, sampled, study_names
+from nextitem.studies.study import Request, load_study, sampled, study_names
 from nextitem.words import NOTHING
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _results(request: Request, rows: list[Contestant], against: str | None) -> "
     if base not in labels:
         say(f"{base}: no finished run, so nothing is tested against it")
         there = there if base in [row.label for row in there] else [*there, Contestant(base)]
-    found = Results(request, typed_command(), compare(there, base, METRICS), None)
+    found = Results(request, typed_command(), compare(there, base), None)
     said = request.study.published
     if not labels or said is None or said.candidates is None or not found.published:
         return found

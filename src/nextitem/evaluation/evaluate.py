@@ -9,16 +9,12 @@ from torch import Tensor
 from nextitem.compute.processes import ALONE, Processes
 from nextitem.compute.randomness import Purpose, generator
 from nextitem.data.splits.split import Cases
-from nextitem.errors import ConfigurationError
 from nextitem.evaluation.candidates import Candidates
 from nextitem.evaluation.intervals import bootstrap_interval
-from nextitem.evaluation.metrics import parse_metric
+from nextitem.evaluation.metrics import DEFAULT_METRICS, parse_metrics
 from nextitem.evaluation.ranking import candidate_ranks, target_ranks
 from nextitem.evaluation.scoring import Scorer
-
-METRICS = ("hit_rate@10", "ndcg@10", "mrr@10", "hit_rate@100", "ndcg@100", "mrr@100")
-SAMPLED_METRICS = ("hit_rate@1", "hit_rate@5", "hit_rate@10", "ndcg@5", "ndcg@10", "mrr")
-"""What papers report that rank a target among few items (Sun et al., 2019)."""
+from nextitem.evaluation.values import values
 
 
 @dataclass(frozen=True)
@@ -73,7 +69,7 @@ class Report:
 def evaluate(
     scorer: Scorer,
     cases: Cases,
-    metrics: Sequence[str] = METRICS,
+    metrics: Sequence[str] = DEFAULT_METRICS,
     *,
     candidates: Candidates | None = None,
     hide_seen: bool = True,
@@ -92,14 +88,12 @@ def evaluate(
     several processes ranks its share of the cases, and all report on all of them. Raises
     ConfigurationError for no or an unknown metric and ScoreError for NaN scores.
     """
-    if not metrics:
-        raise ConfigurationError("no metric to report; name at least one, such as 'ndcg@10'")
+    parse_metrics(metrics)  # what is unknown is refused before anything is scored
     label = "" if candidates is None else f"[{candidates.label}]"
-    functions = {name + label: parse_metric(name) for name in metrics}
     ranked = cases.histories.number_of_items if candidates is None else candidates.count + 1
     ranks = _ranks(scorer, cases, torch.arange(len(cases))[processes.share(len(cases))], candidates, hide_seen)
     above_C, tied_C = processes.gather(torch.stack(ranks, 1), len(cases)).unbind(1)
-    values = {name: function(above_C, tied_C, min(k, ranked)) for name, (function, k) in functions.items()}
+    found = {name + label: value_C for name, value_C in values(above_C, tied_C, metrics, ranked).items()}
     is_reachable_C = cases.trained_N[cases.targets_C] & above_C.isfinite()
     certificate = Certificate(
         dataset=dataset,
@@ -109,11 +103,11 @@ def evaluate(
         ties="expectation",
         ranking="full" if candidates is None else str(candidates),
         candidates=ranked,
-        metrics=tuple(values),
+        metrics=tuple(found),
     )
     return Report(
-        values=values,
-        intervals=_intervals(values, interval_seed) if intervals else {},
+        values=found,
+        intervals=_intervals(found, interval_seed) if intervals else {},
         above_C=above_C,
         tied_C=tied_C,
         users_C=cases.histories.users_U,
@@ -133,6 +127,6 @@ def _ranks(
     return candidate_ranks(query, targets_C, candidates.draw(cases, hide_seen=hide_seen)[rows], seen)
 
 
-def _intervals(values: Mapping[str, Tensor], seed: int) -> dict[str, tuple[float, float]]:
-    bounds = bootstrap_interval(torch.stack(list(values.values()), 1), generator(seed, Purpose.BOOTSTRAP))
-    return {name: (float(low), float(high)) for name, (low, high) in zip(values, bounds.tolist(), strict=True)}
+def _intervals(found: Mapping[str, Tensor], seed: int) -> dict[str, tuple[float, float]]:
+    bounds = bootstrap_interval(torch.stack(list(found.values()), 1), generator(seed, Purpose.BOOTSTRAP))
+    return {name: (float(low), float(high)) for name, (low, high) in zip(found, bounds.tolist(), strict=True)}

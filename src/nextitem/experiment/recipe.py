@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from nextitem.data.filters import Preparation
 from nextitem.data.reading.files import Columns
 from nextitem.data.splits import AnySplit, LeaveOneOut
-from nextitem.evaluation.evaluate import METRICS
+from nextitem.evaluation.metrics import DEFAULT_METRICS
 from nextitem.model.baselines import AnyBaseline
 from nextitem.model.encoders import AnyEncoder, SASRec
 from nextitem.model.losses import AnyLoss, CrossEntropy
@@ -61,8 +61,10 @@ class Recipe(Configuration):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         monitor = self.training.monitor
-        if monitor not in METRICS:
-            raise ValueError(f"training.monitor='{monitor}' is no validation metric; {suggest(monitor, METRICS)}")
+        if monitor not in DEFAULT_METRICS:
+            raise ValueError(
+                f"training.monitor='{monitor}' is no validation metric; {suggest(monitor, DEFAULT_METRICS)}"
+            )
         if self.baseline is not None:
             return self._fits_baseline(self.baseline)
         if self.objective.needs_causal and not self.encoder.is_causal:

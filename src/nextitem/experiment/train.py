@@ -20,7 +20,8 @@ from nextitem.compute.processes import Processes
 from nextitem.data.prepare import Prepared, prepare
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.candidates import Candidates
-from nextitem.evaluation.evaluate import SAMPLED_METRICS, Report, evaluate
+from nextitem.evaluation.evaluate import Report, evaluate
+from nextitem.evaluation.metrics import SAMPLED_METRICS
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.provenance import provenance
 from nextitem.experiment.folder.workplace import Workplace

@@ -15,6 +15,8 @@ from nextitem.experiment.folder.reading import FinishedRun
 from nextitem.settings.suggestion import suggest
 
 RESAMPLES = 10_000
+COMPARED_METRICS = ("ndcg@10", "hit_rate@10")
+"""What a table shows where nothing else is asked for."""
 Interval = tuple[float, float]
 
 
@@ -83,7 +85,7 @@ def varied_in(rows: Sequence[Contestant]) -> str:
 
 
 def compare(
-    rows: Sequence[Contestant], against: str | None = None, metrics: Sequence[str] = ("ndcg@10", "hit_rate@10")
+    rows: Sequence[Contestant], against: str | None = None, metrics: Sequence[str] = COMPARED_METRICS
 ) -> Comparison:
     """The table of `rows`, with differences to `against` (by default the first row).
 

@@ -14,7 +14,6 @@ from nextitem.experiment.presets import load_preset, resolve_recipe
 from nextitem.settings.suggestion import suggest
 from nextitem.studies.comparison import Difference, corrected_together, differences, draws_of, values_of, varied_in
 
-METRICS = ("ndcg@10", "hit_rate@10")
 # The table's rows. GRU4Rec is quoted from another public README that repeats the paper's values.
 ROWS = ("sasrec-bce", "sasrec-ce", "sasrec-3000", "bert4rec", "gru4rec", "bpr-mf", "popularity")
 COUNTS = (1, 10, 100, 300, 1000, 3000)

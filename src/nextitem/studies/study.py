@@ -25,8 +25,6 @@ from nextitem.settings.overrides import parse_override, resolve
 from nextitem.settings.suggestion import suggest
 from nextitem.studies.comparison import Interval, draws_of
 
-METRICS = ("ndcg@10", "hit_rate@10")
-
 
 class Row(Configuration):
     """One training of a study."""

@@ -35,7 +35,7 @@ def test_shares_up_to_rank_ten_are_the_hit_rate_at_ten() -> None:
 def test_quality_of_a_band_is_a_mean_with_196_standard_errors() -> None:
     above = torch.tensor([0.0, 2.0] * 20 + [99.0] * 30, dtype=torch.float64)
     numbers = torch.tensor([1] * 40 + [5] * 30)
-    first, second = quality(above, torch.zeros_like(above), numbers)
+    first, second = quality(above, torch.zeros_like(above), 100, numbers)
     values = [1.0, 1 / math.log2(4)]
     spread = math.sqrt(sum((value - 0.75) ** 2 for value in values) / 2 * 40 / 39)
     assert (first.band, first.cases, first.hit_rate) == (Band(1, 3), 40, 1.0)
@@ -47,7 +47,7 @@ def test_quality_of_a_band_is_a_mean_with_196_standard_errors() -> None:
 @given(st.lists(st.integers(0, 5_000), min_size=1, max_size=200))
 def test_every_case_is_in_one_band_and_small_bands_join(numbers: list[int]) -> None:
     above = torch.zeros(len(numbers), dtype=torch.float64)
-    found = quality(above, above, torch.tensor(numbers))
+    found = quality(above, above, 100, torch.tensor(numbers))
     assert sum(band.cases for band in found) == len(numbers)
     assert all(low.band.last + 1 == high.band.first for low, high in pairwise(found))
     assert (found[0].band.first, found[-1].band.last) == (min(numbers), max(numbers))

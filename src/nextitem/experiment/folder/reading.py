@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nextitem.errors import ArtefactError, NextitemError, StorageError
-from nextitem.evaluation.metrics import parse_metric
+from nextitem.evaluation.values import values
 from nextitem.experiment.recipe import Recipe
 from nextitem.storage import MANIFEST
 
@@ -49,12 +49,11 @@ class FinishedRun:
         return {key: value for key, value in self.metrics["certificate"].items() if key != "metrics"}
 
     def values(self, metrics: Sequence[str]) -> Tensor:
-        """Each metric of each test case, shape (C, M) float64. Raises ArtefactError, and as `parse_metric`."""
+        """Each metric of each test case, shape (C, M) float64. Raises ArtefactError, and as `values`."""
         ranks = self.ranks().filter(pl.col("part") == "test")
-        above_C, tied_C = (torch.tensor(ranks[name].to_numpy()).double() for name in ("above", "tied"))
-        candidates = int(self.metrics["certificate"]["candidates"])
-        parsed = [parse_metric(name) for name in metrics]
-        return torch.stack([function(above_C, tied_C, min(k, candidates)).double() for function, k in parsed], 1)
+        above_C, tied_C = (torch.tensor(ranks[name].to_numpy()) for name in ("above", "tied"))
+        found = values(above_C, tied_C, metrics, int(self.metrics["certificate"]["candidates"]))
+        return torch.stack([found[name] for name in metrics], 1)
 
     def ranks(self) -> pl.DataFrame:
         """Per part and case: user, target, how many items scored above it and how many the same."""

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from nextitem.evaluation.metrics import hit_rate, ndcg
+from nextitem.evaluation.values import values
 
 TOP = 10
 _FEWEST = 20  # cases of a band; fewer join the band beside them
@@ -60,20 +60,20 @@ def rank_shares(above_C: Tensor, tied_C: Tensor, bands: Sequence[Band]) -> list[
     >>> rank_shares(torch.tensor([0.0, 9.0]), torch.tensor([1.0, 0.0]), [Band(1, 1), Band(2, 10)])
     [0.25, 0.75]
     """
-    upto = [float(hit_rate(above_C, tied_C, end).mean()) for end in (0, *(band.last for band in bands))]
-    return [high - low for low, high in pairwise(upto)]
+    hit_rates = values(above_C, tied_C, [f"hit_rate@{band.last}" for band in bands], bands[-1].last)
+    return [high - low for low, high in pairwise([0.0, *(float(value_C.mean()) for value_C in hit_rates.values())])]
 
 
-def quality(above_C: Tensor, tied_C: Tensor, numbers_C: Tensor) -> list[Quality]:
+def quality(above_C: Tensor, tied_C: Tensor, catalogue: int, numbers_C: Tensor) -> list[Quality]:
     """Quality by bands of a number that each case has, such as the length of its history."""
+    hits_C, ndcg_C = values(above_C, tied_C, [f"hit_rate@{TOP}", f"ndcg@{TOP}"], catalogue).values()
     found = []
     for band in _bands(numbers_C):
         is_in_C = (numbers_C >= band.first) & (numbers_C <= band.last)
-        above, tied = above_C[is_in_C], tied_C[is_in_C]
-        values = ndcg(above, tied, TOP)
-        spread = float(values.std()) if len(values) > 1 else 0.0
-        margin = 1.96 * spread / math.sqrt(len(values))
-        found.append(Quality(band, len(values), float(hit_rate(above, tied, TOP).mean()), float(values.mean()), margin))
+        gains = ndcg_C[is_in_C]
+        spread = float(gains.std()) if len(gains) > 1 else 0.0
+        margin = 1.96 * spread / math.sqrt(len(gains))
+        found.append(Quality(band, len(gains), float(hits_C[is_in_C].mean()), float(gains.mean()), margin))
     return found
 
 

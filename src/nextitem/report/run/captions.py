@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import torch
 
-from nextitem.evaluation.metrics import hit_rate
 from nextitem.report.run.bands import TOP, Quality
 from nextitem.report.run.evidence import Evidence
 
@@ -43,7 +42,7 @@ def of_learning(runs: Sequence[Evidence], metric: str) -> str:
 
 def of_ranks(run: Evidence, is_one_of_many: bool) -> str:
     """How many targets rank among the first ten, and where the middle one is."""
-    share = percent(float(hit_rate(run.above_C, run.tied_C, TOP).mean()))
+    share = percent(run.means([f"hit_rate@{TOP}"])[0])
     middle = float(torch.quantile(run.above_C + run.tied_C / 2 + 1, 0.5, interpolation="lower"))
     rest = "more than half repeat the history" if middle == float("inf") else f"half within the first {middle:,.0f}"
     if is_one_of_many:
@@ -65,7 +64,7 @@ def of_hit_rates(runs: Sequence[Evidence]) -> str:
         return "Share of test targets among the first k (hit rate at k), beside that of a random order."
     said = []
     for k in (TOP, min(100 * TOP, runs[0].catalogue)):
-        found = {run.label: float(hit_rate(run.above_C, run.tied_C, k).mean()) for run in runs}
+        found = {run.label: run.means([f"hit_rate@{k}"])[0] for run in runs}
         first = max(found, key=lambda label: found[label])
         said.append(f"{first} with {percent(found[first])} among the first {k:,}")
     return f"Share of test targets among the first k (hit rate at k). Most are found by {' and by '.join(said)}."

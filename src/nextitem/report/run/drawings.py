@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, PercentFormatter
 
-from nextitem.evaluation.metrics import hit_rate
 from nextitem.report import look
 from nextitem.report.run.bands import Band, Quality
 from nextitem.report.run.evidence import Evidence
@@ -136,7 +135,7 @@ def hit_rates(runs: Sequence[Evidence]) -> Figure:
     catalogue = runs[0].catalogue
     cuts = torch.logspace(0, torch.tensor(float(catalogue)).log10(), 60).round().long().unique().tolist()
     for run, style in zip(runs, styles(runs), strict=True):
-        axes.plot(cuts, [float(hit_rate(run.above_C, run.tied_C, k).mean()) for k in cuts], label=run.label, **style)
+        axes.plot(cuts, run.means([f"hit_rate@{k}" for k in cuts]), label=run.label, **style)
     axes.plot(cuts, [k / catalogue for k in cuts], color=look.MUTED, linewidth=1, label="random order")
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(10, numticks=8))

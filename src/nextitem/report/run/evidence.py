@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nextitem.errors import ConfigurationError
+from nextitem.evaluation.values import values
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.repetition import told_apart
 from nextitem.report.look import label_of
@@ -77,6 +78,12 @@ class Evidence:
     def catalogue(self) -> int:
         """Number of items that were ranked."""
         return int(self.metrics["certificate"]["candidates"])
+
+    def means(self, metrics: Sequence[str]) -> list[float]:
+        """Each metric, such as `hit_rate@10`, as a mean over the test cases."""
+        return [
+            float(value_C.mean()) for value_C in values(self.above_C, self.tied_C, metrics, self.catalogue).values()
+        ]
 
     @property
     def has_histories(self) -> bool:

@@ -208,13 +208,10 @@ def _ranks(runs: Sequence[Evidence]) -> list[tuple[Figure, str]]:
 
 
 def _quality(runs: Sequence[Evidence], column: str) -> list[tuple[str, drawings.Style, list[Quality]]]:
+    numbers = [torch.from_numpy(run.cases[column].to_numpy(writable=True)) for run in runs]
     return [
-        (
-            run.label,
-            style,
-            quality(run.above_C, run.tied_C, torch.from_numpy(run.cases[column].to_numpy(writable=True))),
-        )
-        for run, style in zip(runs, drawings.styles(runs), strict=True)
+        (run.label, style, quality(run.above_C, run.tied_C, run.catalogue, numbers_C))
+        for run, style, numbers_C in zip(runs, drawings.styles(runs), numbers, strict=True)
     ]
 
 

@@ -16,8 +16,8 @@ from nextitem.report.studies.curves import Curve, by_negatives, convergence, los
 from nextitem.report.studies.points import Point
 from nextitem.report.studies.words import TITLES, made, measured_on
 from nextitem.storage import whole
-from nextitem.studies.comparison import RESAMPLES, Comparison, as_dict, draws_of, values_of, varied_in
-from nextitem.studies.reproduction import METRICS, PUBLISHED, Verdict, agreement, deviations, judged_by
+from nextitem.studies.comparison import COMPARED_METRICS, RESAMPLES, Comparison, as_dict, draws_of, values_of, varied_in
+from nextitem.studies.reproduction import PUBLISHED, Verdict, agreement, deviations, judged_by
 from nextitem.words import NOTHING
 
 LEVELS = ("sasrec-bce", "bert4rec", "gru4rec", "bpr-mf", "popularity")  # horizontal lines beside the sampled softmax
@@ -176,7 +176,7 @@ def table(found: Reproduction) -> str:
             lines.append((label_of(row.label), "failed", *[NOTHING] * (len(header) - 2)))
             continue
         published = found.published(row) or {}
-        ndcg, hit_rate = (found.comparison.cells[row.label][metric] for metric in METRICS)
+        ndcg, hit_rate = (found.comparison.cells[row.label][metric] for metric in COMPARED_METRICS)
         lines.append(
             (
                 label_of(row.label),

@@ -15,13 +15,13 @@ from nextitem.report.studies.points import Point
 from nextitem.report.studies.sweeps import Panel, Verdict, curve, dots
 from nextitem.report.studies.words import TITLES, made, measured_on
 from nextitem.storage import whole
-from nextitem.studies.comparison import Comparison, Interval, Measured, as_dict
+from nextitem.studies.comparison import COMPARED_METRICS, Comparison, Interval, Measured, as_dict
 from nextitem.studies.reproduction import LEVEL
 from nextitem.studies.rows import left_out, published
-from nextitem.studies.study import METRICS, Request, Sampled
+from nextitem.studies.study import Request, Sampled
 from nextitem.words import NOTHING
 
-PLOTTED = METRICS[0]
+PLOTTED = COMPARED_METRICS[0]
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _cells(row: Contestant, found: Results) -> list[str]:
     beside = [_number(found.beside_full.get(row.label))] if found.beside_full else []
     if measured is None:
         return [row.label, "failed" if row.failures else "no run", NOTHING, NOTHING, *beside, *[NOTHING] * 4]
-    ndcg, hit_rate = (measured[metric] for metric in METRICS)
+    ndcg, hit_rate = (measured[metric] for metric in COMPARED_METRICS)
     difference = NOTHING
     if ndcg.difference is not None:
         low, high = ndcg.difference.interval

@@ -1,0 +1,23 @@
+"""What a metric is: a value for each case, of the rank of its target. C cases.
+
+Every metric of ranks takes `above_C`, how many items score strictly higher than the target, and `tied_C`, how many
+others score exactly the same, and is the expectation over a random order of tied items. A target that cannot be ranked
+has above = inf and earns 0. All are float64.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+RankMetric = Callable[[Tensor, Tensor, int], Tensor]
+"""(above_C, tied_C, k) -> the value of each case, shape (C,)."""
+
+
+def expected_gain(above_C: Tensor, tied_C: Tensor, gains_k: Tensor) -> Tensor:
+    """Mean gain over the ranks above + 1 … above + tied + 1, each as likely as the others; 0 beyond rank k."""
+    k = len(gains_k)
+    sums = torch.cat([gains_k.new_zeros(1), gains_k.cumsum(0)]).to(above_C.device)
+    first_C = above_C.clamp(max=k).long()
+    last_C = (above_C + tied_C + 1).clamp(max=k).long()
+    return (sums[last_C] - sums[first_C]) / (tied_C + 1)
