@@ -1,20 +1,158 @@
-"""Files and folders that appear whole or not at all, and a folder that one process works in."""
+"""Files and folders that appear whole, and stay; what proves them later; and a folder that one process works in.
 
-import fcntl
+What is to appear is a draft first, beside its place. Every file and folder of it is put on disk, then it takes its name
+by one rename, and then that name is put on disk. A process that is killed or a machine that loses its power leaves the
+earlier content or the new one, never a part of it; whatever the new one replaces may be deleted as soon as it is there.
+"""
+
+import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from nextitem.errors import ConfigurationError, StorageError
 from nextitem.settings.configuration import Configuration
 
 _ATTEMPTS = 10  # at a folder that whoever had it before takes away in the same moment
+_LOCK = ".lock"
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)  # what a folder answers that is not synced by its system
+
+
+@contextmanager
+def whole_file(file: Path, draft: Path | None = None) -> Iterator[Path]:
+    """A name to write to, whose content is that of `file` when the block ends; where it fails nothing has changed.
+
+    `draft` is that name, for a folder that one process works in: what was left there by a kill is written over. The
+    system's refusals are the caller's to name: OSError.
+    """
+    draft = draft or _beside(file)
+    try:
+        draft.unlink(missing_ok=True)
+        draft.touch()
+        permissions = draft.stat().st_mode
+        yield draft
+        _settle(draft, permissions)
+        draft.replace(file)
+        _sync(file.parent)
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A draft to fill, which is `folder` when the block ends; where it fails nothing has changed.
+
+    With `replace` an earlier folder of that name is there until the new one is on disk. Without, raises
+    ConfigurationError where the name is taken. Raises StorageError for what the system refuses.
+    """
+    if not replace and folder.exists():
+        raise ConfigurationError(f"{folder} exists already; remove it, or choose another --out")
+    try:
+        make_folder(folder.parent)
+        with empty_folder(_beside(folder)) as draft:
+            yield draft
+            if not replace:
+                publish(draft, [folder])
+                return
+            settle(draft)
+            before = draft.with_name(f"{draft.name}-before")
+            _exchange(draft, folder, before)
+            _sync(folder.parent)
+            shutil.rmtree(before, ignore_errors=True)
+    except OSError as error:
+        raise StorageError(f"cannot write {folder}: {error}; free space or choose another --out") from error
+
+
+@contextmanager
+def empty_folder(draft: Path) -> Iterator[Path]:
+    """A folder to fill, empty whatever a kill left there, and gone when the block ends. Raises OSError."""
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def publish(draft: Path, names: Iterable[Path]) -> Path:
+    """Put a draft on disk under the first of `names` that is not taken, and return that name. Raises OSError."""
+    settle(draft)
+    taken = OSError("no name was given")
+    for name in names:
+        try:
+            draft.rename(name)
+        except OSError as error:
+            # Asked after the attempt: two that end together would find the same name free.
+            if not name.exists():
+                raise
+            taken = error
+        else:
+            _sync(name.parent)
+            return name
+    raise taken
+
+
+def settle(draft: Path) -> None:
+    """Put all of a draft on disk, with the permissions that the umask gave the folder. Raises OSError."""
+    permissions = draft.stat().st_mode & 0o666
+    for path in sorted(draft.rglob("*"), reverse=True):  # what is in a folder before the folder
+        if path.is_dir():
+            _sync(path)
+        else:
+            _settle(path, permissions)
+    _sync(draft)
+
+
+def make_folder(folder: Path) -> None:
+    """A folder that is there, and on disk with all that had to be made above it. Raises OSError."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in missing:
+        _sync(one.parent)
+
+
+def _beside(path: Path) -> Path:
+    """A name in the same folder that nobody else has."""
+    return path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+
+
+def _settle(file: Path, permissions: int) -> None:
+    file.chmod(permissions)  # some writers make a file that its owner alone can read
+    _sync(file)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the content of a file, or the names in a folder, would survive a loss of power."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if not (path.is_dir() and error.errno in _CANNOT_SYNC):
+            raise
+
+
+def _exchange(draft: Path, folder: Path, before: Path) -> None:
+    """Give a draft the name of a folder which, if it is there, gets the name `before`; all or nothing."""
+    try:
+        if folder.exists():
+            folder.rename(before)
+        draft.rename(folder)
+    except BaseException:
+        if before.exists() and not folder.exists():
+            before.rename(folder)
+        raise
 
 
 @contextmanager
@@ -22,12 +160,12 @@ def alone_in(folder: Path, doing: str) -> Iterator[None]:
     """Hold a folder against other processes; it is made where it is not there, and gone again where it stays empty.
 
     Raises ConfigurationError where another process holds it: it is `doing` the same. StorageError where the folder
-    cannot be made.
+    cannot be made. A process that dies holds nothing any more.
     """
     made = [one for one in (folder, *folder.parents) if not one.exists()]
     try:
         lock = _locked(folder)
-    except BlockingIOError:
+    except Timeout:
         raise ConfigurationError(f"another process {doing} in {folder}; wait for it, or choose another --out") from None
     except OSError as error:
         raise StorageError(f"cannot write to {folder}: {error}; choose another --out") from error
@@ -35,28 +173,34 @@ def alone_in(folder: Path, doing: str) -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):  # the first that holds something stays, and so do those it is in
+            (folder / _LOCK).unlink(missing_ok=True)  # while it is held: who opened it meanwhile sees it has no name
             for one in dict.fromkeys((folder, *made)):
                 one.rmdir()
-        os.close(lock)
+        lock.release()
 
 
-def _locked(folder: Path) -> int:
-    """A descriptor of the folder with the lock on it."""
+def clear(folder: Path) -> None:
+    """Delete all that is in a folder, but not what keeps it for who is `alone_in` it; what resists stays."""
+    for path in folder.glob("*"):
+        if path.name != _LOCK:
+            with suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _locked(folder: Path) -> FileLock:
+    """The lock on a folder, held. Raises Timeout where another has it."""
+    file = folder / _LOCK
     for _ in range(_ATTEMPTS):
+        lock = FileLock(file)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = os.open(folder, os.O_RDONLY)
-        except FileNotFoundError:
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if folder.exists() and os.path.samestat(os.fstat(lock), folder.stat()):
-                return lock
-        except BaseException:
-            os.close(lock)
-            raise
-        os.close(lock)
-    raise BlockingIOError
+            make_folder(folder)
+            lock.acquire(blocking=False)
+        except (FileNotFoundError, Timeout):
+            if file.exists():
+                raise
+        else:
+            return lock
+    raise Timeout(str(file))
 
 
 class FileFacts(Configuration):
@@ -64,27 +208,6 @@ class FileFacts(Configuration):
 
     bytes: int
     sha256: str
-
-
-@contextmanager
-def written_whole(folder: Path) -> Iterator[Path]:
-    """A draft beside `folder` that takes its name if all goes well, and is removed otherwise.
-
-    Raises ConfigurationError where the name is taken, StorageError where nothing can be written.
-    """
-    if folder.exists():
-        raise ConfigurationError(f"{folder} exists already; remove it, or choose another --out")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
-            yield draft
-            draft.chmod(0o755)
-            draft.rename(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-    except OSError as error:
-        raise StorageError(f"cannot write {folder}: {error}; free space or choose another --out") from error
 
 
 def sha256(file: Path) -> str:
@@ -105,41 +228,3 @@ def seal(folder: Path) -> None:
     """Write the manifest of a folder, with the fingerprint of each file in it."""
     sums = {file.name: sha256(file) for file in sorted(folder.iterdir())}
     write_json(folder / MANIFEST, {"sha256": sums})
-
-
-@contextmanager
-def whole(folder: Path) -> Iterator[Path]:
-    """A draft to be filled, which takes the folder's place, and that of an earlier one, when the block ends.
-
-    Where the block fails nothing has changed. Raises StorageError for what the system refuses.
-    """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        before = draft.with_name(f"{draft.name}-before")
-        try:
-            yield draft
-            draft.chmod(0o755)
-            if folder.exists():
-                folder.rename(before)
-            draft.rename(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-            shutil.rmtree(before, ignore_errors=True)
-    except OSError as error:
-        raise StorageError(f"cannot write {folder}: {error}; free space or choose another --out") from error
-
-
-@contextmanager
-def whole_file(file: Path) -> Iterator[Path]:
-    """A name to write to, whose file takes the place of `file` when the block ends; where it fails nothing has changed.
-
-    The system's refusals are the caller's to name: OSError.
-    """
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        yield draft
-        draft.replace(file)
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)

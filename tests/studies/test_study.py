@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nextitem.errors import ConfigurationError, StorageError
-from nextitem.storage import whole
+from nextitem.storage import whole_folder
 from nextitem.studies.study import Study, load_study, study_names
 from worlds.command_line import typed
 from worlds.small_runs import chains, log_of, write_csv
@@ -168,11 +168,11 @@ def test_the_studies_are_listed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.C
 def test_a_folder_of_results_appears_whole_or_stays_as_it_was(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "results"
     for text in ("first", "second"):
-        with whole(folder) as draft:
+        with whole_folder(folder, replace=True) as draft:
             (draft / "a.txt").write_text(text)
-    with pytest.raises(ZeroDivisionError), whole(folder) as draft:
+    with pytest.raises(ZeroDivisionError), whole_folder(folder, replace=True) as draft:
         (draft / "a.txt").write_text(str(1 / 0))
-    with pytest.raises(StorageError, match="cannot write"), whole(folder) as draft:
+    with pytest.raises(StorageError, match="cannot write"), whole_folder(folder, replace=True) as draft:
         (draft / "missing" / "a.txt").write_text("third")
     assert [file.read_text() for file in folder.iterdir()] == ["second"]
     assert list(folder.parent.iterdir()) == [folder]

@@ -1,9 +1,7 @@
 """A training in progress as one file that is replaced as a whole after every epoch; nothing is unpickled."""
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nextitem.errors import ArtefactError, ConfigurationError, StorageError
+from nextitem.storage import make_folder, whole_file
 from nextitem.training.fit import Progress
 from nextitem.training.history import Epoch
 
@@ -38,16 +37,11 @@ class FileCheckpoint:
             "epochs": json.dumps(progress.history.as_lines()),
             "best_epoch": str(progress.history.best_epoch),
         }
-        partial = self.path.with_suffix(".partial")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, partial, words)
-            with partial.open("rb") as written:
-                os.fsync(written.fileno())
-            partial.replace(self.path)
+            make_folder(self.path.parent)
+            with whole_file(self.path, self.path.with_suffix(".partial")) as draft:
+                save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, draft, words)
         except (OSError, SafetensorError) as error:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
             raise StorageError(
                 f"cannot write the checkpoint {self.path}: {error}; free space or choose another --out"
             ) from error

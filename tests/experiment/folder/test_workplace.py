@@ -147,14 +147,14 @@ def test_a_training_that_goes_on_is_not_discarded_by_another_process(tmp_path: P
 
 
 def test_a_place_that_was_taken_away_meanwhile_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As by a process that ends between our opening of the folder and our lock on it."""
+    """As by a process that ends between our opening of its lock and our holding it."""
     workplace, lock, calls = Workplace(tmp_path / "runs", "same", 0), fcntl.flock, 0
 
     def late(descriptor: int, how: int) -> None:
         nonlocal calls
-        calls += 1
+        calls += how != fcntl.LOCK_UN
         if calls == 1:
-            workplace.partial.rmdir()
+            shutil.rmtree(workplace.partial)
         lock(descriptor, how)
 
     monkeypatch.setattr(fcntl, "flock", late)

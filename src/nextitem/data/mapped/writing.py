@@ -12,7 +12,7 @@ from nextitem.data.splits import AnySplit, LeaveOneOut
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.overrides import resolve
-from nextitem.storage import written_whole
+from nextitem.storage import whole_folder
 
 
 class Settings(Configuration):
@@ -36,7 +36,7 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
         raise DataError(f"no file fits the pattern {source}; check the path")
     if len({is_text(file) for file in files}) > 1:
         raise ConfigurationError(f"{source} fits parquet and text, whose ids are of different types; prepare one kind")
-    with written_whole(folder) as draft:
+    with whole_folder(folder) as draft:
         events = _parts(files, settings.columns)
         ordered = order_events(events, settings.preparation, draft / EVENTS, is_text=is_text(files[0]))
         log = write_log(draft, ordered)

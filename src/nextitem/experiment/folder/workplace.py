@@ -2,14 +2,15 @@
 
 import hashlib
 import re
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 from nextitem.experiment.recipe import Recipe
-from nextitem.storage import alone_in
+from nextitem.storage import alone_in, clear
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,13 @@ class Workplace:
         """The file with its latest epoch."""
         return self.partial / "checkpoint.safetensors"
 
+    def names(self, started: datetime) -> Iterator[Path]:
+        """The folders that a finished run may have, in the order in which they are tried: `-2`, `-3`, … at the end."""
+        folder = self.root / f"{started:%Y%m%d-%H%M%S}-{self.name}"
+        yield folder
+        for number in count(2):
+            yield folder.with_name(f"{folder.name}-{number}")
+
     def clear(self) -> None:
         """Forget a training in progress; the folder itself stays for whoever is `alone` in it."""
-        for path in self.partial.glob("*"):
-            with suppress(OSError):  # a finished run is worth more than a tidy place
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        clear(self.partial)  # what resists stays: a finished run is worth more than a tidy place

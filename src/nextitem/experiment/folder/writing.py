@@ -1,7 +1,6 @@
 """What a run leaves: one folder that appears whole or not at all, and that proves its own content."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +20,7 @@ from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome
 from nextitem.model.model import SequenceModel
-from nextitem.storage import seal, write_json
+from nextitem.storage import empty_folder, publish, seal, write_json
 
 
 def metrics_of(outcome: Outcome, provenance: Mapping[str, Any], sampled: Report | None = None) -> dict[str, Any]:
@@ -63,39 +62,20 @@ def write_run(
 
     `add` may put further files into the folder before it is sealed.
     """
-    started = str(metrics["provenance"]["started"])
-    stamp = datetime.fromisoformat(started).strftime("%Y%m%d-%H%M%S")
-    draft = workplace.partial / "run"
+    started = datetime.fromisoformat(metrics["provenance"]["started"])
     try:
-        shutil.rmtree(draft, ignore_errors=True)  # what a killed process left
-        draft.mkdir(parents=True)
-        _write_files(draft, recipe, outcome, metrics, with_users)
-        if add is not None:
-            add(draft)
-        seal(draft)
-        final = _move(draft, workplace.root / f"{stamp}-{workplace.name}")
+        with empty_folder(workplace.partial / "run") as draft:
+            _write_files(draft, recipe, outcome, metrics, with_users)
+            if add is not None:
+                add(draft)
+            seal(draft)
+            final = publish(draft, workplace.names(started))
     except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
         raise StorageError(
             f"cannot write the run into {workplace.root}: {error}; free space or choose another --out"
         ) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    workplace.clear()
+    workplace.clear()  # only now: what an interrupted training would go on from is replaced, and that is on disk
     return final
-
-
-def _move(draft: Path, folder: Path) -> Path:
-    """Rename `draft` to `folder`, or to the first of `folder-2`, `folder-3`, … that is not taken; return its name."""
-    candidate, number = folder, 1
-    while True:
-        try:
-            return draft.rename(candidate)
-        except OSError:
-            # Asked after the attempt: two runs that end together would find the same name free.
-            if not candidate.exists():
-                raise
-        number += 1
-        candidate = folder.with_name(f"{folder.name}-{number}")
 
 
 def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Mapping[str, Any], with_users: bool) -> None:
@@ -105,7 +85,6 @@ def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Mapping
     (draft / "history.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     _ranks(outcome).write_parquet(draft / "ranks.parquet")
     save_file(weights_of(outcome.model), draft / "model.safetensors")
-    shutil.copymode(draft / "recipe.json", draft / "model.safetensors")  # else its owner alone could read it
     _items(outcome.prepared).write_parquet(draft / "items.parquet")
     if with_users:
         _users(outcome.prepared).sink_parquet(draft / "users.parquet")

@@ -11,7 +11,7 @@ import torch
 from nextitem.evaluation.candidates import Candidates
 from nextitem.report.look import write_svg
 from nextitem.report.studies.orders import orders as drawn_orders
-from nextitem.storage import whole
+from nextitem.storage import whole_folder
 from nextitem.studies.rankings import Disagreement
 
 
@@ -22,7 +22,7 @@ def as_dict(found: Mapping[str, Disagreement], metric: str, command: str) -> dic
 
 def write(folder: Path, found: Mapping[str, Disagreement], metric: str, command: str) -> None:
     """results.md, table.json and orders.svg, in place of an earlier folder of that name. Raises StorageError."""
-    with whole(folder) as draft:
+    with whole_folder(folder, replace=True) as draft:
         first = next(iter(found.values()))
         write_svg(drawn_orders(first.full, {text: one.sampled for text, one in found.items()}), draft / "orders.svg")
         (draft / "table.json").write_text(

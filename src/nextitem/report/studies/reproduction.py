@@ -15,7 +15,7 @@ from nextitem.report.look import label_of, name_of_metric, write_svg
 from nextitem.report.studies.curves import Curve, by_negatives, convergence, losses
 from nextitem.report.studies.points import Point
 from nextitem.report.studies.words import TITLES, made, measured_on
-from nextitem.storage import whole
+from nextitem.storage import whole_folder
 from nextitem.studies.comparison import COMPARED_METRICS, RESAMPLES, Comparison, as_dict, draws_of, values_of, varied_in
 from nextitem.studies.reproduction import PUBLISHED, Verdict, agreement, deviations, judged_by
 from nextitem.words import NOTHING
@@ -84,7 +84,7 @@ def write(folder: Path, found: Reproduction) -> None:
 
     Raises StorageError; then the earlier one is still there.
     """
-    with whole(folder) as draft:
+    with whole_folder(folder, replace=True) as draft:
         pictures = figures(found)
         for name, figure in pictures.items():
             write_svg(figure, draft / f"{name}.svg")

@@ -14,7 +14,7 @@ from nextitem.report.look import write_svg
 from nextitem.report.studies.points import Point
 from nextitem.report.studies.sweeps import Panel, Verdict, curve, dots
 from nextitem.report.studies.words import TITLES, made, measured_on
-from nextitem.storage import whole
+from nextitem.storage import whole_folder
 from nextitem.studies.comparison import COMPARED_METRICS, Comparison, Interval, Measured, as_dict
 from nextitem.studies.reproduction import LEVEL
 from nextitem.studies.rows import left_out, published
@@ -86,7 +86,7 @@ def write(folder: Path, found: Results) -> None:
 
     Raises StorageError; then the earlier one is still there.
     """
-    with whole(folder) as draft:
+    with whole_folder(folder, replace=True) as draft:
         write_svg(figure(found), draft / "study.svg")
         (draft / "results.md").write_text(page(found), encoding="utf-8")
         (draft / "table.json").write_text(json.dumps(found.as_dict(), indent=2) + "\n", encoding="utf-8")
