@@ -33,7 +33,7 @@ def test_help_lists_the_verbs_in_their_order(
 ) -> None:
     assert typed(monkeypatch, "--help") == 0
     out = capfd.readouterr().out
-    places = [out.index(f" {verb.__name__} ") for verb in VERBS]
+    places = [out.index(f"│ {verb.__name__} ") for verb in VERBS]  # the first word of a line of the list
     assert places == sorted(places)
 
 
