@@ -1,21 +1,79 @@
-"""Amounts, durations and what there is nothing of, as people write them."""
+"""Amounts, times, shares and intervals as people write them, and the sign for what there is nothing of.
 
-
-def amount(size: float) -> str:
-    """Bytes in words."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
-
+Times are written in four ways, on purpose: an estimate of hours is not told to the minute (`duration`), an epoch's
+seconds are (`in_seconds`), what is left moves on a display (`time_left`), and what was measured is rounded to what
+anybody reads (`time_taken`).
+"""
 
 NOTHING = "–"
 
 
-def threads(count: int) -> str:
-    """A number of threads in words."""
-    return f"{count} thread{'s' if count != 1 else ''}"
+def amount(size: float) -> str:
+    """Bytes in words.
+
+    >>> amount(1.25e9), amount(64_000_000)
+    ('1.2 GB', '64 MB')
+    """
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def counted(number: int, noun: str) -> str:
+    """How many there are of something whose plural ends in s.
+
+    >>> counted(1, "thread"), counted(3000, "negative")
+    ('1 thread', '3000 negatives')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def written(value: float | None, pattern: str) -> str:
+    """A number by its format; NOTHING where there is none.
+
+    >>> written(1234.5, ",.0f"), written(None, ".4f")
+    ('1,234', '–')
+    """
+    return NOTHING if value is None else f"{value:{pattern}}"
+
+
+def interval(bounds: tuple[float, float], pattern: str = ".4f") -> str:
+    """Two bounds by their format; `+.4f` for those of a difference.
+
+    >>> interval((0.1, 0.25)), interval((-0.1, 0.25), "+.2f")
+    ('0.1000 – 0.2500', '-0.10 – +0.25')
+    """
+    low, high = bounds
+    return f"{low:{pattern}} – {high:{pattern}}"
+
+
+def with_interval(value: float, bounds: tuple[float, float], pattern: str = ".4f") -> str:
+    """A value, and its interval in brackets.
+
+    >>> with_interval(0.2, (0.1, 0.25))
+    '0.2000 (0.1000 – 0.2500)'
+    """
+    return f"{value:{pattern}} ({interval(bounds, pattern)})"
+
+
+def percent(share: float, decimals: int = 0, space: str = " ") -> str:
+    """A share in per cent; `space` may be one that does not break.
+
+    >>> percent(0.123), percent(0.0123, 1)
+    ('12 %', '1.2 %')
+    """
+    return f"{100 * share:.{decimals}f}{space}%"
+
+
+def epoch_of(epoch: int, epochs: int) -> str:
+    """Which of the epochs it was; NOTHING where there were none.
+
+    >>> epoch_of(7, 12), epoch_of(0, 0)
+    ('7 of 12', '–')
+    """
+    return f"{epoch} of {epochs}" if epochs else NOTHING
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words.
+    """A time that is estimated, to two digits.
 
     >>> duration(5400), duration(90), duration(400_000)
     ('1.5 h', '1.5 min', '4.6 days')
@@ -26,3 +84,37 @@ def duration(seconds: float) -> str:
     if value >= 72 and unit == "h":
         value, unit = value / 24, "days"
     return f"{value:.0f} {unit}" if value >= 10 else f"{value:.2g} {unit}"
+
+
+def in_seconds(seconds: float) -> str:
+    """A time that is predicted for one epoch, in seconds however many.
+
+    >>> in_seconds(0.0123), in_seconds(1234.5)
+    ('0.012 s', '1234 s')
+    """
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
+
+
+def time_left(seconds: float) -> str:
+    """A time that runs down on a display.
+
+    >>> time_left(59.6), time_left(3725)
+    ('1 min 0 s', '62 min 5 s')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def time_taken(seconds: float) -> str:
+    """A time that was measured.
+
+    >>> time_taken(12.34), time_taken(185), time_taken(1234), time_taken(3725)
+    ('12.3 s', '3 min 5 s', '21 min', '1 h 2 min')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    if minutes >= 10:
+        return f"{round(seconds / 60)} min"
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"

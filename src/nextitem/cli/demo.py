@@ -11,6 +11,7 @@ from nextitem.cli.options import AsJson, seed_of
 from nextitem.experiment.recipe import Recipe
 from nextitem.studies import demo as demonstration
 from nextitem.training.history import Silent, Watcher
+from nextitem.words import epoch_of, interval
 
 
 def demo(
@@ -32,9 +33,7 @@ def demo(
     table = table_of(title, columns, left=("model",))
     table.title_justify = "center"
     for row in found:
-        epoch = f"{row.best_epoch} of {row.epochs}" if row.epochs else "–"
-        low, high = row.interval
-        cells = (f"{row.hit_rate:.4f}", f"{row.ndcg:.4f}", f"{low:.4f} – {high:.4f}", f"{row.share_of_bound:.0%}")
-        table.add_row(row.label, *cells, f"{row.train_seconds:.1f}", epoch)
+        cells = (f"{row.hit_rate:.4f}", f"{row.ndcg:.4f}", interval(row.interval), f"{row.share_of_bound:.0%}")
+        table.add_row(row.label, *cells, f"{row.train_seconds:.1f}", epoch_of(row.best_epoch, row.epochs))
     show(table)
     typer.echo(demonstration.verdict(found))

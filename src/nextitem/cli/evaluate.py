@@ -12,6 +12,7 @@ from nextitem.cli.options import AsJson, RunFolder, seed_of
 from nextitem.evaluation.metrics import DEFAULT_METRICS, SAMPLED_METRICS
 from nextitem.experiment.again import evaluate_again
 from nextitem.experiment.folder.stored import read_run
+from nextitem.words import interval
 
 
 class Part(StrEnum):
@@ -50,6 +51,5 @@ def evaluate(
     title += "" if candidates is None else f", each target among {report.certificate.candidates - 1} drawn items only"
     table = table_of(Text(title), ("metric", "value", "95 % interval"), left=("metric",))
     for name, value in report.means.items():
-        low, high = report.intervals[name]
-        table.add_row(Text(name), f"{value:.4f}", f"{low:.4f} – {high:.4f}")  # a label in brackets is no markup
+        table.add_row(Text(name), f"{value:.4f}", interval(report.intervals[name]))  # a label in brackets is no markup
     show(table)

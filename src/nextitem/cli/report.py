@@ -10,6 +10,7 @@ from nextitem.cli.console import say
 from nextitem.cli.options import AsJson
 from nextitem.experiment.again import restore
 from nextitem.experiment.folder.stored import read_run
+from nextitem.words import counted
 
 
 def report(
@@ -30,5 +31,5 @@ def report(
         labels = {str(run.folder): run.label for run in runs}
         typer.echo(json.dumps({"report": str(out), "bytes": size, "runs": labels}, ensure_ascii=False))
     else:
-        say(f"{len(runs):,} {'run' if len(runs) == 1 else 'runs'} in {size / 1000:,.0f} kB")
+        say(f"{counted(len(runs), 'run')} in {size / 1000:,.0f} kB")
         typer.echo(f"report: {out}")

@@ -36,7 +36,7 @@ from nextitem.studies.forecast import plan_reproduction
 from nextitem.studies.rankings import compare_rankings
 from nextitem.studies.rows import entries, left_out
 from nextitem.studies.study import Request, load_study, sampled, study_names
-from nextitem.words import NOTHING
+from nextitem.words import NOTHING, with_interval
 
 if TYPE_CHECKING:
     from nextitem.report.studies.study import Results
@@ -143,10 +143,10 @@ def _tell(found: "Results", out: Path, *, as_json: bool) -> None:
         show_comparison(found.comparison, as_json=False)
         if found.sampled is not None:
             typer.echo(f"{found.sampled.metric}, among drawn items only, compares with nothing above:")
-            for label, (mean, (low, high)) in found.sampled.cells.items():
+            for label, (mean, bounds) in found.sampled.cells.items():
                 published = found.published.get(label)
                 beside = "" if published is None else f", published {published:.4f}"
-                typer.echo(f"  {label}: {mean:.4f} ({low:.4f} – {high:.4f}){beside}")
+                typer.echo(f"  {label}: {with_interval(mean, bounds)}{beside}")
         typer.echo(f"results: {folder}")
     fail_if_any_failed(found.comparison)
 

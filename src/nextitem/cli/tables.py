@@ -13,7 +13,7 @@ from nextitem.engine.entries import Contestant
 from nextitem.errors import TrainingError
 from nextitem.studies.comparison import Comparison, Difference, as_dict
 from nextitem.studies.forecast import Line, ReproductionPlan
-from nextitem.words import NOTHING, amount, duration
+from nextitem.words import NOTHING, amount, counted, duration, interval, written
 
 
 def show_comparison(found: Comparison, *, as_json: bool) -> None:
@@ -42,7 +42,7 @@ def fail_if_any_failed(found: Comparison, others: Sequence[str] = ()) -> None:
     """Raise TrainingError, after the table, where a training of the comparison or one of `others` failed."""
     failures = [*found.failures, *others]
     if failures:
-        many = "1 training" if len(failures) == 1 else f"{len(failures)} trainings"
+        many = counted(len(failures), "training")
         raise TrainingError(f"{many} failed, and the table is without: {'; '.join(failures)}")
 
 
@@ -75,29 +75,23 @@ def _cells_of(row: Contestant, found: Comparison) -> list[str]:
         if cell is None:
             texts += [NOTHING, NOTHING]
             continue
-        low, high = cell.interval
         texts += [
-            f"{cell.mean:.4f}\n({low:.4f} – {high:.4f})",
+            f"{cell.mean:.4f}\n({interval(cell.interval)})",
             NOTHING if cell.difference is None else _difference(cell.difference),
         ]
     return [
         *texts,
-        _number(row.train_seconds, ",.0f"),
+        written(row.train_seconds, ",.0f"),
         " ".join(str(epoch) for epoch in row.best_epochs) or NOTHING,
-        _number(row.seconds_to_nearly_best, ",.0f"),
-        _number(row.peak_memory_mb, ","),
-        _number(row.parameters, ","),
+        written(row.seconds_to_nearly_best, ",.0f"),
+        written(row.peak_memory_mb, ","),
+        written(row.parameters, ","),
     ]
 
 
 def _difference(difference: Difference) -> str:
     """A difference with its interval and corrected p-value, on two lines."""
-    low, high = difference.interval
-    return f"{difference.value:+.4f}, p {difference.corrected_p:.2g}\n({low:+.4f} – {high:+.4f})"
-
-
-def _number(value: float | None, pattern: str) -> str:
-    return NOTHING if value is None else f"{value:{pattern}}"
+    return f"{difference.value:+.4f}, p {difference.corrected_p:.2g}\n({interval(difference.interval, '+.4f')})"
 
 
 def show_plan(found: ReproductionPlan, title: str, *, as_json: bool) -> None:

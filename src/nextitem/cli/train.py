@@ -27,7 +27,7 @@ from nextitem.training.watchers import open_tracker
 from nextitem.training.watchers.progress import watcher
 from nextitem.training.watchers.tracked import Told, tracked
 from nextitem.training.watchers.tracker import Tracker, results_of
-from nextitem.words import amount
+from nextitem.words import amount, interval, percent
 
 
 def train(
@@ -172,7 +172,7 @@ def _plan_table(found: Plan) -> Table:
         table.add_section()
         table.add_row(title, written(whole), "100 %")
         for name, part in parts.items():
-            table.add_row(f"  {name}", written(part), f"{part / max(whole, 1e-9):.0%}".replace("%", " %"))
+            table.add_row(f"  {name}", written(part), percent(part / max(whole, 1e-9)))
     if found.available is not None:
         table.caption = f"{amount(found.available)} of memory are available"
     return table
@@ -193,12 +193,11 @@ def _summary(recipe: Recipe, metrics: Mapping[str, Any], published: Mapping[str,
     columns = ("metric", "validation", "test", "95 % interval", *(["published"] if published else []))
     table = table_of(Text(title), columns, left=("metric",))
     for metric in metrics["certificate"]["metrics"]:
-        low, high = metrics["test"]["intervals"][metric]
         cells = [
             metric,
             f"{metrics['validation'][metric]:.4f}",
             f"{metrics['test'][metric]:.4f}",
-            f"{low:.4f} – {high:.4f}",
+            interval(metrics["test"]["intervals"][metric]),
         ]
         if published:
             cells.append(f"{published[metric]:.4f}" if metric in published else "")

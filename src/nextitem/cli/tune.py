@@ -18,6 +18,7 @@ from nextitem.storage import whole_file
 from nextitem.studies.tuning import Trial, Tuned
 from nextitem.studies.tuning import tune as search
 from nextitem.training.watchers.progress import watcher
+from nextitem.words import epoch_of
 
 _SHOWN = 5
 
@@ -103,8 +104,8 @@ def _table(found: dict[str, Tuned]) -> Table:
             (trial for trial in tuned.trials if trial.outcome == "complete"), key=lambda trial: -(trial.value or 0.0)
         )
         for trial in complete[:_SHOWN]:
-            epochs = f"{trial.best_epoch} of {trial.epochs}" if trial.epochs else "–"
-            table.add_row(tuned.recipe, f"{trial.value:.4f}", epochs, _settings(trial))
+            epoch = epoch_of(trial.best_epoch, trial.epochs)
+            table.add_row(tuned.recipe, f"{trial.value:.4f}", epoch, _settings(trial))
     counts = [
         f"{tuned.recipe}: {len(tuned.trials)} trials ({tuned.count('pruned')} pruned, {tuned.count('failed')} failed), "
         f"{tuned.epochs} epochs, {tuned.seconds:.0f} s"

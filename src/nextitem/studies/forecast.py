@@ -24,7 +24,7 @@ from nextitem.experiment.plan.memory import Work, needed
 from nextitem.experiment.plan.plan import Plan, plan
 from nextitem.experiment.recipe import Recipe
 from nextitem.studies.reproduction import PUBLISHED, Published
-from nextitem.words import threads
+from nextitem.words import counted
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,10 @@ class ReproductionPlan:
         """Where the numbers come from, in words."""
         shapes = "random events with the dataset's counts" if self.is_stand_in else "the dataset"
         rate = "" if self.rate is None else f", here {self.rate / 1e12:.2g} TFLOP/s"
+        threads = counted(torch.get_num_threads(), "thread")
         return (
             f"epochs: best epoch and patience of the published run, else the most there may be; s/epoch and memory: "
-            f"predicted on this machine with {threads(torch.get_num_threads())}, shapes of {shapes}; on a GPU, an "
+            f"predicted on this machine with {threads}, shapes of {shapes}; on a GPU, an "
             f"estimate and no measurement: the published training time, else the FLOPs at the median rate of the "
             f"published ones{rate}; GPU memory: what the training's tensors take; not planned: what is not trained by "
             f"steps"

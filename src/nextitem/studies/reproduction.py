@@ -13,6 +13,7 @@ from nextitem.errors import ConfigurationError
 from nextitem.experiment.presets import load_preset, resolve_recipe
 from nextitem.settings.suggestion import suggest
 from nextitem.studies.comparison import Difference, corrected_together, differences, draws_of, values_of, varied_in
+from nextitem.words import counted, interval
 
 # The table's rows. GRU4Rec is quoted from another public README that repeats the paper's values.
 ROWS = ("sasrec-bce", "sasrec-ce", "sasrec-3000", "bert4rec", "gru4rec", "bpr-mf", "popularity")
@@ -94,10 +95,7 @@ def sweep_entries(request: Request) -> dict[int, Entry]:
     own = (whole.recipe.negatives.count if whole.recipe.negatives is not None else None) or 0
     items = DATASETS[request.data].items if request.data in DATASETS else 2 * own
     counts = {count for count in (_FAST_COUNTS if request.fast else COUNTS) if count < items and count != own}
-    found = {
-        count: _entry(SWEPT, request, f"{count} negative{'s' if count > 1 else ''}", f"negatives.count={count}")
-        for count in counts
-    }
+    found = {count: _entry(SWEPT, request, counted(count, "negative"), f"negatives.count={count}") for count in counts}
     return dict(sorted({own: whole, **found}.items()))
 
 
@@ -162,11 +160,11 @@ def _tested(first: Contestant, second: Contestant) -> Difference:
 def _judged(claim: str, difference: Difference | None, published: str) -> Verdict:
     if difference is None:
         return Verdict(claim, "not measured", "a run is missing", published)
-    low, high = difference.interval
     finding = "undecided"
     if difference.corrected_p <= LEVEL:
         finding = "holds" if difference.value > 0 else "does not hold"
-    facts = f"{difference.value:+.4f}, 95 % interval {low:+.4f} – {high:+.4f}, p {difference.corrected_p:.2g}"
+    covered = interval(difference.interval, "+.4f")
+    facts = f"{difference.value:+.4f}, 95 % interval {covered}, p {difference.corrected_p:.2g}"
     return Verdict(claim, finding, facts, published)
 
 

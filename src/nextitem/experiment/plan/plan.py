@@ -20,7 +20,7 @@ from nextitem.experiment.plan.timing import Calibration
 from nextitem.experiment.recipe import Recipe
 from nextitem.model.losses import CrossEntropy
 from nextitem.settings.overrides import resolve
-from nextitem.words import amount
+from nextitem.words import amount, in_seconds, percent
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,7 @@ class Plan:
     def __str__(self) -> str:
         part = max(self.seconds, key=lambda name: self.seconds[name])
         share = self.seconds[part] / max(self.seconds_per_epoch, 1e-9)
-        return (
-            f"about {amount(self.peak)} and {_duration(self.seconds_per_epoch)} an epoch ({part} {share * 100:.0f} %)"
-        )
+        return f"about {amount(self.peak)} and {in_seconds(self.seconds_per_epoch)} an epoch ({part} {percent(share)})"
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain values."""
@@ -190,7 +188,3 @@ def changed(recipe: Recipe, *overrides: str) -> Recipe:
 def _block_rows(recipe: Recipe, work: Work, number_of_items: int) -> int | None:
     loss = recipe.loss
     return block_rows(loss, work.most_positions, number_of_items) if isinstance(loss, CrossEntropy) else None
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"

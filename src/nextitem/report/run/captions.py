@@ -6,6 +6,7 @@ import torch
 
 from nextitem.report.run.bands import TOP, Quality
 from nextitem.report.run.evidence import Evidence
+from nextitem.words import percent
 
 FEWEST = 50  # users of a band that a sentence is built on
 
@@ -42,20 +43,20 @@ def of_learning(runs: Sequence[Evidence], metric: str) -> str:
 
 def of_ranks(run: Evidence, is_one_of_many: bool) -> str:
     """How many targets rank among the first ten, and where the middle one is."""
-    share = percent(run.means([f"hit_rate@{TOP}"])[0])
+    share = unbroken(run.means([f"hit_rate@{TOP}"])[0])
     middle = float(torch.quantile(run.above_C + run.tied_C / 2 + 1, 0.5, interpolation="lower"))
     rest = "more than half repeat the history" if middle == float("inf") else f"half within the first {middle:,.0f}"
     if is_one_of_many:
         return f"{run.label}: {share} among the first {TOP}, {rest}."
     return (
         f"{share} of {len(run.cases):,} targets rank among the first {TOP} of {run.catalogue:,} items, {rest}. A "
-        f"random order would put {percent(min(1.0, TOP / run.catalogue), 2)} there."
+        f"random order would put {unbroken(min(1.0, TOP / run.catalogue), 2)} there."
     )
 
 
-def percent(share: float, decimals: int = 1) -> str:
-    """A share as readers write it, in one word."""
-    return f"{100 * share:.{decimals}f}\u00a0%"
+def unbroken(share: float, decimals: int = 1) -> str:
+    """A share in per cent that no line breaks."""
+    return percent(share, decimals, "\u00a0")
 
 
 def of_hit_rates(runs: Sequence[Evidence]) -> str:
@@ -66,7 +67,7 @@ def of_hit_rates(runs: Sequence[Evidence]) -> str:
     for k in (TOP, min(100 * TOP, runs[0].catalogue)):
         found = {run.label: run.means([f"hit_rate@{k}"])[0] for run in runs}
         first = max(found, key=lambda label: found[label])
-        said.append(f"{first} with {percent(found[first])} among the first {k:,}")
+        said.append(f"{first} with {unbroken(found[first])} among the first {k:,}")
     return f"Share of test targets among the first k (hit rate at k). Most are found by {' and by '.join(said)}."
 
 

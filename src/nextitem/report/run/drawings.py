@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, PercentFor
 from nextitem.report import look
 from nextitem.report.run.bands import Band, Quality
 from nextitem.report.run.evidence import Evidence
+from nextitem.words import percent
 
 Style = Mapping[str, Any]
 _MARKERS = "osD^vP"
@@ -192,7 +193,7 @@ def _thousands(number: int) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.1f} %"
+    return percent(share, 0 if share >= 0.0995 else 1)
 
 
 class Drawn:

@@ -21,6 +21,7 @@ from nextitem.report.run.evidence import Evidence
 from nextitem.report.run.examples import examples
 from nextitem.report.run.introduction import introduced
 from nextitem.storage import whole_file
+from nextitem.words import NOTHING, epoch_of, interval, time_taken, written
 
 REPORT = "report.html"
 _KEY = ("ndcg@10", "hit_rate@10")
@@ -90,11 +91,11 @@ def _key(run: Evidence) -> list[tuple[str, str, str]]:
     found = [(name_of_metric(name), f"{test[name]:.4f}", _interval(run, name)) for name in _KEY if name in test]
     bound = run.metrics.get("test_upper_bound", {}).get("ndcg@10")
     if bound:
-        found.append(("of the upper bound", captions.percent(test["ndcg@10"] / bound, 0), f"NDCG@10 {bound:.4f}"))
+        found.append(("of the upper bound", captions.unbroken(test["ndcg@10"] / bound, 0), f"NDCG@10 {bound:.4f}"))
     if run.epochs:
         kept = run.metrics["best_epoch"], run.metrics["epochs"]
         found.append((f"{run.recipe.training.kept_epoch} epoch", f"{kept[0]}", f"of {kept[1]}"))
-        found.append(("training", _duration(run.metrics["train_seconds"]), "without validation"))
+        found.append(("training", time_taken(run.metrics["train_seconds"]), "without validation"))
     return found
 
 
@@ -129,15 +130,14 @@ def _beside(runs: Sequence[Evidence]) -> dict[str, Any]:
     rows = []
     for run, style in zip(runs, drawings.styles(runs), strict=True):
         test, made = run.metrics["test"], run.metrics
-        epochs = f"{made['best_epoch']} of {made['epochs']}" if run.epochs else "–"
         memory = made["provenance"].get("peak_memory_mb")
         cells = [
             run.label,
             *(text for name in _KEY for text in (f"{test[name]:.4f}", _interval(run, name))),
-            epochs,
-            _duration(made["train_seconds"]) if run.epochs else "–",
-            f"{made['parameters']:,}" if made["parameters"] else "–",
-            "–" if memory is None else f"{memory:,} MB",
+            epoch_of(made["best_epoch"], made["epochs"]),
+            time_taken(made["train_seconds"]) if run.epochs else NOTHING,
+            written(made["parameters"] or None, ","),
+            NOTHING if memory is None else f"{memory:,} MB",
         ]
         rows.append({"cells": cells, "is_best": test["ndcg@10"] == best, "paint": style["color"]})
     note = f"Intervals cover the choice of users, not that of the seed. {_note(runs[0])}"
@@ -151,7 +151,7 @@ def _note(run: Evidence) -> str:
     if ceiling == 1:
         return said + "Every target occurs in training."
     return said + (
-        f"{captions.percent(1 - ceiling, 2)} of the targets occur in no training event or are hidden themselves: a "
+        f"{captions.unbroken(1 - ceiling, 2)} of the targets occur in no training event or are hidden themselves: a "
         f"model that knows items by id alone cannot hit them."
     )
 
@@ -253,15 +253,4 @@ def _plain(value: object) -> str:
 
 
 def _interval(run: Evidence, metric: str) -> str:
-    low, high = run.metrics["test"]["intervals"][metric]
-    return f"{low:.4f} – {high:.4f}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    if minutes >= 10:
-        return f"{round(seconds / 60)} min"
-    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+    return interval(run.metrics["test"]["intervals"][metric])

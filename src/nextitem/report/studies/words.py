@@ -1,7 +1,7 @@
 """What the pages about studies say alike."""
 
 from nextitem.studies.comparison import Comparison
-from nextitem.words import threads
+from nextitem.words import counted
 
 TITLES = {"ml-1m": "MovieLens-1M", "ml-20m": "MovieLens-20M", "beauty": "Beauty", "steam": "Steam", "yelp": "Yelp"}
 
@@ -20,7 +20,7 @@ def measured_on(found: Comparison) -> str:
 def made(found: Comparison) -> list[str]:
     """Where and when the runs were made, one line for each different place."""
     places = dict.fromkeys(
-        f"nextitem {told['nextitem']}, torch {told['torch']}, {told['device']}, {threads(told['threads'])}, "
+        f"nextitem {told['nextitem']}, torch {told['torch']}, {told['device']}, {counted(told['threads'], 'thread')}, "
         f"{told['processor']}"
         for told in (run.metrics["provenance"] for row in found.rows for run in row.runs)
     )

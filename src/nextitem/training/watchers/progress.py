@@ -10,6 +10,7 @@ from rich.text import Text
 
 from nextitem.training.fit import Training
 from nextitem.training.history import Epoch, History
+from nextitem.words import time_left
 
 
 def line(epoch: Epoch, history: History, training: Training) -> str:
@@ -61,7 +62,7 @@ class LiveTable:
         most = self.training.most_steps(steps)
         left = pace * (most - (epoch - 1) * steps - step)
         epochs = math.ceil(most / steps)
-        self.position = f"epoch {epoch}/{epochs}, step {step}/{steps}, at most {_duration(left)} left"
+        self.position = f"epoch {epoch}/{epochs}, step {step}/{steps}, at most {time_left(left)} left"
         self.live.update(self._table())
 
     def epoch(self, epoch: Epoch, history: History) -> None:
@@ -90,11 +91,6 @@ class LiveTable:
             )
             table.add_row(*cells, style="bold green" if is_best else None)
         return table
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def watcher(console: Console, training: Training, title: str) -> PlainLog | LiveTable:
