@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check bench bench-peers constraints clean
+.PHONY: demo test check reference bench bench-peers constraints clean
 
 demo: $(STAMP)  ## the whole pipeline on synthetic data, offline
 	$(BIN)/nextitem demo
@@ -19,6 +19,9 @@ check: $(STAMP)  ## style, types, architecture, and a wheel that works outside t
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/smoke_wheel.py
+
+reference: $(STAMP)  ## writes the generated parts of docs/reference.md; a test compares them
+	$(BIN)/python tools/reference.py
 
 bench: $(STAMP)  ## writes docs/benchmarks.md and its picture; a quarter of an hour, with nothing else running
 	$(BIN)/python benchmarks/run.py

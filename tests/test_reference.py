@@ -1,57 +1,40 @@
-"""docs/reference.md says what the code does: its tables are read and compared."""
+"""docs/reference.md says what the code does: most of it is written by a tool, and the rest is read and compared."""
 
 import json
 import re
-from collections.abc import Iterator
+import runpy
+import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import polars as pl
 import pytest
+from pydantic import Field
 
-from nextitem import errors
 from nextitem.data.acquisition import load
 from nextitem.data.datasets import PUBLISHED
 from nextitem.data.filters import Preparation
 from nextitem.data.prepare import prepare
 from nextitem.data.reading.files import Columns
-from nextitem.data.splits import AnySplit, LeaveOneOut
+from nextitem.data.splits import LeaveOneOut
 from nextitem.experiment.folder.provenance import provenance
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import metrics_of, write_run
 from nextitem.experiment.presets import load_preset, preset_names, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
-from nextitem.model.baselines import AnyBaseline, Popularity
-from nextitem.model.encoders import AnyEncoder
-from nextitem.model.losses import AnyLoss
-from nextitem.model.negatives import AnyNegatives
-from nextitem.model.objectives import AnyObjective, NextItem
+from nextitem.model.baselines import Popularity
+from nextitem.model.losses import BPR, GBCE
+from nextitem.model.objectives import NextItem
 from nextitem.report.run.page import report_into
-from nextitem.settings.annotations import members
 from nextitem.settings.configuration import Configuration
-from nextitem.studies.study import load_study, study_names
-from nextitem.training.fit import Training
 from nextitem.training.history import Epoch
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs" / "reference.md").read_text(encoding="utf-8")
-NOT_IN_TABLES = (
-    "name",
-    "data",
-    "columns",
-    "preparation",
-    "split",
-)  # the same in every recipe: its name, and the defaults
-SHELVES = {
-    "encoder": AnyEncoder,
-    "objective": AnyObjective,
-    "loss": AnyLoss,
-    "negatives": AnyNegatives,
-    "baseline": AnyBaseline,
-    "split": AnySplit,
-}
+CHECKOUT = Path(__file__).resolve().parent.parent
+PAGE = (CHECKOUT / "docs" / "reference.md").read_text(encoding="utf-8")
 
 
 def section(heading: str) -> str:
@@ -70,99 +53,14 @@ def tables(text: str) -> list[list[list[str]]]:
     ]
 
 
-def leaves(tree: object, key: str = "") -> Iterator[tuple[str, object]]:
-    if isinstance(tree, dict):
-        for word, value in tree.items():
-            yield from leaves(value, f"{key}.{word}" if key else word)
-    else:
-        yield key, tree
-
-
-def written(value: object) -> str:
-    """A value as the page writes it."""
-    if value is None:
-        return "none"
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def profiles() -> dict[tuple[str, str], dict[str, str]]:
-    """(recipe, dataset) -> settings, as the page has them."""
-    found: dict[tuple[str, str], dict[str, str]] = {}
-    for recipe, dataset, setting, value, _ in tables(section("## Dataset profiles"))[0]:
-        found.setdefault((recipe, dataset), {})[setting] = value
-    return found
-
-
-def settings_of(preset: str) -> dict[str, str]:
-    """The sum of the tables whose heading names the preset."""
-    found: dict[str, str] = {}
-    for heading in re.findall(r"^### .*$", section("## Recipes"), re.MULTILINE):
-        if preset in re.findall(r"`([\w@+-]+)`", heading):
-            for key, value, source in tables(section(heading))[0]:
-                assert key not in found, f"{preset} has two values of {key}"
-                assert source, f"{preset} has no source for {key}"
-                found[key] = value
-    return found
-
-
-@pytest.mark.parametrize("dataset", ["ml-1m", "ml-20m", "beauty", "steam", "synthetic"])
-@pytest.mark.parametrize("preset", preset_names())
-def test_the_tables_have_every_setting_of_a_preset(preset: str, dataset: str) -> None:
-    recipe = resolve_recipe(load_preset(preset), [f"data={dataset}"]).value
-    actual = {
-        key: written(value)
-        for key, value in leaves(recipe.model_dump(mode="json"))
-        if key.split(".")[0] not in NOT_IN_TABLES
-        and key.split(".")[0] in recipe.in_use()  # of the others it says that they are not used
-    }
-    assert settings_of(preset) | profiles().get((preset, dataset), {}) == actual
-
-
 @pytest.mark.parametrize("preset", preset_names())
 def test_what_a_preset_leaves_alone_has_its_default(preset: str) -> None:
     recipe = resolve_recipe(load_preset(preset)).value
     assert (recipe.preparation, recipe.columns, recipe.split) == (Preparation(), Columns(), LeaveOneOut())
 
 
-def test_the_profiles_are_those_of_the_presets() -> None:
-    actual = {
-        (preset, dataset): {key: written(value) for key, value in leaves(dict(settings))}
-        for preset in preset_names()
-        for dataset, settings in load_preset(preset).profiles.items()
-    }
-    assert profiles() == actual
-
-
-def test_the_published_results_are_those_of_the_presets() -> None:
-    shown = {
-        (recipe, dataset): {"hit_rate@10": float(hit_rate), "ndcg@10": float(ndcg)}
-        | ({} if best == "–" else {"best_epoch": int(best)})  # not all of them are known
-        | ({} if seconds == "–" else {"train_seconds": int(seconds.replace(",", ""))})
-        for recipe, dataset, hit_rate, ndcg, best, seconds in tables(section("## Published results"))[0]
-    }
-    actual = {
-        (preset, dataset): dict(values)
-        for preset in preset_names()
-        for dataset, values in load_preset(preset).published.items()
-    }
-    assert shown == actual
-
-
-def test_the_datasets_are_those_of_the_package() -> None:
-    described, about, _, elsewhere = tables(section("## Datasets"))
-    shown = {row[0]: tuple(row[1:]) for row in described}
-    actual = {
-        name: (
-            *(f"{d.users:,}", f"{d.items:,}"),
-            f"{d.events:,}" if d.events_rounded_to == 1 else f"{d.events / 1e6:g} M",
-            d.archive or d.file,
-            "not stated" if d.size is None else f"{d.size:,}",
-            d.git_blob,
-        )
-        for name, d in PUBLISHED.items()
-    }
-    assert shown == actual
-    assert {name: terms for name, _, terms in about} == {name: d.terms for name, d in PUBLISHED.items()}
+def test_datasets_come_from_the_commits_that_are_named() -> None:
+    _, _, _, elsewhere = tables(section("## Datasets"))
     assert all("FeiSun/BERT4Rec/615eaf2" in d.address for name, d in PUBLISHED.items() if name != "yelp")
     assert "antklen/sasrec-bert4rec-recsys23/29c272e" in PUBLISHED["yelp"].address
     assert not {blob for *_, blob in elsewhere} & {d.git_blob for d in PUBLISHED.values()}
@@ -186,42 +84,6 @@ def test_the_split_has_the_counts_that_are_stated(name: str, data_folder: Path) 
     assert shown == tuple(f"{one:,}" if isinstance(one, int) else one.replace("%", " %") for one in counts)
 
 
-@pytest.mark.parametrize(
-    ("heading", "model"),
-    [
-        ("### Top level", Recipe),
-        ("### `preparation`", Preparation),
-        ("### `columns`", Columns),
-        ("### `training`", Training),
-        *(
-            (f"### `{shelf}={model.model_fields['name'].default}`", model)
-            for shelf, union in SHELVES.items()
-            for model in members(union)
-        ),
-    ],
-)
-def test_every_field_of_a_recipe_is_listed_with_its_default(heading: str, model: type[Configuration]) -> None:
-    fields = {key: field.default for key, field in model.model_fields.items() if key != "name" or model is Recipe}
-    shown = {row[0]: row[1] for table in tables(section(heading)) for row in table}
-    assert shown == {key: default_as_written(value) for key, value in fields.items()}
-
-
-def default_as_written(value: object) -> str:
-    if isinstance(value, Configuration):
-        return str(value.model_dump().get("name", "see below"))
-    return written(value)
-
-
-def test_the_exit_codes_are_those_of_the_errors() -> None:
-    shown = {
-        name: int(code)
-        for code, names, _ in tables(section("## Exit codes"))[0]
-        for name in re.findall(r"\w+Error", names)
-    }
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
-    assert shown == {kind.__name__: kind.exit_code for kind in kinds if issubclass(kind, errors.NextitemError)}
-
-
 def test_a_run_leaves_what_is_listed(tmp_path: Path) -> None:
     pl.DataFrame({"user": [1, 1, 1, 2, 2, 2], "item": [7, 8, 9, 8, 9, 7]}).write_csv(tmp_path / "events.csv")
     recipe = Recipe(data=str(tmp_path / "events.csv"), baseline=Popularity())
@@ -242,9 +104,111 @@ def test_a_run_leaves_what_is_listed(tmp_path: Path) -> None:
     assert set(Epoch.__dataclass_fields__) == shown["history.jsonl"]
 
 
-def test_the_studies_are_those_that_come_along() -> None:
-    actual = [
-        [study.name, study.recipe, study.data, study.against, ", ".join(row.label for row in study.rows)]
-        for study in map(load_study, study_names())
-    ]
-    assert [row[:5] for row in tables(section("## Studies"))[0]] == actual
+# what tools/reference.py writes
+
+Refusal = Callable[..., str | None]
+
+
+@pytest.fixture(scope="module")
+def tool() -> dict[str, Any]:
+    """What tools/reference.py defines."""
+    return runpy.run_path(str(CHECKOUT / "tools" / "reference.py"))
+
+
+@pytest.fixture
+def refusal(tool: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Refusal:
+    """Runs the tool; what it ends with, None where all is well."""
+
+    def run(*arguments: object) -> str | None:
+        monkeypatch.setattr(sys, "argv", ["reference.py", *map(str, arguments)])
+        try:
+            tool["main"]()
+        except SystemExit as end:
+            return str(end.code)
+        return None
+
+    return run
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    """A copy of the page, to be written over."""
+    copy = tmp_path / "reference.md"
+    copy.write_text(PAGE, encoding="utf-8")
+    return copy
+
+
+def test_the_generated_parts_are_what_the_code_says(refusal: Refusal) -> None:
+    assert refusal("--check") is None
+
+
+def test_a_part_that_was_edited_is_named_and_written_anew(
+    page: Path, refusal: Refusal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = "| 130 | – | Interrupted. |\n"
+    assert PAGE.count(row) == 1
+    page.write_text(PAGE.replace(row, row.replace("130", "131")), encoding="utf-8")
+    told = f"{page} is not what the code says in exit codes; run python tools/reference.py"
+    assert refusal("--check", "--page", page) == told
+    assert refusal("--page", page) is None
+    assert capsys.readouterr().out == f"{page}: 1 of {PAGE.count('<!-- end -->')} parts differed\n"
+    assert page.read_text(encoding="utf-8") == PAGE
+
+
+def test_every_part_has_one_place(page: Path, refusal: Refusal) -> None:
+    mark = "<!-- generated: {} -->\n<!-- end -->\n"
+    others = PAGE.replace("generated: studies -->", "generated: studio -->") + mark.format("settings")
+    page.write_text(others, encoding="utf-8")
+    told = f"{page}: parts without a place: ['studies']; unknown: ['studio']; in two places: ['settings']"
+    assert refusal("--page", page) == told
+    assert page.read_text(encoding="utf-8") == others
+
+
+class Inner(Configuration):
+    """Settings within settings."""
+
+
+class Toy(Configuration):
+    """One setting of each kind."""
+
+    name: Literal["toy"] = "toy"
+    share: float | None = Field(None, ge=0.0, lt=1.0)
+    """Share of
+    a | b."""
+    sizes: tuple[int, ...] = (3, 2)
+    """Sizes."""
+    way: Literal["back", "forth"] = "back"
+    """Way."""
+    loss: Annotated[BPR | GBCE, Field(discriminator="name")] = BPR()
+    """Loss."""
+    inner: Inner = Inner()
+    """Inner."""
+    is_big: bool = False
+    """Whether."""
+
+
+def test_a_setting_is_written_as_it_may_be_typed(tool: dict[str, Any]) -> None:
+    assert tool["settings_table"](Toy) == (
+        "| setting | values | default | meaning |\n"
+        "|---|---|---|---|\n"
+        "| `share` | a number ≥ 0 and < 1 or `none` | `none` | Share of a \\| b. |\n"
+        "| `sizes` | a list of whole numbers | `[3, 2]` | Sizes. |\n"
+        "| `way` | `back` or `forth` | `back` | Way. |\n"
+        "| `loss` | `bpr` or `gbce` | `bpr` | Loss. |\n"
+        "| `inner` | a table | see below | Inner. |\n"
+        "| `is_big` | `true` or `false` | `false` | Whether. |\n"
+    )
+    assert tool["settings_table"](Inner) == "No settings.\n"
+
+
+def test_values_stand_beside_their_sources_and_options_beside_their_defaults() -> None:
+    assert "| `encoder.dim` | `64` | K; S has 50 |" in section("### `sasrec-ce`, `sasrec@klenitskiy2023`")
+    assert "| `sasrec-3000` | `synthetic` | `negatives.count` | `500` | ours: 3,000 exceed " in PAGE
+    assert "| `--seed` | `0` | Seed of all models. |" in section("### `nextitem demo`")
+    assert "| `--users` / `--no-users` | `--users` | " in PAGE
+
+
+def test_every_source_begins_with_a_letter_that_the_page_explains() -> None:
+    explained = set(re.findall(r"^- \*\*(\w+)\*\* – ", PAGE, re.MULTILINE)) | {"folklore", "Rendle"}
+    sources = {source for name in preset_names() for source in load_preset(name).sources.values()}
+    assert {re.split(r"\W", source)[0] for source in sources} <= explained

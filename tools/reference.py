@@ -1,0 +1,300 @@
+"""The generated parts of docs/reference.md: written anew, or compared with what the code says.
+
+    python tools/reference.py            writes them
+    python tools/reference.py --check    exits with 1 and names the parts that differ
+
+A part stands between `<!-- generated: NAME -->` and `<!-- end -->`; all else on the page is kept by hand. What is in a
+part comes from the package itself: settings from the fields of the configurations and the strings under them, values
+of recipes and their sources from the recipes' files, options from the verbs. To change a part, change those.
+"""
+
+import argparse
+import inspect
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from typer.main import get_command
+
+from nextitem import errors
+from nextitem.cli.app import INTERRUPTED, app
+from nextitem.data.datasets import PUBLISHED
+from nextitem.experiment.presets import Preset, load_preset, preset_names, resolve_recipe
+from nextitem.experiment.recipe import Recipe
+from nextitem.settings.annotations import members, model_names
+from nextitem.settings.configuration import Configuration
+from nextitem.settings.overrides import leaves
+from nextitem.studies.study import load_study, study_names
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
+_PART = re.compile(r"(?<=<!-- generated: )([^\n]+?)( -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)
+_NOTHING = "–"
+
+
+def main() -> None:
+    """Exit with 0 when the page is what the code says, or has been made so."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="compare and write nothing")
+    parser.add_argument("--page", type=Path, default=PAGE, help="another page than docs/reference.md")
+    asked = parser.parse_args()
+    page = asked.page.read_text(encoding="utf-8")
+    found = [name for name, _, _ in _PART.findall(page)]
+    if sorted(found) != sorted(parts()):
+        missing, unknown = sorted(parts().keys() - found), sorted(set(found) - parts().keys())
+        twice = sorted({name for name in found if found.count(name) > 1})
+        sys.exit(f"{asked.page}: parts without a place: {missing}; unknown: {unknown}; in two places: {twice}")
+    differing = [name for name, _, content in _PART.findall(page) if content != parts()[name]()]
+    if asked.check and differing:
+        sys.exit(f"{asked.page} is not what the code says in {', '.join(differing)}; run python tools/reference.py")
+    if differing:
+        new = _PART.sub(lambda part: f"{part[1]}{part[2]}{parts()[part[1]]()}", page)
+        asked.page.write_text(new, encoding="utf-8")
+    print(f"{asked.page}: {len(differing)} of {len(found)} parts differed")
+
+
+def parts() -> dict[str, Callable[[], str]]:
+    """The parts by the name that their marks bear."""
+    about_settings: dict[str, Callable[[], str]] = {
+        f"settings of {key}": lambda key=key, field=field: _settings_of(key, field)  # type: ignore[misc]
+        for key, field in Recipe.model_fields.items()
+        if any(_is_configuration(member) for member in members(field.annotation))
+    }
+    return {
+        "recipes": _recipes,
+        "profiles": _profiles,
+        "published results": _published_results,
+        "datasets": _datasets,
+        "terms of datasets": _terms,
+        "settings": lambda: settings_table(Recipe),
+        **about_settings,
+        "verbs": _verbs,
+        "exit codes": _exit_codes,
+        "studies": _studies,
+    }
+
+
+# What is said of settings
+
+
+def _settings_of(key: str, field: FieldInfo) -> str:
+    """A section for each configuration that the field may hold."""
+    sections = []
+    for model in members(field.annotation):
+        if _is_configuration(model):
+            names = model_names(model)
+            heading = f"{key}={names[0]}" if names else key
+            sections.append(f"### `{heading}`\n\n{inspect.getdoc(model)}\n\n{settings_table(model)}")
+    return "\n".join(sections)
+
+
+def settings_table(model: type[Configuration]) -> str:
+    """Its fields: what each may hold, its default, and the string under it."""
+    fields = {key: field for key, field in model.model_fields.items() if not (key == "name" and model_names(model))}
+    if not fields:
+        return "No settings.\n"
+    rows = [
+        (_code(key), _values(field), _default(field.default), field.description or "") for key, field in fields.items()
+    ]
+    return _table(("setting", "values", "default", "meaning"), rows)
+
+
+def _default(value: object) -> str:
+    if isinstance(value, Configuration):
+        names = model_names(type(value))
+        return _code(names[0]) if names else "see below"
+    return _code(_written(value))
+
+
+def _values(field: FieldInfo) -> str:
+    """What the field may hold, in words."""
+    alternatives = [_kind(member, _limits(field)) for member in members(field.annotation)]
+    return " or ".join(dict.fromkeys(alternatives))
+
+
+def _kind(annotation: Any, limits: str) -> str:
+    if annotation is NoneType:
+        return "`none`"
+    if get_origin(annotation) is Literal:
+        return " or ".join(_code(_written(value)) for value in get_args(annotation))
+    if get_origin(annotation) is tuple:
+        return f"a list of {_kind(get_args(annotation)[0], '').removeprefix('a ').replace('number', 'numbers')}"
+    if _is_configuration(annotation):
+        names = model_names(annotation)
+        return _code(names[0]) if names else "a table"
+    words = {bool: "`true` or `false`", int: "a whole number", float: "a number", str: "text"}
+    return f"{words[annotation]}{limits}"
+
+
+def _limits(field: FieldInfo) -> str:
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    bounds = [f"{sign} {getattr(limit, name):g}" for limit in field.metadata for name, sign in signs.items()
+              if hasattr(limit, name)]  # fmt: skip
+    return f" {' and '.join(bounds)}" if bounds else ""
+
+
+def _is_configuration(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Configuration)
+
+
+# What the recipes say
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A recipe, with the other names that it has."""
+
+    preset: Preset
+    names: Sequence[str]
+
+    @property
+    def words(self) -> str:
+        return ", ".join(map(_code, self.names))
+
+
+def _named() -> list[_Named]:
+    """The recipes of the package; the shortest name of one leads."""
+    found: list[_Named] = []
+    for preset in sorted(map(load_preset, preset_names()), key=lambda preset: (len(preset.name), preset.name)):
+        for place, other in enumerate(found):
+            if _said(preset) == _said(other.preset):
+                found[place] = _Named(other.preset, (*other.names, preset.name))
+                break
+        else:
+            found.append(_Named(preset, (preset.name,)))
+    return sorted(found, key=lambda named: named.preset.name)
+
+
+def _said(preset: Preset) -> object:
+    settings = {key: value for key, value in preset.settings.items() if key != "name"}
+    return settings, preset.sources, preset.profiles, preset.published
+
+
+def _recipes() -> str:
+    return "\n".join(_recipe(named) for named in _named())
+
+
+def _recipe(named: _Named) -> str:
+    preset = named.preset
+    settings = leaves(resolve_recipe(preset).value.in_use())
+    rows = [
+        (_code(key), _code(_written(value)), source)
+        for key, value in settings
+        if (source := preset.source_of(key)) is not None
+    ]
+    heading = f"### {named.words}\n\n{preset.summary}. {preset.source}.\n\n"
+    return heading + _table(("setting", "value", "source"), rows)
+
+
+def _profiles() -> str:
+    rows = [
+        (named.words, _code(dataset), _code(key), _code(_written(value)), named.preset.source_of(path) or "")
+        for named in _named()
+        for dataset, settings in named.preset.profiles.items()
+        for key, value in leaves(dict(settings))
+        for path in (f"profiles.{dataset}.{key}",)
+    ]
+    return _table(("recipe", "dataset", "setting", "value", "source"), rows)
+
+
+def _published_results() -> str:
+    metrics = {"hit_rate@10": ".4f", "ndcg@10": ".4f", "best_epoch": "d", "train_seconds": ",d"}
+    rows = []
+    for named in _named():
+        for dataset, values in named.preset.published.items():
+            numbers = [format(values[key], form) if key in values else _NOTHING for key, form in metrics.items()]
+            source = named.preset.source_of(f"published.{dataset}") or ""
+            rows.append((named.words, _code(dataset), *numbers, source))
+    return _table(("recipe", "dataset", "HR@10", "NDCG@10", "best epoch", "training, s", "source"), rows)
+
+
+# What else the package says of itself
+
+
+def _datasets() -> str:
+    rows = [
+        (
+            *(_code(name), f"{one.users:,}", f"{one.items:,}"),
+            f"{one.events:,}" if one.events_rounded_to == 1 else f"{one.events / 1e6:g} M",
+            *(_code(one.archive or one.file), "not stated" if one.size is None else f"{one.size:,}"),
+            _code(one.git_blob),
+        )
+        for name, one in PUBLISHED.items()
+    ]
+    return _table(("dataset", "users", "items", "events", "file", "bytes", "git blob id"), rows)
+
+
+def _terms() -> str:
+    return _table(
+        ("dataset", "what it is", "terms"), [(_code(n), one.source, one.terms) for n, one in PUBLISHED.items()]
+    )
+
+
+def _verbs() -> str:
+    verbs: Any = get_command(app)
+    return "\n".join(_verb(name, verb) for name, verb in verbs.commands.items())
+
+
+def _verb(name: str, verb: Any) -> str:
+    arguments = [one for one in verb.params if one.param_type_name == "argument"]
+    asked = " ".join(one.metavar or one.name.upper() for one in arguments)
+    rows = [(_code(one.metavar or one.name.upper()), _NOTHING, one.help) for one in arguments]
+    for option in verb.params[len(arguments) :]:
+        names = " / ".join(map(_code, (*option.opts, *option.secondary_opts)))
+        is_said = option.default is True or str(option.default) not in ("None", "", "False")
+        default = option.opts[0] if option.default is True else option.default
+        rows.append((names, _code(str(default)) if is_said else _NOTHING, option.help))
+    heading = f"### `{' '.join(filter(None, ('nextitem', name, asked)))}`\n\n{inspect.cleandoc(verb.help)}\n"
+    return f"{heading}\n{_table(('option', 'default', 'meaning'), rows)}" if rows else heading
+
+
+def _exit_codes() -> str:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    kinds = [kind for kind in kinds if issubclass(kind, errors.NextitemError)]
+    rows = [("0", _NOTHING, "Success."), ("1", _NOTHING, "An internal error.")]
+    rows += [
+        (str(kind.exit_code), _code(kind.__name__), inspect.getdoc(kind) or "")
+        for kind in sorted(kinds, key=lambda kind: kind.exit_code)
+    ]
+    return _table(("code", "error", "meaning"), [*rows, (str(INTERRUPTED), _NOTHING, "Interrupted.")])
+
+
+def _studies() -> str:
+    rows = []
+    for study in map(load_study, study_names()):
+        labels = ", ".join(row.label for row in study.rows)
+        values = study.published.source if study.published else f"none: {study.source}"
+        rows.append((*map(_code, (study.name, study.recipe, study.data, study.against)), labels, values))
+    return _table(("study", "recipe", "data", "base row", "rows", "published values"), rows)
+
+
+# Markdown
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    first, *others = (f"| {' | '.join(map(_cell, line))} |\n" for line in (head, *rows))
+    return "".join((first, "|" + "---|" * len(head) + "\n", *others))
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def _written(value: object) -> str:
+    """A value as it is typed behind a key."""
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+if __name__ == "__main__":
+    main()
