@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from nextitem.data.sequences import Sequences
-from nextitem.evaluation.ranking import target_ranks, top_k
+from nextitem.evaluation.ranks import target_ranks, top_k
 from nextitem.model.items.tied import TiedItems
 from nextitem.model.model import StateQuery
 

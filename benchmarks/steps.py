@@ -23,7 +23,7 @@ from padded import PaddedModel, inputs_and_labels, step
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits.leave_one_out import LeaveOneOut
 from nextitem.evaluation.evaluate import evaluate
-from nextitem.evaluation.ranking import top_k
+from nextitem.evaluation.ranks import top_k
 from nextitem.experiment.presets import load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import build_model

@@ -8,7 +8,7 @@ import torch
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits.leave_one_out import LeaveOneOut
 from nextitem.evaluation.evaluate import evaluate
-from nextitem.evaluation.ranking import top_k
+from nextitem.evaluation.ranks import top_k
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import build_model
 from nextitem.model.items.tied import TiedItems

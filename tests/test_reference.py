@@ -77,9 +77,9 @@ def test_the_split_has_the_counts_that_are_stated(name: str, data_folder: Path) 
     assert isinstance(recipe.objective, NextItem)
     windows = recipe.objective.windows(split.train)
     positions = int(windows.lengths_U.sum()) - len(windows)
-    unknown = 1 - float(split.test.trained_N[split.test.targets_C].double().mean())
+    unknown = 1 - float(split.test.is_trained_N[split.test.targets_C].double().mean())
     share = positions / (len(windows) * recipe.objective.maximum_length)
-    counts = (len(split.test), int(split.test.trained_N.sum()), f"{unknown:.2%}", positions, f"{share:.1%}")
+    counts = (len(split.test), int(split.test.is_trained_N.sum()), f"{unknown:.2%}", positions, f"{share:.1%}")
     shown = {row[0]: tuple(row[1:]) for row in tables(section("## Datasets"))[2]}[name]
     assert shown == tuple(f"{one:,}" if isinstance(one, int) else one.replace("%", " %") for one in counts)
 

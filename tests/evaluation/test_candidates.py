@@ -14,7 +14,8 @@ from nextitem.errors import ConfigurationError, ScoreError
 from nextitem.evaluation.candidates import Candidates
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.metrics import SAMPLED_METRICS
-from nextitem.evaluation.ranking import candidate_ranks, target_ranks
+from nextitem.evaluation.ranking import Ranking
+from nextitem.evaluation.ranks import candidate_ranks, target_ranks
 from nextitem.model.baselines import Popularity
 from nextitem.model.items.tied import TiedItems
 from nextitem.model.model import StateQuery
@@ -24,9 +25,8 @@ N = 12
 COUNTS_N = tensor([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 100, 1000])
 
 
-def cases_of(histories: list[list[int]], targets: list[int], number_of_items: int = N) -> Cases:
-    trained_N = torch.ones(number_of_items, dtype=torch.bool)
-    return Cases.of(Sequences.of(histories, number_of_items), tensor(targets, dtype=torch.int64), trained_N)
+def cases_of(histories: list[list[int]], targets: list[int], counts_N: Tensor = COUNTS_N) -> Cases:
+    return Cases.of(Sequences.of(histories, len(counts_N)), tensor(targets, dtype=torch.int64), counts_N)
 
 
 CASES = cases_of([[0, 11], [], [3, 3, 10], [1, 2, 4, 5, 6, 7, 8]], [10, 4, 7, 9])
@@ -42,7 +42,7 @@ def test_a_case_draws_distinct_items_that_are_neither_its_target_nor_seen(
     histories: list[list[int]], kind: str, seed: int
 ) -> None:
     cases = cases_of(histories, [len(history) % N for history in histories])
-    drawn = Candidates.parse(kind, COUNTS_N, seed).draw(cases)
+    drawn = Candidates.parse(kind, seed).draw(cases)
     assert drawn.shape == (len(cases), 3)
     for ids, history, target in zip(drawn.tolist(), histories, cases.targets_C.tolist(), strict=True):
         assert len({*ids}) == 3
@@ -52,7 +52,7 @@ def test_a_case_draws_distinct_items_that_are_neither_its_target_nor_seen(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_draws_follow_from_cases_and_seed(kind: str) -> None:
-    first, again, other = (Candidates.parse(kind, COUNTS_N, seed).draw(CASES) for seed in (1, 1, 2))
+    first, again, other = (Candidates.parse(kind, seed).draw(CASES) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -61,21 +61,21 @@ def test_the_very_last_items_can_be_drawn_and_fewer_are_an_error() -> None:
     few = cases_of(
         [[], [1, 2, 4, 5, 6, 7, 8]], [1, 9]
     )  # 0 was never trained, so three are left to the second: 3, 10, 11
-    assert Candidates.parse("popularity:3", COUNTS_N).draw(few)[1].sort().values.tolist() == [3, 10, 11]
-    assert Candidates.parse("uniform:4", COUNTS_N).draw(few)[1].sort().values.tolist() == [0, 3, 10, 11]
+    assert Candidates.parse("popularity:3").draw(few)[1].sort().values.tolist() == [3, 10, 11]
+    assert Candidates.parse("uniform:4").draw(few)[1].sort().values.tolist() == [0, 3, 10, 11]
     with pytest.raises(
         ConfigurationError,
         match=r"popularity:4 cannot be drawn: case 1, with 7 events, leaves 3 of 12 items; ask for fewer, or rank them",
     ):
-        Candidates.parse("popularity:4", COUNTS_N).draw(few)
+        Candidates.parse("popularity:4").draw(few)
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_popularity_draws_without_replacement_in_proportion(count: int) -> None:
     """Of weights 1, 2, 3 and 4 the last is forbidden: first draws are 1, 2, 3 of 6, second ones of what is left."""
     weights = [1, 2, 3]
-    cases, rows = cases_of([[3]] * 30_000, [4] * 30_000, 5), 30_000
-    drawn = Candidates.parse(f"popularity:{count}", tensor([*weights, 4, 5])).draw(cases)
+    cases, rows = cases_of([[3]] * 30_000, [4] * 30_000, tensor([*weights, 4, 5])), 30_000
+    drawn = Candidates.parse(f"popularity:{count}").draw(cases)
     first = [weight / 6 for weight in weights]
     second = [
         sum(first[j] * weights[i] / (6 - weights[j]) for j in range(3) if j != i) if count == 2 else 0.0
@@ -88,9 +88,9 @@ def test_popularity_draws_without_replacement_in_proportion(count: int) -> None:
 
 def test_rows_that_repeats_leave_short_are_completed_in_proportion() -> None:
     """After 11 and 10, which take nearly all draws, come the others as their weights say: 9 of 45 for item 9."""
-    cases = cases_of([[0]] * 4_000, [0] * 4_000)
     heavy_N = torch.where(COUNTS_N >= 100, COUNTS_N * 10**9, COUNTS_N)
-    drawn = Candidates.parse("popularity:3", heavy_N).draw(cases)
+    cases = cases_of([[0]] * 4_000, [0] * 4_000, heavy_N)
+    drawn = Candidates.parse("popularity:3").draw(cases)
     assert drawn[:, :2].sort(1).values.unique(dim=0).tolist() == [[10, 11]]
     share = torch.bincount(drawn[:, 2], minlength=N) / len(cases)
     torch.testing.assert_close(share[:10], torch.arange(10) / 45, atol=0.026, rtol=0)
@@ -98,14 +98,14 @@ def test_rows_that_repeats_leave_short_are_completed_in_proportion() -> None:
 
 def test_blocks_of_cases_do_not_repeat_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nextitem.evaluation.candidates._BLOCK_ELEMENTS", 5 * N)  # five cases at a time
-    drawn = Candidates.parse("uniform:3", COUNTS_N).draw(cases_of([[]] * 20, [0] * 20))
+    drawn = Candidates.parse("uniform:3").draw(cases_of([[]] * 20, [0] * 20))
     assert len(drawn.unique(dim=0)) > 10
 
 
 @pytest.mark.parametrize("text", ["popular:100", "uniform", "uniform:0", "popularity:-1", "100", "popularity:1e2", ""])
 def test_candidates_of_no_known_kind_are_an_error(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"are of no known kind; write popularity:K or uniform:K"):
-        Candidates.parse(text, COUNTS_N)
+        Candidates.parse(text)
 
 
 # Ranks.
@@ -147,7 +147,7 @@ def test_all_other_items_as_candidates_give_the_full_rank() -> None:
 def test_a_hidden_target_is_missed_among_candidates_too() -> None:
     report = evaluate(
         Fixed(torch.arange(N, 0, -1.0)), cases_of([[0], [1]], [0, 0]), ["hit_rate@1"],
-        candidates=Candidates.parse("uniform:3", COUNTS_N),
+        ranking=Ranking.among("uniform:3"),
     )  # fmt: skip
     assert report.values["hit_rate@1[uniform3]"].tolist() == [0, 1]
     assert report.above_C.tolist() == [torch.inf, 0]
@@ -174,23 +174,21 @@ def test_a_score_that_is_nan_is_an_error() -> None:
 
 
 def test_every_metric_is_labelled_and_the_certificate_tells_the_draw() -> None:
-    candidates = Candidates.parse("popularity:3", COUNTS_N, seed=7)
-    report = evaluate(Popularity().build(Sequences.of([[1, 2, 3]], N)), CASES, candidates=candidates)
+    ranking = Ranking.among("popularity:3", seed=7)
+    report = evaluate(Popularity().build(Sequences.of([[1, 2, 3]], N)), CASES, ranking=ranking)
     full = evaluate(Popularity().build(Sequences.of([[1, 2, 3]], N)), CASES)
     assert all(name.endswith("[pop3]") for name in [*report.values, *report.intervals, *report.certificate.metrics])
     assert (report.certificate.ranking, report.certificate.candidates) == ("popularity:3, seed 7", 4)
     assert (full.certificate.ranking, full.certificate.candidates) == ("full", N)
     assert not {*report.values} & {*full.values}
-    other = evaluate(
-        Popularity().build(Sequences.of([[1, 2, 3]], N)), CASES, candidates=Candidates.parse("popularity:3", COUNTS_N)
-    )
+    other = evaluate(Popularity().build(Sequences.of([[1, 2, 3]], N)), CASES, ranking=Ranking.among("popularity:3"))
     assert other.certificate != report.certificate
 
 
 def test_values_are_those_of_the_rank_among_candidates() -> None:
-    candidates = Candidates.parse("uniform:3", COUNTS_N)
+    candidates = Candidates.parse("uniform:3")
     scores_N = torch.arange(N, 0, -1.0)
-    report = evaluate(Fixed(scores_N), CASES, SAMPLED_METRICS, candidates=candidates)
+    report = evaluate(Fixed(scores_N), CASES, SAMPLED_METRICS, ranking=Ranking(candidates=candidates))
     above = [
         sum(int(scores_N[item] > scores_N[target]) for item in ids)
         for ids, target in zip(candidates.draw(CASES).tolist(), CASES.targets_C.tolist(), strict=True)
@@ -201,5 +199,5 @@ def test_values_are_those_of_the_rank_among_candidates() -> None:
 
 
 def test_a_constant_scorer_earns_chance_level_among_candidates() -> None:
-    report = evaluate(Fixed(torch.zeros(N)), CASES, ["hit_rate@1"], candidates=Candidates.parse("uniform:3", COUNTS_N))
+    report = evaluate(Fixed(torch.zeros(N)), CASES, ["hit_rate@1"], ranking=Ranking.among("uniform:3"))
     assert report.means == {"hit_rate@1[uniform3]": 1 / 4}

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from math import log2
 
 import pytest
@@ -10,6 +11,7 @@ from nextitem.data.splits.split import Cases
 from nextitem.errors import ConfigurationError, ScoreError
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.metrics import DEFAULT_METRICS
+from nextitem.evaluation.ranking import Ranking
 
 N = 8
 
@@ -53,10 +55,11 @@ class Untouchable:
 
 
 def cases_of(histories: list[list[int]], targets: list[int], untrained: tuple[int, ...] = ()) -> Cases:
-    trained_N = tensor([item not in untrained for item in range(N)])
-    return Cases.of(Sequences.of(histories, N), tensor(targets, dtype=torch.int64), trained_N)
+    counts_N = tensor([int(item not in untrained) for item in range(N)])
+    return Cases.of(Sequences.of(histories, N), tensor(targets, dtype=torch.int64), counts_N, "ml-1m")
 
 
+NOTHING_HIDDEN = Ranking(hidden="nothing")
 DESCENDING = Fixed([8, 7, 6, 5, 4, 3, 2, 1])  # item 0 is the best
 CASES = cases_of([[0], [0, 2], [5]], [1, 4, 2])
 
@@ -74,7 +77,7 @@ def test_values_are_those_of_every_case_and_means_are_theirs() -> None:
 
 
 def test_seen_items_are_rivals_where_nothing_is_hidden() -> None:
-    report = evaluate(DESCENDING, CASES, ["hit_rate@3"], hide_seen=False)
+    report = evaluate(DESCENDING, CASES, ["hit_rate@3"], ranking=NOTHING_HIDDEN)
     assert report.above_C.tolist() == [1, 4, 2]
     assert report.means["hit_rate@3"] == pytest.approx(2 / 3)
 
@@ -82,7 +85,7 @@ def test_seen_items_are_rivals_where_nothing_is_hidden() -> None:
 def test_a_target_that_repeats_its_history_counts_as_missed() -> None:
     repeated = cases_of([[1, 0, 1], [3]], [0, 0])
     assert evaluate(DESCENDING, repeated, ["hit_rate@1"]).values["hit_rate@1"].tolist() == [0, 1]
-    assert evaluate(DESCENDING, repeated, ["hit_rate@1"], hide_seen=False).means["hit_rate@1"] == 1
+    assert evaluate(DESCENDING, repeated, ["hit_rate@1"], ranking=NOTHING_HIDDEN).means["hit_rate@1"] == 1
 
 
 @pytest.mark.parametrize("metric", ["hit_rate", "ndcg", "mrr"])
@@ -102,11 +105,11 @@ def test_no_model_of_ids_hits_more_than_the_ceiling() -> None:
     # Of four targets one was never trained, one repeats its history, and one does both.
     cases = cases_of([[1], [2], [3], [7]], [0, 7, 3, 7], untrained=(7,))
     assert evaluate(DESCENDING, cases, ["hit_rate@10"]).ceiling == 1 / 4
-    assert evaluate(DESCENDING, cases, ["hit_rate@10"], hide_seen=False).ceiling == 2 / 4
+    assert evaluate(DESCENDING, cases, ["hit_rate@10"], ranking=NOTHING_HIDDEN).ceiling == 2 / 4
 
 
 def test_the_certificate_says_what_was_measured() -> None:
-    certificate = evaluate(DESCENDING, CASES, ["ndcg@10"], dataset="ml-1m").certificate
+    certificate = evaluate(DESCENDING, CASES, ["ndcg@10"]).certificate
     assert certificate.dataset == "ml-1m"
     assert certificate.split == CASES.sha256
     assert (certificate.cases, certificate.candidates) == (3, N)
@@ -117,10 +120,10 @@ def test_the_certificate_says_what_was_measured() -> None:
 def test_certificates_are_equal_only_for_equal_measurements() -> None:
     one = evaluate(DESCENDING, CASES, ["ndcg@10"]).certificate
     assert one == evaluate(Fixed([0.0] * N), CASES, ["ndcg@10"]).certificate  # whatever was measured
-    assert one != evaluate(DESCENDING, CASES, ["ndcg@10"], hide_seen=False).certificate
+    assert one != evaluate(DESCENDING, CASES, ["ndcg@10"], ranking=NOTHING_HIDDEN).certificate
     assert one != evaluate(DESCENDING, CASES, ["ndcg@5"]).certificate
     assert one != evaluate(DESCENDING, CASES.select(tensor([0, 1])), ["ndcg@10"]).certificate
-    assert one != evaluate(DESCENDING, CASES, ["ndcg@10"], dataset="other").certificate
+    assert one != evaluate(DESCENDING, replace(CASES, dataset="other"), ["ndcg@10"]).certificate
 
 
 def test_an_interval_holds_its_mean_and_is_the_same_again() -> None:
@@ -145,7 +148,7 @@ def test_without_intervals_the_rest_of_a_report_is_the_same() -> None:
 
 
 def test_a_report_is_plain_values_for_json() -> None:
-    report = evaluate(DESCENDING, CASES, ["ndcg@10", "hit_rate@1"], dataset="ml-1m")
+    report = evaluate(DESCENDING, CASES, ["ndcg@10", "hit_rate@1"])
     stored = json.loads(json.dumps(report.as_dict(), allow_nan=False))
     assert stored["hit_rate@1"] == pytest.approx(1 / 3)
     assert stored["ndcg@10"] == report.means["ndcg@10"]
@@ -178,5 +181,5 @@ def test_scores_with_nan_are_refused() -> None:
 def test_cases_are_not_changed_by_an_evaluation() -> None:
     before = CASES.sha256, CASES.histories.tolist(), CASES.targets_C.tolist()
     evaluate(DESCENDING, CASES)
-    again = Cases.of(CASES.histories, CASES.targets_C, CASES.trained_N)
+    again = Cases.of(CASES.histories, CASES.targets_C, CASES.counts_N)
     assert (again.sha256, CASES.histories.tolist(), CASES.targets_C.tolist()) == before

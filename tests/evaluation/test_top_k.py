@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import tensor
 
 from nextitem.data.sequences import Sequences
-from nextitem.evaluation.ranking import target_ranks, top_k
+from nextitem.evaluation.ranks import target_ranks, top_k
 from worlds.tables import Table, cases, list_of, naive_list, tiles_of
 
 INF = math.inf

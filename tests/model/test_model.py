@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nextitem.data.sequences import NOBODY, Sequences
 from nextitem.errors import ConfigurationError, DataError
-from nextitem.evaluation.ranking import target_ranks
+from nextitem.evaluation.ranks import target_ranks
 from nextitem.model.batches import MASK, PAD, Batch
 from nextitem.model.encoders import FPMC, BERT4Rec, Caser, SASRec
 from nextitem.model.model import SequenceModel

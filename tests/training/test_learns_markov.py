@@ -15,6 +15,7 @@ from torch import Tensor
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits.split import Cases
 from nextitem.evaluation.evaluate import evaluate
+from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Scorer
 from nextitem.model.losses import GBCE, BinaryCrossEntropy, CrossEntropy
 from nextitem.model.negatives import Uniform
@@ -106,11 +107,11 @@ def cases() -> Cases:
     histories = histories.repeat_interleave(10, 0)
     targets_C = (histories[:, -1] + JUMPS[[0] * 6 + [1] * 3 + [2]].repeat(ITEMS)) % ITEMS
     sequences = of_few_users(Sequences.of(histories.tolist(), ITEMS))
-    return Cases.of(sequences, targets_C, torch.ones(ITEMS, dtype=torch.bool))
+    return Cases.of(sequences, targets_C, torch.ones(ITEMS, dtype=torch.int64))
 
 
 def ndcg(scorer: Scorer, cases: Cases) -> float:
-    return evaluate(scorer, cases, ["ndcg@5"], hide_seen=False).means["ndcg@5"]
+    return evaluate(scorer, cases, ["ndcg@5"], ranking=Ranking(hidden="nothing")).means["ndcg@5"]
 
 
 class TrueChain:

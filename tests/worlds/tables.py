@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor, tensor
 
 from nextitem.data.sequences import Sequences
-from nextitem.evaluation import ranking
-from nextitem.evaluation.ranking import top_k
+from nextitem.evaluation import ranks
+from nextitem.evaluation.ranks import top_k
 
 INF, NAN = math.inf, math.nan
 
@@ -68,7 +68,7 @@ def cases(draw: st.DrawFn) -> tuple[list[list[float]], list[int], list[list[int]
 def tiles_of(items: int, elements: int) -> Iterator[None]:
     """Tiles so small that small examples have several."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ranking, "_TILE_ITEMS", items)
-        patch.setattr(ranking, "_TILE_ELEMENTS", elements)
-        patch.setattr(ranking, "_GROUPS", math.gcd(items, 8) // 2 or 1)
+        patch.setattr(ranks, "_TILE_ITEMS", items)
+        patch.setattr(ranks, "_TILE_ELEMENTS", elements)
+        patch.setattr(ranks, "_GROUPS", math.gcd(items, 8) // 2 or 1)
         yield

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import torch
 import typer
 from rich.text import Text
 
@@ -179,7 +178,7 @@ def _rankings(
 
     parse_metric(metric)
     for kind in kinds:
-        Candidates.parse(kind, torch.ones(1))  # before any model is read
+        Candidates.parse(kind)  # before any model is read
     found = compare_rankings(folders, kinds, metric, data)
     command, folder = typed_command(), out / f"study-{OF_RANKINGS}"
     disagreement_page.write(folder, found, metric, command)

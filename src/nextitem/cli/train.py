@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -109,7 +108,7 @@ def _without_effect(resolved: Resolved[Recipe]) -> list[str]:
 def _check(extras: Extras, recipe: Recipe) -> None:
     """Raises ConfigurationError before hours of training for what could not be had after them."""
     if extras.candidates is not None:
-        Candidates.parse(extras.candidates, torch.ones(1))
+        Candidates.parse(extras.candidates)
     if not extras.users and recipe.baseline is None and recipe.encoder.has_users:
         raise ConfigurationError(
             f"a run of {recipe.encoder.name} can answer the users it knows only, and --no-users would leave them out; "

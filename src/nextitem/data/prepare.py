@@ -56,7 +56,7 @@ def prepare(settings: EventSettings) -> Prepared:
             interactions, preparation.minimum_per_user, preparation.minimum_per_item, iterate=preparation.iterate
         )
     log = index(interactions)
-    split = source.split.split(log.sequences)
+    split = source.split.split(log.sequences).named(source.name)
     said = notes(read, len(interactions), interactions.repeated_events, interactions.tied_events, split.notes)
     # The process knows whole histories only: filtered ones have no exact bound.
     bound = None if made is None or len(interactions) < read else partial(_upper_bound, made, log)
@@ -73,7 +73,7 @@ def _from_folder(source: Source) -> Prepared:
                 f"{source.data} was prepared with {key} {there.model_dump_json()}, not {asked.model_dump_json()}; "
                 f"leave {key} out, or prepare the log anew"
             )
-    return Prepared(source, log, split, {}, manifest.notes_with(split))
+    return Prepared(source, log, split.named(source.name), {}, manifest.notes_with(split))
 
 
 def _upper_bound(made: SyntheticLog, log: Log, cases: Cases) -> Mapping[str, float]:

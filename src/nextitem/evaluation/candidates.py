@@ -28,11 +28,10 @@ class Candidates:
 
     kind: Literal["popularity", "uniform"]
     count: int
-    weights_N: Tensor
     seed: int = 0
 
     @classmethod
-    def parse(cls, text: str, train_counts_N: Tensor, seed: int = 0) -> "Candidates":
+    def parse(cls, text: str, seed: int = 0) -> "Candidates":
         """Those of a text such as `popularity:100`. Raises ConfigurationError for another form."""
         match = re.fullmatch(r"(popularity|uniform):([1-9][0-9]{0,5})", text)
         if match is None:
@@ -40,9 +39,7 @@ class Candidates:
                 f"candidates '{text}' are of no known kind; write popularity:K or uniform:K, such as popularity:100, "
                 f"with K negatives for each case"
             )
-        if match[1] == "popularity":
-            return cls("popularity", int(match[2]), train_counts_N, seed)
-        return cls("uniform", int(match[2]), torch.ones_like(train_counts_N), seed)
+        return cls("popularity" if match[1] == "popularity" else "uniform", int(match[2]), seed)
 
     @property
     def label(self) -> str:
@@ -58,19 +55,24 @@ class Candidates:
         Raises ConfigurationError where a case has fewer than K such items.
         """
         draws = generator(self.seed, Purpose.CANDIDATES)
-        rows = max(1, _BLOCK_ELEMENTS // len(self.weights_N))
-        blocks = [self._block(cases, block, hide_seen, draws) for block in torch.arange(len(cases)).split(rows)]
-        return torch.cat(blocks)
+        weights_N = self._weights(cases.counts_N)
+        blocks = torch.arange(len(cases)).split(max(1, _BLOCK_ELEMENTS // len(weights_N)))
+        return torch.cat([self._block(cases, rows_R, weights_N, hide_seen, draws) for rows_R in blocks])
 
-    def _block(self, cases: Cases, rows_R: Tensor, hide_seen: bool, draws: torch.Generator) -> Tensor:
-        is_out_RN = (self.weights_N == 0).repeat(len(rows_R), 1)
+    def _weights(self, counts_N: Tensor) -> Tensor:
+        return counts_N if self.kind == "popularity" else torch.ones_like(counts_N)
+
+    def _block(
+        self, cases: Cases, rows_R: Tensor, weights_N: Tensor, hide_seen: bool, draws: torch.Generator
+    ) -> Tensor:
+        is_out_RN = (weights_N == 0).repeat(len(rows_R), 1)
         is_out_RN[torch.arange(len(rows_R)), cases.targets_C[rows_R]] = True
         if hide_seen:
             is_out_RN[cases.histories.select(rows_R).flatten()] = True
         self._check(cases, rows_R, is_out_RN)
         # Drawing with replacement and skipping repeats is drawing without replacement, at a fraction of the work that
         # a draw for each of the N items would be.
-        sums_N = self.weights_N.cumsum(0)
+        sums_N = weights_N.cumsum(0)
         places_RM = torch.randint(int(sums_N[-1]), (len(rows_R), 4 * self.count), generator=draws)
         ids_RM = torch.searchsorted(sums_N, places_RM, right=True)
         is_out_RM = is_out_RN.gather(1, ids_RM) | _is_repeat(ids_RM)
@@ -79,10 +81,12 @@ class Candidates:
         found_R = (~is_out_RM).sum(1)
         if bool((found_R < self.count).any()):
             short = (found_R < self.count).nonzero()[:, 0]
-            ids_RK[short] = self._completed(ids_RK[short], found_R[short], is_out_RN[short], draws)
+            ids_RK[short] = self._completed(ids_RK[short], found_R[short], is_out_RN[short], weights_N, draws)
         return ids_RK
 
-    def _completed(self, ids_RK: Tensor, found_R: Tensor, is_out_RN: Tensor, draws: torch.Generator) -> Tensor:
+    def _completed(
+        self, ids_RK: Tensor, found_R: Tensor, is_out_RN: Tensor, weights_N: Tensor, draws: torch.Generator
+    ) -> Tensor:
         """The rows whose first found_R ids are drawn, with the others drawn from what is left.
 
         Of waiting times with rates w the shortest belongs to item i with probability w_i / Σw, and so on without it.
@@ -90,7 +94,7 @@ class Candidates:
         is_found_RK = torch.arange(self.count) < found_R[:, None]
         rows, columns = is_found_RK.nonzero(as_tuple=True)
         is_out_RN = is_out_RN.index_put((rows, ids_RK[rows, columns]), torch.tensor(True))
-        waits_RN = torch.empty(is_out_RN.shape, dtype=torch.float64).exponential_(generator=draws) / self.weights_N
+        waits_RN = torch.empty(is_out_RN.shape, dtype=torch.float64).exponential_(generator=draws) / weights_N
         following_RK = waits_RN.masked_fill_(is_out_RN, torch.inf).topk(self.count, largest=False).indices
         completed_RK = torch.cat([ids_RK, following_RK], 1)
         order_RK = (
@@ -105,7 +109,7 @@ class Candidates:
             seen = int(cases.histories.select(rows_R[row : row + 1]).lengths_U[0])
             raise ConfigurationError(
                 f"candidates {self.kind}:{self.count} cannot be drawn: case {int(rows_R[row])}, with {seen:,} events, "
-                f"leaves {int(left_R[row]):,} of {len(self.weights_N):,} items; ask for fewer, or rank them all"
+                f"leaves {int(left_R[row]):,} of {len(cases.counts_N):,} items; ask for fewer, or rank them all"
             )
 
 

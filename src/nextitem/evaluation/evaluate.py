@@ -9,31 +9,13 @@ from torch import Tensor
 from nextitem.compute.processes import ALONE, Processes
 from nextitem.compute.randomness import Purpose, generator
 from nextitem.data.splits.split import Cases
-from nextitem.evaluation.candidates import Candidates
+from nextitem.evaluation.certificate import Certificate
 from nextitem.evaluation.intervals import bootstrap_interval
 from nextitem.evaluation.metrics import DEFAULT_METRICS, parse_metrics
-from nextitem.evaluation.ranking import candidate_ranks, target_ranks
+from nextitem.evaluation.ranking import FULL, Ranking
+from nextitem.evaluation.ranks import candidate_ranks, target_ranks
 from nextitem.evaluation.scoring import Scorer
 from nextitem.evaluation.values import values
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """What a number was measured on; two numbers may be compared only if their certificates are equal."""
-
-    dataset: str
-    split: str
-    """sha256 over the histories and targets."""
-    cases: int
-    hidden: str
-    """Which items are left out of the ranking: `history` or `nothing`."""
-    ties: str
-    """How items of equal score are ordered: `expectation` over a random order."""
-    ranking: str
-    """`full` catalogue, or how a case's negatives were drawn, such as `popularity:100, seed 0`."""
-    candidates: int
-    """Number of items that are ranked."""
-    metrics: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -71,40 +53,24 @@ def evaluate(
     cases: Cases,
     metrics: Sequence[str] = DEFAULT_METRICS,
     *,
-    candidates: Candidates | None = None,
-    hide_seen: bool = True,
-    dataset: str = "unnamed",
+    ranking: Ranking = FULL,
     intervals: bool = True,
     interval_seed: int = 0,
     processes: Processes = ALONE,
 ) -> Report:
-    """Rank every case's target in the full catalogue and report `metrics` such as `ndcg@10`.
+    """Rank every case's target against the `ranking` and report `metrics` such as `ndcg@10`.
 
-    With `candidates` a target is ranked among the negatives that they draw for its case. Every metric is then labelled,
-    as `ndcg@10[pop100]`, and the certificate says how they were drawn: such a number compares with no full one.
-
-    With `hide_seen` the items of the whole history are left out of the ranking; a target that repeats one of them
-    counts as missed. A k beyond the catalogue counts as its size. Without `intervals` the report has none. Each of
-    several processes ranks its share of the cases, and all report on all of them. Raises
+    Among drawn candidates every metric is labelled, as `ndcg@10[pop100]`, and the certificate says how they were drawn:
+    such a number compares with no full one. A k beyond what is ranked counts as its number. Without `intervals` the
+    report has none. Each of several processes ranks its share of the cases, and all report on all of them. Raises
     ConfigurationError for no or an unknown metric and ScoreError for NaN scores.
     """
     parse_metrics(metrics)  # what is unknown is refused before anything is scored
-    label = "" if candidates is None else f"[{candidates.label}]"
-    ranked = cases.histories.number_of_items if candidates is None else candidates.count + 1
-    ranks = _ranks(scorer, cases, torch.arange(len(cases))[processes.share(len(cases))], candidates, hide_seen)
+    ranks = _ranks(scorer, cases, torch.arange(len(cases))[processes.share(len(cases))], ranking)
     above_C, tied_C = processes.gather(torch.stack(ranks, 1), len(cases)).unbind(1)
-    found = {name + label: value_C for name, value_C in values(above_C, tied_C, metrics, ranked).items()}
-    is_reachable_C = cases.trained_N[cases.targets_C] & above_C.isfinite()
-    certificate = Certificate(
-        dataset=dataset,
-        split=cases.sha256,
-        cases=len(cases),
-        hidden="history" if hide_seen else "nothing",
-        ties="expectation",
-        ranking="full" if candidates is None else str(candidates),
-        candidates=ranked,
-        metrics=tuple(found),
-    )
+    of_cases = values(above_C, tied_C, metrics, ranking.size(cases.histories.number_of_items))
+    found = {name + ranking.label: value_C for name, value_C in of_cases.items()}
+    is_reachable_C = cases.is_trained_N[cases.targets_C] & above_C.isfinite()
     return Report(
         values=found,
         intervals=_intervals(found, interval_seed) if intervals else {},
@@ -112,19 +78,18 @@ def evaluate(
         tied_C=tied_C,
         users_C=cases.histories.users_U,
         ceiling=float(is_reachable_C.double().mean()),
-        certificate=certificate,
+        certificate=Certificate.of(cases, ranking, tuple(found)),
     )
 
 
-def _ranks(
-    scorer: Scorer, cases: Cases, rows: Tensor, candidates: Candidates | None, hide_seen: bool
-) -> tuple[Tensor, Tensor]:
+def _ranks(scorer: Scorer, cases: Cases, rows: Tensor, ranking: Ranking) -> tuple[Tensor, Tensor]:
     """(above, tied) of some of the cases."""
     histories, targets_C = cases.histories.select(rows), cases.targets_C[rows]
-    query, seen = scorer.query(histories), histories if hide_seen else None
-    if candidates is None:
+    query, seen = scorer.query(histories), ranking.seen(histories)
+    drawn_CK = ranking.draw(cases)  # of all cases: what a process draws may not depend on its share
+    if drawn_CK is None:
         return target_ranks(query, targets_C, seen)
-    return candidate_ranks(query, targets_C, candidates.draw(cases, hide_seen=hide_seen)[rows], seen)
+    return candidate_ranks(query, targets_C, drawn_CK[rows], seen)
 
 
 def _intervals(found: Mapping[str, Tensor], seed: int) -> dict[str, tuple[float, float]]:

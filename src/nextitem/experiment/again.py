@@ -8,8 +8,8 @@ from nextitem.data.prepare import prepare
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits.split import Split
 from nextitem.errors import ArtefactError, DataError
-from nextitem.evaluation.candidates import Candidates
 from nextitem.evaluation.evaluate import Report, evaluate
+from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.stored import StoredRun
 from nextitem.experiment.recipe import Recipe
@@ -33,13 +33,13 @@ def evaluate_again(
     """
     split = split_of(run, data)
     cases = split.test if part == "test" else split.validation
-    drawn = None if candidates is None else Candidates.parse(candidates, split.train.counts(), seed)
+    ranking = FULL if candidates is None else Ranking.among(candidates, seed)
     scorer = restore(run.recipe, run, split.train.number_of_items)
-    return evaluate(scorer, cases, metrics, candidates=drawn, dataset=run.metrics["certificate"]["dataset"])
+    return evaluate(scorer, cases, metrics, ranking=ranking)
 
 
 def split_of(run: StoredRun, data: str | None = None) -> Split:
-    """The split that a stored run was trained on; raises DataError where the data is not that."""
+    """The split that a stored run was trained on, by the name it had; raises DataError where the data is not that."""
     recipe = run.recipe if data is None else run.recipe.model_copy(update={"data": data})
     try:
         split = with_what_is_learnt(recipe, prepare(recipe)).split
@@ -53,13 +53,14 @@ def split_of(run: StoredRun, data: str | None = None) -> Split:
         raise DataError(
             f"{error}. If the data has moved, tell where it is: `nextitem evaluate {run.folder} --data PATH`"
         ) from error
-    trained_on = run.metrics["certificate"]["split"]
+    certificate = run.metrics["certificate"]
+    trained_on = certificate["split"]
     if split.test.sha256 != trained_on:
         raise DataError(
             f"{recipe.data} is not the data that {run.folder} was trained on: its test cases have sha256 "
             f"{split.test.sha256[:12]}…, the run's have {trained_on[:12]}…; restore the file, or train anew"
         )
-    return split
+    return split.named(certificate["dataset"])
 
 
 def restore(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:

@@ -66,8 +66,7 @@ def run(
         recipe, prepared, seed, device=device, checkpoint=checkpoint, watcher=watcher, processes=processes
     )
     validation, test = (
-        evaluate(learnt, cases, dataset=prepared.source.name, processes=processes)
-        for cases in (prepared.split.validation, prepared.split.test)
+        evaluate(learnt, cases, processes=processes) for cases in (prepared.split.validation, prepared.split.test)
     )
     bound = prepared.upper_bound(prepared.split.test) if prepared.upper_bound else None
     return Outcome(learnt, prepared, history, validation, test, parameters, seconds, bound)

@@ -19,16 +19,16 @@ from nextitem.compute.machine import machine
 from nextitem.compute.processes import Processes
 from nextitem.data.prepare import Prepared, prepare
 from nextitem.errors import ConfigurationError
-from nextitem.evaluation.candidates import Candidates
-from nextitem.evaluation.evaluate import Report, evaluate
+from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.metrics import SAMPLED_METRICS
+from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.provenance import provenance
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import metrics_of, write_run
 from nextitem.experiment.plan.plan import plan_together
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import Outcome, run
+from nextitem.experiment.run import run
 from nextitem.settings.overrides import leaves
 from nextitem.training.checkpoint import FileCheckpoint
 from nextitem.training.history import Watcher
@@ -98,14 +98,17 @@ def train_into(
         prepared = prepare(recipe)
         for note in prepared.notes:
             say(f"note: {note}")
-        drawn = None if extras.candidates is None else _checked(extras.candidates, prepared)
+        ranking = None if extras.candidates is None else _checked(extras.candidates, prepared)
         if recipe.baseline is None:
             recipe, planned = plan_together(recipe, prepared, seed, processes)
             say(f"plan: {planned}")
         outcome = run(
             recipe, seed, device=device, checkpoint=keep, watcher=watcher, prepared=prepared, processes=processes
         )
-        sampled = None if drawn is None else _sampled(outcome, drawn, processes)
+        sampled = None
+        if ranking is not None:
+            test = outcome.prepared.split.test
+            sampled = evaluate(outcome.model, test, SAMPLED_METRICS, ranking=ranking, processes=processes)
         metrics = metrics_of(outcome, provenance(seed, device, started, processes.size), sampled)
         add = extras.report and partial(_add_report, extras.report, outcome.model, say)
         folder = write_run(workplace, recipe, outcome, metrics, with_users=extras.users, add=add) if is_first else None
@@ -129,14 +132,8 @@ def _add_report(make: MakeReport, model: Scorer, say: Callable[[str], None], dra
         say(f"no report.html in the run: {type(error).__name__}: {error}; make one later by `nextitem report RUN`")
 
 
-def _checked(candidates: str, prepared: Prepared) -> Candidates:
-    """The candidates of the test cases; what cannot be drawn is refused before hours of training."""
-    drawn = Candidates.parse(candidates, prepared.split.train.counts())
-    drawn.draw(prepared.split.test)
-    return drawn
-
-
-def _sampled(outcome: Outcome, candidates: Candidates, processes: Processes) -> Report:
-    """The test metrics among these candidates."""
-    dataset, test = outcome.prepared.source.name, outcome.prepared.split.test
-    return evaluate(outcome.model, test, SAMPLED_METRICS, candidates=candidates, dataset=dataset, processes=processes)
+def _checked(candidates: str, prepared: Prepared) -> Ranking:
+    """The ranking of test cases among these candidates; what cannot be drawn is refused before hours of training."""
+    ranking = Ranking.among(candidates)
+    ranking.draw(prepared.split.test)
+    return ranking

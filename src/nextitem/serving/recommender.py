@@ -12,7 +12,7 @@ from torch import Tensor
 from nextitem.data.log import Catalog
 from nextitem.data.sequences import NOBODY, Sequences
 from nextitem.errors import ConfigurationError, DataError
-from nextitem.evaluation.ranking import top_k
+from nextitem.evaluation.ranks import top_k
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.again import restore
 from nextitem.experiment.folder.stored import StoredRun, read_run

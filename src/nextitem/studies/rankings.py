@@ -14,8 +14,8 @@ from torch import Tensor
 
 from nextitem.compute.randomness import Purpose, generator
 from nextitem.errors import ConfigurationError
-from nextitem.evaluation.candidates import Candidates
 from nextitem.evaluation.evaluate import evaluate
+from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.experiment.again import restore, split_of
 from nextitem.experiment.folder.stored import read_run
 from nextitem.experiment.repetition import told_apart
@@ -115,12 +115,12 @@ def compare_rankings(
             f"of {len(measured)} kinds; give runs on one dataset"
         )
     split = split_of(runs[0], data)
-    kinds = [None, *(Candidates.parse(text, split.train.counts(), seed) for text in candidates)]
+    kinds = [FULL, *(Ranking.among(text, seed) for text in candidates)]
     values: list[list[Tensor]] = [[] for _ in kinds]
     for run in runs:
         scorer = restore(run.recipe, run, split.train.number_of_items)
         for found, kind in zip(values, kinds, strict=True):
-            report = evaluate(scorer, split.test, [metric], candidates=kind, intervals=False)
+            report = evaluate(scorer, split.test, [metric], ranking=kind, intervals=False)
             found.extend(report.values.values())
     full_CM, *others = (torch.stack(found, 1) for found in values)
     return {

@@ -15,9 +15,9 @@ from pydantic import Field, model_validator
 from nextitem.data.prepare import SYNTHETIC
 from nextitem.engine.entries import Contestant
 from nextitem.errors import ConfigurationError, StorageError
-from nextitem.evaluation.candidates import Candidates
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.intervals import percentiles
+from nextitem.evaluation.ranking import Ranking
 from nextitem.experiment.again import restore, split_of
 from nextitem.experiment.folder.stored import read_run
 from nextitem.settings.configuration import Configuration, load_toml
@@ -172,14 +172,13 @@ def sampled(rows: Sequence[Contestant], published: Published, data: str, seed: i
     """What the rows' finished runs reach where targets are ranked as in the published values. Raises as `evaluate`."""
     told = [row for row in rows if row.runs]
     split = split_of(read_run(told[0].runs[0].folder), data)
-    candidates = Candidates.parse(str(published.candidates), split.train.counts(), seed)
+    ranking = Ranking.among(str(published.candidates), seed)
     values = []
     for row in told:
         stored = [read_run(run.folder) for run in row.runs]
         scorers = (restore(run.recipe, run, split.train.number_of_items) for run in stored)
         reports = [
-            evaluate(scorer, split.test, [published.metric], candidates=candidates, intervals=False)
-            for scorer in scorers
+            evaluate(scorer, split.test, [published.metric], ranking=ranking, intervals=False) for scorer in scorers
         ]
         values.append(torch.stack([value for report in reports for value in report.values.values()])[:, :, None])
     intervals = [percentiles(draws_RM)[0].tolist() for draws_RM in draws_of(values)]
@@ -187,4 +186,4 @@ def sampled(rows: Sequence[Contestant], published: Published, data: str, seed: i
         row.label: (float(values_SU1.mean()), (low, high))
         for row, values_SU1, (low, high) in zip(told, values, intervals, strict=True)
     }
-    return Sampled(f"{published.metric}[{candidates.label}]", str(candidates), cells)
+    return Sampled(f"{published.metric}{ranking.label}", str(ranking), cells)

@@ -12,7 +12,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.data.splits.leave_one_out import LeaveOneOut
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.evaluation.metrics import hit_rate, ndcg
-from nextitem.evaluation.ranking import target_ranks
+from nextitem.evaluation.ranks import target_ranks
 
 
 @pytest.fixture(scope="module")

@@ -80,7 +80,7 @@ def assert_equal(raw: Prepared, prepared: Prepared) -> None:
         assert one.sha256 == other.sha256
         assert one.histories.tolist() == other.histories.tolist()
         assert one.targets_C.tolist() == other.targets_C.tolist()
-        assert torch.equal(one.trained_N, other.trained_N)
+        assert torch.equal(one.counts_N, other.counts_N)
     assert raw.split.train.tolist() == prepared.split.train.tolist()
     assert torch.equal(raw.split.train.counts(), prepared.split.train.counts())
 

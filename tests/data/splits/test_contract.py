@@ -49,8 +49,18 @@ def test_validation_can_be_learnt_too_and_then_the_test_is_as_it_was(split: AnyS
     more = parts.with_validation()
     learnt = int(more.train.lengths_U.sum() - parts.train.lengths_U.sum())
     assert learnt >= len(parts.validation)
-    assert torch.equal(more.train.counts() > 0, more.test.trained_N)
+    assert torch.equal(more.train.counts(), more.test.counts_N)
     assert more.test.sha256 == parts.test.sha256
+
+
+@every_split
+def test_a_name_is_that_of_all_cases_and_changes_no_fingerprint(split: AnySplit) -> None:
+    parts = split.split(LOG)
+    named = parts.named("ml-1m")
+    assert {cases.dataset for cases in (parts.validation, parts.test)} == {"unnamed"}
+    assert {cases.dataset for cases in (named.validation, named.test)} == {"ml-1m"}
+    assert named.test.select(torch.arange(1)).dataset == "ml-1m"
+    assert (named.validation.sha256, named.test.sha256) == (parts.validation.sha256, parts.test.sha256)
 
 
 @every_split

@@ -14,7 +14,7 @@ from nextitem.data.splits.leave_one_out import LeaveOneOut
 from nextitem.data.splits.split import Cases, Split
 from nextitem.errors import DataError
 
-ALL_TRAINED = tensor([True] * 4)
+ALL_TRAINED = tensor([1] * 4)
 
 
 def split_of(histories: list[list[int]], number_of_items: int = 10) -> Split:
@@ -42,10 +42,11 @@ def test_short_users_are_training_alone_and_are_told_of() -> None:
     assert len(split.test) == len(split.validation) == 1
 
 
-def test_trained_items_are_those_of_training_alone() -> None:
+def test_counts_are_those_of_training_alone() -> None:
     split = split_of([[0, 1, 2], [3, 3, 4, 0]], 6)
-    assert split.test.trained_N.tolist() == [True, False, False, True, False, False]
-    assert torch.equal(split.validation.trained_N, split.test.trained_N)
+    assert split.test.counts_N.tolist() == [1, 0, 0, 2, 0, 0]
+    assert split.test.is_trained_N.tolist() == [True, False, False, True, False, False]
+    assert torch.equal(split.validation.counts_N, split.test.counts_N)
 
 
 def test_a_log_of_short_users_alone_is_refused() -> None:
@@ -60,7 +61,7 @@ def test_permuting_held_out_events_leaves_training_identical(histories: list[lis
     after = split_of([history[:-2] + moved[2 * user : 2 * user + 2] for user, history in enumerate(histories)])
     assert before.train.tolist() == after.train.tolist()
     assert torch.equal(before.train.counts(), after.train.counts())
-    assert torch.equal(before.test.trained_N, after.test.trained_N)
+    assert torch.equal(before.test.counts_N, after.test.counts_N)
 
 
 def test_permuting_held_out_events_leaves_every_id_where_it_was() -> None:

@@ -68,9 +68,9 @@ def test_validation_events_are_learnt_only_where_that_is_asked_for() -> None:
     assert split.train.tolist() == [[0, 1, 2], [5, 6], [7]]
     assert merged.train.tolist() == [[0, 1, 2, 3], [5, 6], [7, 8]]
     assert merged.train.counts().tolist() == [1, 1, 1, 1, 0, 1, 1, 1, 1, 0]
-    assert merged.test.trained_N.tolist() == [True] * 4 + [False] + [True] * 4 + [False]
+    assert merged.test.is_trained_N.tolist() == [True] * 4 + [False] + [True] * 4 + [False]
     assert (merged.test.sha256, merged.validation.sha256) == (split.test.sha256, split.validation.sha256)
-    assert split.test.trained_N.sum() == 6
+    assert split.test.is_trained_N.sum() == 6
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from torch import Tensor, nn, tensor
 from torch.nn.functional import cross_entropy
 
 from nextitem.data.sequences import Sequences
-from nextitem.evaluation.ranking import target_ranks
+from nextitem.evaluation.ranks import target_ranks
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import build_model
 from nextitem.model.batches import Batch

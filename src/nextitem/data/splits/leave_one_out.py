@@ -36,10 +36,9 @@ class LeaveOneOut(Configuration):
         held_out_U = torch.where(is_long_U, 2, 0)
         train = replace(sequences, stops_U=sequences.stops_U - held_out_U, known_counts_N=None)
         train = replace(train, known_counts_N=train.counts() if facts is None else facts.train_counts_N)
-        trained_N = train.counts() > 0
         long = sequences.select(is_long_U)
-        validation = (long.without_last(2), long.at(long.stops_U - 2), trained_N)
-        test = (long.without_last(1), long.at(long.stops_U - 1), trained_N)
+        validation = (long.without_last(2), long.at(long.stops_U - 2), train.counts())
+        test = (long.without_last(1), long.at(long.stops_U - 1), train.counts())
         notes = self._notes(len(sequences) - len(long))
         if facts is None:
             return Split(train, Cases.of(*validation), Cases.of(*test), notes)

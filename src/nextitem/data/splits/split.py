@@ -14,30 +14,38 @@ from nextitem.data.sequences import Sequences
 class Cases:
     """C questions: after this history, which item came next?
 
-    `trained_N` tells which items occur in training: the share of targets among them is the ceiling of any model that
-    knows items by id alone. `sha256` identifies histories and targets.
+    Everything that a number on them depends on beside the ranking: a certificate is made of the two.
     """
 
     histories: Sequences
     targets_C: Tensor
-    trained_N: Tensor
+    counts_N: Tensor
+    """How often each item occurs in training."""
     sha256: str
+    """Of histories and targets."""
+    dataset: str = "unnamed"
+    """What the data is called."""
 
     @classmethod
-    def of(cls, histories: Sequences, targets_C: Tensor, trained_N: Tensor) -> "Cases":
+    def of(cls, histories: Sequences, targets_C: Tensor, counts_N: Tensor, dataset: str = "unnamed") -> "Cases":
         """Cases with their fingerprint."""
         digest = hashlib.sha256(str(histories.number_of_items).encode())
         events = (part.flatten()[1] for part in histories.parts())
         for part in chain((histories.users_U, histories.lengths_U), events, (targets_C,)):
             digest.update(part.to(torch.int64).contiguous().numpy().tobytes())
-        return cls(histories, targets_C, trained_N, digest.hexdigest())
+        return cls(histories, targets_C, counts_N, digest.hexdigest(), dataset)
 
     def __len__(self) -> int:
         return len(self.targets_C)
 
+    @property
+    def is_trained_N(self) -> Tensor:
+        """Which items occur in training: no model that knows items by id alone hits a target that does not."""
+        return self.counts_N > 0
+
     def select(self, rows: Tensor) -> "Cases":
         """Some of the cases, as cases of their own (another fingerprint)."""
-        return Cases.of(self.histories.select(rows), self.targets_C[rows], self.trained_N)
+        return Cases.of(self.histories.select(rows), self.targets_C[rows], self.counts_N, self.dataset)
 
 
 @dataclass(frozen=True)
@@ -61,9 +69,13 @@ class Split:
         stops_U = torch.maximum(self.train.stops_U, targets_U[self.train.users_U])
         train = replace(self.train, stops_U=stops_U, known_counts_N=None)
         train = replace(train, known_counts_N=train.counts())
-        trained_N = train.counts() > 0
-        validation, test = (replace(cases, trained_N=trained_N) for cases in (self.validation, self.test))
+        validation, test = (replace(cases, counts_N=train.counts()) for cases in (self.validation, self.test))
         return replace(self, train=train, validation=validation, test=test)
+
+    def named(self, dataset: str) -> "Split":
+        """The same split, its cases with the name of the data that they are from."""
+        validation, test = (replace(cases, dataset=dataset) for cases in (self.validation, self.test))
+        return replace(self, validation=validation, test=test)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from nextitem.compute.randomness import Purpose, generator
 from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
-from nextitem.evaluation.ranking import top_k
+from nextitem.evaluation.ranks import top_k
 from nextitem.evaluation.scoring import Scorer
 from nextitem.report.run.bands import TOP, Band
 from nextitem.report.run.evidence import Evidence

@@ -6,8 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nextitem.evaluation.candidates import Candidates
 from nextitem.report.look import write_svg
 from nextitem.report.studies.orders import orders as drawn_orders
@@ -37,7 +35,7 @@ def write(folder: Path, found: Mapping[str, Disagreement], metric: str, command:
 def page(found: Mapping[str, Disagreement], metric: str) -> str:
     """Markdown: places by each ranking, values by either kind in tables of their own, and where the orders differ."""
     first = next(iter(found.values()))
-    label = {text: Candidates.parse(text, torch.ones(1)).label for text in found}
+    label = {text: Candidates.parse(text).label for text in found}
     places = {metric: first.full} | {f"{metric}[{label[text]}]": one.sampled for text, one in found.items()}
     sampled = {name: values for name, values in places.items() if name != metric}
     note = (

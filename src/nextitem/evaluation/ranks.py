@@ -1,0 +1,229 @@
+"""Ranks by counting and lists by partial sorting, a tile of scores at a time. C cases, N items.
+
+The catalogue is never sorted for a rank: it is enough to count who scores higher. R cases of a block are scored against
+W items of a tile, few enough to stay in a cache; all tiles have the same shape, so that equal items get equal scores.
+On the CPU each thread takes whole blocks: operations of this size do not share well, and a rank does not depend on how
+many threads there are.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from nextitem.compute import transfer
+from nextitem.data.sequences import Sequences
+from nextitem.errors import ScoreError
+from nextitem.evaluation.scoring import Query
+
+_Found = TypeVar("_Found")
+_TILE_ELEMENTS = 1 << 19  # scores alive at a time: 2 MB of float32
+_TILE_ITEMS = 4096  # fewer rows and more items cost the product up to half of its speed
+_CANDIDATE_ROWS = 512  # cases whose candidates are scored at a time
+_GROUPS = 64  # of a tile's columns, whose maxima are compared first; divides _TILE_ITEMS
+_MOST_HITS = 1 / 4  # share of groups that are looked into; beyond it a partial sort is faster
+
+
+def target_ranks(query: Query, targets_C: Tensor, seen: Sequences | None) -> tuple[Tensor, Tensor]:
+    """(above_C, tied_C): how many items score higher than each target and how many others the same; float64.
+
+    Items of `seen` (one view per case) are hidden: neither above nor tied. A target that is hidden itself cannot be
+    recommended: above is inf, tied 0. Raises ScoreError when a score is NaN.
+    """
+    targets_C = targets_C.cpu()
+    above_C = torch.zeros(len(query), dtype=torch.float64)
+    tied_C = torch.zeros(len(query), dtype=torch.float64)
+
+    def rank(rows: Tensor) -> None:
+        above_C[rows], tied_C[rows] = _block_ranks(_Tiles(query, seen, rows), targets_C[rows])
+
+    # In order of targets, those of a block lie in few tiles, and no more than these are scored twice.
+    _of_blocks(query, targets_C.argsort(stable=True), rank)
+    return above_C, tied_C
+
+
+def _of_blocks(query: Query, order_C: Tensor, work: Callable[[Tensor], _Found]) -> list[_Found]:
+    """What `work` returns for each block of adjacent cases of `order_C`."""
+    blocks = [rows for rows in order_C.split(_block_rows(query)) if len(rows)]
+    threads = min(torch.get_num_threads(), len(blocks))
+    if threads < 2 or transfer.is_elsewhere(_Tiles(query, None, blocks[0]).scores(0).device):
+        return [work(rows) for rows in blocks]
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    before = torch.get_num_threads()
+    try:
+        return list(pool.map(torch.no_grad()(work), blocks))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)  # also of threads that are yet to be started
+
+
+def _block_ranks(tiles: "_Tiles", targets_R: Tensor) -> tuple[Tensor, Tensor]:
+    """(above_R, tied_R) of a block whose targets ascend."""
+    # The target's score is read from the very product its rivals come from: computed apart, it can differ in the
+    # last bit, and equal items would no longer tie.
+    numbers, counts = (targets_R // tiles.width).unique_consecutive(return_counts=True)
+    target_scores, number, scores = [], -1, torch.empty(0)
+    for number, rows in zip(numbers.tolist(), torch.arange(len(targets_R)).split(counts.tolist()), strict=True):
+        scores = tiles.scores(number)
+        target_scores.append(scores[rows, targets_R[rows] - tiles.start(number)])
+    targets_R1 = torch.cat(target_scores)[:, None]
+    above_R = torch.zeros(len(targets_R), dtype=torch.float64, device=scores.device)
+    reached_R = torch.zeros_like(above_R)
+    # Ones and zeros as numbers: torch writes and sums booleans several times slower.
+    is_more = torch.empty_like(scores, dtype=torch.float32)
+    last = number
+    for number in (last, *(number for number in range(tiles.count) if number != last)):
+        scores = scores if number == last else tiles.scores(number)
+        tiles.hide(scores, number, torch.nan)  # compares false with everything
+        above_R += torch.gt(scores, targets_R1, out=is_more).sum(1)
+        reached_R += torch.ge(scores, targets_R1, out=is_more).sum(1)
+    is_hidden_R = torch.zeros(len(targets_R), dtype=torch.bool)
+    is_hidden_R[tiles.rows[tiles.items == targets_R[tiles.rows]]] = True
+    above_R, reached_R = above_R.cpu(), reached_R.cpu()
+    return above_R.masked_fill(is_hidden_R, torch.inf), (reached_R - above_R - 1).masked_fill(is_hidden_R, 0)
+
+
+def candidate_ranks(query: Query, targets_C: Tensor, ids_CK: Tensor, seen: Sequences | None) -> tuple[Tensor, Tensor]:
+    """As `target_ranks`, but (above_C, tied_C) among K candidates `ids_CK` of each case and not the whole catalogue.
+
+    The candidates hold neither the target nor a hidden item. Raises ScoreError when a score is NaN.
+    """
+    targets_C, ids_CK = targets_C.cpu(), ids_CK.cpu()
+    above_C = torch.zeros(len(query), dtype=torch.float64)
+    tied_C = torch.zeros(len(query), dtype=torch.float64)
+    for rows in torch.arange(len(query)).split(_CANDIDATE_ROWS):
+        # The target's score is read from the very product its rivals come from, as in a full ranking.
+        ids = torch.cat([targets_C[rows, None], ids_CK[rows]], 1)
+        scores = query.select(rows).candidate_scores(ids).cpu()
+        _refuse_nan(scores)
+        above_C[rows] = (scores[:, 1:] > scores[:, :1]).sum(1).double()
+        tied_C[rows] = (scores[:, 1:] == scores[:, :1]).sum(1).double()
+    if seen is not None:
+        rows, items = seen.flatten()
+        is_hidden_C = torch.zeros(len(query), dtype=torch.bool)
+        is_hidden_C[rows[items == targets_C[rows]]] = True
+        above_C, tied_C = above_C.masked_fill(is_hidden_C, torch.inf), tied_C.masked_fill(is_hidden_C, 0)
+    return above_C, tied_C
+
+
+def top_k(query: Query, k: int, seen: Sequences | None, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """(items_Ck, scores_Ck) of the k best items of each history, best first; items of `seen` never appear.
+
+    With `candidates` (item indices) no other item does.
+
+    Equal scores are ordered by item index. Where fewer than k items are left, the rest is item −1 with score −inf.
+    Raises ScoreError when a score is NaN.
+    """
+    is_out_N = None
+    if candidates is not None:
+        is_out_N = torch.ones(query.number_of_items, dtype=torch.bool).index_fill(0, candidates.cpu(), False)
+    blocks = _of_blocks(
+        query, torch.arange(len(query)), lambda rows: _block_top(_Tiles(query, seen, rows), k, is_out_N)
+    )
+    if not blocks:
+        return torch.zeros(0, k, dtype=torch.int64), torch.zeros(0, k)
+    return torch.cat([items for items, _ in blocks]), torch.cat([scores for _, scores in blocks])
+
+
+def _block_top(tiles: "_Tiles", k: int, is_out_N: Tensor | None) -> tuple[Tensor, Tensor]:
+    """(items_Rk, scores_Rk) of a block: the best so far, and what beats the last of them in the next tile."""
+    best_Rk, items_Rk = torch.empty(0), torch.empty(0)
+    for number in range(tiles.count):
+        start, scores = tiles.start(number), tiles.scores(number)
+        if is_out_N is not None:
+            scores.masked_fill_(is_out_N[start : start + tiles.width].to(scores.device), -torch.inf)
+        tiles.hide(scores, number, -torch.inf)
+        if number == 0:
+            best_Rk = scores.new_full((len(scores), k), -torch.inf)
+            items_Rk = torch.full_like(best_Rk, -1, dtype=torch.int64)
+            more, columns = _tile_top(scores, k)
+        else:
+            more, columns = _contenders(scores, best_Rk)
+        # What was found before has smaller indices, so that a stable sort orders equal scores by item.
+        best, order = torch.cat([best_Rk, more], 1).sort(dim=1, descending=True, stable=True)
+        best_Rk = best[:, :k]
+        items_Rk = torch.cat([items_Rk, columns + start], 1).gather(1, order[:, :k])
+    return items_Rk.masked_fill(best_Rk == -torch.inf, -1).cpu(), best_Rk.cpu()
+
+
+def _tile_top(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Values and columns of the k largest per row, by ascending column; of ties across the edge the first are in."""
+    k = min(k, scores.shape[1])
+    values, columns = scores.topk(k, dim=1)
+    last = values[:, -1:]
+    is_cut = ((scores >= last).sum(1) > k) & (last[:, 0] > -torch.inf)
+    if bool(is_cut.any()):
+        columns[is_cut] = scores[is_cut].sort(dim=1, descending=True, stable=True).indices[:, :k]
+    columns = columns.sort(dim=1).values
+    return scores.gather(1, columns), columns
+
+
+def _contenders(scores: Tensor, least_Rk: Tensor) -> tuple[Tensor, Tensor]:
+    """Values and columns of what exceeds the last of `least_Rk` in each row, by ascending column, filled up with −inf.
+
+    Where that is much, the k largest of each row stand for it.
+    """
+    least_R1 = least_Rk[:, -1:]
+    grouped = scores.unflatten(1, (-1, _GROUPS))  # every 64th column is one group: the maxima take one fast pass
+    is_hit_RG = grouped.amax(1) > least_R1
+    rows, groups = is_hit_RG.nonzero(as_tuple=True)
+    if len(rows) > _MOST_HITS * is_hit_RG.numel():
+        return _tile_top(scores, least_Rk.shape[1])
+    hits, places = (grouped[rows, :, groups] > least_R1[rows]).nonzero(as_tuple=True)
+    keys = (rows[hits] * scores.shape[1] + places * _GROUPS + groups[hits]).sort().values
+    rows, found = keys // scores.shape[1], keys % scores.shape[1]
+    counts_R = torch.bincount(rows, minlength=len(scores))
+    ranks = torch.arange(len(rows), device=rows.device) - (counts_R.cumsum(0) - counts_R)[rows]
+    values = scores.new_full((len(scores), int(counts_R.max())), -torch.inf)
+    columns = torch.zeros_like(values, dtype=torch.int64)
+    values[rows, ranks], columns[rows, ranks] = scores[rows, found], found
+    return values, columns
+
+
+def _block_rows(query: Query) -> int:
+    return max(1, _TILE_ELEMENTS // min(query.number_of_items, _TILE_ITEMS))
+
+
+def _refuse_nan(scores: Tensor) -> None:
+    # NaN compares false with everything: unguarded, every target of a diverged model would rank first.
+    if not bool(scores.sum().isfinite()) and bool(scores.isnan().any()):
+        raise ScoreError("the model's scores contain NaN, so nothing can be ranked; training diverged")
+
+
+class _Tiles:
+    """Scores of a block of cases, a tile of items at a time, and which of them are hidden.
+
+    The last tile begins early so that it is as wide as the others; the few items it repeats count as hidden.
+    """
+
+    def __init__(self, query: Query, seen: Sequences | None, rows_R: Tensor) -> None:
+        self.query = query.select(rows_R)
+        self.number_of_items = query.number_of_items
+        self.count = -(-self.number_of_items // _TILE_ITEMS)
+        self.width = self.number_of_items
+        if self.count > 1:
+            self.width = -(-self.number_of_items // (self.count * _GROUPS)) * _GROUPS
+        self.rows = self.items = torch.zeros(0, dtype=torch.int64)
+        if seen is not None:
+            self.rows, self.items = seen.select(rows_R).flatten()
+
+    def start(self, number: int) -> int:
+        """The first item of the tile."""
+        return min(number * self.width, self.number_of_items - self.width)
+
+    def scores(self, number: int) -> Tensor:
+        """Scores of the tile's items, shape (R, W), to be overwritten. Raises ScoreError when one is NaN."""
+        scores = self.query.scores(self.start(number), self.start(number) + self.width)
+        _refuse_nan(scores)
+        return scores
+
+    def hide(self, scores: Tensor, number: int, value: float) -> None:
+        """Write `value` over the tile's scores of seen and of repeated items."""
+        rows, columns = self.rows, self.items - self.start(number)
+        if self.count > 1:
+            is_here = (columns >= 0) & (columns < self.width)
+            rows, columns = rows[is_here], columns[is_here]
+        scores[rows, columns] = value
+        scores[:, : number * self.width - self.start(number)] = value
