@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from nextitem.data.events import Events
 from nextitem.data.prepare import prepare
 from nextitem.data.sequences import Sequences
 from nextitem.experiment.presets import load_preset, resolve_recipe
@@ -102,7 +103,7 @@ def random_events(users: int, items: int, mean_length: float) -> Sequences:
     lengths_U = (torch.empty(users).exponential_() * (mean_length - 3) + 3).long()
     stops_U = lengths_U.cumsum(0)
     events = torch.randint(items, (int(stops_U[-1]),))
-    return Sequences(events, stops_U - lengths_U, stops_U, torch.arange(users), items)
+    return Sequences(Events(events, items), stops_U - lengths_U, stops_U, torch.arange(users))
 
 
 def steps(size: Size, device: torch.device, precisions: Iterable[str], rate: dict[str, float]) -> list[Row]:

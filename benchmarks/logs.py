@@ -5,6 +5,7 @@ import os
 import numpy as np
 import torch
 
+from nextitem.data.events import Events
 from nextitem.data.prepare import prepare
 from nextitem.data.sequences import Sequences
 from nextitem.experiment.presets import load_preset, resolve_recipe
@@ -40,4 +41,4 @@ def histories(name: str) -> Sequences:
     lengths_U = torch.from_numpy(shortest + draws.exponential(mean - shortest, users).round().astype(np.int64))
     stops_U = lengths_U.cumsum(0)
     events = torch.from_numpy((items * draws.random(int(stops_U[-1])) ** 2).astype(np.int64))
-    return Sequences(events, stops_U - lengths_U, stops_U, torch.arange(users), items)
+    return Sequences(Events(events, items), stops_U - lengths_U, stops_U, torch.arange(users))

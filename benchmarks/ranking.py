@@ -14,6 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from nextitem.data.events import Events
 from nextitem.data.sequences import Sequences
 from nextitem.evaluation.ranks import target_ranks, top_k
 from nextitem.model.items.tied import TiedItems
@@ -38,7 +39,9 @@ def seconds(work: Callable[[], object]) -> float:
 
 def random_cases(cases: int, items: int, length: int) -> tuple[StateQuery, Tensor, Sequences]:
     starts_C = torch.arange(cases) * length
-    seen = Sequences(torch.randint(items, (cases * length,)), starts_C, starts_C + length, torch.arange(cases), items)
+    seen = Sequences(
+        Events(torch.randint(items, (cases * length,)), items), starts_C, starts_C + length, torch.arange(cases)
+    )
     return StateQuery(torch.randn(cases, WIDTH), TiedItems(items, WIDTH)), torch.randint(items, (cases,)), seen
 
 

@@ -99,7 +99,14 @@ def test_the_events_of_a_training_lie_on_the_device() -> None:
     model = build_model(RECIPES["next item, full softmax"], ITEMS, 0).to("cuda")
     windows = model.windows(TRAIN.to("cuda"))
     batch = model.batch(windows.select(torch.tensor([3, 1])), torch.Generator())
-    there = (windows.items, windows.starts_U, batch.inputs_BL, batch.lengths_B, batch.positions_T, batch.targets_T)
+    there = (
+        windows.events.items,
+        windows.starts_U,
+        batch.inputs_BL,
+        batch.lengths_B,
+        batch.positions_T,
+        batch.targets_T,
+    )
     assert {tensor.device.type for tensor in there} == {"cuda"}
     assert {tensor.device.type for tensor in (windows.sizes_U, batch.sizes_B, batch.counts_B)} == {"cpu"}
 

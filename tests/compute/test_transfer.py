@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, tensor
 
 from nextitem.compute import transfer
+from nextitem.data.events import Events
 from nextitem.data.sequences import Sequences
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.recipe import Recipe
@@ -28,8 +29,9 @@ from worlds.waits import Waits, pretend_gpu
 
 def remote(waits: Waits) -> Sequences:
     """The training events as they are on a GPU."""
-    parts = {name: waits.remote(getattr(TRAIN, name).clone()) for name in ("items", "starts_U", "stops_U", "users_U")}
-    return replace(TRAIN, **parts, host_lengths_U=TRAIN.lengths_U.clone())
+    parts = {name: waits.remote(getattr(TRAIN, name).clone()) for name in ("starts_U", "stops_U", "users_U")}
+    events = Events(waits.remote(TRAIN.events.items.clone()), ITEMS)
+    return replace(TRAIN, events=events, **parts, host_lengths_U=TRAIN.lengths_U.clone())
 
 
 class Between:

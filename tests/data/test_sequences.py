@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, tensor
 
+from nextitem.data.events import Events
 from nextitem.data.sequences import Sequences
 
 N = 6
@@ -12,7 +13,7 @@ lists = st.lists(st.lists(st.integers(0, N - 1), max_size=5), max_size=6)
 
 def test_lists_become_views_of_one_flat_tensor() -> None:
     sequences = Sequences.of([[3, 1], [], [2]], number_of_items=4)
-    assert sequences.items.tolist() == [3, 1, 2]
+    assert sequences.events.items.tolist() == [3, 1, 2]
     assert (sequences.starts_U.tolist(), sequences.stops_U.tolist()) == ([0, 2, 2], [2, 2, 3])
     assert (sequences.users_U.tolist(), sequences.lengths_U.tolist()) == ([0, 1, 2], [2, 0, 1])
 
@@ -53,18 +54,18 @@ def test_counts_are_those_of_the_views_alone(histories: list[list[int]]) -> None
 
 @pytest.mark.parametrize("rows", [tensor([2, 0]), tensor([True, False, True])])
 def test_selected_views_keep_their_user(rows: Tensor) -> None:
-    sequences = Sequences(tensor([5, 4, 3]), tensor([0, 1, 2]), tensor([1, 2, 3]), tensor([70, 71, 72]), N)
+    sequences = Sequences(Events(tensor([5, 4, 3]), N), tensor([0, 1, 2]), tensor([1, 2, 3]), tensor([70, 71, 72]))
     chosen = sequences.select(rows)
     assert dict(zip(chosen.users_U.tolist(), chosen.tolist(), strict=True)) == {70: [5], 72: [3]}
 
 
 def test_views_may_overlap_and_cutting_never_copies_an_event() -> None:
-    items = tensor([1, 2, 3])
-    overlapping = Sequences(items, tensor([0, 1]), tensor([2, 3]), tensor([0, 0]), N)
+    events = Events(tensor([1, 2, 3]), N)
+    overlapping = Sequences(events, tensor([0, 1]), tensor([2, 3]), tensor([0, 0]))
     assert overlapping.tolist() == [[1, 2], [2, 3]]
     assert overlapping.counts().tolist() == [0, 1, 2, 1, 0, 0]
     for cut in (overlapping.last(1), overlapping.without_last(1), overlapping.select(tensor([1]))):
-        assert cut.items is items
+        assert cut.events is events
 
 
 def test_no_views_have_no_events() -> None:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import tensor
 
+from nextitem.data.events import Events
 from nextitem.data.sequences import Sequences
 from nextitem.model.batches import MASK, PAD, Batch, Drawn, Sharing, cut, hide, pad_right, stack
 
@@ -24,7 +25,7 @@ def test_rows_are_padded_on_the_right_to_the_longest(histories: list[list[int]],
 
 
 def test_what_follows_a_view_in_memory_is_not_read() -> None:
-    sequences = Sequences(tensor([1, 2, 3, 4]), tensor([0, 1]), tensor([1, 4]), tensor([0, 1]), N)
+    sequences = Sequences(Events(tensor([1, 2, 3, 4]), N), tensor([0, 1]), tensor([1, 4]), tensor([0, 1]))
     assert pad_right(sequences)[0].tolist() == [[1, _, _], [2, 3, 4]]
 
 

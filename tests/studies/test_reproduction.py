@@ -216,11 +216,11 @@ def test_a_place_that_cannot_be_written_is_a_storage_error(rows: list[Contestant
 def test_a_stand_in_has_the_counts_of_the_dataset(name: str) -> None:
     prepared = stand_in(DATASETS[name], Recipe(data=name))
     events = prepared.log.sequences
-    assert (len(events), len(prepared.log.items), len(events.items)) == (
+    assert (len(events), len(prepared.log.items), len(events.events)) == (
         DATASETS[name].users, DATASETS[name].items, DATASETS[name].events,
     )  # fmt: skip
     assert int(events.lengths_U.min()) >= 5
-    assert 0 <= int(events.items.min()) <= int(events.items.max()) < DATASETS[name].items
+    assert 0 <= int(events.events.items.min()) <= int(events.events.items.max()) < DATASETS[name].items
     counts = events.counts()
     assert int(counts[0]) > 20 * int(counts[-1])  # popularity is uneven
 

@@ -123,7 +123,7 @@ class TrueChain:
         self.latest_C = latest_C
 
     def query(self, histories: Sequences) -> "TrueChain":
-        return TrueChain(histories.items[histories.stops_U - 1])
+        return TrueChain(histories.events.items[histories.stops_U - 1])
 
     def __len__(self) -> int:
         return len(self.latest_C)

@@ -18,7 +18,10 @@ _BEYOND = "integers of 2⁶³ or more, or below −2⁶³; pass all its values a
 
 @dataclass(frozen=True)
 class Interactions:
-    """A log of events in file order: columns `user`, `item` and, if known, `time` (unix seconds)."""
+    """A log of events in file order: columns `user`, `item` and, if known, `time`.
+
+    Times are unix seconds, whole ones int64 and others float64.
+    """
 
     events: pl.DataFrame
 
@@ -102,8 +105,13 @@ def _times(values: Iterable[float] | pl.Series) -> pl.Series:
     column = values if isinstance(values, pl.Series) else _column("time", list(values), strict=False)
     if len(column) and not column.dtype.is_numeric():
         raise DataError(f"column 'time' holds {column.dtype}; times are numbers, in unix seconds")
+    if column.dtype.is_integer():
+        whole = column.cast(pl.Int64, strict=False)
+        if whole.null_count() > column.null_count():
+            raise DataError("column 'time' has integers of 2⁶³ or more; times are in unix seconds")
+        return whole
     # As missing values, NaN times are found with the others: sorted, they would be the newest.
-    return column.fill_nan(None) if column.dtype.is_float() else column
+    return column.cast(pl.Float64).fill_nan(None)
 
 
 def deduplicate(interactions: Interactions, keep: Keep) -> Interactions:

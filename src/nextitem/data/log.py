@@ -8,6 +8,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from nextitem.data.events import Events
 from nextitem.data.interactions import Interactions
 from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
@@ -75,7 +76,7 @@ class Log:
     """What `sha256` returns, where that is known without reading all events."""
 
     def sha256(self) -> str:
-        """A fingerprint of all events with their raw ids, in order."""
+        """A fingerprint of all events with their raw ids, in order; times are not part of it."""
         if self.known_sha256 is not None:
             return self.known_sha256
         digest = hashlib.sha256()
@@ -88,12 +89,13 @@ class Log:
 
 
 def index(interactions: Interactions) -> Log:
-    """The log as `Sequences`, with its catalogues. Raises DataError when there is no event."""
+    """The log as `Sequences`, with its times where it has them, and its catalogues. Raises DataError without events."""
     if not len(interactions):
         raise DataError("the log has no events; check the filters (k-core, minimum counts) and the file")
     ordered = interactions.in_time_order()
     users, items = Catalog.of(ordered["user"]), Catalog.of(ordered["item"])
     counts = torch.bincount(users.index(ordered["user"], "user"), minlength=len(users))
     stops_U = counts.cumsum(0)
-    flat = items.index(ordered["item"])
-    return Log(Sequences(flat, stops_U - counts, stops_U, torch.arange(len(users)), len(items)), users, items)
+    times = torch.from_numpy(ordered["time"].to_numpy(writable=True)) if "time" in ordered.columns else None
+    events = Events(items.index(ordered["item"]), len(items), times)
+    return Log(Sequences(events, stops_U - counts, stops_U, torch.arange(len(users))), users, items)

@@ -1,31 +1,28 @@
-"""Ragged histories: views into one flat tensor of item indices. U users, L length."""
+"""Ragged histories: views into the flat columns of a log. U users, L length."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from nextitem.compute import transfer
+from nextitem.data.events import Events
 
 NOBODY = -1  # among users: of no user of the log
-_AT_ONCE = 1 << 20  # places of a memory-mapped log that are read before they are released
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """U ragged views into `items`: view u is items[starts_U[u]:stops_U[u]], the history of user users_U[u].
+    """U ragged views into `events`: view u is events starts_U[u] to before stops_U[u], the history of user users_U[u].
 
     Histories, training windows and seen items are all of this type; cutting one never copies an event.
     """
 
-    items: Tensor  # (events,) int64 or int32, indices 0…N−1, oldest first within a view; read through `at`
+    events: Events
     starts_U: Tensor
     stops_U: Tensor
     users_U: Tensor
-    number_of_items: int
-    release: Callable[[], object] | None = None
-    """Called after each reading of a memory-mapped log; otherwise all that was read would stay in memory."""
     known_counts_N: Tensor | None = None
     """What `counts` returns, where that is known without reading all events."""
     host_lengths_U: Tensor | None = None
@@ -34,8 +31,10 @@ class Sequences:
     """Something about each view that whoever cut them wants to find again, on the CPU."""
 
     @classmethod
-    def of(cls, histories: list[list[int]], number_of_items: int) -> "Sequences":
-        """Views over the given lists.
+    def of(
+        cls, histories: list[list[int]], number_of_items: int, times: list[list[float]] | None = None
+    ) -> "Sequences":
+        """Views over the given lists of items and, in lists of the same lengths, unix seconds.
 
         >>> Sequences.of([[3, 1], [2]], number_of_items=4).lengths_U
         tensor([2, 1])
@@ -43,10 +42,21 @@ class Sequences:
         lengths_U = torch.tensor([len(history) for history in histories], dtype=torch.int64)
         stops_U = lengths_U.cumsum(0)
         flat = torch.tensor([item for history in histories for item in history], dtype=torch.int64)
-        return cls(flat, stops_U - lengths_U, stops_U, torch.arange(len(histories)), number_of_items)
+        events = Events(flat, number_of_items, None if times is None else _flat_times(times))
+        return cls(events, stops_U - lengths_U, stops_U, torch.arange(len(histories)))
 
     def __len__(self) -> int:
         return len(self.starts_U)
+
+    @property
+    def number_of_items(self) -> int:
+        """N, of the catalogue: also items that occur in no view."""
+        return self.events.number_of_items
+
+    @property
+    def has_times(self) -> bool:
+        """Whether it is known when the events happened."""
+        return self.events.times is not None
 
     @property
     def lengths_U(self) -> Tensor:
@@ -89,7 +99,7 @@ class Sequences:
         """The same views on another device."""
         return replace(
             self,
-            items=self.items.to(device),
+            events=self.events.to(device),
             starts_U=self.starts_U.to(device),
             stops_U=self.stops_U.to(device),
             users_U=self.users_U.to(device),
@@ -127,15 +137,13 @@ class Sequences:
         sizes_U = None if self.host_lengths_U is None else (self.host_lengths_U - events).clamp(min=0)
         return replace(self, stops_U=stops_U, known_counts_N=None, host_lengths_U=sizes_U)
 
+    def without_times(self) -> "Sequences":
+        """The same views for whoever does not ask when."""
+        return replace(self, events=self.events.without_times())
+
     def at(self, places: Tensor) -> Tensor:
-        """The items at `places` (any shape) of the flat tensor, int64."""
-        if self.release is None:
-            return self.items[places].long()
-        found = torch.empty(places.shape, dtype=torch.int64, device=places.device)
-        for wanted, part in zip(places.flatten().split(_AT_ONCE), found.view(-1).split(_AT_ONCE), strict=True):
-            part.copy_(self.items[wanted])
-            self.release()
-        return found
+        """The items at `places` (any shape) of the flat columns, int64."""
+        return self.events.items_at(places)
 
     def flatten(self) -> tuple[Tensor, Tensor]:
         """(rows, items) of all events of all views, shape (events,) each; rows ascend."""
@@ -154,3 +162,8 @@ class Sequences:
     def tolist(self) -> list[list[int]]:
         """The views as lists, for small examples and output."""
         return [part.tolist() for part in self.flatten()[1].split(self.lengths_U.tolist())] if len(self) else []
+
+
+def _flat_times(times: list[list[float]]) -> Tensor:
+    seconds = [second for history in times for second in history]
+    return torch.tensor(seconds, dtype=torch.int64 if all(isinstance(one, int) for one in seconds) else torch.float64)

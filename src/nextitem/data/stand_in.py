@@ -4,6 +4,7 @@ import polars as pl
 import torch
 
 from nextitem.data.description import Description
+from nextitem.data.events import Events
 from nextitem.data.log import Catalog, Log
 from nextitem.data.prepare import Prepared
 from nextitem.data.sequences import Sequences
@@ -30,7 +31,7 @@ def stand_in(description: Description, settings: EventSettings) -> Prepared:
     points = torch.rand(description.events, generator=draws) * popularity_N[-1].float()
     items = torch.searchsorted(popularity_N.float(), points).clamp(max=description.items - 1)
     stops_U = lengths_U.cumsum(0)
-    sequences = Sequences(items, stops_U - lengths_U, stops_U, torch.arange(users), description.items)
+    sequences = Sequences(Events(items, description.items), stops_U - lengths_U, stops_U, torch.arange(users))
     log = Log(sequences, _numbers(users), _numbers(description.items))
     note = f"{description.name} is not there: random events with its counts of users, items and events"
     source = Source.of(settings)

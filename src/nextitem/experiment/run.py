@@ -103,7 +103,7 @@ def trained(
 ) -> tuple[Scorer, History, int, float]:
     """(model, history, parameters, seconds of training), the epoch chosen by validation; no test case is looked at."""
     events = prepared.log.sequences
-    processes.agree("its events", {"items": events.items, "starts": events.starts_U, "stops": events.stops_U})
+    processes.agree("its events", {"items": events.events.items, "starts": events.starts_U, "stops": events.stops_U})
     if not recipe.is_fitted:
         return _built(recipe.baseline, prepared.split.train, seed)
     model = build_model(recipe, len(prepared.log.items), seed, len(prepared.log.users)).to(device)

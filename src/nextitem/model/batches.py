@@ -180,7 +180,7 @@ def pad_right(sequences: Sequences, *, room: int = 0) -> tuple[Tensor, Tensor]:
     columns_L = torch.arange(length, device=lengths_B.device)
     is_real_BL = columns_L < lengths_B[:, None]
     items_BL = torch.full(is_real_BL.shape, PAD, device=lengths_B.device)
-    if len(sequences.items):
-        places_BL = (sequences.starts_U[:, None] + columns_L).clamp_(max=len(sequences.items) - 1)
+    if len(sequences.events):
+        places_BL = (sequences.starts_U[:, None] + columns_L).clamp_(max=len(sequences.events) - 1)
         items_BL = torch.where(is_real_BL, sequences.at(places_BL), PAD)
     return items_BL, lengths_B

@@ -9,6 +9,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from nextitem.data.events import Events
 from nextitem.data.log import Catalog
 from nextitem.data.sequences import NOBODY, Sequences
 from nextitem.errors import ConfigurationError, DataError
@@ -68,7 +69,7 @@ class Recommender:
         lengths_U = torch.from_numpy(run.users["history"].list.len().cast(pl.Int64).to_numpy(writable=True))
         stops_U = lengths_U.cumsum(0)
         flat = torch.from_numpy(run.users["history"].explode().cast(pl.Int64).to_numpy(writable=True))
-        histories = Sequences(flat, stops_U - lengths_U, stops_U, torch.arange(len(lengths_U)), len(items))
+        histories = Sequences(Events(flat, len(items)), stops_U - lengths_U, stops_U, torch.arange(len(lengths_U)))
         return cls(scorer, items, counts_N, Catalog(run.users["user"]), histories)
 
     def recommend(

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from nextitem.data.datasets.synthetic import SyntheticLog, TrueTransitions, generate
+from nextitem.data.events import Events
 from nextitem.data.log import Catalog, Log, index
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits.leave_one_out import LeaveOneOut
@@ -37,7 +38,7 @@ def every_prefix(sequences: Sequences) -> tuple[Sequences, torch.Tensor]:
         sequences.starts_U[rows] + torch.arange(len(rows)) - (sequences.lengths_U.cumsum(0) - sequences.lengths_U)[rows]
     )
     starts, users = sequences.starts_U[rows], sequences.users_U[rows]
-    return Sequences(sequences.items, starts, stops, users, sequences.number_of_items), targets
+    return Sequences(sequences.events, starts, stops, users), targets
 
 
 def naive_probabilities(synthetic: SyntheticLog, user: int, history: list[int]) -> list[float]:
@@ -125,7 +126,7 @@ def test_true_scores_follow_the_formulas(small: SyntheticLog) -> None:
     histories = [[], [7], [7, 300], [7, 300, 8], [11, 399, 0, 250, 31, 5], list(range(40))]
     users = torch.tensor([0, 299, 17, 17, 3, 250])
     sequences = Sequences.of(histories, number_of_items=400)
-    sequences = Sequences(sequences.items, sequences.starts_U, sequences.stops_U, users, 400)
+    sequences = Sequences(sequences.events, sequences.starts_U, sequences.stops_U, users)
     naive = [naive_probabilities(small, user, history) for user, history in zip(users.tolist(), histories, strict=True)]
     expected = torch.tensor(naive, dtype=torch.float64)
     torch.testing.assert_close(small.true_scores(sequences), expected, rtol=1e-10, atol=1e-15)
@@ -193,17 +194,19 @@ def test_slices_candidates_and_rows_agree(small: SyntheticLog) -> None:
 def test_no_later_event_changes_a_score(small: SyntheticLog) -> None:
     transitions, log = transitions_of(small)
     past = log.sequences.without_last(3)
-    later = log.sequences.items.clone()
+    later = log.sequences.events.items.clone()
     later[torch.cat([log.sequences.stops_U - back for back in (1, 2, 3)])] = 0
-    changed = Sequences(later, past.starts_U, past.stops_U, past.users_U, past.number_of_items)
-    assert not torch.equal(later, log.sequences.items)
+    changed = Sequences(Events(later, past.number_of_items), past.starts_U, past.stops_U, past.users_U)
+    assert not torch.equal(later, log.sequences.events.items)
     assert torch.equal(transitions.query(past).scores(0, 20), transitions.query(changed).scores(0, 20))
 
 
 def test_scores_follow_the_catalogue_they_are_asked_for(small: SyntheticLog) -> None:
     everything = TrueTransitions(small, Catalog.of(small.interactions.events["user"]), Catalog(small.titles["item"]))
     part = TrueTransitions(small, Catalog(pl.Series(["u00008"])), Catalog(pl.Series(["i0003", "i0100", "i0200"])))
-    whole = everything.query(Sequences(torch.tensor([99, 2]), *torch.tensor([[0], [2], [7]]), 400)).scores(0, 400)
+    whole = everything.query(Sequences(Events(torch.tensor([99, 2]), 400), *torch.tensor([[0], [2], [7]]))).scores(
+        0, 400
+    )
     assert torch.equal(part.query(Sequences.of([[1, 0]], 3)).scores(0, 3), whole[:, [2, 99, 199]])
 
 

@@ -155,9 +155,9 @@ def test_training_on_the_folder_ends_with_the_same_bits(name: str, tmp_path: Pat
 def test_what_was_read_of_the_events_is_released(tmp_path: Path) -> None:
     prepare_into(tmp_path / "prepared", str(as_written(events(), tmp_path / "log.csv")))
     train = prepare(Recipe(data=str(tmp_path / "prepared"))).split.train
-    assert train.items.dtype == torch.int32
+    assert train.events.items.dtype == torch.int32
     released: list[int] = []
-    object.__setattr__(train, "release", lambda: released.append(1))
+    object.__setattr__(train.events, "release", lambda: released.append(1))
     wanted: Tensor = train.at(train.starts_U)
     assert wanted.dtype == torch.int64
     assert released == [1]

@@ -23,7 +23,7 @@ every_split = pytest.mark.parametrize("split", SPLITS, ids=lambda split: str(spl
 def test_parts_are_views_and_no_event_is_copied(split: AnySplit) -> None:
     parts = split.split(LOG)
     for views in (parts.train, parts.validation.histories, parts.test.histories):
-        assert views.items is LOG.items
+        assert views.events is LOG.events
 
 
 @every_split
@@ -31,7 +31,7 @@ def test_a_target_stands_right_after_its_history_in_the_log(split: AnySplit) -> 
     parts = split.split(LOG)
     for cases in (parts.validation, parts.test):
         assert len(cases) > 0
-        assert torch.equal(LOG.items[cases.histories.stops_U], cases.targets_C)
+        assert torch.equal(LOG.events.items[cases.histories.stops_U], cases.targets_C)
 
 
 @every_split

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import tensor
 
+from nextitem.data.events import Events
 from nextitem.data.interactions import Interactions
 from nextitem.data.log import index
 from nextitem.data.sequences import Sequences
@@ -102,14 +103,14 @@ def test_any_change_changes_the_fingerprint(
 
 
 def test_another_user_changes_the_fingerprint() -> None:
-    histories = Sequences(tensor([1]), tensor([0]), tensor([1]), tensor([0]), 4)
-    of_another = Sequences(tensor([1]), tensor([0]), tensor([1]), tensor([8]), 4)
+    histories = Sequences(Events(tensor([1]), 4), tensor([0]), tensor([1]), tensor([0]))
+    of_another = Sequences(Events(tensor([1]), 4), tensor([0]), tensor([1]), tensor([8]))
     targets_C = tensor([2])
     assert Cases.of(histories, targets_C, ALL_TRAINED).sha256 != Cases.of(of_another, targets_C, ALL_TRAINED).sha256
 
 
 def test_the_fingerprint_does_not_depend_on_where_events_are_stored() -> None:
-    apart = Sequences(tensor([9, 3, 9, 1, 2]), tensor([3, 1]), tensor([5, 2]), tensor([0, 1]), 4)
+    apart = Sequences(Events(tensor([9, 3, 9, 1, 2]), 4), tensor([3, 1]), tensor([5, 2]), tensor([0, 1]))
     together = Sequences.of([[1, 2], [3]], 4)
     targets_C = tensor([3, 0])
     assert Cases.of(apart, targets_C, ALL_TRAINED).sha256 == Cases.of(together, targets_C, ALL_TRAINED).sha256

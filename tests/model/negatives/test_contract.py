@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nextitem.data.events import Events
 from nextitem.data.sequences import Sequences
 from nextitem.model.batches import Batch, Drawn, cut
 from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform, exclusion
@@ -93,7 +94,7 @@ def test_it_does_not_matter_whether_histories_are_kept_in_order(
     negatives: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outside = with_settings(negatives, count=5, exclude="history")
-    users = Sequences(TRAIN.items, TRAIN.starts_U, TRAIN.stops_U, torch.tensor([40, 7, 12]), 12)
+    users = Sequences(TRAIN.events, TRAIN.starts_U, TRAIN.stops_U, torch.tensor([40, 7, 12]))
     objective = NextItem(maximum_length=4)
     batch = objective.batch(objective.windows(users).select(torch.tensor([2, 0, 2, 1, 0])), torch.Generator())
     assert exclusion.kept_bytes(users, "history", "position") == 24 * (7 + 2 + 6)
@@ -245,9 +246,8 @@ def test_masses_of_millions_of_items_are_those_of_their_counts() -> None:
     """Rare items keep their share: places are whole numbers, and there are enough of them."""
     counts_N = torch.cat([torch.full((1000,), 1_000_000), torch.ones(200_000, dtype=torch.int64)])
     starts_U = torch.zeros(1, dtype=torch.int64)
-    train = Sequences(
-        torch.zeros(1, dtype=torch.int64), starts_U, starts_U + 1, starts_U, len(counts_N), known_counts_N=counts_N
-    )
+    event = Events(torch.zeros(1, dtype=torch.int64), len(counts_N))
+    train = Sequences(event, starts_U, starts_U + 1, starts_U, known_counts_N=counts_N)
     items = ByPopularity(exponent=0.75, exclude="target").build(train).items
     share = items.masses_M.double() / items.places
     powers = counts_N.double() ** 0.75

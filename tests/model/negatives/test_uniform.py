@@ -193,7 +193,7 @@ def test_hidden_items_of_a_masked_window_belong_to_the_window() -> None:
 
 
 def test_the_history_is_that_of_the_user_whatever_the_row() -> None:
-    users = Sequences(TRAIN.items, TRAIN.starts_U, TRAIN.stops_U, torch.tensor([40, 7, 12]), 12)
+    users = Sequences(TRAIN.events, TRAIN.starts_U, TRAIN.stops_U, torch.tensor([40, 7, 12]))
     order = torch.tensor([2, 0, 1])
     sampler = Uniform(count=300, sharing="sequence", exclude="history").build(users)
     drawn = sampler.sample(NextItem(maximum_length=2).batch(users.select(order).last(3), seeded()), seeded())

@@ -19,7 +19,7 @@ def histories() -> Sequences:
     draws = torch.Generator().manual_seed(0)
     sequences = Sequences.of([torch.randint(ITEMS, (n,), generator=draws).tolist() for n in LENGTHS], ITEMS)
     users_U = torch.tensor([3, 14, 15, 92, 65, 35, 89, 79])
-    return Sequences(sequences.items, sequences.starts_U, sequences.stops_U, users_U, ITEMS)
+    return Sequences(sequences.events, sequences.starts_U, sequences.stops_U, users_U)
 
 
 def batch_of(objective: Any, histories: Sequences, seed: int = 0) -> tuple[Sequences, Batch]:
@@ -125,10 +125,10 @@ def test_mask_is_an_input_of_objectives_that_need_it_only(objective: Any, histor
 
 @each_objective
 def test_the_batch_is_a_function_of_windows_and_generator(objective: Any, histories: Sequences) -> None:
-    before = histories.items.clone()
+    before = histories.events.items.clone()
     (_, first), (_, second) = batch_of(objective, histories, seed=5), batch_of(objective, histories, seed=5)
     assert all(torch.equal(one, other) for one, other in zip(fields(first), fields(second), strict=True))
-    assert torch.equal(histories.items, before)
+    assert torch.equal(histories.events.items, before)
 
 
 @each_objective

@@ -1,5 +1,7 @@
 """Windows that slide, copies of them, and what is hidden in each. B rows, L length, T targets."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -46,14 +48,7 @@ def test_with_a_stride_of_the_length_every_event_but_the_first_is_a_target_once(
 
 
 def test_lengths_on_the_host_follow_the_windows() -> None:
-    elsewhere = Sequences(
-        SEQUENCES.items,
-        SEQUENCES.starts_U,
-        SEQUENCES.stops_U,
-        SEQUENCES.users_U,
-        10,
-        host_lengths_U=SEQUENCES.lengths_U,
-    )
+    elsewhere = replace(SEQUENCES, host_lengths_U=SEQUENCES.lengths_U)
     for windows in (elsewhere.sliding(4, 3), MaskedItem(maximum_length=4, stride=3, copies=2).windows(elsewhere)):
         assert windows.host_lengths_U is not None
         assert torch.equal(windows.host_lengths_U, windows.lengths_U)
@@ -70,7 +65,7 @@ def test_a_stride_that_would_leave_events_out_is_refused(objective: type[NextIte
 
 def test_copies_are_views_of_the_same_events() -> None:
     windows = MaskedItem(maximum_length=4, copies=3, last_copies=2).windows(SEQUENCES)
-    assert windows.items is SEQUENCES.items
+    assert windows.events is SEQUENCES.events
     assert windows.tolist() == [[4, 8], [6, 7, 8, 9], [7]] * 5
     assert windows.host_marks_U is not None
     assert windows.host_marks_U.tolist() == [False] * 9 + [True] * 6

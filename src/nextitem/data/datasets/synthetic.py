@@ -31,6 +31,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nextitem.data.events import Events
 from nextitem.data.interactions import Interactions
 from nextitem.data.log import Catalog
 from nextitem.data.sequences import Sequences
@@ -110,7 +111,7 @@ class SyntheticLog:
         cinema, rows = self.cinema, np.arange(len(histories))[:, None]
         positions = histories.stops_U[:, None] - torch.arange(1, LAGS + 1)
         positions = positions.masked_fill(positions < histories.starts_U[:, None], -1)
-        recent = torch.cat([histories.items, torch.tensor([-1])])[positions].numpy()
+        recent = torch.cat([histories.events.items, torch.tensor([-1])])[positions].numpy()
         shares = cinema.term_shares(self.tastes_UM[histories.users_U.numpy()], recent)
         scores_CN = shares[:, LAGS + cinema.niche_N] * cinema.within_N
         for lag in range(LAGS):  # where there is no film the share is 0, and any film may stand in
@@ -138,8 +139,8 @@ class TrueTransitions:
         columns_N = Catalog(self.log.titles["item"]).index(self.items.ids)
         generated = Catalog.of(self.log.interactions.events["user"])
         users_U = generated.index(self.users.ids, "user")[histories.users_U]
-        items, films = columns_N[histories.items], self.log.titles.height
-        translated = replace(histories, items=items, users_U=users_U, number_of_items=films)
+        events = Events(columns_N[histories.events.items], self.log.titles.height)
+        translated = replace(histories, events=events, users_U=users_U)
         return TrueQuery(self.log, translated, columns_N, len(columns_N))
 
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from nextitem.data.doctor import notes
+from nextitem.data.events import Events
 from nextitem.data.filters import Preparation
 from nextitem.data.log import Catalog, Log
 from nextitem.data.mapped.ordering import Ordered
@@ -164,7 +165,8 @@ def _sequences(folder: Path, offsets: Tensor, number_of_items: int) -> Sequences
         mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     items = torch.frombuffer(mapping, dtype=torch.int32)
     release = partial(mapping.madvise, mmap.MADV_DONTNEED)
-    return Sequences(items, offsets[:-1], offsets[1:], torch.arange(len(offsets) - 1), number_of_items, release)
+    events = Events(items, number_of_items, release=release)
+    return Sequences(events, offsets[:-1], offsets[1:], torch.arange(len(offsets) - 1))
 
 
 def _write_array(file: Path, array: Tensor) -> None:

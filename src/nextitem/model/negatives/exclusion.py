@@ -29,7 +29,7 @@ def kept_bytes(train: Sequences, exclude: Exclude, sharing: Sharing) -> int:
     Nothing is held of a log that is mapped into memory, or large, nor where the whole batch shares a set.
     """
     events, by_row = int(train.sizes_U.sum()), exclude == "history" and sharing != "batch"
-    return events * _KEPT_BYTES if by_row and train.release is None and events <= _KEPT_EVENTS else 0
+    return events * _KEPT_BYTES if by_row and not train.events.is_mapped and events <= _KEPT_EVENTS else 0
 
 
 class TrainedItems:

@@ -1,0 +1,63 @@
+"""Events as flat columns: which item, and when, where that is known. E events, N items."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from nextitem.errors import DataError
+
+_AT_ONCE = 1 << 20  # places of a mapped log that are read before they are released
+
+
+@dataclass(frozen=True)
+class Events:
+    """E events side by side, one history after another, oldest first within each; in memory, or mapped from files.
+
+    Columns are read through `items_at` and `times_at`, which keep a mapped log out of the memory.
+    """
+
+    items: Tensor
+    """(E,) int64 or int32: indices 0…N−1."""
+    number_of_items: int
+    times: Tensor | None = None
+    """(E,) unix seconds, as exact as they were read: int64 where all are whole, else float64; None: not known."""
+    release: Callable[[], object] | None = None
+    """Called after each reading of mapped columns; otherwise all that was read would stay in memory."""
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether the columns lie in files, so that a reading of all of them takes a disk's time."""
+        return self.release is not None
+
+    def items_at(self, places: Tensor) -> Tensor:
+        """The items at `places` (any shape), int64."""
+        return self._read(self.items, places, torch.int64)
+
+    def times_at(self, places: Tensor) -> Tensor:
+        """The unix seconds at `places` (any shape), int64 or float64. Raises DataError where times are not known."""
+        if self.times is None:
+            raise DataError("the log has no times; give events with a column of times, or do without what reads them")
+        return self._read(self.times, places, self.times.dtype)
+
+    def _read(self, column: Tensor, places: Tensor, kind: torch.dtype) -> Tensor:
+        if self.release is None:
+            return column[places].to(kind)
+        found = torch.empty(places.shape, dtype=kind, device=places.device)
+        for wanted, part in zip(places.flatten().split(_AT_ONCE), found.view(-1).split(_AT_ONCE), strict=True):
+            part.copy_(column[wanted])
+            self.release()
+        return found
+
+    def without_times(self) -> "Events":
+        """The same events for whoever does not ask when."""
+        return self if self.times is None else replace(self, times=None)
+
+    def to(self, device: torch.device | str) -> "Events":
+        """The same columns on another device."""
+        times = None if self.times is None else self.times.to(device)
+        return replace(self, items=self.items.to(device), times=times)
