@@ -98,13 +98,14 @@ def settings_table(model: type[Configuration]) -> str:
     fields = {key: field for key, field in model.model_fields.items() if not (key == "name" and model_names(model))}
     if not fields:
         return "No settings.\n"
-    rows = [
-        (_code(key), _values(field), _default(field.default), field.description or "") for key, field in fields.items()
-    ]
+    rows = [(_code(key), _values(field), _default(field), field.description or "") for key, field in fields.items()]
     return _table(("setting", "values", "default", "meaning"), rows)
 
 
-def _default(value: object) -> str:
+def _default(field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return "as said"  # it follows from other settings, and the string under the field says how
+    value = field.default
     if isinstance(value, Configuration):
         names = model_names(type(value))
         return _code(names[0]) if names else "see below"

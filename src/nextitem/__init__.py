@@ -14,6 +14,7 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
 from nextitem.model.baselines import BprMf, CoOccurrence, Ncf, Popularity
 from nextitem.model.encoders import FPMC, GPT2, BERT4Rec, Caser, GRU4Rec, SASRec
+from nextitem.model.items import Separate, Tied
 from nextitem.model.losses import BPR, GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy, SampledCrossEntropy, TOP1Max
 from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.model.objectives import MaskedItem, NextFew, NextItem
@@ -53,7 +54,9 @@ __all__ = [
     "Report",
     "SASRec",
     "SampledCrossEntropy",
+    "Separate",
     "TOP1Max",
+    "Tied",
     "Training",
     "Uniform",
     "evaluate",

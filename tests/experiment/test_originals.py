@@ -8,6 +8,7 @@ from nextitem.experiment.presets import load_preset
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import build_model, run
 from nextitem.model.encoders import BERT4Rec, SASRec
+from nextitem.model.items import Tied
 from nextitem.model.losses import BinaryCrossEntropy, CrossEntropy
 from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
@@ -30,8 +31,9 @@ def test_bert4rec_is_that_of_2019(data: str) -> None:
     recipe = resolved("bert4rec@sun2019", f"data={data}")
     assert recipe.encoder == BERT4Rec(
         dim=dim, blocks=2, heads=heads, inner=4 * dim, dropout=dropout, attention_dropout=attention,
-        output_layer=True, output_bias=True, positions=length,
+        output_layer=True, positions=length,
     )  # fmt: skip
+    assert recipe.items == Tied(bias=True)
     assert recipe.objective == MaskedItem(
         maximum_length=length, stride=stride, copies=10, last_copies=1, mask_probability=share, masks="exact_share",
         most_masks=most,

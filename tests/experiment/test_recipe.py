@@ -8,10 +8,11 @@ from pydantic import ValidationError
 
 from nextitem.data.reading.files import Columns
 from nextitem.errors import ConfigurationError
-from nextitem.experiment.presets import load_preset, resolve_recipe
+from nextitem.experiment.presets import as_toml, load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.model.baselines import CoOccurrence
-from nextitem.model.encoders import BERT4Rec, GRU4Rec, SASRec
+from nextitem.model.encoders import FPMC, BERT4Rec, Caser, GRU4Rec, SASRec
+from nextitem.model.items import Separate, Tied
 from nextitem.model.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
 from nextitem.model.negatives import InBatch, Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
@@ -276,3 +277,56 @@ def test_the_targets_of_a_single_window_are_no_negatives_of_each_other(exclude: 
     assert "training.batch_size=1 leaves those of one window" in message
     assert f"all of which negatives.exclude={exclude} leaves out" in message
     assert resolved("sasrec-bce", *settings, "negatives.exclude=target").negatives == InBatch(exclude="target")
+
+
+# Items, which go with the encoder where nobody says otherwise.
+
+
+@pytest.mark.parametrize(
+    ("encoder", "items"),
+    [
+        (SASRec(), Tied()),
+        (BERT4Rec(), Tied()),
+        (Caser(), Separate(bias=True)),
+        (FPMC(), Separate()),
+        (FPMC(user_vectors=False), Separate()),
+    ],
+    ids=["SASRec", "BERT4Rec", "Caser", "FPMC", "FMC"],
+)
+def test_items_are_those_that_go_with_the_encoder(encoder: Any, items: Any) -> None:
+    recipe = Recipe(encoder=encoder, objective=NextItem() if encoder.is_causal else MaskedItem())
+    assert recipe.items == items
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+    assert as_toml(recipe).count(f'items.name = "{items.name}"') == 1
+
+
+def test_another_encoder_brings_its_items_unless_they_are_asked_for() -> None:
+    assert resolved("sasrec-ce", "encoder=caser").items == Separate(bias=True)
+    assert resolved("bert4rec@sun2019").items == Tied(bias=True)
+    swapped = ("bert4rec@sun2019", "encoder=caser", "encoder.window=3", "objective=next_few")
+    assert resolved(*swapped).items == Separate(bias=True)
+    assert resolved("caser", "encoder=sasrec").items == Tied()
+    assert resolved("caser", "items.bias=false").items == Separate()
+    assert resolved("caser", "encoder=sasrec", "items=separate").items == Separate(bias=True)  # nothing else was said
+    assert resolved("bert4rec", "items.bias=true").items == Tied(bias=True)
+    assert resolved("sasrec-ce", "encoder=fpmc", "items.bias=true").items == Separate(bias=True)
+    assert resolved("caser", "encoder=sasrec", "items.bias=true").items == Tied(bias=True)
+
+
+def test_who_said_which_items_is_known() -> None:
+    of_items = {key: label for key, label in said("sasrec-ce", "encoder=caser").items() if key.startswith("items")}
+    assert of_items == {}  # they follow from the encoder
+    assert said("sasrec-ce", "items.bias=true")["items.bias"] == "command line"
+    assert said("caser")["items.name"] == "recipe caser"
+
+
+def test_states_of_another_width_need_items_of_their_own() -> None:
+    assert (
+        "items tied score by the vectors that are read, of width 50, and the encoder's states have 100; "
+        "use items=separate"
+    ) in refused("caser", "items=tied")
+    assert resolved("caser", "items=tied", "encoder.user_vectors=false").items == Tied()
+
+
+def test_a_wrong_encoder_is_refused_once_and_its_items_are_not() -> None:
+    assert refused("sasrec-ce", "encoder.dim=0").count("items") == 0

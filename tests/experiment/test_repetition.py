@@ -8,7 +8,8 @@ from nextitem.experiment.presets import load_preset, preset_names, resolve_recip
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.repetition import repeating_command, repeating_overrides, unchanged_preset
 from nextitem.model.baselines import CoOccurrence
-from nextitem.model.encoders import BERT4Rec, SASRec
+from nextitem.model.encoders import FPMC, BERT4Rec, Caser, SASRec
+from nextitem.model.items import Separate, Tied
 from nextitem.model.losses import BinaryCrossEntropy
 from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
@@ -16,6 +17,10 @@ from nextitem.training.fit import Training
 
 OWN = {
     "another encoder": Recipe(encoder=BERT4Rec(dim=32), objective=MaskedItem(mask_probability=0.5)),
+    "items of its own": Recipe(encoder=FPMC(user_vectors=False), items=Tied(bias=True)),
+    "a bias": Recipe(name="sasrec-ce", items=Tied(bias=True)),
+    "no bias": Recipe(name="caser", encoder=Caser(), items=Separate()),
+    "items of another encoder": Recipe(name="caser", encoder=FPMC(dim=8)),
     "negatives": Recipe(name="mine", loss=BinaryCrossEntropy(), negatives=Uniform(count=7)),
     "no patience": Recipe(name="sasrec-bce", training=Training(patience=None, learning_rate=3e-4)),
     "a baseline": Recipe(name="counts", baseline=CoOccurrence(window=3)),

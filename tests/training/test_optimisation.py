@@ -118,7 +118,7 @@ def test_what_is_not_touched_does_not_move() -> None:
     assert bool((table[:3] != 0).all())
 
 
-@each_pair_of({name: encoder for name, encoder in ENCODERS.items() if not encoder.has_output_table})
+@each_pair_of({name: encoder for name, encoder in ENCODERS.items() if encoder.default_items.can_narrow})
 @pytest.mark.parametrize("sharing", NEGATIVES)
 def test_a_narrowed_step_has_the_losses_and_gradients_of_the_whole_one(
     encoder: object, objective: object, sharing: str
@@ -218,8 +218,8 @@ def test_the_objective_s_mask_is_trained_besides_the_rows() -> None:
 @pytest.mark.parametrize("encoder", ["caser", "fpmc"])
 def test_a_separate_output_table_is_refused_where_the_recipe_is_read(encoder: str) -> None:
     assert (
-        f"encoder {encoder} scores items by a table of its own, which training.item_rows=touched cannot narrow; "
-        f"set training.item_rows=all"
+        "items separate are scored by a table of their own, which training.item_rows=touched cannot narrow; "
+        "set training.item_rows=all"
     ) in refused(encoder, "training.item_rows=touched", "training.l2=0")
 
 

@@ -6,6 +6,7 @@ import torch
 
 from nextitem.data.sequences import Sequences
 from nextitem.model.encoders import FPMC, BERT4Rec, Caser, SASRec
+from nextitem.model.items import Tied
 from nextitem.model.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
 from nextitem.model.model import SequenceModel
 from nextitem.model.negatives import Uniform
@@ -25,7 +26,7 @@ VALUES = [0.1, 0.4, 0.2, 0.3]
 SASREC = SASRec(dim=8, heads=2, positions=8, dropout=0.2), NextItem(maximum_length=8)
 BERT4REC = BERT4Rec(dim=8, heads=2, inner=16, positions=8, dropout=0.2), MaskedItem(maximum_length=8)
 SUN = (
-    BERT4Rec(dim=8, heads=2, inner=16, positions=8, dropout=0.2, output_layer=True, output_bias=True),
+    BERT4Rec(dim=8, heads=2, inner=16, positions=8, dropout=0.2, output_layer=True),
     MaskedItem(maximum_length=4, stride=2, last_copies=1, masks="exact_share", most_masks=2),
 )
 BOTH = NextItem(maximum_length=8, cloze_weight=0.5, label_masking=0.3)
@@ -36,7 +37,7 @@ KINDS = {
     "SASRec, shared negatives": (*SASREC, SampledCrossEntropy(), SHARED),
     "BERT4Rec, softmax": (*BERT4REC, CrossEntropy(), None),
     "BERT4Rec, shared negatives": (*BERT4REC, SampledCrossEntropy(), SHARED),
-    "2019": (*SUN, CrossEntropy(), None),
+    "2019": (*SUN, CrossEntropy(), None, Tied(bias=True)),
     "SASRec, cloze and masked labels": (SASREC[0], BOTH, CrossEntropy(), None),
     "Caser, the next few": (Caser(dim=8, window=3), NextFew(maximum_length=3), BinaryCrossEntropy(), Uniform(count=3)),
     "FPMC, each transition": (FPMC(dim=8), NextFew(maximum_length=1, targets=1), BinaryCrossEntropy(), Uniform()),
@@ -87,8 +88,8 @@ def train(
     seed: int = 0,
     training: Training = TRAINING,
 ) -> tuple[SequenceModel, History]:
-    encoder, objective, loss, negatives = KINDS[kind]
-    model = build_model(encoder, objective, ITEMS).float()
+    encoder, objective, loss, negatives, *items = KINDS[kind]
+    model = build_model(encoder, objective, ITEMS, items=items[0] if items else None).float()
     checkpoint = Remembering(FileCheckpoint(file, identity))
 
     def validate() -> dict[str, float]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from nextitem.compute.randomness import Purpose, seeded_globally
 from nextitem.model.assemble import assemble
 from nextitem.model.encoders import AnyEncoder
+from nextitem.model.items import AnyItems
 from nextitem.model.losses import AnyLoss
 from nextitem.model.model import SequenceModel
 from nextitem.model.negatives import AnyNegatives
@@ -70,6 +71,7 @@ ENCODERS = variations(AnyEncoder)
 OBJECTIVES = variations(AnyObjective)
 LOSSES = variations(AnyLoss)
 NEGATIVES = variations(AnyNegatives)
+ITEM_TABLES = variations(AnyItems)
 
 
 def fits(encoder: Any, objective: Any) -> bool:
@@ -90,6 +92,7 @@ def each(argument: str, shelf: Mapping[str, object]) -> pytest.MarkDecorator:
 each_encoder = each("encoder", ENCODERS)
 each_objective = each("objective", OBJECTIVES)
 each_loss = each("loss", LOSSES)
+each_item_table = each("items", ITEM_TABLES)
 
 
 def each_pair_of(encoders: Mapping[str, Any]) -> pytest.MarkDecorator:
@@ -128,10 +131,10 @@ def having(shelf: Mapping[str, Any], field: str) -> dict[str, Any]:
     return {name: configuration for name, configuration in shelf.items() if hasattr(configuration, field)}
 
 
-def build_model(encoder: Any, objective: Any, number_of_items: int, seed: int = 0) -> SequenceModel:
-    """An untrained model in float64; equal seeds give equal weights."""
+def build_model(encoder: Any, objective: Any, number_of_items: int, seed: int = 0, items: Any = None) -> SequenceModel:
+    """An untrained model in float64, with the items that go with the encoder; equal seeds give equal weights."""
     with seeded_globally(seed, Purpose.WEIGHTS):
-        return assemble(encoder, objective, number_of_items, USERS).double()
+        return assemble(items or encoder.default_items, encoder, objective, number_of_items, USERS).double()
 
 
 def lively_encoder(encoder: Any, seed: int = 0) -> nn.Module:

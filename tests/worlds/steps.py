@@ -5,6 +5,7 @@ from typing import Any
 from nextitem.data.sequences import Sequences
 from nextitem.experiment.recipe import Recipe
 from nextitem.model.encoders import BERT4Rec, Caser, GRU4Rec, SASRec
+from nextitem.model.items import Tied
 from nextitem.model.losses import GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy, SampledCrossEntropy
 from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.model.objectives import MaskedItem, NextFew, NextItem
@@ -18,7 +19,8 @@ SASREC = SASRec(dim=8, heads=2, positions=8)
 MASKED = {"encoder": BERT4Rec(dim=8, heads=2, inner=16, positions=8), "objective": MaskedItem(maximum_length=8)}
 MASKED_LAST = MASKED | {"objective": MaskedItem(maximum_length=8, force_last_probability=0.5)}
 SUN = {
-    "encoder": BERT4Rec(dim=8, heads=2, inner=16, positions=8, output_layer=True, output_bias=True),
+    "encoder": BERT4Rec(dim=8, heads=2, inner=16, positions=8, output_layer=True),
+    "items": Tied(bias=True),
     "objective": MaskedItem(
         maximum_length=4, stride=2, copies=2, last_copies=1, masks="exact_share", most_masks=2, last_weight=2.0
     ),

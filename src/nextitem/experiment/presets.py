@@ -13,6 +13,7 @@ from nextitem.data.reading.files import Columns
 from nextitem.errors import ConfigurationError, StorageError
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.search_space import Search, SearchSpace
+from nextitem.model.encoders import AnyEncoder
 from nextitem.model.losses import AnyLoss, CrossEntropy
 from nextitem.model.losses.loss import LossConfiguration
 from nextitem.settings.annotations import choices
@@ -146,7 +147,32 @@ def resolve_recipe(preset: Preset, overrides: Sequence[str] = (), columns: Colum
     if columns is not None:
         # A layer and not overrides: those are read as TOML, and a column called 007 or "x" would become another.
         layers.append(("--columns", {"columns": columns.model_dump(exclude_none=True)}))
-    return resolve(Recipe, layers, overrides, _drop_unused_negatives)
+    return resolve(Recipe, layers, overrides, _settled)
+
+
+def _settled(tree: dict[str, object], sources: Mapping[str, str]) -> dict[str, object]:
+    """The tree with what follows from one part for another."""
+    return _with_items_of_encoder(_drop_unused_negatives(tree, sources), sources)
+
+
+def _with_items_of_encoder(tree: dict[str, object], sources: Mapping[str, str]) -> dict[str, object]:
+    """Where nobody names the items, or names those of an encoder that the command line swapped: the encoder's own.
+
+    Single settings of theirs that were asked for (`items.bias=true`) are laid on them.
+    """
+    is_swapped, named_by = sources.get("encoder.name") == COMMAND_LINE, sources.get("items.name")
+    encoder, items = tree["encoder"], tree["items"]
+    if named_by == COMMAND_LINE or (named_by and not is_swapped):
+        return tree
+    if not isinstance(encoder, dict) or not isinstance(items, dict):
+        return tree
+    chosen: Any = choices(AnyEncoder)[str(encoder["name"])]
+    asked = {
+        key: value
+        for key, value in items.items()
+        if (label := sources.get(f"items.{key}")) and (label == COMMAND_LINE or not is_swapped)
+    }
+    return {**tree, "items": chosen.default_items.model_dump(mode="json") | asked}
 
 
 def _drop_unused_negatives(tree: dict[str, object], sources: Mapping[str, str]) -> dict[str, object]:

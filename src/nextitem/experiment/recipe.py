@@ -10,12 +10,19 @@ from nextitem.data.splits import AnySplit, LeaveOneOut
 from nextitem.evaluation.metrics import DEFAULT_METRICS
 from nextitem.model.baselines import AnyBaseline
 from nextitem.model.encoders import AnyEncoder, SASRec
+from nextitem.model.encoders.encoder import Encoder
+from nextitem.model.items import AnyItems, Tied
 from nextitem.model.losses import AnyLoss, CrossEntropy
 from nextitem.model.negatives import AnyNegatives
 from nextitem.model.objectives import AnyObjective, NextItem
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.suggestion import suggest
 from nextitem.training.fit import Training
+
+
+def items_of(encoder: Encoder | None) -> AnyItems:
+    """The items that go with an encoder; None where the encoder itself was refused."""
+    return Tied() if encoder is None else encoder.default_items
 
 
 class Recipe(Configuration):
@@ -37,6 +44,8 @@ class Recipe(Configuration):
     it is trained with."""
     encoder: AnyEncoder = SASRec()
     """What turns a history into states."""
+    items: AnyItems = Field(default_factory=lambda others: items_of(others.get("encoder")))
+    """What items are read from and scored by; where nothing is said, what goes with the encoder."""
     objective: AnyObjective = NextItem()
     """What is asked in training."""
     loss: AnyLoss = CrossEntropy()
@@ -47,8 +56,8 @@ class Recipe(Configuration):
     """How the weights are found."""
 
     def in_use(self) -> dict[str, Any]:
-        """The settings that matter, as JSON: a baseline uses no encoder and objective, and few are trained by `fit`."""
-        unused = set() if self.baseline is None else {"encoder", "objective"}
+        """The settings that matter, as JSON: a baseline uses no encoder, and few are trained by `fit`."""
+        unused = set() if self.baseline is None else {"encoder", "items", "objective"}
         if not self.is_fitted:
             unused |= {"loss", "negatives", "training"}
         return self.model_dump(mode="json", exclude=unused)
@@ -88,15 +97,17 @@ class Recipe(Configuration):
                 f"encoder.window={least} reads more places than objective.maximum_length="
                 f"{self.objective.maximum_length} fills; raise objective.maximum_length or lower encoder.window"
             )
+        if reason := self.items.reason_against(self.encoder.dim, self.encoder.output_width):
+            raise ValueError(reason)
         if self.loss.needs_negatives and self.negatives is None:
             raise ValueError(f"loss {self.loss.name} needs negatives; add negatives=uniform (and negatives.count=…)")
         if not self.loss.needs_negatives and self.negatives is not None:
             raise ValueError(f"loss {self.loss.name} uses the whole catalogue and no negatives; add negatives=none")
         self._have_something_to_compare()
-        if self.training.item_rows == "touched" and self.encoder.has_output_table:
+        if self.training.item_rows == "touched" and not self.items.can_narrow:
             raise ValueError(
-                f"encoder {self.encoder.name} scores items by a table of its own, which training.item_rows=touched "
-                f"cannot narrow; set training.item_rows=all"
+                f"items {self.items.name} are scored by a table of their own, which training.item_rows=touched cannot "
+                f"narrow; set training.item_rows=all"
             )
         if self.training.item_rows == "touched" and not self.loss.needs_negatives:
             raise ValueError(

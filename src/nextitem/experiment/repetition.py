@@ -19,6 +19,8 @@ def repeating_overrides(recipe: Recipe) -> tuple[str, list[str]]:
     preset = recipe.name if recipe.name in preset_names() else _FALLBACK
     data = f"data={recipe.data}"
     start = resolve_recipe(load_preset(preset), [data]).value
+    if start.encoder.name != recipe.encoder.name:  # another encoder comes with its own items
+        start = start.model_copy(update={"items": recipe.encoder.default_items})
     return preset, [data, *(word for section in recipe.in_use() for word in _changes(section, recipe, start))]
 
 

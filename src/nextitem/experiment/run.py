@@ -117,7 +117,8 @@ def build_model(recipe: Recipe, number_of_items: int, seed: int, number_of_users
         if isinstance(recipe.baseline, Ncf):
             return SequenceModel(*recipe.baseline.parts(number_of_users, number_of_items))
         in_bfloat16 = recipe.training.precision == "bfloat16"
-        return assemble(recipe.encoder, recipe.objective, number_of_items, number_of_users, in_bfloat16=in_bfloat16)
+        parts = recipe.items, recipe.encoder, recipe.objective
+        return assemble(*parts, number_of_items, number_of_users, in_bfloat16=in_bfloat16)
 
 
 def _train(

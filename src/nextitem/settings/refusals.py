@@ -57,6 +57,8 @@ def refusals(model: type[BaseModel], error: ValidationError) -> list[Refusal]:
     """What `error` says about values for `model`: one entry a key, in the order found."""
     grouped: dict[tuple[str, str], list[ErrorDetails]] = {}
     for details in error.errors(include_url=False):
+        if details["type"] == "default_factory_not_called":
+            continue  # its default follows from another value, which is refused itself
         grouped.setdefault(_locate(model, details["loc"]), []).append(details)
     return [Refusal(key, of[0]["input"], _reason(of), meaning) for (key, meaning), of in grouped.items()]
 

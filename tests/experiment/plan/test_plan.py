@@ -15,6 +15,7 @@ from nextitem.experiment.plan.timing import PARTS
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import build_model
 from nextitem.model.encoders import BERT4Rec, SASRec
+from nextitem.model.items import Tied
 from nextitem.model.losses import BPR, GBCE, BinaryCrossEntropy, BPRMax, SampledCrossEntropy
 from nextitem.model.model import SequenceModel
 from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform
@@ -56,7 +57,8 @@ def test_weights_are_counted_as_the_model_has_them(name: str, prepared: Prepared
 
 
 BIASED = Recipe(
-    encoder=BERT4Rec(dim=8, heads=2, inner=16, positions=8, output_layer=True, output_bias=True),
+    encoder=BERT4Rec(dim=8, heads=2, inner=16, positions=8, output_layer=True),
+    items=Tied(bias=True),
     objective=MaskedItem(maximum_length=8, copies=2, last_copies=1),
     training=Training(batch_size=8, patience=None, steps=7),
 )

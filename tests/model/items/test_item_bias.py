@@ -13,7 +13,7 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import build_model
 from nextitem.model.batches import Batch
 from nextitem.model.encoders import BERT4Rec
-from nextitem.model.items.tied import TiedItems
+from nextitem.model.items.tied import Tied, TiedItems
 from nextitem.model.losses import BinaryCrossEntropy, CrossEntropy
 from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
@@ -116,7 +116,8 @@ def agree(ours: Tensor, expected: Tensor, wanted: list[Tensor]) -> None:
 
 
 RECIPE = Recipe(
-    encoder=BERT4Rec(dim=8, heads=2, inner=16, positions=8, output_bias=True, dropout=0.0),
+    encoder=BERT4Rec(dim=8, heads=2, inner=16, positions=8, dropout=0.0),
+    items=Tied(bias=True),
     objective=MaskedItem(maximum_length=8, mask_probability=0.5),
 )
 

@@ -107,10 +107,7 @@ def needed(
         gradients = 7 * rows * width + (1 + copies) * (weights - table)
     else:
         # One gradient of the table by the loss and one by the look-up of the inputs, unless these are two tables.
-        is_tied = not recipe.encoder.has_output_table
-        gradients = weights + is_tied * table + copies * weights
-        if is_tied and getattr(recipe.encoder, "output_bias", False):
-            gradients += 2 * table  # table and biases side by side, and the gradient of that
+        gradients = weights + recipe.items.step_copies * table + copies * weights
     keeps_best = recipe.training.patience is not None and recipe.training.epochs > 1
     return {
         "libraries": _LIBRARIES,
@@ -130,8 +127,7 @@ def _numbers(recipe: Recipe, number_of_items: int, number_of_users: int) -> int:
 
 def _width(recipe: Recipe) -> int:
     """Numbers of a state as it is scored."""
-    width, is_wider = recipe.encoder.output_width, recipe.encoder.has_output_table
-    return width + (is_wider and getattr(recipe.encoder, "output_bias", False))
+    return recipe.items.scored_width(recipe.encoder.output_width)
 
 
 def block_rows(loss: CrossEntropy, positions: int, number_of_items: int) -> int:

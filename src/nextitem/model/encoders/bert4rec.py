@@ -1,7 +1,7 @@
 """BERT4Rec: bidirectional self-attention over the history (Sun et al., CIKM 2019), as Klenitskiy & Vasilev run it.
 
-Its options restore the model of 2019: a head before the scores, item biases, and dropout of its own for attention; and
-they leave parts out, as its ablation does.
+Its options restore the model of 2019: a head before the scores and dropout of its own for attention (with items.bias);
+and they leave parts out, as its ablation does.
 
 B rows, L length, P positions that are computed, Q of them that ask in a layer, T that are read, d width.
 """
@@ -38,8 +38,6 @@ class BERT4Rec(Encoder):
     """Probability of dropping an attention weight; none: as `dropout`."""
     output_layer: bool = False
     """Whether a dense layer, GELU and a norm stand between the last layer and the scores (2019)."""
-    output_bias: bool = False
-    """Whether each item has a number that is added to its scores (2019)."""
     positions: int = Field(200, ge=1)
     """Rows of the position table; the maximum length must not exceed it."""
     without: tuple[Part, ...] = ()
@@ -54,7 +52,7 @@ class BERT4Rec(Encoder):
 
     def build(self, number_of_users: int = 0) -> "BERT4RecEncoder":
         """The encoder with fresh weights from torch's global generator."""
-        return BERT4RecEncoder(**self.model_dump(exclude={"name", "output_bias"}))  # the bias is the item table's
+        return BERT4RecEncoder(**self.model_dump(exclude={"name"}))
 
 
 class BERT4RecEncoder(nn.Module):

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nextitem.model.encoders.encoder import Encoder
+from nextitem.model.items import AnyItems, Separate
 from nextitem.model.layers.dropout import Dropout
 
 
@@ -19,9 +20,7 @@ class Caser(Encoder):
 
     name: Literal["caser"] = "caser"
     is_causal: ClassVar[bool] = True
-    has_output_table: ClassVar[bool] = True
-    output_bias: ClassVar[bool] = True
-    """Whether each item has a number that is added to its scores."""
+    default_items: ClassVar[AnyItems] = Separate(bias=True)
     dim: int = Field(50, ge=1)
     """Width d of item and user vectors."""
     window: int = Field(5, ge=1)
@@ -37,7 +36,7 @@ class Caser(Encoder):
 
     @property
     def output_width(self) -> int:
-        """Width of the states, and so of the separate table that scores items."""
+        """That of what the filters saw, and as much for the user."""
         return 2 * self.dim if self.user_vectors else self.dim
 
     @property

@@ -9,6 +9,7 @@ from typing import ClassVar
 from pydantic import Field
 from torch import nn
 
+from nextitem.model.items import AnyItems, Tied
 from nextitem.settings.configuration import Configuration
 
 
@@ -30,8 +31,8 @@ class Encoder(Configuration):
     """Whether a state knows the item at its own position only, so that none may be hidden there."""
     reads_times: ClassVar[bool] = False
     """Whether states depend on when the events were."""
-    has_output_table: ClassVar[bool] = False
-    """Whether items are scored by a table of its own."""
+    default_items: ClassVar[AnyItems] = Tied()
+    """What items are read from and scored by where a recipe does not say: the papers' choice."""
 
     @property
     def output_width(self) -> int:

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nextitem.model.encoders.encoder import Encoder
+from nextitem.model.items import AnyItems, Separate
 
 
 class FPMC(Encoder):
@@ -23,10 +24,8 @@ class FPMC(Encoder):
 
     name: Literal["fpmc"] = "fpmc"
     is_causal: ClassVar[bool] = True
-    has_output_table: ClassVar[bool] = True
+    default_items: ClassVar[AnyItems] = Separate()
     sees_one_item: ClassVar[bool] = True
-    output_bias: ClassVar[bool] = False
-    """Whether each item has a number that is added to its scores."""
     dim: int = Field(64, ge=1)
     """Factors d of each of the two products."""
     user_vectors: bool = True
@@ -34,7 +33,7 @@ class FPMC(Encoder):
 
     @property
     def output_width(self) -> int:
-        """Width of the states, and so of the separate table that scores items."""
+        """Factors of the user and of the last item, side by side."""
         return 2 * self.dim if self.user_vectors else self.dim
 
     @property

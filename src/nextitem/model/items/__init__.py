@@ -1,1 +1,12 @@
-"""The tables that items are read from and scored by."""
+"""The tables that items are read from and scored by: one file per kind; this union is the table of contents."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from nextitem.model.items.separate import Separate
+from nextitem.model.items.tied import Tied
+
+AnyItems = Annotated[Tied | Separate, Field(discriminator="name")]
+
+__all__ = ["AnyItems", "Separate", "Tied"]

@@ -1,13 +1,37 @@
 """One matrix that embeds items and another that scores them. d width, e output width, N items, K candidates."""
 
+from typing import ClassVar, Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextitem.errors import ConfigurationError
 from nextitem.model.batches import Sharing
-from nextitem.model.items.table import ItemTable
+from nextitem.model.items.table import Items, ItemTable
 from nextitem.model.items.tied import TiedItems
+
+
+class Separate(Items):
+    """Items are read from one table and scored by another, of whatever width the encoder's states have."""
+
+    name: Literal["separate"] = "separate"
+    can_narrow: ClassVar[bool] = False
+    bias: bool = False
+    """Whether each item has a number that is added to its scores (Caser)."""
+
+    def scored_width(self, width: int) -> int:
+        """One more for the bias."""
+        return width + self.bias
+
+    @property
+    def step_copies(self) -> int:
+        """None: the gradient of the look-up and that of the scores are of two tables."""
+        return 0
+
+    def build(self, number_of_items: int, dim: int, width: int, *, has_mask: bool = False) -> "SeparateItems":
+        """Both tables with fresh weights from torch's global generator."""
+        return SeparateItems(number_of_items, dim, width, has_mask=has_mask, has_bias=self.bias)
 
 
 class SeparateItems(nn.Module):

@@ -1,10 +1,15 @@
-"""What encoders read items from and losses score states against. d width, N items, K candidates."""
+"""What encoders read items from and losses score states against, and what its configuration says of it.
 
-from typing import Protocol
+d width, e width of states as they are scored, N items, K candidates.
+"""
+
+from abc import abstractmethod
+from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
 
 from nextitem.model.batches import Sharing
+from nextitem.settings.configuration import Configuration
 
 
 class ItemTable(Protocol):
@@ -37,3 +42,38 @@ class ItemTable(Protocol):
 
     def narrowed(self, ids: Tensor) -> "tuple[ItemTable, Tensor, Tensor]":
         """(a table of the R distinct rows among `ids`, their ids ascending, each id's row)."""
+
+
+class Items(Configuration):
+    """Settings of an item table; an entry of the shelf is one of these, and states what is not so."""
+
+    name: str
+    """By which the table is chosen."""
+    is_product: ClassVar[bool] = True
+    """Whether scores are products of states and `output_table`, which losses over shared or all items multiply with."""
+    can_narrow: ClassVar[bool] = True
+    """Whether a step can do with the rows that it touches (`training.item_rows=touched`)."""
+
+    def scored_width(self, width: int) -> int:
+        """How wide an encoder's states of this width are as the scores take them."""
+        return width
+
+    @property
+    def step_copies(self) -> int:
+        """Tables that a step holds beside the weights and one gradient of all of them: that of the look-up is one."""
+        return 1
+
+    def reason_against(self, dim: int, width: int) -> str | None:
+        """Why an encoder that reads vectors of `dim` and has states of `width` cannot go with it, and the remedy.
+
+        None where it can.
+        """
+        return None
+
+    @abstractmethod
+    def build(self, number_of_items: int, dim: int, width: int, *, has_mask: bool = False) -> ItemTable:
+        """The table with fresh weights from torch's global generator.
+
+        Vectors that an encoder reads are of width `dim`, its states of `width`; an objective that hides items needs a
+        MASK, `has_mask`.
+        """

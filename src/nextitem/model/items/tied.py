@@ -1,11 +1,44 @@
 """One matrix that embeds items and scores them. d width, N items, K candidates."""
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextitem.compute import transfer
 from nextitem.model.batches import MASK, PAD, Sharing
+from nextitem.model.items.table import Items
+
+
+class Tied(Items):
+    """The vectors that are read are those that score; so they are as wide as the encoder's states."""
+
+    name: Literal["tied"] = "tied"
+    bias: bool = False
+    """Whether each item has a number that is added to its scores (BERT4Rec, 2019)."""
+
+    def scored_width(self, width: int) -> int:
+        """One more for the bias."""
+        return width + self.bias
+
+    @property
+    def step_copies(self) -> int:
+        """The gradient of the look-up; with biases also table and biases side by side, and the gradient of that."""
+        return 3 if self.bias else 1
+
+    def reason_against(self, dim: int, width: int) -> str | None:
+        """Why states and vectors of two widths cannot go with it."""
+        if dim == width:
+            return None
+        return (
+            f"items tied score by the vectors that are read, of width {dim}, and the encoder's states have {width}; "
+            f"use items=separate"
+        )
+
+    def build(self, number_of_items: int, dim: int, width: int, *, has_mask: bool = False) -> "TiedItems":
+        """The table with fresh weights from torch's global generator; `width` is `dim`."""
+        return TiedItems(number_of_items, dim, has_mask=has_mask, has_bias=self.bias)
 
 
 class TiedItems(nn.Module):
