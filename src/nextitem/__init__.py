@@ -8,7 +8,9 @@ from nextitem.data.prepare import prepare
 from nextitem.data.reading.files import read_interactions
 from nextitem.data.splits import LeaveOneOut
 from nextitem.errors import NextitemError
-from nextitem.evaluation.evaluate import Report, evaluate
+from nextitem.evaluation.evaluate import Evaluation, evaluate
+from nextitem.evaluation.ranking import Ranking
+from nextitem.evaluation.scoring import Query, Scorer
 from nextitem.experiment.presets import load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
@@ -36,6 +38,7 @@ __all__ = [
     "Caser",
     "CoOccurrence",
     "CrossEntropy",
+    "Evaluation",
     "GRU4Rec",
     "InBatch",
     "Interactions",
@@ -48,12 +51,14 @@ __all__ = [
     "NextitemError",
     "Outcome",
     "Popularity",
+    "Query",
+    "Ranking",
     "Recipe",
     "Recommendation",
     "Recommender",
-    "Report",
     "SASRec",
     "SampledCrossEntropy",
+    "Scorer",
     "Separate",
     "TOP1Max",
     "Tied",

@@ -145,12 +145,12 @@ def test_all_other_items_as_candidates_give_the_full_rank() -> None:
 
 
 def test_a_hidden_target_is_missed_among_candidates_too() -> None:
-    report = evaluate(
+    found = evaluate(
         Fixed(torch.arange(N, 0, -1.0)), cases_of([[0], [1]], [0, 0]), ["hit_rate@1"],
         ranking=Ranking.among("uniform:3"),
     )  # fmt: skip
-    assert report.values["hit_rate@1[uniform3]"].tolist() == [0, 1]
-    assert report.above_C.tolist() == [torch.inf, 0]
+    assert found.values["hit_rate@1[uniform3]"].tolist() == [0, 1]
+    assert found.above_C.tolist() == [torch.inf, 0]
 
 
 def test_equal_vectors_tie_among_candidates_and_earn_chance_level() -> None:
@@ -175,29 +175,29 @@ def test_a_score_that_is_nan_is_an_error() -> None:
 
 def test_every_metric_is_labelled_and_the_certificate_tells_the_draw() -> None:
     ranking = Ranking.among("popularity:3", seed=7)
-    report = evaluate(Popularity().build(Sequences.of([[1, 2, 3]], N)), CASES, ranking=ranking)
+    found = evaluate(Popularity().build(Sequences.of([[1, 2, 3]], N)), CASES, ranking=ranking)
     full = evaluate(Popularity().build(Sequences.of([[1, 2, 3]], N)), CASES)
-    assert all(name.endswith("[pop3]") for name in [*report.values, *report.intervals, *report.certificate.metrics])
-    assert (report.certificate.ranking, report.certificate.candidates) == ("popularity:3, seed 7", 4)
+    assert all(name.endswith("[pop3]") for name in [*found.values, *found.intervals, *found.certificate.metrics])
+    assert (found.certificate.ranking, found.certificate.candidates) == ("popularity:3, seed 7", 4)
     assert (full.certificate.ranking, full.certificate.candidates) == ("full", N)
-    assert not {*report.values} & {*full.values}
+    assert not {*found.values} & {*full.values}
     other = evaluate(Popularity().build(Sequences.of([[1, 2, 3]], N)), CASES, ranking=Ranking.among("popularity:3"))
-    assert other.certificate != report.certificate
+    assert other.certificate != found.certificate
 
 
 def test_values_are_those_of_the_rank_among_candidates() -> None:
     candidates = Candidates.parse("uniform:3")
     scores_N = torch.arange(N, 0, -1.0)
-    report = evaluate(Fixed(scores_N), CASES, SAMPLED_METRICS, ranking=Ranking(candidates=candidates))
+    found = evaluate(Fixed(scores_N), CASES, SAMPLED_METRICS, ranking=Ranking(candidates=candidates))
     above = [
         sum(int(scores_N[item] > scores_N[target]) for item in ids)
         for ids, target in zip(candidates.draw(CASES).tolist(), CASES.targets_C.tolist(), strict=True)
     ]
-    assert report.values["ndcg@5[uniform3]"].tolist() == pytest.approx([1 / log2(n + 2) for n in above])
-    assert report.values["mrr[uniform3]"].tolist() == pytest.approx([1 / (n + 1) for n in above])
-    assert report.values["hit_rate@1[uniform3]"].tolist() == [float(n == 0) for n in above]
+    assert found.values["ndcg@5[uniform3]"].tolist() == pytest.approx([1 / log2(n + 2) for n in above])
+    assert found.values["mrr[uniform3]"].tolist() == pytest.approx([1 / (n + 1) for n in above])
+    assert found.values["hit_rate@1[uniform3]"].tolist() == [float(n == 0) for n in above]
 
 
 def test_a_constant_scorer_earns_chance_level_among_candidates() -> None:
-    report = evaluate(Fixed(torch.zeros(N)), CASES, ["hit_rate@1"], ranking=Ranking.among("uniform:3"))
-    assert report.means == {"hit_rate@1[uniform3]": 1 / 4}
+    found = evaluate(Fixed(torch.zeros(N)), CASES, ["hit_rate@1"], ranking=Ranking.among("uniform:3"))
+    assert found.means == {"hit_rate@1[uniform3]": 1 / 4}

@@ -65,21 +65,21 @@ CASES = cases_of([[0], [0, 2], [5]], [1, 4, 2])
 
 
 def test_values_are_those_of_every_case_and_means_are_theirs() -> None:
-    report = evaluate(DESCENDING, CASES, ["ndcg@10", "hit_rate@1", "mrr@2"])
+    found = evaluate(DESCENDING, CASES, ["ndcg@10", "hit_rate@1", "mrr@2"])
     # With their histories hidden, the targets come first, third (after 1 and 3) and third (after 0 and 1).
-    assert report.above_C.tolist() == [0, 2, 2]
-    assert report.tied_C.tolist() == [0, 0, 0]
-    assert report.values["hit_rate@1"].tolist() == [1, 0, 0]
-    assert report.values["mrr@2"].tolist() == [1, 0, 0]
-    assert report.means["ndcg@10"] == pytest.approx((1 + 2 / log2(4)) / 3)
-    assert report.means["hit_rate@1"] == pytest.approx(1 / 3)
-    assert report.users_C.tolist() == [0, 1, 2]
+    assert found.above_C.tolist() == [0, 2, 2]
+    assert found.tied_C.tolist() == [0, 0, 0]
+    assert found.values["hit_rate@1"].tolist() == [1, 0, 0]
+    assert found.values["mrr@2"].tolist() == [1, 0, 0]
+    assert found.means["ndcg@10"] == pytest.approx((1 + 2 / log2(4)) / 3)
+    assert found.means["hit_rate@1"] == pytest.approx(1 / 3)
+    assert found.users_C.tolist() == [0, 1, 2]
 
 
 def test_seen_items_are_rivals_where_nothing_is_hidden() -> None:
-    report = evaluate(DESCENDING, CASES, ["hit_rate@3"], ranking=NOTHING_HIDDEN)
-    assert report.above_C.tolist() == [1, 4, 2]
-    assert report.means["hit_rate@3"] == pytest.approx(2 / 3)
+    found = evaluate(DESCENDING, CASES, ["hit_rate@3"], ranking=NOTHING_HIDDEN)
+    assert found.above_C.tolist() == [1, 4, 2]
+    assert found.means["hit_rate@3"] == pytest.approx(2 / 3)
 
 
 def test_a_target_that_repeats_its_history_counts_as_missed() -> None:
@@ -91,14 +91,14 @@ def test_a_target_that_repeats_its_history_counts_as_missed() -> None:
 @pytest.mark.parametrize("metric", ["hit_rate", "ndcg", "mrr"])
 def test_a_k_beyond_the_catalogue_counts_as_its_size(metric: str) -> None:
     beyond = [f"{metric}@{k}" for k in (N + 1, 9_999_999_999, 10**30)]
-    report = evaluate(DESCENDING, CASES, [f"{metric}@{N}", *beyond])
-    assert set(report.means.values()) == {report.means[f"{metric}@{N}"]}
+    found = evaluate(DESCENDING, CASES, [f"{metric}@{N}", *beyond])
+    assert set(found.means.values()) == {found.means[f"{metric}@{N}"]}
 
 
 def test_a_constant_scorer_earns_chance_level() -> None:
     targets = cases_of([[]] * N, list(range(N)))
-    report = evaluate(Fixed([0.0] * N), targets, ["hit_rate@1", "hit_rate@3", "hit_rate@8"])
-    assert report.means == pytest.approx({"hit_rate@1": 1 / N, "hit_rate@3": 3 / N, "hit_rate@8": 1})
+    found = evaluate(Fixed([0.0] * N), targets, ["hit_rate@1", "hit_rate@3", "hit_rate@8"])
+    assert found.means == pytest.approx({"hit_rate@1": 1 / N, "hit_rate@3": 3 / N, "hit_rate@8": 1})
 
 
 def test_no_model_of_ids_hits_more_than_the_ceiling() -> None:
@@ -127,11 +127,11 @@ def test_certificates_are_equal_only_for_equal_measurements() -> None:
 
 
 def test_an_interval_holds_its_mean_and_is_the_same_again() -> None:
-    report = evaluate(DESCENDING, CASES)
-    assert set(report.means) == set(report.intervals) == set(DEFAULT_METRICS)
-    for name, (low, high) in report.intervals.items():
-        assert low <= report.means[name] <= high
-    assert report.intervals == evaluate(DESCENDING, CASES).intervals
+    found = evaluate(DESCENDING, CASES)
+    assert set(found.means) == set(found.intervals) == set(DEFAULT_METRICS)
+    for name, (low, high) in found.intervals.items():
+        assert low <= found.means[name] <= high
+    assert found.intervals == evaluate(DESCENDING, CASES).intervals
 
 
 def test_another_seed_draws_another_interval() -> None:
@@ -148,11 +148,11 @@ def test_without_intervals_the_rest_of_a_report_is_the_same() -> None:
 
 
 def test_a_report_is_plain_values_for_json() -> None:
-    report = evaluate(DESCENDING, CASES, ["ndcg@10", "hit_rate@1"])
-    stored = json.loads(json.dumps(report.as_dict(), allow_nan=False))
+    found = evaluate(DESCENDING, CASES, ["ndcg@10", "hit_rate@1"])
+    stored = json.loads(json.dumps(found.as_dict(), allow_nan=False))
     assert stored["hit_rate@1"] == pytest.approx(1 / 3)
-    assert stored["ndcg@10"] == report.means["ndcg@10"]
-    assert stored["intervals"]["hit_rate@1"] == list(report.intervals["hit_rate@1"])
+    assert stored["ndcg@10"] == found.means["ndcg@10"]
+    assert stored["intervals"]["hit_rate@1"] == list(found.intervals["hit_rate@1"])
     assert stored["ceiling"] == 1
     assert stored["certificate"]["metrics"] == ["ndcg@10", "hit_rate@1"]
     assert stored["certificate"]["split"] == CASES.sha256

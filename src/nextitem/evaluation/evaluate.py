@@ -19,7 +19,7 @@ from nextitem.evaluation.values import values
 
 
 @dataclass(frozen=True)
-class Report:
+class Evaluation:
     """Metrics over C cases, with everything needed to doubt them."""
 
     values: Mapping[str, Tensor]
@@ -27,8 +27,11 @@ class Report:
     intervals: Mapping[str, tuple[float, float]]
     """Per metric the 95 % bootstrap interval of the mean over cases; none where they were not asked for."""
     above_C: Tensor
+    """How many items scored higher than each target, float64; inf where the target is hidden itself."""
     tied_C: Tensor
+    """How many others scored the same, float64."""
     users_C: Tensor
+    """Whose case it is: an index into the catalogue of users."""
     ceiling: float
     """Share of targets that occur in training and are not hidden: no model of ids alone hits more."""
     certificate: Certificate
@@ -57,13 +60,13 @@ def evaluate(
     intervals: bool = True,
     interval_seed: int = 0,
     processes: Processes = ALONE,
-) -> Report:
+) -> Evaluation:
     """Rank every case's target against the `ranking` and report `metrics` such as `ndcg@10`.
 
     Among drawn candidates every metric is labelled, as `ndcg@10[pop100]`, and the certificate says how they were drawn:
-    such a number compares with no full one. A k beyond what is ranked counts as its number. Without `intervals` the
-    report has none. Each of several processes ranks its share of the cases, and all report on all of them. Raises
-    ConfigurationError for no or an unknown metric and ScoreError for NaN scores.
+    such a number compares with no full one. A k beyond what is ranked counts as its number. Without `intervals` there
+    are none. Each of several processes ranks its share of the cases, and all return the evaluation of all of them.
+    Raises ConfigurationError for no or an unknown metric and ScoreError for NaN scores.
     """
     parse_metrics(metrics)  # what is unknown is refused before anything is scored
     ranks = _ranks(scorer, cases, torch.arange(len(cases))[processes.share(len(cases))], ranking)
@@ -71,7 +74,7 @@ def evaluate(
     of_cases = values(above_C, tied_C, metrics, ranking.size(cases.histories.number_of_items))
     found = {name + ranking.label: value_C for name, value_C in of_cases.items()}
     is_reachable_C = cases.is_trained_N[cases.targets_C] & above_C.isfinite()
-    return Report(
+    return Evaluation(
         values=found,
         intervals=_intervals(found, interval_seed) if intervals else {},
         above_C=above_C,

@@ -35,4 +35,8 @@ class Scorer(Protocol):
     """Anything that can be evaluated and served: a neural model, a count, the true process of a generator."""
 
     def query(self, histories: Sequences) -> Query:
-        """Prepare scores for these histories; those of one user and of equal content get equal scores."""
+        """Prepare scores for these histories; those of one user and of equal content get scores equal up to rounding.
+
+        A kernel may add in another order for another row, so that equal histories of one query can differ in the last
+        bits. Equal items of one history tie where the scorer computes them alike: `ranks` asks in tiles of one shape.
+        """

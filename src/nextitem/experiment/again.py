@@ -8,7 +8,7 @@ from nextitem.data.prepare import prepare
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits.split import Split
 from nextitem.errors import ArtefactError, DataError
-from nextitem.evaluation.evaluate import Report, evaluate
+from nextitem.evaluation.evaluate import Evaluation, evaluate
 from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.stored import StoredRun
@@ -25,8 +25,8 @@ def evaluate_again(
     *,
     candidates: str | None = None,
     seed: int = 0,
-) -> Report:
-    """The report of a stored run, made anew; `data` tells where its data is now, if not where it was.
+) -> Evaluation:
+    """The evaluation of a stored run, made anew; `data` tells where its data is now, if not where it was.
 
     With `candidates`, such as `popularity:100`, targets are ranked among negatives drawn by `seed`. Raises DataError
     where the data is not what it was trained on.

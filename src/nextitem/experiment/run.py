@@ -12,7 +12,7 @@ from nextitem.data.prepare import Prepared, prepare
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits.split import Split
 from nextitem.errors import ConfigurationError
-from nextitem.evaluation.evaluate import Report, evaluate
+from nextitem.evaluation.evaluate import Evaluation, evaluate
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.recipe import Recipe
 from nextitem.model.assemble import assemble
@@ -30,8 +30,8 @@ class Outcome:
     model: Scorer
     prepared: Prepared
     history: History
-    validation: Report
-    test: Report
+    validation: Evaluation
+    test: Evaluation
     parameters: int
     train_seconds: float
     """Seconds of optimisation; 0 where nothing but counts was made."""
@@ -139,9 +139,9 @@ def _train(
     cases = validation_cases(split.validation, recipe.training.validation_users, seed)
 
     def validate() -> dict[str, float]:
-        report = evaluate(model, cases, intervals=False, processes=processes)
+        found = evaluate(model, cases, intervals=False, processes=processes)
         lost = validation_loss(model, loss, outside, cases, recipe.training.batch_size, seed, processes)
-        return {**report.means, "validation_loss": lost}
+        return {**found.means, "validation_loss": lost}
 
     return fit(
         model, split.train, loss, recipe.training, seed, validate,

@@ -120,8 +120,7 @@ def compare_rankings(
     for run in runs:
         scorer = restore(run.recipe, run, split.train.number_of_items)
         for found, kind in zip(values, kinds, strict=True):
-            report = evaluate(scorer, split.test, [metric], ranking=kind, intervals=False)
-            found.extend(report.values.values())
+            found.extend(evaluate(scorer, split.test, [metric], ranking=kind, intervals=False).values.values())
     full_CM, *others = (torch.stack(found, 1) for found in values)
     return {
         text: disagreement(full_CM, sampled_CM, names, generator(0, Purpose.BOOTSTRAP))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nextitem.data.prepare import Prepared
 from nextitem.errors import StorageError
-from nextitem.evaluation.evaluate import Report
+from nextitem.evaluation.evaluate import Evaluation
 from nextitem.experiment.folder.card import model_card
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.recipe import Recipe
@@ -23,7 +23,7 @@ from nextitem.model.model import SequenceModel
 from nextitem.storage import empty_folder, publish, seal, write_json
 
 
-def metrics_of(outcome: Outcome, provenance: Mapping[str, Any], sampled: Report | None = None) -> dict[str, Any]:
+def metrics_of(outcome: Outcome, provenance: Mapping[str, Any], sampled: Evaluation | None = None) -> dict[str, Any]:
     """The content of metrics.json, which `train --json` prints as well; `sampled` metrics are a block of their own."""
     bound = {"test_upper_bound": dict(outcome.upper_bound)} if outcome.upper_bound else {}
     return {
@@ -45,8 +45,8 @@ def metrics_of(outcome: Outcome, provenance: Mapping[str, Any], sampled: Report 
     }
 
 
-def _measured(report: Report) -> dict[str, Any]:
-    return {key: value for key, value in report.as_dict().items() if key != "certificate"}
+def _measured(found: Evaluation) -> dict[str, Any]:
+    return {key: value for key, value in found.as_dict().items() if key != "certificate"}
 
 
 def write_run(
