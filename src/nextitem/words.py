@@ -1,9 +1,11 @@
-"""Amounts, times, shares and intervals as people write them, and the sign for what there is nothing of.
+"""Amounts, times, shares and intervals as people write them, the sign for what there is nothing of, and pages of them.
 
 Times are written in four ways, on purpose: an estimate of hours is not told to the minute (`duration`), an epoch's
 seconds are (`in_seconds`), what is left moves on a display (`time_left`), and what was measured is rounded to what
 anybody reads (`time_taken`).
 """
+
+from collections.abc import Mapping
 
 NOTHING = "–"
 
@@ -118,3 +120,25 @@ def time_taken(seconds: float) -> str:
     if minutes >= 10:
         return f"{round(seconds / 60)} min"
     return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+def filled(template: str, content: Mapping[str, object]) -> str:
+    """The text of a page from its template, named by its path in the package; a template may use what is above here.
+
+    In HTML whatever is filled in is escaped, unless it is Markup; in Markdown (`.md`) nothing is. Raises jinja2's
+    UndefinedError where the content lacks what the template asks for.
+    """
+    # Here, because only those who make a page should wait for the import.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    folder, _, name = template.rpartition("/")
+    is_markdown = name.endswith(".md")
+    environment = Environment(
+        loader=PackageLoader("nextitem", folder),
+        autoescape=not is_markdown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=is_markdown,
+    )
+    environment.globals |= {"interval": interval, "with_interval": with_interval, "written": written}
+    return environment.get_template(name).render(content)

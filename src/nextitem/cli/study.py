@@ -174,16 +174,16 @@ def _rankings(
         raise ConfigurationError(
             f"{OF_RANKINGS} orders finished runs, at least two, got {len(folders)}; give their folders"
         )
-    from nextitem.report.studies import rankings as disagreement_page
+    from nextitem.report.studies import rankings as rankings_page
 
     parse_metric(metric)
     for kind in kinds:
         Candidates.parse(kind)  # before any model is read
     found = compare_rankings(folders, kinds, metric, data)
     command, folder = typed_command(), out / f"study-{OF_RANKINGS}"
-    disagreement_page.write(folder, found, metric, command)
+    rankings_page.write(folder, found, metric, command)
     if as_json:
-        typer.echo(json.dumps({**disagreement_page.as_dict(found, metric, command), "folder": str(folder)}))
+        typer.echo(json.dumps({**rankings_page.as_dict(found, metric, command), "folder": str(folder)}))
         return
-    typer.echo(disagreement_page.page(found, metric))
+    typer.echo(rankings_page.orders_page(found, metric))
     typer.echo(f"results: {folder}")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
@@ -21,7 +20,7 @@ from nextitem.report.run.evidence import Evidence
 from nextitem.report.run.examples import examples
 from nextitem.report.run.introduction import introduced
 from nextitem.storage import whole_file
-from nextitem.words import NOTHING, epoch_of, interval, time_taken, written
+from nextitem.words import NOTHING, epoch_of, filled, interval, time_taken, written
 
 REPORT = "report.html"
 _KEY = ("ndcg@10", "hit_rate@10")
@@ -36,23 +35,17 @@ def report(runs: Sequence[Evidence], scorers: Sequence[Scorer]) -> str:
 
     Equal runs give equal text. Where a run has no histories there are no examples.
     """
-    environment = Environment(
-        loader=PackageLoader("nextitem", "report/run/templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
     with look():
         content = _head(runs) | _figures(runs) | _made(runs)
     has_histories = all(run.has_histories for run in runs)
-    return environment.get_template("report.html.j2").render(
-        content,
-        version=version("nextitem"),
-        examples=examples(runs, scorers) if has_histories else None,
-        has_histories=has_histories,
-        without_histories=", ".join(run.label for run in runs if not run.has_histories),
-        has_titles=bool(runs[0].titles),
-    )
+    content |= {
+        "version": version("nextitem"),
+        "examples": examples(runs, scorers) if has_histories else None,
+        "has_histories": has_histories,
+        "without_histories": ", ".join(run.label for run in runs if not run.has_histories),
+        "has_titles": bool(runs[0].titles),
+    }
+    return filled("report/run/templates/report.html.j2", content)
 
 
 def write_report(runs: Sequence[Evidence], scorers: Sequence[Scorer], file: Path) -> None:

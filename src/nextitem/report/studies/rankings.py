@@ -11,6 +11,7 @@ from nextitem.report.look import write_svg
 from nextitem.report.studies.orders import orders as drawn_orders
 from nextitem.storage import whole_folder
 from nextitem.studies.rankings import Disagreement
+from nextitem.words import NOTHING, filled, with_interval
 
 
 def as_dict(found: Mapping[str, Disagreement], metric: str, command: str) -> dict[str, Any]:
@@ -26,34 +27,27 @@ def write(folder: Path, found: Mapping[str, Disagreement], metric: str, command:
         (draft / "table.json").write_text(
             json.dumps(as_dict(found, metric, command), indent=2) + "\n", encoding="utf-8"
         )
-        text = (
-            f"# Sampled and full ranking\n\n```bash\n{command}\n```\n\n{page(found, metric)}\n\n![orders](orders.svg)\n"
-        )
+        text = filled("report/studies/templates/rankings.md", {"command": command, **_content(found, metric)})
         (draft / "results.md").write_text(text, encoding="utf-8")
 
 
-def page(found: Mapping[str, Disagreement], metric: str) -> str:
+def orders_page(found: Mapping[str, Disagreement], metric: str) -> str:
     """Markdown: places by each ranking, values by either kind in tables of their own, and where the orders differ."""
-    first = next(iter(found.values()))
-    label = {text: Candidates.parse(text).label for text in found}
-    places = {metric: first.full} | {f"{metric}[{label[text]}]": one.sampled for text, one in found.items()}
-    sampled = {name: values for name, values in places.items() if name != metric}
-    note = (
-        "Intervals are of users. *Surely*: in neither ranking does the pair's 95 % interval hold 0; each pair is "
-        "looked at for itself, without a correction for their number. Nothing here speaks of other training seeds."
-    )
-    return "\n\n".join(
-        [
-            "Places, best by full ranking first:",
-            _table({name: _places(values) for name, values in places.items()}),
-            "By full ranking:",
-            _table({metric: _values(first.full)}),
-            "Among drawn items only, which compares with nothing above:",
-            _table({name: _values(values) for name, values in sampled.items()}),
-            _differences(found),
-            note,
-        ]
-    )
+    return filled("report/studies/templates/orders.md", _content(found, metric)).removesuffix("\n")
+
+
+def _content(found: Mapping[str, Disagreement], metric: str) -> dict[str, Any]:
+    """What the templates ask for."""
+    full = next(iter(found.values())).full
+    sampled = {f"{metric}[{Candidates.parse(text).label}]": one.sampled for text, one in found.items()}
+    return {
+        "models": list(full),
+        "places": {name: _places(values) for name, values in ({metric: full} | sampled).items()},
+        "full": {metric: _values(full)},
+        "sampled": {name: _values(values) for name, values in sampled.items()},
+        "kinds": [_kind(text, one) for text, one in found.items()],
+        "nothing": NOTHING,
+    }
 
 
 def _places(values: Mapping[str, float]) -> dict[str, str]:
@@ -65,32 +59,28 @@ def _values(values: Mapping[str, float]) -> dict[str, str]:
     return {model: f"{value:.4f}" for model, value in values.items()}
 
 
-def _table(columns: Mapping[str, Mapping[str, str]]) -> str:
-    """One row per model, in the order of the first column."""
-    rows = ["| model |" + "".join(f" {name} |" for name in columns), "|---|" + "---:|" * len(columns)]
-    for model in next(iter(columns.values())):
-        rows.append(f"| `{model}` | {' | '.join(cells[model] for cells in columns.values())} |")
-    return "\n".join(rows)
+def _kind(candidates: str, one: Disagreement) -> dict[str, Any]:
+    """How far the order among these candidates is the full one, and which pairs it flips."""
+    flipped = [pair for pair in one.pairs if pair.is_flipped]
+    return {
+        "candidates": candidates,
+        "tau": one.tau,
+        "tau_interval": one.tau_interval,
+        "pairs": len(one.pairs),
+        "sure": sum(pair.is_sure for pair in flipped),
+        "flipped": [
+            {
+                "first": pair.other,
+                "second": pair.better,
+                "sampled": _turned(pair.sampled, pair.sampled_interval),
+                "full": _turned(pair.full, pair.full_interval),
+            }
+            for pair in flipped
+        ],
+    }
 
 
-def _differences(found: Mapping[str, Disagreement]) -> str:
-    """One row per kind of candidates: how far its order is the full one, and which pairs it flips."""
-    rows = [
-        "| candidates | Kendall's τ (95 % interval) | pairs flipped | of these surely | which |",
-        "|---|---|---|---|---|",
-    ]
-    for text, one in found.items():
-        flipped = [pair for pair in one.pairs if pair.is_flipped]
-        which = "; ".join(
-            f"`{p.other}` over `{p.better}`: {-p.sampled:+.4f} ({-p.sampled_interval[1]:+.4f} – "
-            f"{-p.sampled_interval[0]:+.4f}), full {-p.full:+.4f} ({-p.full_interval[1]:+.4f} – "
-            f"{-p.full_interval[0]:+.4f})"
-            for p in flipped
-        )
-        low, high = one.tau_interval
-        sure = sum(pair.is_sure for pair in flipped)
-        rows.append(
-            f"| {text} | {one.tau:.2f} ({low:.2f} – {high:.2f}) | {len(flipped)} of {len(one.pairs)} | {sure} | "
-            f"{which or '–'} |"
-        )
-    return "\n".join(rows)
+def _turned(difference: float, bounds: tuple[float, float]) -> str:
+    """The difference of the other one to the first, with its interval."""
+    low, high = bounds
+    return with_interval(-difference, (-high, -low), "+.4f")

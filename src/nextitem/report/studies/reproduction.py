@@ -14,11 +14,11 @@ from nextitem.evaluation.intervals import percentiles
 from nextitem.report.look import label_of, name_of_metric, write_svg
 from nextitem.report.studies.curves import Curve, by_negatives, convergence, losses
 from nextitem.report.studies.points import Point
-from nextitem.report.studies.words import TITLES, made, measured_on
+from nextitem.report.studies.words import TITLES, measured_on, where_made
 from nextitem.storage import whole_folder
 from nextitem.studies.comparison import COMPARED_METRICS, RESAMPLES, Comparison, as_dict, draws_of, values_of, varied_in
 from nextitem.studies.reproduction import PUBLISHED, Verdict, agreement, deviations, judged_by
-from nextitem.words import NOTHING
+from nextitem.words import NOTHING, filled, with_interval, written
 
 LEVELS = ("sasrec-bce", "bert4rec", "gru4rec", "bpr-mf", "popularity")  # horizontal lines beside the sampled softmax
 CURVES = ("sasrec-bce", "sasrec-ce", "sasrec-3000", "bert4rec", "gru4rec")
@@ -88,7 +88,7 @@ def write(folder: Path, found: Reproduction) -> None:
         pictures = figures(found)
         for name, figure in pictures.items():
             write_svg(figure, draft / f"{name}.svg")
-        (draft / "results.md").write_text(page(found, list(pictures)), encoding="utf-8")
+        (draft / "results.md").write_text(results_page(found, list(pictures)), encoding="utf-8")
         (draft / "table.json").write_text(json.dumps(found.as_dict(), indent=2) + "\n", encoding="utf-8")
         _write_csv(draft / "table.csv", found)
 
@@ -132,82 +132,55 @@ def _point(row: Contestant) -> Point:
     return Point(float(values_SU1.mean()), low, high)
 
 
-def page(found: Reproduction, pictures: Sequence[str]) -> str:
+def results_page(found: Reproduction, pictures: Sequence[str]) -> str:
     """results.md."""
-    return "\n".join(
-        [
-            f"# {found.title}: Klenitskiy and Vasilev (RecSys 2023) again",
-            "",
-            f"```bash\n{found.command}\n```",
-            "",
-            measured_on(found.comparison),
-            "",
-            table(found),
-            "",
-            f"In brackets: 95 % intervals by {RESAMPLES:,} bootstrap resamples of {varied_in(found.comparison.rows)}; "
-            "beside a published value how far ours is from it (`agrees`: NDCG@10 within 5 % or twice the spread of our "
-            "seeds). Seconds count optimisation only; the published ones are of an unnamed GPU.",
-            *(f"\n{sentence}" for sentence in found.deviations),
-            "",
-            "## Claims",
-            "",
-            *_claims(found.verdicts),
-            "",
-            judged_by(found.comparison.rows, found.verdicts),
-            "",
-            *(f"![{name}]({name}.svg)\n" for name in pictures),
-            *(["Curves are those of each model's first seed.\n"] if "convergence" in pictures else []),
-            *(f"- {note}" for note in [*found.notes, *found.comparison.failures]),
-            *made(found.comparison),
-            "",
-        ]
-    )
+    comparison = found.comparison
+    content = {
+        "title": found.title,
+        "command": found.command,
+        "measured_on": measured_on(comparison),
+        "header": [
+            *("model", "seeds", "NDCG@10", "published", "HR@10", "published", "agreement", "best epoch", "published"),
+            *("training s", "published", "s to 95 %", "peak MB"),
+        ],
+        "rows": [_cells(row, found) for row in comparison.rows],
+        "resamples": RESAMPLES,
+        "varied": varied_in(comparison.rows),
+        "deviations": found.deviations,
+        "verdicts": found.verdicts,
+        "nothing": NOTHING,
+        "judged_by": judged_by(comparison.rows, found.verdicts),
+        "pictures": pictures,
+        "notes": [*found.notes, *comparison.failures, *where_made(comparison)],
+    }
+    return filled("report/studies/templates/reproduction.md", content)
 
 
-def table(found: Reproduction) -> str:
-    """The rows in Markdown, ours beside the published values."""
-    header = (
-        *("model", "seeds", "NDCG@10", "published", "HR@10", "published", "agreement", "best epoch", "published"),
-        *("training s", "published", "s to 95 %", "peak MB"),
-    )
-    lines = [header, ("---", *["---:"] * (len(header) - 1))]
-    for row in found.comparison.rows:
-        if not row.runs:
-            lines.append((label_of(row.label), "failed", *[NOTHING] * (len(header) - 2)))
-            continue
-        published = found.published(row) or {}
-        ndcg, hit_rate = (found.comparison.cells[row.label][metric] for metric in COMPARED_METRICS)
-        lines.append(
-            (
-                label_of(row.label),
-                str(len(row.runs)),
-                f"{ndcg.mean:.4f} ({ndcg.interval[0]:.4f} – {ndcg.interval[1]:.4f})",
-                _beside(ndcg.mean, published.get("ndcg@10")),
-                f"{hit_rate.mean:.4f}",
-                _beside(hit_rate.mean, published.get("hit_rate@10")),
-                found.agrees(row) or NOTHING,
-                ", ".join(map(str, row.best_epochs)) or NOTHING,
-                str(published.get("best_epoch") or NOTHING),
-                _rounded(row.train_seconds if row.best_epochs else None),
-                _rounded(published.get("train_seconds")),
-                _rounded(row.seconds_to_nearly_best),
-                _rounded(row.peak_memory_mb),
-            )
-        )
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def _claims(verdicts: Sequence[Verdict]) -> list[str]:
-    lines = ["| claim | here | our numbers | published |", "|---|---|---|---|"]
-    return lines + [f"| {v.claim} | **{v.finding}** | {v.facts} | {v.published or NOTHING} |" for v in verdicts]
+def _cells(row: Contestant, found: Reproduction) -> list[str]:
+    """A row of the table, ours beside the published values."""
+    if not row.runs:
+        return [label_of(row.label), "failed", *[NOTHING] * 11]
+    published = found.published(row) or {}
+    ndcg, hit_rate = (found.comparison.cells[row.label][metric] for metric in COMPARED_METRICS)
+    return [
+        label_of(row.label),
+        str(len(row.runs)),
+        with_interval(ndcg.mean, ndcg.interval),
+        _beside(ndcg.mean, published.get("ndcg@10")),
+        f"{hit_rate.mean:.4f}",
+        _beside(hit_rate.mean, published.get("hit_rate@10")),
+        found.agrees(row) or NOTHING,
+        ", ".join(map(str, row.best_epochs)) or NOTHING,
+        str(published.get("best_epoch") or NOTHING),
+        written(row.train_seconds if row.best_epochs else None, ",.0f"),
+        written(published.get("train_seconds"), ",.0f"),
+        written(row.seconds_to_nearly_best, ",.0f"),
+        written(row.peak_memory_mb, ",.0f"),
+    ]
 
 
 def _beside(ours: float, published: float | int | None) -> str:
     return NOTHING if published is None else f"{published:.4f} ({ours / published - 1:+.1%})"
-
-
-def _rounded(value: float | int | None) -> str:
-    return NOTHING if value is None else f"{value:,.0f}"
 
 
 def _write_csv(file: Path, found: Reproduction) -> None:

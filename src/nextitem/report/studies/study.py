@@ -13,13 +13,13 @@ from nextitem.engine.entries import Contestant
 from nextitem.report.look import write_svg
 from nextitem.report.studies.points import Point
 from nextitem.report.studies.sweeps import Panel, Verdict, curve, dots
-from nextitem.report.studies.words import TITLES, made, measured_on
+from nextitem.report.studies.words import TITLES, measured_on, where_made
 from nextitem.storage import whole_folder
 from nextitem.studies.comparison import COMPARED_METRICS, Comparison, Interval, Measured, as_dict
 from nextitem.studies.reproduction import LEVEL
 from nextitem.studies.rows import left_out, published
 from nextitem.studies.study import Request, Sampled
-from nextitem.words import NOTHING
+from nextitem.words import NOTHING, filled, with_interval, written
 
 PLOTTED = COMPARED_METRICS[0]
 
@@ -88,7 +88,7 @@ def write(folder: Path, found: Results) -> None:
     """
     with whole_folder(folder, replace=True) as draft:
         write_svg(figure(found), draft / "study.svg")
-        (draft / "results.md").write_text(page(found), encoding="utf-8")
+        (draft / "results.md").write_text(results_page(found), encoding="utf-8")
         (draft / "table.json").write_text(json.dumps(found.as_dict(), indent=2) + "\n", encoding="utf-8")
         _write_csv(draft / "table.csv", found)
 
@@ -123,80 +123,66 @@ def _verdict(label: str, cell: Measured, against: str) -> Verdict:
     return "better" if cell.difference.value > 0 else "worse"
 
 
-def page(found: Results) -> str:
+def results_page(results: Results) -> str:
     """results.md."""
-    study, comparison = found.request.study, found.comparison
-    sections = [f"# {study.name} on {TITLES.get(found.dataset, found.dataset)}: {study.summary}"]
-    sections += [f"```bash\n{found.command}\n```", f"{study.source}.", measured_on(comparison), _table(found)]
-    sections.append(f"In brackets: {comparison.resampled}. Differences are to {comparison.against}.")
-    if found.sampled is not None:
-        sections += ["## Sampled ranking, beside the published values", _sampled_table(found, found.sampled)]
-        sections.append(
-            f"Each target among drawn items only ({found.sampled.ranking}): no such number compares with one above. "
-            f"In brackets beside a mean its 95 % interval; differences are to {comparison.against}."
-        )
-    sections += ["![results](study.svg)", "\n".join([*(f"- {note}" for note in found.notes), *made(comparison)])]
-    return "\n\n".join(sections) + "\n"
-
-
-def _table(found: Results) -> str:
-    beside = ["published"] if found.beside_full else []
-    lines = [["row", "seeds", "NDCG@10", "difference", *beside, "HR@10", "best epoch", "training s", "parameters"]]
-    lines += [_cells(row, found) for row in found.comparison.rows]
-    return _markdown(lines)
+    study, comparison, sampled = results.request.study, results.comparison, results.sampled
+    beside = ["published"] if results.beside_full else []
+    content = {
+        "name": study.name,
+        "title": TITLES.get(results.dataset, results.dataset),
+        "summary": study.summary,
+        "command": results.command,
+        "source": study.source,
+        "measured_on": measured_on(comparison),
+        "header": [
+            *("row", "seeds", "NDCG@10", "difference", *beside, "HR@10", "best epoch", "training s", "parameters")
+        ],
+        "rows": [_cells(row, results) for row in comparison.rows],
+        "resampled": comparison.resampled,
+        "against": comparison.against,
+        "sampled": sampled,
+        "sampled_rows": [] if sampled is None else _sampled_rows(results, sampled),
+        "notes": [*results.notes, *where_made(comparison)],
+    }
+    return filled("report/studies/templates/study.md", content)
 
 
 def _cells(row: Contestant, found: Results) -> list[str]:
     measured = found.comparison.cells.get(row.label)
-    beside = [_number(found.beside_full.get(row.label))] if found.beside_full else []
+    beside = [written(found.beside_full.get(row.label), ".4f")] if found.beside_full else []
     if measured is None:
         return [row.label, "failed" if row.failures else "no run", NOTHING, NOTHING, *beside, *[NOTHING] * 4]
     ndcg, hit_rate = (measured[metric] for metric in COMPARED_METRICS)
     difference = NOTHING
     if ndcg.difference is not None:
-        low, high = ndcg.difference.interval
-        difference = f"{ndcg.difference.value:+.4f} ({low:+.4f} – {high:+.4f}), p {ndcg.difference.corrected_p:.2g}"
+        change = with_interval(ndcg.difference.value, ndcg.difference.interval, "+.4f")
+        difference = f"{change}, p {ndcg.difference.corrected_p:.2g}"
     return [
         row.label,
         str(len(row.runs)),
-        _with_interval(ndcg.mean, ndcg.interval),
+        with_interval(ndcg.mean, ndcg.interval),
         difference,
         *beside,
-        _number(hit_rate.mean),
+        f"{hit_rate.mean:.4f}",
         ", ".join(map(str, row.best_epochs)) or NOTHING,
         f"{row.train_seconds or 0:,.0f}",
         f"{row.parameters or 0:,}",
     ]
 
 
-def _sampled_table(found: Results, sampled: Sampled) -> str:
+def _sampled_rows(found: Results, sampled: Sampled) -> list[list[str]]:
     ours = {label: mean for label, (mean, _) in sampled.cells.items()}
-    lines = [["row", sampled.metric, "difference", "published", "difference"]]
+    rows = []
     for label, (mean, interval) in sampled.cells.items():
-        published = _number(found.published.get(label))
-        against = found.comparison.against
-        changes = (_change(values, label, against) for values in (ours, found.published))
-        lines.append([label, _with_interval(mean, interval), next(changes), published, next(changes)])
-    return _markdown(lines)
+        changes = [_change(values, label, found.comparison.against) for values in (ours, found.published)]
+        published = written(found.published.get(label), ".4f")
+        rows.append([label, with_interval(mean, interval), changes[0], published, changes[1]])
+    return rows
 
 
 def _change(values: Mapping[str, float], label: str, against: str) -> str:
     known = label in values and against in values and label != against
     return f"{values[label] - values[against]:+.4f}" if known else NOTHING
-
-
-def _with_interval(mean: float, interval: Interval) -> str:
-    return f"{mean:.4f} ({interval[0]:.4f} – {interval[1]:.4f})"
-
-
-def _number(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.4f}"
-
-
-def _markdown(lines: list[list[str]]) -> str:
-    header, *rows = lines
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _write_csv(file: Path, found: Results) -> None:

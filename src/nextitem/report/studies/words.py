@@ -6,24 +6,26 @@ from nextitem.words import counted
 TITLES = {"ml-1m": "MovieLens-1M", "ml-20m": "MovieLens-20M", "beauty": "Beauty", "steam": "Steam", "yelp": "Yelp"}
 
 
-def measured_on(found: Comparison) -> str:
+def measured_on(comparison: Comparison) -> str:
     """What the numbers were measured on, in a sentence."""
-    told = found.certificate
-    if not told:
+    certificate = comparison.certificate
+    if not certificate:
         return "No run was finished."
     return (
-        f"{told['cases']:,} test users, {told['candidates']:,} items, {told['ranking']} ranking, "
-        f"{told['hidden']} hidden, split `{told['split'][:12]}…`."
+        f"{certificate['cases']:,} test users, {certificate['candidates']:,} items, {certificate['ranking']} ranking, "
+        f"{certificate['hidden']} hidden, split `{certificate['split'][:12]}…`."
     )
 
 
-def made(found: Comparison) -> list[str]:
-    """Where and when the runs were made, one line for each different place."""
-    places = dict.fromkeys(
-        f"nextitem {told['nextitem']}, torch {told['torch']}, {told['device']}, {counted(told['threads'], 'thread')}, "
-        f"{told['processor']}"
-        for told in (run.metrics["provenance"] for row in found.rows for run in row.runs)
+def where_made(comparison: Comparison) -> list[str]:
+    """When and on what the runs were made, with each different machine once; no sentence where there is no run."""
+    provenances = [run.metrics["provenance"] for row in comparison.rows for run in row.runs]
+    if not provenances:
+        return []
+    machines = dict.fromkeys(
+        f"nextitem {one['nextitem']}, torch {one['torch']}, {one['device']}, {counted(one['threads'], 'thread')}, "
+        f"{one['processor']}"
+        for one in provenances
     )
-    days = sorted(run.metrics["provenance"]["started"][:10] for row in found.rows for run in row.runs)
-    when = " to ".join(dict.fromkeys((days[0], days[-1]))) if days else ""
-    return [f"- Runs of {when}: {'; '.join(places)}."] if days else []
+    days = sorted(one["started"][:10] for one in provenances)
+    return [f"Runs of {' to '.join(dict.fromkeys((days[0], days[-1])))}: {'; '.join(machines)}."]
