@@ -131,7 +131,7 @@ def _train(
     processes: Processes,
 ) -> History:
     loss = recipe.loss.build()
-    train = split.train.to(model.device)
+    train = split.train.without_times().to(model.device)
     negatives = outside = None
     if recipe.negatives is not None:
         negatives = recipe.negatives.build(train)

@@ -21,4 +21,6 @@ def assemble(
     """
     table = items.build(number_of_items, encoder.dim, encoder.output_width, has_mask=objective.needs_mask)
     body, known = encoder.build(number_of_users), number_of_users if encoder.has_users else None
-    return SequenceModel(table, body, objective, in_bfloat16=in_bfloat16, number_of_users=known)
+    return SequenceModel(
+        table, body, objective, in_bfloat16=in_bfloat16, number_of_users=known, reads_times=encoder.reads_times
+    )

@@ -33,6 +33,7 @@ class Batch:
     host_lengths_B: Tensor | None = None  # lengths_B on the CPU, and
     host_counts_B: Tensor | None = None  # the targets of each row there; None: not known without asking the device
     places_B: Tensor | None = None  # where all targets of a row share one position: that one, flat; None: they do not
+    times_BL: Tensor | None = None  # unix seconds of the inputs, where the model reads them; see `pad_times`
 
     @property
     def read(self) -> Tensor:
@@ -115,6 +116,7 @@ def cut(batch: Batch, drawn: Drawn | None, rows: slice) -> tuple[Batch, Drawn | 
         batch.sizes_B[rows],
         counts_B[rows],
         None if batch.places_B is None else batch.places_B[rows] - start * batch.inputs_BL.shape[1],
+        None if batch.times_BL is None else batch.times_BL[rows],
     )
     if drawn is None:
         return part, None
@@ -150,7 +152,15 @@ def stack(upper: Batch, lower: Batch) -> Batch:
         torch.cat(weights),
         torch.cat([upper.sizes_B, lower.sizes_B]),
         torch.cat([upper.counts_B, lower.counts_B]),
+        times_BL=_stacked_times(upper, lower, width),
     )
+
+
+def _stacked_times(upper: Batch, lower: Batch, width: int) -> Tensor | None:
+    if upper.times_BL is None or lower.times_BL is None:
+        return None
+    columns_L = torch.arange(width, device=upper.times_BL.device)
+    return torch.cat([times[:, columns_L.clamp(max=times.shape[1] - 1)] for times in (upper.times_BL, lower.times_BL)])
 
 
 def hide(sequences: Sequences, is_hidden_BL: Tensor) -> Batch:
@@ -170,6 +180,7 @@ def hide(sequences: Sequences, is_hidden_BL: Tensor) -> Batch:
         sequences.users_U,
         host_lengths_B=sequences.sizes_U,
         host_counts_B=is_hidden_BL.sum(1),
+        times_BL=pad_times(sequences),
     )
 
 
@@ -184,3 +195,19 @@ def pad_right(sequences: Sequences, *, room: int = 0) -> tuple[Tensor, Tensor]:
         places_BL = (sequences.starts_U[:, None] + columns_L).clamp_(max=len(sequences.events) - 1)
         items_BL = torch.where(is_real_BL, sequences.at(places_BL), PAD)
     return items_BL, lengths_B
+
+
+def pad_times(sequences: Sequences, *, room: int = 0) -> Tensor | None:
+    """Unix seconds of the places that `pad_right` gives, shape (B, L), as exact as the log has them, or None.
+
+    After its end a row has the time of its newest event, and an empty row 0: nothing later is given away.
+    """
+    if not sequences.has_times:
+        return None
+    lengths_B = sequences.lengths_U
+    length = (int(sequences.sizes_U.max()) if len(sequences) else 0) + room
+    if not len(sequences.events):
+        return torch.zeros((len(sequences), length), dtype=torch.int64, device=lengths_B.device)
+    columns_BL = torch.minimum(torch.arange(length, device=lengths_B.device), lengths_B[:, None] - 1)
+    places_BL = (sequences.starts_U[:, None] + columns_BL).clamp_(min=0, max=len(sequences.events) - 1)
+    return sequences.events.times_at(places_BL).masked_fill_((lengths_B == 0)[:, None], 0)

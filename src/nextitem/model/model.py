@@ -32,13 +32,15 @@ class SequenceModel(nn.Module):
         *,
         in_bfloat16: bool = False,
         number_of_users: int | None = None,
+        reads_times: bool = False,
     ) -> None:
         """With `in_bfloat16` the encoder's products are computed so in training; weights stay as they are.
 
         An encoder that has a vector for each of `number_of_users` users is asked about those only; None: about anyone.
+        One that `reads_times` is given `times_BL` besides, and histories must have times then.
         """
         super().__init__()
-        self.in_bfloat16, self.number_of_users = in_bfloat16, number_of_users
+        self.in_bfloat16, self.number_of_users, self.reads_times = in_bfloat16, number_of_users, reads_times
         self.items = items
         self.encoder = encoder
         self.objective = objective
@@ -48,9 +50,23 @@ class SequenceModel(nn.Module):
         """Where the weights are."""
         return self.items.weight_Nd.device
 
+    def as_read(self, sequences: Sequences) -> Sequences:
+        """The views with what the model reads of their events: without times, unless the encoder reads them.
+
+        Raises DataError where it does and there are none.
+        """
+        if not self.reads_times:
+            return sequences.without_times()
+        if not sequences.has_times:
+            raise DataError(
+                "the encoder reads when events were, and these have no times; give events with a column of times, or "
+                "choose an encoder that reads their order alone"
+            )
+        return sequences
+
     def windows(self, train: Sequences) -> Sequences:
-        """The training windows of the objective."""
-        return self.objective.windows(train)
+        """The training windows of the objective. Raises DataError as `as_read` does."""
+        return self.objective.windows(self.as_read(train))
 
     def batch(self, windows: Sequences, generator: torch.Generator) -> Batch:
         """Some windows as one step's batch."""
@@ -79,14 +95,17 @@ class SequenceModel(nn.Module):
         if drawn is not None:
             drawn = replace(drawn, ids=others[0].view_as(drawn.ids))
         batch = replace(batch, inputs_BL=inputs_BL, targets_T=targets_T)
-        model = SequenceModel(items, self.encoder, self.objective, in_bfloat16=self.in_bfloat16)
+        model = SequenceModel(
+            items, self.encoder, self.objective, in_bfloat16=self.in_bfloat16, reads_times=self.reads_times
+        )
         return model, batch, drawn, ids_R
 
     def states(self, batch: Batch) -> Tensor:
         """The encoder's states at the batch's target positions, shape (T, e)."""
         embeddings_BLd = self.items.embed(batch.inputs_BL)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bfloat16 and self.training):
-            states: Tensor = self.encoder(embeddings_BLd, batch.lengths_B, batch.users_B, batch.read)
+            times = {"times_BL": batch.times_BL} if self.reads_times else {}
+            states: Tensor = self.encoder(embeddings_BLd, batch.lengths_B, batch.users_B, batch.read, **times)
         states = states.to(embeddings_BLd.dtype)  # an encoder may end in a product, and the table stays as it is
         states_Te = states if batch.places_B is None else states.index_select(0, batch.rows_T)
         return self.items.to_score(states_Te)
@@ -95,8 +114,8 @@ class SequenceModel(nn.Module):
     def query_states(self, histories: Sequences) -> Tensor:
         """The state that foresees what follows each history, in evaluation mode, shape (C, e).
 
-        Raises DataError for an empty history, about which a sequence model has nothing to say, and, where the encoder
-        has user vectors, for one of a user that it has none for.
+        Raises DataError for an empty history, about which a sequence model has nothing to say; where the encoder has
+        user vectors, for one of a user that it has none for; and where it reads times, for histories without them.
         """
         if bool((histories.lengths_U == 0).any()):
             raise DataError(
@@ -104,7 +123,7 @@ class SequenceModel(nn.Module):
                 f"model needs at least one known item, use a popularity ranking for the others"
             )
         self._check_users(histories.users_U)
-        histories = histories.to(self.device)
+        histories = self.as_read(histories).to(self.device)
         was_training = self.training
         self.eval()
         try:

@@ -138,7 +138,7 @@ def fit(
     TrainingError when the loss stops being finite.
     """
     device = next(model.parameters()).device
-    windows = model.windows(train.to(device))
+    windows = model.windows(train).to(device)
     if not len(windows):
         raise DataError(
             f"none of the {len(train):,} users has enough training events for a window; next-item windows need two, "

@@ -32,7 +32,7 @@ class Trainable(Protocol):
         """Replace all weights."""
 
     def windows(self, train: Sequences) -> Sequences:
-        """The training windows."""
+        """The training windows, with what is read of their events."""
 
     def batch(self, windows: Sequences, generator: torch.Generator) -> Batch:
         """Some windows as one step's batch."""

@@ -42,7 +42,7 @@ def validation_loss(
     A sampled loss gets the same negatives after every epoch: those that `sampler` draws for the seed.
     """
     total = torch.zeros((), dtype=torch.float64, device=model.device)
-    histories, targets_C = cases.histories.to(model.device), cases.targets_C.to(model.device)
+    histories, targets_C = model.as_read(cases.histories).to(model.device), cases.targets_C.to(model.device)
     model.eval()
     for step, rows in enumerate(torch.arange(len(cases)).split(batch_size)):
         if step % processes.size != processes.rank:  # whole steps are dealt out, so that their negatives are too

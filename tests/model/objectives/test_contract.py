@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nextitem.data.sequences import Sequences
-from nextitem.model.batches import MASK, PAD, Batch
+from nextitem.model.batches import MASK, PAD, Batch, cut
 from worlds.shelves import OBJECTIVES, each, each_objective, having
 
 ITEMS, LONGEST = 30, 12
@@ -174,3 +174,54 @@ def test_a_query_carries_the_targets_it_is_given(objective: Any, histories: Sequ
 def test_no_history_at_all_is_an_empty_query(objective: Any, histories: Sequences) -> None:
     batch = objective.query(histories.select(torch.tensor([], dtype=torch.int64)))
     assert len(batch.inputs_BL) == len(batch.positions_T) == len(batch.targets_T) == 0
+
+
+def timed() -> Sequences:
+    """Histories of the usual lengths in which item i happened at 10 i + 5 seconds."""
+    starts = [sum(LENGTHS[:number]) for number in range(len(LENGTHS))]
+    items = [list(range(start, start + length)) for start, length in zip(starts, LENGTHS, strict=True)]
+    return Sequences.of(items, sum(LENGTHS), times=[[10 * item + 5 for item in history] for history in items])
+
+
+def assert_times_are_of_inputs(batch: Batch) -> None:
+    assert batch.times_BL is not None
+    assert batch.times_BL.shape == batch.inputs_BL.shape
+    is_item_BL = batch.inputs_BL >= 0
+    assert torch.equal(batch.times_BL[is_item_BL], 10 * batch.inputs_BL[is_item_BL] + 5)
+    columns_BL = torch.arange(batch.inputs_BL.shape[1]).expand_as(batch.inputs_BL)
+    newest_B1 = batch.times_BL.gather(1, (batch.lengths_B - 1).clamp(min=0)[:, None])
+    is_after_BL = columns_BL >= batch.lengths_B[:, None]
+    assert torch.equal(batch.times_BL[is_after_BL], newest_B1.expand_as(batch.times_BL)[is_after_BL])
+
+
+@each_objective
+def test_inputs_have_their_times_and_padding_that_of_the_newest_input(objective: Any) -> None:
+    _, batch = batch_of(objective, timed())
+    assert_times_are_of_inputs(batch)
+    is_hidden_T = batch.inputs_BL.flatten()[batch.positions_T] == MASK
+    assert batch.times_BL is not None
+    hidden_at = batch.times_BL.flatten()[batch.positions_T[is_hidden_T]]
+    assert torch.equal(hidden_at, 10 * batch.targets_T[is_hidden_T] + 5)  # it is the item that is hidden, not when
+
+
+@each_objective
+def test_a_query_gives_away_nothing_later_than_the_history(objective: Any) -> None:
+    histories = timed().select(torch.tensor([0, 3, 4, 7]))
+    batch = objective.query(histories)
+    assert_times_are_of_inputs(batch)
+    assert batch.times_BL.max(1).values.tolist() == [10 * history[-1] + 5 for history in histories.tolist()]
+
+
+@each_objective
+def test_a_part_of_a_batch_has_its_own_times(objective: Any) -> None:
+    _, batch = batch_of(objective, timed())
+    part, _ = cut(batch, None, slice(1, 3))
+    assert part.times_BL is not None
+    assert batch.times_BL is not None
+    assert torch.equal(part.times_BL, batch.times_BL[1:3])
+
+
+@each_objective
+def test_without_times_a_batch_has_none(objective: Any, histories: Sequences) -> None:
+    assert batch_of(objective, histories)[1].times_BL is None
+    assert objective.query(histories.select(torch.tensor([0, 3]))).times_BL is None

@@ -52,12 +52,12 @@ class Calibration:
         device = processes.device
         self.model = build_model(recipe, len(prepared.log.items), seed, len(prepared.log.users)).to(device)
         self.loss, self.descent = recipe.loss.build(), descent(self.model, recipe.training)
-        train = prepared.split.train.to(device)
+        train = prepared.split.train.without_times().to(device)
         self.negatives = self.outside = None
         if recipe.negatives is not None:
             self.negatives = recipe.negatives.build(train)
             self.outside = outside_sampler(recipe.negatives, train, self.negatives)
-        self.windows = self.model.windows(train)
+        self.windows = self.model.windows(prepared.split.train).to(device)
         self.cases = validation_cases(prepared.split.validation, recipe.training.validation_users, seed)
 
     def seconds(self, work: Work) -> dict[str, float]:

@@ -18,6 +18,7 @@ class Encoder(Configuration):
 
     `build` gives a module whose `forward(embeddings_BLd, lengths_B, users_B=None, read_T=None)` returns states
     (B, L, e), or (T, e) at the flat positions `read_T` of B·L. Rows are right-padded; padding changes no state.
+    One that reads times takes `times_BL=` too: unix seconds, to be subtracted before they are rounded.
     """
 
     name: str

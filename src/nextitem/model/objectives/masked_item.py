@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nextitem.compute import transfer
 from nextitem.data.sequences import Sequences
-from nextitem.model.batches import MASK, Batch, hide, pad_right
+from nextitem.model.batches import MASK, Batch, hide, pad_right, pad_times
 from nextitem.settings.configuration import Configuration
 
 
@@ -112,7 +112,7 @@ class MaskedItem(Configuration):
         return is_masked_BL
 
     def query(self, histories: Sequences, targets_C: Tensor | None = None) -> Batch:
-        """The last L − 1 events of each history, then MASK at the row's own end."""
+        """The last L − 1 events of each history, then MASK at the row's own end, at the time of the newest event."""
         histories = histories.last(self.maximum_length - 1)
         inputs_BL, lengths_B = pad_right(histories, room=1)
         rows_T = torch.arange(len(histories), device=lengths_B.device)
@@ -122,4 +122,5 @@ class MaskedItem(Configuration):
         return Batch(
             inputs_BL, lengths_B + 1, positions_T, targets_T, rows_T, histories.users_U,
             host_lengths_B=histories.sizes_U + 1, host_counts_B=torch.ones(len(histories), dtype=torch.int64),
+            times_BL=pad_times(histories, room=1),
         )  # fmt: skip

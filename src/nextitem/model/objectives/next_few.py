@@ -1,5 +1,6 @@
 """Foresee the next few items after a short window (Caser's objective). B rows, L length, M events, T targets."""
 
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from nextitem.compute import transfer
 from nextitem.data.sequences import Sequences
-from nextitem.model.batches import PAD, Batch, pad_right
+from nextitem.model.batches import PAD, Batch, pad_right, pad_times
 from nextitem.settings.configuration import Configuration
 
 
@@ -45,6 +46,7 @@ class NextFew(Configuration):
         return Batch(
             inputs_BL, lengths_B, places_B[rows_T], events_BM[rows_T, lengths_B[rows_T] + following_T], rows_T,
             windows.users_U, host_lengths_B=sizes_B, host_counts_B=counts_B, places_B=places_B,
+            times_BL=pad_times(replace(windows, stops_U=windows.stops_U - targets_B, host_lengths_U=sizes_B)),
         )  # fmt: skip
 
     def _targets(self, events_B: Tensor) -> Tensor:
@@ -59,6 +61,7 @@ class NextFew(Configuration):
         return Batch(
             inputs_BL, lengths_B, _newest(inputs_BL, lengths_B), targets_T, rows_T, histories.users_U,
             host_lengths_B=histories.sizes_U, host_counts_B=torch.ones(len(histories), dtype=torch.int64),
+            times_BL=pad_times(histories),
         )  # fmt: skip
 
 

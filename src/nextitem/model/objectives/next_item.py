@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nextitem.compute import transfer
 from nextitem.data.sequences import Sequences
-from nextitem.model.batches import PAD, Batch, hide, pad_right, stack
+from nextitem.model.batches import PAD, Batch, hide, pad_right, pad_times, stack
 from nextitem.settings.configuration import Configuration
 
 
@@ -76,7 +76,7 @@ class NextItem(Configuration):
         positions_T, targets_T = rows_T * inputs_BL.shape[1] + columns_T, events_BM[rows_T, columns_T + 1]
         return Batch(
             inputs_BL, lengths_B, positions_T, targets_T, rows_T, windows.users_U,
-            host_lengths_B=sizes_B, host_counts_B=counts_B,
+            host_lengths_B=sizes_B, host_counts_B=counts_B, times_BL=pad_times(windows.without_last(1)),
         )  # fmt: skip
 
     def _cloze(self, windows: Sequences, generator: torch.Generator) -> Batch:
@@ -98,4 +98,5 @@ class NextItem(Configuration):
         return Batch(
             inputs_BL, lengths_B, positions_T, targets_T, rows_T, histories.users_U,
             host_lengths_B=histories.sizes_U, host_counts_B=torch.ones(len(histories), dtype=torch.int64),
+            times_BL=pad_times(histories),
         )  # fmt: skip
