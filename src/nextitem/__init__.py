@@ -1,74 +1,93 @@
-"""Next-item recommendation you can trust: from an event log to a compared, explained, served model."""
+"""Next-item recommendation you can trust: from an event log to a compared, explained, served model.
 
+These names are the package, in the order of the road: data, the shelves that a model is put together from, training,
+experiment, evaluation, studies, serving, and what can go wrong. Everything else is internal: it may move or change in
+any version.
+"""
+
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
+from nextitem.data.filters import Preparation
 from nextitem.data.interactions import Interactions
 from nextitem.data.log import index
-from nextitem.data.prepare import prepare
-from nextitem.data.reading.files import read_interactions
+from nextitem.data.prepare import Prepared, prepare
+from nextitem.data.reading.files import Columns, read_interactions
+from nextitem.data.sequences import Sequences
 from nextitem.data.splits import LeaveOneOut
-from nextitem.errors import NextitemError
+from nextitem.data.splits.split import Cases, Split
+from nextitem.errors import (
+    ArtefactError,
+    ConfigurationError,
+    DataError,
+    NextitemError,
+    ScoreError,
+    StorageError,
+    TrainingError,
+)
 from nextitem.evaluation.evaluate import Evaluation, evaluate
 from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Query, Scorer
 from nextitem.experiment.presets import load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
-from nextitem.model.baselines import BprMf, CoOccurrence, Ncf, Popularity
-from nextitem.model.encoders import FPMC, GPT2, BERT4Rec, Caser, GRU4Rec, SASRec
-from nextitem.model.items import Separate, Tied
-from nextitem.model.losses import BPR, GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy, SampledCrossEntropy, TOP1Max
-from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform
-from nextitem.model.objectives import MaskedItem, NextFew, NextItem
+from nextitem.model import baselines as _baselines
+from nextitem.model import encoders as _encoders
+from nextitem.model import items as _items
+from nextitem.model import losses as _losses
+from nextitem.model import negatives as _negatives
+from nextitem.model import objectives as _objectives
+from nextitem.model.baselines import *  # noqa: F403
+from nextitem.model.encoders import *  # noqa: F403
+from nextitem.model.items import *  # noqa: F403
+from nextitem.model.losses import *  # noqa: F403
+from nextitem.model.negatives import *  # noqa: F403
+from nextitem.model.objectives import *  # noqa: F403
 from nextitem.serving.recommender import Recommendation, Recommender
-from nextitem.training.fit import Training
+from nextitem.training.fit import Training, fit
+from nextitem.training.history import History, Watcher
 
 __version__ = version("nextitem")
 
-__all__ = [
-    "BPR",
-    "FPMC",
-    "GBCE",
-    "GPT2",
-    "BERT4Rec",
-    "BPRMax",
-    "BinaryCrossEntropy",
-    "BprMf",
-    "ByPopularity",
-    "Caser",
-    "CoOccurrence",
-    "CrossEntropy",
-    "Evaluation",
-    "GRU4Rec",
-    "InBatch",
-    "Interactions",
-    "LeaveOneOut",
-    "MaskedItem",
-    "Mixed",
-    "Ncf",
-    "NextFew",
-    "NextItem",
-    "NextitemError",
-    "Outcome",
-    "Popularity",
-    "Query",
-    "Ranking",
-    "Recipe",
-    "Recommendation",
-    "Recommender",
-    "SASRec",
-    "SampledCrossEntropy",
-    "Scorer",
-    "Separate",
-    "TOP1Max",
-    "Tied",
-    "Training",
-    "Uniform",
-    "evaluate",
-    "index",
-    "load_preset",
-    "prepare",
-    "read_interactions",
-    "resolve_recipe",
-    "run",
-]
+__all__ = [  # noqa: RUF022 - in the order of the road
+    # data
+    "read_interactions", "Columns", "Interactions", "Preparation", "index", "Sequences", "LeaveOneOut", "Split",
+    "Cases", "prepare", "Prepared",
+]  # fmt: skip
+# A shelf's table of contents is public as it stands: a new entry has no second place to be named in.
+__all__ += _items.__all__
+__all__ += _encoders.__all__
+__all__ += _objectives.__all__
+__all__ += _losses.__all__
+__all__ += _negatives.__all__
+__all__ += _baselines.__all__
+__all__ += [  # noqa: RUF022
+    # training
+    "Training", "fit", "History", "Watcher",
+    # experiment
+    "Recipe", "load_preset", "resolve_recipe", "run", "Outcome", "plan",
+    # evaluation
+    "evaluate", "Evaluation", "Ranking", "Scorer", "Query",
+    # studies
+    "tune",
+    # serving
+    "Recommender", "Recommendation",
+    # errors
+    "NextitemError", "ConfigurationError", "DataError", "ArtefactError", "StorageError", "ScoreError", "TrainingError",
+]  # fmt: skip
+
+if TYPE_CHECKING:
+    from nextitem.experiment.plan.plan import plan
+    from nextitem.studies.tuning import tune
+else:  # what few programs need is imported when it is asked for
+    _LATER = {"plan": "nextitem.experiment.plan.plan", "tune": "nextitem.studies.tuning"}
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATER:
+            raise AttributeError(f"module 'nextitem' has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module(_LATER[name]), name)
+        return found
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
