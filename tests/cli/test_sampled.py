@@ -77,3 +77,15 @@ def test_a_misspelt_kind_of_candidates_is_refused_before_the_data_are_read(
 ) -> None:
     assert typed(monkeypatch, "train", "popularity", "data=nowhere.csv", "--candidates", "pop:100") == 2
     assert "candidates 'pop:100' are of no known kind; write popularity:K" in capfd.readouterr().err
+
+
+def test_a_metric_of_lists_is_measured_of_a_stored_run_and_refused_where_ranks_are_all_there_is(
+    popular: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    capfd.readouterr()
+    assert typed(monkeypatch, "evaluate", str(popular), "--metrics", "novelty@3", "--json") == 0
+    found = json.loads(capfd.readouterr().out)["test"]
+    low, high = found["intervals"]["novelty@3"]
+    assert 0 < low <= found["novelty@3"] <= high
+    assert typed(monkeypatch, "compare", str(popular), "--metrics", "novelty@3") == 2
+    assert "novelty@3 is a metric of lists, and ranks do not tell what was listed" in capfd.readouterr().err

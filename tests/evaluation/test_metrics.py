@@ -13,7 +13,7 @@ from ir_measures import AP, RR, R, Success, nDCG
 from torch import Tensor, tensor
 
 from nextitem.errors import ConfigurationError
-from nextitem.evaluation.metrics import RANK_METRICS, RankMetric, hit_rate, mrr, ndcg, parse_metric
+from nextitem.evaluation.metrics import RANK_METRICS, RankMetric, hit_rate, mrr, ndcg, parse_metrics, rank_metrics
 from nextitem.evaluation.values import values
 
 GAINS = {
@@ -134,13 +134,12 @@ def test_values_equal_those_of_an_outside_library(k: int) -> None:
 
 
 def test_a_name_gives_function_and_length() -> None:
-    assert parse_metric("ndcg@10") == (ndcg, 10)
-    assert parse_metric("hit_rate@1") == (hit_rate, 1)
-    assert parse_metric("mrr@100") == (mrr, 100)
+    found = rank_metrics(["ndcg@10", "hit_rate@1", "mrr@100"])
+    assert found == {"ndcg@10": (ndcg, 10), "hit_rate@1": (hit_rate, 1), "mrr@100": (mrr, 100)}
 
 
 def test_mrr_alone_is_not_cut() -> None:
-    function, k = parse_metric("mrr")
+    function, k = rank_metrics(["mrr"])["mrr"]
     assert function is mrr
     assert k > 10**15
 
@@ -150,9 +149,10 @@ def test_mrr_alone_is_not_cut() -> None:
 )
 def test_another_name_is_refused_with_those_that_are_known(name: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        parse_metric(name)
+        parse_metrics([name])
     assert str(caught.value) == (
-        f"unknown metric '{name}'; known are hit_rate@k, ndcg@k, mrr@k, with k a positive number, and mrr without one"
+        f"unknown metric '{name}'; known are hit_rate@k, ndcg@k, mrr@k, novelty@k, with k a positive number, and mrr "
+        "without one"
     )
 
 
@@ -198,3 +198,12 @@ def test_nothing_but_values_turns_ranks_into_metrics() -> None:
     }
     assert imported
     assert not imported & {*RANK_METRICS}
+
+
+def test_a_metric_of_lists_is_refused_where_only_ranks_are_known() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        values(doubles(0), doubles(0), ["ndcg@10", "novelty@10"], candidates=5)
+    assert str(caught.value) == (
+        "novelty@10 is a metric of lists, and ranks do not tell what was listed; `nextitem evaluate RUN --metrics "
+        "novelty@10` makes the lists of a stored run anew"
+    )

@@ -16,7 +16,7 @@ import typer
 from nextitem.data.reading.files import Columns, parse_columns
 from nextitem.engine.entries import Entry
 from nextitem.errors import ConfigurationError
-from nextitem.evaluation.metrics import parse_metric
+from nextitem.evaluation.metrics import rank_metrics
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.presets import load_preset, resolve_recipe
 from nextitem.settings.suggestion import suggest
@@ -69,7 +69,7 @@ def metrics_of(text: str) -> list[str]:
     """Metrics as they are typed. Raises ConfigurationError for an unknown one, and for one that is named twice."""
     names = [name.strip() for name in text.split(",")]
     for name in names:
-        parse_metric(name)
+        rank_metrics([name])
         if names.count(name) > 1:
             raise ConfigurationError(f"--metrics {text} names {name} more than once; name each metric once")
     return names

@@ -29,7 +29,7 @@ from nextitem.engine.entries import Contestant, Place
 from nextitem.engine.local import find_each, train_each
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.candidates import Candidates
-from nextitem.evaluation.metrics import parse_metric
+from nextitem.evaluation.metrics import rank_metrics
 from nextitem.studies.comparison import compare
 from nextitem.studies.forecast import plan_reproduction
 from nextitem.studies.rankings import compare_rankings
@@ -176,7 +176,7 @@ def _rankings(
         )
     from nextitem.report.studies import rankings as rankings_page
 
-    parse_metric(metric)
+    rank_metrics([metric])
     for kind in kinds:
         Candidates.parse(kind)  # before any model is read
     found = compare_rankings(folders, kinds, metric, data)

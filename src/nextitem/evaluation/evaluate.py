@@ -9,13 +9,15 @@ from torch import Tensor
 from nextitem.compute.processes import ALONE, Processes
 from nextitem.compute.randomness import Purpose, generator
 from nextitem.data.splits.split import Cases
+from nextitem.errors import ConfigurationError
 from nextitem.evaluation.certificate import Certificate
 from nextitem.evaluation.intervals import bootstrap_interval
-from nextitem.evaluation.metrics import DEFAULT_METRICS, parse_metrics
+from nextitem.evaluation.metrics import DEFAULT_METRICS, Asked, parse_metrics
+from nextitem.evaluation.metrics.metric import Lists
 from nextitem.evaluation.ranking import FULL, Ranking
-from nextitem.evaluation.ranks import candidate_ranks, target_ranks
+from nextitem.evaluation.ranks import candidate_ranks, target_ranks, top_k
 from nextitem.evaluation.scoring import Scorer
-from nextitem.evaluation.values import values
+from nextitem.evaluation.values import list_values, values
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,17 @@ def evaluate(
     Among drawn candidates every metric is labelled, as `ndcg@10[pop100]`, and the certificate says how they were drawn:
     such a number compares with no full one. A k beyond what is ranked counts as its number. Without `intervals` there
     are none. Each of several processes ranks its share of the cases, and all return the evaluation of all of them.
-    Raises ConfigurationError for no or an unknown metric and ScoreError for NaN scores.
+    Metrics of lists, such as `novelty@10`, are of the k best items of the whole catalogue, in the order in which they
+    would be shown. Raises ConfigurationError for no or an unknown metric, and for one of lists among candidates;
+    ScoreError for NaN scores.
     """
-    parse_metrics(metrics)  # what is unknown is refused before anything is scored
-    ranks = _ranks(scorer, cases, torch.arange(len(cases))[processes.share(len(cases))], ranking)
-    above_C, tied_C = processes.gather(torch.stack(ranks, 1), len(cases)).unbind(1)
-    of_cases = values(above_C, tied_C, metrics, ranking.size(cases.histories.number_of_items))
-    found = {name + ranking.label: value_C for name, value_C in of_cases.items()}
+    asked = _asked(metrics, ranking)
+    rows = torch.arange(len(cases))[processes.share(len(cases))]
+    above_C, tied_C, *listed = processes.gather(_measured(scorer, cases, rows, ranking, asked), len(cases)).unbind(1)
+    of_cases = dict(zip(asked.of_lists, listed, strict=True))
+    if asked.of_ranks:
+        of_cases |= values(above_C, tied_C, [*asked.of_ranks], ranking.size(cases.histories.number_of_items))
+    found = {name + ranking.label: of_cases[name] for name in metrics}
     is_reachable_C = cases.is_trained_N[cases.targets_C] & above_C.isfinite()
     return Evaluation(
         values=found,
@@ -85,14 +91,31 @@ def evaluate(
     )
 
 
-def _ranks(scorer: Scorer, cases: Cases, rows: Tensor, ranking: Ranking) -> tuple[Tensor, Tensor]:
-    """(above, tied) of some of the cases."""
+def _asked(metrics: Sequence[str], ranking: Ranking) -> Asked:
+    """The metrics, where they can be measured so: what cannot is refused before anything is scored."""
+    asked = parse_metrics(metrics)
+    if asked.of_lists and ranking.candidates is not None:
+        raise ConfigurationError(
+            f"{', '.join(asked.of_lists)}: lists are of the whole catalogue and not of drawn items; ask for metrics of "
+            f"lists without candidates"
+        )
+    return asked
+
+
+def _measured(scorer: Scorer, cases: Cases, rows: Tensor, ranking: Ranking, asked: Asked) -> Tensor:
+    """above, tied and the values of each metric of lists, a column each, of some of the cases."""
     histories, targets_C = cases.histories.select(rows), cases.targets_C[rows]
     query, seen = scorer.query(histories), ranking.seen(histories)
     drawn_CK = ranking.draw(cases)  # of all cases: what a process draws may not depend on its share
     if drawn_CK is None:
-        return target_ranks(query, targets_C, seen)
-    return candidate_ranks(query, targets_C, drawn_CK[rows], seen)
+        ranks = target_ranks(query, targets_C, seen)
+    else:
+        ranks = candidate_ranks(query, targets_C, drawn_CK[rows], seen)
+    if not asked.of_lists:
+        return torch.stack(ranks, 1)
+    longest = min(max(k for _, k in asked.of_lists.values()), cases.histories.number_of_items)
+    lists = Lists(top_k(query, longest, seen)[0], cases.counts_N)
+    return torch.stack([*ranks, *list_values(lists, asked.of_lists).values()], 1)
 
 
 def _intervals(found: Mapping[str, Tensor], seed: int) -> dict[str, tuple[float, float]]:
