@@ -32,7 +32,7 @@ def mark(name):
     marks[name] = {"seconds": time.perf_counter(), "cpu_seconds": time.process_time(), "memory_mb": memory}
 mark("started")
 import nextitem.experiment.run
-from nextitem import load_preset, prepare, resolve_recipe, run
+from nextitem import Session, load_preset, prepare, resolve_recipe, run
 class Stop(Exception):
     pass
 class Watch:
@@ -52,7 +52,7 @@ mark("imported")
 prepared = prepare(recipe)
 mark("mapped")
 try:
-    run(recipe, 0, prepared=prepared, watcher=Watch())
+    run(recipe, Session(0, watcher=Watch()), prepared=prepared)
 except Stop:
     pass
 names = list(marks)

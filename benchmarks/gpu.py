@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from nextitem.compute.processes import Alone
 from nextitem.data.events import Events
 from nextitem.data.prepare import prepare
 from nextitem.data.sequences import Sequences
@@ -35,6 +36,7 @@ from nextitem.model.items.tied import TiedItems
 from nextitem.model.losses.cross_entropy import CrossEntropyLoss
 from nextitem.training.fit import fit
 from nextitem.training.history import Epoch, History
+from nextitem.training.session import Session
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 RECIPES = ("sasrec-ce", "sasrec-3000", "bert4rec")
@@ -134,7 +136,7 @@ def epoch(recipe: Recipe, train: Sequences, device: torch.device) -> float:
     """Seconds of one epoch of training."""
     model = build_model(recipe, train.number_of_items, 0).to(device)
     negatives = None if recipe.negatives is None else recipe.negatives.build(train.to(device))
-    return fit(model, train, recipe.loss.build(), recipe.training, 0, None, negatives=negatives).train_seconds
+    return fit(model, train, recipe.loss.build(), recipe.training, Session(0), None, negatives=negatives).train_seconds
 
 
 class _Reached(Exception):  # noqa: N818 - it is what is hoped for
@@ -169,10 +171,8 @@ def qualities(folders: Iterable[Path], device: torch.device, precisions: Iterabl
             training = recipe.training.model_copy(update={"precision": precision})
             until = _Until(monitor, SHARE * best)
             with suppress(_Reached):
-                run(
-                    recipe.model_copy(update={"training": training}), 0,
-                    device=device, watcher=until, prepared=prepared,
-                )  # fmt: skip
+                session = Session(0, Alone(device), until)
+                run(recipe.model_copy(update={"training": training}), session, prepared=prepared)
             rows.append(
                 {"data": Path(recipe.data).name, "recipe": recipe.name, "precision": precision, "monitor": monitor,
                  "wanted": round(until.value, 5), "reached": round(until.best, 5), "epochs": until.epochs,

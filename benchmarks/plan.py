@@ -39,12 +39,14 @@ def write_wide(file: Path, users: int = 6000, items: int = 60_000) -> None:
 def planned(recipe: Any) -> dict[str, Any]:
     from nextitem.data.prepare import prepare
     from nextitem.experiment.plan.plan import plan
+    from nextitem.training.session import Session
 
-    return plan(recipe, prepare(recipe), 0, clock=time.process_time).as_dict()
+    return plan(recipe, prepare(recipe), Session(0), clock=time.process_time).as_dict()
 
 
 def trained(recipe: Any) -> dict[str, Any]:
     from nextitem.experiment import run as experiment
+    from nextitem.training.session import Session
 
     marks: dict[str, float] = {}
 
@@ -62,7 +64,7 @@ def trained(recipe: Any) -> dict[str, Any]:
         return fit(*given, **named)
 
     experiment.fit = marked
-    experiment.run(recipe, 0, watcher=Watch())
+    experiment.run(recipe, Session(0, watcher=Watch()))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
     return {"seconds_per_epoch": marks["end"] - marks["start"], "peak_memory_bytes": peak}
 

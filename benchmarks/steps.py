@@ -30,6 +30,7 @@ from nextitem.experiment.run import build_model
 from nextitem.model.model import SequenceModel
 from nextitem.training.fit import fit
 from nextitem.training.history import Epoch, History
+from nextitem.training.session import Session
 from nextitem.training.validation import validation_cases
 
 
@@ -103,7 +104,15 @@ def take_steps(asked: Asked, recipe: Recipe, model: SequenceModel, some: Sequenc
         cases = validation_cases(LeaveOneOut().split(train).validation, recipe.training.validation_users, asked.seed)
         validate = lambda: evaluate(model, cases, intervals=False).means  # noqa: E731
     negatives = None if recipe.negatives is None else recipe.negatives.build(train)
-    fit(model, some, recipe.loss.build(), recipe.training, asked.seed, validate, negatives=negatives, watcher=clock)
+    fit(
+        model,
+        some,
+        recipe.loss.build(),
+        recipe.training,
+        Session(asked.seed, watcher=clock),
+        validate,
+        negatives=negatives,
+    )
     return clock
 
 

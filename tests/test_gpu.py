@@ -15,7 +15,8 @@ from nextitem.model.items.tied import TiedItems
 from nextitem.model.losses import CrossEntropy
 from nextitem.model.losses.cross_entropy import CrossEntropyLoss
 from nextitem.training.fit import Training, fit
-from nextitem.training.history import Epoch, History
+from nextitem.training.history import Epoch, History, Silent
+from nextitem.training.session import Session
 from worlds.small_runs import chains
 from worlds.steps import ITEMS, NEXT, RECIPES, TRAIN, undropped
 
@@ -43,7 +44,15 @@ def trained(recipe: Recipe, device: str, watcher: Watched | None = None) -> tupl
     model = build_model(recipe, ITEMS, 0, len(TRAIN)).to(device)
     negatives = None if recipe.negatives is None else recipe.negatives.build(TRAIN.to(device))
     try:
-        history = fit(model, TRAIN, recipe.loss.build(), recipe.training, 0, None, negatives=negatives, watcher=watcher)
+        history = fit(
+            model,
+            TRAIN,
+            recipe.loss.build(),
+            recipe.training,
+            Session(0, watcher=watcher or Silent()),
+            None,
+            negatives=negatives,
+        )
     finally:
         torch.cuda.set_sync_debug_mode("default")
     return model, history.epochs[-1].train_loss

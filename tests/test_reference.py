@@ -32,6 +32,7 @@ from nextitem.model.objectives import NextItem
 from nextitem.report.run.page import report_into
 from nextitem.settings.configuration import Configuration
 from nextitem.training.history import Epoch
+from nextitem.training.session import Session
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGE = (CHECKOUT / "docs" / "reference.md").read_text(encoding="utf-8")
@@ -87,7 +88,7 @@ def test_the_split_has_the_counts_that_are_stated(name: str, data_folder: Path) 
 def test_a_run_leaves_what_is_listed(tmp_path: Path) -> None:
     pl.DataFrame({"user": [1, 1, 1, 2, 2, 2], "item": [7, 8, 9, 8, 9, 7]}).write_csv(tmp_path / "events.csv")
     recipe = Recipe(data=str(tmp_path / "events.csv"), baseline=Popularity())
-    outcome = run(recipe, seed=0)
+    outcome = run(recipe, Session(seed=0))
     metrics = metrics_of(outcome, provenance(0, "cpu", datetime.now(UTC)))
     add = partial(report_into, scorer=outcome.model)
     folder = write_run(Workplace.of(tmp_path, recipe, 0), recipe, outcome, metrics, add=add)

@@ -47,6 +47,7 @@ from nextitem.model.objectives import *  # noqa: F403
 from nextitem.serving.recommender import Recommendation, Recommender
 from nextitem.training.fit import Training, fit
 from nextitem.training.history import History, Watcher
+from nextitem.training.session import Session
 
 __version__ = version("nextitem")
 
@@ -64,7 +65,7 @@ __all__ += _negatives.__all__
 __all__ += _baselines.__all__
 __all__ += [  # noqa: RUF022
     # training
-    "Training", "fit", "History", "Watcher",
+    "Training", "Session", "fit", "History", "Watcher",
     # experiment
     "Recipe", "load_preset", "resolve_recipe", "run", "Outcome", "plan",
     # evaluation

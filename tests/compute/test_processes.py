@@ -15,6 +15,7 @@ from nextitem.compute.processes import ALONE, Group, joined, speaker
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.presets import load_preset, resolve_recipe
 from nextitem.experiment.run import run
+from nextitem.training.session import Session
 from worlds.in_two_processes import ACTS, EQUAL, SMALL, measured
 from worlds.small_runs import USERS, chains, log_of, write_csv
 
@@ -133,7 +134,7 @@ def test_torchrun_goes_on_with_an_interrupted_training_and_one_process_writes(
     assert "epoch 1 " not in done.stderr
 
     recipe = resolve_recipe(load_preset("sasrec-ce"), [f"data={folder / 'events.csv'}", *SMALL]).value
-    one = run(recipe, 0)
+    one = run(recipe, Session(0))
     assert metrics["test"]["ndcg@10"] == pytest.approx(one.test.means["ndcg@10"], rel=1e-4)
     lines = [json.loads(line) for line in (stored / "history.jsonl").read_text(encoding="utf-8").splitlines()]
     assert len(lines) == 3

@@ -22,6 +22,7 @@ from nextitem.model.losses.sampled_cross_entropy import SampledCrossEntropyLoss
 from nextitem.model.negatives.exclusion import TrainedItems
 from nextitem.model.objectives import MaskedItem, NextItem
 from nextitem.training.fit import Training, fit
+from nextitem.training.session import Session
 from worlds.shelves import ENCODERS, each
 from worlds.steps import ITEMS, NEXT, RECIPES, TRAIN, undropped
 from worlds.waits import Waits, pretend_gpu
@@ -66,7 +67,7 @@ def test_no_step_waits_for_a_gpu(recipe: Recipe, monkeypatch: pytest.MonkeyPatch
     pretend_gpu(monkeypatch, waits)
     between = Between(waits)
     with waits:
-        fit(model, train, recipe.loss.build(), recipe.training, 0, None, negatives=sampler, watcher=between)
+        fit(model, train, recipe.loss.build(), recipe.training, Session(0, watcher=between), None, negatives=sampler)
     assert between.found == []
 
 
@@ -109,7 +110,7 @@ def test_the_step_of_a_gpu_is_that_of_the_cpu(name: str, monkeypatch: pytest.Mon
 
     def trained() -> tuple[float, Tensor]:
         model = build_model(recipe, ITEMS, 0, len(TRAIN)).double()
-        history = fit(model, TRAIN, recipe.loss.build(), recipe.training, 0, None)
+        history = fit(model, TRAIN, recipe.loss.build(), recipe.training, Session(0), None)
         return history.epochs[0].train_loss, model.items.weight_Nd.detach()
 
     loss, weights = trained()
@@ -177,7 +178,7 @@ def test_a_precision_of_gpus_is_refused_on_the_cpu(precision: Any) -> None:
     with pytest.raises(
         ConfigurationError, match=rf"training\.precision={precision} is for GPUs, and the model is on the"
     ):
-        fit(build_model(recipe, ITEMS, 0, len(TRAIN)), TRAIN, recipe.loss.build(), recipe.training, 0, None)
+        fit(build_model(recipe, ITEMS, 0, len(TRAIN)), TRAIN, recipe.loss.build(), recipe.training, Session(0), None)
 
 
 def test_in_bfloat16_the_encoder_alone_is_rounded_and_in_training_only() -> None:
@@ -210,5 +211,5 @@ def test_whatever_an_encoder_ends_in_its_states_are_as_exact_as_the_table_that_s
 def test_products_are_as_before_after_training() -> None:
     before = torch.get_float32_matmul_precision()
     recipe = RECIPES["next item, full softmax"]
-    fit(build_model(recipe, ITEMS, 0, len(TRAIN)), TRAIN, recipe.loss.build(), recipe.training, 0, None)
+    fit(build_model(recipe, ITEMS, 0, len(TRAIN)), TRAIN, recipe.loss.build(), recipe.training, Session(0), None)
     assert torch.get_float32_matmul_precision() == before

@@ -18,6 +18,7 @@ from nextitem.errors import ConfigurationError, DataError
 from nextitem.experiment import run as experiment
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
+from nextitem.training.session import Session
 from worlds.small_runs import ITEMS, RECIPES, USERS, chains, log_of, prepared_from, write_csv
 
 
@@ -143,7 +144,7 @@ def test_generated_data_has_titles_and_an_upper_bound(generated: Interactions) -
     prepared = prepare(Recipe(data="synthetic"))
     assert set(prepared.log.items.ids) <= set(prepared.titles)
     assert prepared.upper_bound is not None
-    outcome = run(Recipe(baseline=RECIPES["popularity"].baseline), seed=0)
+    outcome = run(Recipe(baseline=RECIPES["popularity"].baseline), Session(seed=0))
     bound = outcome.upper_bound
     assert bound is not None
     assert set(bound) == {"hit_rate@10", "ndcg@10"}
@@ -161,7 +162,7 @@ def test_filtered_generated_data_has_no_upper_bound(generated: Interactions) -> 
 def test_prepared_data_spares_reading_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiment, "prepare", None)
     prepared = prepared_from(log_of(chains()))
-    assert run(RECIPES["popularity"], seed=0, prepared=prepared).prepared is prepared
+    assert run(RECIPES["popularity"], Session(seed=0), prepared=prepared).prepared is prepared
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_prepared_data_spares_reading_it_again(monkeypatch: pytest.MonkeyPatch) 
 def test_prepared_data_of_another_recipe_is_refused(changes: dict[str, Any], message: str) -> None:
     recipe = Recipe(**{**dict(RECIPES["popularity"]), **changes})
     with pytest.raises(ConfigurationError, match=message):
-        run(recipe, seed=0, prepared=prepared_from(log_of(chains())))
+        run(recipe, Session(seed=0), prepared=prepared_from(log_of(chains())))
 
 
 @pytest.mark.parametrize(
@@ -187,7 +188,7 @@ def test_data_is_called_the_same_wherever_it_lies(data: str, name: str) -> None:
 
 def test_the_certificate_names_the_file_and_not_its_folder(file: Path) -> None:
     recipe = Recipe(**{**dict(RECIPES["popularity"]), "data": str(file)})
-    outcome = run(recipe, seed=0)
+    outcome = run(recipe, Session(seed=0))
     assert outcome.test.certificate.dataset == outcome.validation.certificate.dataset == "events.csv"
 
 

@@ -13,6 +13,7 @@ from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import metrics_of, write_run
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
+from nextitem.training.session import Session
 from worlds.small_runs import RECIPES, chains, log_of, metrics, write_csv
 
 NAME = "sasrec-ce"
@@ -24,7 +25,7 @@ def from_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Stored
     folder = tmp_path_factory.mktemp("data")
     data = write_csv(log_of(chains()), folder / "events.csv")
     recipe = Recipe(**{**dict(RECIPES[NAME]), "data": str(data)})
-    trained = run(recipe, seed=3)
+    trained = run(recipe, Session(seed=3))
     provenance = {**metrics(NAME)["provenance"], "seed": 3}
     made = write_run(Workplace(folder, NAME, 3), recipe, trained, metrics_of(trained, provenance))
     return trained, read_run(made)

@@ -13,6 +13,7 @@ from nextitem.model.losses import BinaryCrossEntropy, CrossEntropy
 from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
 from nextitem.training.fit import Training
+from nextitem.training.session import Session
 from worlds.resolving import resolved
 from worlds.small_runs import chains, log_of, prepared_from
 
@@ -82,7 +83,7 @@ def test_an_original_trains_and_is_measured(name: str) -> None:
     else:
         small += ["training.epochs=3"]
     recipe = resolved(name, *small)
-    outcome = run(recipe, seed=0, prepared=prepared_from(log_of(chains(users=60))))
+    outcome = run(recipe, Session(seed=0), prepared=prepared_from(log_of(chains(users=60))))
     losses = [epoch.train_loss for epoch in outcome.history.epochs]
     assert losses[-1] < losses[0]
     assert outcome.parameters == sum(w.numel() for w in build_model(recipe, 12, 0).parameters())

@@ -10,6 +10,7 @@ from nextitem.experiment.presets import load_preset, preset_names, resolve_recip
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import build_model, run
 from nextitem.training.fit import Training
+from nextitem.training.session import Session
 from worlds.shelves import with_settings
 from worlds.small_runs import ENCODER, ITEMS, NEURAL, RECIPES, USERS, chains, log_of, prepared_from, sha256
 
@@ -44,7 +45,9 @@ def with_permuted_held_out_events(histories: list[list[int]]) -> list[list[int]]
 @pytest.mark.parametrize("preset", preset_names())
 def test_nothing_that_is_trained_depends_on_a_held_out_event(preset: str) -> None:
     honest, permuted = chains(), with_permuted_held_out_events(chains())
-    one, other = (run(small(preset), seed=1, prepared=prepared_from(log_of(log))) for log in (honest, permuted))
+    one, other = (
+        run(small(preset), Session(seed=1), prepared=prepared_from(log_of(log))) for log in (honest, permuted)
+    )
     assert one.prepared.log.items.ids.equals(other.prepared.log.items.ids)
     assert one.prepared.split.train.tolist() == other.prepared.split.train.tolist()
     assert one.prepared.split.validation.sha256 != other.prepared.split.validation.sha256
@@ -58,19 +61,21 @@ def test_what_is_trained_depends_on_training_events(preset: str) -> None:
     """Otherwise the test above would prove nothing."""
     changed = chains()
     changed[0][0], changed[0][1] = changed[0][1], changed[1][0]
-    one, other = (run(small(preset), seed=1, prepared=prepared_from(log_of(log))) for log in (chains(), changed))
+    one, other = (
+        run(small(preset), Session(seed=1), prepared=prepared_from(log_of(log))) for log in (chains(), changed)
+    )
     assert sha256(weights_of(one.model)) != sha256(weights_of(other.model))
 
 
 def test_held_out_events_choose_the_best_epoch_and_nothing_else() -> None:
     """With early stopping the weights are those of one of the epochs, and validation says which."""
     recipe = Recipe(**{**dict(RECIPES["sasrec-ce"]), "training": Training(epochs=3, batch_size=8, patience=1)})
-    outcome = run(recipe, seed=0, prepared=prepared_from(log_of(chains())))
+    outcome = run(recipe, Session(seed=0), prepared=prepared_from(log_of(chains())))
     values = [epoch.validation["ndcg@10"] for epoch in outcome.history.epochs]
     best = outcome.history.best_epoch
     assert values[best - 1] == max(values) == outcome.validation.means["ndcg@10"]
     fixed = Training(epochs=best, batch_size=8, patience=None)
-    last = run(Recipe(**{**dict(recipe), "training": fixed}), seed=0, prepared=prepared_from(log_of(chains())))
+    last = run(Recipe(**{**dict(recipe), "training": fixed}), Session(seed=0), prepared=prepared_from(log_of(chains())))
     assert sha256(weights_of(outcome.model)) == sha256(weights_of(last.model))
 
 
@@ -78,7 +83,8 @@ def test_held_out_events_choose_the_best_epoch_and_nothing_else() -> None:
 def test_equal_seeds_give_equal_weights_and_other_seeds_other_ones(name: str) -> None:
     recipe = Recipe(**{**dict(RECIPES[name]), "training": Training(epochs=1, patience=None)})
     found = [
-        sha256(weights_of(run(recipe, seed, prepared=prepared_from(log_of(chains()))).model)) for seed in (1, 1, 2)
+        sha256(weights_of(run(recipe, Session(seed), prepared=prepared_from(log_of(chains()))).model))
+        for seed in (1, 1, 2)
     ]
     assert found[0] == found[1] != found[2]
 
@@ -91,7 +97,7 @@ def test_an_untrained_model_is_decided_by_its_seed() -> None:
 def test_reports_are_of_all_validation_and_all_test_cases() -> None:
     prepared = prepared_from(log_of(chains()))
     limited = Training(epochs=1, patience=None, validation_users=4)
-    outcome = run(Recipe(**{**dict(RECIPES["sasrec-ce"]), "training": limited}), seed=0, prepared=prepared)
+    outcome = run(Recipe(**{**dict(RECIPES["sasrec-ce"]), "training": limited}), Session(seed=0), prepared=prepared)
     for report, cases in ((outcome.validation, prepared.split.validation), (outcome.test, prepared.split.test)):
         assert report.certificate.cases == len(cases) == USERS
         assert report.means == evaluate(outcome.model, cases).means
@@ -99,7 +105,7 @@ def test_reports_are_of_all_validation_and_all_test_cases() -> None:
 
 
 def test_a_baseline_is_counted_on_training_events_and_not_trained() -> None:
-    outcome = run(RECIPES["popularity"], seed=0, prepared=prepared_from(log_of(chains())))
+    outcome = run(RECIPES["popularity"], Session(seed=0), prepared=prepared_from(log_of(chains())))
     trained = [item for history in chains() for item in history[:-2]]
     assert weights_of(outcome.model)["counts"].tolist() == [trained.count(item) for item in range(ITEMS)]
     assert (outcome.history.epochs, outcome.parameters) == ([], 0)

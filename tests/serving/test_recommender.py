@@ -15,6 +15,7 @@ from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.run import run
 from nextitem.serving.recommender import Recommendation, Recommender
+from nextitem.training.session import Session
 from worlds.small_runs import FOR_KNOWN_USERS, ITEMS, RECIPES, USERS, chains, log_of, metrics, outcome, prepared_from
 
 ALL_USERS = [f"u{user:02}" for user in range(USERS)]
@@ -242,7 +243,7 @@ def numbered(tmp_path: Path) -> Recommender:
     """A stored popularity ranking whose items and users are the numbers 0, 10, 20, …"""
     log = log_of(chains())
     ids = log.events.with_columns(pl.col("user", "item").str.slice(1).cast(pl.Int64) * 10)
-    trained = run(RECIPES["popularity"], seed=0, prepared=prepared_from(replace(log, events=ids)))
+    trained = run(RECIPES["popularity"], Session(seed=0), prepared=prepared_from(replace(log, events=ids)))
     return Recommender.load(
         write_run(Workplace(tmp_path, "p", 0), RECIPES["popularity"], trained, metrics("popularity"))
     )

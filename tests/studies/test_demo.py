@@ -12,6 +12,7 @@ from nextitem.experiment.run import run
 from nextitem.studies import demo
 from nextitem.studies.demo import MODELS, Row, rows, verdict
 from nextitem.training.history import Silent, Watcher
+from nextitem.training.session import Session
 
 
 def row(label: str, ndcg: float) -> Row:
@@ -87,7 +88,7 @@ def test_each_model_has_a_row_that_is_told_of_when_it_is_done(small: None) -> No
 
 def test_a_row_is_measured_against_the_best_there_could_be(small: None) -> None:
     (counts, trained) = rows(0, lambda label, recipe: Silent(), lambda row: None)
-    outcome = run(resolve_recipe(load_preset("popularity"), ["data=synthetic"]).value, seed=0)
+    outcome = run(resolve_recipe(load_preset("popularity"), ["data=synthetic"]).value, Session(seed=0))
     bound = outcome.upper_bound
     assert bound is not None
     means = outcome.test.means

@@ -11,6 +11,7 @@ from nextitem.model.losses import BinaryCrossEntropy
 from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.training.fit import Training, fit
 from nextitem.training.optimisation import Descent, RowAdam
+from nextitem.training.session import Session
 from worlds.resolving import refused
 from worlds.shelves import ENCODERS, LOSSES, OBJECTIVES, build_model, each_pair_of
 
@@ -153,7 +154,7 @@ def test_training_on_touched_rows_is_training_on_all_where_all_are_touched(clip:
             train,
             BinaryCrossEntropy().build(),
             training,
-            0,
+            Session(0),
             None,
             negatives=Uniform(exclude="target").build(train),
         )
@@ -168,7 +169,7 @@ def test_items_outside_the_steps_keep_their_first_weights() -> None:
     before = model.items.weight_Nd.detach().clone()
     training = Training(epochs=2, patience=None, item_rows="touched")
     negatives = Uniform(exclude="target").build(train)
-    fit(model, train, BinaryCrossEntropy().build(), training, 0, None, negatives=negatives)
+    fit(model, train, BinaryCrossEntropy().build(), training, Session(0), None, negatives=negatives)
     assert torch.equal(model.items.weight_Nd[6:], before[6:])
     assert bool((model.items.weight_Nd[:6] != before[:6]).any())
 
@@ -211,7 +212,15 @@ def test_the_objective_s_mask_is_trained_besides_the_rows() -> None:
     model = build_model(ENCODERS["bert4rec"], OBJECTIVES["masked_item"], 6)
     before = model.items.mask_d.detach().clone()
     training = Training(epochs=2, patience=None, item_rows="touched")
-    fit(model, train, BinaryCrossEntropy().build(), training, 0, None, negatives=Uniform(exclude="target").build(train))
+    fit(
+        model,
+        train,
+        BinaryCrossEntropy().build(),
+        training,
+        Session(0),
+        None,
+        negatives=Uniform(exclude="target").build(train),
+    )
     assert not torch.equal(model.items.mask_d, before)
 
 

@@ -11,6 +11,7 @@ from nextitem.model.losses import CrossEntropy
 from nextitem.model.losses.loss import Loss
 from nextitem.model.objectives import MaskedItem
 from nextitem.training.fit import Training, fit
+from nextitem.training.session import Session
 from worlds.shelves import build_model
 from worlds.slopes import FOUR, LAST, Recorder, Slope, fit_slope
 from worlds.small_runs import ITEMS
@@ -30,7 +31,7 @@ def test_the_whole_gradient_is_scaled_down_to_the_clip(clip: float | None, gradi
 def test_the_gradient_is_that_of_the_mean_over_positions(targets: int) -> None:
     model = Slope()
     windows = Sequences.of([list(range(targets + 1))], ITEMS)
-    fit(model, windows, CrossEntropy().build(), Training(epochs=1, patience=None), 0, None)
+    fit(model, windows, CrossEntropy().build(), Training(epochs=1, patience=None), Session(0), None)
     assert model.point_2.grad is not None
     assert model.point_2.grad.tolist() == [3.0, 4.0]
 
@@ -80,7 +81,7 @@ def test_adam_forgets_its_second_moment_by_beta2() -> None:
             model.scale = 2.0
 
     recorder = Steepening(model)
-    fit(model, FOUR, CrossEntropy().build(), training, 0, None, watcher=recorder)
+    fit(model, FOUR, CrossEntropy().build(), training, Session(0, watcher=recorder), None)
     first = (0.9 * 0.1 * 3 + 0.1 * 6) / (1 - 0.9**2)
     second = (0.5 * 0.5 * 3**2 + 0.5 * 6**2) / (1 - 0.5**2)
     assert float(recorder.places[1][0] - recorder.places[0][0]) == pytest.approx(-first / second**0.5)

@@ -15,6 +15,7 @@ from nextitem.model.losses import BinaryCrossEntropy, CrossEntropy, SampledCross
 from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.model.objectives import NextItem
 from nextitem.training.fit import Training
+from nextitem.training.session import Session
 from nextitem.training.validation import outside_sampler, validation_cases, validation_loss
 from worlds.shelves import with_settings
 from worlds.small_runs import RECIPES, USERS, chains, log_of, prepared_from
@@ -71,7 +72,7 @@ def validation_loss_of(model: Any, recipe: Recipe, seed: int) -> float:
     split = LeaveOneOut().split(TINY)
     outside = None if recipe.negatives is None else recipe.negatives.outside_histories().build(split.train)
     size = recipe.training.batch_size
-    return validation_loss(model, recipe.loss.build(), outside, split.validation, size, seed)
+    return validation_loss(model, recipe.loss.build(), outside, split.validation, size, Session(seed))
 
 
 def test_the_validation_loss_is_the_mean_over_cases_without_dropout() -> None:
@@ -173,6 +174,6 @@ def test_validation_during_training_draws_no_interval_and_builds_its_sampler_onc
 
     monkeypatch.setattr(Uniform, "build", counting)
     monkeypatch.setattr(experiment, "evaluate", watching)
-    outcome = run(RECIPES["sasrec-bce"], seed=0, prepared=prepared_from(log_of(chains())))
+    outcome = run(RECIPES["sasrec-bce"], Session(seed=0), prepared=prepared_from(log_of(chains())))
     assert built == ["window", "history"]
     assert asked == [False] * len(outcome.history.epochs) + [True, True]

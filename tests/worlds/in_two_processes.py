@@ -29,6 +29,7 @@ from nextitem.model.losses import BPRMax, SampledCrossEntropy
 from nextitem.model.negatives import InBatch, Mixed, Uniform
 from nextitem.model.objectives import NextItem
 from nextitem.training.history import Silent
+from nextitem.training.session import Session
 from worlds.shelves import with_settings
 from worlds.small_runs import ENCODER, RECIPES, SHORT, chains, log_of, prepared_from, sha256
 
@@ -64,7 +65,7 @@ EQUAL = {
 
 def measured(name: str, several: Processes = processes.ALONE, recipes: dict[str, Recipe] = EQUAL) -> dict[str, Any]:
     """What a training ends with, as plain values."""
-    outcome: Outcome = run(recipes[name], 0, prepared=prepared_from(log_of(chains())), processes=several)
+    outcome: Outcome = run(recipes[name], Session(0, several), prepared=prepared_from(log_of(chains())))
     losses = [[epoch.train_loss, epoch.validation_loss or 0.0] for epoch in outcome.history.epochs]
     return {
         "losses": losses,

@@ -14,10 +14,12 @@ from nextitem.model.objectives import MaskedItem, NextFew, NextItem
 from nextitem.training.checkpoint import FileCheckpoint
 from nextitem.training.fit import Progress, Training, fit
 from nextitem.training.history import Epoch, History, Silent
+from nextitem.training.session import Session
 from worlds.shelves import build_model
 from worlds.small_runs import ITEMS, chains
 
 LOG = Sequences.of(chains(), ITEMS)
+SILENT = Silent()
 IDENTITY = {"recipe": '{"name":"small"}', "data": "d1", "seed": "0", "threads": "1"}
 TRAINING = Training(epochs=4, batch_size=8, patience=3, weight_decay=0.01, schedule="linear", warmup_steps=5)
 # The best epoch is the second: a training that is resumed after it has to know its weights.
@@ -82,7 +84,7 @@ class Remembering:
 def train(
     kind: str,
     file: Path,
-    watcher: Silent | None = None,
+    watcher: Silent = SILENT,
     *,
     identity: dict[str, str] = IDENTITY,
     seed: int = 0,
@@ -98,7 +100,7 @@ def train(
         return {"ndcg@10": VALUES[epoch], "validation_loss": 1.0 - epoch}
 
     history = fit(
-        model, LOG, loss.build(), training, seed, validate,
-        negatives=negatives and negatives.build(LOG), checkpoint=checkpoint, watcher=watcher,
+        model, LOG, loss.build(), training, Session(seed, watcher=watcher, checkpoint=checkpoint), validate,
+        negatives=negatives and negatives.build(LOG),
     )  # fmt: skip
     return model, history

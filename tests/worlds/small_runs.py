@@ -28,6 +28,7 @@ from nextitem.model.losses import BinaryCrossEntropy, SampledCrossEntropy
 from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import MaskedItem, NextFew, NextItem
 from nextitem.training.fit import Training
+from nextitem.training.session import Session
 
 ITEMS, USERS = 12, 30
 ENCODER = {"dim": 8, "heads": 2, "positions": 8}
@@ -102,7 +103,7 @@ def write_csv(interactions: Interactions, file: Path) -> Path:
 @cache
 def outcome(name: str) -> Outcome:
     """One of RECIPES, trained with seed 0 on the small log; item i00 alone has a title."""
-    return run(RECIPES[name], seed=0, prepared=prepared_from(log_of(chains()), {"i00": "The First"}))
+    return run(RECIPES[name], Session(seed=0), prepared=prepared_from(log_of(chains()), {"i00": "The First"}))
 
 
 def metrics(name: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from nextitem.experiment.presets import load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import Extras, settle_earlier, train_into
 from nextitem.settings.overrides import COMMAND_LINE, Resolved, leaves
+from nextitem.training.session import Session
 from nextitem.training.watchers import open_tracker
 from nextitem.training.watchers.progress import watcher
 from nextitem.training.watchers.tracked import Told, tracked
@@ -132,7 +133,9 @@ def _train(
     settings = {**dict(leaves(recipe.in_use())), "seed": seed}
     try:
         with tracked(trackers if is_first else [], f"{workplace.name}-seed{seed}", settings, tell) as told:
-            folder, metrics = train_into(workplace, recipe, seed, processes, Told([display, *told]), tell, extras)
+            folder, metrics = train_into(
+                workplace, recipe, Session(seed, processes, Told([display, *told])), tell, extras
+            )
             for tracker in told:
                 tracker.finish(results_of(metrics))
     finally:
@@ -147,7 +150,7 @@ def _say_nothing(text: str) -> None:
 def _show_plan(recipe: Recipe, seed: int, processes: Processes, *, as_json: bool) -> None:
     """What a training would take; one of several processes speaks, and the others wait for it."""
     if processes.rank == 0:
-        found = plan(recipe, prepare(recipe), seed, processes)
+        found = plan(recipe, prepare(recipe), Session(seed, processes))
         if as_json:
             typer.echo(json.dumps(found.as_dict()))
         else:

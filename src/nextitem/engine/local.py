@@ -25,6 +25,7 @@ from nextitem.experiment.folder.reading import FinishedRun, deciding, find_runs,
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import Extras, settle_earlier, train_into
+from nextitem.training.session import Session
 from nextitem.training.watchers.progress import watcher
 
 
@@ -167,7 +168,9 @@ def _train(answer: Connection, recipe_json: str, seed: int, place: Place) -> Non
     try:
         can_go_on = device.type == "cpu" and not place.fresh
         settle_earlier(workplace, device, resume=can_go_on, fresh=not can_go_on)
-        folder, _ = train_into(workplace, recipe, seed, Alone(device), display, say, Extras(report=place.report))
+        folder, _ = train_into(
+            workplace, recipe, Session(seed, Alone(device), display), say, Extras(report=place.report)
+        )
     except NextitemError as error:
         answer.send((None, str(error)))
     except Exception as error:

@@ -1,12 +1,9 @@
 """From a recipe and a seed to a reported number: the whole pipeline on one page."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import torch
-
-from nextitem.compute.processes import ALONE, Processes
 from nextitem.compute.randomness import Purpose, seeded_globally
 from nextitem.data.prepare import Prepared, prepare
 from nextitem.data.sequences import Sequences
@@ -18,8 +15,9 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.model.assemble import assemble
 from nextitem.model.baselines import AnyBaseline, BprMf, Ncf
 from nextitem.model.model import SequenceModel
-from nextitem.training.fit import Checkpoint, fit
-from nextitem.training.history import History, Watcher
+from nextitem.training.fit import fit
+from nextitem.training.history import History
+from nextitem.training.session import Session
 from nextitem.training.validation import outside_sampler, validation_cases, validation_loss
 
 
@@ -39,20 +37,11 @@ class Outcome:
     """What the process that generated the data would earn on the test histories, where that is known."""
 
 
-def run(
-    recipe: Recipe,
-    seed: int,
-    *,
-    device: torch.device | str = "cpu",
-    checkpoint: Callable[[Prepared], Checkpoint] | None = None,
-    watcher: Watcher | None = None,
-    prepared: Prepared | None = None,
-    processes: Processes = ALONE,
-) -> Outcome:
+def run(recipe: Recipe, session: Session, *, prepared: Prepared | None = None) -> Outcome:
     """Prepare the data, train with early stopping on validation, evaluate on validation and test.
 
     `prepared` spares reading the same data again; ConfigurationError is raised where the recipe asks for other data.
-    Of several `processes` all run this, and all get the outcome. Raises what the steps raise; see their docstrings.
+    Of several processes all run this, and all get the outcome. Raises what the steps raise; see their docstrings.
     """
     prepared = prepared or prepare(recipe)
     for setting, used in vars(prepared.source).items():
@@ -62,11 +51,10 @@ def run(
                 f"prepare the recipe's own data, or leave `prepared` out"
             )
     prepared = with_what_is_learnt(recipe, prepared)
-    learnt, history, parameters, seconds = trained(
-        recipe, prepared, seed, device=device, checkpoint=checkpoint, watcher=watcher, processes=processes
-    )
+    learnt, history, parameters, seconds = trained(recipe, prepared, session)
     validation, test = (
-        evaluate(learnt, cases, processes=processes) for cases in (prepared.split.validation, prepared.split.test)
+        evaluate(learnt, cases, processes=session.processes)
+        for cases in (prepared.split.validation, prepared.split.test)
     )
     bound = prepared.upper_bound(prepared.split.test) if prepared.upper_bound else None
     return Outcome(learnt, prepared, history, validation, test, parameters, seconds, bound)
@@ -91,23 +79,16 @@ def with_what_is_learnt(recipe: Recipe, prepared: Prepared) -> Prepared:
     return replace(prepared, split=prepared.split.with_validation(), notes=(*prepared.notes, note))
 
 
-def trained(
-    recipe: Recipe,
-    prepared: Prepared,
-    seed: int,
-    *,
-    device: torch.device | str = "cpu",
-    checkpoint: Callable[[Prepared], Checkpoint] | None = None,
-    watcher: Watcher | None = None,
-    processes: Processes = ALONE,
-) -> tuple[Scorer, History, int, float]:
+def trained(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Scorer, History, int, float]:
     """(model, history, parameters, seconds of training), the epoch chosen by validation; no test case is looked at."""
     events = prepared.log.sequences
-    processes.agree("its events", {"items": events.events.items, "starts": events.starts_U, "stops": events.stops_U})
+    session.processes.agree(
+        "its events", {"items": events.events.items, "starts": events.starts_U, "stops": events.stops_U}
+    )
     if not recipe.is_fitted:
-        return _built(recipe.baseline, prepared.split.train, seed)
-    model = build_model(recipe, len(prepared.log.items), seed, len(prepared.log.users)).to(device)
-    history = _train(recipe, model, prepared.split, seed, checkpoint and checkpoint(prepared), watcher, processes)
+        return _built(recipe.baseline, prepared.split.train, session.seed)
+    model = build_model(recipe, len(prepared.log.items), session.seed, len(prepared.log.users)).to(session.device)
+    history = _train(recipe, model, prepared.split, session)
     return model, history, sum(weight.numel() for weight in model.parameters()), history.train_seconds
 
 
@@ -121,29 +102,18 @@ def build_model(recipe: Recipe, number_of_items: int, seed: int, number_of_users
         return assemble(*parts, number_of_items, number_of_users, in_bfloat16=in_bfloat16)
 
 
-def _train(
-    recipe: Recipe,
-    model: SequenceModel,
-    split: Split,
-    seed: int,
-    checkpoint: Checkpoint | None,
-    watcher: Watcher | None,
-    processes: Processes,
-) -> History:
+def _train(recipe: Recipe, model: SequenceModel, split: Split, session: Session) -> History:
     loss = recipe.loss.build()
     train = split.train.without_times().to(model.device)
     negatives = outside = None
     if recipe.negatives is not None:
         negatives = recipe.negatives.build(train)
         outside = outside_sampler(recipe.negatives, train, negatives)
-    cases = validation_cases(split.validation, recipe.training.validation_users, seed)
+    cases = validation_cases(split.validation, recipe.training.validation_users, session.seed)
 
     def validate() -> dict[str, float]:
-        found = evaluate(model, cases, intervals=False, processes=processes)
-        lost = validation_loss(model, loss, outside, cases, recipe.training.batch_size, seed, processes)
+        found = evaluate(model, cases, intervals=False, processes=session.processes)
+        lost = validation_loss(model, loss, outside, cases, recipe.training.batch_size, session)
         return {**found.means, "validation_loss": lost}
 
-    return fit(
-        model, split.train, loss, recipe.training, seed, validate,
-        negatives=negatives, checkpoint=checkpoint, watcher=watcher, processes=processes,
-    )  # fmt: skip
+    return fit(model, split.train, loss, recipe.training, session, validate, negatives=negatives)

@@ -6,7 +6,7 @@ Of several processes all train and the first one writes; the others read its che
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -16,7 +16,6 @@ from typing import Any
 import torch
 
 from nextitem.compute.machine import machine
-from nextitem.compute.processes import Processes
 from nextitem.data.prepare import Prepared, prepare
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.evaluate import evaluate
@@ -31,7 +30,7 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
 from nextitem.settings.overrides import leaves
 from nextitem.training.checkpoint import FileCheckpoint
-from nextitem.training.history import Watcher
+from nextitem.training.session import Session
 
 MakeReport = Callable[[Path, Scorer], None]
 """Puts a page about a run into its folder, which is about to be stored; handed in by whoever knows pages."""
@@ -76,52 +75,44 @@ def settle_earlier(workplace: Workplace, device: torch.device, *, resume: bool, 
 def train_into(
     workplace: Workplace,
     recipe: Recipe,
-    seed: int,
-    processes: Processes,
-    watcher: Watcher,
+    session: Session,
     say: Callable[[str], None],
     extras: Extras,
 ) -> tuple[Path | None, dict[str, Any]]:
     """Train (on from a checkpoint that is there), evaluate and store; the folder of the run, and its metrics.
 
     `say` is told the notes on the data before training: who reads there that most users are too short can stop. Only
-    the first process writes; to the others there is no folder.
+    the first process writes; to the others there is no folder. On the CPU the session's checkpoint is the workplace's.
     """
-    started, device, is_first = datetime.now(UTC), processes.device, processes.rank == 0
-
-    def checkpoint(prepared: Prepared) -> FileCheckpoint:
-        return file_checkpoint(workplace.checkpoint, recipe, prepared, seed, processes)
-
-    # Only on the CPU can a training be continued to the same bits, so elsewhere nothing is kept of it.
-    keep = checkpoint if device.type == "cpu" else None
+    started, processes, is_first = datetime.now(UTC), session.processes, session.processes.rank == 0
     with workplace.alone() if is_first else nullcontext():
         prepared = prepare(recipe)
         for note in prepared.notes:
             say(f"note: {note}")
         ranking = None if extras.candidates is None else _checked(extras.candidates, prepared)
         if recipe.baseline is None:
-            recipe, planned = plan_together(recipe, prepared, seed, processes)
+            recipe, planned = plan_together(recipe, prepared, session)
             say(f"plan: {planned}")
-        outcome = run(
-            recipe, seed, device=device, checkpoint=keep, watcher=watcher, prepared=prepared, processes=processes
-        )
+        if session.device.type == "cpu":  # elsewhere a training cannot be continued to the same bits: nothing is kept
+            session = replace(session, checkpoint=file_checkpoint(workplace.checkpoint, recipe, prepared, session))
+        outcome = run(recipe, session, prepared=prepared)
         sampled = None
         if ranking is not None:
             test = outcome.prepared.split.test
             sampled = evaluate(outcome.model, test, SAMPLED_METRICS, ranking=ranking, processes=processes)
-        metrics = metrics_of(outcome, provenance(seed, device, started, processes.size), sampled)
+        metrics = metrics_of(outcome, provenance(session.seed, session.device, started, processes.size), sampled)
         add = extras.report and partial(_add_report, extras.report, outcome.model, say)
         folder = write_run(workplace, recipe, outcome, metrics, with_users=extras.users, add=add) if is_first else None
         processes.wait()  # whoever ends successfully says that the run is stored
         return folder, metrics
 
 
-def file_checkpoint(path: Path, recipe: Recipe, prepared: Prepared, seed: int, processes: Processes) -> FileCheckpoint:
+def file_checkpoint(path: Path, recipe: Recipe, prepared: Prepared, session: Session) -> FileCheckpoint:
     """A checkpoint for one training: another recipe, data, seed or machine cannot go on from it."""
     settings = {key: json.dumps(value) for key, value in leaves(recipe.model_dump(mode="json"), "recipe")}
-    identity = {"data": prepared.log.sha256(), "seed": str(seed), "nextitem": version("nextitem")}
-    together = {"processes": str(processes.size)}
-    return FileCheckpoint(path, settings | identity | together | machine(processes.device))
+    identity = {"data": prepared.log.sha256(), "seed": str(session.seed), "nextitem": version("nextitem")}
+    together = {"processes": str(session.processes.size)}
+    return FileCheckpoint(path, settings | identity | together | machine(session.device))
 
 
 def _add_report(make: MakeReport, model: Scorer, say: Callable[[str], None], draft: Path) -> None:

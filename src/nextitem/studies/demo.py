@@ -8,6 +8,7 @@ from nextitem.experiment.presets import load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
 from nextitem.training.history import Watcher
+from nextitem.training.session import Session
 
 # So that everything takes minutes: SASRec with a larger step size and fewer epochs than the presets. BERT4Rec learns
 # from a fifth of the positions in an epoch and stays at popularity's level for about twenty (at the larger step size,
@@ -45,7 +46,7 @@ def rows(seed: int, watch: Callable[[str, Recipe], Watcher], on_row: Callable[[R
     for label, preset, overrides in MODELS:
         recipe = resolve_recipe(load_preset(preset), ("data=synthetic", *overrides)).value
         prepared = prepared or prepare(recipe)
-        outcome = run(recipe, seed, watcher=watch(label, recipe), prepared=prepared)
+        outcome = run(recipe, Session(seed, watcher=watch(label, recipe)), prepared=prepared)
         found.append(_row(label, outcome))
         on_row(found[-1])
     return found

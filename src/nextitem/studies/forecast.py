@@ -24,6 +24,7 @@ from nextitem.experiment.plan.memory import Work, needed
 from nextitem.experiment.plan.plan import Plan, plan
 from nextitem.experiment.recipe import Recipe
 from nextitem.studies.reproduction import PUBLISHED, Published
+from nextitem.training.session import Session
 from nextitem.words import counted
 
 
@@ -126,7 +127,7 @@ def _line(
     most = recipe.training.epochs
     epochs = most if best is None else min(most, best + (recipe.training.patience or 0))
     try:
-        found = plan(recipe, prepared, seed, processes, most_held=most_held)
+        found = plan(recipe, prepared, Session(seed, processes), most_held=most_held)
     except ConfigurationError as error:
         return Line(entry.label, None, str(error))
     epochs = min(epochs, -(-recipe.training.most_steps(found.work.steps) // max(1, found.work.steps)))

@@ -6,7 +6,7 @@ makes the trials that an uninterrupted one would have made.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,8 +22,8 @@ from nextitem.experiment.search_space import Search, SearchSpace, Value, check_k
 from nextitem.experiment.train import file_checkpoint
 from nextitem.settings.overrides import leaves
 from nextitem.storage import alone_in
-from nextitem.training.fit import Checkpoint
 from nextitem.training.history import Epoch, History, Silent, Watcher
+from nextitem.training.session import Session
 from nextitem.training.validation import validation_cases
 
 if TYPE_CHECKING:
@@ -134,7 +134,9 @@ def tune(
             asked.set_user_attr("settings", settings)
             watcher = _Pruning(asked, watch(recipe, len(found) + 1), recipe.training.monitor)
             try:
-                value = _validated(_varied(preset, overrides, settings), prepared, seed, folder, watcher, processes)
+                value = _validated(
+                    _varied(preset, overrides, settings), prepared, Session(seed, processes, watcher), folder
+                )
                 study.tell(asked, value)
             except optuna.TrialPruned:
                 study.tell(asked, state=optuna.trial.TrialState.PRUNED)
@@ -228,20 +230,13 @@ def _suggested(trial: "Proposal", key: str, search: Search) -> Value:
     return trial.suggest_float(key, float(low or 0), float(high or 0), log=search.log)
 
 
-def _validated(
-    recipe: Recipe, prepared: Prepared, seed: int, folder: Path, watcher: Watcher, processes: Processes
-) -> float:
+def _validated(recipe: Recipe, prepared: Prepared, session: Session, folder: Path) -> float:
     """The best value of the monitored metric, on the cases that every trial is validated on."""
-
-    def checkpoint(prepared: Prepared) -> Checkpoint:
-        return file_checkpoint(folder / _CHECKPOINT, recipe, prepared, seed, processes)
-
-    model, history, *_ = trained(
-        recipe, prepared, seed, device=processes.device, checkpoint=checkpoint, watcher=watcher, processes=processes
-    )
+    checkpoint = file_checkpoint(folder / _CHECKPOINT, recipe, prepared, session)
+    model, history, *_ = trained(recipe, prepared, replace(session, checkpoint=checkpoint))
     if history.epochs:
         return history.epochs[history.best_epoch - 1].validation[recipe.training.monitor]
-    cases = validation_cases(prepared.split.validation, recipe.training.validation_users, seed)
+    cases = validation_cases(prepared.split.validation, recipe.training.validation_users, session.seed)
     return evaluate(model, cases, intervals=False).means[recipe.training.monitor]
 
 

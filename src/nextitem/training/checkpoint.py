@@ -12,8 +12,8 @@ from torch import Tensor
 
 from nextitem.errors import ArtefactError, ConfigurationError, StorageError
 from nextitem.storage import make_folder, whole_file
-from nextitem.training.fit import Progress
 from nextitem.training.history import Epoch
+from nextitem.training.session import Progress
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,14 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Literal, Protocol, Self
+from dataclasses import replace
+from typing import Literal, Self
 
 import torch
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from nextitem.compute import transfer
 from nextitem.compute.memory import HEAP
-from nextitem.compute.processes import ALONE, Processes
 from nextitem.compute.randomness import Purpose, generator, seeded_globally
 from nextitem.data.sequences import Sequences
 from nextitem.errors import ConfigurationError, DataError, TrainingError
@@ -25,8 +23,9 @@ from nextitem.model.batches import cut
 from nextitem.model.losses.loss import Loss
 from nextitem.model.negatives.negatives import Sampler
 from nextitem.settings.configuration import Configuration
-from nextitem.training.history import Epoch, History, Silent, Watcher
+from nextitem.training.history import Epoch, History
 from nextitem.training.optimisation import LEAST_BETA2, Descent
+from nextitem.training.session import Progress, Session
 from nextitem.training.trainable import Trainable
 
 
@@ -95,26 +94,6 @@ class Training(Configuration):
         return most if self.steps is None else min(most, self.steps)
 
 
-@dataclass
-class Progress:
-    """Everything needed to go on after an epoch."""
-
-    model: Trainable
-    descent: Descent
-    history: History
-    best_weights: dict[str, Tensor] | None = None
-
-
-class Checkpoint(Protocol):
-    """Where a training in progress is kept."""
-
-    def load(self, progress: Progress) -> None:
-        """Restore the latest saved epoch into `progress`, if there is one."""
-
-    def save(self, progress: Progress) -> None:
-        """Keep this state, replacing the previous one as a whole."""
-
-
 Validate = Callable[[], Mapping[str, float]]
 
 
@@ -123,13 +102,10 @@ def fit(
     train: Sequences,
     loss: Loss,
     training: Training,
-    seed: int,
+    session: Session,
     validate: Validate | None,
     *,
     negatives: Sampler | None = None,
-    checkpoint: Checkpoint | None = None,
-    watcher: Watcher | None = None,
-    processes: Processes = ALONE,
 ) -> History:
     """Train `model` in place and leave it with the weights of the best epoch (of the last one without patience).
 
@@ -152,21 +128,21 @@ def fit(
     if training.patience is not None and validate is None:
         raise ConfigurationError("early stopping needs validation; pass validate, or set training.patience=none")
     progress = Progress(model, descent(model, training), History())
-    if checkpoint is not None:
-        checkpoint.load(progress)
+    if session.checkpoint is not None:
+        session.checkpoint.load(progress)
+    history, processes = progress.history, session.processes
     processes.agree("the weights at the start", model.state_dict())
-    history, watcher = progress.history, watcher or Silent()
     while not _is_finished(history, training, math.ceil(len(windows) / training.batch_size)):
         with _products(training.precision):
-            epoch = _train_epoch(progress, windows, loss, training, seed, negatives, watcher, processes)
+            epoch = _train_epoch(progress, windows, loss, training, session, negatives)
         if validate is not None:
             epoch = _with_validation(epoch, validate())
         history.epochs.append(epoch)
         _keep_best(progress, training)
         processes.agree(f"the weights after epoch {epoch.epoch}", model.state_dict())
-        if checkpoint is not None and processes.rank == 0:
-            checkpoint.save(progress)
-        watcher.epoch(epoch, history)
+        if session.checkpoint is not None and processes.rank == 0:
+            session.checkpoint.save(progress)
+        session.watcher.epoch(epoch, history)
     if progress.best_weights is not None:
         model.load_state_dict(progress.best_weights)
     return history
@@ -177,13 +153,12 @@ def _train_epoch(
     windows: Sequences,
     loss: Loss,
     training: Training,
-    seed: int,
+    session: Session,
     negatives: Sampler | None,
-    watcher: Watcher,
-    processes: Processes,
 ) -> Epoch:
     """One pass over all windows in a random order, or as much of it as the last steps allow."""
     model, device = progress.model, windows.starts_U.device
+    seed, processes = session.seed, session.processes
     model.train()
     number, started = len(progress.history.epochs) + 1, time.perf_counter()
     order = torch.randperm(len(windows), generator=generator(seed, Purpose.ORDER, number))
@@ -207,7 +182,7 @@ def _train_epoch(
             progress.descent.step(summed / len(batch.targets_T), factor, processes, touched)
             total += summed.detach()
             positions += len(batch.targets_T)
-        watcher.step(number, step + 1, steps)
+        session.watcher.step(number, step + 1, steps)
         HEAP.tidy()
     progress.descent.settle()
     total = processes.sum(total)

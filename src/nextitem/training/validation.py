@@ -4,13 +4,13 @@ import torch
 
 from nextitem.compute import transfer
 from nextitem.compute.memory import HEAP
-from nextitem.compute.processes import ALONE, Processes
 from nextitem.compute.randomness import Purpose, generator
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits.split import Cases
 from nextitem.model.losses.loss import Loss
 from nextitem.model.model import SequenceModel
 from nextitem.model.negatives.negatives import Negatives, Sampler
+from nextitem.training.session import Session
 
 
 def validation_cases(cases: Cases, users: int | None, seed: int) -> Cases:
@@ -34,8 +34,7 @@ def validation_loss(
     sampler: Sampler | None,
     cases: Cases,
     batch_size: int,
-    seed: int,
-    processes: Processes = ALONE,
+    session: Session,
 ) -> float:
     """Mean loss over cases, at the query position and in evaluation mode.
 
@@ -43,12 +42,13 @@ def validation_loss(
     """
     total = torch.zeros((), dtype=torch.float64, device=model.device)
     histories, targets_C = model.as_read(cases.histories).to(model.device), cases.targets_C.to(model.device)
+    processes = session.processes
     model.eval()
     for step, rows in enumerate(torch.arange(len(cases)).split(batch_size)):
         if step % processes.size != processes.rank:  # whole steps are dealt out, so that their negatives are too
             continue
         batch = model.objective.query(histories.select(rows), targets_C[transfer.send(rows, model.device)])
-        draws = generator(seed, Purpose.VALIDATION, step, device=model.device)
+        draws = generator(session.seed, Purpose.VALIDATION, step, device=model.device)
         total += model.loss(batch, loss, None if sampler is None else sampler.sample(batch, draws))
         HEAP.tidy()
     return float(processes.sum(total)) / len(cases)

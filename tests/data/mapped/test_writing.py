@@ -24,6 +24,7 @@ from nextitem.errors import ArtefactError, ConfigurationError, DataError, Nextit
 from nextitem.experiment.folder.writing import weights_of
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
+from nextitem.training.session import Session
 from worlds.small_runs import RECIPES, chains, log_of, sha256, write_csv
 
 FILTERS = [
@@ -145,7 +146,8 @@ def test_training_on_the_folder_ends_with_the_same_bits(name: str, tmp_path: Pat
     file = write_csv(log_of(chains()), tmp_path / "log.csv")
     prepare_into(tmp_path / "prepared", str(file))
     raw, prepared = (
-        run(RECIPES[name].model_copy(update={"data": str(data)}), seed=0) for data in (file, tmp_path / "prepared")
+        run(RECIPES[name].model_copy(update={"data": str(data)}), Session(seed=0))
+        for data in (file, tmp_path / "prepared")
     )
     assert sha256(weights_of(raw.model)) == sha256(weights_of(prepared.model))
     assert raw.test.certificate.split == prepared.test.certificate.split

@@ -15,6 +15,7 @@ from nextitem.experiment.folder.writing import metrics_of, weights_of, write_run
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
 from nextitem.storage import MANIFEST
+from nextitem.training.session import Session
 from worlds.small_runs import ITEMS, RECIPES, USERS, chains, log_of, metrics, outcome, prepared_from, sha256
 from worlds.stored_runs import FILES, NAME, written
 
@@ -155,7 +156,7 @@ def test_a_run_is_read_back_as_it_was_written(stored: Path) -> None:
 def test_ids_that_are_numbers_stay_numbers(tmp_path: Path) -> None:
     log = log_of(chains())
     numbers = replace(log, events=log.events.with_columns(pl.col("user", "item").str.slice(1).cast(pl.Int64) * 100))
-    trained = run(RECIPES["popularity"], seed=0, prepared=prepared_from(numbers))
+    trained = run(RECIPES["popularity"], Session(seed=0), prepared=prepared_from(numbers))
     folder = write_run(Workplace(tmp_path, "p", 0), RECIPES["popularity"], trained, metrics("popularity"))
     found = read_run(folder)
     assert found.items["item"].to_list() == [100 * item for item in range(ITEMS)]

@@ -21,6 +21,7 @@ from nextitem.model.model import SequenceModel
 from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
 from nextitem.training.fit import Training
+from nextitem.training.session import Session
 from worlds.plans import CPU, total
 from worlds.small_runs import NEURAL, RECIPES, chains, log_of, prepared_from
 
@@ -94,7 +95,7 @@ def test_masked_copies_are_rows_with_negatives_of_their_own(prepared: Prepared) 
 
 @pytest.mark.parametrize("recipe", [BIASED, CLOZE], ids=["biased", "cloze"])
 def test_every_kind_of_step_is_planned(recipe: Recipe, prepared: Prepared) -> None:
-    found = plan.plan(recipe, prepared, 0)
+    found = plan.plan(recipe, prepared, Session(0))
     assert found.seconds["loss"] > 0
     assert found.seconds["encoder"] > 0
 
@@ -132,7 +133,7 @@ def test_negatives_of_every_kind_are_planned(negatives: Any, prepared: Prepared)
     scores = 4 * work.most_positions * negatives.set_size(work.most_positions)
     assert all(size >= scores for size in taken.values())
     small = recipe.model_copy(update={"training": Training(epochs=1, batch_size=8)})
-    assert plan.plan(small, prepared, 0).seconds["loss"] > 0
+    assert plan.plan(small, prepared, Session(0)).seconds["loss"] > 0
 
 
 def test_a_set_of_all_targets_can_be_lowered() -> None:
@@ -164,7 +165,7 @@ def test_histories_that_are_kept_in_order_are_planned(sharing: Any, bytes_of_an_
 
 
 def test_a_plan_has_every_part_and_says_the_largest(prepared: Prepared) -> None:
-    found = plan.plan(RECIPES["sasrec-sampled"], prepared, 0)
+    found = plan.plan(RECIPES["sasrec-sampled"], prepared, Session(0))
     assert set(found.seconds) == {*PARTS, "validation"}
     assert all(seconds > 0 for seconds in found.seconds.values())
     assert found.peak == sum(found.memory.values()) > found.memory["process"] > 0
@@ -177,20 +178,20 @@ def test_a_plan_has_every_part_and_says_the_largest(prepared: Prepared) -> None:
 def test_planning_changes_no_bit_of_the_training(name: str, prepared: Prepared) -> None:
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    plan.plan(RECIPES[name], prepared, 0)
+    plan.plan(RECIPES[name], prepared, Session(0))
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_touched_rows_are_planned(prepared: Prepared) -> None:
     recipe = SAMPLED.model_copy(update={"training": Training(item_rows="touched", batch_size=8)})
-    assert plan.plan(recipe, prepared, 0).seconds["optimiser"] > 0
+    assert plan.plan(recipe, prepared, Session(0)).seconds["optimiser"] > 0
 
 
 def test_batches_without_a_target_are_planned(prepared: Prepared) -> None:
     recipe = RECIPES["bert4rec"].model_copy(
         update={"objective": RECIPES["bert4rec"].objective.model_copy(update={"mask_probability": 1e-9})}
     )
-    found = plan.plan(recipe, prepared, 0)
+    found = plan.plan(recipe, prepared, Session(0))
     assert (found.work.positions, found.seconds["loss"]) == (0, 0.0)
 
 
@@ -204,7 +205,7 @@ def test_seconds_are_counted_by_the_positions(monkeypatch: pytest.MonkeyPatch, p
 
     monkeypatch.setattr(SequenceModel, "loss_of_states", slow)
     recipe = RECIPES["sasrec-ce"].model_copy(update={"training": Training(batch_size=30, epochs=2)})
-    found = plan.plan(recipe, prepared, 0, clock=lambda: now[0])
+    found = plan.plan(recipe, prepared, Session(0), clock=lambda: now[0])
     assert found.seconds["loss"] == pytest.approx(found.work.positions)
     assert found.seconds["encoder"] == found.seconds["optimiser"] == 0.0
 
@@ -214,12 +215,12 @@ def test_a_first_step_that_stalls_is_not_multiplied(stall: float, prepared: Prep
     """A clock of a machine that is busy at the beginning, and works without a delay from then on."""
     looks = iter(range(10**9))
     recipe = RECIPES["sasrec-ce"].model_copy(update={"training": Training(batch_size=30, epochs=2)})
-    found = plan.plan(recipe, prepared, 0, clock=lambda: 0.0 if next(looks) < 2 else stall)
+    found = plan.plan(recipe, prepared, Session(0), clock=lambda: 0.0 if next(looks) < 2 else stall)
     assert found.seconds_per_epoch == 0.0
 
 
 def test_what_other_plans_held_does_not_count(monkeypatch: pytest.MonkeyPatch, prepared: Prepared) -> None:
     monkeypatch.setattr(plan, "held", lambda: (10**9, 10**12))
     recipe = RECIPES["sasrec-ce"]
-    assert plan.plan(recipe, prepared, 0).memory["process"] > 10**11
-    assert plan.plan(recipe, prepared, 0, most_held=10**9).memory["process"] == 10**9
+    assert plan.plan(recipe, prepared, Session(0)).memory["process"] > 10**11
+    assert plan.plan(recipe, prepared, Session(0), most_held=10**9).memory["process"] == 10**9

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from nextitem.compute import memory as machine_memory
-from nextitem.compute.processes import ALONE
 from nextitem.data.prepare import Prepared
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.plan import plan
@@ -17,6 +16,7 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.model.losses import CrossEntropy, SampledCrossEntropy
 from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import NextItem
+from nextitem.training.session import Session
 from worlds.command_line import typed
 from worlds.plans import CPU, total
 from worlds.small_runs import RECIPES, chains, log_of, prepared_from
@@ -36,7 +36,7 @@ def refusal(patch: pytest.MonkeyPatch, recipe: Recipe, prepared: Prepared, room:
     patch.setattr(plan, "available", lambda _device: room)
     patch.setattr(plan, "Calibration", fail)
     with pytest.raises(ConfigurationError) as caught:
-        plan.plan(recipe, prepared, 0)
+        plan.plan(recipe, prepared, Session(0))
     return str(caught.value)
 
 
@@ -68,15 +68,15 @@ def test_blocks_of_the_softmax_are_lowered_only_where_they_must_be(
     recipe = RECIPES["sasrec-ce"]
     need = total(recipe, prepared, 12)
     monkeypatch.setattr(plan, "available", lambda _device: need)
-    assert plan.fit_into(recipe, prepared, 0, ALONE)[0] == recipe
+    assert plan.fit_into(recipe, prepared, Session(0))[0] == recipe
     monkeypatch.setattr(plan, "available", lambda _device: need - 16 * 12 * 4)
-    fitting, allocated, room = plan.fit_into(recipe, prepared, 0, ALONE)
+    fitting, allocated, room = plan.fit_into(recipe, prepared, Session(0))
     loss = fitting.loss
     assert isinstance(loss, CrossEntropy)
     assert loss.block_rows is not None
     assert sum(allocated.values()) <= (room or 0)
     assert fitting == plan.changed(recipe, f"loss.block_rows={loss.block_rows}")
-    together, _ = plan.plan_together(recipe, prepared, 0, ALONE)
+    together, _ = plan.plan_together(recipe, prepared, Session(0))
     assert together == fitting
 
 

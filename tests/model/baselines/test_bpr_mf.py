@@ -18,6 +18,7 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
 from nextitem.model.baselines import BprMf
 from nextitem.serving.recommender import Recommender
+from nextitem.training.session import Session
 from worlds.small_runs import chains, log_of, metrics, prepared_from, write_csv
 
 N = 20
@@ -81,7 +82,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
     recipe = Recipe(
         name="bpr-mf", data=str(data), baseline=BprMf(factors=4, iterations=5, events="train_and_validation")
     )
-    outcome = run(recipe, seed=3)
+    outcome = run(recipe, Session(seed=3))
     found = metrics_of(outcome, {**metrics("popularity")["provenance"], "seed": 3})
     return outcome, write_run(Workplace(folder, "bpr-mf", 3), recipe, outcome, found)
 
@@ -109,7 +110,7 @@ def test_a_stored_run_evaluates_to_the_same_number(stored: tuple[Outcome, Path])
 
 def test_without_validation_events_nothing_is_noted() -> None:
     prepared = prepared_from(log_of(chains()))
-    outcome = run(Recipe(baseline=BprMf(factors=4, iterations=5)), seed=0, prepared=prepared)
+    outcome = run(Recipe(baseline=BprMf(factors=4, iterations=5)), Session(seed=0), prepared=prepared)
     assert outcome.prepared is prepared
 
 

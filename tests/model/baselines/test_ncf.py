@@ -1,13 +1,11 @@
 """NCF: a network over pairs of user and item, trained by `fit` and scored through the seam that all models share."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, tensor
 
-from nextitem.data.prepare import Prepared
 from nextitem.data.sequences import Sequences
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.evaluation.evaluate import evaluate
@@ -27,6 +25,7 @@ from nextitem.serving.recommender import Recommender
 from nextitem.training.checkpoint import FileCheckpoint
 from nextitem.training.fit import Training
 from nextitem.training.history import Epoch, History
+from nextitem.training.session import Checkpoint, Progress, Session
 from worlds.resolving import refused
 from worlds.small_runs import chains, log_of, metrics, prepared_from, sha256, write_csv
 
@@ -161,7 +160,7 @@ def test_widths_that_make_no_network_are_refused(layers: str) -> None:
 
 def test_a_plan_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="ncf is the baseline ncf: its training is not planned"):
-        plan(RECIPE, prepared_from(log_of(chains())), 0)
+        plan(RECIPE, prepared_from(log_of(chains())), Session(0))
 
 
 @pytest.mark.parametrize("user", [-1, U])
@@ -179,7 +178,7 @@ def test_it_learns_who_likes_what() -> None:
         baseline=Ncf(factors=4, layers=(8, 8)), loss=BinaryCrossEntropy(), negatives=NEGATIVES,
         training=Training(epochs=20, batch_size=64, learning_rate=0.02, patience=None),  # with more it overfits
     )  # fmt: skip
-    outcome = run(recipe, seed=0, prepared=prepared_from(log_of(groups)))
+    outcome = run(recipe, Session(seed=0), prepared=prepared_from(log_of(groups)))
     top = outcome.model.query(outcome.prepared.log.sequences).scores(0, 20).topk(8).indices
     assert float((top % 2 == torch.arange(40)[:, None] % 2).double().mean()) > 0.95  # chance: a half
 
@@ -190,25 +189,25 @@ class Interrupted:
     def __init__(self, file: FileCheckpoint, last: int) -> None:
         self.file, self.last = file, last
 
-    def load(self, progress: object) -> None:
-        self.file.load(progress)  # type: ignore[arg-type]
+    def load(self, progress: Progress) -> None:
+        self.file.load(progress)
 
-    def save(self, progress: object) -> None:
-        self.file.save(progress)  # type: ignore[arg-type]
-        if len(progress.history.epochs) == self.last:  # type: ignore[attr-defined]
+    def save(self, progress: Progress) -> None:
+        self.file.save(progress)
+        if len(progress.history.epochs) == self.last:
             raise KeyboardInterrupt
 
 
 def test_a_training_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     prepared = prepared_from(log_of(chains()))
 
-    def trained(checkpoint: Callable[[Prepared], object] | None = None) -> Outcome:
-        return run(RECIPE, seed=0, prepared=prepared, checkpoint=checkpoint)  # type: ignore[arg-type]
+    def trained(checkpoint: Checkpoint | None = None) -> Outcome:
+        return run(RECIPE, Session(seed=0, checkpoint=checkpoint), prepared=prepared)
 
     whole, file = trained(), FileCheckpoint(tmp_path / "checkpoint.safetensors", {})
     with pytest.raises(KeyboardInterrupt):
-        trained(lambda _: Interrupted(file, 1))
-    resumed = trained(lambda _: file)
+        trained(Interrupted(file, 1))
+    resumed = trained(file)
     assert sha256(resumed.model.state_dict()) == sha256(whole.model.state_dict())
     assert losses(resumed.history) == losses(whole.history)
 
@@ -220,7 +219,7 @@ def losses(history: History) -> list[tuple[float, float | None]]:
 
 def test_a_stored_run_scores_and_recommends_as_the_model_did(tmp_path: Path) -> None:
     recipe = Recipe(**{**dict(RECIPE), "data": str(write_csv(log_of(chains()), tmp_path / "events.csv"))})
-    outcome = run(recipe, seed=0)
+    outcome = run(recipe, Session(seed=0))
     found = metrics_of(outcome, metrics("popularity")["provenance"])
     assert found["parameters"] == sum(weight.numel() for weight in outcome.model.state_dict().values())
     assert found["train_seconds"] == pytest.approx(outcome.history.train_seconds, abs=0.01)
@@ -236,7 +235,7 @@ def test_a_stored_run_scores_and_recommends_as_the_model_did(tmp_path: Path) -> 
 
 
 def test_its_ranks_are_those_of_its_scores() -> None:
-    outcome = run(RECIPE, seed=0, prepared=prepared_from(log_of(chains())))
+    outcome = run(RECIPE, Session(seed=0), prepared=prepared_from(log_of(chains())))
     cases = outcome.prepared.split.test
     scores = outcome.model.query(cases.histories).scores(0, 12)
     scores[cases.histories.flatten()] = -torch.inf

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from nextitem.compute.memory import available, held
-from nextitem.compute.processes import ALONE, Processes
 from nextitem.data.prepare import Prepared
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.plan.memory import Work, block_rows, needed
@@ -20,6 +19,7 @@ from nextitem.experiment.plan.timing import Calibration
 from nextitem.experiment.recipe import Recipe
 from nextitem.model.losses import CrossEntropy
 from nextitem.settings.overrides import resolve
+from nextitem.training.session import Session
 from nextitem.words import amount, in_seconds, percent
 
 
@@ -72,8 +72,8 @@ class Plan:
 def plan(
     recipe: Recipe,
     prepared: Prepared,
-    seed: int,
-    processes: Processes = ALONE,
+    session: Session,
+    *,
     clock: Callable[[], float] = time.perf_counter,
     most_held: int | None = None,
 ) -> Plan:
@@ -89,10 +89,10 @@ def plan(
         raise ConfigurationError(
             f"{recipe.name} is the baseline {recipe.baseline.name}: its training is not planned; leave --plan out"
         )
-    fitting, memory, room = fit_into(recipe, prepared, seed, processes)
-    work = Work.of(fitting, prepared, processes.device, seed)
-    seconds = Calibration(fitting, prepared, seed, processes, clock).seconds(work)
-    if processes.device.type == "cpu":
+    fitting, memory, room = fit_into(recipe, prepared, session)
+    work = Work.of(fitting, prepared, session.device, session.seed)
+    seconds = Calibration(fitting, prepared, session, clock).seconds(work)
+    if session.device.type == "cpu":
         # Looked at after the steps: libraries are loaded, and what reading the data left behind is given back.
         now, most = held()
         most = most if most_held is None else most_held
@@ -101,26 +101,24 @@ def plan(
     return Plan(fitting, memory, room, work, seconds, _block_rows(fitting, work, len(prepared.log.items)))
 
 
-def plan_together(recipe: Recipe, prepared: Prepared, seed: int, processes: Processes) -> tuple[Recipe, Plan | None]:
+def plan_together(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Recipe, Plan | None]:
     """(the recipe that fits, the first process's plan; None to the others); raises as `plan` does.
 
     Processes see different amounts of free memory, and must train one recipe: the first one decides.
     """
-    found = plan(recipe, prepared, seed, processes) if processes.rank == 0 else None
+    found = plan(recipe, prepared, session) if session.processes.rank == 0 else None
     is_lowered = found is not None and found.recipe != recipe
-    rows = processes.sum(torch.tensor([found.block_rows or 0 if found is not None and is_lowered else 0]))
+    rows = session.processes.sum(torch.tensor([found.block_rows or 0 if found is not None and is_lowered else 0]))
     return (changed(recipe, f"loss.block_rows={int(rows)}") if int(rows) else recipe), found
 
 
-def fit_into(
-    recipe: Recipe, prepared: Prepared, seed: int, processes: Processes
-) -> tuple[Recipe, dict[str, int], int | None]:
+def fit_into(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Recipe, dict[str, int], int | None]:
     """(the recipe with the largest blocks that fit, bytes it allocates, bytes there are); raises as `plan` does."""
-    device, room = processes.device, available(processes.device)
+    device, processes, room = session.device, session.processes, available(session.device)
     sharing = processes.size if device.type == "cpu" else 1  # each holds everything, on one machine
 
     def allocated(changed: Recipe) -> dict[str, int]:
-        work = Work.of(changed, prepared, device, seed)
+        work = Work.of(changed, prepared, device, session.seed)
         return needed(changed, work, len(prepared.log.items), device, processes.size, len(prepared.log.users))
 
     def fits(changed: Recipe) -> bool:
@@ -129,7 +127,7 @@ def fit_into(
     if fits(recipe):
         return recipe, allocated(recipe), room
     if isinstance(recipe.loss, CrossEntropy) and recipe.loss.block_rows is None:
-        rows = _block_rows(recipe, Work.of(recipe, prepared, device, seed), len(prepared.log.items)) or 0
+        rows = _block_rows(recipe, Work.of(recipe, prepared, device, session.seed), len(prepared.log.items)) or 0
         for lower in range(rows - 16, 0, -16):
             smaller = changed(recipe, f"loss.block_rows={lower}")
             if fits(smaller):

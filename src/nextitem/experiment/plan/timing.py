@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nextitem.compute import transfer
-from nextitem.compute.processes import ALONE, Processes
+from nextitem.compute.processes import ALONE
 from nextitem.compute.randomness import Purpose, generator, seeded_globally
 from nextitem.data.prepare import Prepared
 from nextitem.evaluation.evaluate import evaluate
@@ -23,6 +23,7 @@ from nextitem.model.batches import Batch, Drawn, cut
 from nextitem.model.model import SequenceModel
 from nextitem.training.fit import descent
 from nextitem.training.optimisation import Touched
+from nextitem.training.session import Session
 from nextitem.training.validation import outside_sampler, validation_cases, validation_loss
 
 PARTS = ("encoder", "loss", "optimiser", "negatives")
@@ -43,13 +44,11 @@ class _Step:
 
 
 class Calibration:
-    """A training's steps and validation, measured on `processes.device` by the calling process."""
+    """A training's steps and validation, measured on the session's device by the calling process."""
 
-    def __init__(
-        self, recipe: Recipe, prepared: Prepared, seed: int, processes: Processes, clock: Callable[[], float]
-    ) -> None:
-        self.recipe, self.seed, self.processes, self.clock = recipe, seed, processes, clock
-        device = processes.device
+    def __init__(self, recipe: Recipe, prepared: Prepared, session: Session, clock: Callable[[], float]) -> None:
+        self.recipe, self.session, self.clock = recipe, session, clock
+        seed, device = session.seed, session.device
         self.model = build_model(recipe, len(prepared.log.items), seed, len(prepared.log.users)).to(device)
         self.loss, self.descent = recipe.loss.build(), descent(self.model, recipe.training)
         train = prepared.split.train.without_times().to(device)
@@ -68,12 +67,12 @@ class Calibration:
     def _steps(self) -> list[_Step]:
         """Steps of 1, 4, 16, … windows and, as long as time is left, of the whole batch."""
         self.model.train()
-        order = torch.randperm(len(self.windows), generator=generator(self.seed, Purpose.ORDER, 0))
+        order = torch.randperm(len(self.windows), generator=generator(self.session.seed, Purpose.ORDER, 0))
         most, spent, steps = min(self.recipe.training.batch_size, len(order)), 0.0, list[_Step]()
-        count = min(most, self.processes.size)  # a row for this process, which may be one of several
+        count = min(most, self.session.processes.size)  # a row for this process, which may be one of several
         while len(steps) < _MOST_STEPS:
             place = len(steps) * most % max(1, len(order) - most + 1)
-            step = self._step(order[place : place + count].to(self.processes.device), len(steps))
+            step = self._step(order[place : place + count].to(self.session.device), len(steps))
             taken = sum(step.seconds.values())
             if not step.positions:
                 break
@@ -91,12 +90,12 @@ class Calibration:
     def _step(self, rows: Tensor, number: int) -> _Step:
         """What `fit` does in a step, with the backward pass of the loss apart from that of the encoder."""
         since = _Stopwatch(self._now)
-        draws = generator(self.seed, Purpose.MASKS_AND_NEGATIVES, 0, number)
+        draws = generator(self.session.seed, Purpose.MASKS_AND_NEGATIVES, 0, number)
         batch = self.model.batch(self.windows.select(rows), draws)
         positions, seconds = len(batch.targets_T), {"encoder": since.last()}
-        own = self.processes.share(len(batch.lengths_B))
+        own = self.session.processes.share(len(batch.lengths_B))
         if transfer.is_elsewhere(rows.device):  # as in `fit`
-            draws = generator(self.seed, Purpose.MASKS_AND_NEGATIVES, 0, number, device=rows.device)
+            draws = generator(self.session.seed, Purpose.MASKS_AND_NEGATIVES, 0, number, device=rows.device)
         if not positions or own.start == own.stop:
             return _Step(len(rows), 0, seconds)
         drawn = None if self.negatives is None else self.negatives.sample(batch, draws)
@@ -105,7 +104,7 @@ class Calibration:
         part, drawn = cut(batch, drawn, own)
         self.descent.optimiser.zero_grad(set_to_none=True)
         seconds["optimiser"] = since.last()
-        with seeded_globally(self.seed, Purpose.DROPOUT, 0, number):
+        with seeded_globally(self.session.seed, Purpose.DROPOUT, 0, number):
             states = acting.states(part)
         seconds["encoder"] += since.last()
         leaf = states.detach().requires_grad_()
@@ -133,12 +132,13 @@ class Calibration:
             return 0.0
         since = _Stopwatch(self._now)
         evaluate(self.model, some, intervals=False)
-        validation_loss(self.model, self.loss, self.outside, some, self.recipe.training.batch_size, self.seed)
-        return since.last() * len(self.cases) / len(some) / self.processes.size
+        alone, size = Session(self.session.seed), self.recipe.training.batch_size
+        validation_loss(self.model, self.loss, self.outside, some, size, alone)
+        return since.last() * len(self.cases) / len(some) / self.session.processes.size
 
     def _now(self) -> float:
-        if self.processes.device.type == "cuda":
-            torch.cuda.synchronize(self.processes.device)
+        if self.session.device.type == "cuda":
+            torch.cuda.synchronize(self.session.device)
         return self.clock()
 
 

@@ -1,0 +1,50 @@
+"""What a training goes on with beside its recipe: a seed, processes, who watches, and where it is kept meanwhile."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from nextitem.compute.processes import ALONE, Processes
+from nextitem.training.history import History, Silent, Watcher
+from nextitem.training.optimisation import Descent
+from nextitem.training.trainable import Trainable
+
+
+@dataclass
+class Progress:
+    """Everything needed to go on after an epoch."""
+
+    model: Trainable
+    descent: Descent
+    history: History
+    best_weights: dict[str, Tensor] | None = None
+
+
+class Checkpoint(Protocol):
+    """Where a training in progress is kept."""
+
+    def load(self, progress: Progress) -> None:
+        """Restore the latest saved epoch into `progress`, if there is one."""
+
+    def save(self, progress: Progress) -> None:
+        """Keep this state, replacing the previous one as a whole."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """Under which seed, on what, and before whose eyes a recipe is trained; the seed alone decides a result."""
+
+    seed: int
+    processes: Processes = ALONE
+    """Those that train together, and the device of this one; by default one process on the CPU."""
+    watcher: Watcher = field(default_factory=Silent)
+    """Who is told of steps and epochs."""
+    checkpoint: Checkpoint | None = None
+    """Where the training is kept after every epoch, and gone on from; None: nowhere."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where this process computes."""
+        return self.processes.device
