@@ -24,6 +24,7 @@ from nextitem.errors import ArtefactError, ConfigurationError, DataError, Nextit
 from nextitem.experiment.folder.writing import weights_of
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
+from nextitem.model.objectives import NextItem
 from nextitem.training.session import Session
 from worlds.small_runs import RECIPES, chains, log_of, sha256, write_csv
 
@@ -74,6 +75,11 @@ def assert_equal(raw: Prepared, prepared: Prepared) -> None:
     assert raw.log.items.ids.to_list() == prepared.log.items.ids.to_list()
     assert raw.log.users.ids.dtype == prepared.log.users.ids.dtype
     assert raw.log.sequences.tolist() == prepared.log.sequences.tolist()
+    one, other = raw.log.sequences.events, prepared.log.sequences.events
+    assert (one.times is None) == (other.times is None)
+    if one.times is not None and other.times is not None:
+        assert one.times.dtype == other.times.dtype
+        assert torch.equal(one.times, other.times)
     assert raw.log.sha256() == prepared.log.sha256()
     assert raw.notes == prepared.notes
     for part in ("validation", "test"):
@@ -152,6 +158,41 @@ def test_training_on_the_folder_ends_with_the_same_bits(name: str, tmp_path: Pat
     assert sha256(weights_of(raw.model)) == sha256(weights_of(prepared.model))
     assert raw.test.certificate.split == prepared.test.certificate.split
     assert raw.test.means == prepared.test.means
+
+
+def test_anyone_can_open_the_arrays(tmp_path: Path) -> None:
+    file = as_written(events().with_columns(pl.col("time") + 0.25), tmp_path / "log.csv")
+    prepare_into(tmp_path / "prepared", str(file))
+    kinds = {"event_items": "<i4", "event_times": "<f8", "offsets": "<i8", "train_counts": "<i8"}
+    arrays = {name: np.load(tmp_path / "prepared" / f"{name}.npy", mmap_mode="r") for name in kinds}
+    assert {name: array.dtype.str for name, array in arrays.items()} == kinds
+    assert len(arrays["event_items"]) == len(arrays["event_times"]) == arrays["offsets"][-1] == 900
+    first = arrays["event_times"][: arrays["offsets"][1]]
+    assert list(first) == sorted(events().filter(pl.col("user") == 0)["time"] + 0.25)
+
+
+def test_whole_times_are_integers_only_if_all_files_have_whole_ones(tmp_path: Path) -> None:
+    for number, part in enumerate(events().iter_slices(400)):
+        as_written(part.with_columns(pl.col("time") + (0.5 if number == 1 else 0)), tmp_path / f"part-{number}.parquet")
+    prepare_into(tmp_path / "prepared", str(tmp_path / "part-*.parquet"))
+    assert np.load(tmp_path / "prepared" / "event_times.npy").dtype == np.float64
+
+
+def test_a_log_without_times_has_no_file_of_them(tmp_path: Path) -> None:
+    prepare_into(tmp_path / "prepared", str(as_written(events().drop("time"), tmp_path / "log.csv")))
+    assert not (tmp_path / "prepared" / "event_times.npy").exists()
+    assert not prepare(Recipe(data=str(tmp_path / "prepared"))).log.sequences.has_times
+
+
+def test_mapped_times_reach_a_batch(tmp_path: Path) -> None:
+    prepare_into(tmp_path / "prepared", str(as_written(events(), tmp_path / "log.csv")))
+    histories = prepare(Recipe(data=str(tmp_path / "prepared"))).split.test.histories
+    batch = NextItem(maximum_length=4).query(histories.select(torch.arange(2)))
+    plain = prepare(Recipe(data=str(tmp_path / "log.csv"))).split.test.histories
+    expected = NextItem(maximum_length=4).query(plain.select(torch.arange(2))).times_BL
+    assert batch.times_BL is not None
+    assert expected is not None
+    assert torch.equal(batch.times_BL, expected)
 
 
 def test_what_was_read_of_the_events_is_released(tmp_path: Path) -> None:
@@ -245,15 +286,15 @@ def test_a_folder_that_is_not_whole_is_refused(tmp_path: Path) -> None:
     assert verify(folder) == read_manifest(folder)
     with pytest.raises(ConfigurationError, match="exists already"):
         prepare_into(folder, str(tmp_path / "log.csv"))
-    content = (folder / "events.int32").read_bytes()
-    (folder / "events.int32").write_bytes(b"\1" + content[1:])
+    content = (folder / "event_items.npy").read_bytes()
+    (folder / "event_items.npy").write_bytes(content[:-1] + b"\1")
     read_manifest(folder)
-    with pytest.raises(ArtefactError, match=r"events.int32 was altered"):
+    with pytest.raises(ArtefactError, match=r"event_items.npy was altered"):
         verify(folder)
-    (folder / "events.int32").write_bytes(content[:-4])
-    with pytest.raises(ArtefactError, match=r"events.int32 has 3,596 bytes, not 3,600"):
+    (folder / "event_items.npy").write_bytes(content[:-4])
+    with pytest.raises(ArtefactError, match=r"event_items.npy has 3,724 bytes, not 3,728"):
         prepare(Recipe(data=str(folder)))
-    (folder / "events.int32").unlink()
+    (folder / "event_items.npy").unlink()
     with pytest.raises(ArtefactError, match="cannot be read as a prepared log"):
         prepare(Recipe(data=str(folder)))
     manifest = json.loads((folder / "manifest.json").read_text())

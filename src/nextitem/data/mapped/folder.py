@@ -1,22 +1,23 @@
 """A log that was read, filtered, indexed and ordered once: a folder whose events are mapped into memory, not read.
 
-    events.int32         item indices 0…N−1 of all users, user by user, oldest first
-    offsets.int64        U + 1 places in it: user u has offsets[u]:offsets[u + 1]
-    train_counts.int64   how often each of the N items occurs in training
-    users.parquet        the raw ids in index order, column `user`
-    items.parquet        likewise, column `item`
-    manifest.json        format, counts, settings, notes, fingerprints; bytes and sha256 of every other file
+    event_items.npy    item indices 0…N−1 of all users, user by user, oldest first: int32
+    event_times.npy    unix seconds of these events, where the log has times: int64 if all are whole, else float64
+    offsets.npy        U + 1 places in them: user u has offsets[u]:offsets[u + 1]
+    train_counts.npy   how often each of the N items occurs in training
+    users.parquet      the raw ids in index order, column `user`
+    items.parquet      likewise, column `item`
+    manifest.json      format, counts, settings, notes, fingerprints; bytes and sha256 of every other file
 
-Arrays are little-endian without a header. The folder appears by one rename, whole or not at all.
+Anyone can open the arrays: `numpy.load(file, mmap_mode="r")`. The folder appears by one rename, whole or not at all.
 """
 
 import json
 import mmap
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
@@ -25,6 +26,7 @@ from nextitem.data.doctor import notes
 from nextitem.data.events import Events
 from nextitem.data.filters import Preparation
 from nextitem.data.log import Catalog, Log
+from nextitem.data.mapped.arrays import mapped
 from nextitem.data.mapped.ordering import Ordered
 from nextitem.data.reading.files import Columns
 from nextitem.data.sequences import Sequences
@@ -35,7 +37,8 @@ from nextitem.settings.configuration import Configuration
 from nextitem.storage import FileFacts, sha256
 
 MANIFEST = "manifest.json"
-EVENTS = "events.int32"
+EVENT_ITEMS, EVENT_TIMES = "event_items.npy", "event_times.npy"
+_OFFSETS, _TRAIN_COUNTS = "offsets.npy", "train_counts.npy"
 _FORMAT = "nextitem prepared log"
 _VERSION = 2
 _UNUSABLE = (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError)
@@ -73,7 +76,7 @@ class Manifest(Configuration):
 def write_log(draft: Path, ordered: Ordered) -> Log:
     """Write everything but the manifest beside the events of a draft; the log, its events mapped."""
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), torch.from_numpy(ordered.lengths_U).cumsum(0)])
-    _write_array(draft / "offsets.int64", offsets)
+    np.save(draft / _OFFSETS, offsets.numpy())
     ordered.users.ids.alias("user").to_frame().write_parquet(draft / "users.parquet")
     ordered.items.ids.alias("item").to_frame().write_parquet(draft / "items.parquet")
     return Log(_sequences(draft, offsets, len(ordered.items)), ordered.users, ordered.items)
@@ -82,7 +85,7 @@ def write_log(draft: Path, ordered: Ordered) -> Log:
 def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, **known: Any) -> None:
     """Complete a draft by what reading all events tells about the log and its split."""
     counts = (ordered.events_read, ordered.events, ordered.repeated_events, ordered.tied_events)
-    _write_array(draft / "train_counts.int64", parts.train.counts())
+    np.save(draft / _TRAIN_COUNTS, parts.train.counts().numpy())
     files = sorted(draft.iterdir())
     manifest = Manifest(
         format=_FORMAT,
@@ -147,8 +150,7 @@ def read_prepared(folder: Path, split: AnySplit) -> tuple[Log, Split, Manifest]:
     """
     manifest = read_manifest(folder)
     try:
-        offsets = torch.from_file(str(folder / "offsets.int64"), size=manifest.users + 1, dtype=torch.int64)
-        counts_N = torch.from_file(str(folder / "train_counts.int64"), size=manifest.items, dtype=torch.int64)
+        offsets, counts_N = (torch.from_numpy(np.load(folder / name)) for name in (_OFFSETS, _TRAIN_COUNTS))
         users = Catalog(pl.read_parquet(folder / "users.parquet")["user"])
         items = Catalog(pl.read_parquet(folder / "items.parquet")["item"])
         sequences = _sequences(folder, offsets, len(items))
@@ -160,15 +162,15 @@ def read_prepared(folder: Path, split: AnySplit) -> tuple[Log, Split, Manifest]:
 
 
 def _sequences(folder: Path, offsets: Tensor, number_of_items: int) -> Sequences:
-    with (folder / EVENTS).open("rb") as file:
-        # Writable memory that no write reaches the file from: torch does not take memory that is read-only.
-        mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    items = torch.frombuffer(mapping, dtype=torch.int32)
-    release = partial(mapping.madvise, mmap.MADV_DONTNEED)
-    events = Events(items, number_of_items, release=release)
+    items, mapping = mapped(folder / EVENT_ITEMS)
+    times, mappings = None, [mapping]
+    if (folder / EVENT_TIMES).exists():  # what is missing although it was written, the manifest tells
+        times, mapping = mapped(folder / EVENT_TIMES)
+        mappings.append(mapping)
+
+    def release() -> None:
+        for mapping in mappings:
+            mapping.madvise(mmap.MADV_DONTNEED)
+
+    events = Events(items, number_of_items, times, release)
     return Sequences(events, offsets[:-1], offsets[1:], torch.arange(len(offsets) - 1))
-
-
-def _write_array(file: Path, array: Tensor) -> None:
-    with file.open("wb") as content:
-        array.numpy().astype("<i8", copy=False).tofile(content)

@@ -1,12 +1,13 @@
-"""Events of any number -> one file of item indices, ordered by user and time, in bounded memory.
+"""Events of any number -> files of item indices and times, ordered by user and time, in bounded memory.
 
 Ids are numbered as they come and the numbers spilled to disk; once all ids are known, the events are dealt out to
 stretches of the catalogue of users, each small enough to be sorted in memory. U users, N items, E events, P stretches.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from nextitem.data.filters import Preparation
 from nextitem.data.interactions import Interactions, Keep, deduplicate
 from nextitem.data.log import Catalog
+from nextitem.data.mapped.arrays import growing
 from nextitem.data.mapped.numbering import Numbering
 from nextitem.data.reading.checks import EventPart
 from nextitem.errors import DataError
@@ -39,7 +41,7 @@ _THREADS = 2
 
 @dataclass(frozen=True)
 class Ordered:
-    """The events that were kept, in the order of users and times; the items of them are in a file."""
+    """The events that were kept, in the order of users and times; their items and times are in files."""
 
     users: Catalog
     items: Catalog
@@ -54,14 +56,17 @@ class Ordered:
         return int(self.lengths_U.sum())
 
 
-def order_events(parts: Iterable[EventPart], preparation: Preparation, target: Path, *, is_text: bool) -> Ordered:
-    """Write the items of all users, oldest first, to `target` as little-endian int32; the rest is returned.
+def order_events(
+    parts: Iterable[EventPart], preparation: Preparation, items_file: Path, times_file: Path, *, is_text: bool
+) -> Ordered:
+    """Write the items of all users, oldest first, as int32, and the times if there are any; the rest is returned.
 
-    The outcome is that of `deduplicate`, `k_core` and `index` on the same events. Scratch files appear beside the
-    target and go. Raises DataError where nothing is left, and what reading `parts` raises.
+    The outcome is that of `deduplicate`, `k_core` and `index` on the same events: times are int64 where all that were
+    read are whole, else float64. Scratch files appear beside the others and go. Raises DataError where nothing is left,
+    and what reading `parts` raises.
     """
     users, items = Numbering("user", is_text=is_text), Numbering("item", is_text=is_text)
-    spill = _spill(parts, users, items, target.parent)
+    spill, kind_of_times = _spill(parts, users, items, items_file.parent)
     (user_catalog, user_ranks), (item_catalog, item_ranks) = users.catalog(), items.catalog()
     counts_U = np.empty_like(users.counts)
     counts_U[user_ranks] = users.counts
@@ -75,7 +80,11 @@ def order_events(parts: Iterable[EventPart], preparation: Preparation, target: P
         _core(dealt, is_user_U, is_item_N, preparation)
     if not is_user_U.any() or not is_item_N.any():
         raise DataError("the log has no events; check the filters (k-core, minimum counts) and the file")
-    lengths_U, repeated, tied = _write_in_order(dealt, is_user_U, is_item_N, target)
+    with ExitStack() as files:
+        targets = {"item": files.enter_context(growing(items_file, "<i4"))}
+        if kind_of_times:
+            targets["time"] = files.enter_context(growing(times_file, kind_of_times))
+        lengths_U, repeated, tied = _write_in_order(dealt, is_user_U, is_item_N, targets)
     dealt.store.remove()
     kept_users = Catalog(user_catalog.ids.filter(pl.Series(is_user_U)))
     kept_items = Catalog(item_catalog.ids.filter(pl.Series(is_item_N)))
@@ -112,9 +121,10 @@ class _Store:
             file.unlink()
 
 
-def _spill(parts: Iterable[EventPart], users: Numbering, items: Numbering, folder: Path) -> _Store:
-    """The events in file order, ids as the numbers of their first appearance."""
+def _spill(parts: Iterable[EventPart], users: Numbering, items: Numbering, folder: Path) -> tuple[_Store, str]:
+    """The events in file order, ids as the numbers of their first appearance; and the type of times, "" without any."""
     store: _Store | None = None
+    kind_of_times = ""
     # Columns know nothing of each other, and the next part is read while these are numbered; each column in order.
     with ThreadPoolExecutor(1) as of_users, ThreadPoolExecutor(1) as of_items:
         submitted = (
@@ -126,13 +136,14 @@ def _spill(parts: Iterable[EventPart], users: Numbering, items: Numbering, folde
             if time is not None:
                 # Exact: whole seconds of the years 1 to 9999 are far below 2⁵³. Zero has one sign: bits are sorted.
                 columns["time"] = time.cast(pl.Float64).to_numpy() + 0.0
+                kind_of_times = "<i8" if time.dtype.is_integer() and kind_of_times != "<f8" else "<f8"
             store = store or _Store(folder, "spilled", columns)
             if store.files.keys() != columns.keys():
                 raise DataError("one file has times and another has none; give all files a time column, or none")
             store.write(columns, store.length)
     if store is None:
         raise DataError("there are no events; give at least one file")
-    return store
+    return store, kind_of_times
 
 
 def _one_ahead(parts: Iterable[_Part]) -> Iterator[_Part]:
@@ -238,15 +249,18 @@ def _counts(dealt: _Dealt, role: str, is_user_U: NDArray[np.bool_], is_item_N: N
 
 
 def _write_in_order(
-    dealt: _Dealt, is_user_U: NDArray[np.bool_], is_item_N: NDArray[np.bool_], target: Path
+    dealt: _Dealt,
+    is_user_U: NDArray[np.bool_],
+    is_item_N: NDArray[np.bool_],
+    targets: Mapping[str, Callable[[NDArray[Any]], None]],
 ) -> tuple[NDArray[np.int64], int, int]:
-    """(events of each user, how many repeat an item of theirs, how many tie in time); the items go to `target`."""
-    index_N = (is_item_N.cumsum() - 1).astype("<i4")
+    """(events of each user, how many repeat an item of theirs, how many tie in time); columns go to `targets`."""
+    index_N = (is_item_N.cumsum() - 1).astype(np.int32)
     lengths_U, repeated, tied = np.zeros(len(is_user_U), dtype=np.int64), 0, 0
     everything = bool(is_user_U.all() and is_item_N.all())
 
-    def in_order(stretch: Callable[[], Columns]) -> tuple[NDArray[np.int32], NDArray[np.int64], int, int]:
-        """(items, events of each user, repeated, tied) of a stretch."""
+    def in_order(stretch: Callable[[], Columns]) -> tuple[Columns, NDArray[np.int64], int, int]:
+        """(what goes to the targets, events of each user, repeated, tied) of a stretch."""
         columns = stretch()
         if not everything:
             is_kept = is_user_U[columns["user"]] & is_item_N[columns["item"]]
@@ -254,13 +268,15 @@ def _write_in_order(
         pairs = columns["user"].astype(np.int64) * len(index_N) + columns["item"]
         order, tied = _order(columns)
         counts = np.bincount(columns["user"])
-        return index_N[columns["item"][order]], counts, len(pairs) - pl.Series(pairs).n_unique(), tied
+        columns["item"] = index_N[columns["item"]]
+        ordered = {role: columns[role][order] for role in targets}
+        return ordered, counts, len(pairs) - pl.Series(pairs).n_unique(), tied
 
-    with target.open("wb", buffering=0) as file:
-        for items, counts, more_repeated, more_tied in _by_threads(in_order, dealt.stretches()):
-            items.tofile(file)
-            lengths_U[: len(counts)] += counts
-            repeated, tied = repeated + more_repeated, tied + more_tied
+    for ordered, counts, more_repeated, more_tied in _by_threads(in_order, dealt.stretches()):
+        for role, append in targets.items():
+            append(ordered[role])
+        lengths_U[: len(counts)] += counts
+        repeated, tied = repeated + more_repeated, tied + more_tied
     return lengths_U, repeated, tied
 
 

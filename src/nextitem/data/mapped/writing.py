@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nextitem.data.filters import Preparation
-from nextitem.data.mapped.folder import EVENTS, Manifest, read_manifest, write_log, write_manifest
+from nextitem.data.mapped.folder import EVENT_ITEMS, EVENT_TIMES, Manifest, read_manifest, write_log, write_manifest
 from nextitem.data.mapped.ordering import order_events
 from nextitem.data.reading.checks import EventPart
 from nextitem.data.reading.files import Columns, is_text, read_parts
@@ -38,7 +38,8 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
         raise ConfigurationError(f"{source} fits parquet and text, whose ids are of different types; prepare one kind")
     with whole_folder(folder) as draft:
         events = _parts(files, settings.columns)
-        ordered = order_events(events, settings.preparation, draft / EVENTS, is_text=is_text(files[0]))
+        columns = (draft / EVENT_ITEMS, draft / EVENT_TIMES)
+        ordered = order_events(events, settings.preparation, *columns, is_text=is_text(files[0]))
         log = write_log(draft, ordered)
         parts = settings.split.split(log.sequences)
         write_manifest(draft, log, ordered, parts, source=tuple(files), **dict(settings))
