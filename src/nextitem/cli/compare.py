@@ -22,8 +22,8 @@ from nextitem.cli.options import (
     seeds_of_each,
 )
 from nextitem.cli.tables import fail_if_any_failed, show_comparison
+from nextitem.engine.each import train_each
 from nextitem.engine.entries import Contestant, Place
-from nextitem.engine.local import train_each
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.reading import FinishedRun, deciding, is_run, read_finished
 from nextitem.experiment.presets import preset_names

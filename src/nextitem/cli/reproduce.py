@@ -23,8 +23,8 @@ from nextitem.cli.options import (
 )
 from nextitem.cli.tables import fail_if_any_failed, show_comparison, show_plan
 from nextitem.compute.processes import Alone
+from nextitem.engine.each import find_each, train_each
 from nextitem.engine.entries import Contestant, Place
-from nextitem.engine.local import find_each, train_each
 from nextitem.errors import ConfigurationError, TrainingError
 from nextitem.studies.comparison import compare
 from nextitem.studies.forecast import plan_reproduction

@@ -1,13 +1,14 @@
-"""Trainings one after another, each in a process of its own: its peak of memory is its own, and so is its end.
+"""Trainings one after another on this machine, each in a process of its own, which is started by hand.
 
-What is finished is found on disk and not trained again; what was interrupted goes on from its last full epoch.
+`concurrent.futures.ProcessPoolExecutor` would be shorter, but tells no exit code of a process that died, takes nothing
+more after one did, and on Ctrl-C waits until the training is over (docs/log.md has the measurements).
 """
 
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -17,11 +18,8 @@ import torch
 from rich.console import Console
 
 from nextitem.compute.processes import Alone
-from nextitem.data.prepare import prepare
-from nextitem.data.source import Source
-from nextitem.engine.entries import Contestant, Entry, Place
-from nextitem.errors import ConfigurationError, NextitemError
-from nextitem.experiment.folder.reading import FinishedRun, deciding, find_runs, read_finished
+from nextitem.engine.entries import Place
+from nextitem.errors import NextitemError, TrainingError
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import Extras, settle_earlier, train_into
@@ -29,109 +27,50 @@ from nextitem.training.session import Session
 from nextitem.training.watchers.progress import watcher
 
 
-def train_each(
-    entries: Sequence[Entry],
-    seeds: Iterable[int],
-    place: Place,
-    say: Callable[[str], None],
-    *,
-    beside: Sequence[FinishedRun] = (),
-) -> list[Contestant]:
-    """Every entry with a finished run per seed, from disk or trained now; a training that fails is told of in its row.
+@dataclass(frozen=True)
+class _Asked:
+    """A training that begins when its folder is asked for."""
 
-    A run is used again when settings, events and seed are those of the entry. Seeds are the outer loop, so that what
-    is there after an interruption is comparable. Raises what preparing the data raises, and ConfigurationError, before
-    anything is trained, where entries and the runs `beside` which they will stand are not measured on the same cases.
-    """
-    finished = _Finished(entries, place, say)
-    finished.check_cases(beside)
-    runs: dict[str, list[FinishedRun]] = {entry.label: [] for entry in entries}
-    failures: dict[str, list[str]] = {entry.label: [] for entry in entries}
-    for seed in seeds:
-        for entry in entries:
-            found = finished.run(entry, seed)
-            where = "training" if found is None else f"finished in {found.folder}"
-            say(f"{entry.label}, seed {seed}: {where}")
-            run = found or _trained(entry.recipe, seed, place)
-            if isinstance(run, FinishedRun):
-                runs[entry.label].append(run)
-                finished.known.append(run)  # another entry may be the same under another name
-            else:
-                say(f"{entry.label}, seed {seed} failed: {run}")
-                failures[entry.label].append(f"seed {seed} failed: {run}")
-    return [Contestant(entry.label, tuple(runs[entry.label]), tuple(failures[entry.label])) for entry in entries]
+    recipe: Recipe
+    seed: int
+    place: Place
 
-
-def find_each(
-    entries: Sequence[Entry], seeds: Iterable[int], place: Place, say: Callable[[str], None]
-) -> list[Contestant]:
-    """As `train_each`, but what is not on disk is left out."""
-    finished, wanted = _Finished(entries, place, say), list(seeds)
-    found = [[finished.run(entry, seed) for seed in wanted] for entry in entries]
-    return [
-        Contestant(entry.label, tuple(run for run in runs if run is not None))
-        for entry, runs in zip(entries, found, strict=True)
-    ]
-
-
-class _Finished:
-    """The finished runs on disk, and which of them an entry's are."""
-
-    def __init__(self, entries: Sequence[Entry], place: Place, say: Callable[[str], None]) -> None:
-        self.known = find_runs(dict.fromkeys((place.out, *place.others)), say)
-        sources = {Source.of(entry.recipe): entry.recipe for entry in entries}
-        self.events = {source: _fingerprint(recipe) for source, recipe in sources.items()}
-
-    def check_cases(self, beside: Sequence[FinishedRun]) -> None:
-        """Raise ConfigurationError where the entries' test cases are not each other's, or not those of `beside`."""
-        splits = {split: f"data={source.name}" for source, (_, split) in self.events.items()}
-        splits |= {str(run.certificate["split"]): str(run.folder) for run in beside}
-        if len(splits) > 1:
-            raise ConfigurationError(
-                f"{' and '.join(splits.values())} have different test cases, so what is measured on them cannot be "
-                f"compared; compare on the same data, split and filters"
-            )
-
-    def run(self, entry: Entry, seed: int) -> FinishedRun | None:
-        """The latest run of these settings, events and seed."""
-        wanted, events = deciding(entry.recipe), self.events[Source.of(entry.recipe)]
-        for run in reversed(self.known):
-            whole = run.metrics["provenance"].get("events_sha256", events[0])  # not told by the first runs there were
-            same_events = (whole, run.certificate["split"]) == events
-            if run.seed == seed and same_events and deciding(run.recipe) == wanted:
-                return run
-        return None
-
-
-def _fingerprint(recipe: Recipe) -> tuple[str, str]:
-    """Of all events, and of the test histories and targets."""
-    prepared = prepare(recipe)
-    return prepared.log.sha256(), prepared.split.test.sha256
-
-
-def _trained(recipe: Recipe, seed: int, place: Place) -> FinishedRun | str:
-    """The run of a training made in another process, or why there is none."""
-    context = multiprocessing.get_context("spawn")  # a forked torch may hang
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_train, args=(theirs, recipe.model_dump_json(), seed, place), daemon=True)
-    _start_uninterrupted(process)
-    theirs.close()
-    try:
+    def folder(self) -> Path:
+        """The folder of the run that another process makes now."""
+        context = multiprocessing.get_context("spawn")  # a forked torch may hang
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(
+            target=_train, args=(theirs, self.recipe.model_dump_json(), self.seed, self.place), daemon=True
+        )
+        _start_uninterrupted(process)
+        theirs.close()
         try:
-            # Polars has the system restart a read that Ctrl-C interrupts, so that one would wait for the answer.
-            while not ours.poll(1.0):
-                pass
-            folder, problem = ours.recv()
-        except EOFError:  # it ended without a word
-            folder, problem = None, None
-        process.join()
-    except BaseException:
-        process.terminate()  # its last full epoch is on disk
-        process.join()
-        raise
-    if folder is not None:
-        return read_finished(Path(folder))
-    return problem or f"its process ended with {_ending(process.exitcode)}"
+            try:
+                # Polars has the system restart a read that Ctrl-C interrupts, so that one would wait for the answer.
+                while not ours.poll(1.0):
+                    pass
+                folder, problem = ours.recv()
+            except EOFError:  # it ended without a word
+                folder, problem = None, None
+            process.join()
+        except BaseException:
+            process.terminate()  # its last full epoch is on disk
+            process.join()
+            raise
+        if folder is None:
+            raise TrainingError(problem or f"its process ended with {_ending(process.exitcode)}")
+        return Path(folder)
+
+
+class LocalEngine:
+    """Trainings on this machine, one at a time, in the order in which they are waited for."""
+
+    def submit(self, recipe: Recipe, seed: int, place: Place) -> _Asked:
+        """A training that begins when it is waited for; asked again after it failed, it is tried again."""
+        return _Asked(recipe, seed, place)
+
+
+LOCAL = LocalEngine()
 
 
 def _start_uninterrupted(process: SpawnProcess) -> None:

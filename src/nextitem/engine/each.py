@@ -1,0 +1,106 @@
+"""Every entry with a finished run per seed: what is on disk is not trained again, what was interrupted goes on."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+
+from nextitem.data.prepare import prepare
+from nextitem.data.source import Source
+from nextitem.engine.engine import Engine, Pending
+from nextitem.engine.entries import Contestant, Entry, Place
+from nextitem.engine.local import LOCAL
+from nextitem.errors import ConfigurationError, TrainingError
+from nextitem.experiment.folder.reading import FinishedRun, deciding, find_runs, read_finished
+from nextitem.experiment.recipe import Recipe
+
+
+def train_each(
+    entries: Sequence[Entry],
+    seeds: Iterable[int],
+    place: Place,
+    say: Callable[[str], None],
+    *,
+    beside: Sequence[FinishedRun] = (),
+    engine: Engine = LOCAL,
+) -> list[Contestant]:
+    """Every entry with a finished run per seed, from disk or trained now; a training that fails is told of in its row.
+
+    The engine is asked for all trainings at once and waited for in their order. A run is used again when settings,
+    events and seed are those of the entry. Seeds are the outer loop, so that what is there after an interruption is
+    comparable. Raises what preparing the data raises, and ConfigurationError, before anything is trained, where entries
+    and the runs `beside` which they will stand are not measured on the same cases.
+    """
+    finished = _Finished(entries, place, say)
+    finished.check_cases(beside)
+    asked = [(entry, seed) for seed in seeds for entry in entries]
+    pending: dict[str, Pending] = {}
+    for entry, seed in asked:  # another entry may be the same under another name
+        if (key := _key(entry, seed)) not in pending and finished.run(entry, seed) is None:
+            pending[key] = engine.submit(entry.recipe, seed, place)
+    runs: dict[str, list[FinishedRun]] = {entry.label: [] for entry in entries}
+    failures: dict[str, list[str]] = {entry.label: [] for entry in entries}
+    for entry, seed in asked:
+        found = finished.run(entry, seed)
+        where = "training" if found is None else f"finished in {found.folder}"
+        say(f"{entry.label}, seed {seed}: {where}")
+        if found is None:
+            try:
+                found = read_finished(pending[_key(entry, seed)].folder())
+            except TrainingError as problem:
+                say(f"{entry.label}, seed {seed} failed: {problem}")
+                failures[entry.label].append(f"seed {seed} failed: {problem}")
+                continue
+            finished.known.append(found)
+        runs[entry.label].append(found)
+    return [Contestant(entry.label, tuple(runs[entry.label]), tuple(failures[entry.label])) for entry in entries]
+
+
+def find_each(
+    entries: Sequence[Entry], seeds: Iterable[int], place: Place, say: Callable[[str], None]
+) -> list[Contestant]:
+    """As `train_each`, but what is not on disk is left out."""
+    finished, wanted = _Finished(entries, place, say), list(seeds)
+    found = [[finished.run(entry, seed) for seed in wanted] for entry in entries]
+    return [
+        Contestant(entry.label, tuple(run for run in runs if run is not None))
+        for entry, runs in zip(entries, found, strict=True)
+    ]
+
+
+def _key(entry: Entry, seed: int) -> str:
+    """The same for trainings that end in the same run."""
+    return json.dumps((deciding(entry.recipe), repr(Source.of(entry.recipe)), seed), sort_keys=True)
+
+
+class _Finished:
+    """The finished runs on disk, and which of them an entry's are."""
+
+    def __init__(self, entries: Sequence[Entry], place: Place, say: Callable[[str], None]) -> None:
+        self.known = find_runs(dict.fromkeys((place.out, *place.others)), say)
+        sources = {Source.of(entry.recipe): entry.recipe for entry in entries}
+        self.events = {source: _fingerprint(recipe) for source, recipe in sources.items()}
+
+    def check_cases(self, beside: Sequence[FinishedRun]) -> None:
+        """Raise ConfigurationError where the entries' test cases are not each other's, or not those of `beside`."""
+        splits = {split: f"data={source.name}" for source, (_, split) in self.events.items()}
+        splits |= {str(run.certificate["split"]): str(run.folder) for run in beside}
+        if len(splits) > 1:
+            raise ConfigurationError(
+                f"{' and '.join(splits.values())} have different test cases, so what is measured on them cannot be "
+                f"compared; compare on the same data, split and filters"
+            )
+
+    def run(self, entry: Entry, seed: int) -> FinishedRun | None:
+        """The latest run of these settings, events and seed."""
+        wanted, events = deciding(entry.recipe), self.events[Source.of(entry.recipe)]
+        for run in reversed(self.known):
+            whole = run.metrics["provenance"].get("events_sha256", events[0])  # not told by the first runs there were
+            same_events = (whole, run.certificate["split"]) == events
+            if run.seed == seed and same_events and deciding(run.recipe) == wanted:
+                return run
+        return None
+
+
+def _fingerprint(recipe: Recipe) -> tuple[str, str]:
+    """Of all events, and of the test histories and targets."""
+    prepared = prepare(recipe)
+    return prepared.log.sha256(), prepared.split.test.sha256

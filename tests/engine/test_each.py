@@ -1,0 +1,99 @@
+"""What is on disk is used again, and the rest is asked of an engine: of any that keeps to the seam."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from nextitem.engine.each import find_each, train_each
+from nextitem.engine.engine import Pending
+from nextitem.engine.entries import Entry, Place
+from nextitem.errors import ConfigurationError, TrainingError
+from nextitem.experiment.folder.provenance import provenance
+from nextitem.experiment.folder.workplace import Workplace
+from nextitem.experiment.folder.writing import metrics_of, write_run
+from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.run import run
+from nextitem.model.baselines import CoOccurrence, Popularity
+from worlds.small_runs import chains, log_of, write_csv
+
+
+@dataclass
+class Here:
+    """An engine that trains in this very process and keeps a diary; seed 13 fails."""
+
+    diary: list[str] = field(default_factory=list)
+
+    def submit(self, recipe: Recipe, seed: int, place: Place) -> Pending:
+        self.diary.append(f"asked for {recipe.name} {seed}")
+        return Waiting(self, recipe, seed, place)
+
+
+@dataclass
+class Waiting:
+    engine: Here
+    recipe: Recipe
+    seed: int
+    place: Place
+
+    def folder(self) -> Path:
+        self.engine.diary.append(f"waited for {self.recipe.name} {self.seed}")
+        if self.seed == 13:
+            raise TrainingError("13 is unlucky")
+        outcome = run(self.recipe, self.seed)
+        metrics = metrics_of(outcome, provenance(self.seed, "cpu", datetime.now(UTC)))
+        return write_run(Workplace.of(self.place.out, self.recipe, self.seed), self.recipe, outcome, metrics)
+
+
+@pytest.fixture
+def entries(tmp_path: Path) -> list[Entry]:
+    data = str(write_csv(log_of(chains()), tmp_path / "events.csv"))
+    return [
+        Entry("popular", Recipe(name="popular", data=data, baseline=Popularity())),
+        Entry("pairs", Recipe(name="pairs", data=data, baseline=CoOccurrence())),
+    ]
+
+
+def test_all_trainings_are_asked_for_before_the_first_is_waited_for(entries: list[Entry], tmp_path: Path) -> None:
+    said: list[str] = []
+    rows = train_each(entries, [0, 1], Place(tmp_path / "runs"), said.append, engine=(engine := Here()))
+    order = ["popular 0", "pairs 0", "popular 1", "pairs 1"]
+    assert engine.diary == [*(f"asked for {one}" for one in order), *(f"waited for {one}" for one in order)]
+    assert said == ["popular, seed 0: training", "pairs, seed 0: training", "popular, seed 1: training",
+                    "pairs, seed 1: training"]  # fmt: skip
+    assert [[run.seed for run in row.runs] for row in rows] == [[0, 1], [0, 1]]
+
+
+def test_what_is_on_disk_is_not_asked_for(entries: list[Entry], tmp_path: Path) -> None:
+    place = Place(tmp_path / "runs")
+    train_each(entries[:1], [0], place, lambda _text: None, engine=Here())
+    assert [len(row.runs) for row in find_each(entries, [0], place, lambda _text: None)] == [1, 0]
+    rows = train_each(entries, [0], place, lambda _text: None, engine=(engine := Here()))
+    assert engine.diary == ["asked for pairs 0", "waited for pairs 0"]
+    assert [len(row.runs) for row in rows] == [1, 1]
+
+
+def test_one_training_serves_all_entries_that_would_be_the_same(entries: list[Entry], tmp_path: Path) -> None:
+    twin = Entry("twin", entries[0].recipe.model_copy(update={"name": "twin"}))
+    said: list[str] = []
+    rows = train_each([entries[0], twin], [0], Place(tmp_path / "runs"), said.append, engine=(engine := Here()))
+    assert engine.diary == ["asked for popular 0", "waited for popular 0"]
+    assert rows[0].runs[0].folder == rows[1].runs[0].folder
+    assert said == ["popular, seed 0: training", f"twin, seed 0: finished in {rows[0].runs[0].folder}"]
+
+
+def test_a_training_that_fails_is_told_of_in_its_row(entries: list[Entry], tmp_path: Path) -> None:
+    said: list[str] = []
+    rows = train_each(entries[:1], [13, 0], Place(tmp_path / "runs"), said.append, engine=Here())
+    assert rows[0].failures == ("seed 13 failed: 13 is unlucky",)
+    assert [run.seed for run in rows[0].runs] == [0]
+    assert said[1] == "popular, seed 13 failed: 13 is unlucky"
+
+
+def test_different_cases_are_refused_before_anything_is_asked_for(entries: list[Entry], tmp_path: Path) -> None:
+    other = str(write_csv(log_of(chains(seed=1)), tmp_path / "other.csv"))
+    entries[1] = Entry("pairs", entries[1].recipe.model_copy(update={"data": other}))
+    with pytest.raises(ConfigurationError, match=r"data=events\.csv and data=other\.csv have different test cases"):
+        train_each(entries, [0], Place(tmp_path / "runs"), lambda _text: None, engine=(engine := Here()))
+    assert engine.diary == []
