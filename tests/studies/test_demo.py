@@ -10,16 +10,16 @@ from nextitem.experiment.presets import load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
 from nextitem.studies import demo
-from nextitem.studies.demo import MODELS, Row, rows, verdict
+from nextitem.studies.demo import MODELS, DemoRow, rows, verdict
 from nextitem.training.history import Silent, Watcher
 from nextitem.training.session import Session
 
 
-def row(label: str, ndcg: float) -> Row:
-    return Row(label, 2 * ndcg, ndcg, (ndcg - 0.01, ndcg + 0.01), ndcg / 0.4, 60.0, 7, 10)
+def row(label: str, ndcg: float) -> DemoRow:
+    return DemoRow(label, 2 * ndcg, ndcg, (ndcg - 0.01, ndcg + 0.01), ndcg / 0.4, 60.0, 7, 10)
 
 
-def table(plain: float, plus: float, bert: float) -> list[Row]:
+def table(plain: float, plus: float, bert: float) -> list[DemoRow]:
     """Rows labelled as the demo labels them."""
     values = {"SASRec (BCE, 1 negative)": plain, "SASRec+ (softmax)": plus, "BERT4Rec": bert, "Popularity": 0.05}
     return [row(label, ndcg) for label, ndcg in values.items()]
@@ -72,7 +72,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_model_has_a_row_that_is_told_of_when_it_is_done(small: None) -> None:
-    told: list[str | Row] = []
+    told: list[str | DemoRow] = []
 
     def watch(label: str, recipe: Recipe) -> Watcher:
         told.append(f"{label} begins as {recipe.name}")
@@ -99,7 +99,7 @@ def test_a_row_is_measured_against_the_best_there_could_be(small: None) -> None:
 
 
 def test_the_seed_decides_the_trained_rows(small: None) -> None:
-    def without_clock(seed: int) -> list[Row]:
+    def without_clock(seed: int) -> list[DemoRow]:
         return [replace(row, train_seconds=0.0) for row in rows(seed, lambda *_: Silent(), lambda row: None)]
 
     assert without_clock(0) == without_clock(0)

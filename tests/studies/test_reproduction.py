@@ -22,10 +22,10 @@ from nextitem.report.studies.reproduction import Reproduction, figures, write
 from nextitem.studies.comparison import compare
 from nextitem.studies.forecast import Line, ReproductionPlan
 from nextitem.studies.reproduction import (  # fmt: skip
-    PUBLISHED,
+    PUBLISHED_VALUES,
     ROWS,
-    Published,
-    Request,
+    PublishedValues,
+    ReproductionRequest,
     _timed,
     agreement,
     deviations,
@@ -48,24 +48,25 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Contestant]:
 
 
 def test_the_paper_has_its_own_order_on_every_dataset_but_steam() -> None:
-    for data, published in PUBLISHED.items():
+    for data, published in PUBLISHED_VALUES.items():
         plus, bert, plain = (published[name].ndcg for name in ("sasrec-ce", "bert4rec", "sasrec-bce"))
         assert (plus > bert) == (data != "steam")
         assert bert > plain
 
 
 def test_the_sweep_has_the_numbers_of_the_figure_and_shares_the_tables_row() -> None:
-    entries = sweep_entries(Request("ml-1m"))
+    entries = sweep_entries(ReproductionRequest("ml-1m"))
     assert list(entries) == [1, 10, 100, 300, 1000, 3000]
     assert entries[3000].label == "sasrec-3000"
     assert [entry.recipe.negatives.count for entry in entries.values() if entry.recipe.negatives] == list(entries)
-    assert list(sweep_entries(Request("synthetic", fast=True))) == [10, 100, 500]
-    assert sweep_entries(Request("ml-1m", sweep=False)) == {}
+    assert list(sweep_entries(ReproductionRequest("synthetic", fast=True))) == [10, 100, 500]
+    assert sweep_entries(ReproductionRequest("ml-1m", sweep=False)) == {}
 
 
 def test_every_row_that_has_a_recipe_is_trained_on_the_dataset_with_its_settings() -> None:
     entries = {
-        entry.label: entry.recipe for entry in table_entries(Request("ml-20m", overrides=("training.epochs=2",)))
+        entry.label: entry.recipe
+        for entry in table_entries(ReproductionRequest("ml-20m", overrides=("training.epochs=2",)))
     }
     assert set(entries) == set(ROWS) & set(preset_names())
     assert all(recipe.data == "ml-20m" for recipe in entries.values())
@@ -76,11 +77,11 @@ def test_every_row_that_has_a_recipe_is_trained_on_the_dataset_with_its_settings
 @pytest.mark.parametrize(
     ("request_of", "message"),
     [
-        (lambda: Request("ml1m"), "there is nothing to reproduce on 'ml1m'; did you mean 'ml-1m'"),
-        (lambda: Request("ml-1m", fast=True), "--fast is a first look at synthetic data, not at ml-1m"),
+        (lambda: ReproductionRequest("ml1m"), "there is nothing to reproduce on 'ml1m'; did you mean 'ml-1m'"),
+        (lambda: ReproductionRequest("ml-1m", fast=True), "--fast is a first look at synthetic data, not at ml-1m"),
     ],
 )
-def test_what_cannot_be_reproduced_is_refused(request_of: Callable[[], Request], message: str) -> None:
+def test_what_cannot_be_reproduced_is_refused(request_of: Callable[[], ReproductionRequest], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         request_of()
 
@@ -138,7 +139,8 @@ def test_a_row_agrees_within_five_per_cent_or_twice_its_seeds_spread(
     value = outcome("sasrec-ce").test.means["ndcg@10"]
     for factor, word in ((1.04, "agrees"), (0.94, "better"), (1.06, "worse")):
         monkeypatch.setattr(
-            "nextitem.studies.reproduction.PUBLISHED", {"data": {"sasrec-ce": Published(0.1, value * factor)}}
+            "nextitem.studies.reproduction.PUBLISHED_VALUES",
+            {"data": {"sasrec-ce": PublishedValues(0.1, value * factor)}},
         )
         assert agreement(row, "data") == word
         said = deviations([row], "data")
@@ -202,7 +204,7 @@ def test_the_figures_are_called_by_what_was_monitored(rows: list[Contestant]) ->
 
 def test_a_refused_setting_names_the_recipe() -> None:
     with pytest.raises(ConfigurationError, match=r"^recipe sasrec-bce: encoder\.layers .*: no such key"):
-        table_entries(Request("beauty", overrides=("encoder.layers=3",)))
+        table_entries(ReproductionRequest("beauty", overrides=("encoder.layers=3",)))
 
 
 def test_a_place_that_cannot_be_written_is_a_storage_error(rows: list[Contestant], tmp_path: Path) -> None:

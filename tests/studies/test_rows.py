@@ -14,7 +14,7 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.model.encoders import AnyEncoder, GRU4Rec, SASRec
 from nextitem.settings.annotations import choices
 from nextitem.studies.rows import entries, left_out, published
-from nextitem.studies.study import Request, load_study, study_names
+from nextitem.studies.study import StudyRequest, load_study, study_names
 from worlds.small_study import SMALL
 
 
@@ -22,7 +22,7 @@ from worlds.small_study import SMALL
 @pytest.mark.parametrize("name", study_names())
 def test_every_row_of_a_built_in_study_is_another_training(name: str, fast: bool) -> None:
     study = load_study(name)
-    rows = entries(Request(study, fast=fast))
+    rows = entries(StudyRequest(study, fast=fast))
     assert [row.label for row in rows] == [row.label for row in study.rows]
     assert {row.recipe.data for row in rows} == {"synthetic" if fast else study.data}
     settings = [deciding(row.recipe) for row in rows]
@@ -30,7 +30,7 @@ def test_every_row_of_a_built_in_study_is_another_training(name: str, fast: bool
 
 
 def test_a_row_with_a_recipe_of_its_own_gets_its_own_settings_and_those_that_are_asked_for() -> None:
-    request = Request(load_study("one-mask"), overrides=("training.steps=100",), recipe="bert4rec")
+    request = StudyRequest(load_study("one-mask"), overrides=("training.steps=100",), recipe="bert4rec")
     whole, one, sasrec = (entry.recipe for entry in entries(request))
     assert (whole.name, one.name, sasrec.name) == ("bert4rec", "bert4rec", "sasrec@kang2018")
     assert {recipe.training.steps for recipe in (whole, one, sasrec)} == {100}
@@ -40,7 +40,7 @@ def test_a_row_with_a_recipe_of_its_own_gets_its_own_settings_and_those_that_are
 
 
 def recipes_of(study: str, recipe: str, fast: bool = False) -> list[Recipe]:
-    return [entry.recipe for entry in entries(Request(load_study(study), recipe=recipe, fast=fast))]
+    return [entry.recipe for entry in entries(StudyRequest(load_study(study), recipe=recipe, fast=fast))]
 
 
 def test_another_recipe_keeps_its_own_settings_but_for_what_is_varied() -> None:
@@ -51,26 +51,26 @@ def test_another_recipe_keeps_its_own_settings_but_for_what_is_varied() -> None:
     ).value.model_copy(update={"name": "", "data": ""})
     assert [row.encoder for row in recipes_of("layers", "gru4rec")] == [GRU4Rec(blocks=n) for n in (1, 2, 3, 4)]
     assert {row.training.steps for row in recipes_of("layers", "gpt2", fast=True)} == {1500}
-    on_ml_20m = Request(load_study("heads"), data="ml-20m", recipe="bert4rec")
+    on_ml_20m = StudyRequest(load_study("heads"), data="ml-20m", recipe="bert4rec")
     assert {getattr(entry.recipe.encoder, "dim", 0) for entry in entries(on_ml_20m)} == {256}  # as its profile has it
 
 
 def test_what_another_recipe_does_not_have_is_left_out_and_told() -> None:
-    request = Request(load_study("width"), recipe="sasrec-ce")
+    request = StudyRequest(load_study("width"), recipe="sasrec-ce")
     assert [getattr(entry.recipe.encoder, "dim", 0) for entry in entries(request)] == [16, 32, 64, 128, 256]
     assert left_out(request) == ["sasrec-ce has no encoder.inner, left out of: d 16, d 32, d 64, d 128, d 256"]
-    assert left_out(Request(load_study("width"))) == []
+    assert left_out(StudyRequest(load_study("width"))) == []
 
 
 def test_published_values_stay_with_the_model_they_are_of() -> None:
     layers, masking = load_study("layers"), load_study("label-masking")
     whole = {"1 layer": 0.1782, "2 layers": 0.1832, "3 layers": 0.1859, "4 layers": 0.1834}
-    assert published(Request(layers), "beauty") == whole
-    assert published(Request(layers, recipe="bert4rec"), "beauty") == whole  # the model, trained in another way
-    assert published(Request(layers, recipe="gpt2"), "beauty") == {}
-    assert published(Request(layers, overrides=("loss=gbce", "negatives=uniform")), "beauty") == {}
-    assert published(Request(masking), "beauty") == {"all targets": 0.0327, "BERT4Rec": 0.0187}
-    assert published(Request(masking, recipe="sasrec-bce"), "beauty") == {"BERT4Rec": 0.0187}
+    assert published(StudyRequest(layers), "beauty") == whole
+    assert published(StudyRequest(layers, recipe="bert4rec"), "beauty") == whole  # the model, trained in another way
+    assert published(StudyRequest(layers, recipe="gpt2"), "beauty") == {}
+    assert published(StudyRequest(layers, overrides=("loss=gbce", "negatives=uniform")), "beauty") == {}
+    assert published(StudyRequest(masking), "beauty") == {"all targets": 0.0327, "BERT4Rec": 0.0187}
+    assert published(StudyRequest(masking, recipe="sasrec-bce"), "beauty") == {"BERT4Rec": 0.0187}
 
 
 @pytest.mark.parametrize("fast", [False, True])
@@ -93,11 +93,11 @@ def test_any_recipe_can_be_studied_or_it_is_said_which_can(study: str, recipe: s
 def test_rows_that_would_be_one_training_are_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(SMALL.replace('without=["positions"]', "without=[]"), encoding="utf-8")
     with pytest.raises(ConfigurationError, match="rows 'whole' and 'no positions' would be the same training of bert"):
-        entries(Request(load_study(str(tmp_path / "mine.toml"))))
+        entries(StudyRequest(load_study(str(tmp_path / "mine.toml"))))
 
 
 def test_longer_windows_hide_the_same_share() -> None:
-    for entry in entries(Request(load_study("length-movielens"))):
+    for entry in entries(StudyRequest(load_study("length-movielens"))):
         length = entry.recipe.objective.maximum_length
         windows = entry.recipe.objective.windows(Sequences.of([list(range(2 * length))], 2 * length))
         batch = entry.recipe.objective.batch(windows, generator(0, Purpose.MASKS_AND_NEGATIVES))
@@ -108,7 +108,7 @@ def test_longer_windows_hide_the_same_share() -> None:
 
 
 def test_one_mask_is_one_in_every_window() -> None:
-    recipe = next(entry.recipe for entry in entries(Request(load_study("one-mask"))) if "one mask" in entry.label)
+    recipe = next(entry.recipe for entry in entries(StudyRequest(load_study("one-mask"))) if "one mask" in entry.label)
     train = Sequences.of([list(range(length)) for length in range(1, 40)], 50)
     windows = recipe.objective.windows(train)
     batch = recipe.objective.batch(windows, generator(0, Purpose.MASKS_AND_NEGATIVES))

@@ -17,7 +17,7 @@ def table_of(title: str | Text, columns: Sequence[str], *, left: Sequence[str]) 
     return table
 
 
-def show(table: Table) -> None:
+def show_table(table: Table) -> None:
     """A table on stdout, never squeezed into the 80 columns that a pipe or file is taken for."""
     stdout = Console()
     Console(width=stdout.width if stdout.is_terminal else 120).print(table, highlight=False)

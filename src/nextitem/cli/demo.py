@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nextitem.cli.console import show, stderr, table_of
+from nextitem.cli.console import show_table, stderr, table_of
 from nextitem.cli.options import AsJson, seed_of
 from nextitem.experiment.recipe import Recipe
 from nextitem.studies import demo as demonstration
@@ -35,5 +35,5 @@ def demo(
     for row in found:
         cells = (f"{row.hit_rate:.4f}", f"{row.ndcg:.4f}", interval(row.interval), f"{row.share_of_bound:.0%}")
         table.add_row(row.label, *cells, f"{row.train_seconds:.1f}", epoch_of(row.best_epoch, row.epochs))
-    show(table)
+    show_table(table)
     typer.echo(demonstration.verdict(found))

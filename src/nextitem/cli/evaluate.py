@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from nextitem.cli.console import show, table_of
+from nextitem.cli.console import show_table, table_of
 from nextitem.cli.options import AsJson, RunFolder, seed_of
 from nextitem.evaluation.metrics import DEFAULT_METRICS, SAMPLED_METRICS
 from nextitem.experiment.again import evaluate_again
@@ -15,7 +15,7 @@ from nextitem.experiment.folder.stored import read_run
 from nextitem.words import interval
 
 
-class Part(StrEnum):
+class HeldOut(StrEnum):
     """Which held-out cases."""
 
     TEST = "test"
@@ -24,7 +24,7 @@ class Part(StrEnum):
 
 def evaluate(
     run_folder: RunFolder,
-    part: Annotated[Part, typer.Option(help="Which cases.")] = Part.TEST,
+    part: Annotated[HeldOut, typer.Option(help="Which cases.")] = HeldOut.TEST,
     data: Annotated[str | None, typer.Option(help="Where that data is now, if not where it was.")] = None,
     metrics: Annotated[
         str | None,
@@ -52,4 +52,4 @@ def evaluate(
     table = table_of(Text(title), ("metric", "value", "95 % interval"), left=("metric",))
     for name, value in report.means.items():
         table.add_row(Text(name), f"{value:.4f}", interval(report.intervals[name]))  # a label in brackets is no markup
-    show(table)
+    show_table(table)

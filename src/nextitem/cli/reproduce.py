@@ -28,7 +28,7 @@ from nextitem.engine.entries import Contestant, Place
 from nextitem.errors import ConfigurationError, TrainingError
 from nextitem.studies.comparison import compare
 from nextitem.studies.forecast import plan_reproduction
-from nextitem.studies.reproduction import Request, judged_by, sweep_entries, table_entries, verdicts
+from nextitem.studies.reproduction import ReproductionRequest, judged_by, sweep_entries, table_entries, verdicts
 
 if TYPE_CHECKING:
     from nextitem.report.studies.reproduction import Reproduction
@@ -54,7 +54,7 @@ def reproduce(
     as_json: AsJson = False,
 ) -> None:
     """Reproduce the paper on a dataset: its table, its claims and its figures, beside the published values."""
-    request = Request(data, fast, sweep, tuple(overrides or ()))
+    request = ReproductionRequest(data, fast, sweep, tuple(overrides or ()))
     use_threads(threads)
     if plan_only:
         entries = {entry.label: entry for entry in [*table_entries(request), *sweep_entries(request).values()]}
@@ -77,7 +77,7 @@ def reproduce(
 
 
 def _rows(
-    request: Request, seeds: Iterable[int], place: Place, make: Callable[..., Iterable[Contestant]]
+    request: ReproductionRequest, seeds: Iterable[int], place: Place, make: Callable[..., Iterable[Contestant]]
 ) -> tuple[list[Contestant], dict[int, Contestant]]:
     """The rows of the table that have something to tell, and SASRec+ by its number of negatives.
 
@@ -116,7 +116,7 @@ def _tell(found: "Reproduction", rows: Sequence[Contestant], folder: Path) -> No
     typer.echo(f"results: {folder}")
 
 
-def _reproduction(request: Request, rows: list[Contestant], swept: dict[int, Contestant]) -> "Reproduction":
+def _reproduction(request: ReproductionRequest, rows: list[Contestant], swept: dict[int, Contestant]) -> "Reproduction":
     from nextitem.report.studies.reproduction import Reproduction
 
     labels = [row.label for row in rows if row.runs]

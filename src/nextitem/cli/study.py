@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from nextitem.cli.console import say, show, table_of
+from nextitem.cli.console import say, show_table, table_of
 from nextitem.cli.options import (
     AsJson,
     Data,
@@ -34,7 +34,7 @@ from nextitem.studies.comparison import compare
 from nextitem.studies.forecast import plan_reproduction
 from nextitem.studies.rankings import compare_rankings
 from nextitem.studies.rows import entries, left_out
-from nextitem.studies.study import Request, load_study, sampled, study_names
+from nextitem.studies.study import StudyRequest, load_study, sampled, study_names
 from nextitem.words import NOTHING, with_interval
 
 if TYPE_CHECKING:
@@ -102,16 +102,16 @@ def study(
     _tell(_results(request, made, against), out, as_json=as_json)
 
 
-def _request(name: str, words: list[str], data: str | None, recipe: str | None, *, fast: bool) -> Request:
+def _request(name: str, words: list[str], data: str | None, recipe: str | None, *, fast: bool) -> StudyRequest:
     """What is asked for; `data=…` among the words is the same as --data."""
     given = [word.partition("=")[2] for word in words if word.startswith("data=")]
     if len({*given, *([data] if data else [])}) > 1:
         raise ConfigurationError(f"data are given more than once: {', '.join([*given, data or ''])}; give them once")
     overrides = tuple(word for word in words if not word.startswith("data="))
-    return Request(load_study(name, [OF_RANKINGS]), data or next(iter(given), None), recipe, overrides, fast)
+    return StudyRequest(load_study(name, [OF_RANKINGS]), data or next(iter(given), None), recipe, overrides, fast)
 
 
-def _results(request: Request, rows: list[Contestant], against: str | None) -> "Results":
+def _results(request: StudyRequest, rows: list[Contestant], against: str | None) -> "Results":
     # Here, because matplotlib takes half a second to import, which only those who draw should wait.
     from nextitem.report.studies.study import Results
 
@@ -163,7 +163,7 @@ def _list(*, as_json: bool) -> None:
         table.add_row(*map(Text, (one.name, one.summary, one.recipe, one.data, str(len(one.rows)))))
     does = "do sampled and full ranking put finished runs in the same order?"
     table.add_row(OF_RANKINGS, Text(does), NOTHING, "RUN...", NOTHING)
-    show(table)
+    show_table(table)
 
 
 def _rankings(

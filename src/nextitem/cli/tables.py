@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from nextitem.cli.console import show, table_of
+from nextitem.cli.console import show_table, table_of
 from nextitem.data.mapped.folder import Manifest
 from nextitem.engine.entries import Contestant
 from nextitem.errors import TrainingError
@@ -107,7 +107,7 @@ def show_plan(found: ReproductionPlan, title: str, *, as_json: bool) -> None:
     on_gpu = [seconds for line in found.lines if (seconds := found.gpu_seconds(line)) is not None]
     here = sum(line.seconds or 0.0 for line in found.lines)
     table.add_row("all of these", "", "", duration(here), "", "", duration(sum(on_gpu)) if on_gpu else NOTHING, "")
-    show(table)
+    show_table(table)
     for line in found.lines:
         if line.problem:
             typer.echo(f"{line.label}: {line.problem}")

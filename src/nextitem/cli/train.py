@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nextitem.cli.console import say, show, stderr, table_of
+from nextitem.cli.console import say, show_table, stderr, table_of
 from nextitem.cli.options import ColumnNames, Device, Threads, columns_of, device_of, make_report, seed_of, use_threads
 from nextitem.compute.processes import Processes, joined
 from nextitem.data.prepare import prepare
@@ -89,7 +89,7 @@ def train(
         typer.echo(json.dumps(metrics))
         return
     is_preset = all(label != COMMAND_LINE or key == "data" for key, label in resolved.sources.items())
-    show(_summary(resolved.value, metrics, preset.published.get(resolved.value.data, {}) if is_preset else {}))
+    show_table(_summary(resolved.value, metrics, preset.published.get(resolved.value.data, {}) if is_preset else {}))
     typer.echo(f"run: {folder}")
 
 
@@ -154,7 +154,7 @@ def _show_plan(recipe: Recipe, seed: int, processes: Processes, *, as_json: bool
         if as_json:
             typer.echo(json.dumps(found.as_dict()))
         else:
-            show(_plan_table(found))
+            show_table(_plan_table(found))
             typer.echo(f"plan: {found}")
     processes.wait()
 

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from nextitem.cli.console import say, show, stderr, table_of
+from nextitem.cli.console import say, show_table, stderr, table_of
 from nextitem.cli.options import AsJson, Device, Threads, device_of, seed_of, use_threads
 from nextitem.compute.processes import Alone
 from nextitem.errors import ConfigurationError, StorageError
@@ -64,7 +64,7 @@ def tune(
     if as_json:
         typer.echo(json.dumps({folder: tuned.as_dict() for folder, tuned in found.items()}))
         return
-    show(_table(found))
+    show_table(_table(found))
     for name in found:
         typer.echo(f"best: nextitem train {name}/best.toml")
 

@@ -26,7 +26,7 @@ MODELS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 
 
 @dataclass(frozen=True)
-class Row:
+class DemoRow:
     """One model of the table."""
 
     label: str
@@ -39,9 +39,9 @@ class Row:
     epochs: int
 
 
-def rows(seed: int, watch: Callable[[str, Recipe], Watcher], on_row: Callable[[Row], None]) -> list[Row]:
+def rows(seed: int, watch: Callable[[str, Recipe], Watcher], on_row: Callable[[DemoRow], None]) -> list[DemoRow]:
     """Train and evaluate every model of the demo on the synthetic data; `on_row` is told of each when it is done."""
-    found: list[Row] = []
+    found: list[DemoRow] = []
     prepared: Prepared | None = None
     for label, preset, overrides in MODELS:
         recipe = resolve_recipe(load_preset(preset), ("data=synthetic", *overrides)).value
@@ -52,10 +52,10 @@ def rows(seed: int, watch: Callable[[str, Recipe], Watcher], on_row: Callable[[R
     return found
 
 
-def _row(label: str, outcome: Outcome) -> Row:
+def _row(label: str, outcome: Outcome) -> DemoRow:
     bound = (outcome.upper_bound or {})["ndcg@10"]
     means = outcome.test.means
-    return Row(
+    return DemoRow(
         label,
         means["hit_rate@10"],
         means["ndcg@10"],
@@ -67,7 +67,7 @@ def _row(label: str, outcome: Outcome) -> Row:
     )
 
 
-def verdict(found: list[Row]) -> str:
+def verdict(found: list[DemoRow]) -> str:
     """Whether the order that the paper reports shows here, in one sentence."""
     ndcg = {row.label.split(" (")[0]: row.ndcg for row in found}
     order = " > ".join(f"{name} {ndcg[name]:.3f}" for name in sorted(ndcg, key=lambda name: -ndcg[name]))

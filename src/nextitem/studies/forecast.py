@@ -23,7 +23,7 @@ from nextitem.experiment.plan.flops import flops_per_epoch
 from nextitem.experiment.plan.memory import Work, needed
 from nextitem.experiment.plan.plan import Plan, plan
 from nextitem.experiment.recipe import Recipe
-from nextitem.studies.reproduction import PUBLISHED, Published
+from nextitem.studies.reproduction import PUBLISHED_VALUES, PublishedValues
 from nextitem.training.session import Session
 from nextitem.words import counted
 
@@ -112,13 +112,13 @@ def plan_reproduction(data: str, entries: list[Entry], seed: int, processes: Pro
     """Plan every entry on the dataset, or on events of its shape where its file is not there: nothing is downloaded."""
     is_stand_in = data in DATASETS and acquisition.local(DATASETS[data]) is None
     prepared = stand_in(DATASETS[data], entries[0].recipe) if is_stand_in else prepare(entries[0].recipe)
-    published, (_, most) = PUBLISHED.get(data, {}), held()  # each row is trained in a process of its own
+    published, (_, most) = PUBLISHED_VALUES.get(data, {}), held()  # each row is trained in a process of its own
     lines = [_line(entry, prepared, seed, processes, most, published.get(entry.label)) for entry in entries]
     return ReproductionPlan(data, tuple(lines), is_stand_in)
 
 
 def _line(
-    entry: Entry, prepared: Prepared, seed: int, processes: Processes, most_held: int, published: Published | None
+    entry: Entry, prepared: Prepared, seed: int, processes: Processes, most_held: int, published: PublishedValues | None
 ) -> Line:
     recipe = entry.recipe
     if recipe.baseline is not None:

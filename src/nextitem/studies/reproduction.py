@@ -23,7 +23,7 @@ LEVEL = 0.05
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedValues:
     """What the paper's README prints for one row."""
 
     hit_rate: float
@@ -36,13 +36,13 @@ class Published:
         return {"ndcg@10": self.ndcg, "hit_rate@10": self.hit_rate}
 
 
-def _published() -> dict[str, dict[str, Published]]:
+def _published() -> dict[str, dict[str, PublishedValues]]:
     """Dataset to recipe to published values, as the recipes have them."""
-    found: dict[str, dict[str, Published]] = {}
+    found: dict[str, dict[str, PublishedValues]] = {}
     for name in ROWS:
         for data, values in load_preset(name).published.items():
             seconds, epoch = values.get("train_seconds"), values.get("best_epoch")
-            found.setdefault(data, {})[name] = Published(
+            found.setdefault(data, {})[name] = PublishedValues(
                 values["hit_rate@10"],
                 values["ndcg@10"],
                 None if seconds is None else int(seconds),
@@ -51,8 +51,8 @@ def _published() -> dict[str, dict[str, Published]]:
     return found
 
 
-PUBLISHED: Mapping[str, Mapping[str, Published]] = _published()
-DATA = (*PUBLISHED, SYNTHETIC)
+PUBLISHED_VALUES: Mapping[str, Mapping[str, PublishedValues]] = _published()
+DATA = (*PUBLISHED_VALUES, SYNTHETIC)
 
 # A first look in minutes, at the cost of being no reproduction: a larger step size and fewer epochs than the paper's.
 # BERT4Rec stays at popularity's level for its first twenty epochs and does not learn at the larger step size.
@@ -62,7 +62,7 @@ _FAST_COUNTS = (10, 100)
 
 
 @dataclass(frozen=True)
-class Request:
+class ReproductionRequest:
     """What is to be reproduced, and how thoroughly."""
 
     data: str
@@ -79,12 +79,12 @@ class Request:
             raise ConfigurationError(f"--fast is a first look at synthetic data, not at {self.data}; leave one out")
 
 
-def table_entries(request: Request) -> list[Entry]:
+def table_entries(request: ReproductionRequest) -> list[Entry]:
     """The rows of the table."""
     return [_entry(name, request, name) for name in ROWS]
 
 
-def sweep_entries(request: Request) -> dict[int, Entry]:
+def sweep_entries(request: ReproductionRequest) -> dict[int, Entry]:
     """SASRec+ with a sampled softmax by its number of negatives, as far as the catalogue has as many items.
 
     The number that the table has already is among them, under the table's name.
@@ -99,7 +99,7 @@ def sweep_entries(request: Request) -> dict[int, Entry]:
     return dict(sorted({own: whole, **found}.items()))
 
 
-def _entry(name: str, request: Request, label: str, *overrides: str) -> Entry:
+def _entry(name: str, request: ReproductionRequest, label: str, *overrides: str) -> Entry:
     preset = load_preset(name)
     is_counted = "baseline" in preset.settings
     fast = () if not request.fast or is_counted else _FAST_CLOZE if name == "bert4rec" else _FAST
@@ -111,7 +111,7 @@ def _entry(name: str, request: Request, label: str, *overrides: str) -> Entry:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ClaimVerdict:
     """A claim of the paper, and what is seen here."""
 
     claim: str
@@ -134,12 +134,12 @@ _FASTER = (
 )
 
 
-def verdicts(rows: Sequence[Contestant], data: str) -> list[Verdict]:
+def verdicts(rows: Sequence[Contestant], data: str) -> list[ClaimVerdict]:
     """Each claim with its verdict; p-values are corrected over the claims that could be tested."""
     by_name = {row.label: row for row in rows if row.runs}
     there = [(claim, a, b) for claim, a, b in _BETTER if a in by_name and b in by_name]
     tested = iter(corrected_together([_tested(by_name[a], by_name[b]) for _, a, b in there]))
-    published = PUBLISHED.get(data, {})
+    published = PUBLISHED_VALUES.get(data, {})
     found = []
     for claim, a, b in _BETTER:
         said = f"{published[a].ndcg - published[b].ndcg:+.4f}" if a in published and b in published else ""
@@ -157,23 +157,23 @@ def _tested(first: Contestant, second: Contestant) -> Difference:
     return differences(values[0], draws[0], values[1], draws[1])[0]
 
 
-def _judged(claim: str, difference: Difference | None, published: str) -> Verdict:
+def _judged(claim: str, difference: Difference | None, published: str) -> ClaimVerdict:
     if difference is None:
-        return Verdict(claim, "not measured", "a run is missing", published)
+        return ClaimVerdict(claim, "not measured", "a run is missing", published)
     finding = "undecided"
     if difference.corrected_p <= LEVEL:
         finding = "holds" if difference.value > 0 else "does not hold"
     covered = interval(difference.interval, "+.4f")
     facts = f"{difference.value:+.4f}, 95 % interval {covered}, p {difference.corrected_p:.2g}"
-    return Verdict(claim, finding, facts, published)
+    return ClaimVerdict(claim, finding, facts, published)
 
 
-def _timed(claim: str, first: Contestant | None, second: Contestant | None, published: str) -> Verdict:
+def _timed(claim: str, first: Contestant | None, second: Contestant | None, published: str) -> ClaimVerdict:
     if first is None or second is None:
-        return Verdict(claim, "not measured", "a run is missing", published)
+        return ClaimVerdict(claim, "not measured", "a run is missing", published)
     seconds = [best_seconds(row) for row in (first, second)]
     finding = "holds" if seconds[0] < seconds[1] else "does not hold"
-    return Verdict(claim, finding, f"{_times(*seconds)} of training to the best epoch", published)
+    return ClaimVerdict(claim, finding, f"{_times(*seconds)} of training to the best epoch", published)
 
 
 def best_seconds(row: Contestant) -> float:
@@ -187,7 +187,7 @@ def _times(first: float | None, second: float | None) -> str:
     return f"{first or 0:,.0f} s against {second or 0:,.0f} s"
 
 
-def judged_by(rows: Sequence[Contestant], found: Sequence[Verdict]) -> str:
+def judged_by(rows: Sequence[Contestant], found: Sequence[ClaimVerdict]) -> str:
     """What the verdicts rest on, in words."""
     tests = sum(verdict.finding != "not measured" for verdict in found[: len(_BETTER)])
     claimed = {name for _, *pair in _BETTER for name in pair}
@@ -205,7 +205,7 @@ def deviations(rows: Sequence[Contestant], data: str) -> list[str]:
     for row in rows:
         if (word := agreement(row, data)) not in ("better", "worse"):
             continue
-        share = float(values_of(row, "ndcg@10").mean()) / PUBLISHED[data][row.label].ndcg - 1
+        share = float(values_of(row, "ndcg@10").mean()) / PUBLISHED_VALUES[data][row.label].ndcg - 1
         seeds = f"{len(row.runs)} seeds" if len(row.runs) > 1 else "one seed, whose luck is part of it"
         higher = (
             "; of these *Columns* (pad and mask are no rivals of a target) is known to work upwards, and "
@@ -221,7 +221,7 @@ def deviations(rows: Sequence[Contestant], data: str) -> list[str]:
 
 def agreement(row: Contestant, data: str, metric: str = "ndcg@10") -> str:
     """Where a row is beside its published value: `agrees` is within 5 % or twice its seeds' spread; "" without one."""
-    published = PUBLISHED.get(data, {}).get(row.label)
+    published = PUBLISHED_VALUES.get(data, {}).get(row.label)
     if published is None or not row.runs:
         return ""
     of_seeds = values_of(row, metric).mean((1, 2))

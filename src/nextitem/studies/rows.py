@@ -13,19 +13,19 @@ from nextitem.experiment.folder.reading import deciding
 from nextitem.experiment.presets import Preset, load_preset, preset_names, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.settings.overrides import leaves, parse_override
-from nextitem.studies.study import Request, Row
+from nextitem.studies.study import StudyRequest, StudyRow
 
 
 @dataclass(frozen=True)
 class _Laid:
     """A row with its recipe, and which of its overrides that recipe has no key for."""
 
-    row: Row
+    row: StudyRow
     recipe: Recipe
     left_out: tuple[str, ...]
 
 
-def entries(request: Request) -> list[Entry]:
+def entries(request: StudyRequest) -> list[Entry]:
     """What is trained, a row each.
 
     Raises ConfigurationError where a row's settings do not fit together, and where two rows would be one training.
@@ -42,7 +42,7 @@ def entries(request: Request) -> list[Entry]:
     return [Entry(one.row.label, one.recipe) for one in found]
 
 
-def left_out(request: Request) -> list[str]:
+def left_out(request: StudyRequest) -> list[str]:
     """What of the rows does not exist in another recipe, in words."""
     rows: dict[str, list[str]] = {}
     for one in _rows(request):
@@ -51,7 +51,7 @@ def left_out(request: Request) -> list[str]:
     return [f"{request.recipe} has no {key}, left out of: {', '.join(labels)}" for key, labels in rows.items()]
 
 
-def published(request: Request, dataset: str) -> dict[str, float]:
+def published(request: StudyRequest, dataset: str) -> dict[str, float]:
     """Published values for a dataset, by row: of rows that are the model they were published for."""
     declared = _rows(replace(request, recipe=None, overrides=(), fast=False))
     return {
@@ -68,11 +68,11 @@ def _kind(recipe: Recipe) -> tuple[str, ...]:
     return (recipe.encoder.name, recipe.objective.name, recipe.loss.name)
 
 
-def _rows(request: Request) -> list[_Laid]:
+def _rows(request: StudyRequest) -> list[_Laid]:
     return [_laid(request, row) for row in request.study.rows]
 
 
-def _laid(request: Request, row: Row) -> _Laid:
+def _laid(request: StudyRequest, row: StudyRow) -> _Laid:
     """A row's recipe. A later layer takes the place of an earlier one, where the command line may not say both."""
     study = request.study
     preset = load_preset(row.recipe or request.recipe or study.recipe)
@@ -113,7 +113,7 @@ def _keys(preset: Preset, data: str, overrides: Sequence[str] = ()) -> _Keys:
     return _Keys(frozenset(key for key, _ in leaves(base.in_use())))
 
 
-def _of_another(request: Request, row: Row, known: _Keys) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _of_another(request: StudyRequest, row: StudyRow, known: _Keys) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The row's overrides that another recipe has keys for, and those that it has none for.
 
     Raises ConfigurationError where it has none for any of them.

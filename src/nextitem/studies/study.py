@@ -26,7 +26,7 @@ from nextitem.settings.suggestion import suggest
 from nextitem.studies.comparison import Interval, draws_of
 
 
-class Row(Configuration):
+class StudyRow(Configuration):
     """One training of a study."""
 
     label: str = Field(min_length=1)
@@ -43,7 +43,7 @@ class Row(Configuration):
     """The published value of the row by dataset."""
 
 
-class Published(Configuration):
+class PublishedMetric(Configuration):
     """What the published values of the rows are."""
 
     source: str
@@ -77,9 +77,9 @@ class Study(Configuration):
     """What the figure's axis shows; none: rows without an order."""
     log: bool = False
     """Whether that axis is logarithmic."""
-    rows: tuple[Row, ...] = Field(min_length=2)
+    rows: tuple[StudyRow, ...] = Field(min_length=2)
     """What is trained."""
-    published: Published | None = None
+    published: PublishedMetric | None = None
     """What the rows' published values are; none where no row has one."""
 
     @model_validator(mode="after")
@@ -124,7 +124,7 @@ def load_study(study: str, others: Sequence[str] = ()) -> Study:
 
 
 @dataclass(frozen=True)
-class Request:
+class StudyRequest:
     """A study, and how it is asked for."""
 
     study: Study
@@ -168,7 +168,7 @@ class Sampled:
     """Mean and 95 % interval by row; nothing for a row without runs."""
 
 
-def sampled(rows: Sequence[Contestant], published: Published, data: str, seed: int = 0) -> Sampled:
+def sampled(rows: Sequence[Contestant], published: PublishedMetric, data: str, seed: int = 0) -> Sampled:
     """What the rows' finished runs reach where targets are ranked as in the published values. Raises as `evaluate`."""
     told = [row for row in rows if row.runs]
     split = split_of(read_run(told[0].runs[0].folder), data)

@@ -33,8 +33,8 @@ def test_a_curve_has_each_value_at_its_place_and_published_ones_in_their_own_pan
 
 
 def test_rows_without_order_are_dots_whose_shapes_tell_better_from_worse() -> None:
-    verdicts = {"1 layer": "worse", "2 layers": "base", "4 layers": "better"}
-    panel = Panel("full", POINTS, verdicts)  # type: ignore[arg-type]
+    standings = {"1 layer": "worse", "2 layers": "base", "4 layers": "better"}
+    panel = Panel("full", POINTS, standings)  # type: ignore[arg-type]
     (axes,) = dots([panel], list(PLACES), "2 layers").axes
     markers = {line.get_marker(): float(line.get_xdata()[0]) for line in axes.lines if line.get_marker() in "<>s"}
     assert markers == {"<": 0.1, "s": 0.2, ">": 0.4}

@@ -30,7 +30,7 @@ _PARTS = (  # a column of the cases, the title, the axis, and what it is in a se
 )
 
 
-def report(runs: Sequence[Evidence], scorers: Sequence[Scorer]) -> str:
+def report_page(runs: Sequence[Evidence], scorers: Sequence[Scorer]) -> str:
     """The page about one run, or about several of equal certificates (`comparable`), with their models in that order.
 
     Equal runs give equal text. Where a run has no histories there are no examples.
@@ -50,7 +50,7 @@ def report(runs: Sequence[Evidence], scorers: Sequence[Scorer]) -> str:
 
 def write_report(runs: Sequence[Evidence], scorers: Sequence[Scorer], file: Path) -> None:
     """Write the page. Raises StorageError."""
-    text = report(runs, scorers)
+    text = report_page(runs, scorers)
     try:
         with whole_file(file) as draft:
             draft.write_text(text, encoding="utf-8")

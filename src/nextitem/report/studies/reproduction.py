@@ -17,7 +17,7 @@ from nextitem.report.studies.points import Point
 from nextitem.report.studies.words import TITLES, measured_on, where_made
 from nextitem.storage import whole_folder
 from nextitem.studies.comparison import COMPARED_METRICS, RESAMPLES, Comparison, as_dict, draws_of, values_of, varied_in
-from nextitem.studies.reproduction import PUBLISHED, Verdict, agreement, deviations, judged_by
+from nextitem.studies.reproduction import PUBLISHED_VALUES, ClaimVerdict, agreement, deviations, judged_by
 from nextitem.words import NOTHING, filled, with_interval, written
 
 LEVELS = ("sasrec-bce", "bert4rec", "gru4rec", "bpr-mf", "popularity")  # horizontal lines beside the sampled softmax
@@ -34,7 +34,7 @@ class Reproduction:
     """The rows of the table."""
     swept: Mapping[int, Contestant]
     """SASRec+ by its number of negatives; those without runs are left out of the figure."""
-    verdicts: Sequence[Verdict]
+    verdicts: Sequence[ClaimVerdict]
     notes: Sequence[str] = ()
     is_papers: bool = True
     """Whether the recipes' own settings were trained, so that a difference to the paper means something."""
@@ -62,7 +62,7 @@ class Reproduction:
 
     def published(self, row: Contestant) -> dict[str, float | int | None] | None:
         """The paper's values of a row, where it has any."""
-        known = PUBLISHED.get(self.data, {}).get(row.label)
+        known = PUBLISHED_VALUES.get(self.data, {}).get(row.label)
         return (
             None
             if known is None

@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from nextitem.engine.entries import Contestant
 from nextitem.report.look import write_svg
 from nextitem.report.studies.points import Point
-from nextitem.report.studies.sweeps import Panel, Verdict, curve, dots
+from nextitem.report.studies.sweeps import Panel, Standing, curve, dots
 from nextitem.report.studies.words import TITLES, measured_on, where_made
 from nextitem.storage import whole_folder
 from nextitem.studies.comparison import COMPARED_METRICS, Comparison, Interval, Measured, as_dict
 from nextitem.studies.reproduction import LEVEL
 from nextitem.studies.rows import left_out, published
-from nextitem.studies.study import Request, Sampled
+from nextitem.studies.study import Sampled, StudyRequest
 from nextitem.words import NOTHING, filled, with_interval, written
 
 PLOTTED = COMPARED_METRICS[0]
@@ -28,7 +28,7 @@ PLOTTED = COMPARED_METRICS[0]
 class Results:
     """Everything that is told of one study on one dataset."""
 
-    request: Request
+    request: StudyRequest
     command: str
     comparison: Comparison
     sampled: Sampled | None
@@ -99,8 +99,8 @@ def figure(found: Results) -> Figure:
     cells = {label: row[PLOTTED] for label, row in found.comparison.cells.items()}
     against = found.comparison.against
     points = {label: _point(cell.mean, cell.interval) for label, cell in cells.items()}
-    verdicts = {label: _verdict(label, cell, against) for label, cell in cells.items()}
-    panels = [Panel(f"{title}: NDCG@10, full ranking", points, verdicts, found.beside_full)]
+    standings = {label: _standing(label, cell, against) for label, cell in cells.items()}
+    panels = [Panel(f"{title}: NDCG@10, full ranking", points, standings, found.beside_full)]
     if found.sampled is not None:
         sampled = {label: _point(*cell) for label, cell in found.sampled.cells.items()}
         name = found.sampled.metric.replace("ndcg", "NDCG")
@@ -115,7 +115,7 @@ def _point(mean: float, interval: Interval) -> Point:
     return Point(mean, *interval)
 
 
-def _verdict(label: str, cell: Measured, against: str) -> Verdict:
+def _standing(label: str, cell: Measured, against: str) -> Standing:
     if label == against:
         return "base"
     if cell.difference is None or cell.difference.corrected_p > LEVEL:

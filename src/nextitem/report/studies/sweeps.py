@@ -11,7 +11,7 @@ from matplotlib.transforms import offset_copy
 from nextitem.report.look import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, RED, canvas, darker, label_ends, look
 from nextitem.report.studies.points import Point, with_intervals
 
-Verdict = Literal["base", "better", "worse", "undecided"]
+Standing = Literal["base", "better", "worse", "undecided"]
 # Shapes say the same as colours, in print and to those who cannot tell these apart.
 _DOTS = {"base": ("s", INK), "better": (">", GREEN), "worse": ("<", RED), "undecided": ("o", BLUE)}
 _TO_LEGEND = 16  # points from the axis to what stands below its numbers
@@ -24,7 +24,7 @@ class Panel:
 
     title: str
     points: Mapping[str, Point]
-    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    standings: Mapping[str, Standing] = field(default_factory=dict)
     """How a row compares with the base; rows that are not among them were not tested."""
     published: Mapping[str, float] = field(default_factory=dict)
     """Published values of the same metric and the same ranking."""
@@ -99,9 +99,9 @@ def _dots(axes: Axes, panel: Panel, labels: Sequence[str], against: str) -> None
         )  # fmt: skip
         told.add("published")
     for label, point in panel.points.items():
-        verdict = panel.verdicts.get(label, "undecided")
-        shape, colour = _DOTS[verdict]
-        name = "here" if not panel.verdicts else _WORDS[verdict]
+        standing = panel.standings.get(label, "undecided")
+        shape, colour = _DOTS[standing]
+        name = "here" if not panel.standings else _WORDS[standing]
         axes.errorbar(
             point.value, height[label], xerr=[[point.value - point.low], [point.high - point.value]],
             color=colour, marker=shape, markersize=6, elinewidth=1.4, capsize=2.5,
