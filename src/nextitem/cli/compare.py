@@ -76,9 +76,9 @@ def compare(
     if against is not None and against not in labels:
         compare_runs([Contestant(label) for label in labels], against)
     trained = train_each(entries, range(seeds), place, say, beside=stored) if entries else []
-    found = compare_runs([*trained, *rows], against, names)
-    show_comparison(found, as_json=as_json)
-    fail_if_any_failed(found)
+    comparison = compare_runs([*trained, *rows], against, names)
+    show_comparison(comparison, as_json=as_json)
+    fail_if_any_failed(comparison)
 
 
 def stored_rows(runs: Sequence[FinishedRun]) -> list[Contestant]:

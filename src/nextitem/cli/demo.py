@@ -24,16 +24,16 @@ def demo(
         stderr.print(f"training {label}", highlight=False)
         return Silent()
 
-    found = demonstration.rows(seed, watch, lambda row: stderr.print(f"  NDCG@10 {row.ndcg:.4f}", highlight=False))
+    rows = demonstration.rows(seed, watch, lambda row: stderr.print(f"  NDCG@10 {row.ndcg:.4f}", highlight=False))
     if as_json:
-        typer.echo(json.dumps({"rows": [asdict(row) for row in found], "verdict": demonstration.verdict(found)}))
+        typer.echo(json.dumps({"rows": [asdict(row) for row in rows], "verdict": demonstration.verdict(rows)}))
         return
     columns = ("model", "HR@10", "NDCG@10", "95 % interval", "of upper bound", "seconds", "best epoch")
     title = "Next-item recommendation on the synthetic log (test users, full catalogue)"
     table = table_of(title, columns, left=("model",))
     table.title_justify = "center"
-    for row in found:
+    for row in rows:
         cells = (f"{row.hit_rate:.4f}", f"{row.ndcg:.4f}", interval(row.interval), f"{row.share_of_bound:.0%}")
         table.add_row(row.label, *cells, f"{row.train_seconds:.1f}", epoch_of(row.best_epoch, row.epochs))
     show_table(table)
-    typer.echo(demonstration.verdict(found))
+    typer.echo(demonstration.verdict(rows))

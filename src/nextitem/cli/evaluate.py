@@ -44,8 +44,8 @@ def evaluate(
     report = evaluate_again(stored, part.value, names, data, candidates=candidates, seed=seed)
     if as_json:
         block = {part.value: report.as_dict()}  # what is sampled stands apart, where nobody takes it for a full ranking
-        found = block if candidates is None else {"sampled": block}
-        typer.echo(json.dumps({**found, "run": str(run_folder), "recipe": stored.recipe.name}))
+        content = block if candidates is None else {"sampled": block}
+        typer.echo(json.dumps({**content, "run": str(run_folder), "recipe": stored.recipe.name}))
         return
     title = f"{stored.recipe.name} on {stored.recipe.data}, {part}"
     title += "" if candidates is None else f", each target among {report.certificate.candidates - 1} drawn items only"

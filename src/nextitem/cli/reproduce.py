@@ -66,14 +66,14 @@ def reproduce(
     # Here, because matplotlib takes half a second to import, which only those who draw should wait.
     from nextitem.report.studies import reproduction as reproduction_page
 
-    found = _reproduction(request, rows, swept)
+    reproduction = _reproduction(request, rows, swept)
     folder = out / f"reproduce-{data}"
-    reproduction_page.write(folder, found)
+    reproduction_page.write(folder, reproduction)
     if as_json:
-        typer.echo(json.dumps({**found.as_dict(), "folder": str(folder)}))
+        typer.echo(json.dumps({**reproduction.as_dict(), "folder": str(folder)}))
     else:
-        _tell(found, rows, folder)
-    fail_if_any_failed(found.comparison, _failures(row for row in swept.values() if row not in rows))
+        _tell(reproduction, rows, folder)
+    fail_if_any_failed(reproduction.comparison, _failures(row for row in swept.values() if row not in rows))
 
 
 def _rows(
@@ -85,10 +85,10 @@ def _rows(
     """
     entries, sweep = table_entries(request), sweep_entries(request)
     extra = [entry for entry in sweep.values() if entry.label not in {row.label for row in entries}]
-    made = {row.label: row for row in make([*entries, *extra], seeds, place, say)}
-    rows = [made[entry.label] for entry in entries if made[entry.label].runs or made[entry.label].failures]
+    by_label = {row.label: row for row in make([*entries, *extra], seeds, place, say)}
+    rows = [by_label[entry.label] for entry in entries if by_label[entry.label].runs or by_label[entry.label].failures]
     if not any(row.runs for row in rows):
-        failed = _failures(made.values())
+        failed = _failures(by_label.values())
         if failed:
             raise TrainingError(
                 f"no training of {request.data} came to its end, so there is no table: {'; '.join(failed)}"
@@ -97,21 +97,21 @@ def _rows(
             f"there is no finished run of {request.data} in {', '.join(map(str, (place.out, *place.others)))}; "
             f"leave --no-train out, or name --runs DIR"
         )
-    return rows, {count: made[entry.label] for count, entry in sweep.items()}
+    return rows, {count: by_label[entry.label] for count, entry in sweep.items()}
 
 
 def _failures(rows: Iterable[Contestant]) -> list[str]:
     return [f"{row.label}: {failure}" for row in rows for failure in row.failures]
 
 
-def _tell(found: "Reproduction", rows: Sequence[Contestant], folder: Path) -> None:
+def _tell(reproduction: "Reproduction", rows: Sequence[Contestant], folder: Path) -> None:
     """The table and the verdicts on stdout."""
-    show_comparison(found.comparison, as_json=False)
-    for verdict in found.verdicts:
+    show_comparison(reproduction.comparison, as_json=False)
+    for verdict in reproduction.verdicts:
         beside = f" (published: {verdict.published})" if verdict.published else ""
         typer.echo(f"{verdict.claim}: {verdict.finding}; {verdict.facts}{beside}")
-    typer.echo(judged_by(rows, found.verdicts))
-    for sentence in found.deviations:
+    typer.echo(judged_by(rows, reproduction.verdicts))
+    for sentence in reproduction.deviations:
         typer.echo(sentence)
     typer.echo(f"results: {folder}")
 

@@ -94,12 +94,12 @@ def study(
         say(sentence)
     compare([Contestant(row.label) for row in rows], against)  # a misspelt row is refused before hours of training
     if plan_only:
-        found = plan_reproduction(request.used_data, rows, 0, Alone(device_of(device)))
-        show_plan(found, f"study {request.study.name} on {request.used_data}: one seed of each", as_json=as_json)
+        forecast = plan_reproduction(request.used_data, rows, 0, Alone(device_of(device)))
+        show_plan(forecast, f"study {request.study.name} on {request.used_data}: one seed of each", as_json=as_json)
         return
     place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh, make_report)
-    made = (train_each if training else find_each)(rows, range(seeds), place, say)
-    _tell(_results(request, made, against), out, as_json=as_json)
+    contestants = (train_each if training else find_each)(rows, range(seeds), place, say)
+    _tell(_results(request, contestants, against), out, as_json=as_json)
 
 
 def _request(name: str, words: list[str], data: str | None, recipe: str | None, *, fast: bool) -> StudyRequest:
@@ -122,32 +122,32 @@ def _results(request: StudyRequest, rows: list[Contestant], against: str | None)
     if base not in labels:
         say(f"{base}: no finished run, so nothing is tested against it")
         there = there if base in [row.label for row in there] else [*there, Contestant(base)]
-    found = Results(request, typed_command(), compare(there, base), None)
-    said = request.study.published
-    if not labels or said is None or said.candidates is None or not found.published:
-        return found
-    return replace(found, sampled=sampled(there, said, request.used_data))
+    results = Results(request, typed_command(), compare(there, base), None)
+    declared = request.study.published
+    if not labels or declared is None or declared.candidates is None or not results.published:
+        return results
+    return replace(results, sampled=sampled(there, declared, request.used_data))
 
 
-def _tell(found: "Results", out: Path, *, as_json: bool) -> None:
+def _tell(results: "Results", out: Path, *, as_json: bool) -> None:
     """Write the folder, and say on stdout what is in it."""
-    folder = out / f"study-{found.request.study.name}-{found.dataset}"
-    if found.comparison.cells:
+    folder = out / f"study-{results.request.study.name}-{results.dataset}"
+    if results.comparison.cells:
         from nextitem.report.studies import study as study_page
 
-        study_page.write(folder, found)
+        study_page.write(folder, results)
     if as_json:
-        typer.echo(json.dumps({**found.as_dict(), "folder": str(folder)}))
-    elif found.comparison.cells:
-        show_comparison(found.comparison, as_json=False)
-        if found.sampled is not None:
-            typer.echo(f"{found.sampled.metric}, among drawn items only, compares with nothing above:")
-            for label, (mean, bounds) in found.sampled.cells.items():
-                published = found.published.get(label)
+        typer.echo(json.dumps({**results.as_dict(), "folder": str(folder)}))
+    elif results.comparison.cells:
+        show_comparison(results.comparison, as_json=False)
+        if results.sampled is not None:
+            typer.echo(f"{results.sampled.metric}, among drawn items only, compares with nothing above:")
+            for label, (mean, bounds) in results.sampled.cells.items():
+                published = results.published.get(label)
                 beside = "" if published is None else f", published {published:.4f}"
                 typer.echo(f"  {label}: {with_interval(mean, bounds)}{beside}")
         typer.echo(f"results: {folder}")
-    fail_if_any_failed(found.comparison)
+    fail_if_any_failed(results.comparison)
 
 
 def _list(*, as_json: bool) -> None:
@@ -179,11 +179,11 @@ def _rankings(
     rank_metrics([metric])
     for kind in kinds:
         Candidates.parse(kind)  # before any model is read
-    found = compare_rankings(folders, kinds, metric, data)
+    disagreements = compare_rankings(folders, kinds, metric, data)
     command, folder = typed_command(), out / f"study-{OF_RANKINGS}"
-    rankings_page.write(folder, found, metric, command)
+    rankings_page.write(folder, disagreements, metric, command)
     if as_json:
-        typer.echo(json.dumps({**rankings_page.as_dict(found, metric, command), "folder": str(folder)}))
+        typer.echo(json.dumps({**rankings_page.as_dict(disagreements, metric, command), "folder": str(folder)}))
         return
-    typer.echo(rankings_page.orders_page(found, metric))
+    typer.echo(rankings_page.orders_page(disagreements, metric))
     typer.echo(f"results: {folder}")

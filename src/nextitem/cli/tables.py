@@ -16,62 +16,61 @@ from nextitem.studies.forecast import Line, ReproductionPlan
 from nextitem.words import NOTHING, amount, counted, duration, interval, written
 
 
-def show_comparison(found: Comparison, *, as_json: bool) -> None:
+def show_comparison(comparison: Comparison, *, as_json: bool) -> None:
     """The comparison on stdout: as JSON, as a table on a terminal, as plain lines elsewhere."""
     if as_json:
-        typer.echo(json.dumps(as_dict(found)))
+        typer.echo(json.dumps(as_dict(comparison)))
         return
-    header, rows = comparison_cells(found)
+    header, rows = comparison_cells(comparison)
     console = Console()
     if console.is_terminal:
-        table = table_of(_title(found), header, left=("recipe",))
-        table.caption, table.caption_justify = found.resampled, "left"
+        table = table_of(_title(comparison), header, left=("recipe",))
+        table.caption, table.caption_justify = comparison.resampled, "left"
         for row in rows:
             table.add_row(*row)
         console.print(table, highlight=False)
         return
-    typer.echo(_title(found))
+    typer.echo(_title(comparison))
     lines = [header, *([cell.replace("\n", " ") for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    typer.echo(found.resampled)
+    typer.echo(comparison.resampled)
 
 
-def fail_if_any_failed(found: Comparison, others: Sequence[str] = ()) -> None:
+def fail_if_any_failed(comparison: Comparison, others: Sequence[str] = ()) -> None:
     """Raise TrainingError, after the table, where a training of the comparison or one of `others` failed."""
-    failures = [*found.failures, *others]
+    failures = [*comparison.failures, *others]
     if failures:
         many = counted(len(failures), "training")
         raise TrainingError(f"{many} failed, and the table is without: {'; '.join(failures)}")
 
 
-def _title(found: Comparison) -> str:
-    told = found.certificate
-    where = (
-        f" on {told['dataset']}: {told['cases']:,} test users, {told['candidates']:,} items, {told['ranking']} ranking"
-        if told
-        else ""
-    )
-    return f"comparison{where}; differences to {found.against}"
+def _title(comparison: Comparison) -> str:
+    certificate = comparison.certificate
+    where = ""
+    if certificate:
+        where = f" on {certificate['dataset']}: {certificate['cases']:,} test users, "
+        where += f"{certificate['candidates']:,} items, {certificate['ranking']} ranking"
+    return f"comparison{where}; differences to {comparison.against}"
 
 
-def comparison_cells(found: Comparison) -> tuple[list[str], list[list[str]]]:
+def comparison_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """The header and the rows of the table as text; a cell may have two lines."""
     header = ["recipe", "seeds"]
-    for metric in found.metrics:
+    for metric in comparison.metrics:
         header += [metric, "difference"]
     header += ["training s", "best epoch", "s to 95 %", "peak MB", "parameters"]
-    return header, [_cells_of(row, found) for row in found.rows]
+    return header, [_cells_of(row, comparison) for row in comparison.rows]
 
 
-def _cells_of(row: Contestant, found: Comparison) -> list[str]:
+def _cells_of(row: Contestant, comparison: Comparison) -> list[str]:
     seeds = (
         f"{len(row.runs)}" if not row.failures else f"{len(row.runs)} of {len(row.runs) + len(row.failures)}, failed"
     )
     texts = [row.label, seeds]
-    for metric in found.metrics:
-        cell = found.cells.get(row.label, {}).get(metric)
+    for metric in comparison.metrics:
+        cell = comparison.cells.get(row.label, {}).get(metric)
         if cell is None:
             texts += [NOTHING, NOTHING]
             continue
@@ -94,30 +93,30 @@ def _difference(difference: Difference) -> str:
     return f"{difference.value:+.4f}, p {difference.corrected_p:.2g}\n({interval(difference.interval, '+.4f')})"
 
 
-def show_plan(found: ReproductionPlan, title: str, *, as_json: bool) -> None:
+def show_plan(forecast: ReproductionPlan, title: str, *, as_json: bool) -> None:
     """Time and memory of each training on stdout."""
     if as_json:
-        typer.echo(json.dumps(found.as_dict()))
+        typer.echo(json.dumps(forecast.as_dict()))
         return
     columns = ("recipe", "epochs", "s/epoch", "here", "memory", "PFLOP", "on a GPU, estimated", "GPU memory")
     table = table_of(title, columns, left=("recipe",))
-    for line in found.lines:
-        table.add_row(*_planned(line, found))
+    for line in forecast.lines:
+        table.add_row(*_planned(line, forecast))
     table.add_section()
-    on_gpu = [seconds for line in found.lines if (seconds := found.gpu_seconds(line)) is not None]
-    here = sum(line.seconds or 0.0 for line in found.lines)
+    on_gpu = [seconds for line in forecast.lines if (seconds := forecast.gpu_seconds(line)) is not None]
+    here = sum(line.seconds or 0.0 for line in forecast.lines)
     table.add_row("all of these", "", "", duration(here), "", "", duration(sum(on_gpu)) if on_gpu else NOTHING, "")
     show_table(table)
-    for line in found.lines:
+    for line in forecast.lines:
         if line.problem:
             typer.echo(f"{line.label}: {line.problem}")
-    typer.echo(found.explained)
+    typer.echo(forecast.explained)
 
 
-def _planned(line: Line, found: ReproductionPlan) -> list[str]:
+def _planned(line: Line, forecast: ReproductionPlan) -> list[str]:
     if line.plan is None or line.seconds is None:
         return [line.label, *[NOTHING] * 2, "not planned", "does not fit" if line.problem else NOTHING, *[NOTHING] * 3]
-    on_gpu = found.gpu_seconds(line)
+    on_gpu = forecast.gpu_seconds(line)
     return [
         line.label,
         str(line.epochs),

@@ -95,15 +95,15 @@ def train(
 
 def _without_effect(resolved: Resolved[Recipe]) -> list[str]:
     """Settings from the command line that the recipe does not use, in words; with those of that name that it does."""
-    recipe, found = resolved.value, []
+    recipe, sentences = resolved.value, []
     used = [key for key, _ in leaves(recipe.in_use())]
     for key, label in resolved.sources.items():
         if label == COMMAND_LINE and not any(name == key or name.startswith(f"{key}.") for name in used):
             word = key.rpartition(".")[2]
             same = [name for name in used if word != "name" and name.endswith(f".{word}")]
             hint = f"; {', '.join(same)} is" if same else ""
-            found.append(f"{key} is not used by {recipe.name} and changes nothing{hint}")
-    return found
+            sentences.append(f"{key} is not used by {recipe.name} and changes nothing{hint}")
+    return sentences
 
 
 def _check(extras: Extras, recipe: Recipe) -> None:
@@ -132,11 +132,10 @@ def _train(
     display = watcher(stderr if is_first else Console(quiet=True), recipe.training, title)
     settings = {**dict(leaves(recipe.in_use())), "seed": seed}
     try:
-        with tracked(trackers if is_first else [], f"{workplace.name}-seed{seed}", settings, tell) as told:
-            folder, metrics = train_into(
-                workplace, recipe, Session(seed, processes, Told([display, *told])), tell, extras
-            )
-            for tracker in told:
+        with tracked(trackers if is_first else [], f"{workplace.name}-seed{seed}", settings, tell) as guarded:
+            session = Session(seed, processes, Told([display, *guarded]))
+            folder, metrics = train_into(workplace, recipe, session, tell, extras)
+            for tracker in guarded:
                 tracker.finish(results_of(metrics))
     finally:
         display.close()
@@ -150,33 +149,33 @@ def _say_nothing(text: str) -> None:
 def _show_plan(recipe: Recipe, seed: int, processes: Processes, *, as_json: bool) -> None:
     """What a training would take; one of several processes speaks, and the others wait for it."""
     if processes.rank == 0:
-        found = plan(recipe, prepare(recipe), Session(seed, processes))
+        planned = plan(recipe, prepare(recipe), Session(seed, processes))
         if as_json:
-            typer.echo(json.dumps(found.as_dict()))
+            typer.echo(json.dumps(planned.as_dict()))
         else:
-            show_table(_plan_table(found))
-            typer.echo(f"plan: {found}")
+            show_table(_plan_table(planned))
+            typer.echo(f"plan: {planned}")
     processes.wait()
 
 
-def _plan_table(found: Plan) -> Table:
-    title = f"{found.recipe.name} on {found.recipe.data}"
+def _plan_table(planned: Plan) -> Table:
+    title = f"{planned.recipe.name} on {planned.recipe.data}"
     table = table_of(Text(title), ("what", "how much", "share"), left=("what",))
-    table.add_row("positions per epoch", f"{found.work.positions:,}", "")
-    table.add_row("steps per epoch", f"{found.work.steps:,}", "")
-    if found.block_rows is not None:
-        table.add_row("positions in a block of the loss", f"{found.block_rows:,}", "")
+    table.add_row("positions per epoch", f"{planned.work.positions:,}", "")
+    table.add_row("steps per epoch", f"{planned.work.steps:,}", "")
+    if planned.block_rows is not None:
+        table.add_row("positions in a block of the loss", f"{planned.block_rows:,}", "")
     for title, parts, written in (
-        ("seconds per epoch", found.seconds, "{:.3g}".format),
-        ("peak memory", found.memory, amount),
+        ("seconds per epoch", planned.seconds, "{:.3g}".format),
+        ("peak memory", planned.memory, amount),
     ):
         whole = sum(parts.values())
         table.add_section()
         table.add_row(title, written(whole), "100 %")
         for name, part in parts.items():
             table.add_row(f"  {name}", written(part), percent(part / max(whole, 1e-9)))
-    if found.available is not None:
-        table.caption = f"{amount(found.available)} of memory are available"
+    if planned.available is not None:
+        table.caption = f"{amount(planned.available)} of memory are available"
     return table
 
 

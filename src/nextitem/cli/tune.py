@@ -45,7 +45,7 @@ def tune(
         raise ConfigurationError(f"{' '.join(recipes)} names no recipe; write nextitem tune RECIPE key=value")
     use_threads(threads)
     processes = Alone(device_of(device))
-    found: dict[str, Tuned] = {}
+    searches: dict[str, Tuned] = {}
     for name in names:
         preset = load_preset(name)
         recipe = resolve_recipe(preset, overrides).value
@@ -60,12 +60,12 @@ def tune(
             watch=lambda recipe, number: watcher(stderr, recipe.training, f"{recipe.name}, trial {number}"),
         )  # fmt: skip
         _write_best(folder / "best.toml", as_toml(resolve_recipe(preset, [*overrides, *tuned.best_overrides]).value))
-        found[str(folder)] = tuned
+        searches[str(folder)] = tuned
     if as_json:
-        typer.echo(json.dumps({folder: tuned.as_dict() for folder, tuned in found.items()}))
+        typer.echo(json.dumps({folder: tuned.as_dict() for folder, tuned in searches.items()}))
         return
-    show_table(_table(found))
-    for name in found:
+    show_table(_table(searches))
+    for name in searches:
         typer.echo(f"best: nextitem train {name}/best.toml")
 
 
@@ -94,11 +94,11 @@ def _write_best(file: Path, text: str) -> None:
         raise StorageError(f"cannot write {file}: {error}; choose another --out") from error
 
 
-def _table(found: dict[str, Tuned]) -> Table:
+def _table(searches: dict[str, Tuned]) -> Table:
     """The best trials of each search, and its budget."""
     title = Text("Best validation values (no test case was looked at)")
     table = table_of(title, ("recipe", "validation", "best epoch", "settings"), left=("recipe", "settings"))
-    for tuned in found.values():
+    for tuned in searches.values():
         table.add_section()
         complete = sorted(
             (trial for trial in tuned.trials if trial.outcome == "complete"), key=lambda trial: -(trial.value or 0.0)
@@ -109,7 +109,7 @@ def _table(found: dict[str, Tuned]) -> Table:
     counts = [
         f"{tuned.recipe}: {len(tuned.trials)} trials ({tuned.count('pruned')} pruned, {tuned.count('failed')} failed), "
         f"{tuned.epochs} epochs, {tuned.seconds:.0f} s"
-        for tuned in found.values()
+        for tuned in searches.values()
     ]
     table.caption = "\n".join(counts)
     return table

@@ -14,16 +14,20 @@ FEWEST = 50  # users of a band that a sentence is built on
 def of_losses(run: Evidence) -> str:
     """How the losses moved, and whether validation turned."""
     first, last = run.epochs[0], run.epochs[-1]
-    said = (
+    sentence = (
         f"Mean loss per target position. In training it goes from {first['train_loss']:.3f} to {last['train_loss']:.3f}"
     )
     checked = [line for line in run.epochs if line["validation_loss"] is not None]
     if not checked:
-        return f"{said}."
+        return f"{sentence}."
     lowest = min(checked, key=lambda line: line["validation_loss"])
-    said += f"; in validation it is lowest at epoch {lowest['epoch']} ({lowest['validation_loss']:.3f})"
+    sentence += f"; in validation it is lowest at epoch {lowest['epoch']} ({lowest['validation_loss']:.3f})"
     risen = checked[-1]["validation_loss"] - lowest["validation_loss"]
-    return f"{said} and {risen:.3f} above that at the end." if risen >= 0.0005 else f"{said} and no higher at the end."
+    return (
+        f"{sentence} and {risen:.3f} above that at the end."
+        if risen >= 0.0005
+        else f"{sentence} and no higher at the end."
+    )
 
 
 def of_learning(runs: Sequence[Evidence], metric: str) -> str:
@@ -63,27 +67,27 @@ def of_hit_rates(runs: Sequence[Evidence]) -> str:
     """Which run finds most among ten and among a thousand."""
     if len(runs) == 1:
         return "Share of test targets among the first k (hit rate at k), beside that of a random order."
-    said = []
+    highest = []
     for k in (TOP, min(100 * TOP, runs[0].catalogue)):
-        found = {run.label: run.means([f"hit_rate@{k}"])[0] for run in runs}
-        first = max(found, key=lambda label: found[label])
-        said.append(f"{first} with {unbroken(found[first])} among the first {k:,}")
-    return f"Share of test targets among the first k (hit rate at k). Most are found by {' and by '.join(said)}."
+        shares = {run.label: run.means([f"hit_rate@{k}"])[0] for run in runs}
+        first = max(shares, key=lambda label: shares[label])
+        highest.append(f"{first} with {unbroken(shares[first])} among the first {k:,}")
+    return f"Share of test targets among the first k (hit rate at k). Most are found by {' and by '.join(highest)}."
 
 
 def of_quality(found: Sequence[tuple[str, object, Sequence[Quality]]], what: str) -> str:
     """For whom the run is best and worst; of several, which is best for how many bands."""
-    said = f"NDCG@10 and its 95\u00a0% interval (1.96 standard errors) by {what}."
+    sentence = f"NDCG@10 and its 95\u00a0% interval (1.96 standard errors) by {what}."
     if len(found) == 1:
         bands = found[0][2]
         large = [band for band in bands if band.cases >= FEWEST] or list(bands)
         best, worst = (choose(large, key=lambda band: band.ndcg) for choose in (max, min))
         among = "From" if len(large) == len(bands) else f"Of bands with at least {FEWEST} users, from"
         return (
-            f"{said} {among} {worst.ndcg:.3f} at {worst.band} ({worst.cases:,} users) to {best.ndcg:.3f} at "
+            f"{sentence} {among} {worst.ndcg:.3f} at {worst.band} ({worst.cases:,} users) to {best.ndcg:.3f} at "
             f"{best.band} ({best.cases:,} users)."
         )
     columns = zip(*([band.ndcg for band in bands] for _, _, bands in found), strict=True)
     first = [found[max(range(len(column)), key=lambda place: column[place])][0] for column in columns]
     counts = ", ".join(f"{label} for {first.count(label)}" for label in dict.fromkeys(first))
-    return f"{said} Highest of {len(first)} bands: {counts}."
+    return f"{sentence} Highest of {len(first)} bands: {counts}."

@@ -8,8 +8,8 @@ def introduced(recipe: Recipe, parameters: int, epochs: int) -> str:
     baseline = recipe.baseline
     size = f"{parameters:,} weights"
     if baseline is None:
-        made = f"Encoder {_words(recipe.encoder.name)}, objective {_words(recipe.objective.name)}"
-        return f"{made}, {_trained(recipe)}; {size}, {epochs} epochs."
+        parts = f"Encoder {_words(recipe.encoder.name)}, objective {_words(recipe.objective.name)}"
+        return f"{parts}, {_trained(recipe)}; {size}, {epochs} epochs."
     name = _words(baseline.name)
     if baseline.made_by == "fit":
         return f"Baseline {name}, {_trained(recipe)}; {size}, {epochs} epochs."

@@ -81,15 +81,15 @@ def _head(runs: Sequence[Evidence]) -> dict[str, Any]:
 def _key(run: Evidence) -> list[tuple[str, str, str]]:
     """(name, value, what stands below it) of the numbers that matter."""
     test = run.metrics["test"]
-    found = [(name_of_metric(name), f"{test[name]:.4f}", _interval(run, name)) for name in _KEY if name in test]
+    numbers = [(name_of_metric(name), f"{test[name]:.4f}", _interval(run, name)) for name in _KEY if name in test]
     bound = run.metrics.get("test_upper_bound", {}).get("ndcg@10")
     if bound:
-        found.append(("of the upper bound", captions.unbroken(test["ndcg@10"] / bound, 0), f"NDCG@10 {bound:.4f}"))
+        numbers.append(("of the upper bound", captions.unbroken(test["ndcg@10"] / bound, 0), f"NDCG@10 {bound:.4f}"))
     if run.epochs:
         kept = run.metrics["best_epoch"], run.metrics["epochs"]
-        found.append((f"{run.recipe.training.kept_epoch} epoch", f"{kept[0]}", f"of {kept[1]}"))
-        found.append(("training", time_taken(run.metrics["train_seconds"]), "without validation"))
-    return found
+        numbers.append((f"{run.recipe.training.kept_epoch} epoch", f"{kept[0]}", f"of {kept[1]}"))
+        numbers.append(("training", time_taken(run.metrics["train_seconds"]), "without validation"))
+    return numbers
 
 
 def _metrics(run: Evidence) -> dict[str, Any]:
@@ -122,14 +122,14 @@ def _beside(runs: Sequence[Evidence]) -> dict[str, Any]:
     best = max(run.metrics["test"]["ndcg@10"] for run in runs)
     rows = []
     for run, style in zip(runs, drawings.styles(runs), strict=True):
-        test, made = run.metrics["test"], run.metrics
-        memory = made["provenance"].get("peak_memory_mb")
+        test, metrics = run.metrics["test"], run.metrics
+        memory = metrics["provenance"].get("peak_memory_mb")
         cells = [
             run.label,
             *(text for name in _KEY for text in (f"{test[name]:.4f}", _interval(run, name))),
-            epoch_of(made["best_epoch"], made["epochs"]),
-            time_taken(made["train_seconds"]) if run.epochs else NOTHING,
-            written(made["parameters"] or None, ","),
+            epoch_of(metrics["best_epoch"], metrics["epochs"]),
+            time_taken(metrics["train_seconds"]) if run.epochs else NOTHING,
+            written(metrics["parameters"] or None, ","),
             NOTHING if memory is None else f"{memory:,} MB",
         ]
         rows.append({"cells": cells, "is_best": test["ndcg@10"] == best, "paint": style["color"]})
@@ -139,11 +139,13 @@ def _beside(runs: Sequence[Evidence]) -> dict[str, Any]:
 
 def _note(run: Evidence) -> str:
     ceiling = run.metrics["test"]["ceiling"]
-    said = "Values are means over test users; the interval is a bootstrap over users. Equal scores count in expectation"
-    said += " over a random order. "
+    sentence = (
+        "Values are means over test users; the interval is a bootstrap over users. Equal scores count in expectation"
+    )
+    sentence += " over a random order. "
     if ceiling == 1:
-        return said + "Every target occurs in training."
-    return said + (
+        return sentence + "Every target occurs in training."
+    return sentence + (
         f"{captions.unbroken(1 - ceiling, 2)} of the targets occur in no training event or are hidden themselves: a "
         f"model that knows items by id alone cannot hit them."
     )
@@ -193,9 +195,9 @@ def _ranks(runs: Sequence[Evidence]) -> list[tuple[Figure, str]]:
         (run.label, style, rank_shares(run.above_C, run.tied_C, bands))
         for run, style in zip(runs, drawings.styles(runs), strict=True)
     ]
-    said = " ".join(captions.of_ranks(run, len(runs) > 1) for run in runs)
+    caption = " ".join(captions.of_ranks(run, len(runs) > 1) for run in runs)
     return [
-        (drawings.rank_histogram(bands, shares), said),
+        (drawings.rank_histogram(bands, shares), caption),
         (drawings.hit_rates(runs), captions.of_hit_rates(runs)),
     ]
 
@@ -231,8 +233,8 @@ def _settings(run: Evidence) -> list[tuple[str, list[tuple[str, str]]]]:
     sections = [
         (key, [(k, _plain(v)) for k, v in value.items()]) for key, value in tree.items() if isinstance(value, dict)
     ]
-    made = [(key.replace("_", " "), _plain(value)) for key, value in run.metrics["provenance"].items()]
-    return [("recipe", plain), *sections, ("provenance: shown, never compared", made)]
+    provenance = [(key.replace("_", " "), _plain(value)) for key, value in run.metrics["provenance"].items()]
+    return [("recipe", plain), *sections, ("provenance: shown, never compared", provenance)]
 
 
 def _plain(value: object) -> str:

@@ -79,12 +79,12 @@ def convergence(curves: Sequence[Curve], title: str, metric: str = "NDCG@10") ->
 
 def losses(curves: Sequence[Curve], title: str, metric: str = "NDCG@10") -> Figure:
     """A panel per run: training loss, validation loss and where the latter is lowest; each has a scale of its own."""
-    told = [curve for curve in curves if all(loss is not None for loss in curve.validation_losses)]
+    drawn = [curve for curve in curves if all(loss is not None for loss in curve.validation_losses)]
     with look():
-        figure, panels = canvas(max(1, -(-len(told) // 2)), columns=2, height=2.1)
-        for axes in panels[len(told) :]:
+        figure, panels = canvas(max(1, -(-len(drawn) // 2)), columns=2, height=2.1)
+        for axes in panels[len(drawn) :]:
             axes.set_visible(False)
-        for axes, curve in zip(panels, told, strict=False):
+        for axes, curve in zip(panels, drawn, strict=False):
             _panel(axes, curve)
         figure.suptitle(f"{title}: loss by epoch", x=0.02, ha="left", fontsize=11)
         figure.supxlabel(

@@ -14,38 +14,44 @@ from nextitem.studies.rankings import Disagreement
 from nextitem.words import NOTHING, filled, with_interval
 
 
-def as_dict(found: Mapping[str, Disagreement], metric: str, command: str) -> dict[str, Any]:
+def as_dict(disagreements: Mapping[str, Disagreement], metric: str, command: str) -> dict[str, Any]:
     """Everything as plain values, by kind of candidates."""
-    return {"metric": metric, "command": command, "candidates": {text: asdict(one) for text, one in found.items()}}
+    return {
+        "metric": metric,
+        "command": command,
+        "candidates": {text: asdict(one) for text, one in disagreements.items()},
+    }
 
 
-def write(folder: Path, found: Mapping[str, Disagreement], metric: str, command: str) -> None:
+def write(folder: Path, disagreements: Mapping[str, Disagreement], metric: str, command: str) -> None:
     """results.md, table.json and orders.svg, in place of an earlier folder of that name. Raises StorageError."""
     with whole_folder(folder, replace=True) as draft:
-        first = next(iter(found.values()))
-        write_svg(drawn_orders(first.full, {text: one.sampled for text, one in found.items()}), draft / "orders.svg")
-        (draft / "table.json").write_text(
-            json.dumps(as_dict(found, metric, command), indent=2) + "\n", encoding="utf-8"
+        first = next(iter(disagreements.values()))
+        write_svg(
+            drawn_orders(first.full, {text: one.sampled for text, one in disagreements.items()}), draft / "orders.svg"
         )
-        text = filled("report/studies/templates/rankings.md", {"command": command, **_content(found, metric)})
+        (draft / "table.json").write_text(
+            json.dumps(as_dict(disagreements, metric, command), indent=2) + "\n", encoding="utf-8"
+        )
+        text = filled("report/studies/templates/rankings.md", {"command": command, **_content(disagreements, metric)})
         (draft / "results.md").write_text(text, encoding="utf-8")
 
 
-def orders_page(found: Mapping[str, Disagreement], metric: str) -> str:
+def orders_page(disagreements: Mapping[str, Disagreement], metric: str) -> str:
     """Markdown: places by each ranking, values by either kind in tables of their own, and where the orders differ."""
-    return filled("report/studies/templates/orders.md", _content(found, metric)).removesuffix("\n")
+    return filled("report/studies/templates/orders.md", _content(disagreements, metric)).removesuffix("\n")
 
 
-def _content(found: Mapping[str, Disagreement], metric: str) -> dict[str, Any]:
+def _content(disagreements: Mapping[str, Disagreement], metric: str) -> dict[str, Any]:
     """What the templates ask for."""
-    full = next(iter(found.values())).full
-    sampled = {f"{metric}[{Candidates.parse(text).label}]": one.sampled for text, one in found.items()}
+    full = next(iter(disagreements.values())).full
+    sampled = {f"{metric}[{Candidates.parse(text).label}]": one.sampled for text, one in disagreements.items()}
     return {
         "models": list(full),
         "places": {name: _places(values) for name, values in ({metric: full} | sampled).items()},
         "full": {metric: _values(full)},
         "sampled": {name: _values(values) for name, values in sampled.items()},
-        "kinds": [_kind(text, one) for text, one in found.items()],
+        "kinds": [_kind(text, one) for text, one in disagreements.items()],
         "nothing": NOTHING,
     }
 

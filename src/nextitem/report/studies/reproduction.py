@@ -79,36 +79,36 @@ class Reproduction:
         return deviations(self.comparison.rows, self.data) if self.is_papers else []
 
 
-def write(folder: Path, found: Reproduction) -> None:
+def write(folder: Path, reproduction: Reproduction) -> None:
     """results.md, table.csv, table.json and the figures, in place of an earlier folder of that name.
 
     Raises StorageError; then the earlier one is still there.
     """
     with whole_folder(folder, replace=True) as draft:
-        pictures = figures(found)
+        pictures = figures(reproduction)
         for name, figure in pictures.items():
             write_svg(figure, draft / f"{name}.svg")
-        (draft / "results.md").write_text(results_page(found, list(pictures)), encoding="utf-8")
-        (draft / "table.json").write_text(json.dumps(found.as_dict(), indent=2) + "\n", encoding="utf-8")
-        _write_csv(draft / "table.csv", found)
+        (draft / "results.md").write_text(results_page(reproduction, list(pictures)), encoding="utf-8")
+        (draft / "table.json").write_text(json.dumps(reproduction.as_dict(), indent=2) + "\n", encoding="utf-8")
+        _write_csv(draft / "table.csv", reproduction)
 
 
-def figures(found: Reproduction) -> dict[str, Figure]:
+def figures(reproduction: Reproduction) -> dict[str, Figure]:
     """The paper's figures, as far as there are runs for them, by file name."""
-    rows = {row.label: row for row in found.comparison.rows if row.runs}
+    rows = {row.label: row for row in reproduction.comparison.rows if row.runs}
     curves = [_curve(name, rows[name]) for name in CURVES if name in rows and rows[name].best_epochs]
-    made: dict[str, Figure] = {}
+    drawn: dict[str, Figure] = {}
     if curves:
         # The recipes share it: each has its default, or what was laid on all of them.
         metric = name_of_metric(rows[curves[0].recipe].runs[0].recipe.training.monitor)
-        made["convergence"] = convergence(curves, found.title, metric)
-        made["losses"] = losses(curves, found.title, metric)
-    swept = {count: _point(row) for count, row in found.swept.items() if row.runs}
+        drawn["convergence"] = convergence(curves, reproduction.title, metric)
+        drawn["losses"] = losses(curves, reproduction.title, metric)
+    swept = {count: _point(row) for count, row in reproduction.swept.items() if row.runs}
     if len(swept) > 1:
         full = _point(rows["sasrec-ce"]) if "sasrec-ce" in rows else None
         others = {name: _point(rows[name]).value for name in LEVELS if name in rows}
-        made["negatives"] = by_negatives(swept, full, others, found.title)
-    return made
+        drawn["negatives"] = by_negatives(swept, full, others, reproduction.title)
+    return drawn
 
 
 def _curve(name: str, row: Contestant) -> Curve:
@@ -132,36 +132,36 @@ def _point(row: Contestant) -> Point:
     return Point(float(values_SU1.mean()), low, high)
 
 
-def results_page(found: Reproduction, pictures: Sequence[str]) -> str:
+def results_page(reproduction: Reproduction, pictures: Sequence[str]) -> str:
     """results.md."""
-    comparison = found.comparison
+    comparison = reproduction.comparison
     content = {
-        "title": found.title,
-        "command": found.command,
+        "title": reproduction.title,
+        "command": reproduction.command,
         "measured_on": measured_on(comparison),
         "header": [
             *("model", "seeds", "NDCG@10", "published", "HR@10", "published", "agreement", "best epoch", "published"),
             *("training s", "published", "s to 95 %", "peak MB"),
         ],
-        "rows": [_cells(row, found) for row in comparison.rows],
+        "rows": [_cells(row, reproduction) for row in comparison.rows],
         "resamples": RESAMPLES,
         "varied": varied_in(comparison.rows),
-        "deviations": found.deviations,
-        "verdicts": found.verdicts,
+        "deviations": reproduction.deviations,
+        "verdicts": reproduction.verdicts,
         "nothing": NOTHING,
-        "judged_by": judged_by(comparison.rows, found.verdicts),
+        "judged_by": judged_by(comparison.rows, reproduction.verdicts),
         "pictures": pictures,
-        "notes": [*found.notes, *comparison.failures, *where_made(comparison)],
+        "notes": [*reproduction.notes, *comparison.failures, *where_made(comparison)],
     }
     return filled("report/studies/templates/reproduction.md", content)
 
 
-def _cells(row: Contestant, found: Reproduction) -> list[str]:
+def _cells(row: Contestant, reproduction: Reproduction) -> list[str]:
     """A row of the table, ours beside the published values."""
     if not row.runs:
         return [label_of(row.label), "failed", *[NOTHING] * 11]
-    published = found.published(row) or {}
-    ndcg, hit_rate = (found.comparison.cells[row.label][metric] for metric in COMPARED_METRICS)
+    published = reproduction.published(row) or {}
+    ndcg, hit_rate = (reproduction.comparison.cells[row.label][metric] for metric in COMPARED_METRICS)
     return [
         label_of(row.label),
         str(len(row.runs)),
@@ -169,7 +169,7 @@ def _cells(row: Contestant, found: Reproduction) -> list[str]:
         _beside(ndcg.mean, published.get("ndcg@10")),
         f"{hit_rate.mean:.4f}",
         _beside(hit_rate.mean, published.get("hit_rate@10")),
-        found.agrees(row) or NOTHING,
+        reproduction.agrees(row) or NOTHING,
         ", ".join(map(str, row.best_epochs)) or NOTHING,
         str(published.get("best_epoch") or NOTHING),
         written(row.train_seconds if row.best_epochs else None, ",.0f"),
@@ -183,12 +183,14 @@ def _beside(ours: float, published: float | int | None) -> str:
     return NOTHING if published is None else f"{published:.4f} ({ours / published - 1:+.1%})"
 
 
-def _write_csv(file: Path, found: Reproduction) -> None:
+def _write_csv(file: Path, reproduction: Reproduction) -> None:
     """One line per row and metric."""
     with file.open("w", encoding="utf-8", newline="") as content:
         writer = csv.writer(content, lineterminator="\n")
         writer.writerow(["data", "recipe", "metric", "seeds", "mean", "low", "high", "published"])
-        for row in found.comparison.rows:
-            for metric, cell in found.comparison.cells.get(row.label, {}).items():
-                published = (found.published(row) or {}).get(metric)
-                writer.writerow([found.data, row.label, metric, len(row.runs), cell.mean, *cell.interval, published])
+        for row in reproduction.comparison.rows:
+            for metric, cell in reproduction.comparison.cells.get(row.label, {}).items():
+                published = (reproduction.published(row) or {}).get(metric)
+                writer.writerow(
+                    [reproduction.data, row.label, metric, len(row.runs), cell.mean, *cell.interval, published]
+                )

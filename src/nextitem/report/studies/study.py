@@ -47,18 +47,18 @@ class Results:
     @property
     def beside_full(self) -> dict[str, float]:
         """Published values that may stand beside the table's."""
-        said = self.request.study.published
-        return self.published if said is not None and said.candidates is None else {}
+        declared = self.request.study.published
+        return self.published if declared is not None and declared.candidates is None else {}
 
     @property
     def notes(self) -> list[str]:
         """What a reader has to know about the numbers."""
-        said, changes = self.request.study.published, self.request.changes
-        found = [f"not as the study declares it: {' '.join(changes)}"] if changes else []
-        found += left_out(self.request)
-        if self.published and said is not None:
-            found.append(f"published: {said.source}")
-        return [*found, *self.comparison.failures]
+        declared, changes = self.request.study.published, self.request.changes
+        sentences = [f"not as the study declares it: {' '.join(changes)}"] if changes else []
+        sentences += left_out(self.request)
+        if self.published and declared is not None:
+            sentences.append(f"published: {declared.source}")
+        return [*sentences, *self.comparison.failures]
 
     def as_dict(self) -> dict[str, Any]:
         """The whole of it as plain values; what is sampled stands apart."""
@@ -81,30 +81,30 @@ class Results:
         }
 
 
-def write(folder: Path, found: Results) -> None:
+def write(folder: Path, results: Results) -> None:
     """results.md, table.csv, table.json and study.svg, in place of an earlier folder of that name.
 
     Raises StorageError; then the earlier one is still there.
     """
     with whole_folder(folder, replace=True) as draft:
-        write_svg(figure(found), draft / "study.svg")
-        (draft / "results.md").write_text(results_page(found), encoding="utf-8")
-        (draft / "table.json").write_text(json.dumps(found.as_dict(), indent=2) + "\n", encoding="utf-8")
-        _write_csv(draft / "table.csv", found)
+        write_svg(figure(results), draft / "study.svg")
+        (draft / "results.md").write_text(results_page(results), encoding="utf-8")
+        (draft / "table.json").write_text(json.dumps(results.as_dict(), indent=2) + "\n", encoding="utf-8")
+        _write_csv(draft / "table.csv", results)
 
 
-def figure(found: Results) -> Figure:
+def figure(results: Results) -> Figure:
     """A curve over the study's axis, or dots where it has none."""
-    study, title = found.request.study, TITLES.get(found.dataset, found.dataset)
-    cells = {label: row[PLOTTED] for label, row in found.comparison.cells.items()}
-    against = found.comparison.against
+    study, title = results.request.study, TITLES.get(results.dataset, results.dataset)
+    cells = {label: row[PLOTTED] for label, row in results.comparison.cells.items()}
+    against = results.comparison.against
     points = {label: _point(cell.mean, cell.interval) for label, cell in cells.items()}
     standings = {label: _standing(label, cell, against) for label, cell in cells.items()}
-    panels = [Panel(f"{title}: NDCG@10, full ranking", points, standings, found.beside_full)]
-    if found.sampled is not None:
-        sampled = {label: _point(*cell) for label, cell in found.sampled.cells.items()}
-        name = found.sampled.metric.replace("ndcg", "NDCG")
-        panels.append(Panel(f"{title}: {name}, sampled", sampled, published=found.published))
+    panels = [Panel(f"{title}: NDCG@10, full ranking", points, standings, results.beside_full)]
+    if results.sampled is not None:
+        sampled = {label: _point(*cell) for label, cell in results.sampled.cells.items()}
+        name = results.sampled.metric.replace("ndcg", "NDCG")
+        panels.append(Panel(f"{title}: {name}, sampled", sampled, published=results.published))
     if study.axis is None:
         return dots(panels, [row.label for row in study.rows], against)
     places = {row.label: float(row.at) for row in study.rows if row.at is not None}
@@ -147,9 +147,9 @@ def results_page(results: Results) -> str:
     return filled("report/studies/templates/study.md", content)
 
 
-def _cells(row: Contestant, found: Results) -> list[str]:
-    measured = found.comparison.cells.get(row.label)
-    beside = [written(found.beside_full.get(row.label), ".4f")] if found.beside_full else []
+def _cells(row: Contestant, results: Results) -> list[str]:
+    measured = results.comparison.cells.get(row.label)
+    beside = [written(results.beside_full.get(row.label), ".4f")] if results.beside_full else []
     if measured is None:
         return [row.label, "failed" if row.failures else "no run", NOTHING, NOTHING, *beside, *[NOTHING] * 4]
     ndcg, hit_rate = (measured[metric] for metric in COMPARED_METRICS)
@@ -170,12 +170,12 @@ def _cells(row: Contestant, found: Results) -> list[str]:
     ]
 
 
-def _sampled_rows(found: Results, sampled: Sampled) -> list[list[str]]:
+def _sampled_rows(results: Results, sampled: Sampled) -> list[list[str]]:
     ours = {label: mean for label, (mean, _) in sampled.cells.items()}
     rows = []
     for label, (mean, interval) in sampled.cells.items():
-        changes = [_change(values, label, found.comparison.against) for values in (ours, found.published)]
-        published = written(found.published.get(label), ".4f")
+        changes = [_change(values, label, results.comparison.against) for values in (ours, results.published)]
+        published = written(results.published.get(label), ".4f")
         rows.append([label, with_interval(mean, interval), changes[0], published, changes[1]])
     return rows
 
@@ -185,20 +185,20 @@ def _change(values: Mapping[str, float], label: str, against: str) -> str:
     return f"{values[label] - values[against]:+.4f}" if known else NOTHING
 
 
-def _write_csv(file: Path, found: Results) -> None:
+def _write_csv(file: Path, results: Results) -> None:
     """One line per row and metric; a sampled metric has its label."""
     with file.open("w", encoding="utf-8", newline="") as content:
         writer = csv.writer(content, lineterminator="\n")
         writer.writerow(["study", "data", "row", "at", "metric", "seeds", "mean", "low", "high", "published"])
-        at = {row.label: row.at for row in found.request.study.rows}
-        for row in found.comparison.rows:
+        at = {row.label: row.at for row in results.request.study.rows}
+        for row in results.comparison.rows:
             lines = [
-                (metric, cell.mean, *cell.interval, found.beside_full.get(row.label) if metric == PLOTTED else None)
-                for metric, cell in found.comparison.cells.get(row.label, {}).items()
+                (metric, cell.mean, *cell.interval, results.beside_full.get(row.label) if metric == PLOTTED else None)
+                for metric, cell in results.comparison.cells.get(row.label, {}).items()
             ]
-            if found.sampled is not None and row.label in found.sampled.cells:
-                mean, interval = found.sampled.cells[row.label]
-                lines.append((found.sampled.metric, mean, *interval, found.published.get(row.label)))
+            if results.sampled is not None and row.label in results.sampled.cells:
+                mean, interval = results.sampled.cells[row.label]
+                lines.append((results.sampled.metric, mean, *interval, results.published.get(row.label)))
             for metric, *values in lines:
-                head = [found.request.study.name, found.dataset, row.label, at[row.label], metric, len(row.runs)]
+                head = [results.request.study.name, results.dataset, row.label, at[row.label], metric, len(row.runs)]
                 writer.writerow([*head, *values])

@@ -91,13 +91,13 @@ def _dots(axes: Axes, panel: Panel, labels: Sequence[str], against: str) -> None
         base = panel.points[against]
         axes.axvspan(base.low, base.high, color=FAINT, alpha=0.6, linewidth=0)
         axes.axvline(base.value, color=MUTED, linewidth=1.0)
-    told = set()
+    in_legend = set()
     for label, value in panel.published.items():
         axes.plot(
             value, height[label], "D", color=ORANGE, markersize=5, markerfacecolor="white",
-            label="" if "published" in told else "published",
+            label="" if "published" in in_legend else "published",
         )  # fmt: skip
-        told.add("published")
+        in_legend.add("published")
     for label, point in panel.points.items():
         standing = panel.standings.get(label, "undecided")
         shape, colour = _DOTS[standing]
@@ -105,9 +105,9 @@ def _dots(axes: Axes, panel: Panel, labels: Sequence[str], against: str) -> None
         axes.errorbar(
             point.value, height[label], xerr=[[point.value - point.low], [point.high - point.value]],
             color=colour, marker=shape, markersize=6, elinewidth=1.4, capsize=2.5,
-            linestyle="none", label="" if name in told else name,
+            linestyle="none", label="" if name in in_legend else name,
         )  # fmt: skip
-        told.add(name)
+        in_legend.add(name)
     axes.set_yticks([height[label] for label in labels], list(labels))
     axes.tick_params(axis="y", labelcolor=INK)
     axes.set_ylim(-len(labels) + 0.4, 0.6)
