@@ -97,6 +97,7 @@ def names_in(folder: Path) -> list[str]:
 def described(address: str = "http://127.0.0.1:9/never") -> Description:
     return Description(
         name="tiny",
+        title="Tiny",
         file="tiny.txt",
         address=address,
         size=len(CONTENT),

@@ -31,7 +31,7 @@ def zipped(*names: str) -> bytes:
 def described(content: bytes, address: str = "http://127.0.0.1:9/never") -> Description:
     blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
     return Description(
-        name="tiny", file="tiny.txt", archive="tiny.zip", address=address, size=None, git_blob=blob,
+        name="tiny", title="Tiny", file="tiny.txt", archive="tiny.zip", address=address, size=None, git_blob=blob,
         users=2, items=2, events=3, source="this test", terms="none",
     )  # fmt: skip
 

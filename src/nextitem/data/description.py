@@ -8,6 +8,7 @@ class Description:
     """A public dataset as one file, which may come inside a zip; its format follows from the ending of `file`."""
 
     name: str  # what a recipe or the command line calls it
+    title: str  # what readers call it
     file: str  # file name in a folder of data
     address: str  # http(s) address of the exact content
     size: int | None  # bytes of what the address sends; None where they are not published

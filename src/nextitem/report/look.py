@@ -26,34 +26,20 @@ from nextitem.errors import StorageError
 BLUE, GREEN, ORANGE, RED, PINK, SKY = "#0072B2", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#56B4E9"
 INK, MUTED, FAINT = "#222222", "#6B6B6B", "#E3E3E3"
 PALETTE = (BLUE, RED, GREEN, PINK, ORANGE, SKY)
-# Dash patterns tell lines apart without colour, in print.
-_LINES: dict[str, tuple[str, Any]] = {
-    "sasrec-ce": (BLUE, "-"),
-    "sasrec-3000": (GREEN, (0, (6, 1.5))),
-    "bert4rec": (RED, "-"),
-    "sasrec-bce": (PINK, (0, (1.4, 1.2))),
-    "gru4rec": (ORANGE, (0, (2.6, 1.2))),
-    "gpt2": (SKY, "-"),
-    "caser": (SKY, (0, (1.4, 1.2))),
-    "bpr-mf": (MUTED, (0, (2.6, 1.2))),
-    "fpmc": (MUTED, (0, (4, 1.2, 1.2, 1.2))),
-    "ncf": (MUTED, (0, (6, 1.5))),
-    "co-occurrence": (MUTED, "-"),
-    "popularity": (MUTED, (0, (1.4, 1.2))),
-}
-_LABELS = {
-    "sasrec-ce": "SASRec+",
-    "sasrec-3000": "SASRec+ 3000",
-    "bert4rec": "BERT4Rec",
-    "sasrec-bce": "SASRec",
-    "gru4rec": "GRU4Rec",
-    "gpt2": "GPT-2",
-    "caser": "Caser",
-    "bpr-mf": "BPR-MF",
-    "fpmc": "FPMC",
-    "ncf": "NCF",
-    "co-occurrence": "Co-occurrence",
-    "popularity": "Popularity",
+# What readers call a recipe, and its line. Dash patterns tell lines apart without colour, in print.
+_RECIPES: dict[str, tuple[str, str, Any]] = {
+    "sasrec-ce": ("SASRec+", BLUE, "-"),
+    "sasrec-3000": ("SASRec+ 3000", GREEN, (0, (6, 1.5))),
+    "bert4rec": ("BERT4Rec", RED, "-"),
+    "sasrec-bce": ("SASRec", PINK, (0, (1.4, 1.2))),
+    "gru4rec": ("GRU4Rec", ORANGE, (0, (2.6, 1.2))),
+    "gpt2": ("GPT-2", SKY, "-"),
+    "caser": ("Caser", SKY, (0, (1.4, 1.2))),
+    "bpr-mf": ("BPR-MF", MUTED, (0, (2.6, 1.2))),
+    "fpmc": ("FPMC", MUTED, (0, (4, 1.2, 1.2, 1.2))),
+    "ncf": ("NCF", MUTED, (0, (6, 1.5))),
+    "co-occurrence": ("Co-occurrence", MUTED, "-"),
+    "popularity": ("Popularity", MUTED, (0, (1.4, 1.2))),
 }
 WIDTH, HEIGHT = 4.8, 3.3  # inches; a phone shows 4.8 of them at three quarters of their size
 _SETTINGS: Any = {  # matplotlib's own type spells out every key
@@ -104,7 +90,7 @@ def canvas(
 
 def label_of(recipe: str) -> str:
     """What readers call a recipe; one that has no such name keeps its own."""
-    return _LABELS.get(recipe, recipe)
+    return _RECIPES[recipe][0] if recipe in _RECIPES else recipe
 
 
 def name_of_metric(metric: str) -> str:
@@ -119,8 +105,11 @@ def colour_of(recipe: str) -> str:
 
 def line_of(recipe: str) -> dict[str, Any]:
     """Colour and dashes of a recipe's line, as keywords of `Axes.plot`; an unknown one's follow from its name."""
-    known = _LINES.get(recipe, (PALETTE[zlib.crc32(recipe.encode()) % len(PALETTE)], "-"))
-    return {"color": known[0], "linestyle": known[1]}
+    if recipe in _RECIPES:
+        _, colour, dashes = _RECIPES[recipe]
+    else:
+        colour, dashes = PALETTE[zlib.crc32(recipe.encode()) % len(PALETTE)], "-"
+    return {"color": colour, "linestyle": dashes}
 
 
 def darker(colour: str) -> str:

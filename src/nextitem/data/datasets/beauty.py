@@ -4,6 +4,7 @@ from nextitem.data.description import Description
 
 BEAUTY = Description(
     name="beauty",
+    title="Beauty",
     file="beauty.txt",
     address="https://raw.githubusercontent.com/FeiSun/BERT4Rec/615eaf2004abecda487a38d5b0c72f3dcfcae5b3/data/beauty.txt",
     size=3_912_093,

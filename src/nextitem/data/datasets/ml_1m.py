@@ -4,6 +4,7 @@ from nextitem.data.description import Description
 
 ML_1M = Description(
     name="ml-1m",
+    title="MovieLens-1M",
     file="ml-1m.txt",
     address="https://raw.githubusercontent.com/FeiSun/BERT4Rec/615eaf2004abecda487a38d5b0c72f3dcfcae5b3/data/ml-1m.txt",
     size=9_053_831,

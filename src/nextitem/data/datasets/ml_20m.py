@@ -4,6 +4,7 @@ from nextitem.data.description import Description
 
 ML_20M = Description(
     name="ml-20m",
+    title="MovieLens-20M",
     file="ml-20m.txt",
     archive="ml-20m.zip",
     address="https://raw.githubusercontent.com/FeiSun/BERT4Rec/615eaf2004abecda487a38d5b0c72f3dcfcae5b3/data/ml-20m.zip",

@@ -4,6 +4,7 @@ from nextitem.data.description import Description
 
 STEAM = Description(
     name="steam",
+    title="Steam",
     file="steam.txt",
     address="https://raw.githubusercontent.com/FeiSun/BERT4Rec/615eaf2004abecda487a38d5b0c72f3dcfcae5b3/data/steam.txt",
     size=None,

@@ -4,6 +4,7 @@ from nextitem.data.description import Description
 
 YELP = Description(
     name="yelp",
+    title="Yelp",
     file="yelp.txt",
     archive="yelp.txt.zip",
     address="https://raw.githubusercontent.com/antklen/sasrec-bert4rec-recsys23/29c272e155cad52c8958b04e9e98557526a646e5/data/yelp.txt.zip",

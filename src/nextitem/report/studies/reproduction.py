@@ -14,7 +14,7 @@ from nextitem.evaluation.intervals import percentiles
 from nextitem.report.look import label_of, name_of_metric, write_svg
 from nextitem.report.studies.curves import Curve, by_negatives, convergence, losses
 from nextitem.report.studies.points import Point
-from nextitem.report.studies.words import TITLES, measured_on, where_made
+from nextitem.report.studies.words import measured_on, title_of, where_made
 from nextitem.storage import whole_folder
 from nextitem.studies.comparison import COMPARED_METRICS, RESAMPLES, Comparison, as_dict, draws_of, values_of, varied_in
 from nextitem.studies.reproduction import PUBLISHED_VALUES, ClaimVerdict, agreement, deviations, judged_by
@@ -41,7 +41,7 @@ class Reproduction:
 
     @property
     def title(self) -> str:
-        return TITLES.get(self.data, self.data)
+        return title_of(self.data)
 
     def as_dict(self) -> dict[str, Any]:
         """The whole of it as plain values."""

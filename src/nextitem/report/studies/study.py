@@ -13,7 +13,7 @@ from nextitem.engine.entries import Contestant
 from nextitem.report.look import write_svg
 from nextitem.report.studies.points import Point
 from nextitem.report.studies.sweeps import Panel, Standing, curve, dots
-from nextitem.report.studies.words import TITLES, measured_on, where_made
+from nextitem.report.studies.words import measured_on, title_of, where_made
 from nextitem.storage import whole_folder
 from nextitem.studies.comparison import COMPARED_METRICS, Comparison, Interval, Measured, as_dict
 from nextitem.studies.reproduction import LEVEL
@@ -95,7 +95,7 @@ def write(folder: Path, results: Results) -> None:
 
 def figure(results: Results) -> Figure:
     """A curve over the study's axis, or dots where it has none."""
-    study, title = results.request.study, TITLES.get(results.dataset, results.dataset)
+    study, title = results.request.study, title_of(results.dataset)
     cells = {label: row[PLOTTED] for label, row in results.comparison.cells.items()}
     against = results.comparison.against
     points = {label: _point(cell.mean, cell.interval) for label, cell in cells.items()}
@@ -129,7 +129,7 @@ def results_page(results: Results) -> str:
     beside = ["published"] if results.beside_full else []
     content = {
         "name": study.name,
-        "title": TITLES.get(results.dataset, results.dataset),
+        "title": title_of(results.dataset),
         "summary": study.summary,
         "command": results.command,
         "source": study.source,

@@ -1,9 +1,13 @@
 """What the pages about studies say alike."""
 
+from nextitem.data.datasets import PUBLISHED as DATASETS
 from nextitem.studies.comparison import Comparison
 from nextitem.words import counted
 
-TITLES = {"ml-1m": "MovieLens-1M", "ml-20m": "MovieLens-20M", "beauty": "Beauty", "steam": "Steam", "yelp": "Yelp"}
+
+def title_of(data: str) -> str:
+    """What readers call a dataset; what was not published keeps its own name."""
+    return DATASETS[data].title if data in DATASETS else data
 
 
 def measured_on(comparison: Comparison) -> str:
