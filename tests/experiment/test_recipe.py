@@ -265,7 +265,7 @@ def test_the_json_of_a_recipe_is_complete() -> None:
     assert set(content["training"]) == set(Training.model_fields)
 
 
-def test_a_loss_that_weighs_negatives_refuses_a_single_one_of_a_baseline_too() -> None:
+def test_a_loss_that_weighs_negatives_refuses_a_single_one_of_a_model_of_users_too() -> None:
     message = refused("ncf", "loss=bpr_max", "negatives.count=1")
     assert "loss bpr_max weighs negatives against each other, and one alone (negatives.count=1) has nothing" in message
 

@@ -22,6 +22,7 @@ def small(preset: str) -> Recipe:
     recipe = resolve_recipe(load_preset(preset)).value
     sizes: dict[str, Any] = {
         "encoder": with_settings(recipe.encoder, **ENCODER, inner=16),
+        "items": with_settings(recipe.items, layers=(8, 5, 3)),
         "objective": with_settings(
             recipe.objective, maximum_length=min(8, recipe.objective.maximum_length), stride=_shorter(recipe.objective)
         ),

@@ -37,7 +37,7 @@ def close(ours: Tensor, expected: Tensor) -> None:
 def test_query_states_are_those_of_each_history_alone(encoder: Any, objective: Any) -> None:
     model, histories = build_model(encoder, objective, ITEMS), random_histories()
     states_Ce = model.query_states(histories)
-    assert states_Ce.shape == (100, model.items.output_table().shape[1])
+    assert states_Ce.shape == (100, model.items.state_width)
     for case in range(0, 100, 9):
         close(states_Ce[case : case + 1], model.query_states(histories.select(torch.tensor([case]))))
 

@@ -24,7 +24,14 @@ from nextitem.model.objectives import AnyObjective
 from nextitem.settings.annotations import members
 from nextitem.settings.configuration import Configuration
 
-SMALL: Mapping[str, object] = {"dim": 8, "heads": 2, "inner": 16, "positions": 16, "maximum_length": 12}
+SMALL: Mapping[str, object] = {
+    "dim": 8,
+    "heads": 2,
+    "inner": 16,
+    "positions": 16,
+    "maximum_length": 12,
+    "layers": (8, 5, 3),
+}
 USERS = 1000  # that encoders with user vectors know
 
 WITHOUT = tuple({"without": (part,)} for part in ("positions", "feed_forward", "norms", "residuals"))
@@ -77,9 +84,10 @@ ITEM_TABLES = variations(AnyItems)
 def fits(encoder: Any, objective: Any) -> bool:
     """Whether the encoder can be asked this.
 
-    One that looks ahead would find the next item in its input; one that sees a single item would not see a hidden one.
+    One that knows users alone is shown nothing, and no other is. One that looks ahead would find the next item in its
+    input; one that sees a single item would not see a hidden one.
     """
-    if objective.needs_mask and encoder.sees_one_item:
+    if encoder.reads_items != objective.shows_items or (objective.needs_mask and encoder.sees_one_item):
         return False
     return encoder.is_causal or not objective.needs_causal
 
@@ -131,10 +139,15 @@ def having(shelf: Mapping[str, Any], field: str) -> dict[str, Any]:
     return {name: configuration for name, configuration in shelf.items() if hasattr(configuration, field)}
 
 
+def items_of(encoder: Any) -> Any:
+    """The items that go with an encoder, in small sizes."""
+    return with_settings(encoder.default_items, **SMALL)
+
+
 def build_model(encoder: Any, objective: Any, number_of_items: int, seed: int = 0, items: Any = None) -> SequenceModel:
     """An untrained model in float64, with the items that go with the encoder; equal seeds give equal weights."""
     with seeded_globally(seed, Purpose.WEIGHTS):
-        return assemble(items or encoder.default_items, encoder, objective, number_of_items, USERS).double()
+        return assemble(items or items_of(encoder), encoder, objective, number_of_items, USERS).double()
 
 
 def lively_encoder(encoder: Any, seed: int = 0) -> nn.Module:

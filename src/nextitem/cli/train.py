@@ -113,7 +113,7 @@ def _check(extras: Extras, recipe: Recipe) -> None:
     if not extras.users and recipe.baseline is None and recipe.encoder.has_users:
         raise ConfigurationError(
             f"a run of {recipe.encoder.name} can answer the users it knows only, and --no-users would leave them out; "
-            f"leave --no-users out, or set encoder.user_vectors=false"
+            f"leave --no-users out, or set encoder.user_vectors=false, or take another encoder"
         )
 
 

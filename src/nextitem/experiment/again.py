@@ -14,7 +14,6 @@ from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.stored import StoredRun
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import build_model, with_what_is_learnt
-from nextitem.model.baselines import Ncf
 
 
 def evaluate_again(
@@ -78,9 +77,9 @@ def restore(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
 
 
 def _restored(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
-    if recipe.baseline is not None and not isinstance(recipe.baseline, Ncf):
+    if recipe.baseline is not None:
         return recipe.baseline.restore(run.weights)
-    of_users = "encoder.weight_Ue" if isinstance(recipe.baseline, Ncf) else "encoder.users_Ud"
-    model = build_model(recipe, number_of_items, seed=0, number_of_users=len(run.weights.get(of_users, ())))
+    users = len(run.weights.get("encoder.users_Ud", ()))
+    model = build_model(recipe, number_of_items, seed=0, number_of_users=users)
     model.load_state_dict(run.weights)
     return model.eval()

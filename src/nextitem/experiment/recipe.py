@@ -40,8 +40,7 @@ class Recipe(Configuration):
     split: AnySplit = LeaveOneOut()
     """Which events are held out, and which may be learnt from."""
     baseline: AnyBaseline | None = None
-    """A model that reads no history, or counts; then encoder and objective are not used, and of what follows only what
-    it is trained with."""
+    """A model that counts, or that a library trains; then nothing that follows is used."""
     encoder: AnyEncoder = SASRec()
     """What turns a history into states."""
     items: AnyItems = Field(default_factory=lambda others: items_of(others.get("encoder")))
@@ -56,16 +55,14 @@ class Recipe(Configuration):
     """How the weights are found."""
 
     def in_use(self) -> dict[str, Any]:
-        """The settings that matter, as JSON: a baseline uses no encoder, and few are trained by `fit`."""
-        unused = set() if self.baseline is None else {"encoder", "items", "objective"}
-        if not self.is_fitted:
-            unused |= {"loss", "negatives", "training"}
+        """The settings that matter, as JSON: of a baseline those of its own and of the data."""
+        unused = set() if self.is_fitted else {"encoder", "items", "objective", "loss", "negatives", "training"}
         return self.model_dump(mode="json", exclude=unused)
 
     @property
     def is_fitted(self) -> bool:
         """Whether the model is trained by `fit`, with loss, negatives and training of the recipe."""
-        return self.baseline is None or self.baseline.made_by == "fit"
+        return self.baseline is None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -75,7 +72,8 @@ class Recipe(Configuration):
                 f"training.monitor='{monitor}' is no validation metric; {suggest(monitor, DEFAULT_METRICS)}"
             )
         if self.baseline is not None:
-            return self._fits_baseline(self.baseline)
+            return self
+        self._is_shown_what_it_reads()
         if self.objective.needs_causal and not self.encoder.is_causal:
             raise ValueError(
                 f"objective {self.objective.name} needs an encoder that does not look ahead, and {self.encoder.name} "
@@ -97,12 +95,11 @@ class Recipe(Configuration):
                 f"encoder.window={least} reads more places than objective.maximum_length="
                 f"{self.objective.maximum_length} fills; raise objective.maximum_length or lower encoder.window"
             )
-        if reason := self.items.reason_against(self.encoder.dim, self.encoder.output_width):
-            raise ValueError(reason)
         if self.loss.needs_negatives and self.negatives is None:
             raise ValueError(f"loss {self.loss.name} needs negatives; add negatives=uniform (and negatives.count=…)")
         if not self.loss.needs_negatives and self.negatives is not None:
             raise ValueError(f"loss {self.loss.name} uses the whole catalogue and no negatives; add negatives=none")
+        self._items_fit()
         self._have_something_to_compare()
         if self.training.item_rows == "touched" and not self.items.can_narrow:
             raise ValueError(
@@ -126,18 +123,32 @@ class Recipe(Configuration):
         if reason is not None:
             raise ValueError(reason)
 
-    def _fits_baseline(self, baseline: AnyBaseline) -> Self:
-        if baseline.made_by != "fit":
-            return self
+    def _is_shown_what_it_reads(self) -> None:
+        """Raises ValueError where the objective shows items to an encoder that reads none, or none to another."""
+        if self.encoder.reads_items and not self.objective.shows_items:
+            raise ValueError(
+                f"objective {self.objective.name} shows no item of a history, and encoder {self.encoder.name} reads "
+                f"nothing else; use objective=next_item, or encoder=user_vectors"
+            )
+        if self.objective.shows_items and not self.encoder.reads_items:
+            raise ValueError(
+                f"encoder {self.encoder.name} knows users and reads no history, which objective {self.objective.name} "
+                f"shows it in vain; use objective=user_item"
+            )
+
+    def _items_fit(self) -> None:
+        """Raises ValueError where the items do not go with the encoder's states or with the loss."""
+        if reason := self.items.reason_against(self.encoder.dim, self.encoder.output_width):
+            raise ValueError(reason)
+        if self.items.is_product:
+            return
         if not self.loss.needs_negatives:
             raise ValueError(
-                f"loss {self.loss.name} multiplies with the whole item table, and {baseline.name} scores by a network; "
-                f"use loss=binary_cross_entropy negatives=uniform"
+                f"loss {self.loss.name} multiplies with the whole item table, and items {self.items.name} score by a "
+                f"network; use loss=binary_cross_entropy negatives=uniform"
             )
-        if self.negatives is None or self.negatives.sharing != "position":
+        if self.negatives is not None and self.negatives.sharing != "position":
             raise ValueError(
-                f"baseline {baseline.name} is trained on single events, each with negatives of its own; "
-                f"add negatives=uniform negatives.sharing=position"
+                f"items {self.items.name} score pair by pair, so each position needs negatives of its own; "
+                f"set negatives.sharing=position, or negatives=uniform"
             )
-        self._have_something_to_compare()
-        return self

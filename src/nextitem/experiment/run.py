@@ -13,7 +13,7 @@ from nextitem.evaluation.evaluate import Evaluation, evaluate
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.recipe import Recipe
 from nextitem.model.assemble import assemble
-from nextitem.model.baselines import AnyBaseline, BprMf, Ncf
+from nextitem.model.baselines import AnyBaseline, BprMf
 from nextitem.model.model import SequenceModel
 from nextitem.training.fit import fit
 from nextitem.training.history import History
@@ -60,10 +60,8 @@ def run(recipe: Recipe, session: Session, *, prepared: Prepared | None = None) -
     return Outcome(learnt, prepared, history, validation, test, parameters, seconds, bound)
 
 
-def _built(baseline: AnyBaseline | None, train: Sequences, seed: int) -> tuple[Scorer, History, int, float]:
-    """A baseline that `fit` does not train, with what `trained` tells; of counts parameters and seconds are 0."""
-    if baseline is None or isinstance(baseline, Ncf):
-        raise ConfigurationError("only a baseline that `fit` does not train is built from events alone")
+def _built(baseline: AnyBaseline, train: Sequences, seed: int) -> tuple[Scorer, History, int, float]:
+    """A baseline, with what `trained` tells; of counts parameters and seconds are 0."""
     started = time.perf_counter()
     model = baseline.build(train, seed)
     if baseline.made_by == "counts":
@@ -85,7 +83,7 @@ def trained(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Score
     session.processes.agree(
         "its events", {"items": events.events.items, "starts": events.starts_U, "stops": events.stops_U}
     )
-    if not recipe.is_fitted:
+    if recipe.baseline is not None:
         return _built(recipe.baseline, prepared.split.train, session.seed)
     model = build_model(recipe, len(prepared.log.items), session.seed, len(prepared.log.users)).to(session.device)
     history = _train(recipe, model, prepared.split, session)
@@ -95,8 +93,6 @@ def trained(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Score
 def build_model(recipe: Recipe, number_of_items: int, seed: int, number_of_users: int = 0) -> SequenceModel:
     """The untrained model of a recipe; equal seeds give equal weights. Users count where they have vectors."""
     with seeded_globally(seed, Purpose.WEIGHTS):
-        if isinstance(recipe.baseline, Ncf):
-            return SequenceModel(*recipe.baseline.parts(number_of_users, number_of_items))
         in_bfloat16 = recipe.training.precision == "bfloat16"
         parts = recipe.items, recipe.encoder, recipe.objective
         return assemble(*parts, number_of_items, number_of_users, in_bfloat16=in_bfloat16)

@@ -24,7 +24,7 @@ from worlds.shelves import (
 )
 
 LENGTHS = [7, 1, 12, 4]
-CAUSAL = {name: encoder for name, encoder in ENCODERS.items() if encoder.is_causal}
+CAUSAL = {name: encoder for name, encoder in ENCODERS.items() if encoder.is_causal and encoder.reads_items}
 # A factorised Markov chain without users has its weights in the item tables alone.
 WEIGHTED = {name: encoder for name, encoder in ENCODERS.items() if list(lively_encoder(encoder).parameters())}
 PLACED = {
@@ -209,7 +209,8 @@ def test_states_of_rows_in_groups_of_like_length_are_those_of_one_padded_batch(e
     states_Td = model.states(batch)
     close(states_Td, padded_Td)
     factors_Td = torch.randn(states_Td.shape, generator=draws, dtype=torch.float64)
-    of_scores = ("items.bias_N", "items.outputs")  # no part of a state
+    # No part of a state, as no item is to one that knows users alone.
+    of_scores = ("items.bias_N", "items.outputs") if encoder.reads_items else ("items.",)
     weights = [weight for name, weight in model.named_parameters() if not name.startswith(of_scores)]
     grouped, padded = (torch.autograd.grad((states * factors_Td).sum(), weights) for states in (states_Td, padded_Td))
     for one, other in zip(grouped, padded, strict=True):
@@ -278,3 +279,10 @@ def test_a_sole_item_is_all_that_a_state_knows_exactly_where_the_encoder_says_so
     changed[:, 4] *= torch.arange(encoder.dim)
     is_other_L = (module(changed, lengths_B) - module(inputs, lengths_B)).abs().amax(2)[0] > 1e-6
     assert encoder.sees_one_item == (is_other_L.tolist() == [False, False, False, False, True, False])
+
+
+@each("encoder", {name: encoder for name, encoder in ENCODERS.items() if not encoder.reads_items})
+def test_an_encoder_that_reads_no_items_says_the_same_of_any(encoder: Any) -> None:
+    module, lengths_B, users_B = lively_encoder(encoder), torch.tensor([6, 4]), torch.tensor([7, 5])
+    some, others = (embeddings(2, 6, encoder, seed=seed) for seed in (1, 2))
+    assert torch.equal(module(some, lengths_B, users_B), module(others, lengths_B, users_B))

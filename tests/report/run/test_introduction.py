@@ -3,7 +3,7 @@
 import pytest
 
 from nextitem.experiment.recipe import Recipe
-from nextitem.model.baselines import AnyBaseline, BprMf, Ncf, Popularity
+from nextitem.model.baselines import AnyBaseline, BprMf, Popularity
 from nextitem.model.losses import BinaryCrossEntropy, SampledCrossEntropy
 from nextitem.model.negatives import InBatch, Uniform
 from nextitem.report.run.introduction import introduced
@@ -23,7 +23,6 @@ def test_an_encoder_is_named_with_what_trains_it() -> None:
     [
         (Popularity(), "Baseline popularity, which only counts."),
         (BprMf(), "Baseline bpr mf, trained by a library; 1,234 weights."),
-        (Ncf(), "Baseline ncf, loss binary cross entropy, 4 negatives (uniform); 1,234 weights, 5 epochs."),
     ],
 )
 def test_a_baseline_is_named_with_how_it_is_made(baseline: AnyBaseline, said: str) -> None:

@@ -67,7 +67,8 @@ class Work:
         drawn = windows.select(torch.cat(steps[: len(batches)]))
         widest = max(batches, key=lambda batch: int(batch.lengths_B.sum()))
         targets = sum(len(batch.targets_T) for batch in batches)
-        read = sum(len(batch.read) for batch in batches) / sum(int(batch.lengths_B.sum()) for batch in batches)
+        shown = sum(int(batch.lengths_B.sum()) for batch in batches)
+        read = sum(len(batch.read) for batch in batches) / max(1, shown)  # an objective may show nothing
         return cls(
             len(steps),
             round(targets * int(windows.select(torch.cat(steps)).lengths_U.sum()) / int(drawn.lengths_U.sum())),

@@ -6,9 +6,8 @@ from pydantic import Field
 
 from nextitem.model.baselines.bpr_mf import BprMf
 from nextitem.model.baselines.co_occurrence import CoOccurrence
-from nextitem.model.baselines.ncf import Ncf
 from nextitem.model.baselines.popularity import Popularity
 
-AnyBaseline = Annotated[Popularity | CoOccurrence | BprMf | Ncf, Field(discriminator="name")]
+AnyBaseline = Annotated[Popularity | CoOccurrence | BprMf, Field(discriminator="name")]
 
-__all__ = ["AnyBaseline", "BprMf", "CoOccurrence", "Ncf", "Popularity"]
+__all__ = ["AnyBaseline", "BprMf", "CoOccurrence", "Popularity"]

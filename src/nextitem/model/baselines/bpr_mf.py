@@ -26,7 +26,7 @@ class BprMf(Configuration):
     """
 
     name: Literal["bpr_mf"] = "bpr_mf"
-    made_by: ClassVar[Literal["counts", "library", "fit"]] = "library"
+    made_by: ClassVar[Literal["counts", "library"]] = "library"
     """Where its numbers come from."""
     factors: int = Field(128, ge=1)
     """Factors of a user and of an item."""

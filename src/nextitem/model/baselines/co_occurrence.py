@@ -19,7 +19,7 @@ class CoOccurrence(Configuration):
     """Scores an item by how often it followed the last item of the history; popularity decides between equal counts."""
 
     name: Literal["co_occurrence"] = "co_occurrence"
-    made_by: ClassVar[Literal["counts", "library", "fit"]] = "counts"
+    made_by: ClassVar[Literal["counts", "library"]] = "counts"
     """Where its numbers come from."""
     window: int = Field(1, ge=1)
     """How many events after an item count as following it; 1 is the very next event. All of them count alike."""

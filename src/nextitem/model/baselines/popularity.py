@@ -14,7 +14,7 @@ class Popularity(Configuration):
     """Scores an item by how often it occurs in training."""
 
     name: Literal["popularity"] = "popularity"
-    made_by: ClassVar[Literal["counts", "library", "fit"]] = "counts"
+    made_by: ClassVar[Literal["counts", "library"]] = "counts"
     """Where its numbers come from."""
 
     def build(self, train: Sequences, seed: int = 0) -> "PopularityScorer":

@@ -30,6 +30,8 @@ class Encoder(Configuration):
     """Whether a state depends on its own past only, as next-item training needs; has no default, so each says it."""
     sees_one_item: ClassVar[bool] = False
     """Whether a state knows the item at its own position only, so that none may be hidden there."""
+    reads_items: ClassVar[bool] = True
+    """Whether states depend on the items of a history, and not on the user alone."""
     reads_times: ClassVar[bool] = False
     """Whether states depend on when the events were."""
     default_items: ClassVar[AnyItems] = Tied()

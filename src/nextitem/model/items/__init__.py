@@ -4,9 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from nextitem.model.items.neural import Neural
 from nextitem.model.items.separate import Separate
 from nextitem.model.items.tied import Tied
 
-AnyItems = Annotated[Tied | Separate, Field(discriminator="name")]
+AnyItems = Annotated[Tied | Separate | Neural, Field(discriminator="name")]
 
-__all__ = ["AnyItems", "Separate", "Tied"]
+__all__ = ["AnyItems", "Neural", "Separate", "Tied"]

@@ -7,7 +7,8 @@ from pydantic import Field
 from nextitem.model.objectives.masked_item import MaskedItem
 from nextitem.model.objectives.next_few import NextFew
 from nextitem.model.objectives.next_item import NextItem
+from nextitem.model.objectives.user_item import UserItem
 
-AnyObjective = Annotated[NextItem | MaskedItem | NextFew, Field(discriminator="name")]
+AnyObjective = Annotated[NextItem | MaskedItem | NextFew | UserItem, Field(discriminator="name")]
 
-__all__ = ["AnyObjective", "MaskedItem", "NextFew", "NextItem"]
+__all__ = ["AnyObjective", "MaskedItem", "NextFew", "NextItem", "UserItem"]

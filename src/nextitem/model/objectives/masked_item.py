@@ -21,6 +21,8 @@ class MaskedItem(Configuration):
     """Whether the encoder must not look ahead: here it is meant to."""
     needs_mask: ClassVar[bool] = True
     """Whether the item table needs a MASK vector."""
+    shows_items: ClassVar[bool] = True
+    """Whether the encoder is shown items of the history."""
     maximum_length: int = Field(50, ge=2)
     """Longest input L; a training window is the last L events, a query the last L − 1 and MASK."""
     stride: int | None = Field(None, ge=1)

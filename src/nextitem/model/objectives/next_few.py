@@ -24,6 +24,8 @@ class NextFew(Configuration):
     """Whether the encoder must not look ahead: no target is in the input."""
     needs_mask: ClassVar[bool] = False
     """Whether the item table needs a MASK vector."""
+    shows_items: ClassVar[bool] = True
+    """Whether the encoder is shown items of the history."""
     maximum_length: int = Field(5, ge=1)
     """Longest input L."""
     targets: int = Field(3, ge=1)

@@ -23,6 +23,8 @@ class NextItem(Configuration):
     name: Literal["next_item"] = "next_item"
     needs_causal: ClassVar[bool] = True
     """Whether the encoder must not look ahead: here the next input is the answer."""
+    shows_items: ClassVar[bool] = True
+    """Whether the encoder is shown items of the history."""
     maximum_length: int = Field(50, ge=1)
     """Longest input L; a training window is the last L + 1 events of a user."""
     stride: int | None = Field(None, ge=1)

@@ -17,6 +17,10 @@ class Objective(Protocol):
         """Whether the item table needs a MASK vector."""
 
     @property
+    def shows_items(self) -> bool:
+        """Whether the encoder is shown items of the history, and not the user alone."""
+
+    @property
     def maximum_length(self) -> int:
         """The most items that are encoded."""
 

@@ -11,8 +11,6 @@ def introduced(recipe: Recipe, parameters: int, epochs: int) -> str:
         parts = f"Encoder {_words(recipe.encoder.name)}, objective {_words(recipe.objective.name)}"
         return f"{parts}, {_trained(recipe)}; {size}, {epochs} epochs."
     name = _words(baseline.name)
-    if baseline.made_by == "fit":
-        return f"Baseline {name}, {_trained(recipe)}; {size}, {epochs} epochs."
     return (
         f"Baseline {name}, {'which only counts' if baseline.made_by == 'counts' else f'trained by a library; {size}'}."
     )
