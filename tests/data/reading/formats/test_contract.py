@@ -46,10 +46,10 @@ def test_whether_ids_are_text_follows_from_the_name(written: Write, ending: str,
 
 def test_an_unknown_ending_is_answered_with_all_there_are(written: Write) -> None:
     file = written("log.xml", "")
-    assert refusal(file) == (
-        f"{file}: the ending of the name has to tell the format; known: .csv, .tsv, .inter, .txt, .dat, .csv.gz, "
-        f".tsv.gz, .inter.gz, .txt.gz, .dat.gz, .parquet"
-    )
+    text = [ending for ending, form in ENDINGS if form.is_text]
+    typed = [ending for ending, form in ENDINGS if not form.is_text]
+    known = ", ".join([*text, *(f"{ending}.gz" for ending in text), *typed])
+    assert refusal(file) == f"{file}: the ending of the name has to tell the format; known: {known}"
 
 
 @pytest.mark.parametrize(("ending", "layout"), [(".txt", "user item"), (".dat", "user::item::rating::time")])
