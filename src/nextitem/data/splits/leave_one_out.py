@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import torch
 
 from nextitem.data.sequences import Sequences
-from nextitem.data.splits.split import Cases, Split, SplitFacts
+from nextitem.data.splits.split import Split, SplitFacts
 from nextitem.errors import DataError
 from nextitem.settings.configuration import Configuration
 
@@ -35,21 +35,12 @@ class LeaveOneOut(Configuration):
             )
         held_out_U = torch.where(is_long_U, 2, 0)
         train = replace(sequences, stops_U=sequences.stops_U - held_out_U, known_counts_N=None)
-        train = replace(train, known_counts_N=train.counts() if facts is None else facts.train_counts_N)
         long = sequences.select(is_long_U)
-        validation = (long.without_last(2), long.at(long.stops_U - 2), train.counts())
-        test = (long.without_last(1), long.at(long.stops_U - 1), train.counts())
-        notes = self._notes(len(sequences) - len(long))
-        if facts is None:
-            return Split(train, Cases.of(*validation), Cases.of(*test), notes)
-        return Split(train, Cases(*validation, facts.validation_sha256), Cases(*test, facts.test_sha256), notes)
-
-    def _notes(self, short_users: int) -> tuple[str, ...]:
-        if not short_users:
-            return ()
-        return (
-            f"{short_users:,} users with fewer than {self.least_events} events are trained on but not evaluated",
-        )  # fmt: skip
+        validation = (long.without_last(2), long.at(long.stops_U - 2))
+        test = (long.without_last(1), long.at(long.stops_U - 1))
+        short = len(sequences) - len(long)
+        note = f"{short:,} users with fewer than {self.least_events} events are trained on but not evaluated"
+        return Split.of(train, validation, test, (note,) if short else (), facts)
 
     def describe(self) -> str:
         """What it is called at the beginning of a sentence."""

@@ -58,6 +58,23 @@ class Split:
     notes: tuple[str, ...] = ()
     """What could not be divided, in words."""
 
+    @classmethod
+    def of(
+        cls,
+        train: Sequences,
+        validation: tuple[Sequences, Tensor],
+        test: tuple[Sequences, Tensor],
+        notes: tuple[str, ...] = (),
+        facts: "SplitFacts | None" = None,
+    ) -> "Split":
+        """The parts, of cases the histories and targets, with counts and fingerprints; `facts` spares finding them."""
+        counts_N = train.counts() if facts is None else facts.train_counts_N
+        train = replace(train, known_counts_N=counts_N)
+        if facts is None:
+            return cls(train, Cases.of(*validation, counts_N), Cases.of(*test, counts_N), notes)
+        chosen = Cases(*validation, counts_N, facts.validation_sha256)
+        return cls(train, chosen, Cases(*test, counts_N, facts.test_sha256), notes)
+
     def with_validation(self) -> "Split":
         """The validation events in the training part as well; the validation cases then ask for what may be learnt.
 
