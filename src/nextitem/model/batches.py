@@ -64,7 +64,7 @@ class Drawn:
 
     `sharing` tells the shape of `ids`: "position" (T, K), "sequence" (B, K), "batch" (K,). `excluded` says where an
     id must not count, in the shape (T, K), (B, K) and (B, K); None means nowhere. That an id equals the target of a
-    position is for the loss to mask, which all of them do by `is_out`.
+    position is for the loss to mask, which all of them do by `is_out`, or by `is_out_of` a set at a time.
 
     `log_q`, in the shape of `ids`, is the logarithm of the probability that one draw of the set gives this id: K·q is
     the number of times that it is to be expected there. −inf marks a place that was filled for want of items.
@@ -89,10 +89,15 @@ class Drawn:
     def is_out(self, targets_T: Tensor) -> Tensor:
         """Where an id is excluded or is the target of its position, shape (T, K)."""
         ids = self.ids[self.rows_T] if self.sharing == "sequence" else self.ids
-        is_target_TK = ids == targets_T[:, None]
-        if self.excluded is None:
-            return is_target_TK
-        return is_target_TK | (self.excluded if self.sharing == "position" else self.excluded[self.rows_T])
+        return self.is_out_of(ids, targets_T[:, None], slice(None) if self.sharing == "position" else self.rows_T)
+
+    def is_out_of(self, ids: Tensor, targets: Tensor, sets: int | slice | Tensor | tuple[slice, None]) -> Tensor:
+        """Where some of the ids are excluded or are the target, in the shape that `ids` and `targets` broadcast to.
+
+        `sets` finds what belongs to these ids in `excluded`.
+        """
+        is_target = ids == targets
+        return is_target if self.excluded is None else is_target | self.excluded[sets]
 
 
 def cut(batch: Batch, drawn: Drawn | None, rows: slice) -> tuple[Batch, Drawn | None]:

@@ -234,9 +234,7 @@ def _blocks(
     for (start, row), stop in zip(spans, stops, strict=True):
         positions = slice(start, stop)
         ids_K = drawn.ids if row is None else drawn.ids[row]
-        is_out_nK = ids_K == targets_T[positions, None]
-        if drawn.excluded is not None:
-            is_out_nK = is_out_nK | drawn.excluded[drawn.rows_T[positions] if row is None else row]
+        is_out_nK = drawn.is_out_of(ids_K, targets_T[positions, None], drawn.rows_T[positions] if row is None else row)
         if stop > start:
             yield positions, slice(None) if row is None else row, is_out_nK, _Flat()
 
@@ -251,7 +249,6 @@ def _padded_blocks(drawn: Drawn, targets_T: Tensor) -> Iterator[tuple[slice, sli
         positions = slice(edges[rows.start], edges[rows.stop])
         if positions.stop > positions.start:
             padding = _Padded(drawn.rows_T[positions], rows, longest)
-            is_out_GPK = drawn.ids[rows, None] == padding.lay(targets_T[positions])[..., None]
-            if drawn.excluded is not None:
-                is_out_GPK = is_out_GPK | drawn.excluded[rows, None]
+            targets_GP1 = padding.lay(targets_T[positions])[..., None]
+            is_out_GPK = drawn.is_out_of(drawn.ids[rows, None], targets_GP1, (rows, None))
             yield positions, rows, is_out_GPK, padding
