@@ -31,8 +31,8 @@ def mark(name):
     memory = {line[0]: int(line[1]) // 1024 for line in lines if line[0] in ("RssAnon:", "RssFile:", "VmHWM:")}
     marks[name] = {"seconds": time.perf_counter(), "cpu_seconds": time.process_time(), "memory_mb": memory}
 mark("started")
-import nextitem.experiment.run
-from nextitem import Session, load_preset, prepare, resolve_recipe, run
+import nextitem.experiment.sequence
+from nextitem import Session, load_recipe, prepare, run
 class Stop(Exception):
     pass
 class Watch:
@@ -42,12 +42,12 @@ class Watch:
         if step == int(sys.argv[2]):
             mark("last step")
             raise Stop
-fit = nextitem.experiment.run.fit
+fit = nextitem.experiment.sequence.fit
 def marked(*given, **named):
     mark("fit")
     return fit(*given, **named)
-nextitem.experiment.run.fit = marked
-recipe = resolve_recipe(load_preset("sasrec-3000"), ["data=" + sys.argv[1], "negatives.count=500"]).value
+nextitem.experiment.sequence.fit = marked
+recipe = load_recipe("sasrec-3000", "data=" + sys.argv[1], "negatives.count=500")
 mark("imported")
 prepared = prepare(recipe)
 mark("mapped")

@@ -29,9 +29,9 @@ from nextitem.compute.processes import Alone
 from nextitem.data.events import Events
 from nextitem.data.prepare import prepare
 from nextitem.data.sequences import Sequences
-from nextitem.experiment.presets import load_preset, resolve_recipe
+from nextitem.experiment.presets import load_recipe
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import build_model, run
+from nextitem.experiment.run import run
 from nextitem.model.items.tied import TiedItems
 from nextitem.model.losses.cross_entropy import CrossEntropyLoss
 from nextitem.training.fit import fit
@@ -119,11 +119,11 @@ def steps(size: Size, device: torch.device, precisions: Iterable[str], rate: dic
                     overrides.append("loss.precision=bfloat16")
                 if data != "quick":
                     overrides.append(f"data={data}")
-                recipe = resolve_recipe(load_preset(name), overrides).value
+                recipe = load_recipe(name, *overrides)
                 with FlopCounterMode(display=False) as counter:
                     epoch(recipe, train, device)
                 seconds = epoch(recipe, train, device)  # the chip is warm now
-                count = -(-users // recipe.training.batch_size)
+                count = -(-users // recipe.sequence.training.batch_size)
                 share = counter.get_total_flops() / seconds / rate[precision]
                 rows.append(
                     {"data": data, "recipe": name, "precision": precision, "steps": count,
@@ -134,9 +134,11 @@ def steps(size: Size, device: torch.device, precisions: Iterable[str], rate: dic
 
 def epoch(recipe: Recipe, train: Sequences, device: torch.device) -> float:
     """Seconds of one epoch of training."""
-    model = build_model(recipe, train.number_of_items, 0).to(device)
-    negatives = None if recipe.negatives is None else recipe.negatives.build(train.to(device))
-    return fit(model, train, recipe.loss.build(), recipe.training, Session(0), None, negatives=negatives).train_seconds
+    model = recipe.sequence.build(train.number_of_items, 0).to(device)
+    negatives = None if recipe.sequence.negatives is None else recipe.sequence.negatives.build(train.to(device))
+    return fit(
+        model, train, recipe.sequence.loss.build(), recipe.sequence.training, Session(0), None, negatives=negatives
+    ).train_seconds
 
 
 class _Reached(Exception):  # noqa: N818 - it is what is hoped for
@@ -164,15 +166,19 @@ def qualities(folders: Iterable[Path], device: torch.device, precisions: Iterabl
     rows = []
     for folder in folders:
         recipe = Recipe.model_validate_json((folder / "recipe.json").read_text(encoding="utf-8"))
-        monitor, prepared = recipe.training.monitor, prepare(recipe)
+        monitor, prepared = recipe.sequence.training.monitor, prepare(recipe)
         lines = (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
         best = max(json.loads(line)["validation"][monitor] for line in lines)
         for precision in precisions:
-            training = recipe.training.model_copy(update={"precision": precision})
+            training = recipe.sequence.training.model_copy(update={"precision": precision})
             until = _Until(monitor, SHARE * best)
             with suppress(_Reached):
                 session = Session(0, Alone(device), until)
-                run(recipe.model_copy(update={"training": training}), session, prepared=prepared)
+                run(
+                    recipe.model_copy(update={"model": recipe.sequence.model_copy(update={"training": training})}),
+                    session,
+                    prepared=prepared,
+                )
             rows.append(
                 {"data": Path(recipe.data).name, "recipe": recipe.name, "precision": precision, "monitor": monitor,
                  "wanted": round(until.value, 5), "reached": round(until.best, 5), "epochs": until.epochs,

@@ -8,7 +8,7 @@ import torch
 from nextitem.data.events import Events
 from nextitem.data.prepare import prepare
 from nextitem.data.sequences import Sequences
-from nextitem.experiment.presets import load_preset, resolve_recipe
+from nextitem.experiment.presets import load_recipe
 
 # users, items, shortest and mean training history (leave-one-out takes two events of each user)
 SHAPES = {
@@ -34,7 +34,7 @@ def origin(name: str) -> str:
 def histories(name: str) -> Sequences:
     """Training histories of the users that have a window (two events); item ids are below `number_of_items`."""
     if name in PUBLISHED and "NEXTITEM_DATA" in os.environ:
-        train = prepare(resolve_recipe(load_preset("sasrec-ce"), [f"data={name}"]).value).split.train
+        train = prepare(load_recipe("sasrec-ce", f"data={name}")).split.train
         return train.select(train.lengths_U >= 2)
     users, items, shortest, mean = SHAPES[name]
     draws = np.random.default_rng(0)

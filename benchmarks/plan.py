@@ -72,10 +72,10 @@ def trained(recipe: Any) -> dict[str, Any]:
 def child(kind: str, setting: list[str]) -> None:
     import torch
 
-    from nextitem import load_preset, resolve_recipe
+    from nextitem import load_recipe
 
     torch.set_num_threads(1)
-    recipe = resolve_recipe(load_preset(setting[0]), [*setting[1:], "training.epochs=1"]).value
+    recipe = load_recipe(setting[0], *setting[1:], "training.epochs=1")
     print(json.dumps((planned if kind == "plan" else trained)(recipe)))
 
 

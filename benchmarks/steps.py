@@ -24,9 +24,8 @@ from nextitem.data.sequences import Sequences
 from nextitem.data.splits.leave_one_out import LeaveOneOut
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.ranks import top_k
-from nextitem.experiment.presets import load_preset, resolve_recipe
+from nextitem.experiment.presets import load_recipe
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import build_model
 from nextitem.model.model import SequenceModel
 from nextitem.training.fit import fit
 from nextitem.training.history import Epoch, History
@@ -87,7 +86,7 @@ def resolved(asked: Asked) -> Recipe:
     """The recipe with its profile for the log, and without what a benchmark does not need."""
     profile = [f"data={asked.log}"] if asked.log in ("beauty", "ml-1m") else []
     lasting = [f"training.epochs={asked.epochs}", "training.patience=none"]
-    return resolve_recipe(load_preset(asked.recipe), [*profile, *lasting, *asked.overrides]).value
+    return load_recipe(asked.recipe, *profile, *lasting, *asked.overrides)
 
 
 def targets(model: SequenceModel, train: Sequences) -> int:
@@ -101,14 +100,16 @@ def take_steps(asked: Asked, recipe: Recipe, model: SequenceModel, some: Sequenc
     """`fit` over the users in `some`; negatives are those of all."""
     clock, validate = Clock(), None
     if asked.validates:
-        cases = validation_cases(LeaveOneOut().split(train).validation, recipe.training.validation_users, asked.seed)
+        cases = validation_cases(
+            LeaveOneOut().split(train).validation, recipe.sequence.training.validation_users, asked.seed
+        )
         validate = lambda: evaluate(model, cases, intervals=False).means  # noqa: E731
-    negatives = None if recipe.negatives is None else recipe.negatives.build(train)
+    negatives = None if recipe.sequence.negatives is None else recipe.sequence.negatives.build(train)
     fit(
         model,
         some,
-        recipe.loss.build(),
-        recipe.training,
+        recipe.sequence.loss.build(),
+        recipe.sequence.training,
         Session(asked.seed, watcher=clock),
         validate,
         negatives=negatives,
@@ -118,11 +119,11 @@ def take_steps(asked: Asked, recipe: Recipe, model: SequenceModel, some: Sequenc
 
 def take_padded_steps(recipe: Recipe, some: Sequences) -> Clock:
     """The textbook's steps over the same users."""
-    is_causal, length = recipe.encoder.is_causal, recipe.objective.maximum_length
-    model = PaddedModel(some.number_of_items, recipe.encoder.dim, length, is_causal=is_causal)
-    optimiser = torch.optim.Adam(model.parameters(), recipe.training.learning_rate)
-    windows = recipe.objective.windows(some).tolist()
-    clock, rows = Clock(), recipe.training.batch_size
+    is_causal, length = recipe.sequence.encoder.is_causal, recipe.sequence.objective.maximum_length
+    model = PaddedModel(some.number_of_items, recipe.sequence.encoder.dim, length, is_causal=is_causal)
+    optimiser = torch.optim.Adam(model.parameters(), recipe.sequence.training.learning_rate)
+    windows = recipe.sequence.objective.windows(some).tolist()
+    clock, rows = Clock(), recipe.sequence.training.batch_size
     for start in range(0, len(windows), rows):
         chosen = windows[start : start + rows]
         step(model, optimiser, *inputs_and_labels(chosen, length, some.number_of_items, is_causal=is_causal))
@@ -140,16 +141,16 @@ def measure(asked: Asked) -> dict[str, Any]:
     torch.set_num_threads(asked.threads)
     torch.manual_seed(asked.seed)
     recipe, train = resolved(asked), histories(asked.log)
-    rates, batch = floor_rates(quick=asked.quick), recipe.training.batch_size
+    rates, batch = floor_rates(quick=asked.quick), recipe.sequence.training.batch_size
     users = (asked.warmup + asked.steps) * batch
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(asked.seed))
     some = train.select(order.repeat(math.ceil(users / len(order)))[:users])  # a small log is gone through again
-    model = build_model(recipe, train.number_of_items, asked.seed)
+    model = recipe.sequence.build(train.number_of_items, asked.seed)
     clock = take_padded_steps(recipe, some) if asked.is_padded else take_steps(asked, recipe, model, some, train)
     peak, seconds = peak_mb(), clock.seconds(asked.warmup)
     per_step, whole = targets(model, some) / (asked.warmup + asked.steps), targets(model, train)
     epoch_seconds = sum(seconds) / len(seconds) * whole / per_step
-    floor = floor_seconds(whole, train.number_of_items, recipe.encoder.dim, rates)
+    floor = floor_seconds(whole, train.number_of_items, recipe.sequence.encoder.dim, rates)
     found = {
         "step_seconds": seconds,
         "positions_per_step": per_step,

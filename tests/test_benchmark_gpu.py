@@ -14,6 +14,7 @@ from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.run import run
 from nextitem.training.fit import Training
 from nextitem.training.session import Session
+from worlds.parts import with_parts
 from worlds.small_runs import RECIPES, chains, metrics
 
 BENCHMARK = Path(__file__).resolve().parent.parent / "benchmarks" / "gpu.py"
@@ -23,7 +24,9 @@ def finished_run(root: Path) -> Path:
     events = [(user, item) for user, history in enumerate(chains()) for item in history]
     pl.DataFrame(events, schema=["user", "item"], orient="row").write_csv(root / "events.csv")
     small = RECIPES["sasrec-ce"]
-    recipe = small.model_copy(update={"data": str(root / "events.csv"), "training": Training(epochs=2, batch_size=8)})
+    recipe = with_parts(small, training=Training(epochs=2, batch_size=8)).model_copy(
+        update={"data": str(root / "events.csv")}
+    )
     return write_run(Workplace.of(root, recipe, 0), recipe, run(recipe, Session(0)), metrics("sasrec-ce"))
 
 

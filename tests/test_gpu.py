@@ -10,13 +10,13 @@ from nextitem.data.splits.leave_one_out import LeaveOneOut
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.ranks import top_k
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import build_model
 from nextitem.model.items.tied import TiedItems
 from nextitem.model.losses import CrossEntropy
 from nextitem.model.losses.cross_entropy import CrossEntropyLoss
 from nextitem.training.fit import Training, fit
 from nextitem.training.history import Epoch, History, Silent
 from nextitem.training.session import Session
+from worlds.parts import sequence
 from worlds.small_runs import chains
 from worlds.steps import ITEMS, NEXT, RECIPES, TRAIN, undropped
 
@@ -41,14 +41,14 @@ class Watched:
 
 
 def trained(recipe: Recipe, device: str, watcher: Watched | None = None) -> tuple[Any, float]:
-    model = build_model(recipe, ITEMS, 0, len(TRAIN)).to(device)
-    negatives = None if recipe.negatives is None else recipe.negatives.build(TRAIN.to(device))
+    model = recipe.sequence.build(ITEMS, 0, len(TRAIN)).to(device)
+    negatives = None if recipe.sequence.negatives is None else recipe.sequence.negatives.build(TRAIN.to(device))
     try:
         history = fit(
             model,
             TRAIN,
-            recipe.loss.build(),
-            recipe.training,
+            recipe.sequence.loss.build(),
+            recipe.sequence.training,
             Session(0, watcher=watcher or Silent()),
             None,
             negatives=negatives,
@@ -66,10 +66,10 @@ def test_no_step_waits(recipe: Recipe) -> None:
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
 def test_an_epoch_is_that_of_the_cpu(recipe: Recipe) -> None:
     (near, near_loss), (far, far_loss) = (trained(undropped(recipe), device) for device in ("cpu", "cuda"))
-    if recipe.negatives is not None:  # other draws of the same distribution
+    if recipe.sequence.negatives is not None:  # other draws of the same distribution
         assert far_loss == pytest.approx(near_loss, rel=0.05)
         return
-    tolerance = 1e-2 if recipe.loss.model_dump().get("precision") == "bfloat16" else 1e-4
+    tolerance = 1e-2 if recipe.sequence.loss.model_dump().get("precision") == "bfloat16" else 1e-4
     assert far_loss == pytest.approx(near_loss, rel=tolerance)
     far_Nd, near_Nd = far.items.weight_Nd.detach().cpu(), near.items.weight_Nd.detach()
     # Adam turns the rounding of a gradient near zero into a whole step; so the mean, not the largest.
@@ -80,7 +80,7 @@ def test_an_epoch_is_that_of_the_cpu(recipe: Recipe) -> None:
 def test_a_lower_precision_trains_alike(precision: Any) -> None:
     training = Training(epochs=3, batch_size=16, patience=None)
     exact, rounded = (
-        trained(undropped(Recipe(**NEXT, training=training.model_copy(update={"precision": one}))), "cuda")
+        trained(undropped(sequence(**NEXT, training=training.model_copy(update={"precision": one}))), "cuda")
         for one in ("float32", precision)
     )
     assert rounded[1] == pytest.approx(exact[1], rel=0.01)
@@ -105,7 +105,7 @@ def test_lists_are_those_of_the_cpu() -> None:
 
 
 def test_the_events_of_a_training_lie_on_the_device() -> None:
-    model = build_model(RECIPES["next item, full softmax"], ITEMS, 0).to("cuda")
+    model = RECIPES["next item, full softmax"].sequence.build(ITEMS, 0).to("cuda")
     windows = model.windows(TRAIN.to("cuda"))
     batch = model.batch(windows.select(torch.tensor([3, 1])), torch.Generator())
     there = (

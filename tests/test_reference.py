@@ -75,11 +75,11 @@ def test_the_split_has_the_counts_that_are_stated(name: str, data_folder: Path) 
     assert load(PUBLISHED[name]).tied_events == 0  # there are no times
     recipe = resolve_recipe(load_preset("sasrec-ce"), [f"data={name}"]).value
     split = prepare(recipe).split
-    assert isinstance(recipe.objective, NextItem)
-    windows = recipe.objective.windows(split.train)
+    assert isinstance(recipe.sequence.objective, NextItem)
+    windows = recipe.sequence.objective.windows(split.train)
     positions = int(windows.lengths_U.sum()) - len(windows)
     unknown = 1 - float(split.test.is_trained_N[split.test.targets_C].double().mean())
-    share = positions / (len(windows) * recipe.objective.maximum_length)
+    share = positions / (len(windows) * recipe.sequence.objective.maximum_length)
     counts = (len(split.test), int(split.test.is_trained_N.sum()), f"{unknown:.2%}", positions, f"{share:.1%}")
     shown = {row[0]: tuple(row[1:]) for row in tables(section("## Datasets"))[2]}[name]
     assert shown == tuple(f"{one:,}" if isinstance(one, int) else one.replace("%", " %") for one in counts)
@@ -87,7 +87,7 @@ def test_the_split_has_the_counts_that_are_stated(name: str, data_folder: Path) 
 
 def test_a_run_leaves_what_is_listed(tmp_path: Path) -> None:
     pl.DataFrame({"user": [1, 1, 1, 2, 2, 2], "item": [7, 8, 9, 8, 9, 7]}).write_csv(tmp_path / "events.csv")
-    recipe = Recipe(data=str(tmp_path / "events.csv"), baseline=Popularity())
+    recipe = Recipe(data=str(tmp_path / "events.csv"), model=Popularity())
     outcome = run(recipe, Session(seed=0))
     metrics = metrics_of(outcome, provenance(0, "cpu", datetime.now(UTC)))
     add = partial(report_into, scorer=outcome.model)

@@ -26,7 +26,7 @@ from safetensors import safe_open
 
 from nextitem.errors import NextitemError
 from nextitem.experiment.folder.stored import read_run
-from nextitem.experiment.presets import load_preset, preset_names, resolve_recipe
+from nextitem.experiment.presets import load_recipe, preset_names
 
 RECIPES = ("sasrec-ce", "sasrec-bce", "sasrec-3000", "bert4rec")
 MOST_KILLS_OF_ONE = 5
@@ -125,7 +125,7 @@ class Process:
 def start(recipe: str, events: Path, out: Path) -> Process:
     """A training that has just said its first words: until then only Python starts."""
     overrides = [f"data={json.dumps(str(events))}", *SMALL]
-    negatives = resolve_recipe(load_preset(recipe)).value.negatives
+    negatives = load_recipe(recipe).sequence.negatives
     if negatives is not None and negatives.count > 10:
         overrides.append("negatives.count=10")
     options = ("--out", str(out), "--resume", "--device", "cpu", "--threads", "1")

@@ -27,9 +27,10 @@ from nextitem.cli.app import INTERRUPTED, app
 from nextitem.data.datasets import PUBLISHED
 from nextitem.experiment.presets import Preset, load_preset, preset_names, resolve_recipe
 from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.settings.annotations import members, model_names
 from nextitem.settings.configuration import Configuration
-from nextitem.settings.overrides import leaves
+from nextitem.settings.keys import leaves, settings_of
 from nextitem.studies.study import load_study, study_names
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
@@ -62,7 +63,7 @@ def parts() -> dict[str, Callable[[], str]]:
     """The parts by the name that their marks bear."""
     about_settings: dict[str, Callable[[], str]] = {
         f"settings of {key}": lambda key=key, field=field: _settings_of(key, field)  # type: ignore[misc]
-        for key, field in Recipe.model_fields.items()
+        for key, field in (Recipe.model_fields | SequenceRecipe.model_fields).items()
         if any(_is_configuration(member) for member in members(field.annotation))
     }
     return {
@@ -182,7 +183,7 @@ def _recipes() -> str:
 
 def _recipe(named: _Named) -> str:
     preset = named.preset
-    settings = leaves(resolve_recipe(preset).value.in_use())
+    settings = settings_of(resolve_recipe(preset).value).items()
     rows = [
         (_code(key), _code(_written(value)), source)
         for key, value in settings

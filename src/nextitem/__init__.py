@@ -29,9 +29,10 @@ from nextitem.errors import (
 from nextitem.evaluation.evaluate import Evaluation, evaluate
 from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Query, Scorer
-from nextitem.experiment.presets import load_preset, resolve_recipe
+from nextitem.experiment.presets import load_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
+from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.model import baselines as _baselines
 from nextitem.model import encoders as _encoders
 from nextitem.model import items as _items
@@ -67,7 +68,7 @@ __all__ += [  # noqa: RUF022
     # training
     "Training", "Session", "fit", "History", "Watcher",
     # experiment
-    "Recipe", "load_preset", "resolve_recipe", "run", "Outcome", "plan",
+    "Recipe", "SequenceRecipe", "load_recipe", "run", "Outcome", "plan",
     # evaluation
     "evaluate", "Evaluation", "Ranking", "Scorer", "Query",
     # studies

@@ -56,17 +56,13 @@ def test_train_prints_one_json_object(
     assert "popularity on events.csv, seed 0" in err
 
 
-def test_a_setting_without_effect_is_told(
+def test_a_setting_that_a_baseline_does_not_have_is_refused(
     shop: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(shop)
-    words = ("train", "co-occurrence", "data=events.csv", "--columns", COLUMNS, "--out", "elsewhere", "--no-report")
-    assert typed(monkeypatch, *words, "baseline.window=2", "encoder.window=3", "encoder=caser") == 0
-    told = [line for line in capfd.readouterr().err.splitlines() if "is not used" in line]
-    assert told == [
-        "encoder.name is not used by co-occurrence and changes nothing",
-        "encoder.window is not used by co-occurrence and changes nothing; baseline.window is",
-    ]
+    words = ("train", "co-occurrence", "data=events.csv", "--columns", COLUMNS, "--out", "elsewhere")
+    assert typed(monkeypatch, *words, "model.window=2", "encoder.window=3") == 2
+    assert "encoder (command line): no such key; it belongs to model=sequence" in capfd.readouterr().err
 
 
 def test_evaluate_repeats_the_reported_number(

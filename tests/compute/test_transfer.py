@@ -13,7 +13,6 @@ from nextitem.data.events import Events
 from nextitem.data.sequences import Sequences
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import build_model
 from nextitem.model.assemble import assemble
 from nextitem.model.batches import Drawn
 from nextitem.model.encoders import GRU4Rec
@@ -23,6 +22,7 @@ from nextitem.model.negatives.exclusion import TrainedItems
 from nextitem.model.objectives import MaskedItem, NextItem
 from nextitem.training.fit import Training, fit
 from nextitem.training.session import Session
+from worlds.parts import sequence
 from worlds.shelves import ENCODERS, each, items_of
 from worlds.steps import ITEMS, NEXT, RECIPES, TRAIN, undropped
 from worlds.waits import Waits, pretend_gpu
@@ -53,12 +53,12 @@ class Between:
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
 def test_no_step_waits_for_a_gpu(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     waits = Waits()
-    model = build_model(recipe, ITEMS, 0, len(TRAIN))
+    model = recipe.sequence.build(ITEMS, 0, len(TRAIN))
     for weight in model.parameters():
         waits.remote(weight.data)
     train = remote(waits)
     monkeypatch.setattr(Sequences, "to", lambda self, _: self)
-    sampler = None if recipe.negatives is None else recipe.negatives.build(train)
+    sampler = None if recipe.sequence.negatives is None else recipe.sequence.negatives.build(train)
     if sampler is not None:
         parts = [vars(items) for items in vars(sampler).values() if isinstance(items, TrainedItems)]
         for one in (one for part in parts for one in part.values()):
@@ -67,7 +67,15 @@ def test_no_step_waits_for_a_gpu(recipe: Recipe, monkeypatch: pytest.MonkeyPatch
     pretend_gpu(monkeypatch, waits)
     between = Between(waits)
     with waits:
-        fit(model, train, recipe.loss.build(), recipe.training, Session(0, watcher=between), None, negatives=sampler)
+        fit(
+            model,
+            train,
+            recipe.sequence.loss.build(),
+            recipe.sequence.training,
+            Session(0, watcher=between),
+            None,
+            negatives=sampler,
+        )
     assert between.found == []
 
 
@@ -109,8 +117,8 @@ def test_the_step_of_a_gpu_is_that_of_the_cpu(name: str, monkeypatch: pytest.Mon
     recipe = undropped(RECIPES[name])
 
     def trained() -> tuple[float, Tensor]:
-        model = build_model(recipe, ITEMS, 0, len(TRAIN)).double()
-        history = fit(model, TRAIN, recipe.loss.build(), recipe.training, Session(0), None)
+        model = recipe.sequence.build(ITEMS, 0, len(TRAIN)).double()
+        history = fit(model, TRAIN, recipe.sequence.loss.build(), recipe.sequence.training, Session(0), None)
         return history.epochs[0].train_loss, model.items.weight_Nd.detach()
 
     loss, weights = trained()
@@ -174,16 +182,23 @@ def test_places_of_ragged_rows() -> None:
 
 @pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
 def test_a_precision_of_gpus_is_refused_on_the_cpu(precision: Any) -> None:
-    recipe = Recipe(**NEXT, training=Training(precision=precision, patience=None))
+    recipe = sequence(**NEXT, training=Training(precision=precision, patience=None))
     with pytest.raises(
         ConfigurationError, match=rf"training\.precision={precision} is for GPUs, and the model is on the"
     ):
-        fit(build_model(recipe, ITEMS, 0, len(TRAIN)), TRAIN, recipe.loss.build(), recipe.training, Session(0), None)
+        fit(
+            recipe.sequence.build(ITEMS, 0, len(TRAIN)),
+            TRAIN,
+            recipe.sequence.loss.build(),
+            recipe.sequence.training,
+            Session(0),
+            None,
+        )
 
 
 def test_in_bfloat16_the_encoder_alone_is_rounded_and_in_training_only() -> None:
     exact, rounded = (
-        build_model(Recipe(**NEXT, training=Training(precision=precision)), ITEMS, 0)
+        sequence(**NEXT, training=Training(precision=precision)).sequence.build(ITEMS, 0)
         for precision in ("float32", "bfloat16")
     )
     batch = exact.batch(exact.windows(TRAIN), torch.Generator())
@@ -211,5 +226,12 @@ def test_whatever_an_encoder_ends_in_its_states_are_as_exact_as_the_table_that_s
 def test_products_are_as_before_after_training() -> None:
     before = torch.get_float32_matmul_precision()
     recipe = RECIPES["next item, full softmax"]
-    fit(build_model(recipe, ITEMS, 0, len(TRAIN)), TRAIN, recipe.loss.build(), recipe.training, Session(0), None)
+    fit(
+        recipe.sequence.build(ITEMS, 0, len(TRAIN)),
+        TRAIN,
+        recipe.sequence.loss.build(),
+        recipe.sequence.training,
+        Session(0),
+        None,
+    )
     assert torch.get_float32_matmul_precision() == before

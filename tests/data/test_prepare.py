@@ -144,7 +144,7 @@ def test_generated_data_has_titles_and_an_upper_bound(generated: Interactions) -
     prepared = prepare(Recipe(data="synthetic"))
     assert set(prepared.log.items.ids) <= set(prepared.titles)
     assert prepared.upper_bound is not None
-    outcome = run(Recipe(baseline=RECIPES["popularity"].baseline), Session(seed=0))
+    outcome = run(Recipe(model=RECIPES["popularity"].model), Session(seed=0))
     bound = outcome.upper_bound
     assert bound is not None
     assert set(bound) == {"hit_rate@10", "ndcg@10"}
@@ -187,7 +187,7 @@ def test_data_is_called_the_same_wherever_it_lies(data: str, name: str) -> None:
 
 
 def test_the_certificate_names_the_file_and_not_its_folder(file: Path) -> None:
-    recipe = Recipe(**{**dict(RECIPES["popularity"]), "data": str(file)})
+    recipe = RECIPES["popularity"].model_copy(update={"data": str(file)})
     outcome = run(recipe, Session(seed=0))
     assert outcome.test.certificate.dataset == outcome.validation.certificate.dataset == "events.csv"
 

@@ -50,8 +50,8 @@ class Waiting:
 def entries(tmp_path: Path) -> list[Entry]:
     data = str(write_csv(log_of(chains()), tmp_path / "events.csv"))
     return [
-        Entry("popular", Recipe(name="popular", data=data, baseline=Popularity())),
-        Entry("pairs", Recipe(name="pairs", data=data, baseline=CoOccurrence())),
+        Entry("popular", Recipe(name="popular", data=data, model=Popularity())),
+        Entry("pairs", Recipe(name="pairs", data=data, model=CoOccurrence())),
     ]
 
 

@@ -36,20 +36,20 @@ def asked_of_the_only_child(number: int) -> threading.Thread:
 
 
 def test_a_training_ends_with_its_folder(events: str, tmp_path: Path) -> None:
-    recipe = Recipe(name="popular", data=events, baseline=Popularity())
+    recipe = Recipe(name="popular", data=events, model=Popularity())
     folder = LOCAL.submit(recipe, 3, Place(tmp_path / "runs")).folder()
     assert folder.parent == tmp_path / "runs"
     assert (folder / "metrics.json").is_file()
 
 
 def test_nothing_begins_before_it_is_waited_for(events: str, tmp_path: Path) -> None:
-    LOCAL.submit(Recipe(data=events, baseline=Popularity()), 0, Place(tmp_path / "runs"))
+    LOCAL.submit(Recipe(data=events, model=Popularity()), 0, Place(tmp_path / "runs"))
     assert multiprocessing.active_children() == []
     assert not (tmp_path / "runs").exists()
 
 
 def test_an_error_of_a_training_comes_in_its_own_words(tmp_path: Path) -> None:
-    recipe = Recipe(data=str(tmp_path / "none.csv"), baseline=Popularity())
+    recipe = Recipe(data=str(tmp_path / "none.csv"), model=Popularity())
     with pytest.raises(TrainingError, match=r"there is no file .*none\.csv; "):
         LOCAL.submit(recipe, 0, Place(tmp_path / "runs")).folder()
 

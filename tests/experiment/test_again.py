@@ -11,7 +11,6 @@ from nextitem.experiment.again import evaluate_again
 from nextitem.experiment.folder.stored import StoredRun, read_run
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import metrics_of, write_run
-from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
 from nextitem.training.session import Session
 from worlds.small_runs import RECIPES, chains, log_of, metrics, write_csv
@@ -24,7 +23,7 @@ def from_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Stored
     """A model trained on a file, and its stored run."""
     folder = tmp_path_factory.mktemp("data")
     data = write_csv(log_of(chains()), folder / "events.csv")
-    recipe = Recipe(**{**dict(RECIPES[NAME]), "data": str(data)})
+    recipe = RECIPES[NAME].model_copy(update={"data": str(data)})
     trained = run(recipe, Session(seed=3))
     provenance = {**metrics(NAME)["provenance"], "seed": 3}
     made = write_run(Workplace(folder, NAME, 3), recipe, trained, metrics_of(trained, provenance))

@@ -5,8 +5,7 @@ import torch
 
 from nextitem.data.sequences import Sequences
 from nextitem.experiment.presets import load_preset
-from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import build_model, run
+from nextitem.experiment.run import run
 from nextitem.model.encoders import BERT4Rec, SASRec
 from nextitem.model.items import Tied
 from nextitem.model.losses import BinaryCrossEntropy, CrossEntropy
@@ -14,6 +13,7 @@ from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
 from nextitem.training.fit import Training
 from nextitem.training.session import Session
+from worlds.parts import sequence
 from worlds.resolving import resolved
 from worlds.small_runs import chains, log_of, prepared_from
 
@@ -30,17 +30,17 @@ SUN = {
 def test_bert4rec_is_that_of_2019(data: str) -> None:
     length, stride, share, most, dim, heads, dropout, attention, steps = SUN[data]
     recipe = resolved("bert4rec@sun2019", f"data={data}")
-    assert recipe.encoder == BERT4Rec(
+    assert recipe.sequence.encoder == BERT4Rec(
         dim=dim, blocks=2, heads=heads, inner=4 * dim, dropout=dropout, attention_dropout=attention,
         output_layer=True, positions=length,
     )  # fmt: skip
-    assert recipe.items == Tied(bias=True)
-    assert recipe.objective == MaskedItem(
+    assert recipe.sequence.items == Tied(bias=True)
+    assert recipe.sequence.objective == MaskedItem(
         maximum_length=length, stride=stride, copies=10, last_copies=1, mask_probability=share, masks="exact_share",
         most_masks=most,
     )  # fmt: skip
-    assert (recipe.loss, recipe.negatives) == (CrossEntropy(), None)
-    assert recipe.training == Training(
+    assert (recipe.sequence.loss, recipe.sequence.negatives) == (CrossEntropy(), None)
+    assert recipe.sequence.training == Training(
         epochs=1_000_000, steps=steps, patience=None, batch_size=256, learning_rate=1e-4, beta2=0.999,
         weight_decay=0.01, gradient_clip=5.0, schedule="linear", warmup_steps=100,
     )  # fmt: skip
@@ -49,14 +49,14 @@ def test_bert4rec_is_that_of_2019(data: str) -> None:
 @pytest.mark.parametrize(("data", "length", "dropout"), [("beauty", 50, 0.5), ("steam", 50, 0.5), ("ml-1m", 200, 0.2)])
 def test_sasrec_is_that_of_2018(data: str, length: int, dropout: float) -> None:
     recipe = resolved("sasrec@kang2018", f"data={data}")
-    assert recipe.encoder == SASRec(
+    assert recipe.sequence.encoder == SASRec(
         dim=50, blocks=2, heads=1, dropout=dropout, positions=length, norm_placement="query",
         attention_output_projection=False, position_direction="from_newest",
     )  # fmt: skip
-    assert recipe.objective == NextItem(maximum_length=length)
-    assert recipe.loss == BinaryCrossEntropy()
-    assert recipe.negatives == Uniform(count=1, sharing="position", replacement=True, exclude="history")
-    assert recipe.training == Training(epochs=201, patience=20, beta2=0.98)
+    assert recipe.sequence.objective == NextItem(maximum_length=length)
+    assert recipe.sequence.loss == BinaryCrossEntropy()
+    assert recipe.sequence.negatives == Uniform(count=1, sharing="position", replacement=True, exclude="history")
+    assert recipe.sequence.training == Training(epochs=201, patience=20, beta2=0.98)
 
 
 @pytest.mark.parametrize(("name", "short"), [("sasrec", "sasrec-ce"), ("bert4rec", "bert4rec")])
@@ -71,8 +71,8 @@ def test_the_models_of_2023_are_the_short_names(name: str, short: str, data: str
 @pytest.mark.parametrize("name", ["sasrec", "bert4rec"])
 def test_the_models_of_2023_are_wider_on_ml_20m(name: str) -> None:
     recipe = resolved(f"{name}@klenitskiy2023", "data=ml-20m")
-    assert (recipe.encoder.dim, recipe.objective.maximum_length) == (256, 200)
-    assert getattr(recipe.encoder, "inner", 256) == 256
+    assert (recipe.sequence.encoder.dim, recipe.sequence.objective.maximum_length) == (256, 200)
+    assert getattr(recipe.sequence.encoder, "inner", 256) == 256
 
 
 @pytest.mark.parametrize("name", ["sasrec@kang2018", "bert4rec@sun2019"])
@@ -86,11 +86,11 @@ def test_an_original_trains_and_is_measured(name: str) -> None:
     outcome = run(recipe, Session(seed=0), prepared=prepared_from(log_of(chains(users=60))))
     losses = [epoch.train_loss for epoch in outcome.history.epochs]
     assert losses[-1] < losses[0]
-    assert outcome.parameters == sum(w.numel() for w in build_model(recipe, 12, 0).parameters())
+    assert outcome.parameters == sum(w.numel() for w in recipe.sequence.build(12, 0).parameters())
 
 
 def test_an_epoch_of_2019_has_every_window_eleven_times() -> None:
-    objective = resolved("bert4rec@sun2019", "data=beauty").objective
+    objective = resolved("bert4rec@sun2019", "data=beauty").sequence.objective
     windows = objective.windows(Sequences.of([list(range(60)), [1, 2]], 60))
     assert len(windows) == 11 * (3 + 1)  # 50 events from places 0, 5 and 10
     batch = objective.batch(windows, torch.Generator().manual_seed(0))
@@ -99,7 +99,7 @@ def test_an_epoch_of_2019_has_every_window_eleven_times() -> None:
 
 def test_the_head_of_2019_is_a_dense_layer_gelu_and_a_norm() -> None:
     encoder = BERT4Rec(dim=8, heads=2, inner=16, positions=8, output_layer=True)
-    assert Recipe(encoder=encoder, objective=MaskedItem(maximum_length=8)).encoder == encoder
+    assert sequence(encoder=encoder, objective=MaskedItem(maximum_length=8)).sequence.encoder == encoder
     headed = encoder.build().double().eval()
     plain = BERT4Rec(dim=8, heads=2, inner=16, positions=8).build().double().eval()
     plain.load_state_dict({name: w for name, w in headed.state_dict().items() if not name.startswith("output_")})

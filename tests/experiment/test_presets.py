@@ -12,8 +12,9 @@ from nextitem.model.encoders import GPT2, BERT4Rec, GRU4Rec, SASRec
 from nextitem.model.losses import GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy, SampledCrossEntropy
 from nextitem.model.negatives import Mixed, Uniform
 from nextitem.model.objectives import MaskedItem
-from nextitem.settings.overrides import leaves
+from nextitem.settings.keys import leaves, settings_of
 from nextitem.training.fit import Training
+from worlds.parts import with_parts
 from worlds.resolving import refused, resolved, said
 
 # Hit rate and NDCG at 10, the best epoch and the seconds of training, as Klenitskiy & Vasilev (2023) publish them.
@@ -56,9 +57,9 @@ def test_every_built_in_recipe_can_be_used_as_it_is(name: str) -> None:
     recipe = resolved(name)
     assert recipe.name == name
     assert recipe.data == "synthetic"
-    if recipe.baseline is None:
-        recipe.encoder.build()
-        recipe.loss.build()
+    if recipe.learner.unplanned is None:
+        recipe.sequence.encoder.build()
+        recipe.sequence.loss.build()
 
 
 @each_preset
@@ -75,7 +76,7 @@ def test_every_recipe_says_what_a_search_varies_and_uses_it(name: str) -> None:
     for key, search in preset.search.items():
         for value in search.some():
             varied = resolve_recipe(preset, ["data=beauty", f"{key}={value}"]).value
-            assert dict(leaves(varied.in_use()))[key] == value
+            assert settings_of(varied)[key] == value
 
 
 @each_preset
@@ -101,7 +102,7 @@ def test_every_value_that_a_recipe_states_has_a_source(name: str) -> None:
 @each_preset
 def test_every_source_is_of_something_that_is_there(name: str) -> None:
     preset = load_preset(name)
-    there = [key for key, value in leaves({**resolved(name).in_use(), **beside(preset)}) if value != {}]
+    there = [key for key, value in leaves({**settings_of(resolved(name)), **beside(preset)}) if value != {}]
     assert [path for path in preset.sources if not any(f"{key}.".startswith(f"{path}.") for key in there)] == []
 
 
@@ -130,14 +131,14 @@ def test_published_values_are_those_of_the_paper(name: str, data: str) -> None:
 @each_published
 @pytest.mark.parametrize(("data", "length"), [("ml-1m", 200), ("beauty", 50), ("synthetic", 50)])
 def test_windows_are_as_long_as_in_the_paper(name: str, data: str, length: int) -> None:
-    assert resolved(name, f"data={data}").objective.maximum_length == length
+    assert resolved(name, f"data={data}").sequence.objective.maximum_length == length
 
 
 @each_published
 def test_training_is_that_of_the_paper(name: str) -> None:
     """Adam with its usual decays and step size 1e-3, batches of 128, nothing else."""
     epochs, patience = (200, 20) if name == "bert4rec" else (100, 10)
-    assert resolved(name, "data=beauty").training == Training(
+    assert resolved(name, "data=beauty").sequence.training == Training(
         epochs=epochs,
         patience=patience,
         monitor="ndcg@10",
@@ -154,22 +155,24 @@ def test_training_is_that_of_the_paper(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["sasrec-bce", "sasrec-ce", "sasrec-3000"])
 def test_sasrec_is_that_of_the_paper(name: str) -> None:
-    assert resolved(name, "data=ml-1m").encoder == SASRec(dim=64, blocks=2, heads=1, dropout=0.1, positions=200)
+    assert resolved(name, "data=ml-1m").sequence.encoder == SASRec(
+        dim=64, blocks=2, heads=1, dropout=0.1, positions=200
+    )
 
 
 def test_bert4rec_is_that_of_the_paper() -> None:
     recipe = resolved("bert4rec", "data=beauty")
-    assert recipe.encoder == BERT4Rec(dim=64, blocks=2, heads=2, inner=256, dropout=0.1, positions=200)
-    assert recipe.objective == MaskedItem(maximum_length=50, mask_probability=0.2, masks="independent")
-    assert (recipe.loss, recipe.negatives) == (CrossEntropy(), None)
+    assert recipe.sequence.encoder == BERT4Rec(dim=64, blocks=2, heads=2, inner=256, dropout=0.1, positions=200)
+    assert recipe.sequence.objective == MaskedItem(maximum_length=50, mask_probability=0.2, masks="independent")
+    assert (recipe.sequence.loss, recipe.sequence.negatives) == (CrossEntropy(), None)
 
 
 @pytest.mark.parametrize("name", ["gru4rec", "gru4rec@klenitskiy2023"])
 def test_gru4rec_is_that_of_the_paper(name: str) -> None:
     recipe, sasrec = resolved(name, "data=ml-1m"), resolved("sasrec-ce", "data=ml-1m")
-    assert recipe.encoder == GRU4Rec(dim=64, hidden=None, blocks=1, dropout=0.0)
-    plain = {**dict(sasrec), "name": name, "encoder": recipe.encoder}
-    assert dict(recipe) == plain  # everything else is that of SASRec+
+    assert recipe.sequence.encoder == GRU4Rec(dim=64, hidden=None, blocks=1, dropout=0.0)
+    plain = with_parts(sasrec, encoder=recipe.sequence.encoder).model_copy(update={"name": name})
+    assert recipe == plain  # everything else is that of SASRec+
     assert load_preset(name).published == {
         "ml-1m": {"hit_rate@10": 0.2811, "ndcg@10": 0.1648},
         "ml-20m": {"hit_rate@10": 0.2813, "ndcg@10": 0.1730},
@@ -208,34 +211,34 @@ def test_names_that_go_round_are_refused(tmp_path: Path) -> None:
 
 def test_gsasrec_is_that_of_the_authors_port() -> None:
     recipe = resolved("gsasrec@petrov2023", "data=ml-1m")
-    assert recipe.encoder == SASRec(
+    assert recipe.sequence.encoder == SASRec(
         dim=128, blocks=2, heads=1, dropout=0.5, positions=200, attention_output_projection=False,
         position_direction="from_newest",
     )  # fmt: skip
-    assert recipe.loss == GBCE(t=0.75)
-    assert recipe.negatives == Uniform(count=256, sharing="position", replacement=True, exclude="target")
-    assert recipe.objective.maximum_length == 200
-    assert recipe.training == Training(epochs=10_000, patience=200, validation_users=512)
+    assert recipe.sequence.loss == GBCE(t=0.75)
+    assert recipe.sequence.negatives == Uniform(count=256, sharing="position", replacement=True, exclude="target")
+    assert recipe.sequence.objective.maximum_length == 200
+    assert recipe.sequence.training == Training(epochs=10_000, patience=200, validation_users=512)
 
 
 def test_gru4rec_plus_is_that_of_the_authors_code() -> None:
     recipe = resolved("gru4rec+@hidasi2018", "data=ml-1m")
-    assert recipe.encoder == GRU4Rec(dim=100, hidden=None, blocks=1, dropout=0.0)
-    assert recipe.loss == BPRMax(regularisation=0.5)
-    assert recipe.negatives == Mixed(count=2048, exponent=0.75, in_batch=31, exclude="target")
-    assert (recipe.training.batch_size, recipe.objective.maximum_length) == (32, 200)
+    assert recipe.sequence.encoder == GRU4Rec(dim=100, hidden=None, blocks=1, dropout=0.0)
+    assert recipe.sequence.loss == BPRMax(regularisation=0.5)
+    assert recipe.sequence.negatives == Mixed(count=2048, exponent=0.75, in_batch=31, exclude="target")
+    assert (recipe.sequence.training.batch_size, recipe.sequence.objective.maximum_length) == (32, 200)
 
 
 def test_gpt2_has_the_size_of_the_configuration_that_never_ran() -> None:
     recipe, sasrec = resolved("gpt2", "data=ml-1m"), resolved("sasrec-ce", "data=ml-1m")
-    assert recipe.encoder == GPT2(dim=64, blocks=2, heads=1, inner=None, dropout=0.1, positions=200)
-    assert dict(recipe) == {**dict(sasrec), "name": "gpt2", "encoder": recipe.encoder}
+    assert recipe.sequence.encoder == GPT2(dim=64, blocks=2, heads=1, inner=None, dropout=0.1, positions=200)
+    assert recipe == with_parts(sasrec, encoder=recipe.sequence.encoder).model_copy(update={"name": "gpt2"})
     assert load_preset("gpt2").published == {}
 
 
 def test_the_models_of_the_claim_differ_in_their_loss_alone() -> None:
     shelves = {
-        name: (recipe.loss, recipe.negatives)
+        name: (recipe.sequence.loss, recipe.sequence.negatives)
         for name, recipe in (
             (name, resolved(name, "data=beauty")) for name in ("sasrec-bce", "sasrec-ce", "sasrec-3000")
         )
@@ -248,10 +251,10 @@ def test_the_models_of_the_claim_differ_in_their_loss_alone() -> None:
             Uniform(count=3000, sharing="sequence", replacement=False, exclude="window"),
         ),
     }
-    plain = {**dict(resolved("sasrec-ce")), "name": "", "loss": None, "negatives": None}
+    plain = resolved("sasrec-ce")
     for name in ("sasrec-bce", "sasrec-3000"):
-        other = {**dict(resolved(name)), "name": "", "loss": None, "negatives": None}
-        assert other == plain
+        other = with_parts(resolved(name), loss=CrossEntropy(), negatives=None)
+        assert other.model_copy(update={"name": plain.name}) == plain
 
 
 # Where recipes come from.

@@ -10,13 +10,16 @@ from nextitem.data.reading.files import Columns
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.presets import as_toml, load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.model.baselines import CoOccurrence
 from nextitem.model.encoders import FPMC, BERT4Rec, Caser, GRU4Rec, SASRec
 from nextitem.model.items import Separate, Tied
 from nextitem.model.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
 from nextitem.model.negatives import InBatch, Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
+from nextitem.settings.keys import settings_of
 from nextitem.training.fit import Training
+from worlds.parts import sequence
 from worlds.resolving import refused, resolved, said
 from worlds.small_runs import RECIPES
 
@@ -34,7 +37,7 @@ def test_the_command_line_wins_over_profile_recipe_and_default(tmp_path: Path) -
         """
     )
     found = resolve_recipe(load_preset(str(file)), ["encoder.dim=64"])
-    encoder = found.value.encoder
+    encoder = found.value.sequence.encoder
     assert isinstance(encoder, SASRec)
     assert (encoder.dim, encoder.heads, encoder.blocks, encoder.dropout) == (64, 4, 3, 0.1)
     assert {key: found.sources[f"encoder.{key}"] for key in ("dim", "heads", "blocks", "dropout")} == {
@@ -50,7 +53,7 @@ def test_the_profile_is_that_of_the_data_on_the_command_line() -> None:
     assert said("sasrec-ce", "data=ml-1m")["objective.maximum_length"] == "profile ml-1m of sasrec-ce"
     assert said("sasrec-ce", 'data="ml-1m"')["objective.maximum_length"] == "profile ml-1m of sasrec-ce"
     assert said("sasrec-ce", "data=beauty")["objective.maximum_length"] == "recipe sasrec-ce"
-    assert resolved("sasrec-ce", "data=ml-1m", "objective.maximum_length=100").objective.maximum_length == 100
+    assert resolved("sasrec-ce", "data=ml-1m", "objective.maximum_length=100").sequence.objective.maximum_length == 100
 
 
 def test_the_order_of_overrides_does_not_matter() -> None:
@@ -65,10 +68,7 @@ def test_every_setting_has_a_source() -> None:
     assert sources["training.epochs"] == "command line"
     assert sources["training.patience"] == sources["loss.name"] == sources["name"] == "recipe sasrec-bce"
     assert sources["data"] == sources["training.batch_size"] == "default"
-    for key in sources:
-        value: Any = found.value.model_dump(mode="json")
-        for word in key.split("."):
-            value = value[word]
+    assert sources.keys() == settings_of(found.value).keys()
 
 
 def test_columns_are_a_layer_with_a_source_of_its_own() -> None:
@@ -90,17 +90,17 @@ def test_columns_are_named_in_one_way() -> None:
 
 def test_another_encoder_starts_from_its_own_defaults() -> None:
     recipe = resolved("bert4rec", "encoder=sasrec")
-    assert recipe.encoder == SASRec()
-    assert recipe.objective.name == "masked_item"
+    assert recipe.sequence.encoder == SASRec()
+    assert recipe.sequence.objective.name == "masked_item"
 
 
 def test_a_loss_over_the_whole_catalogue_drops_the_negatives_of_a_recipe() -> None:
     recipe = resolved("sasrec-bce", "loss=cross_entropy")
-    assert (recipe.loss, recipe.negatives) == (CrossEntropy(), None)
+    assert (recipe.sequence.loss, recipe.sequence.negatives) == (CrossEntropy(), None)
     assert said("sasrec-bce", "loss=cross_entropy")["loss.name"] == "command line"
     assert "negatives" not in said("sasrec-bce", "loss=cross_entropy")
     on_synthetic = resolved("sasrec-3000", "loss=cross_entropy")  # where a profile speaks of negatives as well
-    assert on_synthetic.negatives is None
+    assert on_synthetic.sequence.negatives is None
 
 
 def test_negatives_that_are_asked_for_are_not_dropped_in_silence() -> None:
@@ -108,7 +108,7 @@ def test_negatives_that_are_asked_for_are_not_dropped_in_silence() -> None:
         "sasrec-bce", "loss=cross_entropy", "negatives.count=5"
     )
     assert "add negatives=none" in refused("sasrec-ce", "negatives=uniform")
-    assert resolved("sasrec-bce", "loss=cross_entropy", "negatives=none").negatives is None
+    assert resolved("sasrec-bce", "loss=cross_entropy", "negatives=none").sequence.negatives is None
 
 
 def test_a_recipe_file_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
@@ -117,34 +117,34 @@ def test_a_recipe_file_that_contradicts_itself_is_refused(tmp_path: Path) -> Non
     assert "loss cross_entropy uses the whole catalogue and no negatives" in refused(str(tmp_path / "mine.toml"))
     sampled = both.replace("cross_entropy", "sampled_cross_entropy")
     (tmp_path / "mine.toml").write_text(sampled)
-    assert resolved(str(tmp_path / "mine.toml"), "loss=cross_entropy").negatives is None
+    assert resolved(str(tmp_path / "mine.toml"), "loss=cross_entropy").sequence.negatives is None
     (tmp_path / "mine.toml").write_text(f"{sampled}[profiles.beauty]\nloss = 'cross_entropy'\n")
     assert "add negatives=none" in refused(str(tmp_path / "mine.toml"), "data=beauty")
     (tmp_path / "mine.toml").write_text(f"{sampled}[profiles.beauty]\nloss = 'cross_entropy'\nnegatives = 'none'\n")
-    assert resolved(str(tmp_path / "mine.toml"), "data=beauty").negatives is None
+    assert resolved(str(tmp_path / "mine.toml"), "data=beauty").sequence.negatives is None
 
 
 def test_another_sampled_loss_keeps_the_negatives() -> None:
     recipe = resolved("sasrec-bce", "loss=sampled_cross_entropy", "negatives.count=20")
-    assert recipe.negatives == Uniform(count=20, sharing="position", replacement=True, exclude="window")
+    assert recipe.sequence.negatives == Uniform(count=20, sharing="position", replacement=True, exclude="window")
 
 
 @pytest.mark.parametrize("loss", ["binary_cross_entropy", "sampled_cross_entropy"])
 def test_a_sampled_loss_without_negatives_is_refused_with_the_remedy(loss: str) -> None:
     assert f"loss {loss} needs negatives; add negatives=uniform" in refused("sasrec-ce", f"loss={loss}")
-    assert resolved("sasrec-ce", f"loss={loss}", "negatives=uniform").negatives == Uniform()
+    assert resolved("sasrec-ce", f"loss={loss}", "negatives=uniform").sequence.negatives == Uniform()
     assert "needs negatives" in refused("sasrec-bce", "negatives=none")
 
 
 def test_a_metric_that_no_validation_has_is_refused_before_any_data_is_read() -> None:
-    message = refused("popularity", "data=nowhere.csv", "training.monitor=ndgc@10")
+    message = refused("sasrec-ce", "data=nowhere.csv", "training.monitor=ndgc@10")
     assert "training.monitor='ndgc@10' is no validation metric; did you mean 'ndcg@10'" in message
 
 
 def test_a_window_that_is_never_full_is_refused() -> None:
     message = refused("caser", "objective.maximum_length=3")
     assert "encoder.window=5 reads more places than objective.maximum_length=3 fills" in message
-    assert resolved("caser", "objective.maximum_length=3", "encoder.window=3").objective.maximum_length == 3
+    assert resolved("caser", "objective.maximum_length=3", "encoder.window=3").sequence.objective.maximum_length == 3
 
 
 @pytest.mark.parametrize("loss", ["bpr_max", "top1_max"])
@@ -154,8 +154,8 @@ def test_a_loss_that_weighs_negatives_needs_several(loss: str) -> None:
     assert "raise negatives.count, or use loss=bpr" in message
     assert "nothing to be weighed" in refused("sasrec-ce", f"loss={loss}", "negatives=in_batch", "negatives.count=1")
     for negatives in ("in_batch", "mixed"):
-        assert resolved("sasrec-bce", f"loss={loss}", f"negatives={negatives}").loss.name == loss
-    assert resolved("sasrec-bce", f"loss={loss}", "negatives.count=2").negatives == Uniform(count=2)
+        assert resolved("sasrec-bce", f"loss={loss}", f"negatives={negatives}").sequence.loss.name == loss
+    assert resolved("sasrec-bce", f"loss={loss}", "negatives.count=2").sequence.negatives == Uniform(count=2)
 
 
 @pytest.mark.parametrize("negatives", ["popularity", "in_batch", "mixed"])
@@ -170,7 +170,7 @@ def test_an_encoder_that_looks_ahead_is_not_asked_for_the_next_item() -> None:
         "objective next_item needs an encoder that does not look ahead, and bert4rec sees the whole window" in message
     )
     assert "use objective=masked_item or encoder=sasrec" in message
-    assert resolved("sasrec-ce", "encoder=bert4rec", "objective=masked_item").encoder == BERT4Rec()
+    assert resolved("sasrec-ce", "encoder=bert4rec", "objective=masked_item").sequence.encoder == BERT4Rec()
 
 
 def test_windows_fit_into_the_position_table() -> None:
@@ -178,18 +178,24 @@ def test_windows_fit_into_the_position_table() -> None:
         "objective.maximum_length=201 exceeds the 200 rows of the position table; "
         "raise encoder.positions or shorten the windows"
     ) in refused("sasrec-ce", "objective.maximum_length=201")
-    assert resolved("sasrec-ce", "objective.maximum_length=201", "encoder.positions=201").encoder.positions == 201
+    assert (
+        resolved("sasrec-ce", "objective.maximum_length=201", "encoder.positions=201").sequence.encoder.positions == 201
+    )
 
 
 def test_an_encoder_without_a_position_table_takes_windows_of_any_length() -> None:
-    assert Recipe(encoder=GRU4Rec(), objective=NextItem(maximum_length=5000)).objective.maximum_length == 5000
+    assert (
+        sequence(encoder=GRU4Rec(), objective=NextItem(maximum_length=5000)).sequence.objective.maximum_length == 5000
+    )
     with pytest.raises(ValidationError, match="exceeds the 200 rows"):
-        Recipe(objective=NextItem(maximum_length=5000))
+        sequence(objective=NextItem(maximum_length=5000))
 
 
-def test_a_baseline_asks_nothing_of_the_other_shelves() -> None:
-    recipe = resolved("co-occurrence", "baseline.window=3", "objective.maximum_length=5000", "negatives=uniform")
-    assert recipe.baseline == CoOccurrence(window=3)
+def test_a_baseline_has_settings_of_its_own_and_no_other() -> None:
+    assert resolved("co-occurrence", "model.window=3").model == CoOccurrence(window=3)
+    assert resolved("sasrec-bce", "model=co_occurrence", "model.window=3").model == CoOccurrence(window=3)
+    message = refused("co-occurrence", "encoder.window=3")
+    assert "encoder (command line): no such key; it belongs to model=sequence" in message
 
 
 @pytest.mark.parametrize(
@@ -223,10 +229,12 @@ def test_names_are_free_otherwise(name: str) -> None:
 
 
 def test_a_recipe_is_constructed_from_one_choice_of_each_shelf() -> None:
-    recipe = Recipe(encoder=SASRec(dim=64), loss=CrossEntropy())
+    recipe = Recipe(model=SequenceRecipe(encoder=SASRec(dim=64), loss=CrossEntropy()))
     assert recipe == Recipe()
-    assert recipe.objective == NextItem()
-    sampled = Recipe(encoder=BERT4Rec(), objective=MaskedItem(), loss=SampledCrossEntropy(), negatives=Uniform(count=9))
+    assert recipe.sequence.objective == NextItem()
+    sampled = SequenceRecipe(
+        encoder=BERT4Rec(), objective=MaskedItem(), loss=SampledCrossEntropy(), negatives=Uniform(count=9)
+    )
     assert sampled.negatives == Uniform(count=9)
 
 
@@ -243,12 +251,12 @@ def test_a_recipe_is_constructed_from_one_choice_of_each_shelf() -> None:
 )
 def test_python_is_told_the_same_as_the_command_line(shelves: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        Recipe(**shelves)
+        sequence(**shelves)
 
 
 def test_a_recipe_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        Recipe().training.epochs = 3  # type: ignore[misc]
+        Recipe().sequence.training.epochs = 3  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -259,10 +267,10 @@ def test_recipes_made_in_python_come_back_from_json(name: str) -> None:
 def test_the_json_of_a_recipe_is_complete() -> None:
     """A stored recipe must not change its meaning when a default does."""
     content = Recipe().model_dump(mode="json")
-    assert content["encoder"] == SASRec().model_dump(mode="json")
-    assert set(content["encoder"]) == set(SASRec.model_fields)
+    assert content["model"]["encoder"] == SASRec().model_dump(mode="json")
+    assert set(content["model"]["encoder"]) == set(SASRec.model_fields)
     assert set(content) == set(Recipe.model_fields)
-    assert set(content["training"]) == set(Training.model_fields)
+    assert set(content["model"]["training"]) == set(Training.model_fields)
 
 
 def test_a_loss_that_weighs_negatives_refuses_a_single_one_of_a_model_of_users_too() -> None:
@@ -276,7 +284,7 @@ def test_the_targets_of_a_single_window_are_no_negatives_of_each_other(exclude: 
     message = refused("sasrec-bce", *settings, f"negatives.exclude={exclude}")
     assert "training.batch_size=1 leaves those of one window" in message
     assert f"all of which negatives.exclude={exclude} leaves out" in message
-    assert resolved("sasrec-bce", *settings, "negatives.exclude=target").negatives == InBatch(exclude="target")
+    assert resolved("sasrec-bce", *settings, "negatives.exclude=target").sequence.negatives == InBatch(exclude="target")
 
 
 # Items, which go with the encoder where nobody says otherwise.
@@ -294,23 +302,25 @@ def test_the_targets_of_a_single_window_are_no_negatives_of_each_other(exclude: 
     ids=["SASRec", "BERT4Rec", "Caser", "FPMC", "FMC"],
 )
 def test_items_are_those_that_go_with_the_encoder(encoder: Any, items: Any) -> None:
-    recipe = Recipe(encoder=encoder, objective=NextItem() if encoder.is_causal else MaskedItem())
-    assert recipe.items == items
+    recipe = sequence(encoder=encoder, objective=NextItem() if encoder.is_causal else MaskedItem())
+    assert recipe.sequence.items == items
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
     assert as_toml(recipe).count(f'items.name = "{items.name}"') == 1
 
 
 def test_another_encoder_brings_its_items_unless_they_are_asked_for() -> None:
-    assert resolved("sasrec-ce", "encoder=caser").items == Separate(bias=True)
-    assert resolved("bert4rec@sun2019").items == Tied(bias=True)
+    assert resolved("sasrec-ce", "encoder=caser").sequence.items == Separate(bias=True)
+    assert resolved("bert4rec@sun2019").sequence.items == Tied(bias=True)
     swapped = ("bert4rec@sun2019", "encoder=caser", "encoder.window=3", "objective=next_few")
-    assert resolved(*swapped).items == Separate(bias=True)
-    assert resolved("caser", "encoder=sasrec").items == Tied()
-    assert resolved("caser", "items.bias=false").items == Separate()
-    assert resolved("caser", "encoder=sasrec", "items=separate").items == Separate(bias=True)  # nothing else was said
-    assert resolved("bert4rec", "items.bias=true").items == Tied(bias=True)
-    assert resolved("sasrec-ce", "encoder=fpmc", "items.bias=true").items == Separate(bias=True)
-    assert resolved("caser", "encoder=sasrec", "items.bias=true").items == Tied(bias=True)
+    assert resolved(*swapped).sequence.items == Separate(bias=True)
+    assert resolved("caser", "encoder=sasrec").sequence.items == Tied()
+    assert resolved("caser", "items.bias=false").sequence.items == Separate()
+    assert resolved("caser", "encoder=sasrec", "items=separate").sequence.items == Separate(
+        bias=True
+    )  # nothing else was said
+    assert resolved("bert4rec", "items.bias=true").sequence.items == Tied(bias=True)
+    assert resolved("sasrec-ce", "encoder=fpmc", "items.bias=true").sequence.items == Separate(bias=True)
+    assert resolved("caser", "encoder=sasrec", "items.bias=true").sequence.items == Tied(bias=True)
 
 
 def test_who_said_which_items_is_known() -> None:
@@ -325,7 +335,7 @@ def test_states_of_another_width_need_items_of_their_own() -> None:
         "items tied score by the vectors that are read, of width 50, and the encoder's states have 100; "
         "use items=separate"
     ) in refused("caser", "items=tied")
-    assert resolved("caser", "items=tied", "encoder.user_vectors=false").items == Tied()
+    assert resolved("caser", "items=tied", "encoder.user_vectors=false").sequence.items == Tied()
 
 
 def test_a_wrong_encoder_is_refused_once_and_its_items_are_not() -> None:

@@ -7,6 +7,7 @@ import pytest
 from nextitem.experiment.presets import load_preset, preset_names, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.repetition import repeating_command, repeating_overrides, unchanged_preset
+from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.model.baselines import CoOccurrence
 from nextitem.model.encoders import FPMC, BERT4Rec, Caser, SASRec
 from nextitem.model.items import Separate, Tied
@@ -14,17 +15,23 @@ from nextitem.model.losses import BinaryCrossEntropy
 from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
 from nextitem.training.fit import Training
+from worlds.parts import sequence
 
 OWN = {
-    "another encoder": Recipe(encoder=BERT4Rec(dim=32), objective=MaskedItem(mask_probability=0.5)),
-    "items of its own": Recipe(encoder=FPMC(user_vectors=False), items=Tied(bias=True)),
-    "a bias": Recipe(name="sasrec-ce", items=Tied(bias=True)),
-    "no bias": Recipe(name="caser", encoder=Caser(), items=Separate()),
-    "items of another encoder": Recipe(name="caser", encoder=FPMC(dim=8)),
-    "negatives": Recipe(name="mine", loss=BinaryCrossEntropy(), negatives=Uniform(count=7)),
-    "no patience": Recipe(name="sasrec-bce", training=Training(patience=None, learning_rate=3e-4)),
-    "a baseline": Recipe(name="counts", baseline=CoOccurrence(window=3)),
-    "a file": Recipe(data="my events/2026 [1].csv", encoder=SASRec(heads=2), objective=NextItem(maximum_length=7)),
+    "another encoder": sequence(encoder=BERT4Rec(dim=32), objective=MaskedItem(mask_probability=0.5)),
+    "items of its own": sequence(encoder=FPMC(user_vectors=False), items=Tied(bias=True)),
+    "a bias": Recipe(name="sasrec-ce", model=SequenceRecipe(items=Tied(bias=True))),
+    "no bias": Recipe(name="caser", model=SequenceRecipe(encoder=Caser(), items=Separate())),
+    "items of another encoder": Recipe(name="caser", model=SequenceRecipe(encoder=FPMC(dim=8))),
+    "negatives": Recipe(name="mine", model=SequenceRecipe(loss=BinaryCrossEntropy(), negatives=Uniform(count=7))),
+    "no patience": Recipe(
+        name="sasrec-bce", model=SequenceRecipe(training=Training(patience=None, learning_rate=3e-4))
+    ),
+    "a baseline": Recipe(name="counts", model=CoOccurrence(window=3)),
+    "a file": Recipe(
+        data="my events/2026 [1].csv",
+        model=SequenceRecipe(encoder=SASRec(heads=2), objective=NextItem(maximum_length=7)),
+    ),
 }
 
 
@@ -40,14 +47,14 @@ def repeated(recipe: Recipe) -> Recipe:
 @pytest.mark.parametrize("preset", preset_names())
 def test_a_preset_is_repeated_by_its_name(preset: str, dataset: str) -> None:
     recipe = resolve_recipe(load_preset(preset), [f"data={dataset}"]).value
-    assert repeated(recipe).in_use() == recipe.in_use()
+    assert repeated(recipe) == recipe
     assert repeating_overrides(recipe) == (preset, [f"data={dataset}"])
     assert unchanged_preset(recipe) == preset
 
 
 @pytest.mark.parametrize("name", OWN)
 def test_any_recipe_is_repeated_with_all_its_settings(name: str) -> None:
-    assert repeated(OWN[name]).in_use() == OWN[name].in_use()
+    assert repeated(OWN[name]) == OWN[name]
     assert unchanged_preset(OWN[name]) is None
 
 

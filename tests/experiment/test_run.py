@@ -8,9 +8,10 @@ from nextitem.evaluation.evaluate import evaluate
 from nextitem.experiment.folder.writing import weights_of
 from nextitem.experiment.presets import load_preset, preset_names, resolve_recipe
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import build_model, run
+from nextitem.experiment.run import run
 from nextitem.training.fit import Training
 from nextitem.training.session import Session
+from worlds.parts import with_parts
 from worlds.shelves import with_settings
 from worlds.small_runs import ENCODER, ITEMS, NEURAL, RECIPES, USERS, chains, log_of, prepared_from, sha256
 
@@ -20,17 +21,21 @@ TWO_EPOCHS = Training(epochs=2, batch_size=8, patience=None)
 def small(preset: str) -> Recipe:
     """A built-in recipe with small sizes and a fixed number of epochs."""
     recipe = resolve_recipe(load_preset(preset)).value
+    if recipe.learner.unplanned is not None:
+        return recipe
     sizes: dict[str, Any] = {
-        "encoder": with_settings(recipe.encoder, **ENCODER, inner=16),
-        "items": with_settings(recipe.items, layers=(8, 5, 3)),
+        "encoder": with_settings(recipe.sequence.encoder, **ENCODER, inner=16),
+        "items": with_settings(recipe.sequence.items, layers=(8, 5, 3)),
         "objective": with_settings(
-            recipe.objective, maximum_length=min(8, recipe.objective.maximum_length), stride=_shorter(recipe.objective)
+            recipe.sequence.objective,
+            maximum_length=min(8, recipe.sequence.objective.maximum_length),
+            stride=_shorter(recipe.sequence.objective),
         ),
         "training": TWO_EPOCHS,
     }
-    if recipe.negatives is not None:
-        sizes["negatives"] = with_settings(recipe.negatives, count=min(3, recipe.negatives.count))
-    return Recipe(**{**dict(recipe), **sizes})
+    if recipe.sequence.negatives is not None:
+        sizes["negatives"] = with_settings(recipe.sequence.negatives, count=min(3, recipe.sequence.negatives.count))
+    return with_parts(recipe, **sizes)
 
 
 def _shorter(objective: Any) -> int | None:
@@ -70,19 +75,19 @@ def test_what_is_trained_depends_on_training_events(preset: str) -> None:
 
 def test_held_out_events_choose_the_best_epoch_and_nothing_else() -> None:
     """With early stopping the weights are those of one of the epochs, and validation says which."""
-    recipe = Recipe(**{**dict(RECIPES["sasrec-ce"]), "training": Training(epochs=3, batch_size=8, patience=1)})
+    recipe = with_parts(RECIPES["sasrec-ce"], training=Training(epochs=3, batch_size=8, patience=1))
     outcome = run(recipe, Session(seed=0), prepared=prepared_from(log_of(chains())))
     values = [epoch.validation["ndcg@10"] for epoch in outcome.history.epochs]
     best = outcome.history.best_epoch
     assert values[best - 1] == max(values) == outcome.validation.means["ndcg@10"]
     fixed = Training(epochs=best, batch_size=8, patience=None)
-    last = run(Recipe(**{**dict(recipe), "training": fixed}), Session(seed=0), prepared=prepared_from(log_of(chains())))
+    last = run(with_parts(recipe, training=fixed), Session(seed=0), prepared=prepared_from(log_of(chains())))
     assert sha256(weights_of(outcome.model)) == sha256(weights_of(last.model))
 
 
 @pytest.mark.parametrize("name", NEURAL)
 def test_equal_seeds_give_equal_weights_and_other_seeds_other_ones(name: str) -> None:
-    recipe = Recipe(**{**dict(RECIPES[name]), "training": Training(epochs=1, patience=None)})
+    recipe = with_parts(RECIPES[name], training=Training(epochs=1, patience=None))
     found = [
         sha256(weights_of(run(recipe, Session(seed), prepared=prepared_from(log_of(chains()))).model))
         for seed in (1, 1, 2)
@@ -91,14 +96,14 @@ def test_equal_seeds_give_equal_weights_and_other_seeds_other_ones(name: str) ->
 
 
 def test_an_untrained_model_is_decided_by_its_seed() -> None:
-    one, again, other = (build_model(RECIPES["bert4rec"], ITEMS, seed).state_dict() for seed in (1, 1, 2))
+    one, again, other = (RECIPES["bert4rec"].sequence.build(ITEMS, seed).state_dict() for seed in (1, 1, 2))
     assert sha256(one) == sha256(again) != sha256(other)
 
 
 def test_reports_are_of_all_validation_and_all_test_cases() -> None:
     prepared = prepared_from(log_of(chains()))
     limited = Training(epochs=1, patience=None, validation_users=4)
-    outcome = run(Recipe(**{**dict(RECIPES["sasrec-ce"]), "training": limited}), Session(seed=0), prepared=prepared)
+    outcome = run(with_parts(RECIPES["sasrec-ce"], training=limited), Session(seed=0), prepared=prepared)
     for report, cases in ((outcome.validation, prepared.split.validation), (outcome.test, prepared.split.test)):
         assert report.certificate.cases == len(cases) == USERS
         assert report.means == evaluate(outcome.model, cases).means

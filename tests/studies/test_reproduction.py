@@ -34,6 +34,7 @@ from nextitem.studies.reproduction import (  # fmt: skip
     verdicts,
 )
 from worlds.command_line import typed
+from worlds.parts import with_parts
 from worlds.small_runs import RECIPES, outcome
 from worlds.stored_runs import written
 
@@ -58,7 +59,9 @@ def test_the_sweep_has_the_numbers_of_the_figure_and_shares_the_tables_row() -> 
     entries = sweep_entries(ReproductionRequest("ml-1m"))
     assert list(entries) == [1, 10, 100, 300, 1000, 3000]
     assert entries[3000].label == "sasrec-3000"
-    assert [entry.recipe.negatives.count for entry in entries.values() if entry.recipe.negatives] == list(entries)
+    assert [
+        entry.recipe.sequence.negatives.count for entry in entries.values() if entry.recipe.sequence.negatives
+    ] == list(entries)
     assert list(sweep_entries(ReproductionRequest("synthetic", fast=True))) == [10, 100, 500]
     assert sweep_entries(ReproductionRequest("ml-1m", sweep=False)) == {}
 
@@ -70,8 +73,11 @@ def test_every_row_that_has_a_recipe_is_trained_on_the_dataset_with_its_settings
     }
     assert set(entries) == set(ROWS) & set(preset_names())
     assert all(recipe.data == "ml-20m" for recipe in entries.values())
-    assert (entries["bert4rec"].encoder.dim, entries["bert4rec"].objective.maximum_length) == (256, 200)
-    assert entries["sasrec-ce"].training.epochs == 2
+    assert (entries["bert4rec"].sequence.encoder.dim, entries["bert4rec"].sequence.objective.maximum_length) == (
+        256,
+        200,
+    )
+    assert entries["sasrec-ce"].sequence.training.epochs == 2
 
 
 @pytest.mark.parametrize(
@@ -194,8 +200,8 @@ def test_settings_that_are_not_the_papers_are_not_judged_by_it(rows: list[Contes
 
 def test_the_figures_are_called_by_what_was_monitored(rows: list[Contestant]) -> None:
     (run,) = rows[1].runs
-    training = run.recipe.training.model_copy(update={"monitor": "mrr@10"})
-    other = FinishedRun(run.folder, run.recipe.model_copy(update={"training": training}), run.metrics)
+    training = run.recipe.sequence.training.model_copy(update={"monitor": "mrr@10"})
+    other = FinishedRun(run.folder, with_parts(run.recipe, training=training), run.metrics)
     comparison = compare([Contestant("sasrec-ce", (other,))], "sasrec-ce")
     made = figures(Reproduction("ml-1m", "", comparison, {}, []))
     assert made["convergence"].axes[0].get_title(loc="left") == "MovieLens-1M: validation MRR@10"
@@ -229,11 +235,11 @@ def test_a_stand_in_has_the_counts_of_the_dataset(name: str) -> None:
 
 def test_operations_are_counted_from_shapes() -> None:
     work = Work(1, 10, 10, 12, (), 1.0)
-    full, sampled = (flops_per_epoch(RECIPES[name], work, 12, 0) for name in ("sasrec-ce", "sasrec-sampled"))
+    full, sampled = (flops_per_epoch(RECIPES[name].sequence, work, 12, 0) for name in ("sasrec-ce", "sasrec-sampled"))
     assert full == 6 * 10 * 12 * 8  # T, N, d
     assert sampled == 6 * 10 * (1 + 3) * 8  # the target and three negatives
-    weights = sum(weight.numel() for weight in RECIPES["sasrec-ce"].encoder.build().parameters())
-    encoded = flops_per_epoch(RECIPES["sasrec-ce"], work, 12, 100) - full
+    weights = sum(weight.numel() for weight in RECIPES["sasrec-ce"].sequence.encoder.build().parameters())
+    encoded = flops_per_epoch(RECIPES["sasrec-ce"].sequence, work, 12, 100) - full
     assert encoded == 100 * (6 * weights + 12 * 2 * 8 * 8)  # two blocks of attention over 8 places
 
 

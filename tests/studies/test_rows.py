@@ -33,9 +33,9 @@ def test_a_row_with_a_recipe_of_its_own_gets_its_own_settings_and_those_that_are
     request = StudyRequest(load_study("one-mask"), overrides=("training.steps=100",), recipe="bert4rec")
     whole, one, sasrec = (entry.recipe for entry in entries(request))
     assert (whole.name, one.name, sasrec.name) == ("bert4rec", "bert4rec", "sasrec@kang2018")
-    assert {recipe.training.steps for recipe in (whole, one, sasrec)} == {100}
-    assert (whole.encoder.dim, sasrec.encoder.dim) == (256, 256)
-    assert getattr(whole.encoder, "heads", 0) == 8
+    assert {recipe.sequence.training.steps for recipe in (whole, one, sasrec)} == {100}
+    assert (whole.sequence.encoder.dim, sasrec.sequence.encoder.dim) == (256, 256)
+    assert getattr(whole.sequence.encoder, "heads", 0) == 8
     assert request.changes == ("--recipe bert4rec", "training.steps=100")
 
 
@@ -45,19 +45,23 @@ def recipes_of(study: str, recipe: str, fast: bool = False) -> list[Recipe]:
 
 def test_another_recipe_keeps_its_own_settings_but_for_what_is_varied() -> None:
     rows = recipes_of("layers", "sasrec-ce")
-    assert [row.encoder for row in rows] == [SASRec(blocks=blocks) for blocks in (1, 2, 3, 4)]
+    assert [row.sequence.encoder for row in rows] == [SASRec(blocks=blocks) for blocks in (1, 2, 3, 4)]
     assert rows[1].model_copy(update={"name": "", "data": "", "encoder": SASRec()}) == resolve_recipe(
         load_preset("sasrec-ce"), ["data=beauty"]
     ).value.model_copy(update={"name": "", "data": ""})
-    assert [row.encoder for row in recipes_of("layers", "gru4rec")] == [GRU4Rec(blocks=n) for n in (1, 2, 3, 4)]
-    assert {row.training.steps for row in recipes_of("layers", "gpt2", fast=True)} == {1500}
+    assert [row.sequence.encoder for row in recipes_of("layers", "gru4rec")] == [
+        GRU4Rec(blocks=n) for n in (1, 2, 3, 4)
+    ]
+    assert {row.sequence.training.steps for row in recipes_of("layers", "gpt2", fast=True)} == {1500}
     on_ml_20m = StudyRequest(load_study("heads"), data="ml-20m", recipe="bert4rec")
-    assert {getattr(entry.recipe.encoder, "dim", 0) for entry in entries(on_ml_20m)} == {256}  # as its profile has it
+    assert {getattr(entry.recipe.sequence.encoder, "dim", 0) for entry in entries(on_ml_20m)} == {
+        256
+    }  # as its profile has it
 
 
 def test_what_another_recipe_does_not_have_is_left_out_and_told() -> None:
     request = StudyRequest(load_study("width"), recipe="sasrec-ce")
-    assert [getattr(entry.recipe.encoder, "dim", 0) for entry in entries(request)] == [16, 32, 64, 128, 256]
+    assert [getattr(entry.recipe.sequence.encoder, "dim", 0) for entry in entries(request)] == [16, 32, 64, 128, 256]
     assert left_out(request) == ["sasrec-ce has no encoder.inner, left out of: d 16, d 32, d 64, d 128, d 256"]
     assert left_out(StudyRequest(load_study("width"))) == []
 
@@ -98,9 +102,9 @@ def test_rows_that_would_be_one_training_are_refused(tmp_path: Path) -> None:
 
 def test_longer_windows_hide_the_same_share() -> None:
     for entry in entries(StudyRequest(load_study("length-movielens"))):
-        length = entry.recipe.objective.maximum_length
-        windows = entry.recipe.objective.windows(Sequences.of([list(range(2 * length))], 2 * length))
-        batch = entry.recipe.objective.batch(windows, generator(0, Purpose.MASKS_AND_NEGATIVES))
+        length = entry.recipe.sequence.objective.maximum_length
+        windows = entry.recipe.sequence.objective.windows(Sequences.of([list(range(2 * length))], 2 * length))
+        batch = entry.recipe.sequence.objective.batch(windows, generator(0, Purpose.MASKS_AND_NEGATIVES))
         assert set(batch.counts_B.tolist()) == {
             1,
             round(0.2 * length),
@@ -110,8 +114,8 @@ def test_longer_windows_hide_the_same_share() -> None:
 def test_one_mask_is_one_in_every_window() -> None:
     recipe = next(entry.recipe for entry in entries(StudyRequest(load_study("one-mask"))) if "one mask" in entry.label)
     train = Sequences.of([list(range(length)) for length in range(1, 40)], 50)
-    windows = recipe.objective.windows(train)
-    batch = recipe.objective.batch(windows, generator(0, Purpose.MASKS_AND_NEGATIVES))
+    windows = recipe.sequence.objective.windows(train)
+    batch = recipe.sequence.objective.batch(windows, generator(0, Purpose.MASKS_AND_NEGATIVES))
     assert torch.equal(batch.counts_B, torch.ones(len(windows), dtype=torch.int64))
 
 

@@ -6,12 +6,12 @@ from torch import Tensor, nn
 
 from nextitem.compute.processes import ALONE
 from nextitem.data.sequences import Sequences
-from nextitem.experiment.recipe import Recipe
 from nextitem.model.losses import BinaryCrossEntropy
 from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.training.fit import Training, fit
 from nextitem.training.optimisation import Descent, RowAdam
 from nextitem.training.session import Session
+from worlds.parts import sequence
 from worlds.resolving import refused
 from worlds.shelves import ENCODERS, LOSSES, OBJECTIVES, build_model, each_pair_of
 
@@ -201,7 +201,7 @@ def test_everything_a_step_depends_on_is_kept() -> None:
 
 def test_a_full_softmax_has_no_rows_to_leave_out() -> None:
     with pytest.raises(ValueError, match=r"cross_entropy moves every row .*choose a loss with negatives"):
-        Recipe(training=Training(item_rows="touched"))
+        sequence(training=Training(item_rows="touched"))
 
 
 def test_rows_that_would_not_come_to_rest_are_refused() -> None:

@@ -10,13 +10,14 @@ from nextitem.data.sequences import Sequences
 from nextitem.data.splits.leave_one_out import LeaveOneOut
 from nextitem.experiment import run as experiment
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import build_model, run
+from nextitem.experiment.run import run
 from nextitem.model.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
 from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.model.objectives import NextItem
 from nextitem.training.fit import Training
 from nextitem.training.session import Session
 from nextitem.training.validation import outside_sampler, validation_cases, validation_loss
+from worlds.parts import sequence
 from worlds.shelves import with_settings
 from worlds.small_runs import RECIPES, USERS, chains, log_of, prepared_from
 
@@ -47,8 +48,8 @@ TARGETS = [4, 1]
 
 
 def tiny(**shelves: Any) -> Recipe:
-    encoder = with_settings(Recipe().encoder, dim=8, dropout=0.5)
-    return Recipe(encoder=encoder, objective=NextItem(maximum_length=2), **shelves)
+    encoder = with_settings(Recipe().sequence.encoder, dim=8, dropout=0.5)
+    return sequence(encoder=encoder, objective=NextItem(maximum_length=2), **shelves)
 
 
 def scores_of(recipe: Recipe) -> Tensor:
@@ -58,7 +59,7 @@ def scores_of(recipe: Recipe) -> Tensor:
 
 
 def lively(recipe: Recipe) -> Any:
-    model = build_model(recipe, 6, seed=0)
+    model = recipe.sequence.build(6, seed=0)
     with torch.no_grad():
         model.items.weight_Nd.mul_(20)
     return model
@@ -70,9 +71,11 @@ def loss_of(recipe: Recipe, seed: int = 0) -> float:
 
 def validation_loss_of(model: Any, recipe: Recipe, seed: int) -> float:
     split = LeaveOneOut().split(TINY)
-    outside = None if recipe.negatives is None else recipe.negatives.outside_histories().build(split.train)
-    size = recipe.training.batch_size
-    return validation_loss(model, recipe.loss.build(), outside, split.validation, size, Session(seed))
+    outside = (
+        None if recipe.sequence.negatives is None else recipe.sequence.negatives.outside_histories().build(split.train)
+    )
+    size = recipe.sequence.training.batch_size
+    return validation_loss(model, recipe.sequence.loss.build(), outside, split.validation, size, Session(seed))
 
 
 def test_the_validation_loss_is_the_mean_over_cases_without_dropout() -> None:
@@ -173,7 +176,8 @@ def test_validation_during_training_draws_no_interval_and_builds_its_sampler_onc
         return evaluate_all(*arguments, **options)
 
     monkeypatch.setattr(Uniform, "build", counting)
-    monkeypatch.setattr(experiment, "evaluate", watching)
+    for place in ("sequence", "run"):
+        monkeypatch.setattr(f"nextitem.experiment.{place}.evaluate", watching)
     outcome = run(RECIPES["sasrec-bce"], Session(seed=0), prepared=prepared_from(log_of(chains())))
     assert built == ["window", "history"]
     assert asked == [False] * len(outcome.history.epochs) + [True, True]

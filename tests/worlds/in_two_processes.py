@@ -30,6 +30,7 @@ from nextitem.model.negatives import InBatch, Mixed, Uniform
 from nextitem.model.objectives import NextItem
 from nextitem.training.history import Silent
 from nextitem.training.session import Session
+from worlds.parts import sequence, with_parts
 from worlds.shelves import with_settings
 from worlds.small_runs import ENCODER, RECIPES, SHORT, chains, log_of, prepared_from, sha256
 
@@ -40,23 +41,23 @@ SMALL = (
 
 
 def without_dropout(recipe: Recipe) -> Recipe:
-    return recipe.model_copy(update={"encoder": with_settings(recipe.encoder, dropout=0.0)})
+    return with_parts(recipe, encoder=with_settings(recipe.sequence.encoder, dropout=0.0))
 
 
 NARROW = SHORT.model_copy(update={"batch_size": 1, "epochs": 1})
 EQUAL = {
     **{name: without_dropout(recipe) for name, recipe in RECIPES.items()},
-    "one row a step": without_dropout(RECIPES["sasrec-ce"]).model_copy(update={"training": NARROW}),
-    "negatives of the batch": Recipe(
+    "one row a step": with_parts(without_dropout(RECIPES["sasrec-ce"]), training=NARROW),
+    "negatives of the batch": sequence(
         encoder=SASRec(**ENCODER, dropout=0.0), objective=NextItem(maximum_length=8), loss=SampledCrossEntropy(),
         negatives=Uniform(count=5, sharing="batch"), training=SHORT.model_copy(update={"batch_size": 7}),
     ),
-    "targets of the batch": Recipe(
+    "targets of the batch": sequence(
         encoder=SASRec(**ENCODER, dropout=0.0), objective=NextItem(maximum_length=8),
         loss=SampledCrossEntropy(log_q="revised"), negatives=InBatch(),
         training=SHORT.model_copy(update={"batch_size": 7}),
     ),
-    "mixed negatives": Recipe(
+    "mixed negatives": sequence(
         encoder=SASRec(**ENCODER, dropout=0.0), objective=NextItem(maximum_length=8), loss=BPRMax(),
         negatives=Mixed(count=4), training=SHORT.model_copy(update={"batch_size": 7, "item_rows": "touched"}),
     ),

@@ -10,4 +10,4 @@ CPU = torch.device("cpu")
 
 
 def total(recipe: Recipe, prepared: Prepared, items: int) -> int:
-    return sum(needed(recipe, Work.of(recipe, prepared, CPU, 0), items, CPU).values())
+    return sum(needed(recipe.sequence, Work.of(recipe.sequence, prepared, CPU, 0), items, CPU).values())

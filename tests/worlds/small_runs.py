@@ -29,6 +29,7 @@ from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import MaskedItem, NextFew, NextItem
 from nextitem.training.fit import Training
 from nextitem.training.session import Session
+from worlds.parts import sequence
 
 ITEMS, USERS = 12, 30
 ENCODER = {"dim": 8, "heads": 2, "positions": 8}
@@ -36,31 +37,31 @@ SHORT = Training(epochs=2, batch_size=8, learning_rate=5e-3)
 MASKED = MaskedItem(maximum_length=8, mask_probability=0.4)
 
 RECIPES = {
-    "sasrec-ce": Recipe(encoder=SASRec(**ENCODER), objective=NextItem(maximum_length=8), training=SHORT),
-    "sasrec-bce": Recipe(
+    "sasrec-ce": sequence(encoder=SASRec(**ENCODER), objective=NextItem(maximum_length=8), training=SHORT),
+    "sasrec-bce": sequence(
         encoder=SASRec(**ENCODER), objective=NextItem(maximum_length=8), loss=BinaryCrossEntropy(),
         negatives=Uniform(count=1), training=SHORT,
     ),
-    "sasrec-sampled": Recipe(
+    "sasrec-sampled": sequence(
         encoder=SASRec(**ENCODER), objective=NextItem(maximum_length=8), loss=SampledCrossEntropy(),
         negatives=Uniform(count=3, sharing="sequence", replacement=False), training=SHORT,
     ),
-    "gru4rec": Recipe(encoder=GRU4Rec(dim=8), objective=NextItem(maximum_length=8), training=SHORT),
-    "gpt2": Recipe(encoder=GPT2(**ENCODER), objective=NextItem(maximum_length=8), training=SHORT),
-    "bert4rec": Recipe(encoder=BERT4Rec(**ENCODER, inner=16), objective=MASKED, training=SHORT),
-    "caser": Recipe(
+    "gru4rec": sequence(encoder=GRU4Rec(dim=8), objective=NextItem(maximum_length=8), training=SHORT),
+    "gpt2": sequence(encoder=GPT2(**ENCODER), objective=NextItem(maximum_length=8), training=SHORT),
+    "bert4rec": sequence(encoder=BERT4Rec(**ENCODER, inner=16), objective=MASKED, training=SHORT),
+    "caser": sequence(
         encoder=Caser(dim=8, window=3, dropout=0.2), objective=NextFew(maximum_length=3, targets=2),
         loss=BinaryCrossEntropy(), negatives=Uniform(count=3, exclude="history"),
         training=SHORT.model_copy(update={"l2": 1e-6}),
     ),
-    "fpmc": Recipe(
+    "fpmc": sequence(
         encoder=FPMC(dim=8), objective=NextFew(maximum_length=1, targets=1), loss=BinaryCrossEntropy(),
         negatives=Uniform(count=1, exclude="target"), training=SHORT,
     ),
-    "popularity": Recipe(baseline=Popularity()),
-    "co-occurrence": Recipe(baseline=CoOccurrence()),
+    "popularity": Recipe(model=Popularity()),
+    "co-occurrence": Recipe(model=CoOccurrence()),
 }  # fmt: skip
-NEURAL = [name for name, recipe in RECIPES.items() if recipe.baseline is None]
+NEURAL = [name for name, recipe in RECIPES.items() if recipe.learner.unplanned is None]
 FOR_KNOWN_USERS = ["caser", "fpmc"]  # who have a vector for each of them, and answer nobody else
 
 

@@ -10,6 +10,7 @@ from nextitem.model.losses import GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy
 from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.model.objectives import MaskedItem, NextFew, NextItem
 from nextitem.training.fit import Training
+from worlds.parts import sequence, with_parts
 from worlds.small_runs import chains
 
 ITEMS = 300
@@ -30,32 +31,32 @@ NEXT = {"encoder": SASREC, "objective": NextItem(maximum_length=8)}
 
 
 def sampled(**settings: Any) -> Recipe:
-    return Recipe(**NEXT, loss=SampledCrossEntropy(), negatives=Uniform(**settings), training=ONCE)
+    return sequence(**NEXT, loss=SampledCrossEntropy(), negatives=Uniform(**settings), training=ONCE)
 
 
 RECIPES = {
-    "next item, full softmax": Recipe(**NEXT, loss=CrossEntropy(), training=ONCE),
-    "next item, full softmax in bfloat16": Recipe(**NEXT, loss=CrossEntropy(precision="bfloat16"), training=ONCE),
-    "recurrent": Recipe(encoder=GRU4Rec(dim=8), objective=NextItem(maximum_length=8), training=ONCE),
-    "masked item, full softmax": Recipe(**MASKED, loss=CrossEntropy(), training=ONCE),
-    "masked last item": Recipe(**MASKED_LAST, loss=CrossEntropy(), training=ONCE),
-    "masked item of 2019": Recipe(**SUN, loss=CrossEntropy(), training=ONCE),
-    "next item beside cloze": Recipe(encoder=SASREC, objective=CLOZE, loss=CrossEntropy(), training=ONCE),
+    "next item, full softmax": sequence(**NEXT, loss=CrossEntropy(), training=ONCE),
+    "next item, full softmax in bfloat16": sequence(**NEXT, loss=CrossEntropy(precision="bfloat16"), training=ONCE),
+    "recurrent": sequence(encoder=GRU4Rec(dim=8), objective=NextItem(maximum_length=8), training=ONCE),
+    "masked item, full softmax": sequence(**MASKED, loss=CrossEntropy(), training=ONCE),
+    "masked last item": sequence(**MASKED_LAST, loss=CrossEntropy(), training=ONCE),
+    "masked item of 2019": sequence(**SUN, loss=CrossEntropy(), training=ONCE),
+    "next item beside cloze": sequence(encoder=SASREC, objective=CLOZE, loss=CrossEntropy(), training=ONCE),
     "a set for the batch": sampled(count=20, sharing="batch", replacement=False, exclude="window"),
     "a set for the batch, repeats": sampled(count=20, sharing="batch", exclude="target"),
     "a set for each sequence": sampled(count=5, sharing="sequence", replacement=False, exclude="window"),
     "most items for each sequence": sampled(count=290, sharing="sequence", replacement=False, exclude="window"),
-    "targets of the batch": Recipe(
+    "targets of the batch": sequence(
         **NEXT, loss=SampledCrossEntropy(log_q="revised"), negatives=InBatch(count=9), training=ONCE
     ),
-    "mixed": Recipe(**NEXT, loss=BPRMax(), negatives=Mixed(count=9, exponent=0.5), training=ONCE),
-    "by popularity": Recipe(**NEXT, loss=GBCE(), negatives=ByPopularity(count=9), training=ONCE),
-    "by popularity for each sequence": Recipe(
+    "mixed": sequence(**NEXT, loss=BPRMax(), negatives=Mixed(count=9, exponent=0.5), training=ONCE),
+    "by popularity": sequence(**NEXT, loss=GBCE(), negatives=ByPopularity(count=9), training=ONCE),
+    "by popularity for each sequence": sequence(
         **NEXT, loss=SampledCrossEntropy(log_q="classical"), negatives=ByPopularity(count=9, sharing="sequence"),
         training=ONCE,
     ),
     "a set for each position": sampled(count=3, sharing="position", exclude="window"),
-    "the next few after a window": Recipe(
+    "the next few after a window": sequence(
         encoder=Caser(dim=8, window=3), objective=NextFew(maximum_length=3, targets=2), loss=BinaryCrossEntropy(),
         negatives=Uniform(count=3, exclude="target"), training=ONCE.model_copy(update={"l2": 1e-6}),
     ),
@@ -64,4 +65,4 @@ RECIPES = {
 
 def undropped(recipe: Recipe) -> Recipe:
     """The recipe without dropout, whose draws differ between devices."""
-    return recipe.model_copy(update={"encoder": recipe.encoder.model_copy(update={"dropout": 0.0})})
+    return with_parts(recipe, encoder=recipe.sequence.encoder.model_copy(update={"dropout": 0.0}))

@@ -21,7 +21,8 @@ from nextitem.experiment.plan.plan import Plan, plan
 from nextitem.experiment.presets import load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import Extras, settle_earlier, train_into
-from nextitem.settings.overrides import COMMAND_LINE, Resolved, leaves
+from nextitem.settings.keys import settings_of
+from nextitem.settings.overrides import COMMAND_LINE
 from nextitem.training.session import Session
 from nextitem.training.watchers import open_tracker
 from nextitem.training.watchers.progress import watcher
@@ -75,8 +76,6 @@ def train(
             _show_plan(resolved.value, seed, processes, as_json=as_json)
             return
         if processes.rank == 0:
-            for sentence in _without_effect(resolved):
-                say(sentence)
             has_earlier = settle_earlier(workplace, processes.device, resume=resume, fresh=fresh)
             if resume and not has_earlier:
                 say(f"nothing to resume at {workplace.checkpoint}: starting at epoch 1")
@@ -93,27 +92,14 @@ def train(
     typer.echo(f"run: {folder}")
 
 
-def _without_effect(resolved: Resolved[Recipe]) -> list[str]:
-    """Settings from the command line that the recipe does not use, in words; with those of that name that it does."""
-    recipe, sentences = resolved.value, []
-    used = [key for key, _ in leaves(recipe.in_use())]
-    for key, label in resolved.sources.items():
-        if label == COMMAND_LINE and not any(name == key or name.startswith(f"{key}.") for name in used):
-            word = key.rpartition(".")[2]
-            same = [name for name in used if word != "name" and name.endswith(f".{word}")]
-            hint = f"; {', '.join(same)} is" if same else ""
-            sentences.append(f"{key} is not used by {recipe.name} and changes nothing{hint}")
-    return sentences
-
-
 def _check(extras: Extras, recipe: Recipe) -> None:
     """Raises ConfigurationError before hours of training for what could not be had after them."""
     if extras.candidates is not None:
         Candidates.parse(extras.candidates)
-    if not extras.users and recipe.baseline is None and recipe.encoder.has_users:
+    if not extras.users and recipe.learner.has_users:
         raise ConfigurationError(
-            f"a run of {recipe.encoder.name} can answer the users it knows only, and --no-users would leave them out; "
-            f"leave --no-users out, or set encoder.user_vectors=false, or take another encoder"
+            f"a run of {recipe.learner.parts[0]} can answer the users it knows only, and --no-users would leave them "
+            f"out; leave --no-users out, or set encoder.user_vectors=false, or take another encoder"
         )
 
 
@@ -129,8 +115,8 @@ def _train(
     is_first = processes.rank == 0
     tell = say if is_first else _say_nothing
     title = f"{recipe.name} on {recipe.data}, seed {seed}, {processes}"
-    display = watcher(stderr if is_first else Console(quiet=True), recipe.training, title)
-    settings = {**dict(leaves(recipe.in_use())), "seed": seed}
+    display = watcher(stderr if is_first else Console(quiet=True), recipe.learner.training, title)
+    settings = {**settings_of(recipe), "seed": seed}
     try:
         with tracked(trackers if is_first else [], f"{workplace.name}-seed{seed}", settings, tell) as guarded:
             session = Session(seed, processes, Told([display, *guarded]))
@@ -181,11 +167,8 @@ def _plan_table(planned: Plan) -> Table:
 
 def _print_config(recipe: Recipe, sources: Mapping[str, str]) -> None:
     """Every setting as `key = value  # source`."""
-    for key, source in sources.items():
-        value: Any = recipe.model_dump(mode="json")
-        for word in key.split("."):
-            value = value[word]
-        typer.echo(f"{key} = {json.dumps(value)}  # {source}")
+    for key, value in settings_of(recipe).items():
+        typer.echo(f"{key} = {json.dumps(value)}  # {sources[key]}")
 
 
 def _summary(recipe: Recipe, metrics: Mapping[str, Any], published: Mapping[str, float]) -> Table:
@@ -203,7 +186,7 @@ def _summary(recipe: Recipe, metrics: Mapping[str, Any], published: Mapping[str,
         if published:
             cells.append(f"{published[metric]:.4f}" if metric in published else "")
         table.add_row(*cells)
-    kept = f"{recipe.training.kept_epoch} epoch {metrics['best_epoch']} of {metrics['epochs']}, "
+    kept = f"{recipe.learner.training.kept_epoch} epoch {metrics['best_epoch']} of {metrics['epochs']}, "
     epochs = kept if metrics["epochs"] else ""
     table.caption = f"{epochs}{metrics['train_seconds']:.0f} s of training"
     return table

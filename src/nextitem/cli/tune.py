@@ -57,7 +57,7 @@ def tune(
         tuned = search(
             preset, overrides, parse_searches(vary) if vary else _left_open(preset.search, overrides),
             trials=trials, seed=seed, folder=folder, told=told, processes=processes,
-            watch=lambda recipe, number: watcher(stderr, recipe.training, f"{recipe.name}, trial {number}"),
+            watch=lambda recipe, number: watcher(stderr, recipe.learner.training, f"{recipe.name}, trial {number}"),
         )  # fmt: skip
         _write_best(folder / "best.toml", as_toml(resolve_recipe(preset, [*overrides, *tuned.best_overrides]).value))
         searches[str(folder)] = tuned

@@ -99,7 +99,7 @@ def _train(answer: Connection, recipe_json: str, seed: int, place: Place) -> Non
     recipe, device = Recipe.model_validate_json(recipe_json), torch.device(place.device)
     workplace = Workplace.of(place.out, recipe, seed)
     stderr = Console(stderr=True)
-    display = watcher(stderr, recipe.training, f"{recipe.name} on {recipe.data}, seed {seed}")
+    display = watcher(stderr, recipe.learner.training, f"{recipe.name} on {recipe.data}, seed {seed}")
 
     def say(text: str) -> None:
         stderr.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -13,7 +13,7 @@ from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.stored import StoredRun
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import build_model, with_what_is_learnt
+from nextitem.experiment.run import with_what_is_learnt
 
 
 def evaluate_again(
@@ -65,7 +65,7 @@ def split_of(run: StoredRun, data: str | None = None) -> Split:
 def restore(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
     """The model of a stored run. Raises ArtefactError where the weights do not fit the recipe."""
     try:
-        scorer = _restored(recipe, run, number_of_items)
+        scorer = recipe.learner.restore(run.weights, number_of_items)
     except (KeyError, RuntimeError) as error:
         raise ArtefactError(f"{run.folder}: the weights do not fit the recipe: {error}; train anew") from error
     scored = scorer.query(Sequences.of([], number_of_items)).number_of_items
@@ -74,12 +74,3 @@ def restore(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
             f"{run.folder}: the weights are for {scored:,} items, but the catalogue has {number_of_items:,}; train anew"
         )
     return scorer
-
-
-def _restored(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
-    if recipe.baseline is not None:
-        return recipe.baseline.restore(run.weights)
-    users = len(run.weights.get("encoder.users_Ud", ()))
-    model = build_model(recipe, number_of_items, seed=0, number_of_users=users)
-    model.load_state_dict(run.weights)
-    return model.eval()

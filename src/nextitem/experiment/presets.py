@@ -13,12 +13,14 @@ from nextitem.data.reading.files import Columns
 from nextitem.errors import ConfigurationError, StorageError
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.search_space import Search, SearchSpace
+from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.model.encoders import AnyEncoder
-from nextitem.model.losses import AnyLoss, CrossEntropy
+from nextitem.model.losses import AnyLoss
 from nextitem.model.losses.loss import LossConfiguration
 from nextitem.settings.annotations import choices
 from nextitem.settings.configuration import Configuration, load_toml
-from nextitem.settings.overrides import COMMAND_LINE, Resolved, leaves, parse_override, resolve
+from nextitem.settings.keys import settings_of
+from nextitem.settings.overrides import COMMAND_LINE, Resolved, parse_override, resolve
 from nextitem.settings.suggestion import suggest
 
 
@@ -61,6 +63,15 @@ class Preset:
         while path not in self.sources and "." in path:
             path = path.rpartition(".")[0]
         return self.sources.get(path)
+
+
+def load_recipe(recipe: str, *overrides: str) -> Recipe:
+    """A recipe that comes with the package, by name, or one from a .toml file; `overrides` as on the command line.
+
+    `load_recipe("sasrec-ce", "data=ml-1m", "encoder.dim=128")` has the recipe's own settings for that data. Raises
+    ConfigurationError for an unknown name and for settings that the recipe does not have or that do not go together.
+    """
+    return resolve_recipe(load_preset(recipe), overrides).value
 
 
 def preset_names() -> list[str]:
@@ -151,8 +162,11 @@ def resolve_recipe(preset: Preset, overrides: Sequence[str] = (), columns: Colum
 
 
 def _settled(tree: dict[str, object], sources: Mapping[str, str]) -> dict[str, object]:
-    """The tree with what follows from one part for another."""
-    return _with_items_of_encoder(_drop_unused_negatives(tree, sources), sources)
+    """The tree with what follows from one part of a sequence model for another."""
+    parts = tree["model"]
+    if not isinstance(parts, dict) or parts.get("name") != SequenceRecipe().name:
+        return tree
+    return {**tree, "model": _with_items_of_encoder(_drop_unused_negatives(parts, sources), sources)}
 
 
 def _with_items_of_encoder(tree: dict[str, object], sources: Mapping[str, str]) -> dict[str, object]:
@@ -181,9 +195,9 @@ def _drop_unused_negatives(tree: dict[str, object], sources: Mapping[str, str]) 
     A recipe that chooses such a loss itself and states negatives contradicts itself: that is left for validation.
     """
     loss = tree["loss"]
-    chosen = (
-        cast("type[LossConfiguration]", choices(AnyLoss)[str(loss["name"])]) if isinstance(loss, dict) else CrossEntropy
-    )
+    if not isinstance(loss, dict):
+        return tree
+    chosen = cast("type[LossConfiguration]", choices(AnyLoss)[str(loss["name"])])
     is_swapped = sources.get("loss.name") == COMMAND_LINE
     asked = any(key.startswith("negatives") and label == COMMAND_LINE for key, label in sources.items())
     is_unused = is_swapped and not asked and not chosen.needs_negatives
@@ -191,12 +205,12 @@ def _drop_unused_negatives(tree: dict[str, object], sources: Mapping[str, str]) 
 
 
 def as_toml(recipe: Recipe) -> str:
-    """The recipe as a file that `load_preset` reads: every setting in use, as `key = value`."""
-    settings = dict(leaves(recipe.in_use()))
+    """The recipe as a file that `load_preset` reads: every setting, as `key = value`."""
+    settings = settings_of(recipe)
     # What JSON writes of text, numbers and lists of them is TOML too.
     lines = {key: json.dumps(value, ensure_ascii=False) for key, value in settings.items() if value is not None}
     said = load_toml(_as_lines(lines), "the recipe")
-    loaded = dict(leaves(resolve(Recipe, [("the recipe", said)]).value.in_use()))
+    loaded = settings_of(resolve(Recipe, [("the recipe", said)]).value)
     # TOML has no word for nothing, and a text would take ours for a text: it is said only where it must be.
     nothing = [key for key, value in settings.items() if value is None and loaded.get(key) is not None]
     return _as_lines(lines | dict.fromkeys(nothing, '"none"'))

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 from nextitem.experiment.presets import load_preset, preset_names, resolve_recipe
 from nextitem.experiment.recipe import Recipe
-from nextitem.settings.configuration import Configuration
-from nextitem.settings.overrides import leaves
+from nextitem.settings.annotations import model_names
+from nextitem.settings.configuration import Configuration, default_tree
+from nextitem.settings.keys import joined, short_key
 
 _FALLBACK = "sasrec-ce"  # what a recipe of the user's own is written as a change of
 
@@ -19,9 +20,10 @@ def repeating_overrides(recipe: Recipe) -> tuple[str, list[str]]:
     preset = recipe.name if recipe.name in preset_names() else _FALLBACK
     data = f"data={recipe.data}"
     start = resolve_recipe(load_preset(preset), [data]).value
-    if start.encoder.name != recipe.encoder.name:  # another encoder comes with its own items
-        start = start.model_copy(update={"items": recipe.encoder.default_items})
-    return preset, [data, *(word for section in recipe.in_use() for word in _changes(section, recipe, start))]
+    ours, theirs = recipe.model_dump(mode="json"), start.model_dump(mode="json")
+    if recipe.learner.parts[0] != start.learner.parts[0] and "items" in ours["model"]:
+        theirs["model"]["items"] = recipe.sequence.encoder.default_items.model_dump(mode="json")
+    return preset, [data, *_changes("", recipe, ours, theirs)]
 
 
 def repeating_command(recipe: Recipe, seed: int) -> str:
@@ -79,20 +81,19 @@ def _seed(run: Run) -> str:
     return f"seed {run.metrics['provenance']['seed']}"
 
 
-def _changes(section: str, recipe: Recipe, start: Recipe) -> Iterator[str]:
-    """The overrides that turn a section of `start` into that of `recipe`."""
-    ours, theirs = getattr(recipe, section), getattr(start, section)
-    if not isinstance(ours, Configuration):
+def _changes(key: str, setting: object, ours: Any, theirs: Any) -> Iterator[str]:
+    """The overrides that turn the setting at a key from `theirs` into `ours`, which are as JSON has them."""
+    if not isinstance(setting, Configuration):
         if ours != theirs:
-            yield f"{section}={_written(ours)}"
+            yield f"{key}={_written(ours)}"
         return
-    if type(ours) is not type(theirs):  # another choice starts from its own defaults
-        yield f"{section}={getattr(ours, 'name', '')}"
-        theirs = type(ours)()
-    there = dict(leaves(theirs.model_dump(mode="json"), section))
-    for key, value in leaves(ours.model_dump(mode="json"), section):
-        if value != there[key]:
-            yield f"{key}={_written(value)}"
+    is_choice = bool(model_names(type(setting)))
+    if is_choice and (theirs is None or theirs["name"] != ours["name"]):  # it starts from its own defaults
+        yield f"{key}={ours['name']}"
+        theirs = default_tree(type(setting))
+    for field, value in setting:
+        if field != "name" or not is_choice:
+            yield from _changes(short_key(Recipe, joined(key, field)), value, ours[field], theirs[field])
 
 
 def _written(value: object) -> str:

@@ -12,8 +12,6 @@ from nextitem.settings.overrides import parse_override, resolve
 
 Value = bool | int | float | str
 SearchSpace = Mapping[str, "Search"]
-SEARCHED = ("baseline", "encoder", "objective", "loss", "negatives", "training")
-"""Settings that a search may vary: not the data, whose filters decide what is measured."""
 
 
 class Search(Configuration):
@@ -74,13 +72,13 @@ def parse_searches(texts: Sequence[str]) -> SearchSpace:
     return resolve(_Varied, [("--vary", {"search": tree})]).value.search
 
 
-def check_keys(space: SearchSpace, recipe: str) -> None:
-    """Raises ConfigurationError where a key is not a model's or a training's, or where there is none."""
+def check_keys(space: SearchSpace, recipe: str, searched: Sequence[str]) -> None:
+    """Raises ConfigurationError where a key does not begin with one of `searched`, or where there is none."""
     if not space:
         raise ConfigurationError(
             f"recipe {recipe} declares no search space; name what may vary, such as "
             "--vary 'training.learning_rate={low=1e-4, high=1e-2, log=true}'"
         )
     for key in space:
-        if key.partition(".")[0] not in SEARCHED:
-            raise ConfigurationError(f"{key} cannot be searched: a search varies {', '.join(SEARCHED)}, on fixed data")
+        if key.partition(".")[0] not in searched:
+            raise ConfigurationError(f"{key} cannot be searched: a search varies {', '.join(searched)}, on fixed data")

@@ -28,7 +28,7 @@ from nextitem.experiment.folder.writing import metrics_of, write_run
 from nextitem.experiment.plan.plan import plan_together
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
-from nextitem.settings.overrides import leaves
+from nextitem.settings.keys import settings_of
 from nextitem.training.checkpoint import FileCheckpoint
 from nextitem.training.session import Session
 
@@ -90,7 +90,7 @@ def train_into(
         for note in prepared.notes:
             say(f"note: {note}")
         ranking = None if extras.candidates is None else _checked(extras.candidates, prepared)
-        if recipe.baseline is None:
+        if recipe.learner.unplanned is None:
             recipe, planned = plan_together(recipe, prepared, session)
             say(f"plan: {planned}")
         if session.device.type == "cpu":  # elsewhere a training cannot be continued to the same bits: nothing is kept
@@ -109,7 +109,7 @@ def train_into(
 
 def file_checkpoint(path: Path, recipe: Recipe, prepared: Prepared, session: Session) -> FileCheckpoint:
     """A checkpoint for one training: another recipe, data, seed or machine cannot go on from it."""
-    settings = {key: json.dumps(value) for key, value in leaves(recipe.model_dump(mode="json"), "recipe")}
+    settings = {f"recipe.{key}": json.dumps(value) for key, value in settings_of(recipe).items()}
     identity = {"data": prepared.log.sha256(), "seed": str(session.seed), "nextitem": version("nextitem")}
     together = {"processes": str(session.processes.size)}
     return FileCheckpoint(path, settings | identity | together | machine(session.device))

@@ -45,6 +45,10 @@ class SequenceModel(nn.Module):
         self.encoder = encoder
         self.objective = objective
 
+    def tensors(self) -> dict[str, Tensor]:
+        """All weights by name: what is stored of it."""
+        return self.state_dict()
+
     @property
     def device(self) -> torch.device:
         """Where the weights are."""

@@ -6,6 +6,8 @@ The models are the single definition: overrides, recipes, Python construction an
 import datetime
 import re
 import tomllib
+from collections.abc import Mapping
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_jsonable_python
@@ -63,6 +65,8 @@ class Configuration(BaseModel):
         protected_namespaces=(),
         ser_json_inf_nan="constants",  # a field that allows infinity gets it back, where null would be refused
     )
+    short_keys: ClassVar[Mapping[str, str]] = {}
+    """Words that may be written beside the fields, and the field in whose table each belongs: `encoder` in `model`."""
 
 
 def default_tree(model: type[BaseModel]) -> dict[str, object]:

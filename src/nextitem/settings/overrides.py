@@ -12,8 +12,8 @@ configurations its name alone will do (`loss=gbce`), and another name than befor
 import datetime
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -21,13 +21,14 @@ from pydantic_core import to_json
 
 from nextitem.errors import ConfigurationError
 from nextitem.settings.annotations import admits_none, admits_text, choices, table_values
-from nextitem.settings.configuration import default_tree, read_toml, without_dates
+from nextitem.settings.configuration import Configuration, default_tree, read_toml, without_dates
+from nextitem.settings.keys import is_within, joined, leaves, short_key, whole_key
 from nextitem.settings.refusals import Refusal, refusals, shown
 from nextitem.settings.suggestion import suggest
 
 COMMAND_LINE = "command line"
 DEFAULT = "default"
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound=Configuration)
 Tree = dict[str, object]
 Models = Mapping[str, type[BaseModel]]
 _KEY = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
@@ -39,7 +40,7 @@ class Resolved(Generic[M]):
 
     value: M
     sources: dict[str, str]
-    """For every dotted key of the full dump: the label of the layer that gave its value, or "default"."""
+    """For every key of `settings_of`: the label of the layer that gave its value, or "default"."""
 
 
 def parse_override(text: str) -> tuple[tuple[str, ...], object]:
@@ -84,12 +85,13 @@ def resolve(
     label): a loss chosen on the command line can so drop the negatives of a recipe. Raises ConfigurationError with
     every problem that was found.
     """
-    draft = _Draft(default_tree(model))
+    draft = _Draft(model, default_tree(model))
     for label, tree in layers:
         root = _Node()
-        root.plant(_Said(dict(tree)), "")
-        draft.lay(model, label, root)
-    draft.lay(model, COMMAND_LINE, draft.read(overrides))
+        for word, said in tree.items():
+            root.at(whole_key(model, (word,))).plant(_Said(said), word)
+        draft.lay(label, root)
+    draft.lay(COMMAND_LINE, draft.read(overrides))
     if settle is not None and not draft.problems:
         draft.settle(settle)
     try:
@@ -98,7 +100,8 @@ def resolve(
         draft.refuse(refusals(model, error))
     if draft.problems:
         raise ConfigurationError(draft.report())
-    return Resolved(value, {key: draft.source(key) for key, _ in leaves(value.model_dump(mode="json"))})
+    keys = [key for key, _ in leaves(value.model_dump(mode="json"))]
+    return Resolved(value, {short_key(model, key): draft.source(key) for key in keys})
 
 
 @dataclass(frozen=True)
@@ -133,11 +136,18 @@ class _Node:
     said: _Said | None = None
     below: dict[str, "_Node"] = field(default_factory=dict)
 
+    def at(self, words: Sequence[str]) -> "_Node":
+        """The node of a key below this one."""
+        node = self
+        for word in words:
+            node = node.below.setdefault(word, _Node())
+        return node
+
     def plant(self, said: _Said, key: str) -> None:
         """Write a value here, a table's values below. Raises ConfigurationError where there is another value."""
         if isinstance(said.value, dict):
             for word, value in said.value.items():
-                self.below.setdefault(word, _Node()).plant(_Said(value), _join(key, word))
+                self.below.setdefault(word, _Node()).plant(_Said(value), joined(key, word))
         elif self.said is not None and repr(self.said.value) != repr(said.value):
             both = f"{shown(self.said.value)} and {shown(said.value)}"
             raise ConfigurationError(f"{key} is given two values, {both}: keep one")
@@ -147,8 +157,12 @@ class _Node:
 
 @dataclass
 class _Draft:
-    """The merged tree in the making, who said what in it, and what is wrong with which key. Keys are dotted."""
+    """The merged tree in the making, who said what in it, and what is wrong with which key.
 
+    Keys are dotted and whole here; messages say the short ones.
+    """
+
+    model: type[Configuration]
     tree: Tree
     sources: dict[str, str] = field(default_factory=dict)
     problems: list[tuple[str, str]] = field(default_factory=list)
@@ -160,27 +174,26 @@ class _Draft:
         for text in overrides:
             try:
                 words, value = parse_override(text)
-                node = root
-                for word in words:
-                    node = node.below.setdefault(word, _Node())
+                node = root.at(whole_key(self.model, words))
                 node.plant(_Said(value, text.partition("=")[2]), ".".join(words))
             except ConfigurationError as error:
-                self.problems.append((text.partition("=")[0] or text, str(error)))
+                typed = (text.partition("=")[0] or text).split(".")
+                self.problems.append((".".join(whole_key(self.model, tuple(typed))), str(error)))
         return root
 
-    def lay(self, model: type[BaseModel], label: str, node: _Node) -> None:
+    def lay(self, label: str, node: _Node) -> None:
         """Merge what one layer says onto the tree."""
         self.label = label
-        self.tree = self.table({"": model}, "", self.tree, node, "")
+        self.tree = self.table({"": self.model}, "", self.tree, node, "")
 
     def table(self, models: Models, name: str, tree: Tree, node: _Node, key: str) -> Tree:
         """`tree`, the settings of the model of that name, with what `node` says. What is wrong becomes a problem."""
         merged, fields = dict(tree), models[name].model_fields
         for word, below in node.below.items():
-            inner = _join(key, word)
+            inner = joined(key, word)
             try:
                 if word not in fields:
-                    advice = self.elsewhere(models, word, key) + suggest(word, fields)
+                    advice = self.elsewhere(models, word, key) + suggest(word, [*fields, *self.short_words(key, tree)])
                     raise ConfigurationError(f"{self.place(inner)}: no such key; {advice}")
                 merged[word] = self.setting(fields[word].annotation, tree.get(word), below, inner)
             except ConfigurationError as error:
@@ -196,7 +209,7 @@ class _Draft:
         elif models and (said is None or said.value in [*models] or not admits_text(annotation)):
             return self.choice(models, old, node, key)
         elif said is None and values is not None:
-            return old | {w: self.setting(values, old.get(w), below, _join(key, w)) for w, below in node.below.items()}
+            return old | {w: self.setting(values, old.get(w), below, joined(key, w)) for w, below in node.below.items()}
         if said is None or node.below:
             given = ", ".join(node.below) or "an empty table"
             raise ConfigurationError(f"{self.place(key)} takes one value and no keys below it; given: {given}")
@@ -212,13 +225,14 @@ class _Draft:
                 raise ConfigurationError(f"{self.place(key, node.said)} should be a table; its keys: {keys}")
             return self.table(models, "", tree or default_tree(models[""]), node, key)
         if node.said is not None:
-            node.below.setdefault("name", _Node()).plant(node.said, _join(key, "name"))
+            node.below.setdefault("name", _Node()).plant(node.said, joined(key, "name"))
         known, said = [*models], node.below.get("name", _Node()).said
         if said is not None and said.value not in known:
             raise ConfigurationError(f"{self.place(key, said)}: no such choice; {suggest(str(said.value), models)}")
         name = said.value if said is not None else tree.get("name", known[0] if len(known) == 1 else None)
         if name is None:
-            raise ConfigurationError(f"{self.place(key)} needs {key}.name to say which; {suggest('', models)}")
+            named = f"{short_key(self.model, key)}.name"
+            raise ConfigurationError(f"{self.place(key)} needs {named} to say which; {suggest('', models)}")
         if tree.get("name") != name:
             self.forget(key)
             tree = default_tree(models[str(name)]) | {"name": name}
@@ -226,18 +240,24 @@ class _Draft:
 
     def elsewhere(self, models: Models, word: str, key: str) -> str:
         """Where a word that is no key here may belong: to another choice, or to another table."""
-        holders = [f"{key}={name}" for name, model in models.items() if word in model.model_fields]
+        here = short_key(self.model, key)
+        holders = [f"{here}={name}" for name, model in models.items() if word in model.model_fields]
         if holders:
             return f"it belongs to {' and '.join(holders)}; "
         known = [(leaf.rpartition("."), leaf) for leaf, _ in leaves(self.tree)]
         near = difflib.get_close_matches(word, [last for (_, _, last), _ in known], n=1, cutoff=0.8)
-        places = [leaf for (table, _, last), leaf in known if last in near and table != key]
+        places = [short_key(self.model, leaf) for (table, _, last), leaf in known if last in near and table != key]
         return f"perhaps you mean {' or '.join(places)}; " if places else ""
+
+    def short_words(self, key: str, tree: Tree) -> list[str]:
+        """What may be said in the table at `key` beside its fields: at the top, what a table in it has."""
+        tables = {} if key else self.model.short_keys
+        return [word for word, table in tables.items() if isinstance(inner := tree.get(table), dict) and word in inner]
 
     def settle(self, change: Callable[[Tree, Mapping[str, str]], Tree]) -> None:
         """Let `change` have its way with the tree; what it changes was said by nobody."""
         before = dict(leaves(self.tree))
-        self.tree = change(self.tree, self.sources)
+        self.tree = change(self.tree, {short_key(self.model, key): label for key, label in self.sources.items()})
         after = dict(leaves(self.tree))
         self.sources = {key: label for key, label in self.sources.items() if before.get(key) == after.get(key)}
 
@@ -245,8 +265,14 @@ class _Draft:
         """Make problems of what the model does not accept, except at keys that have one, and above and below them."""
         wrong = [key for key, _ in self.problems]
         for one in refused:
-            if not any(_is_within(one.key, key) or _is_within(key, one.key) for key in wrong):
-                self.problems.append((one.key, one.text(self.source(one.key))))
+            if not any(is_within(one.key, key) or is_within(key, one.key) for key in wrong):
+                self.problems.append((one.key, self.as_written(one).text(self.source(one.key))))
+
+    def as_written(self, one: Refusal) -> Refusal:
+        """The refusal by the key that users write; what is wrong with several short keys together is said of none."""
+        if one.key in self.model.short_keys.values() and isinstance(one.value, dict):
+            return replace(one, key="", meaning="")
+        return replace(one, key=short_key(self.model, one.key))
 
     def report(self) -> str:
         """All problems as one text."""
@@ -259,29 +285,12 @@ class _Draft:
 
     def forget(self, key: str) -> None:
         """Drop the sources of a key and of everything below it."""
-        self.sources = {other: label for other, label in self.sources.items() if not _is_within(other, key)}
+        self.sources = {other: label for other, label in self.sources.items() if not is_within(other, key)}
 
     def place(self, key: str, said: _Said | None = None) -> str:
         """The beginning of a message: the key, its value if there is one, and who said so."""
-        return f"{key} = {shown(said.value)} ({self.label})" if said else f"{key} ({self.label})"
-
-
-def leaves(tree: object, key: str = "") -> Iterator[tuple[str, object]]:
-    """Every value of a tree that is not itself a table with entries, with its dotted key."""
-    if isinstance(tree, dict) and tree:
-        for word, value in tree.items():
-            yield from leaves(value, _join(key, word))
-    else:
-        yield key, tree
-
-
-def _is_within(key: str, other: str) -> bool:
-    """Whether `key` is `other` or something inside it."""
-    return not other or key == other or key.startswith((f"{other}.", f"{other}["))
-
-
-def _join(key: str, word: str) -> str:
-    return f"{key}.{word}" if key else word
+        told = short_key(self.model, key)
+        return f"{told} = {shown(said.value)} ({self.label})" if said else f"{told} ({self.label})"
 
 
 def _json(value: object) -> bytes:

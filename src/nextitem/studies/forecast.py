@@ -22,7 +22,7 @@ from nextitem.errors import ConfigurationError
 from nextitem.experiment.plan.flops import flops_per_epoch
 from nextitem.experiment.plan.memory import Work, needed
 from nextitem.experiment.plan.plan import Plan, plan
-from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.studies.reproduction import PUBLISHED_VALUES, PublishedValues
 from nextitem.training.session import Session
 from nextitem.words import counted
@@ -121,22 +121,22 @@ def _line(
     entry: Entry, prepared: Prepared, seed: int, processes: Processes, most_held: int, published: PublishedValues | None
 ) -> Line:
     recipe = entry.recipe
-    if recipe.baseline is not None:
+    if recipe.learner.unplanned is not None:
         return Line(entry.label, None)
+    parts, training = recipe.sequence, recipe.sequence.training
     best = None if published is None else published.best_epoch
-    most = recipe.training.epochs
-    epochs = most if best is None else min(most, best + (recipe.training.patience or 0))
+    epochs = training.epochs if best is None else min(training.epochs, best + (training.patience or 0))
     try:
         found = plan(recipe, prepared, Session(seed, processes), most_held=most_held)
     except ConfigurationError as error:
         return Line(entry.label, None, str(error))
-    epochs = min(epochs, -(-recipe.training.most_steps(found.work.steps) // max(1, found.work.steps)))
-    flops = epochs * flops_per_epoch(recipe, found.work, len(prepared.log.items), _encoded(recipe, prepared))
+    epochs = min(epochs, -(-training.most_steps(found.work.steps) // max(1, found.work.steps)))
+    flops = epochs * flops_per_epoch(parts, found.work, len(prepared.log.items), _encoded(parts, prepared))
     seconds = None if published is None else published.train_seconds
-    return Line(entry.label, found, "", epochs, flops, seconds, _on_gpu(recipe, prepared, seed))
+    return Line(entry.label, found, "", epochs, flops, seconds, _on_gpu(parts, prepared, seed))
 
 
-def _on_gpu(recipe: Recipe, prepared: Prepared, seed: int) -> int:
+def _on_gpu(recipe: SequenceRecipe, prepared: Prepared, seed: int) -> int:
     """Bytes of a training's tensors on a GPU, which need not be there."""
     gpu = torch.device("cuda")
     work = Work.of(recipe, prepared, gpu, seed)
@@ -144,6 +144,6 @@ def _on_gpu(recipe: Recipe, prepared: Prepared, seed: int) -> int:
     return sum(size for part, size in parts.items() if part != "libraries")
 
 
-def _encoded(recipe: Recipe, prepared: Prepared) -> int:
+def _encoded(recipe: SequenceRecipe, prepared: Prepared) -> int:
     """Positions that an epoch encodes."""
     return int(recipe.objective.windows(prepared.split.train).lengths_U.sum())

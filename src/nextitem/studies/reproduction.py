@@ -92,7 +92,8 @@ def sweep_entries(request: ReproductionRequest) -> dict[int, Entry]:
     if not request.sweep:
         return {}
     whole = _entry(SWEPT, request, SWEPT)
-    own = (whole.recipe.negatives.count if whole.recipe.negatives is not None else None) or 0
+    negatives = whole.recipe.sequence.negatives
+    own = (negatives.count if negatives is not None else None) or 0
     items = DATASETS[request.data].items if request.data in DATASETS else 2 * own
     counts = {count for count in (_FAST_COUNTS if request.fast else COUNTS) if count < items and count != own}
     found = {count: _entry(SWEPT, request, counted(count, "negative"), f"negatives.count={count}") for count in counts}
@@ -101,7 +102,7 @@ def sweep_entries(request: ReproductionRequest) -> dict[int, Entry]:
 
 def _entry(name: str, request: ReproductionRequest, label: str, *overrides: str) -> Entry:
     preset = load_preset(name)
-    is_counted = "baseline" in preset.settings
+    is_counted = resolve_recipe(preset).value.learner.unplanned is not None
     fast = () if not request.fast or is_counted else _FAST_CLOZE if name == "bert4rec" else _FAST
     chosen = (f"data={request.data}", *fast, *(() if is_counted else request.overrides), *overrides)
     try:

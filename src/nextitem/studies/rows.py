@@ -12,7 +12,8 @@ from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.reading import deciding
 from nextitem.experiment.presets import Preset, load_preset, preset_names, resolve_recipe
 from nextitem.experiment.recipe import Recipe
-from nextitem.settings.overrides import leaves, parse_override
+from nextitem.settings.keys import is_within, settings_of, short_key
+from nextitem.settings.overrides import parse_override
 from nextitem.studies.study import StudyRequest, StudyRow
 
 
@@ -63,9 +64,7 @@ def published(request: StudyRequest, dataset: str) -> dict[str, float]:
 
 def _kind(recipe: Recipe) -> tuple[str, ...]:
     """What a model is, whatever its sizes and however long it is trained."""
-    if recipe.baseline is not None:
-        return (recipe.baseline.name,)
-    return (recipe.encoder.name, recipe.objective.name, recipe.loss.name)
+    return recipe.learner.parts
 
 
 def _rows(request: StudyRequest) -> list[_Laid]:
@@ -84,7 +83,7 @@ def _laid(request: StudyRequest, row: StudyRow) -> _Laid:
         known = _keys(preset, request.used_data, request.overrides)
         fast = tuple(text for text in fast if known.has(text, fast))
         varied, missing = _of_another(request, row, known)
-    laid = {parse_override(text)[0]: text for layer in (common, fast, request.overrides, varied) for text in layer}
+    laid = {_key(text): text for layer in (common, fast, request.overrides, varied) for text in layer}
     try:
         chosen = resolve_recipe(preset, [f"data={request.used_data}", *laid.values()])
     except ConfigurationError as error:
@@ -100,17 +99,21 @@ class _Keys:
 
     def has(self, text: str, beside: Iterable[str]) -> bool:
         """Whether the key of an override exists, or may exist since one `beside` it chooses another kind of part."""
-        key = parse_override(text)[0]
-        chosen = {parse_override(other)[0] for other in beside}
-        if {key[:1], (*key[:1], "name")} & (chosen - {key}):
+        key = _key(text)
+        section = key.partition(".")[0]
+        if {section, f"{section}.name"} & ({_key(other) for other in beside} - {key}):
             return True
-        dotted = ".".join(key)
-        return any(name == dotted or name.startswith(f"{dotted}.") for name in self.names)
+        return any(is_within(name, key) for name in self.names)
+
+
+def _key(text: str) -> str:
+    """The key of an override, however it was written."""
+    return short_key(Recipe, ".".join(parse_override(text)[0]))
 
 
 def _keys(preset: Preset, data: str, overrides: Sequence[str] = ()) -> _Keys:
     base = resolve_recipe(preset, [f"data={data}", *overrides]).value
-    return _Keys(frozenset(key for key, _ in leaves(base.in_use())))
+    return _Keys(frozenset(settings_of(base)))
 
 
 def _of_another(request: StudyRequest, row: StudyRow, known: _Keys) -> tuple[tuple[str, ...], tuple[str, ...]]:

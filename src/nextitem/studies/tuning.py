@@ -17,10 +17,10 @@ from nextitem.errors import ConfigurationError, ScoreError, StorageError, Traini
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.experiment.presets import Preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import trained
+from nextitem.experiment.run import learnt
 from nextitem.experiment.search_space import Search, SearchSpace, Value, check_keys
 from nextitem.experiment.train import file_checkpoint
-from nextitem.settings.overrides import leaves
+from nextitem.settings.keys import settings_of, short_key
 from nextitem.storage import alone_in
 from nextitem.training.history import Epoch, History, Silent, Watcher
 from nextitem.training.session import Session
@@ -114,10 +114,11 @@ def tune(
     space is none of the recipe's, or the search in `folder` is another one.
     """
     optuna = _optuna()
-    check_keys(space, preset.name)
+    space = {short_key(Recipe, key): search for key, search in space.items()}
+    check_keys(space, preset.name, ("model", *Recipe.short_keys))
     recipe = resolve_recipe(preset, overrides).value
     _check_terms(recipe, recipe)
-    used = dict(leaves(recipe.in_use()))
+    used = settings_of(recipe)
     for key, search in space.items():  # a misspelt key or an impossible value is found before hours of training
         for value in search.some():
             _check_terms(_varied(preset, overrides, {key: value}), recipe)
@@ -132,7 +133,7 @@ def tune(
             asked = study.ask()
             settings = {key: _suggested(asked, key, search) for key, search in space.items()}
             asked.set_user_attr("settings", settings)
-            watcher = _Pruning(asked, watch(recipe, len(found) + 1), recipe.training.monitor)
+            watcher = _Pruning(asked, watch(recipe, len(found) + 1), recipe.learner.training.monitor)
             try:
                 value = _validated(
                     _varied(preset, overrides, settings), prepared, Session(seed, processes, watcher), folder
@@ -145,17 +146,17 @@ def tune(
                 study.tell(asked, state=optuna.trial.TrialState.FAIL)
             (folder / _CHECKPOINT).unlink(missing_ok=True)
             told(_settled(study)[-1])
-    return Tuned(recipe.name, recipe.training.monitor, tuple(_settled(study)[:trials]))
+    return Tuned(recipe.name, recipe.learner.training.monitor, tuple(_settled(study)[:trials]))
 
 
 def _check_terms(varied: Recipe, recipe: Recipe) -> None:
     """Raises ConfigurationError where trials would not be chosen by one metric of the same cases, unknown to all."""
-    if getattr(varied.baseline, "events", "train") != "train":
+    if varied.learner.learns_validation:
         raise ConfigurationError(
-            f"{recipe.name} learns the validation events that a search chooses by; set baseline.events=train"
+            f"{recipe.name} learns the validation events that a search chooses by; set model.events=train"
         )
     for name in ("monitor", "validation_users"):
-        if getattr(varied.training, name) != getattr(recipe.training, name):
+        if getattr(varied.learner.training, name) != getattr(recipe.learner.training, name):
             raise ConfigurationError(
                 f"training.{name} says what trials are chosen by, and has to be the same for all; "
                 f"set training.{name}=… in place of varying it"
@@ -233,11 +234,12 @@ def _suggested(trial: "Proposal", key: str, search: Search) -> Value:
 def _validated(recipe: Recipe, prepared: Prepared, session: Session, folder: Path) -> float:
     """The best value of the monitored metric, on the cases that every trial is validated on."""
     checkpoint = file_checkpoint(folder / _CHECKPOINT, recipe, prepared, session)
-    model, history, *_ = trained(recipe, prepared, replace(session, checkpoint=checkpoint))
-    if history.epochs:
-        return history.epochs[history.best_epoch - 1].validation[recipe.training.monitor]
-    cases = validation_cases(prepared.split.validation, recipe.training.validation_users, session.seed)
-    return evaluate(model, cases, intervals=False).means[recipe.training.monitor]
+    found = learnt(recipe, prepared, replace(session, checkpoint=checkpoint))
+    training = recipe.learner.training
+    if found.history.epochs:
+        return found.history.epochs[found.history.best_epoch - 1].validation[training.monitor]
+    cases = validation_cases(prepared.split.validation, training.validation_users, session.seed)
+    return evaluate(found.scorer, cases, intervals=False).means[training.monitor]
 
 
 class _Pruning:

@@ -10,6 +10,7 @@ from nextitem.errors import ArtefactError
 from nextitem.experiment.folder.reading import FinishedRun, deciding, find_runs, read_finished
 from nextitem.experiment.folder.writing import metrics_of
 from nextitem.model.losses import CrossEntropy
+from worlds.parts import with_parts
 from worlds.small_runs import RECIPES, metrics, outcome
 from worlds.stored_runs import NAME, written
 
@@ -47,7 +48,7 @@ def test_names_places_and_chunks_decide_nothing() -> None:
     recipe = RECIPES[NAME]
     same = recipe.model_copy(update={"name": "other", "data": "elsewhere.csv", "loss": CrossEntropy(block_rows=16)})
     assert deciding(same) == deciding(recipe)
-    assert deciding(recipe.model_copy(update={"loss": CrossEntropy(precision="bfloat16")})) != deciding(recipe)
+    assert deciding(with_parts(recipe, loss=CrossEntropy(precision="bfloat16"))) != deciding(recipe)
     assert deciding(RECIPES["popularity"]) != deciding(RECIPES["co-occurrence"])
 
 

@@ -15,6 +15,7 @@ from nextitem.experiment.folder.stored import read_run
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import settle_earlier
+from worlds.parts import with_parts
 from worlds.small_runs import RECIPES
 from worlds.stored_runs import NAME, written
 
@@ -177,7 +178,7 @@ def test_what_stays_empty_is_gone_after_an_error(tmp_path: Path) -> None:
 
 def test_other_settings_have_a_folder_of_their_own(tmp_path: Path) -> None:
     recipe = RECIPES["sasrec-ce"]
-    other = recipe.model_copy(update={"encoder": recipe.encoder.model_copy(update={"dim": 4})})
+    other = with_parts(recipe, encoder=recipe.sequence.encoder.model_copy(update={"dim": 4}))
     assert Workplace.of(tmp_path, recipe, 0).partial != Workplace.of(tmp_path, other, 0).partial
 
 

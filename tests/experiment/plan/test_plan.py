@@ -13,7 +13,7 @@ from nextitem.experiment.plan import memory, plan
 from nextitem.experiment.plan.memory import Work, needed
 from nextitem.experiment.plan.timing import PARTS
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import build_model
+from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.model.encoders import BERT4Rec, SASRec
 from nextitem.model.items import Tied
 from nextitem.model.losses import BPR, GBCE, BinaryCrossEntropy, BPRMax, SampledCrossEntropy
@@ -22,11 +22,12 @@ from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
 from nextitem.training.fit import Training
 from nextitem.training.session import Session
+from worlds.parts import sequence, with_parts
 from worlds.plans import CPU, total
 from worlds.small_runs import NEURAL, RECIPES, chains, log_of, prepared_from
 
 SAMPLED_LOSSES = [BPR(), BPRMax(), GBCE(), BinaryCrossEntropy()]
-SAMPLED = Recipe(loss=SampledCrossEntropy(), negatives=Uniform(count=100, sharing="batch"))
+SAMPLED = sequence(loss=SampledCrossEntropy(), negatives=Uniform(count=100, sharing="batch"))
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +37,8 @@ def prepared() -> Prepared:
 
 def test_the_work_of_an_epoch_is_that_of_its_steps(prepared: Prepared) -> None:
     recipe = RECIPES["sasrec-ce"]
-    windows = recipe.objective.windows(prepared.split.train)
-    work = Work.of(recipe, prepared, CPU, 0)
+    windows = recipe.sequence.objective.windows(prepared.split.train)
+    work = Work.of(recipe.sequence, prepared, CPU, 0)
     assert work.steps == 4  # 30 windows by 8
     assert work.positions == int(windows.lengths_U.sum()) - 30
     order = torch.randperm(30, generator=generator(0, Purpose.ORDER, 1)).split(8)
@@ -45,25 +46,25 @@ def test_the_work_of_an_epoch_is_that_of_its_steps(prepared: Prepared) -> None:
 
 
 def test_a_masked_step_is_read_at_few_places(prepared: Prepared) -> None:
-    assert 0.2 < Work.of(RECIPES["bert4rec"], prepared, CPU, 0).read_share < 0.5  # two in five are hidden
-    assert Work.of(RECIPES["sasrec-ce"], prepared, CPU, 0).read_share == 1.0
+    assert 0.2 < Work.of(RECIPES["bert4rec"].sequence, prepared, CPU, 0).read_share < 0.5  # two in five are hidden
+    assert Work.of(RECIPES["sasrec-ce"].sequence, prepared, CPU, 0).read_share == 1.0
 
 
 @pytest.mark.parametrize("name", NEURAL)
 def test_weights_are_counted_as_the_model_has_them(name: str, prepared: Prepared) -> None:
     recipe = RECIPES[name]
-    numbers = sum(weight.numel() for weight in build_model(recipe, 12, 0, 30).parameters())
-    parts = needed(recipe, Work.of(recipe, prepared, CPU, 0), 12, CPU, number_of_users=30)
+    numbers = sum(weight.numel() for weight in recipe.sequence.build(12, 0, 30).parameters())
+    parts = needed(recipe.sequence, Work.of(recipe.sequence, prepared, CPU, 0), 12, CPU, number_of_users=30)
     assert (parts["weights"], parts["moments"], parts["best weights"]) == (4 * numbers, 8 * numbers, 4 * numbers)
 
 
-BIASED = Recipe(
+BIASED = sequence(
     encoder=BERT4Rec(dim=8, heads=2, inner=16, positions=8, output_layer=True),
     items=Tied(bias=True),
     objective=MaskedItem(maximum_length=8, copies=2, last_copies=1),
     training=Training(batch_size=8, patience=None, steps=7),
 )
-CLOZE = Recipe(
+CLOZE = sequence(
     encoder=SASRec(dim=8, positions=8), objective=NextItem(maximum_length=8, cloze_weight=0.5),
     loss=SampledCrossEntropy(), negatives=Uniform(count=50, sharing="sequence", replacement=False),
     training=Training(batch_size=8),
@@ -71,26 +72,26 @@ CLOZE = Recipe(
 
 
 def test_biases_are_counted_for_every_item(prepared: Prepared) -> None:
-    numbers = sum(weight.numel() for weight in build_model(BIASED, 500, seed=0).parameters())
-    parts = needed(BIASED, Work.of(BIASED, prepared, CPU, 0), 500, CPU)
+    numbers = sum(weight.numel() for weight in BIASED.sequence.build(500, seed=0).parameters())
+    parts = needed(BIASED.sequence, Work.of(BIASED.sequence, prepared, CPU, 0), 500, CPU)
     assert (parts["weights"], parts["moments"], parts["best weights"]) == (4 * numbers, 8 * numbers, 0)
     table = 4 * 500 * (8 + 1)
     assert parts["gradients"] == parts["weights"] + 3 * table
 
 
 def test_copies_and_the_last_step_are_part_of_the_work(prepared: Prepared) -> None:
-    whole = BIASED.model_copy(update={"training": Training(batch_size=8, patience=None)})
-    assert Work.of(whole, prepared, CPU, 0).steps == 12  # three times 30 windows by 8
-    cut = Work.of(BIASED, prepared, CPU, 0)
+    whole = with_parts(BIASED, training=Training(batch_size=8, patience=None))
+    assert Work.of(whole.sequence, prepared, CPU, 0).steps == 12  # three times 30 windows by 8
+    cut = Work.of(BIASED.sequence, prepared, CPU, 0)
     assert cut.steps == 7
-    assert 0.4 < cut.positions / Work.of(whole, prepared, CPU, 0).positions < 0.8  # 56 of 90 windows
+    assert 0.4 < cut.positions / Work.of(whole.sequence, prepared, CPU, 0).positions < 0.8  # 56 of 90 windows
 
 
 def test_masked_copies_are_rows_with_negatives_of_their_own(prepared: Prepared) -> None:
-    plain = CLOZE.model_copy(update={"objective": NextItem(maximum_length=8)})
-    with_copies, without = (Work.of(recipe, prepared, CPU, 0) for recipe in (CLOZE, plain))
+    plain = with_parts(CLOZE, objective=NextItem(maximum_length=8))
+    with_copies, without = (Work.of(recipe.sequence, prepared, CPU, 0) for recipe in (CLOZE, plain))
     assert (with_copies.rows, without.rows) == (16, 8)
-    assert needed(CLOZE, with_copies, 12, CPU)["loss"] > 1.5 * needed(plain, without, 12, CPU)["loss"]
+    assert needed(CLOZE.sequence, with_copies, 12, CPU)["loss"] > 1.5 * needed(plain.sequence, without, 12, CPU)["loss"]
 
 
 @pytest.mark.parametrize("recipe", [BIASED, CLOZE], ids=["biased", "cloze"])
@@ -116,42 +117,45 @@ def test_the_full_softmax_grows_with_the_catalogue_and_touched_rows_hardly(prepa
     table = 4 * 64 * (large - small)
     full = total(Recipe(), prepared, large) - total(Recipe(), prepared, small)
     assert full >= 6 * table  # weights, two moments, the best weights, two gradients
-    touched = SAMPLED.model_copy(update={"training": Training(item_rows="touched")})
+    touched = with_parts(SAMPLED, training=Training(item_rows="touched"))
     rows = total(touched, prepared, large) - total(touched, prepared, small)
     assert rows == 4 * table + 12 * (large - small)  # no gradient of the table; when rows were touched, and numbers
-    work = Work.of(touched, prepared, CPU, 0)
-    assert needed(touched, work, large, CPU)["gradients"] == needed(touched, work, small, CPU)["gradients"]
+    work = Work.of(touched.sequence, prepared, CPU, 0)
+    assert (
+        needed(touched.sequence, work, large, CPU)["gradients"]
+        == needed(touched.sequence, work, small, CPU)["gradients"]
+    )
 
 
 @pytest.mark.parametrize("negatives", [InBatch(), InBatch(count=3), Mixed(count=5), ByPopularity(count=3)])
 def test_negatives_of_every_kind_are_planned(negatives: Any, prepared: Prepared) -> None:
-    recipe = Recipe(loss=BPR(), negatives=negatives)
-    work = Work.of(recipe, prepared, CPU, 0)
+    recipe = sequence(loss=BPR(), negatives=negatives)
+    work = Work.of(recipe.sequence, prepared, CPU, 0)
     taken = {
-        loss.name: needed(recipe.model_copy(update={"loss": loss}), work, 12, CPU)["loss"] for loss in SAMPLED_LOSSES
+        loss.name: needed(with_parts(recipe, loss=loss).sequence, work, 12, CPU)["loss"] for loss in SAMPLED_LOSSES
     }
     scores = 4 * work.most_positions * negatives.set_size(work.most_positions)
     assert all(size >= scores for size in taken.values())
-    small = recipe.model_copy(update={"training": Training(epochs=1, batch_size=8)})
+    small = with_parts(recipe, training=Training(epochs=1, batch_size=8))
     assert plan.plan(small, prepared, Session(0)).seconds["loss"] > 0
 
 
 def test_a_set_of_all_targets_can_be_lowered() -> None:
     assert [["negatives.count=4"]][0] in [
-        step for way in plan._ladders(Recipe(loss=BPR(), negatives=InBatch())) for step in way
+        step for way in plan._ladders(SequenceRecipe(loss=BPR(), negatives=InBatch())) for step in way
     ]
 
 
 def test_a_single_epoch_keeps_no_weights_beside_the_best(prepared: Prepared) -> None:
-    recipe = Recipe(training=Training(epochs=1))
-    assert needed(recipe, Work.of(recipe, prepared, CPU, 0), 100, CPU)["best weights"] == 0
+    recipe = sequence(training=Training(epochs=1))
+    assert needed(recipe.sequence, Work.of(recipe.sequence, prepared, CPU, 0), 100, CPU)["best weights"] == 0
 
 
 @pytest.mark.parametrize("loss", [SampledCrossEntropy(), BinaryCrossEntropy()])
 @pytest.mark.parametrize("sharing", ["position", "sequence", "batch"])
 def test_a_sampled_loss_grows_with_its_negatives(loss: object, sharing: str, prepared: Prepared) -> None:
     few, many = (
-        total(Recipe(loss=loss, negatives=Uniform(count=count, sharing=sharing)), prepared, 100_000)
+        total(sequence(loss=loss, negatives=Uniform(count=count, sharing=sharing)), prepared, 100_000)
         for count in (10, 1000)
     )
     assert many > few
@@ -159,8 +163,8 @@ def test_a_sampled_loss_grows_with_its_negatives(loss: object, sharing: str, pre
 
 @pytest.mark.parametrize(("sharing", "bytes_of_an_event"), [("position", 24), ("sequence", 24), ("batch", 0)])
 def test_histories_that_are_kept_in_order_are_planned(sharing: Any, bytes_of_an_event: int, prepared: Prepared) -> None:
-    recipe = Recipe(loss=BPR(), negatives=Uniform(sharing=sharing))
-    planned = needed(recipe, Work.of(recipe, prepared, CPU, 0), 12, CPU)["negatives"]
+    recipe = sequence(loss=BPR(), negatives=Uniform(sharing=sharing))
+    planned = needed(recipe.sequence, Work.of(recipe.sequence, prepared, CPU, 0), 12, CPU)["negatives"]
     assert planned == bytes_of_an_event * len(prepared.split.train.flatten()[0])
 
 
@@ -183,14 +187,12 @@ def test_planning_changes_no_bit_of_the_training(name: str, prepared: Prepared) 
 
 
 def test_touched_rows_are_planned(prepared: Prepared) -> None:
-    recipe = SAMPLED.model_copy(update={"training": Training(item_rows="touched", batch_size=8)})
+    recipe = with_parts(SAMPLED, training=Training(item_rows="touched", batch_size=8))
     assert plan.plan(recipe, prepared, Session(0)).seconds["optimiser"] > 0
 
 
 def test_batches_without_a_target_are_planned(prepared: Prepared) -> None:
-    recipe = RECIPES["bert4rec"].model_copy(
-        update={"objective": RECIPES["bert4rec"].objective.model_copy(update={"mask_probability": 1e-9})}
-    )
+    recipe = with_parts(RECIPES["bert4rec"], objective=MaskedItem(maximum_length=8, mask_probability=1e-9))
     found = plan.plan(recipe, prepared, Session(0))
     assert (found.work.positions, found.seconds["loss"]) == (0, 0.0)
 
@@ -204,7 +206,7 @@ def test_seconds_are_counted_by_the_positions(monkeypatch: pytest.MonkeyPatch, p
         return loss_of_states(model, states_TD, *rest)
 
     monkeypatch.setattr(SequenceModel, "loss_of_states", slow)
-    recipe = RECIPES["sasrec-ce"].model_copy(update={"training": Training(batch_size=30, epochs=2)})
+    recipe = with_parts(RECIPES["sasrec-ce"], training=Training(batch_size=30, epochs=2))
     found = plan.plan(recipe, prepared, Session(0), clock=lambda: now[0])
     assert found.seconds["loss"] == pytest.approx(found.work.positions)
     assert found.seconds["encoder"] == found.seconds["optimiser"] == 0.0
@@ -214,7 +216,7 @@ def test_seconds_are_counted_by_the_positions(monkeypatch: pytest.MonkeyPatch, p
 def test_a_first_step_that_stalls_is_not_multiplied(stall: float, prepared: Prepared) -> None:
     """A clock of a machine that is busy at the beginning, and works without a delay from then on."""
     looks = iter(range(10**9))
-    recipe = RECIPES["sasrec-ce"].model_copy(update={"training": Training(batch_size=30, epochs=2)})
+    recipe = with_parts(RECIPES["sasrec-ce"], training=Training(batch_size=30, epochs=2))
     found = plan.plan(recipe, prepared, Session(0), clock=lambda: 0.0 if next(looks) < 2 else stall)
     assert found.seconds_per_epoch == 0.0
 

@@ -18,6 +18,7 @@ from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import NextItem
 from nextitem.training.session import Session
 from worlds.command_line import typed
+from worlds.parts import sequence
 from worlds.plans import CPU, total
 from worlds.small_runs import RECIPES, chains, log_of, prepared_from
 
@@ -41,12 +42,12 @@ def refusal(patch: pytest.MonkeyPatch, recipe: Recipe, prepared: Prepared, room:
 
 
 def test_what_cannot_fit_is_refused_with_changes_that_do(monkeypatch: pytest.MonkeyPatch, prepared: Prepared) -> None:
-    recipe = Recipe(
+    recipe = sequence(
         loss=SampledCrossEntropy(),
         negatives=Uniform(count=40_000, sharing="position"),
         objective=NextItem(maximum_length=8),
     )
-    need = sum(needed(recipe, Work.of(recipe, prepared, CPU, 0), 12, CPU).values())
+    need = sum(needed(recipe.sequence, Work.of(recipe.sequence, prepared, CPU, 0), 12, CPU).values())
     room = need // 2
     said = refusal(monkeypatch, recipe, prepared, room)
     assert said.startswith("training unnamed on synthetic needs about ")
@@ -71,7 +72,7 @@ def test_blocks_of_the_softmax_are_lowered_only_where_they_must_be(
     assert plan.fit_into(recipe, prepared, Session(0))[0] == recipe
     monkeypatch.setattr(plan, "available", lambda _device: need - 16 * 12 * 4)
     fitting, allocated, room = plan.fit_into(recipe, prepared, Session(0))
-    loss = fitting.loss
+    loss = fitting.sequence.loss
     assert isinstance(loss, CrossEntropy)
     assert loss.block_rows is not None
     assert sum(allocated.values()) <= (room or 0)

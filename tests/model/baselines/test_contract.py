@@ -42,7 +42,7 @@ def naive_co_occurrence(window: int) -> Naive:
 
 
 SHELF = {**variations(AnyBaseline), "co_occurrence-window=3": CoOccurrence(window=3)}
-COUNTS = {name: baseline for name, baseline in SHELF.items() if baseline.made_by == "counts"}
+COUNTS = {name: baseline for name, baseline in SHELF.items() if baseline.only_counts}
 NAIVE = {
     "popularity": naive_popularity,
     "co_occurrence": naive_co_occurrence(1),
@@ -53,7 +53,7 @@ each_count = each("configuration", COUNTS)
 
 
 def scores_of(configuration: AnyBaseline, asked: list[History] = HISTORIES) -> Tensor:
-    return configuration.build(Sequences.of(TRAIN, N)).query(Sequences.of(asked, N)).scores(0, N)
+    return configuration.learn(Sequences.of(TRAIN, N)).query(Sequences.of(asked, N)).scores(0, N)
 
 
 def same(scores: Tensor, expected: Tensor) -> None:
@@ -66,14 +66,14 @@ def same(scores: Tensor, expected: Tensor) -> None:
 @given(train=histories, asked=histories)
 def test_scores_equal_naive_counts(name: str, train: list[History], asked: list[History]) -> None:
     naive = NAIVE[name]
-    query = SHELF[name].build(Sequences.of(train, N)).query(Sequences.of(asked, N))
+    query = SHELF[name].learn(Sequences.of(train, N)).query(Sequences.of(asked, N))
     expected = tensor([[naive(train, history, item) for item in range(N)] for history in asked], dtype=torch.float64)
     torch.testing.assert_close(query.scores(0, N), expected, rtol=1e-15, atol=0)
 
 
 @each_baseline
 def test_a_slice_of_the_catalogue_has_the_scores_of_the_whole(configuration: AnyBaseline) -> None:
-    query = configuration.build(Sequences.of(TRAIN, N)).query(Sequences.of(HISTORIES, N))
+    query = configuration.learn(Sequences.of(TRAIN, N)).query(Sequences.of(HISTORIES, N))
     whole = query.scores(0, N)
     assert (len(query), query.number_of_items, whole.shape) == (6, N, (6, N))
     for start in range(N + 1):
@@ -83,7 +83,7 @@ def test_a_slice_of_the_catalogue_has_the_scores_of_the_whole(configuration: Any
 
 @each_baseline
 def test_candidates_have_the_scores_of_the_whole(configuration: AnyBaseline) -> None:
-    query = configuration.build(Sequences.of(TRAIN, N)).query(Sequences.of(HISTORIES, N))
+    query = configuration.learn(Sequences.of(TRAIN, N)).query(Sequences.of(HISTORIES, N))
     ids_CK = torch.randint(N, (6, 40), generator=torch.Generator().manual_seed(0))
     same(query.candidate_scores(ids_CK), query.scores(0, N).gather(1, ids_CK))
     assert query.candidate_scores(ids_CK[:, :0]).shape == (6, 0)
@@ -96,7 +96,7 @@ def test_candidates_have_the_scores_of_the_whole(configuration: AnyBaseline) -> 
     ids=["indices", "none", "mask"],
 )
 def test_selected_rows_keep_their_scores(configuration: AnyBaseline, rows: Tensor) -> None:
-    query = configuration.build(Sequences.of(TRAIN, N)).query(Sequences.of(HISTORIES, N))
+    query = configuration.learn(Sequences.of(TRAIN, N)).query(Sequences.of(HISTORIES, N))
     chosen = query.select(rows)
     same(chosen.scores(0, N), query.scores(0, N)[rows])
     assert len(chosen) == len(query.scores(0, N)[rows])
@@ -104,7 +104,7 @@ def test_selected_rows_keep_their_scores(configuration: AnyBaseline, rows: Tenso
 
 @each_baseline
 def test_overwritten_scores_are_fresh_on_the_next_call(configuration: AnyBaseline) -> None:
-    query = configuration.build(Sequences.of(TRAIN, N)).query(Sequences.of([[0]], N))
+    query = configuration.learn(Sequences.of(TRAIN, N)).query(Sequences.of([[0]], N))
     ids_CK = tensor([[2, 1]])
     whole, candidates = query.scores(0, N).clone(), query.candidate_scores(ids_CK).clone()
     query.scores(0, N).fill_(torch.nan)
@@ -115,7 +115,7 @@ def test_overwritten_scores_are_fresh_on_the_next_call(configuration: AnyBaselin
 
 @each_baseline
 def test_tensors_rebuild_the_scorer(configuration: AnyBaseline) -> None:
-    scorer = configuration.build(Sequences.of(TRAIN, N))
+    scorer = configuration.learn(Sequences.of(TRAIN, N))
     assert all(values.is_contiguous() for values in scorer.tensors().values())  # safetensors stores no views
     again = configuration.restore(scorer.tensors())
     asked = Sequences.of(HISTORIES, N)
@@ -129,17 +129,17 @@ def test_an_empty_history_gets_the_order_of_popularity(configuration: AnyBaselin
 
 @each_count
 def test_nothing_to_learn_from_scores_every_item_zero(configuration: AnyBaseline) -> None:
-    query = configuration.build(Sequences.of([[]], 3)).query(Sequences.of([[], [2]], 3))
+    query = configuration.learn(Sequences.of([[]], 3)).query(Sequences.of([[], [2]], 3))
     assert query.scores(0, 3).tolist() == [[0, 0, 0], [0, 0, 0]]
-    assert configuration.build(Sequences.of([[]], 3)).query(Sequences.of([[]], 3)).candidate_scores(
+    assert configuration.learn(Sequences.of([[]], 3)).query(Sequences.of([[]], 3)).candidate_scores(
         tensor([[1]])
     ).tolist() == [[0]]
 
 
 @each_baseline
 def test_permuting_held_out_events_changes_nothing_learnt(configuration: AnyBaseline) -> None:
-    before = configuration.build(LeaveOneOut().split(Sequences.of([[0, 1, 2, 3], [4, 0, 1, 2]], N)).train)
-    after = configuration.build(LeaveOneOut().split(Sequences.of([[0, 1, 1, 2], [4, 0, 3, 2]], N)).train)
+    before = configuration.learn(LeaveOneOut().split(Sequences.of([[0, 1, 2, 3], [4, 0, 1, 2]], N)).train)
+    after = configuration.learn(LeaveOneOut().split(Sequences.of([[0, 1, 1, 2], [4, 0, 3, 2]], N)).train)
     for name, values in before.tensors().items():
         assert torch.equal(values, after.tensors()[name])
 
@@ -148,13 +148,13 @@ def test_permuting_held_out_events_changes_nothing_learnt(configuration: AnyBase
 def test_a_baseline_can_be_evaluated(configuration: AnyBaseline) -> None:
     split = LeaveOneOut().split(Sequences.of([[3, 0, 1, 2], [4, 0, 1, 2]], N))
     # Trained are 3 and 4, once each. With the history 3, 0, 1 hidden, item 4 ranks above the target 2; likewise 3.
-    report = evaluate(configuration.build(split.train), split.test, ["hit_rate@1", "hit_rate@2", "mrr@2"])
+    report = evaluate(configuration.learn(split.train), split.test, ["hit_rate@1", "hit_rate@2", "mrr@2"])
     assert report.means == {"hit_rate@1": 0, "hit_rate@2": 1, "mrr@2": 1 / 2}
 
 
 @each_baseline
 def test_equal_seeds_give_equal_numbers(configuration: AnyBaseline) -> None:
-    first, again = (configuration.build(Sequences.of(TRAIN, N), seed).tensors() for seed in (7, 7))
+    first, again = (configuration.learn(Sequences.of(TRAIN, N), seed).tensors() for seed in (7, 7))
     assert all(torch.equal(values, again[name]) for name, values in first.items())
 
 
@@ -176,10 +176,10 @@ def test_a_wider_window_counts_later_followers_alike() -> None:
 
 def test_popularity_never_outweighs_one_co_occurrence() -> None:
     train = Sequences.of([[0, 1], *[[2]] * 1000], 3)
-    assert CoOccurrence().build(train).query(Sequences.of([[0]], 3)).scores(0, 3).argmax().item() == 1
+    assert CoOccurrence().learn(train).query(Sequences.of([[0]], 3)).scores(0, 3).argmax().item() == 1
 
 
 def test_no_pair_reaches_across_two_users() -> None:
     train = Sequences.of([[0, 1], [2, 3]], 4)
-    after_1 = CoOccurrence(window=3).build(train).query(Sequences.of([[1]], 4)).scores(0, 4)
+    after_1 = CoOccurrence(window=3).learn(train).query(Sequences.of([[1]], 4)).scores(0, 4)
     assert after_1.tolist() == [[1 / 5] * 4]

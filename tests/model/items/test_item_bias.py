@@ -9,8 +9,6 @@ from torch.nn.functional import cross_entropy
 
 from nextitem.data.sequences import Sequences
 from nextitem.evaluation.ranks import target_ranks
-from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import build_model
 from nextitem.model.batches import Batch
 from nextitem.model.encoders import BERT4Rec
 from nextitem.model.items.tied import Tied, TiedItems
@@ -19,6 +17,7 @@ from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
 from nextitem.training.fit import Training, fit
 from nextitem.training.session import Session
+from worlds.parts import sequence
 from worlds.shelves import each_loss
 
 ITEMS, WIDTH = 12, 4
@@ -116,7 +115,7 @@ def agree(ours: Tensor, expected: Tensor, wanted: list[Tensor]) -> None:
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
 
 
-RECIPE = Recipe(
+RECIPE = sequence(
     encoder=BERT4Rec(dim=8, heads=2, inner=16, positions=8, dropout=0.0),
     items=Tied(bias=True),
     objective=MaskedItem(maximum_length=8, mask_probability=0.5),
@@ -124,7 +123,7 @@ RECIPE = Recipe(
 
 
 def test_the_model_of_a_recipe_ranks_by_its_biases_too() -> None:
-    model = build_model(RECIPE, ITEMS, 0)
+    model = RECIPE.sequence.build(ITEMS, 0)
     assert model.items.bias_N is not None
     with torch.no_grad():
         model.items.bias_N[5] = 100.0
@@ -138,7 +137,7 @@ def test_the_model_of_a_recipe_ranks_by_its_biases_too() -> None:
 @pytest.mark.parametrize("item_rows", ["all", "touched"])
 def test_biases_are_learnt(item_rows: Any) -> None:
     """Where only some rows of the table are moved, each bias is still in place."""
-    model = build_model(RECIPE, ITEMS, 0)
+    model = RECIPE.sequence.build(ITEMS, 0)
     training = Training(epochs=30, batch_size=4, patience=None, learning_rate=0.05, item_rows=item_rows)
     negatives = Uniform(count=4, exclude="target").build(TRAIN)
     loss = BinaryCrossEntropy().build()
@@ -153,7 +152,7 @@ def test_training_on_touched_rows_moves_biases_as_training_on_all_does() -> None
     train = Sequences.of([[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0]] * 2, 6)
     weights = []
     for item_rows in ("all", "touched"):
-        model = build_model(RECIPE, 6, 0).double()
+        model = RECIPE.sequence.build(6, 0).double()
         training = Training(epochs=3, batch_size=4, patience=None, item_rows=item_rows)
         negatives = Uniform(count=20, exclude="target").build(train)  # every row is touched
         fit(model, train, BinaryCrossEntropy().build(), training, Session(0), None, negatives=negatives)

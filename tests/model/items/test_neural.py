@@ -6,7 +6,7 @@ from torch import Tensor, tensor
 
 from nextitem.data.sequences import Sequences
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import build_model
+from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.model.encoders import UserVectors
 from nextitem.model.items import Neural
 from nextitem.model.losses import BinaryCrossEntropy
@@ -14,20 +14,24 @@ from nextitem.model.model import SequenceModel
 from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import UserItem
 from nextitem.training.fit import Training
+from worlds.parts import with_parts
 
 U, N = 5, 9
 NEGATIVES = Uniform(count=4, exclude="history")
 RECIPE = Recipe(
-    name="ncf", encoder=UserVectors(dim=5), items=Neural(layers=(6, 5, 3)), objective=UserItem(),
-    loss=BinaryCrossEntropy(), negatives=NEGATIVES,
-    training=Training(epochs=3, batch_size=16, learning_rate=0.02, patience=2),
+    name="ncf",
+    model=SequenceRecipe(
+        encoder=UserVectors(dim=5), items=Neural(layers=(6, 5, 3)), objective=UserItem(),
+        loss=BinaryCrossEntropy(), negatives=NEGATIVES,
+        training=Training(epochs=3, batch_size=16, learning_rate=0.02, patience=2),
+    ),
 )  # fmt: skip
 TRAIN = Sequences.of([[0, 1, 2], [3], [4, 4, 5, 6], [7], [1, 7]], N)
 
 
 def lively(seed: int = 0) -> SequenceModel:
     """A model with weights large enough for every one of them to be felt."""
-    model = build_model(RECIPE, N, seed, U).double().eval()
+    model = RECIPE.sequence.build(N, seed, U).double().eval()
     draws = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weight in model.parameters():
@@ -105,7 +109,7 @@ def test_a_step_on_touched_rows_has_the_same_loss() -> None:
 
 
 def test_weights_start_as_published() -> None:
-    model = build_model(Recipe(**{**dict(RECIPE), "encoder": UserVectors(), "items": Neural()}), 4000, 0, 3000)
+    model = with_parts(RECIPE, encoder=UserVectors(), items=Neural()).sequence.build(4000, 0, 3000)
     assert [(layer.in_features, layer.out_features) for layer in model.items.network.layers] == [
         (64, 32), (32, 16), (16, 8),
     ]  # fmt: skip

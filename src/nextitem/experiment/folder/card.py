@@ -10,12 +10,12 @@ from nextitem.words import filled
 
 def model_card(recipe: Recipe, outcome: Outcome, metrics: Mapping[str, Any]) -> str:
     """The model card as Markdown."""
-    prepared, test = outcome.prepared, outcome.test
+    prepared, test, parts = outcome.prepared, outcome.test, recipe.learner.parts
     content = {
         "name": recipe.name,
         "data": prepared.source.name,
-        "kind": recipe.baseline.name if recipe.baseline else f"{recipe.encoder.name}, {recipe.loss.name}",
-        "is_counted": recipe.baseline is not None and recipe.baseline.made_by == "counts",
+        "kind": ", ".join(dict.fromkeys((parts[0], parts[-1]))),
+        "is_counted": not metrics["parameters"],
         "epochs": metrics["epochs"],
         "best_epoch": metrics["best_epoch"],
         "users": len(prepared.log.users),

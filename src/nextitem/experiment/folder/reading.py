@@ -14,20 +14,19 @@ from torch import Tensor
 from nextitem.errors import ArtefactError, NextitemError, StorageError
 from nextitem.evaluation.values import values
 from nextitem.experiment.recipe import Recipe
+from nextitem.settings.keys import settings_of
 from nextitem.storage import MANIFEST
 
 # Where data lie and what they are called decides nothing once their fingerprints are equal, nor does what only rounds.
 _ABOUT_THE_DATA = ("name", "data", "columns", "preparation")
-_CHUNKS = ("block_rows", "tile_items")
+_CHUNKS = ("loss.block_rows", "loss.tile_items")
 _UNUSABLE = (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError)
 
 
 def deciding(recipe: Recipe) -> dict[str, Any]:
     """The settings that decide a result on given events: equal ones with equal seeds make one run."""
-    settings = {key: value for key, value in recipe.in_use().items() if key not in _ABOUT_THE_DATA}
-    if "loss" in settings:
-        settings["loss"] = {key: value for key, value in settings["loss"].items() if key not in _CHUNKS}
-    return settings
+    decided = {key: value for key, value in settings_of(recipe).items() if key not in _CHUNKS}
+    return {key: value for key, value in decided.items() if key.partition(".")[0] not in _ABOUT_THE_DATA}
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class FinishedRun:
 
     def seconds_to(self, share: float) -> float | None:
         """Seconds of optimisation until the monitored metric first reached `share` of its best validation value."""
-        monitor, seconds = self.recipe.training.monitor, 0.0
+        monitor, seconds = self.recipe.learner.training.monitor, 0.0
         epochs = self.history()
         best = max((float(epoch["validation"][monitor]) for epoch in epochs), default=0.0)
         for epoch in epochs:

@@ -17,9 +17,9 @@ from nextitem.errors import StorageError
 from nextitem.evaluation.evaluate import Evaluation
 from nextitem.experiment.folder.card import model_card
 from nextitem.experiment.folder.workplace import Workplace
+from nextitem.experiment.learner import Stored
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome
-from nextitem.model.model import SequenceModel
 from nextitem.storage import empty_folder, publish, seal, write_json
 
 
@@ -79,7 +79,7 @@ def write_run(
 
 
 def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Mapping[str, Any], with_users: bool) -> None:
-    write_json(draft / "recipe.json", recipe.in_use())
+    write_json(draft / "recipe.json", recipe.model_dump(mode="json"))
     write_json(draft / "metrics.json", metrics)
     lines = [json.dumps(line) for line in outcome.history.as_lines()]
     (draft / "history.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -91,10 +91,9 @@ def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Mapping
     (draft / "README.md").write_text(model_card(recipe, outcome, metrics), encoding="utf-8")
 
 
-def weights_of(model: Any) -> dict[str, Tensor]:
+def weights_of(model: Stored) -> dict[str, Tensor]:
     """All numbers of a model by name."""
-    tensors = model.state_dict() if isinstance(model, SequenceModel) else model.tensors()
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in model.tensors().items()}
 
 
 def _ranks(outcome: Outcome) -> pl.DataFrame:

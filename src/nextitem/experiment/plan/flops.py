@@ -1,13 +1,12 @@
 """Operations of an epoch."""
 
 from nextitem.experiment.plan.memory import Work
-from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import build_model
+from nextitem.experiment.sequence import SequenceRecipe
 
 
-def flops_per_epoch(recipe: Recipe, work: Work, number_of_items: int, encoded: int) -> float:
+def flops_per_epoch(recipe: SequenceRecipe, work: Work, number_of_items: int, encoded: int) -> float:
     """Floating-point operations of an epoch's forward and backward passes; see the module."""
-    model = build_model(recipe, 1, seed=0)
+    model = recipe.build(1, seed=0)
     width, length = recipe.encoder.dim, recipe.objective.maximum_length
     weights = sum(weight.numel() for weight in model.encoder.parameters())
     set_size = None if recipe.negatives is None else recipe.negatives.set_size(work.positions // max(1, work.steps))

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from nextitem.compute.memory import leaves_holes
 from nextitem.compute.randomness import Purpose, generator, seeded_globally
 from nextitem.data.prepare import Prepared
-from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import build_model
+from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.model.batches import Batch
 from nextitem.model.layers.packing import GROUP_ROWS
 from nextitem.model.losses import CrossEntropy, SampledCrossEntropy
@@ -53,7 +52,7 @@ class Work:
         return sum(count for count, _ in self.groups)
 
     @classmethod
-    def of(cls, recipe: Recipe, prepared: Prepared, device: torch.device, seed: int) -> "Work":
+    def of(cls, recipe: SequenceRecipe, prepared: Prepared, device: torch.device, seed: int) -> "Work":
         """Those of a recipe on its data."""
         windows = recipe.objective.windows(prepared.split.train)
         order = torch.randperm(len(windows), generator=generator(seed, Purpose.ORDER, 1))
@@ -86,7 +85,7 @@ def _groups(batch: Batch, device: torch.device) -> tuple[tuple[int, int], ...]:
 
 
 def needed(
-    recipe: Recipe,
+    recipe: SequenceRecipe,
     work: Work,
     number_of_items: int,
     device: torch.device,
@@ -122,11 +121,11 @@ def needed(
     }
 
 
-def _numbers(recipe: Recipe, number_of_items: int, number_of_users: int) -> int:
-    return sum(weight.numel() for weight in build_model(recipe, number_of_items, 0, number_of_users).parameters())
+def _numbers(recipe: SequenceRecipe, number_of_items: int, number_of_users: int) -> int:
+    return sum(weight.numel() for weight in recipe.build(number_of_items, 0, number_of_users).parameters())
 
 
-def _width(recipe: Recipe) -> int:
+def _width(recipe: SequenceRecipe) -> int:
     """Numbers of a state as it is scored."""
     return recipe.items.scored_width(recipe.encoder.output_width)
 
@@ -138,7 +137,7 @@ def block_rows(loss: CrossEntropy, positions: int, number_of_items: int) -> int:
     return int(block.stop)
 
 
-def _drawn(recipe: Recipe, work: Work) -> int:
+def _drawn(recipe: SequenceRecipe, work: Work) -> int:
     """How many negatives a step draws."""
     if recipe.negatives is None:
         return 0
@@ -146,7 +145,7 @@ def _drawn(recipe: Recipe, work: Work) -> int:
     return recipe.negatives.set_size(work.most_positions) * sets[recipe.negatives.sharing]
 
 
-def _loss(recipe: Recipe, work: Work, number_of_items: int) -> int:
+def _loss(recipe: SequenceRecipe, work: Work, number_of_items: int) -> int:
     """Bytes of the largest step's loss."""
     positions, width = work.most_positions, _width(recipe) * _FLOAT
     states = 4 * positions * width
@@ -174,11 +173,11 @@ def _loss(recipe: Recipe, work: Work, number_of_items: int) -> int:
     return states + drawn + excluded + positions * count * 6 * _FLOAT + 2 * sets * count * width
 
 
-def _activations(recipe: Recipe, work: Work, device: torch.device) -> int:
+def _activations(recipe: SequenceRecipe, work: Work, device: torch.device) -> int:
     """Bytes that the encoder holds in the widest step, until its backward pass."""
     longest = min(_PROBED_LENGTH, recipe.objective.maximum_length)
     half = max(1, longest // 2)
-    encoder = build_model(recipe, 1, 0, number_of_users=1).encoder
+    encoder = recipe.build(1, 0, number_of_users=1).encoder
     with seeded_globally(0, Purpose.WEIGHTS):
         least, most = (_saved(encoder, recipe.encoder.dim, length, work.read_share) for length in (half, longest))
     # Of a row of length L: linear · L + square · L² (attention).

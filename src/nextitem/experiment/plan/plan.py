@@ -17,6 +17,7 @@ from nextitem.errors import ConfigurationError
 from nextitem.experiment.plan.memory import Work, block_rows, needed
 from nextitem.experiment.plan.timing import Calibration
 from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.model.losses import CrossEntropy
 from nextitem.settings.overrides import resolve
 from nextitem.training.session import Session
@@ -83,22 +84,18 @@ def plan(
     first. Raises ConfigurationError for a recipe that trains nothing, and for one that does not fit: with what it
     needs, what there is, and changes that would fit.
     """
-    if recipe.baseline is not None:
-        if recipe.baseline.made_by == "counts":
-            raise ConfigurationError(f"{recipe.name} only counts: there is no training to plan; leave --plan out")
-        raise ConfigurationError(
-            f"{recipe.name} is the baseline {recipe.baseline.name}: its training is not planned; leave --plan out"
-        )
+    if (reason := recipe.learner.unplanned) is not None:
+        raise ConfigurationError(f"{recipe.name} {reason}; leave --plan out")
     fitting, memory, room = fit_into(recipe, prepared, session)
-    work = Work.of(fitting, prepared, session.device, session.seed)
-    seconds = Calibration(fitting, prepared, session, clock).seconds(work)
+    work = Work.of(fitting.sequence, prepared, session.device, session.seed)
+    seconds = Calibration(fitting.sequence, prepared, session, clock).seconds(work)
     if session.device.type == "cpu":
         # Looked at after the steps: libraries are loaded, and what reading the data left behind is given back.
         now, most = held()
         most = most if most_held is None else most_held
         del memory["libraries"]
         memory = {"process": max(now, most - sum(memory.values())), **memory}
-    return Plan(fitting, memory, room, work, seconds, _block_rows(fitting, work, len(prepared.log.items)))
+    return Plan(fitting, memory, room, work, seconds, _block_rows(fitting.sequence, work, len(prepared.log.items)))
 
 
 def plan_together(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Recipe, Plan | None]:
@@ -118,16 +115,17 @@ def fit_into(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Reci
     sharing = processes.size if device.type == "cpu" else 1  # each holds everything, on one machine
 
     def allocated(changed: Recipe) -> dict[str, int]:
-        work = Work.of(changed, prepared, device, session.seed)
-        return needed(changed, work, len(prepared.log.items), device, processes.size, len(prepared.log.users))
+        work = Work.of(changed.sequence, prepared, device, session.seed)
+        return needed(changed.sequence, work, len(prepared.log.items), device, processes.size, len(prepared.log.users))
 
     def fits(changed: Recipe) -> bool:
         return room is None or sharing * sum(allocated(changed).values()) <= room
 
     if fits(recipe):
         return recipe, allocated(recipe), room
-    if isinstance(recipe.loss, CrossEntropy) and recipe.loss.block_rows is None:
-        rows = _block_rows(recipe, Work.of(recipe, prepared, device, session.seed), len(prepared.log.items)) or 0
+    parts = recipe.sequence
+    if isinstance(parts.loss, CrossEntropy) and parts.loss.block_rows is None:
+        rows = _block_rows(parts, Work.of(parts, prepared, device, session.seed), len(prepared.log.items)) or 0
         for lower in range(rows - 16, 0, -16):
             smaller = changed(recipe, f"loss.block_rows={lower}")
             if fits(smaller):
@@ -144,7 +142,7 @@ def fit_into(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Reci
 def _remedies(recipe: Recipe, fits: Callable[[Recipe], bool]) -> list[str]:
     """Changes of one kind each that would make it fit, each as small as it can be by halving."""
     found = []
-    for step in _ladders(recipe):
+    for step in _ladders(recipe.sequence):
         for overrides in step:
             try:
                 smaller = changed(recipe, *overrides)
@@ -156,7 +154,7 @@ def _remedies(recipe: Recipe, fits: Callable[[Recipe], bool]) -> list[str]:
     return found
 
 
-def _ladders(recipe: Recipe) -> list[list[list[str]]]:
+def _ladders(recipe: SequenceRecipe) -> list[list[list[str]]]:
     """Ways to need less, each from the smallest change to the largest."""
     touched = "training.item_rows=touched"
     ways = [
@@ -183,6 +181,6 @@ def changed(recipe: Recipe, *overrides: str) -> Recipe:
     return resolve(Recipe, [("recipe", recipe.model_dump(mode="json"))], overrides).value
 
 
-def _block_rows(recipe: Recipe, work: Work, number_of_items: int) -> int | None:
+def _block_rows(recipe: SequenceRecipe, work: Work, number_of_items: int) -> int | None:
     loss = recipe.loss
     return block_rows(loss, work.most_positions, number_of_items) if isinstance(loss, CrossEntropy) else None

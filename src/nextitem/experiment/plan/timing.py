@@ -17,8 +17,7 @@ from nextitem.compute.randomness import Purpose, generator, seeded_globally
 from nextitem.data.prepare import Prepared
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.experiment.plan.memory import Work
-from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import build_model
+from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.model.batches import Batch, Drawn, cut
 from nextitem.model.model import SequenceModel
 from nextitem.training.fit import descent
@@ -46,10 +45,12 @@ class _Step:
 class Calibration:
     """A training's steps and validation, measured on the session's device by the calling process."""
 
-    def __init__(self, recipe: Recipe, prepared: Prepared, session: Session, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, recipe: SequenceRecipe, prepared: Prepared, session: Session, clock: Callable[[], float]
+    ) -> None:
         self.recipe, self.session, self.clock = recipe, session, clock
         seed, device = session.seed, session.device
-        self.model = build_model(recipe, len(prepared.log.items), seed, len(prepared.log.users)).to(device)
+        self.model = recipe.build(len(prepared.log.items), seed, len(prepared.log.users)).to(device)
         self.loss, self.descent = recipe.loss.build(), descent(self.model, recipe.training)
         train = prepared.split.train.without_times().to(device)
         self.negatives = self.outside = None

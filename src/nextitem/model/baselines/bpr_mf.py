@@ -15,10 +15,10 @@ from torch.nn.functional import embedding
 from nextitem.compute.randomness import Purpose, key_seed
 from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
-from nextitem.settings.configuration import Configuration
+from nextitem.model.baselines.baseline import Baseline
 
 
-class BprMf(Configuration):
+class BprMf(Baseline):
     """Scores an item by the product of its factors with the user's: it knows trained users alone, and no history.
 
     Rendle et al. (2009), learnt by the library `implicit`; the defaults are those of Klenitskiy & Vasilev (2023), who
@@ -26,8 +26,7 @@ class BprMf(Configuration):
     """
 
     name: Literal["bpr_mf"] = "bpr_mf"
-    made_by: ClassVar[Literal["counts", "library"]] = "library"
-    """Where its numbers come from."""
+    only_counts: ClassVar[bool] = False
     factors: int = Field(128, ge=1)
     """Factors of a user and of an item."""
     learning_rate: float = Field(0.05, gt=0.0)
@@ -39,7 +38,12 @@ class BprMf(Configuration):
     events: Literal["train", "train_and_validation"] = "train"
     """What is learnt: `train`, or also the validation events, as the 2023 paper did; validation then shows nothing."""
 
-    def build(self, train: Sequences, seed: int = 0) -> "BprMfScorer":
+    @property
+    def learns_validation(self) -> bool:
+        """Whether `events` says so."""
+        return self.events == "train_and_validation"
+
+    def learn(self, train: Sequences, seed: int = 0) -> "BprMfScorer":
         """The scorer that `train` gives; equal seeds give equal factors.
 
         One thread alone: several would update factors in an order of their own (Hogwild), which no seed repeats.

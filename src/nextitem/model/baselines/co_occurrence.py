@@ -5,26 +5,24 @@ those the ones in a slice of the catalogue, lie side by side.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from nextitem.data.sequences import Sequences
-from nextitem.settings.configuration import Configuration
+from nextitem.model.baselines.baseline import Baseline
 
 
-class CoOccurrence(Configuration):
+class CoOccurrence(Baseline):
     """Scores an item by how often it followed the last item of the history; popularity decides between equal counts."""
 
     name: Literal["co_occurrence"] = "co_occurrence"
-    made_by: ClassVar[Literal["counts", "library"]] = "counts"
-    """Where its numbers come from."""
     window: int = Field(1, ge=1)
     """How many events after an item count as following it; 1 is the very next event. All of them count alike."""
 
-    def build(self, train: Sequences, seed: int = 0) -> "CoOccurrenceScorer":
+    def learn(self, train: Sequences, seed: int = 0) -> "CoOccurrenceScorer":
         """The scorer with the counts of `train`; nothing is random."""
         rows, items = train.flatten()
         keys = []

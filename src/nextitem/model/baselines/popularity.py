@@ -1,23 +1,21 @@
 """The most popular items, the same for everyone. C cases, K candidates, N items."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from nextitem.data.sequences import Sequences
-from nextitem.settings.configuration import Configuration
+from nextitem.model.baselines.baseline import Baseline
 
 
-class Popularity(Configuration):
+class Popularity(Baseline):
     """Scores an item by how often it occurs in training."""
 
     name: Literal["popularity"] = "popularity"
-    made_by: ClassVar[Literal["counts", "library"]] = "counts"
-    """Where its numbers come from."""
 
-    def build(self, train: Sequences, seed: int = 0) -> "PopularityScorer":
+    def learn(self, train: Sequences, seed: int = 0) -> "PopularityScorer":
         """The scorer with the counts of `train`; nothing is random."""
         return PopularityScorer(train.counts().double())
 

@@ -101,7 +101,8 @@ def learning(runs: Sequence[Evidence], metric: str, over: str = "epoch") -> Figu
 
 
 def _mark_best(axes: Axes, run: Evidence) -> None:
-    best, label = run.metrics["best_epoch"], f"{run.recipe.training.kept_epoch} epoch, {run.metrics['best_epoch']}"
+    best = run.metrics["best_epoch"]
+    label = f"{run.recipe.learner.training.kept_epoch} epoch, {best}"
     axes.axvline(best, color=look.MUTED, linewidth=1.2, linestyle=(0, (2, 2)), zorder=0, label=label)
 
 

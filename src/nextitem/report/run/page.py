@@ -18,7 +18,7 @@ from nextitem.report.run import captions, drawings
 from nextitem.report.run.bands import Quality, quality, rank_bands, rank_shares
 from nextitem.report.run.evidence import Evidence
 from nextitem.report.run.examples import examples
-from nextitem.report.run.introduction import introduced
+from nextitem.settings.keys import settings_of
 from nextitem.storage import whole_file
 from nextitem.words import NOTHING, epoch_of, filled, interval, time_taken, written
 
@@ -72,7 +72,7 @@ def _head(runs: Sequence[Evidence]) -> dict[str, Any]:
         lead = f"{len(runs)} models measured on the same: {setting}."
         return {"title": f"Models on {first['dataset']}", "lead": lead, "key": [], "quality": _beside(runs)}
     (run,) = runs
-    what = introduced(run.recipe, run.metrics["parameters"], run.metrics["epochs"])
+    what = run.recipe.learner.described(run.metrics["parameters"], run.metrics["epochs"])
     lead = f"{what} Measured on {setting}."
     title = f"{run.label} on {first['dataset']}"
     return {"title": title, "lead": lead, "key": _key(run), "quality": _metrics(run)}
@@ -87,7 +87,7 @@ def _key(run: Evidence) -> list[tuple[str, str, str]]:
         numbers.append(("of the upper bound", captions.unbroken(test["ndcg@10"] / bound, 0), f"NDCG@10 {bound:.4f}"))
     if run.epochs:
         kept = run.metrics["best_epoch"], run.metrics["epochs"]
-        numbers.append((f"{run.recipe.training.kept_epoch} epoch", f"{kept[0]}", f"of {kept[1]}"))
+        numbers.append((f"{run.recipe.learner.training.kept_epoch} epoch", f"{kept[0]}", f"of {kept[1]}"))
         numbers.append(("training", time_taken(run.metrics["train_seconds"]), "without validation"))
     return numbers
 
@@ -180,7 +180,7 @@ def _learning(runs: Sequence[Evidence]) -> list[tuple[Figure, str]]:
     trained = [run for run in runs if run.epochs]
     if not trained:
         return []
-    metric = trained[0].recipe.training.monitor
+    metric = trained[0].recipe.learner.training.monitor
     curve = (drawings.learning(trained, metric), captions.of_learning(trained, metric))
     if len(runs) == 1:
         return [curve, (drawings.losses(trained[0]), captions.of_losses(trained[0]))]
@@ -228,13 +228,15 @@ def _made(runs: Sequence[Evidence]) -> dict[str, Any]:
 
 def _settings(run: Evidence) -> list[tuple[str, list[tuple[str, str]]]]:
     """The recipe section by section, then provenance."""
-    tree = run.recipe.in_use()
-    plain = [(key, _plain(value)) for key, value in tree.items() if not isinstance(value, dict) and value is not None]
-    sections = [
-        (key, [(k, _plain(v)) for k, v in value.items()]) for key, value in tree.items() if isinstance(value, dict)
-    ]
+    plain, sections = [], dict[str, list[tuple[str, str]]]()
+    for key, value in settings_of(run.recipe).items():
+        section, _, name = key.partition(".")
+        if name:
+            sections.setdefault(section, []).append((name, _plain(value)))
+        elif value is not None:
+            plain.append((key, _plain(value)))
     provenance = [(key.replace("_", " "), _plain(value)) for key, value in run.metrics["provenance"].items()]
-    return [("recipe", plain), *sections, ("provenance: shown, never compared", provenance)]
+    return [("recipe", plain), *sections.items(), ("provenance: shown, never compared", provenance)]
 
 
 def _plain(value: object) -> str:

@@ -100,7 +100,7 @@ def figures(reproduction: Reproduction) -> dict[str, Figure]:
     drawn: dict[str, Figure] = {}
     if curves:
         # The recipes share it: each has its default, or what was laid on all of them.
-        metric = name_of_metric(rows[curves[0].recipe].runs[0].recipe.training.monitor)
+        metric = name_of_metric(rows[curves[0].recipe].runs[0].recipe.learner.training.monitor)
         drawn["convergence"] = convergence(curves, reproduction.title, metric)
         drawn["losses"] = losses(curves, reproduction.title, metric)
     swept = {count: _point(row) for count, row in reproduction.swept.items() if row.runs}
@@ -115,7 +115,7 @@ def _curve(name: str, row: Contestant) -> Curve:
     """The first seed's epochs."""
     run = row.runs[0]
     lines = run.history()
-    monitor = run.recipe.training.monitor
+    monitor = run.recipe.learner.training.monitor
     return Curve(
         name,
         [line["validation"][monitor] for line in lines],

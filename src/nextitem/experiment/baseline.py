@@ -1,0 +1,59 @@
+"""A baseline as what a recipe's model is: it learns in one go, and has no epochs and no plan."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from nextitem.data.prepare import Prepared
+from nextitem.evaluation.scoring import Scorer
+from nextitem.experiment.learner import Learnt
+from nextitem.model.baselines import AnyBaseline
+from nextitem.training.fit import Training
+from nextitem.training.history import History
+from nextitem.training.session import Session
+
+
+@dataclass(frozen=True)
+class BaselineLearner:
+    """Any entry of the shelf of baselines, by the face that sequence models have."""
+
+    baseline: AnyBaseline
+    training = Training()
+    has_users = False
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The baseline's name."""
+        return (self.baseline.name,)
+
+    @property
+    def unplanned(self) -> str:
+        """Why there is no training to plan."""
+        if self.baseline.only_counts:
+            return "only counts: there is no training to plan"
+        return f"is the baseline {self.baseline.name}: its training is not planned"
+
+    @property
+    def learns_validation(self) -> bool:
+        """Whether the baseline was asked to."""
+        return self.baseline.learns_validation
+
+    def described(self, parameters: int, epochs: int) -> str:
+        """What it is and whether anything was trained."""
+        how = "which only counts" if self.baseline.only_counts else f"trained by a library; {parameters:,} weights"
+        return f"Baseline {self.baseline.name.replace('_', ' ')}, {how}."
+
+    def learn(self, prepared: Prepared, session: Session) -> Learnt:
+        """The scorer that the training events give, in every process alike and on the CPU."""
+        started = time.perf_counter()
+        scorer = self.baseline.learn(prepared.split.train, session.seed)
+        if self.baseline.only_counts:
+            return Learnt(scorer)
+        numbers = sum(values.numel() for values in scorer.tensors().values())
+        return Learnt(scorer, History(), numbers, time.perf_counter() - started)
+
+    def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> Scorer:
+        """The scorer that gave `tensors`. Raises KeyError where one is missing."""
+        return self.baseline.restore(tensors)

@@ -1,0 +1,73 @@
+"""The face of both kinds of models, for whoever makes, restores, plans or describes one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from torch import Tensor
+
+from nextitem.data.prepare import Prepared
+from nextitem.data.sequences import Sequences
+from nextitem.evaluation.scoring import Query, Scorer
+from nextitem.training.fit import Training
+from nextitem.training.history import History
+from nextitem.training.session import Session
+
+
+class Stored(Protocol):
+    """A scorer that can be stored."""
+
+    def query(self, histories: Sequences) -> Query:
+        """Prepare scores for these histories, as any `Scorer`."""
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """All its numbers by name: what `Learner.restore` makes it of again."""
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What was learnt, and what that took."""
+
+    scorer: Stored
+    history: History = field(default_factory=History)
+    """Epoch by epoch; empty for what has no epochs."""
+    parameters: int = 0
+    """Numbers that were learnt; 0 where nothing but counts was made."""
+    seconds: float = 0.0
+    """Of optimisation; 0 likewise."""
+
+
+class Learner(Protocol):
+    """What learns from events, as a recipe describes it: a sequence model, or a baseline."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of what it is made of: encoder, objective and loss, or the baseline alone."""
+
+    @property
+    def training(self) -> Training:
+        """How weights are found, and by which metric of how many users anything is chosen.
+
+        A baseline, which is not trained by `fit`, has the defaults.
+        """
+
+    @property
+    def unplanned(self) -> str | None:
+        """Why there are no steps whose memory and time could be planned, in words; None where there are."""
+
+    @property
+    def learns_validation(self) -> bool:
+        """Whether validation events are learnt too, so that metrics of validation say nothing."""
+
+    @property
+    def has_users(self) -> bool:
+        """Whether the encoder has a vector for each user, and can answer nobody else."""
+
+    def described(self, parameters: int, epochs: int) -> str:
+        """Of what the model is made and how it was trained, in one sentence."""
+
+    def learn(self, prepared: Prepared, session: Session) -> Learnt:
+        """What the training part of the events teaches, the epoch chosen by validation; no test case is looked at."""
+
+    def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> Scorer:
+        """The scorer that gave `tensors`. Raises KeyError or RuntimeError for those of others."""

@@ -1,0 +1,197 @@
+"""A sequence model: one choice from each shelf and a training, checked against each other, learnt and restored."""
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from nextitem.compute.randomness import Purpose, seeded_globally
+from nextitem.data.prepare import Prepared
+from nextitem.evaluation.evaluate import evaluate
+from nextitem.evaluation.metrics import DEFAULT_METRICS
+from nextitem.experiment.learner import Learnt
+from nextitem.model.assemble import assemble
+from nextitem.model.encoders import AnyEncoder, SASRec
+from nextitem.model.encoders.encoder import Encoder
+from nextitem.model.items import AnyItems, Tied
+from nextitem.model.losses import AnyLoss, CrossEntropy
+from nextitem.model.model import SequenceModel
+from nextitem.model.negatives import AnyNegatives
+from nextitem.model.objectives import AnyObjective, NextItem
+from nextitem.settings.configuration import Configuration
+from nextitem.settings.suggestion import suggest
+from nextitem.training.fit import Training, fit
+from nextitem.training.session import Session
+from nextitem.training.validation import outside_sampler, validation_cases, validation_loss
+
+
+def items_of(encoder: Encoder | None) -> AnyItems:
+    """The items that go with an encoder; None where the encoder itself was refused."""
+    return Tied() if encoder is None else encoder.default_items
+
+
+class SequenceRecipe(Configuration):
+    """One choice from each shelf, and the training that goes with it."""
+
+    name: Literal["sequence"] = "sequence"
+    encoder: AnyEncoder = SASRec()
+    """What turns a history into states."""
+    items: AnyItems = Field(default_factory=lambda others: items_of(others.get("encoder")))
+    """What items are read from and scored by; where nothing is said, what goes with the encoder."""
+    objective: AnyObjective = NextItem()
+    """What is asked in training."""
+    loss: AnyLoss = CrossEntropy()
+    """How the answers are judged."""
+    negatives: AnyNegatives | None = None
+    """Where a sampled loss gets its negatives; none for a loss over the whole catalogue."""
+    training: Training = Training()
+    """How the weights are found."""
+
+    @classmethod
+    def sections(cls) -> tuple[str, ...]:
+        """The names of the parts, by which users write their settings: `encoder.dim`."""
+        return tuple(name for name in cls.model_fields if name != "name")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        monitor = self.training.monitor
+        if monitor not in DEFAULT_METRICS:
+            known = suggest(monitor, DEFAULT_METRICS)
+            raise ValueError(f"training.monitor='{monitor}' is no validation metric; {known}")
+        self._is_shown_what_it_reads()
+        if self.objective.needs_causal and not self.encoder.is_causal:
+            raise ValueError(
+                f"objective {self.objective.name} needs an encoder that does not look ahead, and {self.encoder.name} "
+                f"sees the whole window: the answer would be in the input; use objective=masked_item or encoder=sasrec"
+            )
+        if self.objective.needs_mask and self.encoder.sees_one_item:
+            raise ValueError(
+                f"objective {self.objective.name} hides items, and {self.encoder.name} sees no item but the one at "
+                f"the position itself; use objective=next_few, or another encoder"
+            )
+        least, most = self.encoder.least_length, self.encoder.most_length
+        if most is not None and self.objective.maximum_length > most:
+            raise ValueError(
+                f"objective.maximum_length={self.objective.maximum_length} exceeds the {most} rows "
+                f"of the position table; raise encoder.positions or shorten the windows"
+            )
+        if least > self.objective.maximum_length:
+            raise ValueError(
+                f"encoder.window={least} reads more places than objective.maximum_length="
+                f"{self.objective.maximum_length} fills; raise objective.maximum_length or lower encoder.window"
+            )
+        if self.loss.needs_negatives and self.negatives is None:
+            raise ValueError(f"loss {self.loss.name} needs negatives; add negatives=uniform (and negatives.count=…)")
+        if not self.loss.needs_negatives and self.negatives is not None:
+            raise ValueError(f"loss {self.loss.name} uses the whole catalogue and no negatives; add negatives=none")
+        self._items_fit()
+        self._have_something_to_compare()
+        if self.training.item_rows == "touched" and not self.items.can_narrow:
+            raise ValueError(
+                f"items {self.items.name} are scored by a table of their own, which training.item_rows=touched cannot "
+                f"narrow; set training.item_rows=all"
+            )
+        if self.training.item_rows == "touched" and not self.loss.needs_negatives:
+            raise ValueError(
+                f"loss {self.loss.name} moves every row of the item table, so training.item_rows=touched has nothing "
+                f"to leave out; set training.item_rows=all, or choose a loss with negatives"
+            )
+        return self
+
+    def _have_something_to_compare(self) -> None:
+        """Raises ValueError where the loss could not learn from the negatives."""
+        if self.negatives is None:
+            return
+        reason = self.loss.reason_against(self.negatives.set_size(2)) or self.negatives.reason_against(
+            self.training.batch_size
+        )
+        if reason is not None:
+            raise ValueError(reason)
+
+    def _is_shown_what_it_reads(self) -> None:
+        """Raises ValueError where the objective shows items to an encoder that reads none, or none to another."""
+        if self.encoder.reads_items and not self.objective.shows_items:
+            raise ValueError(
+                f"objective {self.objective.name} shows no item of a history, and encoder {self.encoder.name} reads "
+                f"nothing else; use objective=next_item, or encoder=user_vectors"
+            )
+        if self.objective.shows_items and not self.encoder.reads_items:
+            raise ValueError(
+                f"encoder {self.encoder.name} knows users and reads no history, which objective {self.objective.name} "
+                f"shows it in vain; use objective=user_item"
+            )
+
+    def _items_fit(self) -> None:
+        """Raises ValueError where the items do not go with the encoder's states or with the loss."""
+        if reason := self.items.reason_against(self.encoder.dim, self.encoder.output_width):
+            raise ValueError(reason)
+        if self.items.is_product:
+            return
+        if not self.loss.needs_negatives:
+            raise ValueError(
+                f"loss {self.loss.name} multiplies with the whole item table, and items {self.items.name} score by a "
+                f"network; use loss=binary_cross_entropy negatives=uniform"
+            )
+        if self.negatives is not None and self.negatives.sharing != "position":
+            raise ValueError(
+                f"items {self.items.name} score pair by pair, so each position needs negatives of its own; "
+                f"set negatives.sharing=position, or negatives=uniform"
+            )
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of encoder, objective and loss."""
+        return (self.encoder.name, self.objective.name, self.loss.name)
+
+    @property
+    def unplanned(self) -> str | None:
+        """None: memory and time of its steps can be planned."""
+        return None
+
+    @property
+    def learns_validation(self) -> bool:
+        """Never: the epoch is chosen by validation."""
+        return False
+
+    @property
+    def has_users(self) -> bool:
+        """Whether each user of the training log has a vector."""
+        return self.encoder.has_users
+
+    def described(self, parameters: int, epochs: int) -> str:
+        """Its parts, its size and its training, in one sentence."""
+        encoder, objective, loss = (name.replace("_", " ") for name in self.parts)
+        negatives = "" if self.negatives is None else f", {self.negatives.described()}"
+        made = f"Encoder {encoder}, objective {objective}, loss {loss}{negatives}"
+        return f"{made}; {parameters:,} weights, {epochs} epochs."
+
+    def build(self, number_of_items: int, seed: int, number_of_users: int = 0) -> SequenceModel:
+        """The untrained model; equal seeds give equal weights. Users count where they have vectors."""
+        parts, in_bfloat16 = (self.items, self.encoder, self.objective), self.training.precision == "bfloat16"
+        with seeded_globally(seed, Purpose.WEIGHTS):
+            return assemble(*parts, number_of_items, number_of_users, in_bfloat16=in_bfloat16)
+
+    def learn(self, prepared: Prepared, session: Session) -> Learnt:
+        """The model trained by `fit`, with the weights of the epoch that validation chose; raises as `fit` does."""
+        model = self.build(len(prepared.log.items), session.seed, len(prepared.log.users)).to(session.device)
+        loss, train = self.loss.build(), prepared.split.train.without_times().to(model.device)
+        negatives = outside = None
+        if self.negatives is not None:
+            negatives = self.negatives.build(train)
+            outside = outside_sampler(self.negatives, train, negatives)
+        cases = validation_cases(prepared.split.validation, self.training.validation_users, session.seed)
+
+        def validate() -> dict[str, float]:
+            found = evaluate(model, cases, intervals=False, processes=session.processes)
+            lost = validation_loss(model, loss, outside, cases, self.training.batch_size, session)
+            return {**found.means, "validation_loss": lost}
+
+        history = fit(model, prepared.split.train, loss, self.training, session, validate, negatives=negatives)
+        return Learnt(model, history, sum(weight.numel() for weight in model.parameters()), history.train_seconds)
+
+    def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> SequenceModel:
+        """The model that gave `tensors`, in evaluation mode. Raises RuntimeError where they do not fit."""
+        model = self.build(number_of_items, seed=0, number_of_users=len(tensors.get("encoder.users_Ud", ())))
+        model.load_state_dict(dict(tensors))
+        return model.eval()

@@ -1,0 +1,42 @@
+"""What the settings of every baseline have, and what is asked of what it learnt."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
+
+from torch import Tensor
+
+from nextitem.data.sequences import Sequences
+from nextitem.settings.configuration import Configuration
+
+
+class Learned(Protocol):
+    """What a baseline learnt: it scores items, and is stored as tensors."""
+
+    def query(self, histories: Sequences) -> Any:
+        """Scores after these histories, as a `Scorer` gives them."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What is stored of it, and `restore` needs."""
+
+
+class Baseline(Configuration):
+    """Settings of a model that counts, or that a library trains; an entry of the shelf states what is not so."""
+
+    name: str
+    """By which the baseline is chosen."""
+    only_counts: ClassVar[bool] = True
+    """Whether its numbers are counts; else they are learnt, and told as parameters with the seconds that they took."""
+
+    @property
+    def learns_validation(self) -> bool:
+        """Whether it is to learn validation events too; metrics of validation then say nothing."""
+        return False
+
+    @abstractmethod
+    def learn(self, train: Sequences, seed: int = 0) -> Learned:
+        """What `train` teaches; equal seeds teach the same."""
+
+    @abstractmethod
+    def restore(self, tensors: Mapping[str, Tensor]) -> Learned:
+        """What gave `tensors`. Raises KeyError where one is missing."""
