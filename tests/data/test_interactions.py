@@ -1,4 +1,3 @@
-from collections import Counter
 from typing import Any
 
 import polars as pl
@@ -7,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import tensor
 
-from nextitem.data.interactions import Interactions, deduplicate, k_core
+from nextitem.data.interactions import Interactions
 from nextitem.data.log import Catalog, index
 from nextitem.errors import DataError
 
@@ -19,10 +18,6 @@ events = st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from("vwxyz")),
 def log_of(pairs: list[Event]) -> Interactions:
     users = pl.Series([user for user, _ in pairs], dtype=pl.String)
     return Interactions.from_columns(users, pl.Series([item for _, item in pairs], dtype=pl.String))
-
-
-def pairs_of(interactions: Interactions) -> list[Event]:
-    return interactions.events.select("user", "item").rows()
 
 
 # the catalogue
@@ -152,47 +147,6 @@ def test_one_time_shared_by_two_users_is_no_tie() -> None:
     assert Interactions.from_columns(["a", "b"], ["p", "p"], [5, 5]).tied_events == 0
 
 
-# filters
-
-
-def test_deduplicating_keeps_the_first_or_the_last_in_time() -> None:
-    log = Interactions.from_columns(["a"] * 4, ["x", "y", "x", "y"], [3, 1, 2, 4])
-    times = {keep: deduplicate(log, keep).events.select("item", "time").rows() for keep in ("all", "first", "last")}
-    assert times == {
-        "all": [("x", 3), ("y", 1), ("x", 2), ("y", 4)],
-        "first": [("y", 1), ("x", 2)],
-        "last": [("x", 3), ("y", 4)],
-    }
-
-
-def test_deduplicating_keeps_the_same_item_of_another_user() -> None:
-    assert len(deduplicate(log_of([("a", "x"), ("b", "x"), ("a", "x")]), "first")) == 2
-
-
-def naive_k_core(pairs: list[Event], user_minimum: int, item_minimum: int, *, iterate: bool) -> list[Event]:
-    while True:
-        items = Counter(item for _, item in pairs)
-        kept = [pair for pair in pairs if items[pair[1]] >= item_minimum]
-        users = Counter(user for user, _ in kept)
-        kept = [pair for pair in kept if users[pair[0]] >= user_minimum]
-        if not iterate or kept == pairs:
-            return kept
-        pairs = kept
-
-
-@given(events, st.integers(1, 4), st.integers(1, 4), st.booleans())
-def test_the_k_core_equals_naive_dropping(pairs: list[Event], users: int, items: int, iterate: bool) -> None:
-    found = k_core(log_of(pairs), users, items, iterate=iterate)
-    assert pairs_of(found) == naive_k_core(pairs, users, items, iterate=iterate)
-
-
-def test_iterating_goes_on_where_one_pass_stops() -> None:
-    pairs = [("a", "x"), ("a", "y"), ("b", "x"), ("b", "z"), ("c", "y"), ("d", "x")]
-    # z falls first, then b, c and d with one event left each; now y has one event and x one.
-    assert pairs_of(k_core(log_of(pairs), 2, 2, iterate=False)) == [("a", "x"), ("a", "y")]
-    assert pairs_of(k_core(log_of(pairs), 2, 2)) == []
-
-
 # indexing
 
 
@@ -221,10 +175,8 @@ def test_a_log_without_events_cannot_be_indexed() -> None:
         index(log_of([]))
 
 
-def test_nothing_here_changes_the_log_it_was_given() -> None:
+def test_indexing_changes_nothing_of_the_log_it_was_given() -> None:
     log = Interactions.from_columns(["b", "a", "b"], ["x", "y", "x"], [2, 3, 1])
     before = log.events.clone()
-    deduplicate(log, "last")
-    k_core(log, 2, 2)
     index(log)
     assert log.events.equals(before)

@@ -1,9 +1,14 @@
 """Which events of a log are kept before it is split."""
 
+from typing import Literal
+
+import polars as pl
 from pydantic import Field
 
-from nextitem.data.interactions import Keep
+from nextitem.data.interactions import Interactions
 from nextitem.settings.configuration import Configuration
+
+Keep = Literal["all", "first", "last"]
 
 
 class Preparation(Configuration):
@@ -17,3 +22,37 @@ class Preparation(Configuration):
     """Items with fewer events are left out."""
     iterate: bool = True
     """Whether to apply both minima until nothing changes (k-core), or once, items first."""
+
+    def apply(self, interactions: Interactions) -> Interactions:
+        """The events that are kept: first repeats are dropped, then users and items with too few of what is left."""
+        kept = deduplicate(interactions, self.repeats)
+        if self.minimum_per_user == self.minimum_per_item == 1:
+            return kept
+        return k_core(kept, self.minimum_per_user, self.minimum_per_item, iterate=self.iterate)
+
+
+def deduplicate(interactions: Interactions, keep: Keep) -> Interactions:
+    """Events without repeats of a (user, item) pair: the first or the last of each in time, or `all` of them.
+
+    >>> log = Interactions.from_columns(["ann"] * 3, ["x", "y", "x"])
+    >>> deduplicate(log, "last").events["item"].to_list()
+    ['y', 'x']
+    """
+    if keep == "all":
+        return interactions
+    ordered = interactions.in_time_order()
+    return Interactions(ordered.unique(["user", "item"], keep=keep, maintain_order=True))
+
+
+def k_core(interactions: Interactions, user_minimum: int, item_minimum: int, *, iterate: bool = True) -> Interactions:
+    """Events of users and items that have at least that many events, in file order.
+
+    With `iterate` users and items are dropped until nothing changes (the k-core). Without it there is one pass, items
+    first and then users, after which an item may be left with fewer: many published files were made that way.
+    """
+    events = interactions.events
+    while True:
+        kept = events.filter(pl.len().over("item") >= item_minimum).filter(pl.len().over("user") >= user_minimum)
+        if not iterate or kept.height == events.height:
+            return Interactions(kept)
+        events = kept

@@ -5,14 +5,13 @@ Strings stay strings: '007' and '7' are two items. Nothing here reads a file.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
 from nextitem.errors import DataError
 
 Ids = pl.Series | Iterable[str] | Iterable[int]
-Keep = Literal["all", "first", "last"]
 _BEYOND = "integers of 2⁶³ or more, or below −2⁶³; pass all its values as strings"
 
 
@@ -112,30 +111,3 @@ def _times(values: Iterable[float] | pl.Series) -> pl.Series:
         return whole
     # As missing values, NaN times are found with the others: sorted, they would be the newest.
     return column.cast(pl.Float64).fill_nan(None)
-
-
-def deduplicate(interactions: Interactions, keep: Keep) -> Interactions:
-    """Events without repeats of a (user, item) pair: the first or the last of each in time, or `all` of them.
-
-    >>> log = Interactions.from_columns(["ann"] * 3, ["x", "y", "x"])
-    >>> deduplicate(log, "last").events["item"].to_list()
-    ['y', 'x']
-    """
-    if keep == "all":
-        return interactions
-    ordered = interactions.in_time_order()
-    return Interactions(ordered.unique(["user", "item"], keep=keep, maintain_order=True))
-
-
-def k_core(interactions: Interactions, user_minimum: int, item_minimum: int, *, iterate: bool = True) -> Interactions:
-    """Events of users and items that have at least that many events, in file order.
-
-    With `iterate` users and items are dropped until nothing changes (the k-core). Without it there is one pass, items
-    first and then users, after which an item may be left with fewer: many published files were made that way.
-    """
-    events = interactions.events
-    while True:
-        kept = events.filter(pl.len().over("item") >= item_minimum).filter(pl.len().over("user") >= user_minimum)
-        if not iterate or kept.height == events.height:
-            return Interactions(kept)
-        events = kept

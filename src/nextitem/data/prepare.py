@@ -10,7 +10,7 @@ from nextitem.data.datasets import PUBLISHED
 from nextitem.data.datasets.synthetic import SyntheticLog, TrueTransitions, generate
 from nextitem.data.doctor import notes
 from nextitem.data.filters import Preparation
-from nextitem.data.interactions import Interactions, deduplicate, k_core
+from nextitem.data.interactions import Interactions
 from nextitem.data.log import Log, index
 from nextitem.data.mapped.folder import is_prepared, read_prepared
 from nextitem.data.reading.files import Columns, read_interactions
@@ -47,19 +47,13 @@ def prepare(settings: EventSettings) -> Prepared:
     source = Source.of(settings)
     if source.data not in (SYNTHETIC, *PUBLISHED) and is_prepared(source.data):
         return _from_folder(source)
-    interactions, titles, made = _load(source)
-    read = len(interactions)
-    preparation = source.preparation
-    interactions = deduplicate(interactions, preparation.repeats)
-    if preparation.minimum_per_user > 1 or preparation.minimum_per_item > 1:
-        interactions = k_core(
-            interactions, preparation.minimum_per_user, preparation.minimum_per_item, iterate=preparation.iterate
-        )
-    log = index(interactions)
+    read, titles, made = _load(source)
+    kept = source.preparation.apply(read)
+    log = index(kept)
     split = source.split.split(log.sequences).named(source.name)
-    said = notes(read, len(interactions), interactions.repeated_events, interactions.tied_events, split.notes)
+    said = notes(len(read), len(kept), kept.repeated_events, kept.tied_events, split.notes)
     # The process knows whole histories only: filtered ones have no exact bound.
-    bound = None if made is None or len(interactions) < read else partial(_upper_bound, made, log)
+    bound = None if made is None or len(kept) < len(read) else partial(_upper_bound, made, log)
     return Prepared(source, log, split, titles, said, bound)
 
 

@@ -13,7 +13,7 @@ from nextitem.settings.annotations import members
 from nextitem.settings.configuration import Configuration
 
 HISTORIES = [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 0], [3, 2, 1, 0, 9, 8, 7]]
-LOG = Sequences.of(HISTORIES, 10)
+LOG = Sequences.of(HISTORIES, 10, times=[list(range(len(history))) for history in HISTORIES])
 SPLITS = [model() for model in members(AnySplit)]
 
 every_split = pytest.mark.parametrize("split", SPLITS, ids=lambda split: str(split.name))

@@ -19,8 +19,8 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from nextitem.data.filters import Preparation
-from nextitem.data.interactions import Interactions, Keep, deduplicate
+from nextitem.data.filters import Keep, Preparation, deduplicate
+from nextitem.data.interactions import Interactions
 from nextitem.data.log import Catalog
 from nextitem.data.mapped.arrays import growing
 from nextitem.data.mapped.numbering import Numbering
