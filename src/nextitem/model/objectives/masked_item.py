@@ -10,19 +10,14 @@ from torch import Tensor
 from nextitem.compute import transfer
 from nextitem.data.sequences import Sequences
 from nextitem.model.batches import MASK, Batch, hide, pad_right, pad_times
-from nextitem.settings.configuration import Configuration
+from nextitem.model.objectives.objective import Objective
 
 
-class MaskedItem(Configuration):
+class MaskedItem(Objective):
     """Hidden items are always replaced by MASK; the query puts a MASK after the history."""
 
     name: Literal["masked_item"] = "masked_item"
-    needs_causal: ClassVar[bool] = False
-    """Whether the encoder must not look ahead: here it is meant to."""
-    needs_mask: ClassVar[bool] = True
-    """Whether the item table needs a MASK vector."""
-    shows_items: ClassVar[bool] = True
-    """Whether the encoder is shown items of the history."""
+    needs_causal: ClassVar[bool] = False  # it is meant to look ahead
     maximum_length: int = Field(50, ge=2)
     """Longest input L; a training window is the last L events, a query the last L − 1 and MASK."""
     stride: int | None = Field(None, ge=1)
@@ -58,6 +53,11 @@ class MaskedItem(Configuration):
         if most_masks is not None and masks != "exact_share":
             raise ValueError(f"should be none, or masks=exact_share: {masks} masks have no exact number to limit")
         return most_masks
+
+    @property
+    def needs_mask(self) -> bool:
+        """It stands for each item that is hidden."""
+        return True
 
     def windows(self, train: Sequences) -> Sequences:
         """One window per user with at least one training event, or several, in all their copies.

@@ -10,22 +10,17 @@ from torch import Tensor
 from nextitem.compute import transfer
 from nextitem.data.sequences import Sequences
 from nextitem.model.batches import PAD, Batch, pad_right, pad_times
-from nextitem.settings.configuration import Configuration
+from nextitem.model.objectives.objective import Objective
 
 
-class NextFew(Configuration):
+class NextFew(Objective):
     """Windows that slide over a history event by event; all targets of a window are asked for at its newest input.
 
     A history that is shorter than inputs and targets together is one window. It has as many targets as leave an input.
     """
 
     name: Literal["next_few"] = "next_few"
-    needs_causal: ClassVar[bool] = False
-    """Whether the encoder must not look ahead: no target is in the input."""
-    needs_mask: ClassVar[bool] = False
-    """Whether the item table needs a MASK vector."""
-    shows_items: ClassVar[bool] = True
-    """Whether the encoder is shown items of the history."""
+    needs_causal: ClassVar[bool] = False  # no target is in the input
     maximum_length: int = Field(5, ge=1)
     """Longest input L."""
     targets: int = Field(3, ge=1)

@@ -10,10 +10,10 @@ from torch import Tensor
 from nextitem.compute import transfer
 from nextitem.data.sequences import Sequences
 from nextitem.model.batches import PAD, Batch, hide, pad_right, pad_times, stack
-from nextitem.settings.configuration import Configuration
+from nextitem.model.objectives.objective import Objective
 
 
-class NextItem(Configuration):
+class NextItem(Objective):
     """Each window is shifted by one: inputs are all but its last event, targets all but its first.
 
     With `cloze_weight` every window is there a second time, with some of its items hidden, as masked_item has it. The
@@ -22,9 +22,6 @@ class NextItem(Configuration):
 
     name: Literal["next_item"] = "next_item"
     needs_causal: ClassVar[bool] = True
-    """Whether the encoder must not look ahead: here the next input is the answer."""
-    shows_items: ClassVar[bool] = True
-    """Whether the encoder is shown items of the history."""
     maximum_length: int = Field(50, ge=1)
     """Longest input L; a training window is the last L + 1 events of a user."""
     stride: int | None = Field(None, ge=1)
@@ -48,7 +45,7 @@ class NextItem(Configuration):
 
     @property
     def needs_mask(self) -> bool:
-        """Whether the item table needs a MASK vector."""
+        """With copies in which items are hidden."""
         return self.cloze_weight > 0
 
     def windows(self, train: Sequences) -> Sequences:

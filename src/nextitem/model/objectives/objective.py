@@ -1,34 +1,48 @@
 """What is asked of a model: how windows become inputs and targets. C cases."""
 
-from typing import Protocol
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 
 from nextitem.data.sequences import Sequences
 from nextitem.model.batches import Batch
+from nextitem.settings.configuration import Configuration
 
 
-class Objective(Protocol):
-    """What is asked of the model: how windows become inputs and targets."""
+class Objective(Configuration):
+    """What is asked of the model; an entry of the shelf is one of these, and states what is not so.
+
+    Each has `maximum_length`, as a setting or, where there is no choice, as a fact.
+    """
+
+    name: str
+    """By which the objective is chosen."""
+    needs_causal: ClassVar[bool]
+    """Whether the encoder must not look ahead, since the next input is the answer; has no default, so each says it."""
+    shows_items: ClassVar[bool] = True
+    """Whether the encoder is shown items of the history, and not the user alone."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def maximum_length(self) -> int:
+            """The most places that are encoded."""
 
     @property
     def needs_mask(self) -> bool:
-        """Whether the item table needs a MASK vector."""
+        """Whether the item table needs a MASK vector, since items are hidden."""
+        return False
 
-    @property
-    def shows_items(self) -> bool:
-        """Whether the encoder is shown items of the history, and not the user alone."""
-
-    @property
-    def maximum_length(self) -> int:
-        """The most items that are encoded."""
-
+    @abstractmethod
     def windows(self, train: Sequences) -> Sequences:
         """The training windows."""
 
+    @abstractmethod
     def batch(self, windows: Sequences, generator: torch.Generator) -> Batch:
         """Some windows as one step's batch."""
 
+    @abstractmethod
     def query(self, histories: Sequences, targets_C: Tensor | None = None) -> Batch:
         """Histories as a batch with one position each: what comes next?"""

@@ -9,19 +9,15 @@ from torch import Tensor
 from nextitem.compute import transfer
 from nextitem.data.sequences import Sequences
 from nextitem.model.batches import PAD, Batch
-from nextitem.settings.configuration import Configuration
+from nextitem.model.objectives.objective import Objective
 
 
-class UserItem(Configuration):
+class UserItem(Objective):
     """Each event is a window and its item the target; nothing is shown before it, so the encoder must know the user."""
 
     name: Literal["user_item"] = "user_item"
-    needs_causal: ClassVar[bool] = False
-    """Whether the encoder must not look ahead: there is nothing to see."""
-    needs_mask: ClassVar[bool] = False
-    """Whether the item table needs a MASK vector."""
+    needs_causal: ClassVar[bool] = False  # there is nothing to see
     shows_items: ClassVar[bool] = False
-    """Whether the encoder is shown items of the history."""
     maximum_length: ClassVar[int] = 1
     """The place at which the target is asked for, which holds no item."""
 
