@@ -60,43 +60,14 @@ class SequenceRecipe(Configuration):
             known = suggest(monitor, DEFAULT_METRICS)
             raise ValueError(f"training.monitor='{monitor}' is no validation metric; {known}")
         self._is_shown_what_it_reads()
-        if self.objective.needs_causal and not self.encoder.is_causal:
-            raise ValueError(
-                f"objective {self.objective.name} needs an encoder that does not look ahead, and {self.encoder.name} "
-                f"sees the whole window: the answer would be in the input; use objective=masked_item or encoder=sasrec"
-            )
-        if self.objective.needs_mask and self.encoder.sees_one_item:
-            raise ValueError(
-                f"objective {self.objective.name} hides items, and {self.encoder.name} sees no item but the one at "
-                f"the position itself; use objective=next_few, or another encoder"
-            )
-        least, most = self.encoder.least_length, self.encoder.most_length
-        if most is not None and self.objective.maximum_length > most:
-            raise ValueError(
-                f"objective.maximum_length={self.objective.maximum_length} exceeds the {most} rows "
-                f"of the position table; raise encoder.positions or shorten the windows"
-            )
-        if least > self.objective.maximum_length:
-            raise ValueError(
-                f"encoder.window={least} reads more places than objective.maximum_length="
-                f"{self.objective.maximum_length} fills; raise objective.maximum_length or lower encoder.window"
-            )
+        self._lengths_fit()
         if self.loss.needs_negatives and self.negatives is None:
             raise ValueError(f"loss {self.loss.name} needs negatives; add negatives=uniform (and negatives.count=…)")
         if not self.loss.needs_negatives and self.negatives is not None:
             raise ValueError(f"loss {self.loss.name} uses the whole catalogue and no negatives; add negatives=none")
         self._items_fit()
         self._have_something_to_compare()
-        if self.training.item_rows == "touched" and not self.items.can_narrow:
-            raise ValueError(
-                f"items {self.items.name} are scored by a table of their own, which training.item_rows=touched cannot "
-                f"narrow; set training.item_rows=all"
-            )
-        if self.training.item_rows == "touched" and not self.loss.needs_negatives:
-            raise ValueError(
-                f"loss {self.loss.name} moves every row of the item table, so training.item_rows=touched has nothing "
-                f"to leave out; set training.item_rows=all, or choose a loss with negatives"
-            )
+        self._touched_rows_are_some()
         return self
 
     def _have_something_to_compare(self) -> None:
@@ -110,7 +81,7 @@ class SequenceRecipe(Configuration):
             raise ValueError(reason)
 
     def _is_shown_what_it_reads(self) -> None:
-        """Raises ValueError where the objective shows items to an encoder that reads none, or none to another."""
+        """Raises ValueError where the encoder would be shown too little, too much, or in vain."""
         if self.encoder.reads_items and not self.objective.shows_items:
             raise ValueError(
                 f"objective {self.objective.name} shows no item of a history, and encoder {self.encoder.name} reads "
@@ -120,6 +91,45 @@ class SequenceRecipe(Configuration):
             raise ValueError(
                 f"encoder {self.encoder.name} knows users and reads no history, which objective {self.objective.name} "
                 f"shows it in vain; use objective=user_item"
+            )
+        if self.objective.needs_causal and not self.encoder.is_causal:
+            raise ValueError(
+                f"objective {self.objective.name} needs an encoder that does not look ahead, and {self.encoder.name} "
+                f"sees the whole window: the answer would be in the input; use objective=masked_item or encoder=sasrec"
+            )
+        if self.objective.needs_mask and self.encoder.sees_one_item:
+            raise ValueError(
+                f"objective {self.objective.name} hides items, and {self.encoder.name} sees no item but the one at "
+                f"the position itself; use objective=next_few, or another encoder"
+            )
+
+    def _lengths_fit(self) -> None:
+        """Raises ValueError where the objective's windows are longer or shorter than the encoder reads."""
+        least, most = self.encoder.least_length, self.encoder.most_length
+        if most is not None and self.objective.maximum_length > most:
+            raise ValueError(
+                f"objective.maximum_length={self.objective.maximum_length} exceeds the {most} rows "
+                f"of the position table; raise encoder.positions or shorten the windows"
+            )
+        if least > self.objective.maximum_length:
+            raise ValueError(
+                f"encoder.window={least} reads more places than objective.maximum_length="
+                f"{self.objective.maximum_length} fills; raise objective.maximum_length or lower encoder.window"
+            )
+
+    def _touched_rows_are_some(self) -> None:
+        """Raises ValueError where a step cannot leave rows of the item table alone."""
+        if self.training.item_rows == "all":
+            return
+        if not self.items.can_narrow:
+            raise ValueError(
+                f"items {self.items.name} are scored by a table of their own, which training.item_rows=touched cannot "
+                f"narrow; set training.item_rows=all"
+            )
+        if not self.loss.needs_negatives:
+            raise ValueError(
+                f"loss {self.loss.name} moves every row of the item table, so training.item_rows=touched has nothing "
+                f"to leave out; set training.item_rows=all, or choose a loss with negatives"
             )
 
     def _items_fit(self) -> None:
