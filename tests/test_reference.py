@@ -20,9 +20,10 @@ from nextitem.data.filters import Preparation
 from nextitem.data.prepare import prepare
 from nextitem.data.reading.files import Columns
 from nextitem.data.splits import LeaveOneOut
+from nextitem.experiment.folder.metrics import metrics_of
 from nextitem.experiment.folder.provenance import provenance
 from nextitem.experiment.folder.workplace import Workplace
-from nextitem.experiment.folder.writing import metrics_of, write_run
+from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.presets import load_preset, preset_names, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
@@ -89,7 +90,7 @@ def test_a_run_leaves_what_is_listed(tmp_path: Path) -> None:
     pl.DataFrame({"user": [1, 1, 1, 2, 2, 2], "item": [7, 8, 9, 8, 9, 7]}).write_csv(tmp_path / "events.csv")
     recipe = Recipe(data=str(tmp_path / "events.csv"), model=Popularity())
     outcome = run(recipe, Session(seed=0))
-    metrics = metrics_of(outcome, provenance(0, "cpu", datetime.now(UTC)))
+    metrics = metrics_of(outcome, provenance(outcome.prepared, Session(seed=0), datetime.now(UTC)))
     add = partial(report_into, scorer=outcome.model)
     folder = write_run(Workplace.of(tmp_path, recipe, 0), recipe, outcome, metrics, add=add)
     files, fields = tables(section("## What a run leaves"))

@@ -13,8 +13,7 @@ import pytest
 from nextitem.data.mapped.folder import is_prepared, verify
 from nextitem.data.mapped.writing import prepare_into
 from nextitem.errors import ConfigurationError, StorageError
-from nextitem.experiment.folder.reading import is_run
-from nextitem.experiment.folder.stored import read_run
+from nextitem.experiment.folder.reading import is_run, read_run
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.storage import alone_in, clear, publish, whole_file, whole_folder
 from worlds.killed import SOFTMAX, train
@@ -84,7 +83,7 @@ def test_whenever_the_power_goes_there_is_the_run_or_what_goes_on_to_it(root: Pa
         there = Workplace(left, NAME, 0).checkpoint
         seen.add((len(finished), there.exists()))
         for folder in finished:
-            read_run(folder)
+            read_run(folder).proven()
         assert finished or there.read_bytes() == b"the work of hours"
 
     follow(look)

@@ -25,7 +25,7 @@ from pathlib import Path
 from safetensors import safe_open
 
 from nextitem.errors import NextitemError
-from nextitem.experiment.folder.stored import read_run
+from nextitem.experiment.folder.reading import read_run
 from nextitem.experiment.presets import load_recipe, preset_names
 
 RECIPES = ("sasrec-ce", "sasrec-bce", "sasrec-3000", "bert4rec")
@@ -201,7 +201,7 @@ def finished_runs(out: Path) -> list[str]:
     for folder in sorted(out.iterdir()) if out.exists() else ():
         if folder.name != ".partial":
             try:
-                read_run(folder)
+                read_run(folder).proven()
             except NextitemError as error:
                 sys.exit(f"error: a kill left something half-written: {error}")
             found.append(hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest())

@@ -11,14 +11,16 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Generic, TypeVar
 
 from filelock import FileLock, Timeout
+from pydantic import AfterValidator
 
-from nextitem.errors import ConfigurationError, StorageError
+from nextitem.errors import ArtefactError, ConfigurationError, StorageError
 from nextitem.settings.configuration import Configuration
 
 _ATTEMPTS = 10  # at a folder that whoever had it before takes away in the same moment
@@ -39,7 +41,8 @@ def whole_file(file: Path, draft: Path | None = None) -> Iterator[Path]:
         draft.touch()
         permissions = draft.stat().st_mode
         yield draft
-        _settle(draft, permissions)
+        draft.chmod(permissions)  # some writers make a file anew, which its owner alone can read
+        _sync(draft)
         draft.replace(file)
         _sync(file.parent)
     finally:
@@ -60,14 +63,10 @@ def whole_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
         make_folder(folder.parent)
         with empty_folder(_beside(folder)) as draft:
             yield draft
-            if not replace:
+            if replace:
+                _exchange(draft, folder)
+            else:
                 publish(draft, [folder])
-                return
-            settle(draft)
-            before = draft.with_name(f"{draft.name}-before")
-            _exchange(draft, folder, before)
-            _sync(folder.parent)
-            shutil.rmtree(before, ignore_errors=True)
     except OSError as error:
         raise StorageError(f"cannot write {folder}: {error}; free space or choose another --out") from error
 
@@ -105,10 +104,9 @@ def settle(draft: Path) -> None:
     """Put all of a draft on disk, with the permissions that the umask gave the folder. Raises OSError."""
     permissions = draft.stat().st_mode & 0o666
     for path in sorted(draft.rglob("*"), reverse=True):  # what is in a folder before the folder
-        if path.is_dir():
-            _sync(path)
-        else:
-            _settle(path, permissions)
+        if path.is_file():
+            path.chmod(permissions)
+        _sync(path)
     _sync(draft)
 
 
@@ -125,11 +123,6 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}-{secrets.token_hex(4)}")
 
 
-def _settle(file: Path, permissions: int) -> None:
-    file.chmod(permissions)  # some writers make a file that its owner alone can read
-    _sync(file)
-
-
 def _sync(path: Path) -> None:
     """Wait until the content of a file, or the names in a folder, would survive a loss of power."""
     try:
@@ -143,8 +136,10 @@ def _sync(path: Path) -> None:
             raise
 
 
-def _exchange(draft: Path, folder: Path, before: Path) -> None:
-    """Give a draft the name of a folder which, if it is there, gets the name `before`; all or nothing."""
+def _exchange(draft: Path, folder: Path) -> None:
+    """As `publish`, a folder of that name being deleted at last; where anything fails it has its name still."""
+    settle(draft)
+    before = draft.with_name(f"{draft.name}-before")
     try:
         if folder.exists():
             folder.rename(before)
@@ -153,6 +148,8 @@ def _exchange(draft: Path, folder: Path, before: Path) -> None:
         if before.exists() and not folder.exists():
             before.rename(folder)
         raise
+    _sync(folder.parent)
+    shutil.rmtree(before, ignore_errors=True)
 
 
 @contextmanager
@@ -203,13 +200,6 @@ def _locked(folder: Path) -> FileLock:
     raise Timeout(str(file))
 
 
-class FileFacts(Configuration):
-    """What proves a file."""
-
-    bytes: int
-    sha256: str
-
-
 def sha256(file: Path) -> str:
     """Fingerprint of a file's content."""
     with file.open("rb") as content:
@@ -219,12 +209,102 @@ def sha256(file: Path) -> str:
 MANIFEST = "manifest.json"
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Content as indented JSON in a file."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def _plain(name: str) -> str:
+    if Path(name).name != name or name in ("", "..", MANIFEST) or "\0" in name:
+        raise ValueError(f"{name!r} should be the plain name of a file in the folder")
+    return name
 
 
-def seal(folder: Path) -> None:
-    """Write the manifest of a folder, with the fingerprint of each file in it."""
-    sums = {file.name: sha256(file) for file in sorted(folder.iterdir())}
-    write_json(folder / MANIFEST, {"sha256": sums})
+class FileFacts(Configuration):
+    """What proves a file."""
+
+    bytes: int
+    sha256: str
+
+
+class Manifest(Configuration):
+    """What a folder says of itself: its kind, and all files but this one; a kind of folders may add what it knows."""
+
+    format: str
+    version: int
+    files: Mapping[Annotated[str, AfterValidator(_plain)], FileFacts]
+
+
+M = TypeVar("M", bound=Manifest)
+
+
+@dataclass(frozen=True)
+class Kind(Generic[M]):
+    """A kind of folders that prove their own content, and the words for it."""
+
+    noun: str
+    """Such as `run`; the manifest says `nextitem run`."""
+    version: int
+    """The one that is written, and the only one that is read."""
+    whence: str
+    anew: str
+    manifest: type[M]
+
+    def seal(self, folder: Path, **known: Any) -> None:
+        """Write the manifest of a folder: what proves each file in it, and what else is `known`."""
+        names = sorted({one.name for one in folder.iterdir()} - {MANIFEST})
+        files = {name: FileFacts(bytes=(folder / name).stat().st_size, sha256=sha256(folder / name)) for name in names}
+        manifest = self.manifest(format=f"nextitem {self.noun}", version=self.version, files=files, **known)
+        (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    def read(self, folder: Path) -> "Sealed[M]":
+        """A folder of this kind, nothing of it read but the manifest. Raises ArtefactError."""
+        if not (folder / MANIFEST).is_file():
+            raise self._foreign(folder, f": it has no {MANIFEST}")
+        try:
+            text = (folder / MANIFEST).read_text(encoding="utf-8")
+            tree = json.loads(text)
+            if (found := str(tree.get("format", self.noun)).removeprefix("nextitem ")) != self.noun:
+                raise self._foreign(folder, f" but a {found}")
+            if (version := tree.get("version", 1)) != self.version:  # the first manifests named none
+                age = "an older" if version < self.version else "a newer"
+                raise ArtefactError(
+                    f"{folder} is a {self.noun} of {age} format: it has version {version}, and this nextitem reads "
+                    f"version {self.version}; {self.anew} with this one"
+                )
+            return Sealed(folder, self, self.manifest.model_validate_json(text))
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise self.unreadable(folder, error) from error
+
+    def unreadable(self, folder: Path, fact: object) -> ArtefactError:
+        """What to say of a folder whose content is not what it must be."""
+        return ArtefactError(f"{folder} cannot be read as a {self.noun}: {fact}; restore it or {self.anew}")
+
+    def _foreign(self, folder: Path, fact: str) -> ArtefactError:
+        return ArtefactError(f"{folder} is not a {self.noun}{fact}; give a folder that {self.whence}")
+
+
+@dataclass(frozen=True)
+class Sealed(Generic[M]):
+    """A folder with a manifest. What is asked for is there and as it was written, or ArtefactError is raised."""
+
+    folder: Path
+    kind: Kind[M]
+    manifest: M
+    proven: set[str] = field(default_factory=set)
+
+    def file(self, name: str) -> Path:
+        """A file whose content is that of the manifest; it is read to find out, once."""
+        if name not in self.proven:
+            if name not in self.manifest.files:
+                raise self.kind.unreadable(self.folder, f"its {MANIFEST} names no {name}")
+            try:
+                found = sha256(self.folder / name)
+            except OSError as error:
+                raise self.kind.unreadable(self.folder, error) from error
+            if found != self.manifest.files[name].sha256:
+                raise ArtefactError(
+                    f"{self.folder / name} was altered: its sha256 is not the one in {MANIFEST}; {self.kind.anew}"
+                )
+            self.proven.add(name)
+        return self.folder / name
+
+    def prove(self, *names: str) -> None:
+        """Compare these files with the manifest, or all."""
+        for name in names or self.manifest.files:
+            self.file(name)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from nextitem.cli.compare import stored_rows
-from nextitem.experiment.folder.reading import FinishedRun
+from nextitem.experiment.folder.reading import Run
 from nextitem.experiment.presets import load_preset, resolve_recipe
 from worlds.command_line import typed
-from worlds.small_runs import chains, log_of, write_csv
+from worlds.small_runs import chains, log_of, metrics, write_csv
 
 TINY = """
 encoder = { name = "sasrec", dim = 8, positions = 8 }
@@ -98,9 +98,11 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_trained(
 
 
 def test_given_runs_of_one_recipe_are_called_by_their_settings() -> None:
-    def run(seed: int, *overrides: str) -> FinishedRun:
+    def run(seed: int, *overrides: str) -> Run:
         recipe = resolve_recipe(load_preset("sasrec-3000"), overrides).value
-        return FinishedRun(Path(f"runs/{seed}"), recipe, {"provenance": {"seed": seed}})
+        found = metrics("popularity")
+        made = found.provenance.model_copy(update={"seed": seed})
+        return Run(Path(f"runs/{seed}"), recipe, found.model_copy(update={"provenance": made}))
 
     runs = [run(0), run(0, "negatives.count=10"), run(1, "negatives.count=10"), run(0, "negatives.count=100")]
     assert [(row.label, len(row.runs)) for row in stored_rows(runs)] == [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nextitem.cli import app as cli
-from nextitem.experiment.folder.stored import read_run
+from nextitem.experiment.folder.reading import read_run
 from nextitem.report.run import page
 from worlds.stored_runs import written
 
@@ -44,8 +44,8 @@ def test_a_training_leaves_a_page_that_the_manifest_seals(shop: Path, monkeypatc
     text = (folder / "report.html").read_text(encoding="utf-8")
     assert "Popularity on events.csv" in text
     assert "nextitem train popularity data=events.csv" in text
-    assert "report.html" in json.loads((folder / "manifest.json").read_text())["sha256"]
-    read_run(folder)
+    assert "report.html" in json.loads((folder / "manifest.json").read_text())["files"]
+    read_run(folder).proven()
 
 
 def test_the_page_can_be_left_out(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def test_a_page_that_fails_does_not_lose_the_run(
     folder = trained(shop, monkeypatch)
     assert "no report.html in the run: RuntimeError: no fonts" in capfd.readouterr().err
     assert not (folder / "report.html").exists()
-    read_run(folder)
+    read_run(folder).proven()
 
 
 def test_several_runs_stand_on_one_page(

@@ -10,12 +10,14 @@ from nextitem.engine.each import find_each, train_each
 from nextitem.engine.engine import Pending
 from nextitem.engine.entries import Entry, Place
 from nextitem.errors import ConfigurationError, TrainingError
+from nextitem.experiment.folder.metrics import metrics_of
 from nextitem.experiment.folder.provenance import provenance
 from nextitem.experiment.folder.workplace import Workplace
-from nextitem.experiment.folder.writing import metrics_of, write_run
+from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
 from nextitem.model.baselines import CoOccurrence, Popularity
+from nextitem.training.session import Session
 from worlds.small_runs import chains, log_of, write_csv
 
 
@@ -41,8 +43,9 @@ class Waiting:
         self.engine.diary.append(f"waited for {self.recipe.name} {self.seed}")
         if self.seed == 13:
             raise TrainingError("13 is unlucky")
-        outcome = run(self.recipe, self.seed)
-        metrics = metrics_of(outcome, provenance(self.seed, "cpu", datetime.now(UTC)))
+        session = Session(seed=self.seed)
+        outcome = run(self.recipe, session)
+        metrics = metrics_of(outcome, provenance(outcome.prepared, session, datetime.now(UTC)))
         return write_run(Workplace.of(self.place.out, self.recipe, self.seed), self.recipe, outcome, metrics)
 
 

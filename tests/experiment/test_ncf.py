@@ -10,9 +10,10 @@ from nextitem.data.sequences import Sequences
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.experiment.again import evaluate_again
-from nextitem.experiment.folder.stored import read_run
+from nextitem.experiment.folder.metrics import metrics_of
+from nextitem.experiment.folder.reading import read_run
 from nextitem.experiment.folder.workplace import Workplace
-from nextitem.experiment.folder.writing import metrics_of, write_run
+from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.plan.plan import plan
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
@@ -154,9 +155,9 @@ def losses(history: History) -> list[tuple[float, float | None]]:
 def test_a_stored_run_scores_and_recommends_as_the_model_did(tmp_path: Path) -> None:
     recipe = RECIPE.model_copy(update={"data": str(write_csv(log_of(chains()), tmp_path / "events.csv"))})
     outcome = run(recipe, Session(seed=0))
-    found = metrics_of(outcome, metrics("popularity")["provenance"])
-    assert found["parameters"] == sum(weight.numel() for weight in outcome.model.state_dict().values())
-    assert found["train_seconds"] == pytest.approx(outcome.history.train_seconds, abs=0.01)
+    found = metrics_of(outcome, metrics("popularity").provenance)
+    assert found.parameters == sum(weight.numel() for weight in outcome.model.state_dict().values())
+    assert found.train_seconds == pytest.approx(outcome.history.train_seconds, abs=0.01)
     folder = write_run(Workplace(tmp_path, "ncf", 0), recipe, outcome, found)
     assert read_run(folder).recipe == recipe
     assert evaluate_again(read_run(folder), "test", ["ndcg@10"]).means["ndcg@10"] == outcome.test.means["ndcg@10"]

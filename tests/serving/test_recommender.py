@@ -10,13 +10,14 @@ import torch
 from nextitem.data.sequences import Sequences
 from nextitem.errors import ArtefactError, ConfigurationError, DataError
 from nextitem.experiment.again import restore
-from nextitem.experiment.folder.stored import StoredRun, read_run
+from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.run import run
 from nextitem.serving.recommender import Recommendation, Recommender
 from nextitem.training.session import Session
 from worlds.small_runs import FOR_KNOWN_USERS, ITEMS, RECIPES, USERS, chains, log_of, metrics, outcome, prepared_from
+from worlds.stored_runs import remade
 
 ALL_USERS = [f"u{user:02}" for user in range(USERS)]
 ALL_ITEMS = [f"i{item:02}" for item in range(ITEMS)]
@@ -259,7 +260,7 @@ def test_numbers_are_known_as_numbers_and_as_text(tmp_path: Path) -> None:
         loaded.recommend([["010"]])
 
 
-def read(stored: dict[str, Path], name: str) -> StoredRun:
+def read(stored: dict[str, Path], name: str) -> Run:
     return read_run(stored[name])
 
 
@@ -269,7 +270,7 @@ def test_weights_that_lack_a_part_are_refused(name: str, stored: dict[str, Path]
     for missing in whole.weights:
         weights = {key: value for key, value in whole.weights.items() if key != missing}
         with pytest.raises(ArtefactError, match=r"(?s)the weights do not fit the recipe: .*; train anew"):
-            restore(whole.recipe, replace(whole, weights=weights), ITEMS)
+            restore(whole.recipe, remade(whole, weights=weights), ITEMS)
 
 
 @each_model
@@ -280,7 +281,7 @@ def test_weights_of_another_catalogue_are_refused(name: str, stored: dict[str, P
 
 
 def test_weights_of_another_model_are_refused(stored: dict[str, Path]) -> None:
-    foreign = replace(read(stored, "bert4rec"), weights=read(stored, NAME).weights)
+    foreign = remade(read(stored, "bert4rec"), weights=read(stored, NAME).weights)
     with pytest.raises(ArtefactError, match="do not fit the recipe"):
         Recommender.from_run(foreign)
 

@@ -1,8 +1,5 @@
 """One table of many runs: its means, paired differences and refusals, from runs written here."""
 
-from dataclasses import replace
-from typing import Any
-
 import pytest
 import torch
 
@@ -10,26 +7,22 @@ from nextitem.cli.compare import stored_rows
 from nextitem.cli.tables import comparison_cells, show_comparison
 from nextitem.engine.entries import Contestant
 from nextitem.errors import ConfigurationError
-from nextitem.experiment.folder.reading import FinishedRun, read_finished
+from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.studies.comparison import Comparison, as_dict, compare, same_certificate, values_of
 from worlds.small_runs import outcome
-from worlds.stored_runs import written
+from worlds.stored_runs import remeasured, written
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FinishedRun]:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     folder = tmp_path_factory.mktemp("runs")
-    return {name: read_finished(written(folder, name)) for name in ("sasrec-ce", "bert4rec", "popularity")}
+    return {name: read_run(written(folder, name)) for name in ("sasrec-ce", "bert4rec", "popularity")}
 
 
 @pytest.fixture(scope="module")
-def found(runs: dict[str, FinishedRun]) -> Comparison:
+def found(runs: dict[str, Run]) -> Comparison:
     rows = [Contestant(name, (run,)) for name, run in runs.items()]
     return compare([*rows, Contestant("broken", failures=("seed 0 failed: it diverged",))], "popularity")
-
-
-def changed(run: FinishedRun, part: str, **settings: Any) -> FinishedRun:
-    return replace(run, metrics={**run.metrics, part: {**run.metrics[part], **settings}})
 
 
 def test_means_and_differences_are_those_of_the_reports(found: Comparison) -> None:
@@ -55,15 +48,15 @@ def test_the_same_runs_give_the_same_table(found: Comparison) -> None:
     assert compare(found.rows, "popularity").cells == found.cells
 
 
-def test_a_row_beside_itself_under_another_name_does_not_differ(runs: dict[str, FinishedRun]) -> None:
+def test_a_row_beside_itself_under_another_name_does_not_differ(runs: dict[str, Run]) -> None:
     rows = [Contestant("first", (runs["bert4rec"],)), Contestant("second", (runs["bert4rec"],))]
     difference = compare(rows).cells["second"]["ndcg@10"].difference
     assert difference is not None
     assert (difference.value, difference.interval, difference.corrected_p) == (0.0, (0.0, 0.0), 1.0)
 
 
-def test_several_seeds_are_one_row_and_their_mean(runs: dict[str, FinishedRun]) -> None:
-    other = changed(runs["sasrec-ce"], "provenance", seed=1)
+def test_several_seeds_are_one_row_and_their_mean(runs: dict[str, Run]) -> None:
+    other = remeasured(runs["sasrec-ce"], "provenance", seed=1)
     row = Contestant("both", (runs["sasrec-ce"], other))
     table = compare([row, Contestant("popularity", (runs["popularity"],))])
     assert values_of(row, "ndcg@10").shape[0] == 2
@@ -80,37 +73,33 @@ def test_with_one_seed_the_table_says_that_seeds_are_not_in_the_interval(found: 
 @pytest.mark.parametrize(
     ("setting", "value"), [("split", "0" * 64), ("ranking", "100 by popularity"), ("candidates", 7), ("dataset", "b")]
 )
-def test_unequal_certificates_are_refused_with_what_differs(
-    setting: str, value: object, runs: dict[str, FinishedRun]
-) -> None:
-    other = changed(runs["bert4rec"], "certificate", **{setting: value})
+def test_unequal_certificates_are_refused_with_what_differs(setting: str, value: object, runs: dict[str, Run]) -> None:
+    other = remeasured(runs["bert4rec"], "certificate", **{setting: value})
     with pytest.raises(ConfigurationError, match=f"cannot be compared, their certificates differ: {setting} "):
         compare([Contestant("a", (runs["sasrec-ce"],)), Contestant("b", (other,))])
 
 
-def test_certificates_may_list_other_metrics(runs: dict[str, FinishedRun]) -> None:
-    other = changed(runs["bert4rec"], "certificate", metrics=["mrr@3"])
-    assert other.metrics["certificate"] != runs["sasrec-ce"].metrics["certificate"]
+def test_certificates_may_list_other_metrics(runs: dict[str, Run]) -> None:
+    other = remeasured(runs["bert4rec"], "certificate", metrics=("mrr@3",))
+    assert other.metrics.certificate != runs["sasrec-ce"].metrics.certificate
     same_certificate([runs["sasrec-ce"], other])  # raises nothing
 
 
-def test_an_unknown_row_to_compare_against_is_refused_with_the_nearest(runs: dict[str, FinishedRun]) -> None:
+def test_an_unknown_row_to_compare_against_is_refused_with_the_nearest(runs: dict[str, Run]) -> None:
     with pytest.raises(ConfigurationError, match=r"--against bert4rek: there is no such row; did you mean 'bert4rec'"):
         compare([Contestant("bert4rec", (runs["bert4rec"],))], "bert4rek")
 
 
-def test_given_runs_that_differ_in_their_seed_share_a_row(runs: dict[str, FinishedRun]) -> None:
-    one, two = runs["sasrec-ce"], changed(runs["sasrec-ce"], "provenance", seed=1)
+def test_given_runs_that_differ_in_their_seed_share_a_row(runs: dict[str, Run]) -> None:
+    one, two = runs["sasrec-ce"], remeasured(runs["sasrec-ce"], "provenance", seed=1)
     rows = stored_rows([one, runs["popularity"], two])
     assert [len(row.runs) for row in rows] == [2, 1]
     with pytest.raises(ConfigurationError, match="has the settings and the seed of another run"):
         stored_rows([one, one])
 
 
-def test_an_older_run_that_tells_no_memory_has_none(runs: dict[str, FinishedRun]) -> None:
-    made = {key: value for key, value in runs["bert4rec"].metrics["provenance"].items() if key != "peak_memory_mb"}
-    older = replace(runs["bert4rec"], metrics={**runs["bert4rec"].metrics, "provenance": made})
-    assert Contestant("bert4rec", (older,)).peak_memory_mb is None
+def test_the_memory_of_a_row_is_that_of_its_largest_seed(runs: dict[str, Run]) -> None:
+    assert Contestant("bert4rec").peak_memory_mb is None
     assert (Contestant("bert4rec", (runs["bert4rec"],)).peak_memory_mb or 0) > 10
 
 

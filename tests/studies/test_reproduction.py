@@ -13,7 +13,7 @@ from nextitem.data.datasets import PUBLISHED as DATASETS
 from nextitem.data.stand_in import stand_in
 from nextitem.engine.entries import Contestant, Entry
 from nextitem.errors import ConfigurationError, StorageError
-from nextitem.experiment.folder.reading import FinishedRun, read_finished
+from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.plan.flops import flops_per_epoch
 from nextitem.experiment.plan.memory import Work
 from nextitem.experiment.presets import preset_names
@@ -33,10 +33,11 @@ from nextitem.studies.reproduction import (  # fmt: skip
     table_entries,
     verdicts,
 )
+from nextitem.training.history import Epoch
 from worlds.command_line import typed
 from worlds.parts import with_parts
 from worlds.small_runs import RECIPES, outcome
-from worlds.stored_runs import written
+from worlds.stored_runs import remade, written
 
 # Our names of the paper's rows, and of the small runs that stand for them.
 SMALL = {"sasrec-bce": "popularity", "sasrec-ce": "sasrec-ce", "sasrec-3000": "sasrec-sampled", "bert4rec": "bert4rec"}
@@ -45,7 +46,7 @@ SMALL = {"sasrec-bce": "popularity", "sasrec-ce": "sasrec-ce", "sasrec-3000": "s
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Contestant]:
     folder = tmp_path_factory.mktemp("runs")
-    return [Contestant(name, (read_finished(written(folder, run)),)) for name, run in SMALL.items()]
+    return [Contestant(name, (read_run(written(folder, run)),)) for name, run in SMALL.items()]
 
 
 def test_the_paper_has_its_own_order_on_every_dataset_but_steam() -> None:
@@ -92,22 +93,14 @@ def test_what_cannot_be_reproduced_is_refused(request_of: Callable[[], Reproduct
         request_of()
 
 
-def shifted(run: FinishedRun, above: float, monkeypatch: pytest.MonkeyPatch) -> FinishedRun:
+def shifted(run: Run, above: float) -> Run:
     """The run as if every target ranked `above` places lower."""
-    ranks = run.ranks().with_columns(above=run.ranks()["above"] + above)
-    other = replace(run)
-    monkeypatch.setattr(FinishedRun, "ranks", lambda one: ranks if one is other else FINISHED_RANKS(one))
-    return other
+    return remade(run, ranks=run.ranks.with_columns(above=run.ranks["above"] + above))
 
 
-FINISHED_RANKS = FinishedRun.ranks
-
-
-def test_a_claim_holds_does_not_hold_or_stays_undecided(
-    rows: list[Contestant], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_claim_holds_does_not_hold_or_stays_undecided(rows: list[Contestant]) -> None:
     best = next(row.runs[0] for row in rows if row.label == "sasrec-ce")
-    worse = shifted(best, 30.0, monkeypatch)
+    worse = shifted(best, 30.0)
     found = verdicts([Contestant("sasrec-ce", (best,)), Contestant("bert4rec", (worse,))], "ml-1m")
     assert [(v.claim, v.finding) for v in found[:3]] == [
         ("SASRec+ beats BERT4Rec in NDCG@10", "holds"),
@@ -126,9 +119,9 @@ def test_speed_is_judged_by_the_seconds_to_the_best_epoch(rows: list[Contestant]
     """Three epochs of which the second is the best, each of them in `seconds`."""
 
     def taking(name: str, seconds: float) -> Contestant:
-        run = FinishedRun(rows[1].runs[0].folder, rows[1].runs[0].recipe, {"best_epoch": 2})
-        object.__setattr__(run, "history", lambda: [{"train_seconds": seconds}] * 3)
-        return Contestant(name, (run,))
+        trained = rows[1].runs[0]
+        run = replace(trained, metrics=trained.metrics.model_copy(update={"best_epoch": 2}))
+        return Contestant(name, (remade(run, history=[Epoch(1, 0.0, None, {}, seconds, 1.0)] * 3),))
 
     for plus, bert, finding in ((10.0, 11.0, "holds"), (11.0, 10.0, "does not hold")):
         told = _timed("a claim", taking("sasrec-ce", plus), taking("bert4rec", bert), "540 s against 1,409 s")
@@ -201,7 +194,7 @@ def test_settings_that_are_not_the_papers_are_not_judged_by_it(rows: list[Contes
 def test_the_figures_are_called_by_what_was_monitored(rows: list[Contestant]) -> None:
     (run,) = rows[1].runs
     training = run.recipe.sequence.training.model_copy(update={"monitor": "mrr@10"})
-    other = FinishedRun(run.folder, with_parts(run.recipe, training=training), run.metrics)
+    other = replace(run, recipe=with_parts(run.recipe, training=training))
     comparison = compare([Contestant("sasrec-ce", (other,))], "sasrec-ce")
     made = figures(Reproduction("ml-1m", "", comparison, {}, []))
     assert made["convergence"].axes[0].get_title(loc="left") == "MovieLens-1M: validation MRR@10"

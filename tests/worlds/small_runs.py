@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,8 +17,8 @@ from nextitem.data.log import index
 from nextitem.data.prepare import Prepared
 from nextitem.data.source import Source
 from nextitem.data.splits.leave_one_out import LeaveOneOut
+from nextitem.experiment.folder.metrics import Metrics, metrics_of
 from nextitem.experiment.folder.provenance import provenance
-from nextitem.experiment.folder.writing import metrics_of
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
 from nextitem.model.baselines import CoOccurrence, Popularity
@@ -107,9 +106,10 @@ def outcome(name: str) -> Outcome:
     return run(RECIPES[name], Session(seed=0), prepared=prepared_from(log_of(chains()), {"i00": "The First"}))
 
 
-def metrics(name: str) -> dict[str, Any]:
+def metrics(name: str) -> Metrics:
     """What metrics.json holds, started at a fixed second."""
-    return metrics_of(outcome(name), provenance(0, "cpu", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)))
+    started = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    return metrics_of(outcome(name), provenance(outcome(name).prepared, Session(seed=0), started))
 
 
 def sha256(weights: Mapping[str, Tensor]) -> str:

@@ -25,7 +25,7 @@ from nextitem.cli.tables import fail_if_any_failed, show_comparison
 from nextitem.engine.each import train_each
 from nextitem.engine.entries import Contestant, Place
 from nextitem.errors import ConfigurationError
-from nextitem.experiment.folder.reading import FinishedRun, deciding, is_run, read_finished
+from nextitem.experiment.folder.reading import COMPARED, Run, deciding, is_run, read_run
 from nextitem.experiment.presets import preset_names
 from nextitem.experiment.repetition import told_apart
 from nextitem.studies.comparison import COMPARED_METRICS, same_certificate
@@ -66,7 +66,7 @@ def compare(
     names = metrics_of(metrics)
     place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh, make_report)
     entries = [entry_of(word, overrides, columns) for word in named if word not in given]
-    stored = [read_finished(Path(word)) for word in given]
+    stored = [read_run(Path(word)).proven(*COMPARED) for word in given]
     same_certificate(stored)
     rows = stored_rows(stored)
     labels = [*(entry.label for entry in entries), *(row.label for row in rows)]
@@ -81,9 +81,9 @@ def compare(
     fail_if_any_failed(comparison)
 
 
-def stored_rows(runs: Sequence[FinishedRun]) -> list[Contestant]:
+def stored_rows(runs: Sequence[Run]) -> list[Contestant]:
     """Rows of given runs: those that differ only in their seed share one, and settings tell one recipe's apart."""
-    rows: list[list[FinishedRun]] = []
+    rows: list[list[Run]] = []
     for run in runs:
         alike = (row for row in rows if deciding(row[0].recipe) == deciding(run.recipe))
         row = next(alike, None)

@@ -11,7 +11,7 @@ from nextitem.cli.console import show_table, table_of
 from nextitem.cli.options import AsJson, RunFolder, seed_of
 from nextitem.evaluation.metrics import DEFAULT_METRICS, SAMPLED_METRICS
 from nextitem.experiment.again import evaluate_again
-from nextitem.experiment.folder.stored import read_run
+from nextitem.experiment.folder.reading import read_run
 from nextitem.words import interval
 
 
@@ -40,7 +40,7 @@ def evaluate(
     """Evaluate a stored run again, on the data it was trained on."""
     default = DEFAULT_METRICS if candidates is None else SAMPLED_METRICS
     names = [*default] if metrics is None else [name.strip() for name in metrics.split(",")]
-    stored = read_run(run_folder)
+    stored = read_run(run_folder).proven()
     report = evaluate_again(stored, part.value, names, data, candidates=candidates, seed=seed)
     if as_json:
         block = {part.value: report.as_dict()}  # what is sampled stands apart, where nobody takes it for a full ranking

@@ -11,7 +11,7 @@ from nextitem.cli.console import stderr
 from nextitem.cli.options import AsJson, RunFolder, columns_of
 from nextitem.data.reading.files import Columns, read_interactions
 from nextitem.errors import ConfigurationError
-from nextitem.experiment.folder.stored import read_run
+from nextitem.experiment.folder.reading import read_run
 from nextitem.serving.lists import as_table, check_format, write_table
 from nextitem.serving.recommender import Recommender, Unknown
 
@@ -38,7 +38,7 @@ def recommend(
         raise ConfigurationError("give either --users (ids, or all) or --histories FILE")
     if out is not None:
         check_format(out)
-    stored = read_run(run_folder)
+    stored = read_run(run_folder).proven()
     recommender = Recommender.from_run(stored)
     unknown: Unknown = "drop" if drop_unknown else "error"
     if histories is not None:

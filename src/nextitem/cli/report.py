@@ -9,7 +9,7 @@ import typer
 from nextitem.cli.console import say
 from nextitem.cli.options import AsJson
 from nextitem.experiment.again import restore
-from nextitem.experiment.folder.stored import read_run
+from nextitem.experiment.folder.reading import read_run
 from nextitem.words import counted
 
 
@@ -23,8 +23,8 @@ def report(
     from nextitem.report.run.evidence import Evidence, comparable
     from nextitem.report.run.page import write_report
 
-    stored = [read_run(folder) for folder in run_folders]
-    runs = comparable([Evidence.read(folder) for folder in run_folders])
+    stored = [read_run(folder).proven() for folder in run_folders]
+    runs = comparable([Evidence.of(run) for run in stored])
     write_report(runs, [restore(run.recipe, run, len(run.items)) for run in stored], out)
     size = out.stat().st_size
     if as_json:

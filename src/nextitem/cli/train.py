@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -16,6 +16,7 @@ from nextitem.compute.processes import Processes, joined
 from nextitem.data.prepare import prepare
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.candidates import Candidates
+from nextitem.experiment.folder.metrics import Metrics
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.plan.plan import Plan, plan
 from nextitem.experiment.presets import load_preset, resolve_recipe
@@ -85,7 +86,7 @@ def train(
         return
     if as_json:
         say(f"run: {folder}")
-        typer.echo(json.dumps(metrics))
+        typer.echo(json.dumps(metrics.as_dict()))
         return
     is_preset = all(label != COMMAND_LINE or key == "data" for key, label in resolved.sources.items())
     show_table(_summary(resolved.value, metrics, preset.published.get(resolved.value.data, {}) if is_preset else {}))
@@ -110,7 +111,7 @@ def _train(
     processes: Processes,
     trackers: Sequence[Tracker],
     extras: Extras,
-) -> tuple[Path | None, dict[str, Any]]:
+) -> tuple[Path | None, Metrics]:
     """Train with a display and trackers, of several processes at the first one alone."""
     is_first = processes.rank == 0
     tell = say if is_first else _say_nothing
@@ -122,7 +123,7 @@ def _train(
             session = Session(seed, processes, Told([display, *guarded]))
             folder, metrics = train_into(workplace, recipe, session, tell, extras)
             for tracker in guarded:
-                tracker.finish(results_of(metrics))
+                tracker.finish(results_of(metrics.as_dict()))
     finally:
         display.close()
     return folder, metrics
@@ -171,22 +172,22 @@ def _print_config(recipe: Recipe, sources: Mapping[str, str]) -> None:
         typer.echo(f"{key} = {json.dumps(value)}  # {sources[key]}")
 
 
-def _summary(recipe: Recipe, metrics: Mapping[str, Any], published: Mapping[str, float]) -> Table:
+def _summary(recipe: Recipe, metrics: Metrics, published: Mapping[str, float]) -> Table:
     """Validation and test values, beside published ones of the same recipe on the same data where there are any."""
-    title = f"{recipe.name} on {recipe.data}: {metrics['certificate']['cases']:,} test users, full catalogue"
+    title = f"{recipe.name} on {recipe.data}: {metrics.certificate.cases:,} test users, full catalogue"
     columns = ("metric", "validation", "test", "95 % interval", *(["published"] if published else []))
     table = table_of(Text(title), columns, left=("metric",))
-    for metric in metrics["certificate"]["metrics"]:
+    for metric in metrics.certificate.metrics:
         cells = [
             metric,
-            f"{metrics['validation'][metric]:.4f}",
-            f"{metrics['test'][metric]:.4f}",
-            interval(metrics["test"]["intervals"][metric]),
+            f"{metrics.validation.means[metric]:.4f}",
+            f"{metrics.test.means[metric]:.4f}",
+            interval(metrics.test.intervals[metric]),
         ]
         if published:
             cells.append(f"{published[metric]:.4f}" if metric in published else "")
         table.add_row(*cells)
-    kept = f"{recipe.learner.training.kept_epoch} epoch {metrics['best_epoch']} of {metrics['epochs']}, "
-    epochs = kept if metrics["epochs"] else ""
-    table.caption = f"{epochs}{metrics['train_seconds']:.0f} s of training"
+    kept = f"{recipe.learner.training.kept_epoch} epoch {metrics.best_epoch} of {metrics.epochs}, "
+    epochs = kept if metrics.epochs else ""
+    table.caption = f"{epochs}{metrics.train_seconds:.0f} s of training"
     return table

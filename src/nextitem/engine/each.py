@@ -9,7 +9,7 @@ from nextitem.engine.engine import Engine, Pending
 from nextitem.engine.entries import Contestant, Entry, Place
 from nextitem.engine.local import LOCAL
 from nextitem.errors import ConfigurationError, TrainingError
-from nextitem.experiment.folder.reading import FinishedRun, deciding, find_runs, read_finished
+from nextitem.experiment.folder.reading import COMPARED, Run, deciding, find_runs, read_run
 from nextitem.experiment.recipe import Recipe
 
 
@@ -19,7 +19,7 @@ def train_each(
     place: Place,
     say: Callable[[str], None],
     *,
-    beside: Sequence[FinishedRun] = (),
+    beside: Sequence[Run] = (),
     engine: Engine = LOCAL,
 ) -> list[Contestant]:
     """Every entry with a finished run per seed, from disk or trained now; a training that fails is told of in its row.
@@ -36,7 +36,7 @@ def train_each(
     for entry, seed in asked:  # another entry may be the same under another name
         if (key := _key(entry, seed)) not in pending and finished.run(entry, seed) is None:
             pending[key] = engine.submit(entry.recipe, seed, place)
-    runs: dict[str, list[FinishedRun]] = {entry.label: [] for entry in entries}
+    runs: dict[str, list[Run]] = {entry.label: [] for entry in entries}
     failures: dict[str, list[str]] = {entry.label: [] for entry in entries}
     for entry, seed in asked:
         found = finished.run(entry, seed)
@@ -44,7 +44,7 @@ def train_each(
         say(f"{entry.label}, seed {seed}: {where}")
         if found is None:
             try:
-                found = read_finished(pending[_key(entry, seed)].folder())
+                found = read_run(pending[_key(entry, seed)].folder()).proven(*COMPARED)
             except TrainingError as problem:
                 say(f"{entry.label}, seed {seed} failed: {problem}")
                 failures[entry.label].append(f"seed {seed} failed: {problem}")
@@ -79,22 +79,21 @@ class _Finished:
         sources = {Source.of(entry.recipe): entry.recipe for entry in entries}
         self.events = {source: _fingerprint(recipe) for source, recipe in sources.items()}
 
-    def check_cases(self, beside: Sequence[FinishedRun]) -> None:
+    def check_cases(self, beside: Sequence[Run]) -> None:
         """Raise ConfigurationError where the entries' test cases are not each other's, or not those of `beside`."""
         splits = {split: f"data={source.name}" for source, (_, split) in self.events.items()}
-        splits |= {str(run.certificate["split"]): str(run.folder) for run in beside}
+        splits |= {run.metrics.certificate.split: str(run.folder) for run in beside}
         if len(splits) > 1:
             raise ConfigurationError(
                 f"{' and '.join(splits.values())} have different test cases, so what is measured on them cannot be "
                 f"compared; compare on the same data, split and filters"
             )
 
-    def run(self, entry: Entry, seed: int) -> FinishedRun | None:
+    def run(self, entry: Entry, seed: int) -> Run | None:
         """The latest run of these settings, events and seed."""
         wanted, events = deciding(entry.recipe), self.events[Source.of(entry.recipe)]
         for run in reversed(self.known):
-            whole = run.metrics["provenance"].get("events_sha256", events[0])  # not told by the first runs there were
-            same_events = (whole, run.certificate["split"]) == events
+            same_events = (run.metrics.provenance.events_sha256, run.metrics.certificate.split) == events
             if run.seed == seed and same_events and deciding(run.recipe) == wanted:
                 return run
         return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nextitem.errors import ConfigurationError
-from nextitem.experiment.folder.reading import FinishedRun
+from nextitem.experiment.folder.reading import Run
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import MakeReport
 
@@ -17,13 +17,13 @@ class Contestant:
     """One row: what it is called, its finished runs, one a seed, and what became of the seeds that failed."""
 
     label: str
-    runs: tuple[FinishedRun, ...] = ()
+    runs: tuple[Run, ...] = ()
     failures: tuple[str, ...] = ()
 
     @property
     def train_seconds(self) -> float | None:
         """Seconds of optimisation, mean over seeds."""
-        return _mean([float(run.metrics["train_seconds"]) for run in self.runs])
+        return _mean([run.metrics.train_seconds for run in self.runs])
 
     @property
     def seconds_to_nearly_best(self) -> float | None:
@@ -33,18 +33,17 @@ class Contestant:
     @property
     def best_epochs(self) -> list[int]:
         """The epoch whose weights are kept, per seed; none for a model without epochs."""
-        return [int(run.metrics["best_epoch"]) for run in self.runs if run.metrics["epochs"]]
+        return [run.metrics.best_epoch for run in self.runs if run.metrics.epochs]
 
     @property
     def peak_memory_mb(self) -> int | None:
-        """The most memory that a seed's process held, in MB; None where a run does not say."""
-        known = [run.metrics["provenance"].get("peak_memory_mb") for run in self.runs]
-        return None if not known or None in known else max(known)
+        """The most memory that a seed's process held, in MB; None without runs."""
+        return max((run.metrics.provenance.peak_memory_mb for run in self.runs), default=None)
 
     @property
     def parameters(self) -> int | None:
         """Numbers that are learnt."""
-        return int(self.runs[0].metrics["parameters"]) if self.runs else None
+        return self.runs[0].metrics.parameters if self.runs else None
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

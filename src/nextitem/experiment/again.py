@@ -11,13 +11,13 @@ from nextitem.errors import ArtefactError, DataError
 from nextitem.evaluation.evaluate import Evaluation, evaluate
 from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.evaluation.scoring import Scorer
-from nextitem.experiment.folder.stored import StoredRun
+from nextitem.experiment.folder.reading import Run
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import with_what_is_learnt
 
 
 def evaluate_again(
-    run: StoredRun,
+    run: Run,
     part: Literal["test", "validation"],
     metrics: Sequence[str],
     data: str | None = None,
@@ -37,7 +37,7 @@ def evaluate_again(
     return evaluate(scorer, cases, metrics, ranking=ranking)
 
 
-def split_of(run: StoredRun, data: str | None = None) -> Split:
+def split_of(run: Run, data: str | None = None) -> Split:
     """The split that a stored run was trained on, by the name it had; raises DataError where the data is not that."""
     recipe = run.recipe if data is None else run.recipe.model_copy(update={"data": data})
     try:
@@ -52,17 +52,16 @@ def split_of(run: StoredRun, data: str | None = None) -> Split:
         raise DataError(
             f"{error}. If the data has moved, tell where it is: `nextitem evaluate {run.folder} --data PATH`"
         ) from error
-    certificate = run.metrics["certificate"]
-    trained_on = certificate["split"]
+    trained_on = run.metrics.certificate.split
     if split.test.sha256 != trained_on:
         raise DataError(
             f"{recipe.data} is not the data that {run.folder} was trained on: its test cases have sha256 "
             f"{split.test.sha256[:12]}…, the run's have {trained_on[:12]}…; restore the file, or train anew"
         )
-    return split.named(certificate["dataset"])
+    return split.named(run.metrics.certificate.dataset)
 
 
-def restore(recipe: Recipe, run: StoredRun, number_of_items: int) -> Scorer:
+def restore(recipe: Recipe, run: Run, number_of_items: int) -> Scorer:
     """The model of a stored run. Raises ArtefactError where the weights do not fit the recipe."""
     try:
         scorer = recipe.learner.restore(run.weights, number_of_items)

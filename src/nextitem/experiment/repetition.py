@@ -43,8 +43,8 @@ def unchanged_preset(recipe: Recipe) -> str | None:
     return preset if recipe.name == preset and all(word.startswith(free) for word in overrides) else None
 
 
-class Run(Protocol):
-    """A run on disk."""
+class Repeatable(Protocol):
+    """A run on disk, as far as it is told apart from others."""
 
     @property
     def folder(self) -> Path: ...
@@ -53,11 +53,10 @@ class Run(Protocol):
     def recipe(self) -> Recipe: ...
 
     @property
-    def metrics(self) -> dict[str, Any]:
-        """The content of metrics.json."""
+    def seed(self) -> int: ...
 
 
-def told_apart(labels: Sequence[str], runs: Sequence[Run]) -> list[str]:
+def told_apart(labels: Sequence[str], runs: Sequence[Repeatable]) -> list[str]:
     """The labels; where several runs share one, with what distinguishes them: settings, seed, at last the folder."""
     found = list(labels)
     for further in (_settings, _seed, lambda run: run.folder.name):
@@ -72,13 +71,13 @@ def told_apart(labels: Sequence[str], runs: Sequence[Run]) -> list[str]:
     return found
 
 
-def _settings(run: Run) -> str:
+def _settings(run: Repeatable) -> str:
     changed = [text for text in repeating_overrides(run.recipe)[1] if not text.startswith(("data=", "name="))]
     return " ".join(changed)
 
 
-def _seed(run: Run) -> str:
-    return f"seed {run.metrics['provenance']['seed']}"
+def _seed(run: Repeatable) -> str:
+    return f"seed {run.seed}"
 
 
 def _changes(key: str, setting: object, ours: Any, theirs: Any) -> Iterator[str]:

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -22,9 +21,10 @@ from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.metrics import SAMPLED_METRICS
 from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Scorer
+from nextitem.experiment.folder.metrics import Metrics, metrics_of
 from nextitem.experiment.folder.provenance import provenance
 from nextitem.experiment.folder.workplace import Workplace
-from nextitem.experiment.folder.writing import metrics_of, write_run
+from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.plan.plan import plan_together
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
@@ -78,7 +78,7 @@ def train_into(
     session: Session,
     say: Callable[[str], None],
     extras: Extras,
-) -> tuple[Path | None, dict[str, Any]]:
+) -> tuple[Path | None, Metrics]:
     """Train (on from a checkpoint that is there), evaluate and store; the folder of the run, and its metrics.
 
     `say` is told the notes on the data before training: who reads there that most users are too short can stop. Only
@@ -100,7 +100,7 @@ def train_into(
         if ranking is not None:
             test = outcome.prepared.split.test
             sampled = evaluate(outcome.model, test, SAMPLED_METRICS, ranking=ranking, processes=processes)
-        metrics = metrics_of(outcome, provenance(session.seed, session.device, started, processes.size), sampled)
+        metrics = metrics_of(outcome, provenance(prepared, session, started), sampled)
         add = extras.report and partial(_add_report, extras.report, outcome.model, say)
         folder = write_run(workplace, recipe, outcome, metrics, with_users=extras.users, add=add) if is_first else None
         processes.wait()  # whoever ends successfully says that the run is stored

@@ -16,7 +16,7 @@ from nextitem.errors import ConfigurationError, DataError
 from nextitem.evaluation.ranks import top_k
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.again import restore
-from nextitem.experiment.folder.stored import StoredRun, read_run
+from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.run import Outcome
 from nextitem.model.baselines.popularity import PopularityScorer
 
@@ -56,10 +56,10 @@ class Recommender:
     @classmethod
     def load(cls, folder: Path | str) -> "Recommender":
         """A recommender from a run's folder, on the CPU. Raises ArtefactError for an altered or foreign folder."""
-        return cls.from_run(read_run(Path(folder)))
+        return cls.from_run(read_run(Path(folder)).proven())
 
     @classmethod
-    def from_run(cls, run: StoredRun) -> "Recommender":
+    def from_run(cls, run: Run) -> "Recommender":
         """A recommender from a run that was read."""
         items = Catalog(run.items["item"])
         counts_N = torch.from_numpy(run.items["count"].to_numpy(writable=True))

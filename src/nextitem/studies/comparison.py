@@ -11,7 +11,7 @@ from nextitem.compute.randomness import Purpose, generator
 from nextitem.engine.entries import Contestant
 from nextitem.errors import ArtefactError, ConfigurationError
 from nextitem.evaluation.intervals import bootstrap_means, holm, p_values, percentiles
-from nextitem.experiment.folder.reading import FinishedRun
+from nextitem.experiment.folder.reading import Run
 from nextitem.settings.suggestion import suggest
 
 RESAMPLES = 10_000
@@ -159,7 +159,7 @@ def values_of(row: Contestant, metric: str) -> Tensor:
 def _values(row: Contestant, metrics: Sequence[str]) -> Tensor:
     users, values = None, []
     for run in row.runs:
-        found = run.ranks().filter(part="test")["user"]
+        found = run.ranks.filter(part="test")["user"]
         if users is not None and not found.equals(users):
             raise ArtefactError(f"{run.folder} ranks other users than {row.runs[0].folder}; train anew")
         users = found
@@ -167,7 +167,7 @@ def _values(row: Contestant, metrics: Sequence[str]) -> Tensor:
     return torch.stack(values)
 
 
-def same_certificate(runs: Sequence[FinishedRun]) -> None:
+def same_certificate(runs: Sequence[Run]) -> None:
     """Raise ConfigurationError, naming what differs, where two runs were not measured on the same."""
     for run in runs[1:]:
         first, other = runs[0].certificate, run.certificate

@@ -179,9 +179,9 @@ def _timed(claim: str, first: Contestant | None, second: Contestant | None, publ
 
 def best_seconds(row: Contestant) -> float:
     """Seconds of optimisation up to the best epoch, mean over seeds."""
-    return sum(
-        sum(line["train_seconds"] for line in run.history()[: int(run.metrics["best_epoch"])]) for run in row.runs
-    ) / max(1, len(row.runs))
+    return sum(sum(epoch.train_seconds for epoch in run.history[: run.metrics.best_epoch]) for run in row.runs) / max(
+        1, len(row.runs)
+    )
 
 
 def _times(first: float | None, second: float | None) -> str:

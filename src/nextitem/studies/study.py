@@ -19,7 +19,7 @@ from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.intervals import percentiles
 from nextitem.evaluation.ranking import Ranking
 from nextitem.experiment.again import restore, split_of
-from nextitem.experiment.folder.stored import read_run
+from nextitem.experiment.folder.reading import read_run
 from nextitem.settings.configuration import Configuration, load_toml
 from nextitem.settings.overrides import parse_override, resolve
 from nextitem.settings.suggestion import suggest
@@ -171,11 +171,11 @@ class Sampled:
 def sampled(rows: Sequence[Contestant], published: PublishedMetric, data: str, seed: int = 0) -> Sampled:
     """What the rows' finished runs reach where targets are ranked as in the published values. Raises as `evaluate`."""
     told = [row for row in rows if row.runs]
-    split = split_of(read_run(told[0].runs[0].folder), data)
+    split = split_of(read_run(told[0].runs[0].folder).proven(), data)
     ranking = Ranking.among(str(published.candidates), seed)
     values = []
     for row in told:
-        stored = [read_run(run.folder) for run in row.runs]
+        stored = [read_run(run.folder).proven() for run in row.runs]
         scorers = (restore(run.recipe, run, split.train.number_of_items) for run in stored)
         reports = [
             evaluate(scorer, split.test, [published.metric], ranking=ranking, intervals=False) for scorer in scorers

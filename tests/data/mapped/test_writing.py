@@ -299,8 +299,8 @@ def test_a_folder_that_is_not_whole_is_refused(tmp_path: Path) -> None:
         prepare(Recipe(data=str(folder)))
     manifest = json.loads((folder / "manifest.json").read_text())
     for change, message in (
-        ({"version": 1}, "has version 1, not 2; prepare the log anew"),
-        ({"format": "run"}, "is not a prepared log"),
+        ({"version": 1}, "an older format: it has version 1, and this nextitem reads version 2; prepare the log anew"),
+        ({"format": "run"}, "is not a prepared log but a run"),
     ):
         (folder / "manifest.json").write_text(json.dumps(manifest | change))
         with pytest.raises(ArtefactError, match=message):

@@ -1,6 +1,5 @@
 """A run that was altered, or is none, is refused; nothing of it is ever executed."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -11,7 +10,7 @@ import pytest
 import torch
 
 from nextitem.errors import ArtefactError
-from nextitem.experiment.folder.stored import read_run
+from nextitem.experiment.folder.reading import RUN, Run, read_run
 from nextitem.storage import MANIFEST
 from worlds.stored_runs import FILES, written
 
@@ -29,10 +28,18 @@ def folder(stored: Path, tmp_path: Path) -> Path:
 
 def declare(folder: Path, **changes: object) -> None:
     """Write the manifest anew, as somebody would who alters files on purpose; None leaves a file out of it."""
-    files = sorted(file for file in folder.iterdir() if file.name != MANIFEST)
-    sums = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-    kept = {name: value for name, value in (sums | changes).items() if value is not None}
-    (folder / MANIFEST).write_text(json.dumps({"sha256": kept}))
+    RUN.seal(folder)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    kept = {name: value for name, value in (manifest["files"] | changes).items() if value is not None}
+    (folder / MANIFEST).write_text(json.dumps(manifest | {"files": kept}))
+
+
+def everything(folder: Path) -> Run:
+    """A run of which every part was read."""
+    run = read_run(folder)
+    for part in ("weights", "items", "users", "ranks", "history"):
+        getattr(run, part)
+    return run
 
 
 def test_whoever_may_read_one_file_may_read_all(stored: Path) -> None:
@@ -51,21 +58,25 @@ def test_any_altered_file_is_noticed(name: str, change: str, folder: Path) -> No
     }[change]
     (folder / name).write_bytes(altered)
     with pytest.raises(ArtefactError, match=rf"{name} was altered: its sha256 is not the one in manifest\.json"):
-        read_run(folder)
+        read_run(folder).proven()
+    if name != "README.md":
+        with pytest.raises(ArtefactError, match=f"{name} was altered"):
+            everything(folder)
 
 
 @pytest.mark.parametrize("name", sorted(FILES - {MANIFEST}))
 def test_any_missing_file_is_noticed(name: str, folder: Path) -> None:
     (folder / name).unlink()
     with pytest.raises(ArtefactError, match=rf"cannot be read as a run: .*{name}"):
-        read_run(folder)
+        read_run(folder).proven()
 
 
-@pytest.mark.parametrize("name", ["recipe.json", "metrics.json", "model.safetensors", "items.parquet"])
+@pytest.mark.parametrize("name", sorted(FILES - {MANIFEST, "README.md", "users.parquet"}))
 def test_a_file_that_the_manifest_does_not_name_is_not_trusted(name: str, folder: Path) -> None:
     declare(folder, **{name: None})
-    with pytest.raises(ArtefactError, match=f"cannot be read as a run: '{name}'"):
-        read_run(folder)
+    message = rf"cannot be read as a run: its manifest\.json names no {name}; restore it or train anew"
+    with pytest.raises(ArtefactError, match=message):
+        everything(folder)
 
 
 def test_users_that_the_manifest_does_not_name_are_not_read(folder: Path) -> None:
@@ -73,7 +84,10 @@ def test_users_that_the_manifest_does_not_name_are_not_read(folder: Path) -> Non
     assert read_run(folder).users is None
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"sha256": 3}', '{"sha256": ["recipe.json"]}', "\udcff"])
+@pytest.mark.parametrize("content", [
+    "", "{", "[]", "3", "\udcff", '{"version": "two"}', '{"version": 2}',
+    '{"format": "nextitem run", "version": 2, "files": 3}',
+])  # fmt: skip
 def test_a_manifest_that_is_none_is_refused(content: str, folder: Path) -> None:
     (folder / MANIFEST).write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(ArtefactError, match="cannot be read as a run"):
@@ -97,12 +111,67 @@ def test_a_file_of_other_content_is_refused_even_if_the_manifest_agrees(
     (folder / name).write_bytes(content)
     declare(folder)
     with pytest.raises(ArtefactError, match="cannot be read as a run"):
+        everything(folder)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/b", "..", ".", "", "manifest.json", "a\0b"])
+def test_a_manifest_names_nothing_but_files_of_its_folder(name: str, folder: Path) -> None:
+    declare(folder, **{name: {"bytes": 1, "sha256": "0" * 64}})
+    with pytest.raises(ArtefactError, match=r"(?s)cannot be read as a run: .*should be the plain name of a file"):
         read_run(folder)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "fact"),
+    [
+        ({"sha256": {"recipe.json": "0" * 64}}, "an older format: it has version 1"),
+        (
+            {"format": "nextitem run", "version": 1},
+            "an older format: it has version 1",
+        ),
+        (
+            {"format": "nextitem run", "version": 3},
+            "a newer format: it has version 3",
+        ),
+    ],
+)
+def test_a_run_of_another_format_is_refused_with_what_to_do(
+    manifest: dict[str, object], fact: str, folder: Path
+) -> None:
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ArtefactError, match=f"is a run of {fact}, and .* version 2; train anew") as refused:
+        read_run(folder)
+    assert refused.value.exit_code == 4
+
+
+def test_metrics_of_another_format_are_refused(folder: Path) -> None:
+    metrics = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").write_text(json.dumps(metrics | {"format": 1}))
+    declare(folder)
+    with pytest.raises(ArtefactError, match=r"(?s)cannot be read as a run: .*format"):
+        read_run(folder)
+
+
+def test_another_kind_of_folder_is_called_what_it_is(folder: Path) -> None:
+    (folder / MANIFEST).write_text('{"format": "nextitem prepared log", "version": 2}')
+    with pytest.raises(ArtefactError, match=r"is not a run but a prepared log; give a folder that `nextitem train`"):
+        read_run(folder)
+
+
+def test_a_part_is_proven_when_it_is_read_and_no_sooner(folder: Path) -> None:
+    run = read_run(folder)
+    (folder / "ranks.parquet").write_bytes(b"somebody else's")
+    assert run.items.height > 0
+    assert run.proven("items.parquet") is run
+    with pytest.raises(ArtefactError, match=r"ranks\.parquet was altered"):
+        run.ranks  # noqa: B018 - reading it is the point
+    with pytest.raises(ArtefactError, match=r"ranks\.parquet was altered"):
+        run.proven()
 
 
 def test_a_folder_that_is_no_run_is_refused_with_advice(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(ArtefactError, match=r"is not a run: it has no manifest\.json; give the folder that"):
+        with pytest.raises(ArtefactError, match=r"is not a run: it has no manifest\.json; give a folder that"):
             read_run(folder)
 
 
@@ -121,11 +190,11 @@ def test_nothing_is_ever_unpickled(name: str, folder: Path, tmp_path: Path) -> N
     torch.save(Trap(tmp_path / "sprung"), folder / name)  # noqa: TID251 - the trap itself
     if name != MANIFEST:
         declare(folder)
-    if name in ("README.md", "history.jsonl", "ranks.parquet"):
-        read_run(folder)  # not needed to use a model
+    if name == "README.md":
+        everything(folder)
     else:
         with pytest.raises(ArtefactError):
-            read_run(folder)
+            everything(folder)
     assert not (tmp_path / "sprung").exists()
     torch.load((folder / name).rename(tmp_path / "trap.pt"), weights_only=False)  # noqa: TID251 - it would have
     assert (tmp_path / "sprung").exists()

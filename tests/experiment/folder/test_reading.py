@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from nextitem.errors import ArtefactError
-from nextitem.experiment.folder.reading import FinishedRun, deciding, find_runs, read_finished
-from nextitem.experiment.folder.writing import metrics_of
+from nextitem.experiment.folder.reading import COMPARED, Run, deciding, find_runs, read_run
 from nextitem.model.losses import CrossEntropy
 from worlds.parts import with_parts
 from worlds.small_runs import RECIPES, metrics, outcome
@@ -16,11 +15,11 @@ from worlds.stored_runs import NAME, written
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
-    return read_finished(written(tmp_path_factory.mktemp("runs")))
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return read_run(written(tmp_path_factory.mktemp("runs")))
 
 
-def test_any_metric_is_computed_from_the_ranks(run: FinishedRun) -> None:
+def test_any_metric_is_computed_from_the_ranks(run: Run) -> None:
     report = outcome(NAME).test
     values_CM = run.values(["ndcg@10", "hit_rate@10"])
     assert torch.equal(values_CM[:, 0], report.values["ndcg@10"].double())
@@ -29,19 +28,20 @@ def test_any_metric_is_computed_from_the_ranks(run: FinishedRun) -> None:
     assert 0 <= first <= third <= report.means["hit_rate@10"]
 
 
-def test_a_metric_beyond_the_catalogue_counts_as_its_size(run: FinishedRun) -> None:
-    assert torch.equal(run.values(["ndcg@500"]), run.values([f"ndcg@{run.certificate['candidates']}"]))
+def test_a_metric_beyond_the_catalogue_counts_as_its_size(run: Run) -> None:
+    assert torch.equal(run.values(["ndcg@500"]), run.values([f"ndcg@{run.metrics.certificate.candidates}"]))
 
 
-def test_the_time_to_a_share_of_the_best_is_that_of_the_first_epoch_to_reach_it(run: FinishedRun) -> None:
-    epochs = run.history()
-    best = max(epoch["validation"]["ndcg@10"] for epoch in epochs)
-    first = next(place for place, epoch in enumerate(epochs) if epoch["validation"]["ndcg@10"] >= 0.95 * best)
-    assert run.seconds_to(0.95) == sum(epoch["train_seconds"] for epoch in epochs[: first + 1])
+def test_the_time_to_a_share_of_the_best_is_that_of_the_first_epoch_to_reach_it(run: Run) -> None:
+    epochs = run.history
+    assert epochs == outcome(NAME).history.epochs
+    best = max(epoch.validation["ndcg@10"] for epoch in epochs)
+    first = next(place for place, epoch in enumerate(epochs) if epoch.validation["ndcg@10"] >= 0.95 * best)
+    assert run.seconds_to(0.95) == sum(epoch.train_seconds for epoch in epochs[: first + 1])
 
 
 def test_a_model_that_only_counts_has_no_time_to_it(tmp_path: Path) -> None:
-    assert read_finished(written(tmp_path, "popularity")).seconds_to(0.95) is None
+    assert read_run(written(tmp_path, "popularity")).seconds_to(0.95) is None
 
 
 def test_names_places_and_chunks_decide_nothing() -> None:
@@ -53,8 +53,7 @@ def test_names_places_and_chunks_decide_nothing() -> None:
 
 
 def test_the_fingerprint_of_the_events_is_told() -> None:
-    told = metrics_of(outcome(NAME), metrics(NAME)["provenance"])["provenance"]
-    assert told["events_sha256"] == outcome(NAME).prepared.log.sha256()
+    assert metrics(NAME).provenance.events_sha256 == outcome(NAME).prepared.log.sha256()
 
 
 @pytest.mark.parametrize("name", ["recipe.json", "metrics.json", "ranks.parquet", "history.jsonl"])
@@ -62,10 +61,10 @@ def test_what_was_altered_is_refused(name: str, tmp_path: Path) -> None:
     folder = written(tmp_path)
     (folder / name).write_bytes((folder / name).read_bytes() + b" ")
     with pytest.raises(ArtefactError, match=r"was altered: its sha256 is not the one in manifest.json; train anew"):
-        _ = (run := read_finished(folder)).ranks(), run.history()
+        read_run(folder).proven(*COMPARED)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"sha256": {}}', b'{"sha256": {"recipe.json": 3}}'])
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"sha256": {}}', b'{"version": 2}'])
 def test_a_damaged_run_is_told_of_and_left_out_of_a_search(content: bytes, tmp_path: Path) -> None:
     whole, damaged = written(tmp_path), written(tmp_path, "popularity")
     (damaged / "manifest.json").write_bytes(content)
@@ -86,9 +85,9 @@ def test_a_run_without_what_is_compared_is_not_found_again(name: str, tmp_path: 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match=r"is not a run: it has no manifest.json; give a folder that"):
-        read_finished(tmp_path)
+        read_run(tmp_path)
 
 
-def test_the_seed_is_that_of_the_provenance(run: FinishedRun) -> None:
+def test_the_seed_is_that_of_the_provenance(run: Run) -> None:
     stored = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))
     assert run.seed == stored["provenance"]["seed"] == 0

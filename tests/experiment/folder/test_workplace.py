@@ -2,6 +2,7 @@
 
 import fcntl
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +12,7 @@ from safetensors import SafetensorError
 
 import nextitem.experiment.folder.writing
 from nextitem.errors import ConfigurationError, StorageError
-from nextitem.experiment.folder.stored import read_run
+from nextitem.experiment.folder.reading import read_run
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import settle_earlier
@@ -42,7 +43,7 @@ def test_a_workplace_is_named_by_recipe_and_data_and_stays_in_its_root(name: str
         ("save_file", SafetensorError("No space left on device")),
         ("model_card", OSError(28, "No space left on device")),
         ("_ranks", pl.exceptions.ComputeError("No space left on device")),
-        ("seal", OSError(28, "No space left on device")),
+        ("publish", OSError(28, "No space left on device")),
     ],
 )
 def test_a_run_that_cannot_be_written_in_full_is_absent(
@@ -72,7 +73,7 @@ def test_an_interruption_while_writing_leaves_nothing_but_the_checkpoint(
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(nextitem.experiment.folder.writing, "seal", interrupt)
+    monkeypatch.setattr(nextitem.experiment.folder.writing, "publish", interrupt)
     with pytest.raises(KeyboardInterrupt):
         written(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".partial"]
@@ -107,14 +108,14 @@ def test_a_name_that_is_taken_at_the_last_moment_is_not_fought_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two processes that end in the same second: the other one's folder appears while ours is being written."""
-    write_manifest = nextitem.experiment.folder.writing.seal
+    publish = nextitem.experiment.folder.writing.publish
     rival = tmp_path / f"20260102-030405-{NAME}"
 
-    def overtaken(folder: Path) -> None:
-        write_manifest(folder)
-        shutil.copytree(folder, rival)
+    def overtaken(draft: Path, names: Iterable[Path]) -> Path:
+        shutil.copytree(draft, rival)
+        return publish(draft, names)
 
-    monkeypatch.setattr(nextitem.experiment.folder.writing, "seal", overtaken)
+    monkeypatch.setattr(nextitem.experiment.folder.writing, "publish", overtaken)
     assert written(tmp_path) == rival.with_name(f"{rival.name}-2")
     assert read_run(rival).recipe == RECIPES[NAME]
 

@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 from safetensors.torch import load_file
 
-from nextitem.experiment.folder.stored import read_run
+from nextitem.experiment.folder.metrics import metrics_of
+from nextitem.experiment.folder.reading import read_run
 from nextitem.experiment.folder.workplace import Workplace
-from nextitem.experiment.folder.writing import metrics_of, weights_of, write_run
+from nextitem.experiment.folder.writing import weights_of, write_run
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
 from nextitem.storage import MANIFEST
@@ -69,13 +70,13 @@ def test_metrics_are_those_of_the_outcome(stored: Path) -> None:
 
 def test_a_baseline_has_no_epochs_and_no_parameters() -> None:
     found = metrics("popularity")
-    assert (found["epochs"], found["best_epoch"], found["train_seconds"], found["parameters"]) == (0, 0, 0, 0)
-    assert "test_upper_bound" not in found
+    assert (found.epochs, found.best_epoch, found.train_seconds, found.parameters) == (0, 0, 0, 0)
+    assert "test_upper_bound" not in found.as_dict()
 
 
 def test_a_known_upper_bound_is_reported() -> None:
     bounded = replace(outcome(NAME), upper_bound={"ndcg@10": 0.75})
-    assert metrics_of(bounded, {})["test_upper_bound"] == {"ndcg@10": 0.75}
+    assert metrics_of(bounded, metrics(NAME).provenance).test_upper_bound == {"ndcg@10": 0.75}
 
 
 def test_history_has_a_line_an_epoch(stored: Path) -> None:
@@ -135,16 +136,19 @@ def test_the_model_card_tells_what_how_well_and_how_to_use_it(stored: Path) -> N
 
 
 def test_the_manifest_names_every_other_file_by_its_sha256(stored: Path) -> None:
-    sums = json.loads((stored / MANIFEST).read_text())["sha256"]
-    assert sums == {
-        name: hashlib.sha256((stored / name).read_bytes()).hexdigest() for name in sorted(FILES - {MANIFEST})
+    manifest = json.loads((stored / MANIFEST).read_text())
+    assert (manifest["format"], manifest["version"]) == ("nextitem run", 2)
+    assert manifest["files"] == {
+        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for name, content in ((name, (stored / name).read_bytes()) for name in sorted(FILES - {MANIFEST}))
     }
 
 
 def test_a_run_is_read_back_as_it_was_written(stored: Path) -> None:
     found = read_run(stored)
     assert (found.folder, found.recipe) == (stored, RECIPES[NAME])
-    assert found.metrics == json.loads((stored / "metrics.json").read_text())
+    assert found.metrics.as_dict() == json.loads((stored / "metrics.json").read_text())
+    assert found.metrics == metrics(NAME).model_copy(update={"provenance": found.metrics.provenance})
     assert sha256(found.weights) == sha256(outcome(NAME).model.state_dict())
     assert found.items["item"].len() == ITEMS
     assert found.users is not None

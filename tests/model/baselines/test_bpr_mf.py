@@ -11,9 +11,10 @@ from nextitem.data.sequences import Sequences
 from nextitem.data.splits.leave_one_out import LeaveOneOut
 from nextitem.errors import DataError
 from nextitem.experiment.again import evaluate_again
-from nextitem.experiment.folder.stored import read_run
+from nextitem.experiment.folder.metrics import metrics_of
+from nextitem.experiment.folder.reading import read_run
 from nextitem.experiment.folder.workplace import Workplace
-from nextitem.experiment.folder.writing import metrics_of, write_run
+from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
 from nextitem.model.baselines import BprMf
@@ -81,7 +82,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
     data = write_csv(log_of(chains()), folder / "events.csv")
     recipe = Recipe(name="bpr-mf", data=str(data), model=BprMf(factors=4, iterations=5, events="train_and_validation"))
     outcome = run(recipe, Session(seed=3))
-    found = metrics_of(outcome, {**metrics("popularity")["provenance"], "seed": 3})
+    found = metrics_of(outcome, metrics("popularity").provenance.model_copy(update={"seed": 3}))
     return outcome, write_run(Workplace(folder, "bpr-mf", 3), recipe, outcome, found)
 
 

@@ -9,12 +9,13 @@ import polars as pl
 import pytest
 
 from nextitem.errors import StorageError
+from nextitem.experiment.folder.reading import RUN
 from nextitem.experiment.presets import load_preset, resolve_recipe
-from nextitem.report.run.evidence import Evidence, comparable
+from nextitem.report.run.evidence import comparable
 from nextitem.report.run.page import report_into, report_page, write_report
 from nextitem.serving.recommender import Recommender
 from worlds.small_runs import chains, outcome
-from worlds.stored_runs import NAME, written
+from worlds.stored_runs import NAME, evidence, written
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
@@ -51,7 +52,7 @@ def read(text: str) -> Reader:
 
 
 def page_of(*names: str, root: Path) -> str:
-    runs = comparable([Evidence.read(written(root / name, name)) for name in names])
+    runs = comparable([evidence(written(root / name, name)) for name in names])
     return report_page(runs, [outcome(name).model for name in names])
 
 
@@ -78,7 +79,7 @@ def test_nothing_in_the_styles_is_fetched(tmp_path: Path) -> None:
 
 def test_equal_runs_give_equal_text(tmp_path: Path) -> None:
     folder = written(tmp_path)
-    first, second = (report_page([Evidence.read(folder)], [outcome(NAME).model]) for _ in range(2))
+    first, second = (report_page([evidence(folder)], [outcome(NAME).model]) for _ in range(2))
     assert first == second
 
 
@@ -125,7 +126,7 @@ def test_several_runs_answer_for_the_same_users(tmp_path: Path) -> None:
 
 
 def test_a_run_without_users_shows_no_history(tmp_path: Path) -> None:
-    run = Evidence.read(written(tmp_path, with_users=False))
+    run = evidence(written(tmp_path, with_users=False))
     text = report_page([run], [outcome(NAME).model])
     assert "<article" not in text
     assert "without its users’ histories" in text
@@ -137,20 +138,23 @@ def test_words_of_the_data_are_words_on_the_page(tmp_path: Path) -> None:
     folder = written(tmp_path)
     items = pl.read_parquet(folder / "items.parquet").with_columns(title=pl.lit("<script>alert(1)</script> & Co"))
     items.write_parquet(folder / "items.parquet")
-    text = report_page([Evidence.read(folder)], [outcome(NAME).model])
+    RUN.seal(folder)
+    text = report_page([evidence(folder)], [outcome(NAME).model])
     assert "<script" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; Co" in text
 
 
 def test_published_values_stand_beside_unchanged_presets_only(tmp_path: Path) -> None:
-    run = Evidence.read(written(tmp_path))
+    run = evidence(written(tmp_path))
     models = [outcome(NAME).model]
     assert "published" not in report_page([run], models)  # a small encoder on other data
-    whole = replace(run, recipe=resolve_recipe(load_preset(NAME), ["data=ml-1m"]).value)
+    whole = replace(run, run=replace(run.run, recipe=resolve_recipe(load_preset(NAME), ["data=ml-1m"]).value))
     text = report_page([whole], models)
     assert "published" in text
     assert "0.1821" in text
-    wider = replace(run, recipe=resolve_recipe(load_preset(NAME), ["data=ml-1m", "encoder.dim=128"]).value)
+    wider = replace(
+        run, run=replace(run.run, recipe=resolve_recipe(load_preset(NAME), ["data=ml-1m", "encoder.dim=128"]).value)
+    )
     assert "published" not in report_page([wider], models)
 
 
@@ -159,7 +163,7 @@ def test_a_page_is_small(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
-    run = Evidence.read(written(tmp_path))
+    run = evidence(written(tmp_path))
     with pytest.raises(StorageError, match="choose another file"):
         write_report([run], [outcome(NAME).model], tmp_path / "nowhere" / "report.html")
 
@@ -167,7 +171,7 @@ def test_a_file_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> Non
 def test_an_earlier_page_stays_where_the_new_one_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, page, write = Evidence.read(written(tmp_path)), tmp_path / "pages" / "report.html", Path.write_text
+    run, page, write = evidence(written(tmp_path)), tmp_path / "pages" / "report.html", Path.write_text
     page.parent.mkdir()
     page.write_text("a good page", encoding="utf-8")
 

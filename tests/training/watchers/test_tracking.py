@@ -78,7 +78,7 @@ def test_numbers_have_names_that_every_tracker_takes() -> None:
         "validation/ndcg_at_10": 0.1,
         "validation/hit_rate_at_10_pop100": 0.2,
     }
-    results = results_of(metrics("sasrec-ce"))
+    results = results_of(metrics("sasrec-ce").as_dict())
     assert results["test/ndcg_at_10"] == outcome("sasrec-ce").test.means["ndcg@10"]
     assert results["epochs"] == 2
     assert all(isinstance(value, int | float) for value in results.values())

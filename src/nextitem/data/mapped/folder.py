@@ -11,9 +11,7 @@
 Anyone can open the arrays: `numpy.load(file, mmap_mode="r")`. The folder appears by one rename, whole or not at all.
 """
 
-import json
 import mmap
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,22 +31,17 @@ from nextitem.data.sequences import Sequences
 from nextitem.data.splits import AnySplit
 from nextitem.data.splits.split import Split, SplitFacts
 from nextitem.errors import ArtefactError
-from nextitem.settings.configuration import Configuration
-from nextitem.storage import FileFacts, sha256
+from nextitem.storage import MANIFEST, Kind, Sealed
+from nextitem.storage import Manifest as AnyManifest
 
-MANIFEST = "manifest.json"
 EVENT_ITEMS, EVENT_TIMES = "event_items.npy", "event_times.npy"
 _OFFSETS, _TRAIN_COUNTS = "offsets.npy", "train_counts.npy"
-_FORMAT = "nextitem prepared log"
-_VERSION = 2
 _UNUSABLE = (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError)
 
 
-class Manifest(Configuration):
+class Manifest(AnyManifest):
     """What is known about a prepared log without reading its events."""
 
-    format: str
-    version: int
     source: tuple[str, ...]
     """The files that were read."""
     columns: Columns
@@ -66,11 +59,13 @@ class Manifest(Configuration):
     test_sha256: str
     notes: tuple[str, ...]
     """What was left out or is ambiguous, in words."""
-    files: Mapping[str, FileFacts]
 
     def notes_with(self, split: Split) -> tuple[str, ...]:
         """`notes`, where the log is split in this way."""
         return notes(self.events_read, self.events, self.repeated_events, self.tied_events, split.notes)
+
+
+PREPARED = Kind("prepared log", 2, "`nextitem prepare` wrote", "prepare the log anew", Manifest)
 
 
 def write_log(draft: Path, ordered: Ordered) -> Log:
@@ -86,10 +81,8 @@ def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, **know
     """Complete a draft by what reading all events tells about the log and its split."""
     counts = (ordered.events_read, ordered.events, ordered.repeated_events, ordered.tied_events)
     np.save(draft / _TRAIN_COUNTS, parts.train.counts().numpy())
-    files = sorted(draft.iterdir())
-    manifest = Manifest(
-        format=_FORMAT,
-        version=_VERSION,
+    PREPARED.seal(
+        draft,
         events=int(log.sequences.stops_U[-1]),
         users=len(log.users),
         items=len(log.items),
@@ -100,10 +93,8 @@ def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, **know
         validation_sha256=parts.validation.sha256,
         test_sha256=parts.test.sha256,
         notes=notes(*counts, parts.notes),
-        files={file.name: FileFacts(bytes=file.stat().st_size, sha256=sha256(file)) for file in files},
         **known,
     )
-    (draft / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def is_prepared(path: Path | str) -> bool:
@@ -117,29 +108,26 @@ def read_manifest(folder: Path) -> Manifest:
     Raises ArtefactError for anything missing, foreign or of another length. Contents are not read, since a training
     should not wait for all events; `verify` reads them.
     """
-    try:
-        tree = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if tree.get("format") != _FORMAT:
-            raise ArtefactError(f"{folder} is not a prepared log; give the folder that `nextitem prepare` wrote")
-        if tree.get("version") != _VERSION:
-            raise ArtefactError(f"{folder} has version {tree.get('version')}, not {_VERSION}; prepare the log anew")
-        manifest = Manifest.model_validate_json(json.dumps(tree))
-        for name, facts in manifest.files.items():
+    return _read(folder).manifest
+
+
+def _read(folder: Path) -> Sealed[Manifest]:
+    prepared = PREPARED.read(folder)
+    for name, facts in prepared.manifest.files.items():
+        try:
             size = (folder / name).stat().st_size
-            if size != facts.bytes:
-                raise ArtefactError(f"{folder / name} has {size:,} bytes, not {facts.bytes:,}; prepare the log anew")
-    except _UNUSABLE as error:
-        raise ArtefactError(f"{folder} cannot be read as a prepared log: {error}; prepare the log anew") from error
-    return manifest
+        except OSError as error:
+            raise PREPARED.unreadable(folder, error) from error
+        if size != facts.bytes:
+            raise ArtefactError(f"{folder / name} has {size:,} bytes, not {facts.bytes:,}; {PREPARED.anew}")
+    return prepared
 
 
 def verify(folder: Path) -> Manifest:
     """The manifest, every file of it being the one that was written. Raises ArtefactError."""
-    manifest = read_manifest(folder)
-    for name, facts in manifest.files.items():
-        if sha256(folder / name) != facts.sha256:
-            raise ArtefactError(f"{folder / name} was altered: its sha256 is not the one in {MANIFEST}; prepare anew")
-    return manifest
+    prepared = _read(folder)
+    prepared.prove()
+    return prepared.manifest
 
 
 def read_prepared(folder: Path, split: AnySplit) -> tuple[Log, Split, Manifest]:
@@ -155,7 +143,7 @@ def read_prepared(folder: Path, split: AnySplit) -> tuple[Log, Split, Manifest]:
         items = Catalog(pl.read_parquet(folder / "items.parquet")["item"])
         sequences = _sequences(folder, offsets, len(items))
     except (*_UNUSABLE, RuntimeError) as error:
-        raise ArtefactError(f"{folder} cannot be read as a prepared log: {error}; prepare the log anew") from error
+        raise PREPARED.unreadable(folder, error) from error
     facts = SplitFacts(counts_N, manifest.validation_sha256, manifest.test_sha256)
     parts = split.split(sequences, facts if split == manifest.split else None)
     return Log(sequences, users, items, manifest.log_sha256), parts, manifest

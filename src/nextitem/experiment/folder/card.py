@@ -1,23 +1,21 @@
 """README.md of a run folder: what the model is, what it was measured on, how to use it."""
 
-from collections.abc import Mapping
-from typing import Any
-
+from nextitem.experiment.folder.metrics import Metrics
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome
 from nextitem.words import filled
 
 
-def model_card(recipe: Recipe, outcome: Outcome, metrics: Mapping[str, Any]) -> str:
+def model_card(recipe: Recipe, outcome: Outcome, metrics: Metrics) -> str:
     """The model card as Markdown."""
     prepared, test, parts = outcome.prepared, outcome.test, recipe.learner.parts
     content = {
         "name": recipe.name,
         "data": prepared.source.name,
         "kind": ", ".join(dict.fromkeys((parts[0], parts[-1]))),
-        "is_counted": not metrics["parameters"],
-        "epochs": metrics["epochs"],
-        "best_epoch": metrics["best_epoch"],
+        "is_counted": not metrics.parameters,
+        "epochs": metrics.epochs,
+        "best_epoch": metrics.best_epoch,
         "users": len(prepared.log.users),
         "items": len(prepared.log.items),
         "validation": outcome.validation.means,
@@ -27,6 +25,6 @@ def model_card(recipe: Recipe, outcome: Outcome, metrics: Mapping[str, Any]) -> 
         "split": recipe.split.describe(),
         "cases": len(prepared.split.test),
         "notes": prepared.notes,
-        "made": metrics["provenance"],
+        "made": metrics.provenance,
     }
     return filled("experiment/folder/templates/card.md", content)

@@ -3,26 +3,55 @@
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
 
 import torch
 
 from nextitem.compute.machine import processor
 from nextitem.compute.memory import most_resident
+from nextitem.data.prepare import Prepared
+from nextitem.settings.configuration import Configuration
+from nextitem.training.session import Session
 
 
-def provenance(seed: int, device: torch.device | str, started: datetime, processes: int = 1) -> dict[str, Any]:
-    """What is shown but never compared: seed, versions, hardware, time."""
-    return {
-        "seed": seed,
-        "nextitem": version("nextitem"),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "device": str(device),
-        "processes": processes,
-        "threads": torch.get_num_threads(),
-        "processor": processor(),
-        "peak_memory_mb": round(most_resident() / 1e6),
-        "started": started.isoformat(timespec="seconds"),
-        "seconds": round((datetime.now(UTC) - started).total_seconds(), 1),
-    }
+class Provenance(Configuration):
+    """How a run was made."""
+
+    seed: int
+    nextitem: str
+    """Version, as of the two that follow."""
+    torch: str
+    python: str
+    device: str
+    processes: int
+    threads: int
+    """Of each process, on the CPU."""
+    processor: str
+    peak_memory_mb: int
+    """The most that the process held."""
+    started: str
+    """ISO 8601, to the second."""
+    seconds: float
+    """From then to here: preparing, training and evaluating."""
+    data: str
+    """The recipe's word for the data."""
+    events_sha256: str
+    """Fingerprint of all events."""
+
+
+def provenance(prepared: Prepared, session: Session, started: datetime) -> Provenance:
+    """How a training was made that ends now."""
+    return Provenance(
+        seed=session.seed,
+        nextitem=version("nextitem"),
+        torch=torch.__version__,
+        python=platform.python_version(),
+        device=str(session.device),
+        processes=session.processes.size,
+        threads=torch.get_num_threads(),
+        processor=processor(),
+        peak_memory_mb=round(most_resident() / 1e6),
+        started=started.isoformat(timespec="seconds"),
+        seconds=round((datetime.now(UTC) - started).total_seconds(), 1),
+        data=prepared.source.data,
+        events_sha256=prepared.log.sha256(),
+    )

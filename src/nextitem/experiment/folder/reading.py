@@ -1,26 +1,33 @@
-"""Finished runs on disk as what they measured: found again by what decides their result, read without their weights."""
+"""A run read from its folder, every part of it proven before it is used; finished runs found by what decides them."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import polars as pl
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
-from nextitem.errors import ArtefactError, NextitemError, StorageError
+from nextitem.errors import NextitemError, StorageError
 from nextitem.evaluation.values import values
+from nextitem.experiment.folder.metrics import FORMAT, Metrics
 from nextitem.experiment.recipe import Recipe
 from nextitem.settings.keys import settings_of
-from nextitem.storage import MANIFEST
+from nextitem.storage import MANIFEST, Kind, Manifest, Sealed
+from nextitem.training.history import Epoch
+
+RUN = Kind("run", FORMAT, "`nextitem train` printed", "train anew", Manifest)
+COMPARED = ("ranks.parquet", "history.jsonl")
+"""What runs are compared by, beside their recipes and metrics."""
 
 # Where data lie and what they are called decides nothing once their fingerprints are equal, nor does what only rounds.
 _ABOUT_THE_DATA = ("name", "data", "columns", "preparation")
 _CHUNKS = ("loss.block_rows", "loss.tile_items")
-_UNUSABLE = (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError)
 
 
 def deciding(recipe: Recipe) -> dict[str, Any]:
@@ -29,73 +36,126 @@ def deciding(recipe: Recipe) -> dict[str, Any]:
     return {key: value for key, value in decided.items() if key.partition(".")[0] not in _ABOUT_THE_DATA}
 
 
+Part = TypeVar("Part")
+
+
 @dataclass(frozen=True)
-class FinishedRun:
-    """A run's folder and what it says of itself; ranks and history are read when they are asked for."""
+class Run:
+    """A finished run: its recipe and metrics, and what else is in its folder, which is read when it is asked for.
+
+    A file is compared with the manifest before it is read. Raises ArtefactError, then, for one that is missing, altered
+    or of another content. Nothing is unpickled.
+    """
 
     folder: Path
     recipe: Recipe
-    metrics: dict[str, Any]
-    """metrics.json."""
+    metrics: Metrics
+    sealed: Sealed[Manifest] | None = None
+    """What proves the files; none of a draft, which is read by who writes it."""
 
     @property
     def seed(self) -> int:
-        return int(self.metrics["provenance"]["seed"])
+        """The seed of weights, order, masks and negatives."""
+        return self.metrics.provenance.seed
 
     @property
     def certificate(self) -> dict[str, Any]:
         """What was measured on, without the list of metrics: any can be computed from the ranks."""
-        return {key: value for key, value in self.metrics["certificate"].items() if key != "metrics"}
+        return {key: value for key, value in asdict(self.metrics.certificate).items() if key != "metrics"}
+
+    @cached_property
+    def weights(self) -> dict[str, Tensor]:
+        """All numbers of the model by name, on the CPU."""
+        return _read(self.folder, self._file("model.safetensors"), load_file)
+
+    @cached_property
+    def items(self) -> pl.DataFrame:
+        """Per item in index order: `item` (raw id), `count` (training events) and `title` (null where unknown)."""
+        return _read(self.folder, self._file("items.parquet"), pl.read_parquet)
+
+    @cached_property
+    def users(self) -> pl.DataFrame | None:
+        """Per user in index order: `user` (raw id) and whole `history` of item indices; None where left out."""
+        scanned = self.scan_users()
+        return None if scanned is None else _read(self.folder, self._file("users.parquet"), lambda _: scanned.collect())
+
+    def scan_users(self) -> pl.LazyFrame | None:
+        """`users`, for those who need not hold all histories."""
+        is_there = (self.folder / "users.parquet").is_file()
+        if self.sealed is not None:
+            is_there = "users.parquet" in self.sealed.manifest.files
+        return pl.scan_parquet(self._file("users.parquet")) if is_there else None
+
+    @cached_property
+    def ranks(self) -> pl.DataFrame:
+        """Per part and case: user, target, how many items scored above it and how many the same."""
+        return _read(self.folder, self._file("ranks.parquet"), pl.read_parquet)
+
+    @cached_property
+    def history(self) -> list[Epoch]:
+        """The epochs; none of a model that only counts."""
+        return _read(self.folder, self._file("history.jsonl"), _epochs)
 
     def values(self, metrics: Sequence[str]) -> Tensor:
         """Each metric of each test case, shape (C, M) float64. Raises ArtefactError, and as `values`."""
-        ranks = self.ranks().filter(pl.col("part") == "test")
+        ranks = self.ranks.filter(pl.col("part") == "test")
         above_C, tied_C = (torch.tensor(ranks[name].to_numpy()) for name in ("above", "tied"))
-        found = values(above_C, tied_C, metrics, int(self.metrics["certificate"]["candidates"]))
+        found = values(above_C, tied_C, metrics, self.metrics.certificate.candidates)
         return torch.stack([found[name] for name in metrics], 1)
-
-    def ranks(self) -> pl.DataFrame:
-        """Per part and case: user, target, how many items scored above it and how many the same."""
-        try:
-            return pl.read_parquet(_verified(self.folder, "ranks.parquet"))
-        except _UNUSABLE as error:
-            raise _unreadable(self.folder, error) from error
-
-    def history(self) -> list[dict[str, Any]]:
-        """The epochs, as history.jsonl has them; none of a model that only counts."""
-        try:
-            lines = _verified(self.folder, "history.jsonl").read_text(encoding="utf-8").splitlines()
-            return [json.loads(line) for line in lines]
-        except _UNUSABLE as error:
-            raise _unreadable(self.folder, error) from error
 
     def seconds_to(self, share: float) -> float | None:
         """Seconds of optimisation until the monitored metric first reached `share` of its best validation value."""
         monitor, seconds = self.recipe.learner.training.monitor, 0.0
-        epochs = self.history()
-        best = max((float(epoch["validation"][monitor]) for epoch in epochs), default=0.0)
-        for epoch in epochs:
-            seconds += float(epoch["train_seconds"])
-            if epoch["validation"][monitor] >= share * best:
+        best = max((epoch.validation[monitor] for epoch in self.history), default=0.0)
+        for epoch in self.history:
+            seconds += epoch.train_seconds
+            if epoch.validation[monitor] >= share * best:
                 return seconds
         return None
 
+    def proven(self, *names: str) -> Self:
+        """The same run, once these files of it, or all, are known to be as they were written. Raises ArtefactError."""
+        if self.sealed is not None:
+            self.sealed.prove(*names)
+        return self
 
-def read_finished(folder: Path) -> FinishedRun:
-    """A finished run. Raises ArtefactError for a folder that is none, or that was altered."""
-    if not is_run(folder):
-        raise ArtefactError(f"{folder} is not a run: it has no {MANIFEST}; give a folder that `nextitem train` printed")
+    def _file(self, name: str) -> Path:
+        return self.folder / name if self.sealed is None else self.sealed.file(name)
+
+
+def read_run(folder: Path) -> Run:
+    """A run from the folder that `nextitem train` printed; of its files only recipe and metrics are read.
+
+    Raises ArtefactError for a folder that is none, that was altered, or of another format.
+    """
+    sealed = RUN.read(folder)
+    return _run(folder, sealed.file("recipe.json"), sealed.file("metrics.json"), sealed)
+
+
+def read_draft(folder: Path) -> Run:
+    """A run that is being written and has no manifest yet, for what is made of it before it is sealed."""
+    return _run(folder, folder / "recipe.json", folder / "metrics.json", None)
+
+
+def _run(folder: Path, recipe: Path, metrics: Path, sealed: Sealed[Manifest] | None) -> Run:
+    return Run(
+        folder,
+        _read(folder, recipe, lambda file: Recipe.model_validate_json(file.read_bytes())),
+        _read(folder, metrics, lambda file: Metrics.model_validate_json(file.read_bytes())),
+        sealed,
+    )
+
+
+def _epochs(file: Path) -> list[Epoch]:
+    return [Epoch(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def _read(folder: Path, file: Path, read: Callable[[Path], Part]) -> Part:
+    """What is read of a file, where that can be."""
     try:
-        recipe = Recipe.model_validate_json(_verified(folder, "recipe.json").read_text(encoding="utf-8"))
-        metrics = json.loads(_verified(folder, "metrics.json").read_text(encoding="utf-8"))
-        run = FinishedRun(folder, recipe, metrics)
-        for name in ("ranks.parquet", "history.jsonl"):  # before anything is trained to stand beside it
-            _verified(folder, name)
-        if run.seed < 0 or not run.certificate["split"]:
-            raise ValueError("metrics.json names no seed or split")
-        return run
-    except _UNUSABLE as error:
-        raise _unreadable(folder, error) from error
+        return read(file)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError, pl.exceptions.PolarsError) as error:
+        raise RUN.unreadable(folder, error) from error
 
 
 def is_run(folder: Path) -> bool:
@@ -103,7 +163,7 @@ def is_run(folder: Path) -> bool:
     return (folder / MANIFEST).is_file() and (folder / "metrics.json").is_file()
 
 
-def find_runs(roots: Iterable[Path], say: Callable[[str], None]) -> list[FinishedRun]:
+def find_runs(roots: Iterable[Path], say: Callable[[str], None]) -> list[Run]:
     """The finished runs in `roots` (folders of runs, or runs themselves); `say` is told of runs that cannot be read.
 
     Raises StorageError for a root that cannot be.
@@ -116,21 +176,7 @@ def find_runs(roots: Iterable[Path], say: Callable[[str], None]) -> list[Finishe
             raise StorageError(f"cannot read {root}: {error}; correct its permissions") from error
         for folder in (folder for folder in folders if is_run(folder)):
             try:
-                found.append(read_finished(folder))
+                found.append(read_run(folder).proven(*COMPARED))
             except NextitemError as error:
                 say(f"not reused: {error}")
     return found
-
-
-def _verified(folder: Path, name: str) -> Path:
-    """A file of the run, which is as the manifest says."""
-    expected = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["sha256"][name]
-    with (folder / name).open("rb") as content:
-        if hashlib.file_digest(content, "sha256").hexdigest() != expected:
-            raise ArtefactError(f"{folder / name} was altered: its sha256 is not the one in {MANIFEST}; train anew")
-    return folder / name
-
-
-def _unreadable(folder: Path, error: Exception) -> ArtefactError:
-    fact = f"there is no {error} in it" if isinstance(error, KeyError) else str(error)
-    return ArtefactError(f"{folder} cannot be read as a run: {fact}; restore it or train anew")

@@ -1,7 +1,7 @@
 """What a run leaves: one folder that appears whole or not at all, and that proves its own content."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,46 +14,21 @@ from torch import Tensor
 
 from nextitem.data.prepare import Prepared
 from nextitem.errors import StorageError
-from nextitem.evaluation.evaluate import Evaluation
 from nextitem.experiment.folder.card import model_card
+from nextitem.experiment.folder.metrics import Metrics
+from nextitem.experiment.folder.reading import RUN
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.learner import Stored
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome
-from nextitem.storage import empty_folder, publish, seal, write_json
-
-
-def metrics_of(outcome: Outcome, provenance: Mapping[str, Any], sampled: Evaluation | None = None) -> dict[str, Any]:
-    """The content of metrics.json, which `train --json` prints as well; `sampled` metrics are a block of their own."""
-    bound = {"test_upper_bound": dict(outcome.upper_bound)} if outcome.upper_bound else {}
-    return {
-        "test": _measured(outcome.test),
-        "validation": _measured(outcome.validation),
-        **({} if sampled is None else {"sampled": {"test": sampled.as_dict()}}),
-        **bound,
-        "best_epoch": outcome.history.best_epoch,
-        "epochs": len(outcome.history.epochs),
-        "train_seconds": round(outcome.train_seconds, 2),
-        "parameters": outcome.parameters,
-        "certificate": outcome.test.as_dict()["certificate"],
-        "notes": list(outcome.prepared.notes),
-        "provenance": {
-            **provenance,
-            "data": outcome.prepared.source.data,
-            "events_sha256": outcome.prepared.log.sha256(),
-        },
-    }
-
-
-def _measured(found: Evaluation) -> dict[str, Any]:
-    return {key: value for key, value in found.as_dict().items() if key != "certificate"}
+from nextitem.storage import empty_folder, publish
 
 
 def write_run(
     workplace: Workplace,
     recipe: Recipe,
     outcome: Outcome,
-    metrics: Mapping[str, Any],
+    metrics: Metrics,
     *,
     with_users: bool = True,
     add: Callable[[Path], None] | None = None,
@@ -62,13 +37,13 @@ def write_run(
 
     `add` may put further files into the folder before it is sealed.
     """
-    started = datetime.fromisoformat(metrics["provenance"]["started"])
+    started = datetime.fromisoformat(metrics.provenance.started)
     try:
         with empty_folder(workplace.partial / "run") as draft:
             _write_files(draft, recipe, outcome, metrics, with_users)
             if add is not None:
                 add(draft)
-            seal(draft)
+            RUN.seal(draft)
             final = publish(draft, workplace.names(started))
     except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
         raise StorageError(
@@ -78,9 +53,9 @@ def write_run(
     return final
 
 
-def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Mapping[str, Any], with_users: bool) -> None:
-    write_json(draft / "recipe.json", recipe.model_dump(mode="json"))
-    write_json(draft / "metrics.json", metrics)
+def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Metrics, with_users: bool) -> None:
+    _write_json(draft / "recipe.json", recipe.model_dump(mode="json"))
+    _write_json(draft / "metrics.json", metrics.as_dict())
     lines = [json.dumps(line) for line in outcome.history.as_lines()]
     (draft / "history.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     _ranks(outcome).write_parquet(draft / "ranks.parquet")
@@ -89,6 +64,10 @@ def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Mapping
     if with_users:
         _users(outcome.prepared).sink_parquet(draft / "users.parquet")
     (draft / "README.md").write_text(model_card(recipe, outcome, metrics), encoding="utf-8")
+
+
+def _write_json(file: Path, content: Any) -> None:
+    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def weights_of(model: Stored) -> dict[str, Tensor]:

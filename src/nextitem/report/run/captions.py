@@ -15,14 +15,14 @@ def of_losses(run: Evidence) -> str:
     """How the losses moved, and whether validation turned."""
     first, last = run.epochs[0], run.epochs[-1]
     sentence = (
-        f"Mean loss per target position. In training it goes from {first['train_loss']:.3f} to {last['train_loss']:.3f}"
+        f"Mean loss per target position. In training it goes from {first.train_loss:.3f} to {last.train_loss:.3f}"
     )
-    checked = [line for line in run.epochs if line["validation_loss"] is not None]
+    checked = [(line.validation_loss, line.epoch) for line in run.epochs if line.validation_loss is not None]
     if not checked:
         return f"{sentence}."
-    lowest = min(checked, key=lambda line: line["validation_loss"])
-    sentence += f"; in validation it is lowest at epoch {lowest['epoch']} ({lowest['validation_loss']:.3f})"
-    risen = checked[-1]["validation_loss"] - lowest["validation_loss"]
+    lowest, epoch = min(checked)
+    sentence += f"; in validation it is lowest at epoch {epoch} ({lowest:.3f})"
+    risen = checked[-1][0] - lowest
     return (
         f"{sentence} and {risen:.3f} above that at the end."
         if risen >= 0.0005
@@ -32,13 +32,13 @@ def of_losses(run: Evidence) -> str:
 
 def of_learning(runs: Sequence[Evidence], metric: str) -> str:
     """Which epoch of each run counts."""
-    best = {run.label: run.metrics["best_epoch"] for run in runs}
+    best = {run.label: run.metrics.best_epoch for run in runs}
     if len(runs) == 1:
         run = runs[0]
-        value = run.epochs[run.metrics["best_epoch"] - 1]["validation"].get(metric)
+        value = run.epochs[run.metrics.best_epoch - 1].validation.get(metric)
         reached = "" if value is None else f": {value:.4f} on the validation users looked at in training"
         return (
-            f"The weights of epoch {run.metrics['best_epoch']} of {run.metrics['epochs']} are kept{reached}. Test "
+            f"The weights of epoch {run.metrics.best_epoch} of {run.metrics.epochs} are kept{reached}. Test "
             f"users chose nothing."
         )
     marked = ", ".join(f"{label} {epoch}" for label, epoch in best.items())

@@ -62,9 +62,9 @@ def _explain(figure: Figure, axes: Axes, lines: int) -> None:
 def losses(run: Evidence) -> Figure:
     """Training and validation loss by epoch, the best epoch marked."""
     figure, axes = _canvas(("training", "validation", "best epoch"))
-    epochs = [line["epoch"] for line in run.epochs]
-    axes.plot(epochs, [line["train_loss"] for line in run.epochs], color=look.BLUE, label="training")
-    checked = [(line["epoch"], line["validation_loss"]) for line in run.epochs if line["validation_loss"] is not None]
+    epochs = [line.epoch for line in run.epochs]
+    axes.plot(epochs, [line.train_loss for line in run.epochs], color=look.BLUE, label="training")
+    checked = [(line.epoch, line.validation_loss) for line in run.epochs if line.validation_loss is not None]
     if checked:
         axes.plot(*zip(*checked, strict=True), color=look.RED, linestyle=(0, (4, 1.5)), label="validation")
     _mark_best(axes, run)
@@ -78,13 +78,13 @@ def learning(runs: Sequence[Evidence], metric: str, over: str = "epoch") -> Figu
     """A validation metric by epoch, or by seconds of training, with each run's best epoch."""
     figure, axes = _canvas(runs)
     for run, style in zip(runs, styles(runs), strict=True):
-        lines = [line for line in run.epochs if metric in line["validation"]]
-        seconds = accumulate(line["train_seconds"] for line in run.epochs)
-        places = [line["epoch"] for line in lines] if over == "epoch" else list(seconds)[: len(lines)]
-        values = [line["validation"][metric] for line in lines]
+        lines = [line for line in run.epochs if metric in line.validation]
+        seconds = accumulate(line.train_seconds for line in run.epochs)
+        places = [line.epoch for line in lines] if over == "epoch" else list(seconds)[: len(lines)]
+        values = [line.validation[metric] for line in lines]
         only: Style = {"marker": "o"} if len(lines) == 1 else {}
         axes.plot(places, values, label=run.label, **style, **only)
-        best = run.metrics["best_epoch"]
+        best = run.metrics.best_epoch
         if 1 <= best <= len(values):
             axes.plot(places[best - 1], values[best - 1], "o", color=style["color"], mec="#ffffff", ms=8, zorder=3)
     axes.set_ylim(bottom=0)
@@ -101,7 +101,7 @@ def learning(runs: Sequence[Evidence], metric: str, over: str = "epoch") -> Figu
 
 
 def _mark_best(axes: Axes, run: Evidence) -> None:
-    best = run.metrics["best_epoch"]
+    best = run.metrics.best_epoch
     label = f"{run.recipe.learner.training.kept_epoch} epoch, {best}"
     axes.axvline(best, color=look.MUTED, linewidth=1.2, linestyle=(0, (2, 2)), zorder=0, label=label)
 

@@ -1,8 +1,7 @@
 """What a report shows of a run, read from its folder. C cases."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,19 @@ from torch import Tensor
 
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.values import values
+from nextitem.experiment.folder.metrics import Metrics
+from nextitem.experiment.folder.reading import Run
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.repetition import told_apart
 from nextitem.report.look import label_of
+from nextitem.training.history import Epoch
 
 
 @dataclass(frozen=True)
 class Evidence:
     """One run: what was asked for, what was measured, and the test cases one by one."""
 
-    folder: Path
-    recipe: Recipe
-    metrics: dict[str, Any]
-    """The content of metrics.json."""
-    epochs: list[dict[str, Any]]
-    """The lines of history.jsonl; none for a baseline."""
+    run: Run
     cases: pl.DataFrame
     """Per test case user, target, above, tied, `trained` (training events of the target) and, where histories are
     stored, `length` (events before the target)."""
@@ -36,33 +33,51 @@ class Evidence:
     """What the run is called on the page; different for each run of a page."""
 
     @classmethod
-    def read(cls, folder: Path) -> "Evidence":
-        """The evidence in a run's folder, which is taken to be whole: `read_run` says whether it is."""
-        recipe = Recipe.model_validate_json((folder / "recipe.json").read_text(encoding="utf-8"))
-        lines = (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
-        items = pl.read_parquet(folder / "items.parquet")
+    def of(cls, run: Run) -> "Evidence":
+        """The evidence that a run gives. Raises ArtefactError."""
         cases = (
-            pl.scan_parquet(folder / "ranks.parquet")
+            run.ranks.lazy()
             .filter(pl.col("part") == "test")
             .drop("part")
             .join(
-                items.lazy().select("item", trained="count"), left_on="target", right_on="item", maintain_order="left"
+                run.items.lazy().select("item", trained="count"),
+                left_on="target",
+                right_on="item",
+                maintain_order="left",
             )
         )
-        if (folder / "users.parquet").is_file():
+        users = run.scan_users()
+        if users is not None:
             # Without the histories themselves, which may be longer than memory.
             lengths = pl.col("history").list.len().cast(pl.Int64) - 1
-            lengths_by_user = pl.scan_parquet(folder / "users.parquet").select("user", length=lengths)
-            cases = cases.join(lengths_by_user, on="user", maintain_order="left")
-        return cls(
-            folder,
-            recipe,
-            json.loads((folder / "metrics.json").read_text(encoding="utf-8")),
-            [json.loads(line) for line in lines],
-            cases.collect(),
-            dict(items.filter(pl.col("title").is_not_null()).select("item", "title").iter_rows()),
-            label_of(recipe.name),
-        )
+            cases = cases.join(users.select("user", length=lengths), on="user", maintain_order="left")
+        titles = run.items.filter(pl.col("title").is_not_null()).select("item", "title")
+        return cls(run, cases.collect(), dict(titles.iter_rows()), label_of(run.recipe.name))
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is."""
+        return self.run.folder
+
+    @property
+    def recipe(self) -> Recipe:
+        """What was asked for."""
+        return self.run.recipe
+
+    @property
+    def seed(self) -> int:
+        """The run's."""
+        return self.run.seed
+
+    @property
+    def metrics(self) -> Metrics:
+        """What was measured."""
+        return self.run.metrics
+
+    @property
+    def epochs(self) -> list[Epoch]:
+        """What training went through; none for a model that only counts."""
+        return self.run.history
 
     @property
     def above_C(self) -> Tensor:
@@ -77,7 +92,7 @@ class Evidence:
     @property
     def catalogue(self) -> int:
         """Number of items that were ranked."""
-        return int(self.metrics["certificate"]["candidates"])
+        return self.metrics.certificate.candidates
 
     def means(self, metrics: Sequence[str]) -> list[float]:
         """Each metric, such as `hit_rate@10`, as a mean over the test cases."""
@@ -100,7 +115,7 @@ def comparable(runs: Sequence[Evidence]) -> list[Evidence]:
     for number, run in enumerate(runs[1:], 1):
         if run.folder.resolve() in {earlier.folder.resolve() for earlier in runs[:number]}:
             raise ConfigurationError(f"{run.folder} is given twice; name each run once")
-        ours, theirs = first.metrics["certificate"], run.metrics["certificate"]
+        ours, theirs = asdict(first.metrics.certificate), asdict(run.metrics.certificate)
         unlike = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
         if unlike:
             differences = "; ".join(f"{key}: {ours.get(key)} and {theirs.get(key)}" for key in unlike)

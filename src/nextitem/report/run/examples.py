@@ -81,7 +81,7 @@ def _of_rows(runs: Sequence[Evidence], scorers: Sequence[Scorer], rows: list[int
     cases = runs[0].cases[rows]
     histories = _histories(runs[0], cases["user"])
     titles = runs[0].titles
-    items = pl.read_parquet(runs[0].folder / "items.parquet", columns=["item"])["item"]
+    items = runs[0].run.items["item"]
     lists = [_lists(scorer, histories) for scorer in scorers]
     found = []
     for place, (row, user, target) in enumerate(zip(rows, cases["user"], cases["target"], strict=True)):
@@ -102,13 +102,10 @@ def _of_rows(runs: Sequence[Evidence], scorers: Sequence[Scorer], rows: list[int
 
 def _histories(run: Evidence, users: pl.Series) -> Sequences:
     """The histories before the target, in the order of `users`, under the users' own numbers."""
-    stored = (
-        pl.scan_parquet(run.folder / "users.parquet")
-        .with_row_index("number")
-        .filter(pl.col("user").is_in(users.implode()))
-        .collect()
-    )
-    there = {user: (number, history) for number, user, history in stored.iter_rows()}
+    there = {}
+    if (stored := run.run.scan_users()) is not None:
+        asked = stored.with_row_index("number").filter(pl.col("user").is_in(users.implode())).collect()
+        there = {user: (number, history) for number, user, history in asked.iter_rows()}
     missing = [user for user in users if user not in there]
     if missing:
         raise DataError(f"{run.folder} has no history of user {missing[0]!r}; train anew")

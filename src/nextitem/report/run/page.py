@@ -1,6 +1,7 @@
 """report.html: runs as one page that needs no network and no script."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 
 from nextitem.errors import StorageError
 from nextitem.evaluation.scoring import Scorer
+from nextitem.experiment.folder.reading import read_draft
 from nextitem.experiment.presets import load_preset
 from nextitem.experiment.repetition import repeating_command, unchanged_preset
 from nextitem.report.look import look, name_of_metric
@@ -60,35 +62,35 @@ def write_report(runs: Sequence[Evidence], scorers: Sequence[Scorer], file: Path
 
 def report_into(folder: Path, scorer: Scorer) -> None:
     """Write report.html into the folder of a run, about that run and with the model it has. Raises StorageError."""
-    write_report([Evidence.read(folder)], [scorer], folder / REPORT)
+    write_report([Evidence.of(read_draft(folder))], [scorer], folder / REPORT)
 
 
 def _head(runs: Sequence[Evidence]) -> dict[str, Any]:
     """Title, the first sentence, the numbers that matter, and the table of metrics."""
-    first = runs[0].metrics["certificate"]
-    setting = f"{first['cases']:,} test users, ranking of {'all ' if first['ranking'] == 'full' else ''}"
-    setting += f"{first['candidates']:,} items, {first['hidden']} hidden"
+    first = runs[0].metrics.certificate
+    setting = f"{first.cases:,} test users, ranking of {'all ' if first.ranking == 'full' else ''}"
+    setting += f"{first.candidates:,} items, {first.hidden} hidden"
     if len(runs) > 1:
         lead = f"{len(runs)} models measured on the same: {setting}."
-        return {"title": f"Models on {first['dataset']}", "lead": lead, "key": [], "quality": _beside(runs)}
+        return {"title": f"Models on {first.dataset}", "lead": lead, "key": [], "quality": _beside(runs)}
     (run,) = runs
-    what = run.recipe.learner.described(run.metrics["parameters"], run.metrics["epochs"])
+    what = run.recipe.learner.described(run.metrics.parameters, run.metrics.epochs)
     lead = f"{what} Measured on {setting}."
-    title = f"{run.label} on {first['dataset']}"
+    title = f"{run.label} on {first.dataset}"
     return {"title": title, "lead": lead, "key": _key(run), "quality": _metrics(run)}
 
 
 def _key(run: Evidence) -> list[tuple[str, str, str]]:
     """(name, value, what stands below it) of the numbers that matter."""
-    test = run.metrics["test"]
+    test = run.metrics.test.means
     numbers = [(name_of_metric(name), f"{test[name]:.4f}", _interval(run, name)) for name in _KEY if name in test]
-    bound = run.metrics.get("test_upper_bound", {}).get("ndcg@10")
+    bound = (run.metrics.test_upper_bound or {}).get("ndcg@10")
     if bound:
         numbers.append(("of the upper bound", captions.unbroken(test["ndcg@10"] / bound, 0), f"NDCG@10 {bound:.4f}"))
     if run.epochs:
-        kept = run.metrics["best_epoch"], run.metrics["epochs"]
+        kept = run.metrics.best_epoch, run.metrics.epochs
         numbers.append((f"{run.recipe.learner.training.kept_epoch} epoch", f"{kept[0]}", f"of {kept[1]}"))
-        numbers.append(("training", time_taken(run.metrics["train_seconds"]), "without validation"))
+        numbers.append(("training", time_taken(run.metrics.train_seconds), "without validation"))
     return numbers
 
 
@@ -97,9 +99,9 @@ def _metrics(run: Evidence) -> dict[str, Any]:
     published = _published(run)
     head = ["metric", "test", "95 % interval", "validation", *(["published"] if published else [])]
     rows = []
-    for name in run.metrics["certificate"]["metrics"]:
-        cells = [name_of_metric(name), f"{run.metrics['test'][name]:.4f}", _interval(run, name)]
-        cells.append(f"{run.metrics['validation'][name]:.4f}")
+    for name in run.metrics.certificate.metrics:
+        cells = [name_of_metric(name), f"{run.metrics.test.means[name]:.4f}", _interval(run, name)]
+        cells.append(f"{run.metrics.validation.means[name]:.4f}")
         if published:
             cells.append(f"{published[name]:.4f}" if name in published else "")
         rows.append({"cells": cells, "is_best": False, "paint": None})
@@ -119,18 +121,17 @@ def _beside(runs: Sequence[Evidence]) -> dict[str, Any]:
         "weights",
         "memory",
     ]
-    best = max(run.metrics["test"]["ndcg@10"] for run in runs)
+    best = max(run.metrics.test.means["ndcg@10"] for run in runs)
     rows = []
     for run, style in zip(runs, drawings.styles(runs), strict=True):
-        test, metrics = run.metrics["test"], run.metrics
-        memory = metrics["provenance"].get("peak_memory_mb")
+        test, metrics = run.metrics.test.means, run.metrics
         cells = [
             run.label,
             *(text for name in _KEY for text in (f"{test[name]:.4f}", _interval(run, name))),
-            epoch_of(metrics["best_epoch"], metrics["epochs"]),
-            time_taken(metrics["train_seconds"]) if run.epochs else NOTHING,
-            written(metrics["parameters"] or None, ","),
-            NOTHING if memory is None else f"{memory:,} MB",
+            epoch_of(metrics.best_epoch, metrics.epochs),
+            time_taken(metrics.train_seconds) if run.epochs else NOTHING,
+            written(metrics.parameters or None, ","),
+            f"{metrics.provenance.peak_memory_mb:,} MB",
         ]
         rows.append({"cells": cells, "is_best": test["ndcg@10"] == best, "paint": style["color"]})
     note = f"Intervals cover the choice of users, not that of the seed. {_note(runs[0])}"
@@ -138,7 +139,7 @@ def _beside(runs: Sequence[Evidence]) -> dict[str, Any]:
 
 
 def _note(run: Evidence) -> str:
-    ceiling = run.metrics["test"]["ceiling"]
+    ceiling = run.metrics.test.ceiling
     sentence = (
         "Values are means over test users; the interval is a bootstrap over users. Equal scores count in expectation"
     )
@@ -213,12 +214,12 @@ def _quality(runs: Sequence[Evidence], column: str) -> list[tuple[str, drawings.
 def _made(runs: Sequence[Evidence]) -> dict[str, Any]:
     """Commands, settings and provenance of every run, and their certificate."""
     return {
-        "certificate": [(key, _plain(value)) for key, value in runs[0].metrics["certificate"].items()],
+        "certificate": [(key, _plain(value)) for key, value in asdict(runs[0].metrics.certificate).items()],
         "runs": [
             {
                 "label": run.label,
-                "command": repeating_command(run.recipe, run.metrics["provenance"]["seed"]),
-                "notes": run.metrics.get("notes", []),
+                "command": repeating_command(run.recipe, run.seed),
+                "notes": run.metrics.notes,
                 "settings": _settings(run),
             }
             for run in runs
@@ -235,7 +236,7 @@ def _settings(run: Evidence) -> list[tuple[str, list[tuple[str, str]]]]:
             sections.setdefault(section, []).append((name, _plain(value)))
         elif value is not None:
             plain.append((key, _plain(value)))
-    provenance = [(key.replace("_", " "), _plain(value)) for key, value in run.metrics["provenance"].items()]
+    provenance = [(key.replace("_", " "), _plain(value)) for key, value in run.metrics.provenance]
     return [("recipe", plain), *sections.items(), ("provenance: shown, never compared", provenance)]
 
 
@@ -250,4 +251,4 @@ def _plain(value: object) -> str:
 
 
 def _interval(run: Evidence, metric: str) -> str:
-    return interval(run.metrics["test"]["intervals"][metric])
+    return interval(run.metrics.test.intervals[metric])

@@ -114,15 +114,14 @@ def figures(reproduction: Reproduction) -> dict[str, Figure]:
 def _curve(name: str, row: Contestant) -> Curve:
     """The first seed's epochs."""
     run = row.runs[0]
-    lines = run.history()
     monitor = run.recipe.learner.training.monitor
     return Curve(
         name,
-        [line["validation"][monitor] for line in lines],
-        [line["train_seconds"] for line in lines],
-        [line["train_loss"] for line in lines],
-        [line["validation_loss"] for line in lines],
-        int(run.metrics["best_epoch"]),
+        [epoch.validation[monitor] for epoch in run.history],
+        [epoch.train_seconds for epoch in run.history],
+        [epoch.train_loss for epoch in run.history],
+        [epoch.validation_loss for epoch in run.history],
+        run.metrics.best_epoch,
     )
 
 

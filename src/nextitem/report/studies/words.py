@@ -23,13 +23,12 @@ def measured_on(comparison: Comparison) -> str:
 
 def where_made(comparison: Comparison) -> list[str]:
     """When and on what the runs were made, with each different machine once; no sentence where there is no run."""
-    provenances = [run.metrics["provenance"] for row in comparison.rows for run in row.runs]
+    provenances = [run.metrics.provenance for row in comparison.rows for run in row.runs]
     if not provenances:
         return []
     machines = dict.fromkeys(
-        f"nextitem {one['nextitem']}, torch {one['torch']}, {one['device']}, {counted(one['threads'], 'thread')}, "
-        f"{one['processor']}"
+        f"nextitem {one.nextitem}, torch {one.torch}, {one.device}, {counted(one.threads, 'thread')}, {one.processor}"
         for one in provenances
     )
-    days = sorted(one["started"][:10] for one in provenances)
+    days = sorted(one.started[:10] for one in provenances)
     return [f"Runs of {' to '.join(dict.fromkeys((days[0], days[-1])))}: {'; '.join(machines)}."]

@@ -1,0 +1,98 @@
+"""metrics.json: what was measured of a run, on what, and how the run was made."""
+
+from typing import Any, ClassVar, Final, Literal
+
+from pydantic import ConfigDict, model_serializer
+
+from nextitem.evaluation.certificate import Certificate
+from nextitem.evaluation.evaluate import Evaluation
+from nextitem.experiment.folder.provenance import Provenance
+from nextitem.experiment.run import Outcome
+from nextitem.settings.configuration import Configuration
+
+FORMAT: Final = 2
+"""Version of what a run leaves: of metrics.json and of the folder around it. Another one is refused."""
+
+
+class Measured(Configuration):
+    """The metrics of one part, each a mean over its cases, under their own names beside two fields."""
+
+    model_config: ClassVar[ConfigDict] = {"extra": "allow"}
+    __pydantic_extra__: dict[str, float]
+
+    intervals: dict[str, tuple[float, float]]
+    """Per metric the 95 % bootstrap interval of the mean over cases."""
+    ceiling: float
+    """Share of targets that occur in training and are not hidden."""
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Per metric the mean over cases."""
+        return self.__pydantic_extra__
+
+    @model_serializer
+    def _metrics_first(self) -> dict[str, Any]:
+        return {**self.means, "intervals": self.intervals, "ceiling": self.ceiling}
+
+
+class Sampled(Measured):
+    """Metrics of rankings among drawn candidates, which compare with no full one."""
+
+    certificate: Certificate
+
+    @model_serializer
+    def _certificate_last(self) -> dict[str, Any]:
+        return {**self._metrics_first(), "certificate": self.certificate}
+
+
+class Metrics(Configuration):
+    """The content of metrics.json, which `train --json` prints as well."""
+
+    format: Literal[2] = FORMAT
+    test: Measured
+    validation: Measured
+    sampled: dict[Literal["test"], Sampled] | None = None
+    """Where `--candidates` asked for it."""
+    test_upper_bound: dict[str, float] | None = None
+    """What no model can exceed, on average, by metric; known of generated data."""
+    best_epoch: int
+    """The one whose weights are kept, from 1; 0 without epochs."""
+    epochs: int
+    train_seconds: float
+    """Of optimisation, without validation."""
+    parameters: int
+    """Numbers that are learnt."""
+    certificate: Certificate
+    """What the test metrics were measured on."""
+    notes: tuple[str, ...]
+    """What is to know about the data."""
+    provenance: Provenance
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values; what was not asked for, or is not known, is left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def metrics_of(outcome: Outcome, provenance: Provenance, sampled: Evaluation | None = None) -> Metrics:
+    """What was measured in a training; `sampled` metrics are a block of their own."""
+    return Metrics(
+        test=_measured(outcome.test),
+        validation=_measured(outcome.validation),
+        sampled=None if sampled is None else {"test": _sampled(sampled)},
+        test_upper_bound=dict(outcome.upper_bound) if outcome.upper_bound else None,
+        best_epoch=outcome.history.best_epoch,
+        epochs=len(outcome.history.epochs),
+        train_seconds=round(outcome.train_seconds, 2),
+        parameters=outcome.parameters,
+        certificate=outcome.test.certificate,
+        notes=tuple(outcome.prepared.notes),
+        provenance=provenance,
+    )
+
+
+def _measured(found: Evaluation) -> Measured:
+    return Measured(**found.means, intervals=dict(found.intervals), ceiling=found.ceiling)
+
+
+def _sampled(found: Evaluation) -> Sampled:
+    return Sampled(**dict(_measured(found)), certificate=found.certificate)
