@@ -16,7 +16,7 @@ from nextitem import errors
 from nextitem.experiment.recipe import Recipe
 from nextitem.settings.annotations import members
 
-ROAD = ["data", "model", "training", "experiment", "evaluation", "studies", "serving", "errors"]
+ROAD = ["data", "model", "training", "experiment", "evaluation", "engine", "studies", "serving", "errors"]
 SHELVES = ["items", "encoders", "objectives", "losses", "negatives", "baselines"]
 
 

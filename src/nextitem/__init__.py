@@ -29,7 +29,7 @@ from nextitem.errors import (
 from nextitem.evaluation.evaluate import Evaluation, evaluate
 from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Query, Scorer
-from nextitem.experiment.presets import load_recipe
+from nextitem.experiment.presets import load_preset, load_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
 from nextitem.experiment.sequence import SequenceRecipe
@@ -68,11 +68,11 @@ __all__ += [  # noqa: RUF022
     # training
     "Training", "Session", "fit", "History", "Watcher",
     # experiment
-    "Recipe", "SequenceRecipe", "load_recipe", "run", "Outcome", "plan",
+    "Recipe", "SequenceRecipe", "load_recipe", "load_preset", "run", "Outcome", "plan",
     # evaluation
     "evaluate", "Evaluation", "Ranking", "Scorer", "Query",
     # studies
-    "tune",
+    "Contestant", "compare", "Comparison", "tune",
     # serving
     "Recommender", "Recommendation",
     # errors
@@ -80,10 +80,18 @@ __all__ += [  # noqa: RUF022
 ]  # fmt: skip
 
 if TYPE_CHECKING:
+    from nextitem.engine.entries import Contestant
     from nextitem.experiment.plan.plan import plan
+    from nextitem.studies.comparison import Comparison, compare
     from nextitem.studies.tuning import tune
 else:  # what few programs need is imported when it is asked for
-    _LATER = {"plan": "nextitem.experiment.plan.plan", "tune": "nextitem.studies.tuning"}
+    _LATER = {
+        "Comparison": "nextitem.studies.comparison",
+        "Contestant": "nextitem.engine.entries",
+        "compare": "nextitem.studies.comparison",
+        "plan": "nextitem.experiment.plan.plan",
+        "tune": "nextitem.studies.tuning",
+    }
 
     def __getattr__(name: str) -> object:
         if name not in _LATER:
