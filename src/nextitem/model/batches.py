@@ -18,6 +18,37 @@ MASK = -2
 
 Sharing = Literal["position", "sequence", "batch"]
 
+FLOAT_BYTES, ID_BYTES = 4, 8  # of a number, and of an item's index
+
+
+@dataclass(frozen=True)
+class StepShapes:
+    """How large a step is, as far as what it takes depends on it; of a training, its largest step."""
+
+    positions: int  # T
+    rows: int  # B
+    longest: int  # L of the longest row
+    width: int  # e, numbers of a state as it is scored
+    number_of_items: int  # N
+    count: int = 0  # K, most negatives of a set
+    sharing: Sharing | None = None  # who shares such a set; None: there are none
+    lookup_bytes: int = 0  # what a position takes to score its target and K negatives of its own (`Items`)
+
+    @property
+    def states_bytes(self) -> int:
+        """What any loss holds of states: themselves, as they are scored, and both gradients."""
+        return 4 * self.positions * self.width * FLOAT_BYTES
+
+    @property
+    def sets(self) -> int:
+        """How many sets of negatives are drawn."""
+        return 0 if self.sharing is None else number_of_sets(self.sharing, self.positions, self.rows)
+
+
+def number_of_sets(sharing: Sharing, positions: int, rows: int) -> int:
+    """How many sets of negatives a step of so many positions and rows draws."""
+    return {"position": positions, "sequence": rows, "batch": 1}[sharing]
+
 
 @dataclass(frozen=True)
 class Batch:

@@ -286,3 +286,11 @@ def test_an_encoder_that_reads_no_items_says_the_same_of_any(encoder: Any) -> No
     module, lengths_B, users_B = lively_encoder(encoder), torch.tensor([6, 4]), torch.tensor([7, 5])
     some, others = (embeddings(2, 6, encoder, seed=seed) for seed in (1, 2))
     assert torch.equal(module(some, lengths_B, users_B), module(others, lengths_B, users_B))
+
+
+@each_encoder
+def test_a_position_takes_six_operations_a_weight_and_attention_one_product_with_every_place(encoder: Any) -> None:
+    weights = sum(weight.numel() for weight in encoder.build(0).parameters())
+    blocks = encoder.blocks if hasattr(encoder, "heads") else 0
+    for length in (1, 50):
+        assert encoder.flops(length) == 6 * weights + 12 * blocks * length * encoder.dim

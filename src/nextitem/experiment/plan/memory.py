@@ -1,11 +1,10 @@
-"""What a training will hold in memory, from shapes alone, and what the machine has left.
+"""What a training will hold in memory, from shapes alone: what its parts say that they take, added up.
 
-N items of width d, T target positions of a step, L length, K negatives. Nothing of the size of the model is allocated
-here: parameters are counted on a model of one item, steps by their shapes, and what the encoder keeps for its backward
-pass by encoding one row of two lengths.
+Nothing of the size of the model is allocated here: parameters are counted on a model of one item, steps by their
+shapes, and what the encoder keeps for its backward pass by encoding one row of two lengths.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +13,9 @@ from nextitem.compute.memory import leaves_holes
 from nextitem.compute.randomness import Purpose, generator, seeded_globally
 from nextitem.data.prepare import Prepared
 from nextitem.experiment.sequence import SequenceRecipe
-from nextitem.model.batches import Batch
+from nextitem.model.batches import FLOAT_BYTES, Batch, StepShapes
 from nextitem.model.layers.packing import GROUP_ROWS
-from nextitem.model.losses import CrossEntropy, SampledCrossEntropy
-from nextitem.model.negatives.exclusion import kept_bytes
 
-_FLOAT, _ID = 4, 8  # bytes of a value and of an item's index
 _STEPS = 32  # of an epoch that are drawn to learn their shapes
 _LIBRARIES = 40 << 20  # what torch and its kernels take at the first step of a process, whatever the model
 _PROBED_LENGTH = 64
@@ -75,13 +71,25 @@ class Work:
             int(widest.lengths_B.sum()) if device.type == "cpu" else widest.inputs_BL.numel(),
             _groups(widest, device),
             read if 2 * read <= 1 else 1.0,
-            0 if recipe.negatives is None else kept_bytes(prepared.split.train, "history", recipe.negatives.sharing),
+            0 if recipe.negatives is None else recipe.negatives.kept_bytes(prepared.split.train),
         )
 
 
 def _groups(batch: Batch, device: torch.device) -> tuple[tuple[int, int], ...]:
     rows = GROUP_ROWS if device.type == "cpu" else len(batch.lengths_B)
     return tuple((len(part), int(part[-1])) for part in batch.lengths_B.sort().values.split(rows))
+
+
+def shapes_of(recipe: SequenceRecipe, work: Work, number_of_items: int) -> StepShapes:
+    """The largest step, as the loss of the recipe sees it."""
+    width, negatives = recipe.items.scored_width(recipe.encoder.output_width), recipe.negatives
+    longest = max((longest for _, longest in work.groups), default=0)
+    without = StepShapes(work.most_positions, work.rows, longest, width, number_of_items)
+    if negatives is None:
+        return without
+    count = negatives.set_size(work.most_positions)
+    lookup = recipe.items.lookup_bytes(1 + count, number_of_items, recipe.encoder.dim, width)
+    return replace(without, count=count, sharing=negatives.sharing, lookup_bytes=lookup)
 
 
 def needed(
@@ -93,20 +101,21 @@ def needed(
     number_of_users: int = 0,
 ) -> dict[str, int]:
     """Bytes that a training allocates at its peak, beyond what the process holds before, by what they are for."""
+    negatives, positions = recipe.negatives, work.most_positions
     # What a second item or user adds to the weights of a model of one: its rows.
-    one, *more = (_FLOAT * _numbers(recipe, *sizes) for sizes in ((1, 1), (2, 1), (1, 2)))
+    one, *more = (FLOAT_BYTES * _numbers(recipe, *sizes) for sizes in ((1, 1), (2, 1), (1, 2)))
     row, user = (two - one for two in more)
     table = row * number_of_items
     weights = one + row * (number_of_items - 1) + user * (number_of_users - 1)
     touched = recipe.training.item_rows == "touched"
     copies = 2 if processes > 1 else 0  # gradients as one message, and their sums
     if touched:
-        width = recipe.encoder.dim * _FLOAT
-        rows = min(number_of_items, work.encoded + work.most_positions + _drawn(recipe, work))
+        width = recipe.encoder.dim * FLOAT_BYTES
+        drawn = 0 if negatives is None else negatives.drawn(positions, work.rows)
+        rows = min(number_of_items, work.encoded + positions + drawn)
         # The rows, both of their gradients, and what Adam computes of them.
         gradients = 7 * rows * width + (1 + copies) * (weights - table)
     else:
-        # One gradient of the table by the loss and one by the look-up of the inputs, unless these are two tables.
         gradients = weights + recipe.items.step_copies * table + copies * weights
     keeps_best = recipe.training.patience is not None and recipe.training.epochs > 1
     return {
@@ -115,7 +124,8 @@ def needed(
         "moments": 2 * weights + (12 * number_of_items if touched else 0),
         "best weights": weights if keeps_best else 0,
         "gradients": gradients,
-        "loss": _loss(recipe, work, number_of_items),
+        "loss": recipe.loss.bytes(shapes_of(recipe, work, number_of_items))
+        + (0 if negatives is None else negatives.bytes(positions, work.rows)),
         "negatives": work.kept,
         "activations": _activations(recipe, work, device),
     }
@@ -123,54 +133,6 @@ def needed(
 
 def _numbers(recipe: SequenceRecipe, number_of_items: int, number_of_users: int) -> int:
     return sum(weight.numel() for weight in recipe.build(number_of_items, 0, number_of_users).parameters())
-
-
-def _width(recipe: SequenceRecipe) -> int:
-    """Numbers of a state as it is scored."""
-    return recipe.items.scored_width(recipe.encoder.output_width)
-
-
-def block_rows(loss: CrossEntropy, positions: int, number_of_items: int) -> int:
-    """Positions whose exponentials exist at a time in a step of so many."""
-    value = 2 if loss.precision == "bfloat16" else _FLOAT
-    block: slice = next(loss.build().blocks(max(1, positions), number_of_items, value))
-    return int(block.stop)
-
-
-def _drawn(recipe: SequenceRecipe, work: Work) -> int:
-    """How many negatives a step draws."""
-    if recipe.negatives is None:
-        return 0
-    sets = {"position": work.most_positions, "sequence": work.rows, "batch": 1}
-    return recipe.negatives.set_size(work.most_positions) * sets[recipe.negatives.sharing]
-
-
-def _loss(recipe: SequenceRecipe, work: Work, number_of_items: int) -> int:
-    """Bytes of the largest step's loss."""
-    positions, width = work.most_positions, _width(recipe) * _FLOAT
-    states = 4 * positions * width
-    loss, negatives = recipe.loss, recipe.negatives
-    if isinstance(loss, CrossEntropy):
-        value = 2 if loss.precision == "bfloat16" else _FLOAT
-        block = block_rows(loss, positions, number_of_items)
-        rounded = number_of_items * _width(recipe) * value if value < _FLOAT else 0
-        return states + -(-block // 16) * 16 * number_of_items * value + rounded
-    if negatives is None:  # some other loss over the whole catalogue, by autograd
-        return states + 3 * positions * number_of_items * _FLOAT
-    drawn, count = 3 * _ID * _drawn(recipe, work), negatives.set_size(positions)
-    if negatives.sharing == "position":
-        # Vectors of target and negatives and their gradients, or all scores where these are smaller (`TiedItems`); and
-        # scores, where they are out, and what became of them.
-        columns = 1 + count
-        is_product = 2 * number_of_items <= columns * recipe.encoder.dim
-        looked_up = 2 * number_of_items * _FLOAT if is_product else 3 * columns * width
-        return states + drawn + positions * (looked_up + 6 * columns * _FLOAT)
-    excluded = work.rows * count
-    if isinstance(loss, SampledCrossEntropy):
-        rows = 512 if negatives.sharing == "batch" else max(longest for _, longest in work.groups)
-        return states + drawn + excluded + rows * count * 3 * _FLOAT + 3 * count * width
-    sets = work.rows if negatives.sharing == "sequence" else 1
-    return states + drawn + excluded + positions * count * 6 * _FLOAT + 2 * sets * count * width
 
 
 def _activations(recipe: SequenceRecipe, work: Work, device: torch.device) -> int:
@@ -184,7 +146,7 @@ def _activations(recipe: SequenceRecipe, work: Work, device: torch.device) -> in
     square = 0.0 if longest == half else (most / longest - least / half) / (longest - half)
     linear = most / longest - square * longest
     pairs = sum(count * length**2 for count, length in work.groups)
-    embedded = 5 * recipe.encoder.dim * _FLOAT * work.rows * max((length for _, length in work.groups), default=0)
+    embedded = 5 * recipe.encoder.dim * FLOAT_BYTES * work.rows * max((length for _, length in work.groups), default=0)
     is_holed = recipe.objective.needs_mask and work.read_share < 1.0 and device.type == "cpu" and leaves_holes()
     holes = _HOLES if is_holed else 1.0
     return round(holes * (linear * work.encoded + square * pairs)) + embedded

@@ -5,8 +5,9 @@ suffices, the training is refused with changes that would fit.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -14,11 +15,10 @@ import torch
 from nextitem.compute.memory import available, held
 from nextitem.data.prepare import Prepared
 from nextitem.errors import ConfigurationError
-from nextitem.experiment.plan.memory import Work, block_rows, needed
+from nextitem.experiment.plan.memory import Work, needed, shapes_of
 from nextitem.experiment.plan.timing import Calibration
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.sequence import SequenceRecipe
-from nextitem.model.losses import CrossEntropy
 from nextitem.settings.overrides import resolve
 from nextitem.training.session import Session
 from nextitem.words import amount, in_seconds, percent
@@ -95,7 +95,8 @@ def plan(
         most = most if most_held is None else most_held
         del memory["libraries"]
         memory = {"process": max(now, most - sum(memory.values())), **memory}
-    return Plan(fitting, memory, room, work, seconds, _block_rows(fitting.sequence, work, len(prepared.log.items)))
+    block = fitting.sequence.loss.block_size(shapes_of(fitting.sequence, work, len(prepared.log.items)))
+    return Plan(fitting, memory, room, work, seconds, block)
 
 
 def plan_together(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Recipe, Plan | None]:
@@ -104,9 +105,10 @@ def plan_together(recipe: Recipe, prepared: Prepared, session: Session) -> tuple
     Processes see different amounts of free memory, and must train one recipe: the first one decides.
     """
     found = plan(recipe, prepared, session) if session.processes.rank == 0 else None
-    is_lowered = found is not None and found.recipe != recipe
-    rows = session.processes.sum(torch.tensor([found.block_rows or 0 if found is not None and is_lowered else 0]))
-    return (changed(recipe, f"loss.block_rows={int(rows)}") if int(rows) else recipe), found
+    versions = enumerate(_versions(recipe, prepared, session))
+    place = 0 if found is None else next(place for place, version in versions if version == found.recipe)
+    decided = int(session.processes.sum(torch.tensor([place])))
+    return next(islice(_versions(recipe, prepared, session), decided, None)), found
 
 
 def fit_into(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Recipe, dict[str, int], int | None]:
@@ -121,15 +123,9 @@ def fit_into(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Reci
     def fits(changed: Recipe) -> bool:
         return room is None or sharing * sum(allocated(changed).values()) <= room
 
-    if fits(recipe):
-        return recipe, allocated(recipe), room
-    parts = recipe.sequence
-    if isinstance(parts.loss, CrossEntropy) and parts.loss.block_rows is None:
-        rows = _block_rows(parts, Work.of(parts, prepared, device, session.seed), len(prepared.log.items)) or 0
-        for lower in range(rows - 16, 0, -16):
-            smaller = changed(recipe, f"loss.block_rows={lower}")
-            if fits(smaller):
-                return smaller, allocated(smaller), room
+    for version in _versions(recipe, prepared, session):
+        if fits(version):
+            return version, allocated(version), room
     remedies = [text for text in _remedies(recipe, fits) if text]
     need = sharing * sum(allocated(recipe).values())
     raise ConfigurationError(
@@ -137,6 +133,15 @@ def fit_into(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Reci
         f"{amount(room or 0)} are available; "
         + (f"it would fit with {', or with '.join(remedies)}" if remedies else "no smaller step or table would fit")
     )
+
+
+def _versions(recipe: Recipe, prepared: Prepared, session: Session) -> Iterator[Recipe]:
+    """The recipe, then with ever smaller versions of its loss, by which the same is learnt."""
+    yield recipe
+    parts = recipe.sequence
+    work = Work.of(parts, prepared, session.device, session.seed)
+    for loss in parts.loss.smaller(shapes_of(parts, work, len(prepared.log.items))):
+        yield recipe.model_copy(update={"model": parts.model_copy(update={"loss": loss})})
 
 
 def _remedies(recipe: Recipe, fits: Callable[[Recipe], bool]) -> list[str]:
@@ -157,30 +162,25 @@ def _remedies(recipe: Recipe, fits: Callable[[Recipe], bool]) -> list[str]:
 def _ladders(recipe: SequenceRecipe) -> list[list[list[str]]]:
     """Ways to need less, each from the smallest change to the largest."""
     touched = "training.item_rows=touched"
-    ways = [
-        [
-            [f"training.batch_size={recipe.training.batch_size >> n}"]
-            for n in range(1, 20)
-            if recipe.training.batch_size >> n
-        ]
-    ]
-    if recipe.negatives is not None:
-        ways.append([[touched]])
-        ways.append([["negatives.sharing=batch"], ["negatives.sharing=batch", touched]])
-        count = recipe.negatives.count or 1 << 19  # none: all targets of a step
-        ways.append([[f"negatives.count={count >> n}"] for n in range(1, 20) if count >> n])
-    else:
+    size = recipe.training.batch_size
+    ways = [[[f"training.batch_size={size >> halvings}"] for halvings in range(1, 20) if size >> halvings]]
+    if recipe.negatives is None:
         sampled = ["loss=sampled_cross_entropy", "negatives=uniform", "negatives.count=512", "negatives.sharing=batch"]
         ways.append([sampled, [*sampled, touched]])
-    ways.append([[f"encoder.dim={recipe.encoder.dim >> n}"] for n in range(1, 20) if recipe.encoder.dim >> n])
+    else:
+        ways.append([[touched]])
+        for way in _typed("negatives", recipe.negatives.remedies()):
+            # A change that cannot be halved is also tried together with touched rows.
+            ways.append([*way, [*way[0], touched]] if len(way) == 1 else way)
+    ways += _typed("encoder", recipe.encoder.remedies())
     return ways
+
+
+def _typed(shelf: str, ways: list[list[dict[str, object]]]) -> list[list[list[str]]]:
+    """Changes of a part's settings as overrides."""
+    return [[[f"{shelf}.{key}={value}" for key, value in step.items()] for step in way] for way in ways]
 
 
 def changed(recipe: Recipe, *overrides: str) -> Recipe:
     """The recipe with overrides as they are typed."""
     return resolve(Recipe, [("recipe", recipe.model_dump(mode="json"))], overrides).value
-
-
-def _block_rows(recipe: SequenceRecipe, work: Work, number_of_items: int) -> int | None:
-    loss = recipe.loss
-    return block_rows(loss, work.most_positions, number_of_items) if isinstance(loss, CrossEntropy) else None

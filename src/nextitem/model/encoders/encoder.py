@@ -9,6 +9,7 @@ from typing import ClassVar
 from pydantic import Field
 from torch import nn
 
+from nextitem.compute.randomness import Purpose, seeded_globally
 from nextitem.model.items import AnyItems, Tied
 from nextitem.settings.configuration import Configuration
 
@@ -56,6 +57,15 @@ class Encoder(Configuration):
     def has_users(self) -> bool:
         """Whether each user of the training log has a vector, so that nobody else can be recommended to."""
         return False
+
+    def flops(self, length: int) -> int:
+        """Floating-point operations of a position in windows of this length, forward and backward: 6 of each weight."""
+        with seeded_globally(0, Purpose.WEIGHTS):
+            return 6 * sum(weight.numel() for weight in self.build().parameters())
+
+    def remedies(self) -> list[list[dict[str, object]]]:
+        """Ways to need less memory, each from the smallest change of settings to the largest: narrower vectors."""
+        return [[{"dim": self.dim >> halvings} for halvings in range(1, 20) if self.dim >> halvings]]
 
     @abstractmethod
     def build(self, number_of_users: int = 0) -> nn.Module:

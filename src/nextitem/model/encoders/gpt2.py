@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, linear
 
 from nextitem.model.encoders.encoder import Encoder
-from nextitem.model.layers.attention import attend, heads_divide_dim
+from nextitem.model.layers.attention import attend, attention_flops, heads_divide_dim
 from nextitem.model.layers.dropout import Dropout
 from nextitem.model.layers.packing import Queries, arrange
 
@@ -38,6 +38,10 @@ class GPT2(Encoder):
     def most_length(self) -> int:
         """Rows of the position table."""
         return self.positions
+
+    def flops(self, length: int) -> int:
+        """Of a position, forward and backward; attention is a product with every place of the window more."""
+        return super().flops(length) + attention_flops(self.blocks, length, self.dim)
 
     def build(self, number_of_users: int = 0) -> "GPT2Encoder":
         """The encoder with fresh weights from torch's global generator."""

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from nextitem.model.encoders.encoder import Encoder
-from nextitem.model.layers.attention import attend, heads_divide_dim
+from nextitem.model.layers.attention import attend, attention_flops, heads_divide_dim
 from nextitem.model.layers.dropout import Dropout
 from nextitem.model.layers.packing import Layout, Queries, arrange
 
@@ -48,6 +48,10 @@ class SASRec(Encoder):
     def most_length(self) -> int:
         """Rows of the position table."""
         return self.positions
+
+    def flops(self, length: int) -> int:
+        """Of a position, forward and backward; attention is a product with every place of the window more."""
+        return super().flops(length) + attention_flops(self.blocks, length, self.dim)
 
     def build(self, number_of_users: int = 0) -> "SASRecEncoder":
         """The encoder with fresh weights from torch's global generator."""

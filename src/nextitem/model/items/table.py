@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
 
-from nextitem.model.batches import Sharing
+from nextitem.model.batches import FLOAT_BYTES, Sharing
 from nextitem.settings.configuration import Configuration
 
 
@@ -62,6 +62,15 @@ class Items(Configuration):
     def step_copies(self) -> int:
         """Tables that a step holds beside the weights and one gradient of all of them: that of the look-up is one."""
         return 1
+
+    def lookup_bytes(self, columns: int, number_of_items: int, dim: int, width: int) -> int:
+        """What a position takes to score so many candidates of its own: their vectors, and the gradients of these.
+
+        Of products all scores of a position are had at once where they are smaller (`TiedItems.candidate_scores`).
+        """
+        if self.is_product and 2 * number_of_items <= columns * dim:
+            return 2 * number_of_items * FLOAT_BYTES
+        return 3 * columns * width * FLOAT_BYTES
 
     def reason_against(self, dim: int, width: int) -> str | None:
         """Why an encoder that reads vectors of `dim` and has states of `width` cannot go with it, and the remedy.

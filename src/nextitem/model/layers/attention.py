@@ -21,6 +21,11 @@ def heads_divide_dim(heads: int, others: ValidationInfo) -> int:
     return heads
 
 
+def attention_flops(blocks: int, length: int, width: int) -> int:
+    """What each position of a window takes besides the weights, forward and backward, in so many blocks."""
+    return 12 * blocks * length * width
+
+
 def attend(
     q_Qd: Tensor, keys_and_values_P2d: Tensor, queries: Queries, heads: int, probability: float, *, training: bool
 ) -> Tensor:

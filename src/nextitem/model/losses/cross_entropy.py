@@ -7,7 +7,7 @@ Exponentials are powers of two, which are three times as fast on the CPU: the st
 
 import math
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field
@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
 from nextitem.compute import transfer
-from nextitem.model.batches import Drawn
+from nextitem.model.batches import FLOAT_BYTES, Drawn, StepShapes
 from nextitem.model.items.table import ItemTable
 from nextitem.model.losses.loss import LossConfiguration
 
@@ -45,6 +45,27 @@ class CrossEntropy(LossConfiguration):
     def build(self) -> "CrossEntropyLoss":
         """The loss with an empty scratch buffer."""
         return CrossEntropyLoss(self.block_rows, self.tile_items, self.precision)
+
+    def bytes(self, shapes: StepShapes) -> int:
+        """What a step takes at its peak: the exponentials of one block, and the table in their precision."""
+        block, value = _aligned(self.block_size(shapes)), self._value_bytes
+        rounded = shapes.number_of_items * shapes.width * value if value < FLOAT_BYTES else 0
+        return shapes.states_bytes + block * shapes.number_of_items * value + rounded
+
+    def block_size(self, shapes: StepShapes) -> int:
+        """Positions whose exponentials exist at a time."""
+        blocks = self.build().blocks(max(1, shapes.positions), shapes.number_of_items, self._value_bytes)
+        return int(next(blocks).stop)
+
+    def smaller(self, shapes: StepShapes) -> Iterator[Self]:
+        """With lower blocks; as it is, where a recipe says how many positions one has."""
+        if self.block_rows is None:
+            for lower in range(self.block_size(shapes) - _ALIGNED, 0, -_ALIGNED):
+                yield self.model_copy(update={"block_rows": lower})
+
+    @property
+    def _value_bytes(self) -> int:
+        return 2 if self.precision == "bfloat16" else FLOAT_BYTES
 
 
 class CrossEntropyLoss:

@@ -1,11 +1,12 @@
 """What a loss is, and what its configuration says of it. T target positions, e output width."""
 
 from abc import abstractmethod
-from typing import ClassVar, Protocol
+from collections.abc import Iterator
+from typing import ClassVar, Protocol, Self
 
 from torch import Tensor
 
-from nextitem.model.batches import Drawn
+from nextitem.model.batches import FLOAT_BYTES, Drawn, StepShapes
 from nextitem.model.items.table import ItemTable
 from nextitem.settings.configuration import Configuration
 
@@ -35,6 +36,28 @@ class LossConfiguration(Configuration):
     @abstractmethod
     def build(self) -> Loss:
         """The loss as a function."""
+
+    def bytes(self, shapes: StepShapes) -> int:
+        """What a step takes at its peak, beside what was drawn: with all scores at a time, by autograd.
+
+        A loss that goes through scores in blocks says otherwise.
+        """
+        positions, count = shapes.positions, shapes.count
+        if shapes.sharing is None:
+            return shapes.states_bytes + 3 * positions * shapes.number_of_items * FLOAT_BYTES
+        if shapes.sharing == "position":
+            # Scores, where they are out, and what became of them.
+            return shapes.states_bytes + positions * (shapes.lookup_bytes + 6 * (1 + count) * FLOAT_BYTES)
+        vectors = 2 * shapes.sets * count * shapes.width * FLOAT_BYTES
+        return shapes.states_bytes + 6 * positions * count * FLOAT_BYTES + vectors
+
+    def block_size(self, shapes: StepShapes) -> int | None:
+        """Positions whose scores exist at a time; None for a loss without blocks of the catalogue."""
+        return None
+
+    def smaller(self, shapes: StepShapes) -> Iterator[Self]:
+        """The same loss with ever less memory, for steps of these shapes; what is learnt is the same."""
+        return iter(())
 
     def reason_against(self, set_size: int) -> str | None:
         """Why sets of at most so many negatives would teach nothing, and the remedy; None where they do."""

@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from nextitem.compute import transfer
 from nextitem.errors import ConfigurationError
-from nextitem.model.batches import Drawn
+from nextitem.model.batches import FLOAT_BYTES, Drawn, StepShapes
 from nextitem.model.items.table import ItemTable
 from nextitem.model.losses.compared import compared, negatives_of, total
 from nextitem.model.losses.loss import LossConfiguration
@@ -41,6 +41,13 @@ class SampledCrossEntropy(LossConfiguration):
     def build(self) -> "SampledCrossEntropyLoss":
         """The loss; it keeps no state."""
         return SampledCrossEntropyLoss(self.log_q)
+
+    def bytes(self, shapes: StepShapes) -> int:
+        """What a step takes at its peak: of a shared set, the scores of one block of positions."""
+        if shapes.sharing is None or shapes.sharing == "position":
+            return super().bytes(shapes)
+        rows = _BLOCK_ROWS if shapes.sharing == "batch" else shapes.longest
+        return shapes.states_bytes + 3 * shapes.count * (rows + shapes.width) * FLOAT_BYTES
 
 
 class SampledCrossEntropyLoss:

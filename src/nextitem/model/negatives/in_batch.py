@@ -8,8 +8,10 @@ from pydantic import Field
 from nextitem.data.sequences import Sequences
 from nextitem.model.batches import Batch, Drawn, Sharing
 from nextitem.model.negatives.exclusion import Exclude, TrainedItems
-from nextitem.model.negatives.negatives import Negatives
+from nextitem.model.negatives.negatives import Negatives, fewer
 from nextitem.model.negatives.popularity import ByPopularity
+
+_MOST_TARGETS = 1 << 19  # of a step that any machine takes
 
 
 class InBatch(Negatives):
@@ -36,6 +38,10 @@ class InBatch(Negatives):
     def described(self) -> str:
         """Such as `all targets of the step as negatives`."""
         return f"{targets_of_step(self.count)} as negatives"
+
+    def remedies(self) -> list[list[dict[str, object]]]:
+        """Fewer of the step's targets."""
+        return [fewer(self.count or _MOST_TARGETS)]
 
     def outside_histories(self) -> ByPopularity:
         """As many draws as `count`, or 1,000, by training frequency, which is how often an item is a target.

@@ -10,7 +10,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.model.batches import Batch, Drawn, Sharing
 from nextitem.model.negatives.exclusion import Exclude, TrainedItems
 from nextitem.model.negatives.in_batch import targets_of_step
-from nextitem.model.negatives.negatives import Negatives
+from nextitem.model.negatives.negatives import Negatives, fewer
 from nextitem.model.negatives.popularity import ByPopularity
 
 
@@ -42,6 +42,10 @@ class Mixed(Negatives):
     def described(self) -> str:
         """Such as `2,048 negatives (mixed) and all targets of the step`."""
         return f"{self._in_words(self.count)} and {targets_of_step(self.in_batch)}"
+
+    def remedies(self) -> list[list[dict[str, object]]]:
+        """Fewer fresh draws."""
+        return [fewer(self.count)]
 
     def outside_histories(self) -> ByPopularity:
         """The fresh draws alone: other cases' targets would be held-out events."""

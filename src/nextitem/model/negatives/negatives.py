@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from nextitem.data.sequences import Sequences
-from nextitem.model.batches import Batch, Drawn, Sharing
-from nextitem.model.negatives.exclusion import Exclude
+from nextitem.model.batches import ID_BYTES, Batch, Drawn, Sharing, number_of_sets
+from nextitem.model.negatives.exclusion import Exclude, kept_bytes
 from nextitem.settings.configuration import Configuration
 
 
@@ -57,5 +57,27 @@ class Negatives(Configuration):
         """Why steps of so many windows would have nothing to compare with, and the remedy; None where they have."""
         return None
 
+    def drawn(self, positions: int, rows: int) -> int:
+        """How many ids a step of so many positions and rows draws at the most."""
+        return self.set_size(positions) * number_of_sets(self.sharing, positions, rows)
+
+    def bytes(self, positions: int, rows: int) -> int:
+        """What a step draws: ids, how likely they were, and where the rows exclude an id of a set that they share."""
+        excluded = 0 if self.sharing == "position" else rows * self.set_size(positions)
+        return 3 * ID_BYTES * self.drawn(positions, rows) + excluded
+
+    def kept_bytes(self, train: Sequences) -> int:
+        """What is held of all histories in order, which the validation loss excludes at the least."""
+        return kept_bytes(train, "history", self.sharing)
+
+    def remedies(self) -> list[list[dict[str, object]]]:
+        """Ways to draw less, each from the smallest change of settings to the largest; they change what is learnt."""
+        return []
+
     def _in_words(self, count: int) -> str:
         return f"{count:,} negatives ({self.name.replace('_', ' ')})"
+
+
+def fewer(count: int) -> list[dict[str, object]]:
+    """The remedy of ever smaller sets, by halving."""
+    return [{"count": count >> halvings} for halvings in range(1, 20) if count >> halvings]

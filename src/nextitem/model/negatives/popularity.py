@@ -11,7 +11,7 @@ from nextitem.compute import transfer
 from nextitem.data.sequences import Sequences
 from nextitem.model.batches import Batch, Drawn, Sharing
 from nextitem.model.negatives.exclusion import Exclude, Forbidden, TrainedItems
-from nextitem.model.negatives.negatives import Negatives
+from nextitem.model.negatives.negatives import Negatives, fewer
 
 _MOST_CLOCKS = 1 << 24  # that exist at a time, 128 MB
 
@@ -44,6 +44,10 @@ class ByPopularity(Negatives):
     def described(self) -> str:
         """Such as `20 negatives (popularity)`."""
         return self._in_words(self.count)
+
+    def remedies(self) -> list[list[dict[str, object]]]:
+        """One set for the whole step, or smaller ones."""
+        return [[{"sharing": "batch"}], fewer(self.count)]
 
 
 class PopularityNegatives:

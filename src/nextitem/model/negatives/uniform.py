@@ -13,7 +13,7 @@ from nextitem.compute import transfer
 from nextitem.data.sequences import Sequences
 from nextitem.model.batches import Batch, Drawn, Sharing
 from nextitem.model.negatives.exclusion import Exclude, TrainedItems
-from nextitem.model.negatives.negatives import Negatives
+from nextitem.model.negatives.negatives import Negatives, fewer
 
 
 class Uniform(Negatives):
@@ -41,6 +41,10 @@ class Uniform(Negatives):
     def described(self) -> str:
         """Such as `20 negatives (uniform)`."""
         return self._in_words(self.count)
+
+    def remedies(self) -> list[list[dict[str, object]]]:
+        """One set for the whole step, or smaller ones."""
+        return [[{"sharing": "batch"}], fewer(self.count)]
 
 
 class UniformNegatives:
