@@ -49,9 +49,9 @@ def fail_if_any_failed(comparison: Comparison, others: Sequence[str] = ()) -> No
 def _title(comparison: Comparison) -> str:
     certificate = comparison.certificate
     where = ""
-    if certificate:
-        where = f" on {certificate['dataset']}: {certificate['cases']:,} test users, "
-        where += f"{certificate['candidates']:,} items, {certificate['ranking']} ranking"
+    if certificate is not None:
+        where = f" on {certificate.dataset}: {certificate.cases:,} test users, {certificate.candidates:,} items, "
+        where += f"{certificate.ranking} ranking"
     return f"comparison{where}; differences to {comparison.against}"
 
 

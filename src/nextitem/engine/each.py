@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 
 from nextitem.data.prepare import prepare
 from nextitem.data.source import Source
@@ -9,6 +10,8 @@ from nextitem.engine.engine import Engine, Pending
 from nextitem.engine.entries import Contestant, Entry, Place
 from nextitem.engine.local import LOCAL
 from nextitem.errors import ConfigurationError, TrainingError
+from nextitem.evaluation.certificate import Certificate
+from nextitem.evaluation.ranking import FULL
 from nextitem.experiment.folder.reading import COMPARED, Run, deciding, find_runs, read_run
 from nextitem.experiment.recipe import Recipe
 
@@ -77,29 +80,31 @@ class _Finished:
     def __init__(self, entries: Sequence[Entry], place: Place, say: Callable[[str], None]) -> None:
         self.known = find_runs(dict.fromkeys((place.out, *place.others)), say)
         sources = {Source.of(entry.recipe): entry.recipe for entry in entries}
-        self.events = {source: _fingerprint(recipe) for source, recipe in sources.items()}
+        self.events = {source: _measured_on(recipe) for source, recipe in sources.items()}
 
     def check_cases(self, beside: Sequence[Run]) -> None:
         """Raise ConfigurationError where the entries' test cases are not each other's, or not those of `beside`."""
-        splits = {split: f"data={source.name}" for source, (_, split) in self.events.items()}
-        splits |= {run.metrics.certificate.split: str(run.folder) for run in beside}
-        if len(splits) > 1:
-            raise ConfigurationError(
-                f"{' and '.join(splits.values())} have different test cases, so what is measured on them cannot be "
-                f"compared; compare on the same data, split and filters"
-            )
+        certificates = [(f"data={source.name}", certificate) for source, (_, certificate) in self.events.items()]
+        certificates += [(str(run.folder), run.certificate) for run in beside]
+        for (first, expected), (second, certificate) in pairwise(certificates):
+            if unlike := expected.differences(certificate):
+                raise ConfigurationError(
+                    f"{first} and {second} have different test cases ({unlike}), so what is measured on them cannot be "
+                    f"compared; compare on the same data, split and filters"
+                )
 
     def run(self, entry: Entry, seed: int) -> Run | None:
         """The latest run of these settings, events and seed."""
-        wanted, events = deciding(entry.recipe), self.events[Source.of(entry.recipe)]
+        wanted, (events, certificate) = deciding(entry.recipe), self.events[Source.of(entry.recipe)]
         for run in reversed(self.known):
-            same_events = (run.metrics.provenance.events_sha256, run.metrics.certificate.split) == events
+            # What the data is called decides nothing where its events and cases are the same.
+            same_events = (run.metrics.provenance.events_sha256, run.certificate.split) == (events, certificate.split)
             if run.seed == seed and same_events and deciding(run.recipe) == wanted:
                 return run
         return None
 
 
-def _fingerprint(recipe: Recipe) -> tuple[str, str]:
-    """Of all events, and of the test histories and targets."""
+def _measured_on(recipe: Recipe) -> tuple[str, Certificate]:
+    """The fingerprint of all events, and the certificate that a run's test metrics will have."""
     prepared = prepare(recipe)
-    return prepared.log.sha256(), prepared.split.test.sha256
+    return prepared.log.sha256(), Certificate.of(prepared.split.test, FULL, ())

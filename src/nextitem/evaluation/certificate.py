@@ -1,7 +1,7 @@
 """What a number was measured on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 
 from nextitem.data.splits.split import Cases
 from nextitem.evaluation.ranking import Ranking
@@ -38,3 +38,24 @@ class Certificate:
             candidates=ranking.size(cases.histories.number_of_items),
             metrics=tuple(metrics),
         )
+
+    def without_metrics(self) -> "Certificate":
+        """What is measured on, whatever the metric: where ranks are stored, any can be computed from them."""
+        return replace(self, metrics=())
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values by field; without metrics there is no such field."""
+        return {name: value for name, value in asdict(self).items() if value != ()}
+
+    def differences(self, other: "Certificate") -> str:
+        """What differs between the two, in words, such as `hidden history and nothing`; "" where they are equal."""
+        pairs = ((field.name, getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+        return "; ".join(f"{name} {_told(ours)} and {_told(theirs)}" for name, ours, theirs in pairs if ours != theirs)
+
+
+def _told(value: str | int | tuple[str, ...]) -> str:
+    """A field's value as people read it; of a fingerprint its beginning."""
+    if isinstance(value, tuple):
+        return " ".join(value) or "none"
+    text = f"{value:,}" if isinstance(value, int) else value
+    return f"{text[:12]}…" if len(text) == 64 else text

@@ -1,7 +1,7 @@
 """The only path to a reported number. C cases, U users, M metrics, N items."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -49,7 +49,7 @@ class Evaluation:
             **self.means,
             "intervals": {name: list(interval) for name, interval in self.intervals.items()},
             "ceiling": self.ceiling,
-            "certificate": asdict(self.certificate),
+            "certificate": self.certificate.as_dict(),
         }
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from nextitem.compute.randomness import Purpose, generator
 from nextitem.engine.entries import Contestant
 from nextitem.errors import ArtefactError, ConfigurationError
+from nextitem.evaluation.certificate import Certificate
 from nextitem.evaluation.intervals import bootstrap_means, holm, p_values, percentiles
 from nextitem.experiment.folder.reading import Run
 from nextitem.settings.suggestion import suggest
@@ -53,9 +54,9 @@ class Comparison:
     """By label, then metric; nothing for a row without runs."""
 
     @property
-    def certificate(self) -> dict[str, Any]:
-        """What all numbers were measured on."""
-        return next((row.runs[0].certificate for row in self.rows if row.runs), {})
+    def certificate(self) -> Certificate | None:
+        """What all numbers were measured on; None where no row has a run."""
+        return next((row.runs[0].certificate for row in self.rows if row.runs), None)
 
     @property
     def failures(self) -> list[str]:
@@ -170,25 +171,17 @@ def _values(row: Contestant, metrics: Sequence[str]) -> Tensor:
 def same_certificate(runs: Sequence[Run]) -> None:
     """Raise ConfigurationError, naming what differs, where two runs were not measured on the same."""
     for run in runs[1:]:
-        first, other = runs[0].certificate, run.certificate
-        unequal = [key for key in {**first, **other} if first.get(key) != other.get(key)]
-        if unequal:
-            facts = ", ".join(f"{key} {_short(first.get(key))} and {_short(other.get(key))}" for key in unequal)
+        if unlike := runs[0].certificate.differences(run.certificate):
             raise ConfigurationError(
-                f"{runs[0].folder} and {run.folder} cannot be compared, their certificates differ: {facts}; "
-                f"compare runs on the same data, split and ranking"
+                f"{runs[0].folder} and {run.folder} cannot be compared, their certificates differ: {unlike}; compare "
+                f"runs on the same data, split and ranking"
             )
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return f"{text[:12]}…" if len(text) == 64 else text
 
 
 def as_dict(found: Comparison, note: Callable[[Contestant], Mapping[str, Any]] = lambda _row: {}) -> dict[str, Any]:
     """Everything as plain values; `note` adds to a row."""
     return {
-        "certificate": found.certificate,
+        "certificate": {} if found.certificate is None else found.certificate.as_dict(),
         "against": found.against,
         "resampled": found.resampled,
         "rows": [{**_row_as_dict(row, found), **note(row)} for row in found.rows],

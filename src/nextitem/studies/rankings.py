@@ -108,12 +108,12 @@ def compare_rankings(
     """
     runs = [read_run(folder).proven() for folder in folders]
     names = told_apart([run.recipe.name for run in runs], runs)
-    measured = {run.metrics.certificate.split: run.folder for run in runs}
-    if len(measured) != 1:
-        raise ConfigurationError(
-            f"runs that were measured on different cases have no order: {', '.join(map(str, measured.values()))} are "
-            f"of {len(measured)} kinds; give runs on one dataset"
-        )
+    for run in runs[1:]:
+        if unlike := runs[0].certificate.differences(run.certificate):
+            raise ConfigurationError(
+                f"runs that were measured on different cases have no order: {runs[0].folder} and {run.folder} differ "
+                f"in {unlike}; give runs on one dataset"
+            )
     split = split_of(runs[0], data)
     kinds = [FULL, *(Ranking.among(text, seed) for text in candidates)]
     values: list[list[Tensor]] = [[] for _ in kinds]

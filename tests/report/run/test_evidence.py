@@ -54,7 +54,7 @@ def test_unequal_certificates_are_refused_by_what_differs(tmp_path: Path) -> Non
     (other / "metrics.json").write_text(json.dumps(metrics))
     RUN.seal(other)
     with pytest.raises(
-        ConfigurationError, match=r"do not belong in one table \(hidden: history and nothing\)"
+        ConfigurationError, match=r"do not belong in one table \(hidden history and nothing\)"
     ) as caught:
         comparable([evidence(first), evidence(other)])
     assert caught.value.exit_code == 2

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from nextitem.errors import NextitemError, StorageError
+from nextitem.evaluation.certificate import Certificate
 from nextitem.evaluation.values import values
 from nextitem.experiment.folder.metrics import FORMAT, Metrics
 from nextitem.experiment.recipe import Recipe
@@ -59,9 +60,9 @@ class Run:
         return self.metrics.provenance.seed
 
     @property
-    def certificate(self) -> dict[str, Any]:
-        """What was measured on, without the list of metrics: any can be computed from the ranks."""
-        return {key: value for key, value in asdict(self.metrics.certificate).items() if key != "metrics"}
+    def certificate(self) -> Certificate:
+        """What was measured on, whatever the metric: any of ranks can be computed from those that are stored."""
+        return self.metrics.certificate.without_metrics()
 
     @cached_property
     def weights(self) -> dict[str, Tensor]:

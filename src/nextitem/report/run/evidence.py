@@ -1,7 +1,7 @@
 """What a report shows of a run, read from its folder. C cases."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,13 +115,10 @@ def comparable(runs: Sequence[Evidence]) -> list[Evidence]:
     for number, run in enumerate(runs[1:], 1):
         if run.folder.resolve() in {earlier.folder.resolve() for earlier in runs[:number]}:
             raise ConfigurationError(f"{run.folder} is given twice; name each run once")
-        ours, theirs = asdict(first.metrics.certificate), asdict(run.metrics.certificate)
-        unlike = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
-        if unlike:
-            differences = "; ".join(f"{key}: {ours.get(key)} and {theirs.get(key)}" for key in unlike)
+        if unlike := first.metrics.certificate.differences(run.metrics.certificate):
             raise ConfigurationError(
                 f"{first.folder} and {run.folder} were not measured on the same, so their numbers do not belong in one "
-                f"table ({differences}); report runs of equal certificates"
+                f"table ({unlike}); report runs of equal certificates"
             )
     labels = told_apart([run.label for run in runs], runs)
     return [replace(run, label=label) for run, label in zip(runs, labels, strict=True)]

@@ -1,7 +1,6 @@
 """report.html: runs as one page that needs no network and no script."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -214,7 +213,7 @@ def _quality(runs: Sequence[Evidence], column: str) -> list[tuple[str, drawings.
 def _made(runs: Sequence[Evidence]) -> dict[str, Any]:
     """Commands, settings and provenance of every run, and their certificate."""
     return {
-        "certificate": [(key, _plain(value)) for key, value in asdict(runs[0].metrics.certificate).items()],
+        "certificate": [(key, _plain(value)) for key, value in runs[0].metrics.certificate.as_dict().items()],
         "runs": [
             {
                 "label": run.label,

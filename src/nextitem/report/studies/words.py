@@ -13,11 +13,11 @@ def title_of(data: str) -> str:
 def measured_on(comparison: Comparison) -> str:
     """What the numbers were measured on, in a sentence."""
     certificate = comparison.certificate
-    if not certificate:
+    if certificate is None:
         return "No run was finished."
     return (
-        f"{certificate['cases']:,} test users, {certificate['candidates']:,} items, {certificate['ranking']} ranking, "
-        f"{certificate['hidden']} hidden, split `{certificate['split'][:12]}…`."
+        f"{certificate.cases:,} test users, {certificate.candidates:,} items, {certificate.ranking} ranking, "
+        f"{certificate.hidden} hidden, split `{certificate.split[:12]}…`."
     )
 
 
