@@ -29,6 +29,7 @@ from nextitem.errors import (
 from nextitem.evaluation.evaluate import Evaluation, evaluate
 from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Query, Scorer
+from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.presets import load_preset, load_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
@@ -68,7 +69,7 @@ __all__ += [  # noqa: RUF022
     # training
     "Training", "Session", "fit", "History", "Watcher",
     # experiment
-    "Recipe", "SequenceRecipe", "load_recipe", "load_preset", "run", "Outcome", "plan",
+    "Recipe", "SequenceRecipe", "load_recipe", "load_preset", "run", "Outcome", "Run", "read_run", "plan",
     # evaluation
     "evaluate", "Evaluation", "Ranking", "Scorer", "Query",
     # studies

@@ -11,13 +11,12 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
-from filelock import FileLock, Timeout
 from pydantic import AfterValidator
 
 from nextitem.errors import ArtefactError, ConfigurationError, StorageError
@@ -85,19 +84,17 @@ def empty_folder(draft: Path) -> Iterator[Path]:
 def publish(draft: Path, names: Iterable[Path]) -> Path:
     """Put a draft on disk under the first of `names` that is not taken, and return that name. Raises OSError."""
     settle(draft)
-    taken = OSError("no name was given")
     for name in names:
         try:
             draft.rename(name)
-        except OSError as error:
+        except OSError:
             # Asked after the attempt: two that end together would find the same name free.
             if not name.exists():
                 raise
-            taken = error
         else:
             _sync(name.parent)
             return name
-    raise taken
+    raise FileExistsError(f"all names for {draft} are taken")
 
 
 def settle(draft: Path) -> None:
@@ -159,9 +156,12 @@ def alone_in(folder: Path, doing: str) -> Iterator[None]:
     Raises ConfigurationError where another process holds it: it is `doing` the same. StorageError where the folder
     cannot be made. A process that dies holds nothing any more.
     """
+    # Here, because it takes ten milliseconds to import, and only what trains or searches has to be alone.
+    from filelock import Timeout
+
     made = [one for one in (folder, *folder.parents) if not one.exists()]
     try:
-        lock = _locked(folder)
+        unlock = _locked(folder)
     except Timeout:
         raise ConfigurationError(f"another process {doing} in {folder}; wait for it, or choose another --out") from None
     except OSError as error:
@@ -173,7 +173,7 @@ def alone_in(folder: Path, doing: str) -> Iterator[None]:
             (folder / _LOCK).unlink(missing_ok=True)  # while it is held: who opened it meanwhile sees it has no name
             for one in dict.fromkeys((folder, *made)):
                 one.rmdir()
-        lock.release()
+        unlock()
 
 
 def clear(folder: Path) -> None:
@@ -184,8 +184,10 @@ def clear(folder: Path) -> None:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _locked(folder: Path) -> FileLock:
-    """The lock on a folder, held. Raises Timeout where another has it."""
+def _locked(folder: Path) -> Callable[[], object]:
+    """Lock a folder; what unlocks it. Raises filelock.Timeout where another holds it."""
+    from filelock import FileLock, Timeout
+
     file = folder / _LOCK
     for _ in range(_ATTEMPTS):
         lock = FileLock(file)
@@ -196,7 +198,7 @@ def _locked(folder: Path) -> FileLock:
             if file.exists():
                 raise
         else:
-            return lock
+            return lock.release
     raise Timeout(str(file))
 
 

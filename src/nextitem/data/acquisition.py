@@ -11,7 +11,6 @@ import hashlib
 import http.client
 import logging
 import os
-import secrets
 import shutil
 import urllib.error
 import urllib.request
@@ -25,6 +24,7 @@ from nextitem.data.interactions import Interactions
 from nextitem.data.reading.files import read_interactions
 from nextitem.data.reading.opening import UNREADABLE, explained, opened
 from nextitem.errors import ConfigurationError, DataError, StorageError
+from nextitem.storage import whole_file
 
 _CHUNK = 1 << 20  # bytes
 _log = logging.getLogger(__name__)
@@ -100,13 +100,8 @@ def _unpacked(description: Description, archive: Path, cache: Path) -> Path:
             if file.is_file() and (file.stat().st_size, _crc(file)) == (members[0].file_size, members[0].CRC):
                 return file
             folder.mkdir(parents=True, exist_ok=True)
-            partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
-            try:
-                with content.open(members[0]) as source, partial.open("xb") as sink:
-                    shutil.copyfileobj(source, sink, _CHUNK)
-                partial.replace(file)
-            finally:
-                partial.unlink(missing_ok=True)
+            with whole_file(file) as draft, content.open(members[0]) as source, draft.open("wb") as sink:
+                shutil.copyfileobj(source, sink, _CHUNK)
     except (zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{archive} cannot be unpacked ({error}); remove it to have it downloaded again") from error
     except OSError as error:
@@ -200,10 +195,8 @@ def _download(description: Description, folder: Path, timeout: float) -> Path:
 
 def _fetch(description: Description, file: Path, timeout: float) -> None:
     request = urllib.request.Request(description.address, headers={"User-Agent": "nextitem"})
-    # A name of its own for each process, and in the same folder: the last step is one rename, or nothing.
-    partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
-    try:
-        with urllib.request.urlopen(request, timeout=timeout) as response, partial.open("xb") as sink:
+    with whole_file(file) as draft:  # a name of its own for each process
+        with urllib.request.urlopen(request, timeout=timeout) as response, draft.open("wb") as sink:
             announced = response.headers.get("Content-Length", "")
             size = description.size or (int(announced) if announced.isdigit() else None)
             difference = _difference(response, description, size, sink)
@@ -212,6 +205,3 @@ def _fetch(description: Description, file: Path, timeout: float) -> None:
             raise StorageError(f"{description.address} was cut off after {received:,} of {announced} bytes")
         if difference:
             raise DataError(f"{description.address} did not send the published {description.name}: {difference}")
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
