@@ -16,15 +16,16 @@ from nextitem.evaluation.metrics import DEFAULT_METRICS, LIST_METRICS, SAMPLED_M
 from nextitem.evaluation.metrics.metric import Lists
 from nextitem.evaluation.metrics.novelty import novelty
 from nextitem.evaluation.ranking import Ranking
+from nextitem.evaluation.scoring import Scorer
 from nextitem.model.baselines import Popularity
 
 COUNTS_N = tensor([8, 4, 2, 1, 1, 0])  # of 16 training events: 1, 2, 3, 4 and 4 bits
 every_metric = pytest.mark.parametrize("name", LIST_METRICS)
 
 
-def most_popular() -> object:
+def most_popular() -> Scorer:
     """Items in the order of COUNTS_N, for everybody."""
-    return Popularity().build(Sequences.of([[item] * int(count) for item, count in enumerate(COUNTS_N)], 6))
+    return Popularity().learn(Sequences.of([[item] * int(count) for item, count in enumerate(COUNTS_N)], 6), seed=0)
 
 
 def cases(histories: list[list[int]]) -> Cases:

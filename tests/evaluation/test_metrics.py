@@ -13,7 +13,16 @@ from ir_measures import AP, RR, R, Success, nDCG
 from torch import Tensor, tensor
 
 from nextitem.errors import ConfigurationError
-from nextitem.evaluation.metrics import RANK_METRICS, RankMetric, hit_rate, mrr, ndcg, parse_metrics, rank_metrics
+from nextitem.evaluation.metrics import (
+    LIST_METRICS,
+    RANK_METRICS,
+    RankMetric,
+    hit_rate,
+    mrr,
+    ndcg,
+    parse_metrics,
+    rank_metrics,
+)
 from nextitem.evaluation.values import values
 
 GAINS = {
@@ -150,9 +159,10 @@ def test_mrr_alone_is_not_cut() -> None:
 def test_another_name_is_refused_with_those_that_are_known(name: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_metrics([name])
+    known = ", ".join(f"{metric}@k" for metric in (*RANK_METRICS, *LIST_METRICS))
+    assert known.startswith("hit_rate@k, ndcg@k, mrr@k, novelty@k")
     assert str(caught.value) == (
-        f"unknown metric '{name}'; known are hit_rate@k, ndcg@k, mrr@k, novelty@k, with k a positive number, and mrr "
-        "without one"
+        f"unknown metric '{name}'; known are {known}, with k a positive number, and mrr without one"
     )
 
 
