@@ -69,7 +69,7 @@ __all__ += [  # noqa: RUF022
     # training
     "Training", "Session", "fit", "History", "Watcher",
     # experiment
-    "Recipe", "SequenceRecipe", "load_recipe", "load_preset", "run", "Outcome", "Run", "read_run", "plan",
+    "Recipe", "SequenceRecipe", "load_recipe", "load_preset", "run", "Outcome", "train", "Run", "read_run", "plan",
     # evaluation
     "evaluate", "Evaluation", "Ranking", "Scorer", "Query",
     # studies
@@ -83,6 +83,7 @@ __all__ += [  # noqa: RUF022
 if TYPE_CHECKING:
     from nextitem.engine.entries import Contestant
     from nextitem.experiment.plan.plan import plan
+    from nextitem.experiment.train import train
     from nextitem.studies.comparison import Comparison, compare
     from nextitem.studies.tuning import tune
 else:  # what few programs need is imported when it is asked for
@@ -91,6 +92,7 @@ else:  # what few programs need is imported when it is asked for
         "Contestant": "nextitem.engine.entries",
         "compare": "nextitem.studies.comparison",
         "plan": "nextitem.experiment.plan.plan",
+        "train": "nextitem.experiment.train",
         "tune": "nextitem.studies.tuning",
     }
 

@@ -20,9 +20,8 @@ from rich.console import Console
 from nextitem.compute.processes import Alone
 from nextitem.engine.entries import Place
 from nextitem.errors import NextitemError, TrainingError
-from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.train import Extras, settle_earlier, train_into
+from nextitem.experiment.train import Extras, train
 from nextitem.training.session import Session
 from nextitem.training.watchers.progress import watcher
 
@@ -97,7 +96,6 @@ def _train(answer: Connection, recipe_json: str, seed: int, place: Place) -> Non
     if place.threads is not None:
         torch.set_num_threads(place.threads)
     recipe, device = Recipe.model_validate_json(recipe_json), torch.device(place.device)
-    workplace = Workplace.of(place.out, recipe, seed)
     stderr = Console(stderr=True)
     display = watcher(stderr, recipe.learner.training, f"{recipe.name} on {recipe.data}, seed {seed}")
 
@@ -105,17 +103,14 @@ def _train(answer: Connection, recipe_json: str, seed: int, place: Place) -> Non
         stderr.print(text, markup=False, highlight=False, soft_wrap=True)
 
     try:
-        can_go_on = device.type == "cpu" and not place.fresh
-        settle_earlier(workplace, device, resume=can_go_on, fresh=not can_go_on)
-        folder, _ = train_into(
-            workplace, recipe, Session(seed, Alone(device), display), say, Extras(report=place.report)
-        )
+        session = Session(seed, Alone(device), display)
+        run = train(recipe, session, place.out, fresh=place.fresh, say=say, extras=Extras(report=place.report))
     except NextitemError as error:
         answer.send((None, str(error)))
     except Exception as error:
         answer.send((None, f"internal error: {type(error).__name__}: {error}"))
     else:
-        answer.send((str(folder), None))
+        answer.send((str(run.folder), None))
     finally:
         display.close()
 

@@ -1,4 +1,4 @@
-"""A recipe trained into a folder: what `nextitem train` does between its options and its output.
+"""A recipe trained into a folder: `train` for a program, and its parts for `nextitem train` and its options.
 
 Of several processes all train and the first one writes; the others read its checkpoint and wait for its files.
 """
@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -23,6 +24,7 @@ from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.metrics import Metrics, metrics_of
 from nextitem.experiment.folder.provenance import provenance
+from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.plan.plan import plan_together
@@ -46,6 +48,32 @@ class Extras:
     """What puts report.html into the folder, where one is wanted."""
     candidates: str | None = None
     """Such as `popularity:100`: a block of sampled metrics."""
+
+
+def train(
+    recipe: Recipe,
+    session: Session,
+    out: Path | str = "runs",
+    *,
+    fresh: bool = False,
+    say: Callable[[str], None] = lambda _text: None,
+    extras: Extras = Extras(),
+) -> Run:
+    """The run of a recipe, trained into a folder of its own in `out` by this one process.
+
+    On the CPU a training of the same recipe and seed that was interrupted goes on after its last full epoch, to the
+    same bits, unless it is to be `fresh`. `say` is told the notes on the data and the plan. Raises ConfigurationError
+    for several processes and for a recipe that does not fit into memory, and what preparing and training raise.
+    """
+    if session.processes.size > 1:
+        raise ConfigurationError(
+            f"{session.processes.size} processes train together by `torchrun -m nextitem train`; in Python give one"
+        )
+    workplace = Workplace.of(Path(out), recipe, session.seed)
+    can_go_on = session.device.type == "cpu" and not fresh
+    settle_earlier(workplace, session.device, resume=can_go_on, fresh=not can_go_on)
+    folder, _ = train_into(workplace, recipe, session, say, extras)
+    return read_run(cast(Path, folder))  # of one process, which is the first
 
 
 def settle_earlier(workplace: Workplace, device: torch.device, *, resume: bool, fresh: bool) -> bool:

@@ -1,0 +1,61 @@
+"""A recipe trained into a folder by a program: stored, gone on with, or begun anew."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from nextitem.compute.processes import Alone
+from nextitem.errors import ConfigurationError
+from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.train import Extras, train
+from nextitem.training.history import Epoch, History, Silent
+from nextitem.training.session import Session
+from worlds.killed import KilledError, Killer
+from worlds.small_runs import RECIPES, chains, log_of, sha256, write_csv
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    events = write_csv(log_of(chains()), tmp_path / "events.csv")
+    return RECIPES["sasrec-ce"].model_copy(update={"name": "small", "data": str(events)})
+
+
+class Counting(Silent):
+    """Which epochs were trained."""
+
+    def __init__(self) -> None:
+        self.epochs: list[int] = []
+
+    def epoch(self, epoch: Epoch, history: History) -> None:
+        self.epochs.append(epoch.epoch)
+
+
+def test_a_run_is_stored_and_read(recipe: Recipe, tmp_path: Path) -> None:
+    said: list[str] = []
+    run = train(recipe, Session(3), tmp_path / "runs", say=said.append, extras=Extras(users=False))
+    assert run.folder.parent == tmp_path / "runs"
+    assert (run.recipe, run.seed, run.metrics.epochs, run.users) == (recipe, 3, 2, None)
+    assert any(text.startswith("plan: ") for text in said)
+
+
+@pytest.mark.parametrize(("fresh", "epochs"), [(False, [2]), (True, [1, 2])])
+def test_what_was_interrupted_goes_on_unless_it_is_to_be_fresh(
+    recipe: Recipe, tmp_path: Path, fresh: bool, epochs: list[int]
+) -> None:
+    whole = train(recipe, Session(0), tmp_path / "whole")
+    with pytest.raises(KilledError):
+        train(recipe, Session(0, watcher=Killer(1)), str(tmp_path / "runs"))
+    run = train(recipe, Session(0, watcher=(counting := Counting())), tmp_path / "runs", fresh=fresh)
+    assert counting.epochs == epochs
+    assert sha256(run.weights) == sha256(whole.weights)
+
+
+def test_several_processes_are_told_how_they_train_together(recipe: Recipe, tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Two(Alone):
+        size: int = 2
+
+    with pytest.raises(ConfigurationError, match="2 processes train together by `torchrun -m nextitem train`"):
+        train(recipe, Session(0, Two(torch.device("cpu"))), tmp_path / "runs")
