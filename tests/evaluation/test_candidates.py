@@ -175,13 +175,15 @@ def test_a_score_that_is_nan_is_an_error() -> None:
 
 def test_every_metric_is_labelled_and_the_certificate_tells_the_draw() -> None:
     ranking = Ranking.among("popularity:3", seed=7)
-    found = evaluate(Popularity().build(Sequences.of([[1, 2, 3]], N)), CASES, ranking=ranking)
-    full = evaluate(Popularity().build(Sequences.of([[1, 2, 3]], N)), CASES)
+    found = evaluate(Popularity().learn(Sequences.of([[1, 2, 3]], N), seed=0), CASES, ranking=ranking)
+    full = evaluate(Popularity().learn(Sequences.of([[1, 2, 3]], N), seed=0), CASES)
     assert all(name.endswith("[pop3]") for name in [*found.values, *found.intervals, *found.certificate.metrics])
     assert (found.certificate.ranking, found.certificate.candidates) == ("popularity:3, seed 7", 4)
     assert (full.certificate.ranking, full.certificate.candidates) == ("full", N)
     assert not {*found.values} & {*full.values}
-    other = evaluate(Popularity().build(Sequences.of([[1, 2, 3]], N)), CASES, ranking=Ranking.among("popularity:3"))
+    other = evaluate(
+        Popularity().learn(Sequences.of([[1, 2, 3]], N), seed=0), CASES, ranking=Ranking.among("popularity:3")
+    )
     assert other.certificate != found.certificate
 
 
