@@ -11,7 +11,6 @@ from nextitem.errors import ConfigurationError, DataError, TrainingError
 from nextitem.model.batches import Batch, Drawn
 from nextitem.model.encoders import BERT4Rec
 from nextitem.model.losses import CrossEntropy
-from nextitem.model.losses.loss import Loss
 from nextitem.model.model import SequenceModel
 from nextitem.model.objectives import MaskedItem
 from nextitem.training.fit import Training, fit
@@ -262,9 +261,9 @@ def test_without_validation_a_line_of_history_says_so() -> None:
 class Moody(Slope):
     """Writes down whether it was in training mode."""
 
-    def loss(self, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
+    def states(self, batch: Batch) -> Tensor:
         self.moods = [*getattr(self, "moods", []), self.training]
-        return super().loss(batch, loss, drawn)
+        return super().states(batch)
 
 
 def test_every_epoch_trains_in_training_mode_whatever_validation_left() -> None:

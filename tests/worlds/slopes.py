@@ -42,9 +42,11 @@ class Slope(nn.Module):
         self.batches.append(NextItem().batch(windows, generator))
         return self.batches[-1]
 
-    def loss(self, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
-        height = self.per_position + self.scale * (self.point_2 * tensor([3.0, 4.0])).sum()
-        return height * len(batch.targets_T)
+    def states(self, batch: Batch) -> Tensor:
+        return self.per_position + self.scale * (self.point_2 * tensor([3.0, 4.0])).sum()
+
+    def loss_of_states(self, states_Te: Tensor, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
+        return states_Te * len(batch.targets_T)
 
 
 class Scripted:

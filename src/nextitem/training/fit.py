@@ -16,16 +16,16 @@ from pydantic import Field, model_validator
 
 from nextitem.compute import transfer
 from nextitem.compute.memory import HEAP
-from nextitem.compute.randomness import Purpose, generator, seeded_globally
+from nextitem.compute.randomness import Purpose, generator
 from nextitem.data.sequences import Sequences
 from nextitem.errors import ConfigurationError, DataError, TrainingError
-from nextitem.model.batches import cut
 from nextitem.model.losses.loss import Loss
 from nextitem.model.negatives.negatives import Sampler
 from nextitem.settings.configuration import Configuration
 from nextitem.training.history import Epoch, History
 from nextitem.training.optimisation import LEAST_BETA2, Descent
 from nextitem.training.session import Progress, Session
+from nextitem.training.step import Step
 from nextitem.training.trainable import Trainable
 
 
@@ -131,10 +131,11 @@ def fit(
     if session.checkpoint is not None:
         session.checkpoint.load(progress)
     history, processes = progress.history, session.processes
+    step = Step(model, windows, loss, negatives, progress.descent, session)
     processes.agree("the weights at the start", model.state_dict())
     while not _is_finished(history, training, math.ceil(len(windows) / training.batch_size)):
         with _products(training.precision):
-            epoch = _train_epoch(progress, windows, loss, training, session, negatives)
+            epoch = _train_epoch(step, training, len(history.epochs) + 1)
         if validate is not None:
             epoch = _with_validation(epoch, validate())
         history.epochs.append(epoch)
@@ -148,44 +149,22 @@ def fit(
     return history
 
 
-def _train_epoch(
-    progress: Progress,
-    windows: Sequences,
-    loss: Loss,
-    training: Training,
-    session: Session,
-    negatives: Sampler | None,
-) -> Epoch:
+def _train_epoch(step: Step, training: Training, number: int) -> Epoch:
     """One pass over all windows in a random order, or as much of it as the last steps allow."""
-    model, device = progress.model, windows.starts_U.device
-    seed, processes = session.seed, session.processes
-    model.train()
-    number, started = len(progress.history.epochs) + 1, time.perf_counter()
-    order = torch.randperm(len(windows), generator=generator(seed, Purpose.ORDER, number))
+    step.model.train()
+    session, windows, started = step.session, step.windows, time.perf_counter()
+    order = torch.randperm(len(windows), generator=generator(session.seed, Purpose.ORDER, number))
     steps = math.ceil(len(windows) / training.batch_size)
     most, before = training.most_steps(steps), (number - 1) * steps
-    total, positions = torch.zeros((), dtype=torch.float64, device=device), 0
-    for step, rows in enumerate(order.split(training.batch_size)[: most - before]):
-        draws = generator(seed, Purpose.MASKS_AND_NEGATIVES, number, step)
-        batch = model.batch(windows.select(rows), draws)
-        if len(batch.targets_T):
-            if transfer.is_elsewhere(device):  # masks are drawn on the CPU, since they decide shapes; negatives are not
-                draws = generator(seed, Purpose.MASKS_AND_NEGATIVES, number, step, device=device)
-            drawn, acting, touched = None if negatives is None else negatives.sample(batch, draws), model, None
-            if training.item_rows == "touched":
-                acting, batch, drawn, ids_R = model.narrowed(batch, drawn)
-                touched = progress.descent.touch(ids_R, acting.items.weight_Nd)
-            part, drawn = cut(batch, drawn, processes.share(len(batch.lengths_B)))
-            with seeded_globally(seed, Purpose.DROPOUT, number, step, *processes.stream):
-                summed = acting.loss(part, loss, drawn) if len(part.targets_T) else total.new_zeros(()).requires_grad_()
-            factor = _step_size(training, before + step, most)
-            progress.descent.step(summed / len(batch.targets_T), factor, processes, touched)
-            total += summed.detach()
-            positions += len(batch.targets_T)
-        session.watcher.step(number, step + 1, steps)
+    total, positions = torch.zeros((), dtype=torch.float64, device=windows.starts_U.device), 0
+    for place, rows in enumerate(order.split(training.batch_size)[: most - before]):
+        summed, targets = step.take(rows, number, place, _step_size(training, before + place, most))
+        total += summed
+        positions += targets
+        session.watcher.step(number, place + 1, steps)
         HEAP.tidy()
-    progress.descent.settle()
-    total = processes.sum(total)
+    step.descent.settle()
+    total = session.processes.sum(total)
     if not bool(total.isfinite()):
         raise TrainingError(
             f"the training loss of epoch {number} is {float(total)}: training diverged; lower training.learning_rate "

@@ -67,9 +67,13 @@ class Descent:
 
         `touched` are the table's rows that went into it, by `touch`.
         """
-        self.optimiser.zero_grad(set_to_none=True)
+        self.clear()
         mean.backward()
         self.move(factor, processes, touched)
+
+    def clear(self) -> None:
+        """Forget the gradients that the weights have."""
+        self.optimiser.zero_grad(set_to_none=True)
 
     def move(self, factor: float, processes: Processes, touched: "Touched | None" = None) -> None:
         """Go down the gradients that the weights have, as `step` does."""

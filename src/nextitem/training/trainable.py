@@ -13,7 +13,7 @@ from nextitem.model.losses.loss import Loss
 
 
 class Trainable(Protocol):
-    """What `fit` trains: an nn.Module that can say its loss."""
+    """What `fit` trains: an nn.Module with states and their loss."""
 
     @property
     def items(self) -> ItemTable:
@@ -37,8 +37,11 @@ class Trainable(Protocol):
     def batch(self, windows: Sequences, generator: torch.Generator) -> Batch:
         """Some windows as one step's batch."""
 
-    def loss(self, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
-        """Summed loss of a batch, a scalar."""
+    def states(self, batch: Batch) -> Tensor:
+        """What is foreseen from at the batch's target positions, shape (T, e)."""
+
+    def loss_of_states(self, states_Te: Tensor, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
+        """Summed loss of a batch whose states are known, a scalar."""
 
     def narrowed(self, batch: Batch, drawn: Drawn | None) -> "tuple[Trainable, Batch, Drawn | None, Tensor]":
         """The model on the rows of the item table that a step touches, the step in their numbers, and their ids."""

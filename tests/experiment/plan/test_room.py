@@ -35,7 +35,7 @@ def refusal(patch: pytest.MonkeyPatch, recipe: Recipe, prepared: Prepared, room:
         raise AssertionError("measured before it was known to fit")
 
     patch.setattr(plan, "available", lambda _device: room)
-    patch.setattr(plan, "Calibration", fail)
+    patch.setattr(plan, "StepTimes", fail)
     with pytest.raises(ConfigurationError) as caught:
         plan.plan(recipe, prepared, Session(0))
     return str(caught.value)

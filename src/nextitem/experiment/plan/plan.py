@@ -16,7 +16,7 @@ from nextitem.compute.memory import available, held
 from nextitem.data.prepare import Prepared
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.plan.memory import Work, needed, shapes_of
-from nextitem.experiment.plan.timing import Calibration
+from nextitem.experiment.plan.timing import StepTimes
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.settings.overrides import resolve
@@ -88,7 +88,7 @@ def plan(
         raise ConfigurationError(f"{recipe.name} {reason}; leave --plan out")
     fitting, memory, room = fit_into(recipe, prepared, session)
     work = Work.of(fitting.sequence, prepared, session.device, session.seed)
-    seconds = Calibration(fitting.sequence, prepared, session, clock).seconds(work)
+    seconds = StepTimes(fitting.sequence, prepared, session, clock).seconds(work)
     if session.device.type == "cpu":
         # Looked at after the steps: libraries are loaded, and what reading the data left behind is given back.
         now, most = held()

@@ -1,0 +1,114 @@
+"""One step of a training: what `fit` does over and over, and what a plan takes the time of. T target positions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from nextitem.compute import transfer
+from nextitem.compute.randomness import Purpose, generator, seeded_globally
+from nextitem.data.sequences import Sequences
+from nextitem.model.batches import Batch, Drawn, cut
+from nextitem.model.losses.loss import Loss
+from nextitem.model.negatives.negatives import Sampler
+from nextitem.training.optimisation import Descent, Touched
+from nextitem.training.session import Session
+from nextitem.training.trainable import Trainable
+
+Part = Literal["encoder", "loss", "optimiser", "negatives"]
+
+
+class Laps(Protocol):
+    """Is told which part of a step was done since it was told last."""
+
+    def lap(self, part: Part) -> None:
+        """What was done belongs to this part."""
+
+    def lap_at_gradient(self, part: Part, tensor: Tensor) -> None:
+        """What will have been done when the gradient of `tensor` is complete belongs to this part."""
+
+
+class Untimed:
+    """Listens to nothing."""
+
+    def lap(self, part: Part) -> None:
+        """Nothing."""
+
+    def lap_at_gradient(self, part: Part, tensor: Tensor) -> None:
+        """Nothing."""
+
+
+UNTIMED = Untimed()
+
+
+@dataclass(frozen=True)
+class Step:
+    """Everything that the steps of a training have in common."""
+
+    model: Trainable
+    windows: Sequences
+    """All windows, on the model's device."""
+    loss: Loss
+    negatives: Sampler | None
+    descent: Descent
+    session: Session
+    share: Callable[[int], slice] | None = None
+    """Which of a step's rows are this process's own; None: as its session's processes say."""
+
+    def take(self, rows: Tensor, epoch: int, number: int, factor: float, laps: Laps = UNTIMED) -> tuple[Tensor, int]:
+        """Go down once, on these windows: (summed loss of this process's own rows, T of the whole step).
+
+        Where T is 0 nothing is done. Draws are those of the key (seed, purpose, epoch, number); `factor` is of the
+        learning rate.
+        """
+        batch, drawn = self._drawn(rows, epoch, number, laps)
+        positions, processes = len(batch.targets_T), self.session.processes
+        nothing = torch.zeros((), dtype=torch.float64, device=batch.targets_T.device)
+        if not positions:
+            return nothing, 0
+        acting, batch, drawn, touched = self._acting(batch, drawn)
+        part, drawn = cut(batch, drawn, (self.share or processes.share)(len(batch.lengths_B)))
+        laps.lap("optimiser")
+        with seeded_globally(self.session.seed, Purpose.DROPOUT, epoch, number, *processes.stream):
+            is_own = len(part.targets_T) > 0
+            summed = self._summed(acting, part, drawn, laps) if is_own else nothing.clone().requires_grad_()
+        self.descent.clear()
+        laps.lap("optimiser")
+        (summed / positions).backward()
+        laps.lap("encoder")
+        self.descent.move(factor, processes, touched)
+        laps.lap("optimiser")
+        return summed.detach(), positions
+
+    def _drawn(self, rows: Tensor, epoch: int, number: int, laps: Laps) -> tuple[Batch, Drawn | None]:
+        """The batch of these windows, and its negatives where there is a target."""
+        key, device = (Purpose.MASKS_AND_NEGATIVES, epoch, number), self.windows.starts_U.device
+        draws = generator(self.session.seed, *key)
+        batch = self.model.batch(self.windows.select(rows), draws)
+        laps.lap("encoder")
+        if self.negatives is None or not len(batch.targets_T):
+            return batch, None
+        if transfer.is_elsewhere(device):  # masks are drawn on the CPU, since they decide shapes; negatives are not
+            draws = generator(self.session.seed, *key, device=device)
+        drawn = self.negatives.sample(batch, draws)
+        laps.lap("negatives")
+        return batch, drawn
+
+    def _acting(self, batch: Batch, drawn: Drawn | None) -> tuple[Trainable, Batch, Drawn | None, Touched | None]:
+        """The model that takes the step, on all rows of the item table or on those that the step touches."""
+        if self.descent.rows is None:
+            return self.model, batch, drawn, None
+        acting, batch, drawn, ids_R = self.model.narrowed(batch, drawn)
+        return acting, batch, drawn, self.descent.touch(ids_R, acting.items.weight_Nd)
+
+    def _summed(self, acting: Trainable, part: Batch, drawn: Drawn | None, laps: Laps) -> Tensor:
+        """The summed loss of a batch, a scalar."""
+        states_Te = acting.states(part)
+        laps.lap("encoder")
+        # Of the backward pass the loss comes first, and then the encoder, which begins with this gradient.
+        laps.lap_at_gradient("loss", states_Te)
+        summed = acting.loss_of_states(states_Te, part, self.loss, drawn)
+        laps.lap("loss")
+        return summed

@@ -1,0 +1,104 @@
+"""One step of training, which `fit` takes and a plan takes the time of: listening to it changes nothing."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nextitem.data.sequences import Sequences
+from nextitem.model.encoders import SASRec
+from nextitem.model.losses import BinaryCrossEntropy, CrossEntropy
+from nextitem.model.model import SequenceModel
+from nextitem.model.negatives import Uniform
+from nextitem.model.objectives import MaskedItem, NextItem
+from nextitem.training.fit import Training, descent
+from nextitem.training.session import Session
+from nextitem.training.step import Part, Step
+from worlds.shelves import build_model
+from worlds.small_runs import sha256
+
+TRAIN = Sequences.of([[0, 1, 2, 3], [4, 5], [5, 4, 3, 2, 1]], 6)
+ROWS = torch.arange(3)
+
+
+def a_step(*, item_rows: Any = "all", loss: Any = CrossEntropy(), negatives: Any = None, **settings: Any) -> Step:  # noqa: B008
+    model = build_model(SASRec(dim=8, positions=8, dropout=0.3), NextItem(maximum_length=8), 6).train()
+    training = Training(item_rows=item_rows, learning_rate=0.1)
+    sampler = None if negatives is None else negatives.build(TRAIN)
+    chosen = descent(model, training)
+    return Step(model, model.windows(TRAIN), loss.build(), sampler, chosen, Session(0), **settings)
+
+
+SAMPLED = {"loss": BinaryCrossEntropy(), "negatives": Uniform(count=2)}
+
+
+class Written:
+    """Writes down the laps, and at the gradient of the states which weights have one of their own."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model, self.laps = model, list[tuple[Part, bool]]()
+
+    def lap(self, part: Part) -> None:
+        encoder = self.model.encoder.parameters()  # type: ignore[union-attr]
+        self.laps.append((part, any(weight.grad is not None for weight in encoder)))
+
+    def lap_at_gradient(self, part: Part, tensor: Tensor) -> None:
+        tensor.register_hook(lambda _gradient: self.lap(part))
+
+
+@pytest.mark.parametrize("settings", [{}, SAMPLED, {**SAMPLED, "item_rows": "touched"}], ids=["all", "sampled", "few"])
+def test_a_step_that_is_listened_to_moves_the_weights_to_the_same_bits(settings: Any) -> None:
+    quiet, heard = a_step(**settings), a_step(**settings)
+    losses = [step.take(ROWS, 1, 0, 1.0, *laps) for step, laps in ((quiet, ()), (heard, (Written(heard.model),)))]  # type: ignore[arg-type]
+    assert losses[0][0] == losses[1][0]
+    assert losses[0][1] == losses[1][1] == 3 + 1 + 4
+    assert sha256(quiet.model.state_dict()) == sha256(heard.model.state_dict())
+
+
+def test_the_parts_of_a_step_are_told_in_their_order() -> None:
+    step = a_step(**SAMPLED)
+    written = Written(step.model)  # type: ignore[arg-type]
+    step.take(ROWS, 1, 0, 1.0, written)
+    assert written.laps == [
+        ("encoder", False),  # the batch
+        ("negatives", False),
+        ("optimiser", False),  # the rows of the table that a step touches
+        ("encoder", False),
+        ("loss", False),
+        ("optimiser", False),  # gradients of the step before
+        ("loss", False),  # backwards, when no weight of the encoder has its gradient yet
+        ("encoder", True),
+        ("optimiser", True),
+    ]
+
+
+def test_a_step_without_a_target_does_nothing() -> None:
+    objective = MaskedItem(maximum_length=8, mask_probability=1e-9)
+    model: SequenceModel = build_model(SASRec(dim=8, positions=8), objective, 6).train()
+    before = sha256(model.state_dict())
+    step = Step(model, model.windows(TRAIN), CrossEntropy().build(), None, descent(model, Training()), Session(0))
+    summed, positions = step.take(ROWS, 1, 0, 1.0)
+    assert (float(summed), positions) == (0.0, 0)
+    assert sha256(model.state_dict()) == before
+
+
+def test_a_share_of_the_rows_is_learnt_for_its_part_of_the_whole_step() -> None:
+    """Two processes with two rows and one: their losses add up to that of all, and both know its targets."""
+    whole = replace(a_step(), model=a_step().model.eval())
+    parts = [
+        replace(a_step(share=lambda _count, rows=rows: rows), model=a_step().model.eval())
+        for rows in (slice(0, 2), slice(2, 3))
+    ]
+    (summed, positions), *others = (step.take(ROWS, 1, 0, 0.0) for step in (whole, *parts))
+    assert sum(float(part) for part, _ in others) == pytest.approx(float(summed), rel=1e-12)
+    assert [count for _, count in others] == [positions] * 2
+
+
+def test_an_empty_share_takes_the_step_with_nothing_to_add() -> None:
+    step = a_step(share=lambda _count: slice(0, 0))
+    before = sha256(step.model.state_dict())
+    summed, positions = step.take(ROWS, 1, 0, 1.0)
+    assert (float(summed), positions) == (0.0, 3 + 1 + 4)
+    assert sha256(step.model.state_dict()) == before
