@@ -6,8 +6,16 @@ from pathlib import Path
 import pytest
 
 from nextitem.errors import ConfigurationError
-from nextitem.experiment.presets import Preset, load_preset, preset_names, resolve_recipe
+from nextitem.experiment.presets import (
+    Preset,
+    load_preset,
+    load_recipe,
+    overrides_of_each,
+    preset_names,
+    resolve_recipe,
+)
 from nextitem.experiment.recipe import Recipe
+from nextitem.model.baselines import CoOccurrence
 from nextitem.model.encoders import GPT2, BERT4Rec, GRU4Rec, SASRec
 from nextitem.model.losses import GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy, SampledCrossEntropy
 from nextitem.model.negatives import Mixed, Uniform
@@ -315,3 +323,30 @@ def test_a_recipe_file_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_bytes('name = "Größe"'.encode("latin-1"))
     with pytest.raises(ConfigurationError, match=r"mine\.toml.*UTF-8"):
         load_preset(str(tmp_path / "mine.toml"))
+
+
+# In Python, and for several at once.
+
+
+def test_a_recipe_is_had_by_name_with_the_settings_for_its_data() -> None:
+    assert load_recipe("sasrec-ce", "data=ml-1m", "encoder.dim=32") == resolved(
+        "sasrec-ce", "data=ml-1m", "model.encoder.dim=32"
+    )
+    assert load_recipe("sasrec-ce", "data=ml-1m").sequence.objective.maximum_length == 200
+    assert load_recipe("co-occurrence", "model.window=3").model == CoOccurrence(window=3)
+    with pytest.raises(ConfigurationError, match="there is no recipe 'sasrek'; did you mean"):
+        load_recipe("sasrek")
+
+
+def test_of_several_recipes_each_gets_the_settings_that_its_model_has_parts_for() -> None:
+    recipes = ("sasrec-ce", "popularity")
+    assert overrides_of_each(recipes, ["data=beauty", "training.epochs=3", "model.encoder.dim=8"]) == [
+        ["data=beauty", "training.epochs=3", "model.encoder.dim=8"],
+        ["data=beauty"],
+    ]
+    assert (
+        overrides_of_each(recipes, ["model=co_occurrence", "model.window=2"])
+        == [["model=co_occurrence", "model.window=2"]] * 2
+    )
+    nobodys = ["training.epochs=3", "encodr.dim=8"]
+    assert overrides_of_each(recipes[1:], nobodys) == [nobodys]  # which refuses them

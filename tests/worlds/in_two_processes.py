@@ -32,7 +32,7 @@ from nextitem.training.history import Silent
 from nextitem.training.session import Session
 from worlds.parts import sequence, with_parts
 from worlds.shelves import with_settings
-from worlds.small_runs import ENCODER, RECIPES, SHORT, chains, log_of, prepared_from, sha256
+from worlds.small_runs import ENCODER, NEURAL, RECIPES, SHORT, chains, log_of, prepared_from, sha256
 
 SMALL = (
     "encoder.dim=8", "encoder.dropout=0.0", "objective.maximum_length=8", "training.epochs=3", "training.batch_size=16",
@@ -46,7 +46,7 @@ def without_dropout(recipe: Recipe) -> Recipe:
 
 NARROW = SHORT.model_copy(update={"batch_size": 1, "epochs": 1})
 EQUAL = {
-    **{name: without_dropout(recipe) for name, recipe in RECIPES.items()},
+    **RECIPES, **{name: without_dropout(RECIPES[name]) for name in NEURAL},
     "one row a step": with_parts(without_dropout(RECIPES["sasrec-ce"]), training=NARROW),
     "negatives of the batch": sequence(
         encoder=SASRec(**ENCODER, dropout=0.0), objective=NextItem(maximum_length=8), loss=SampledCrossEntropy(),

@@ -26,7 +26,7 @@ from nextitem.engine.each import train_each
 from nextitem.engine.entries import Contestant, Place
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.reading import COMPARED, Run, deciding, is_run, read_run
-from nextitem.experiment.presets import preset_names
+from nextitem.experiment.presets import overrides_of_each, preset_names
 from nextitem.experiment.repetition import told_apart
 from nextitem.studies.comparison import COMPARED_METRICS, same_certificate
 from nextitem.studies.comparison import compare as compare_runs
@@ -65,7 +65,9 @@ def compare(
     given = [word for word in named if is_run(Path(word)) or (word not in preset_names() and Path(word).is_dir())]
     names = metrics_of(metrics)
     place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh, make_report)
-    entries = [entry_of(word, overrides, columns) for word in named if word not in given]
+    asked = [word for word in named if word not in given]
+    each = zip(asked, overrides_of_each(asked, overrides), strict=True)
+    entries = [entry_of(word, own, columns) for word, own in each]
     stored = [read_run(Path(word)).proven(*COMPARED) for word in given]
     same_certificate(stored)
     rows = stored_rows(stored)

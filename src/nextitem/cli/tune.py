@@ -12,7 +12,7 @@ from nextitem.cli.console import say, show_table, stderr, table_of
 from nextitem.cli.options import AsJson, Device, Threads, device_of, seed_of, use_threads
 from nextitem.compute.processes import Alone
 from nextitem.errors import ConfigurationError, StorageError
-from nextitem.experiment.presets import as_toml, load_preset, resolve_recipe
+from nextitem.experiment.presets import as_toml, load_preset, overrides_of_each, resolve_recipe
 from nextitem.experiment.search_space import SearchSpace, parse_searches
 from nextitem.storage import whole_file
 from nextitem.studies.tuning import Trial, Tuned
@@ -46,20 +46,20 @@ def tune(
     use_threads(threads)
     processes = Alone(device_of(device))
     searches: dict[str, Tuned] = {}
-    for name in names:
+    for name, own in zip(names, overrides_of_each(names, overrides), strict=True):
         preset = load_preset(name)
-        recipe = resolve_recipe(preset, overrides).value
+        recipe = resolve_recipe(preset, own).value
         folder = out / Path(f"{recipe.name}-{Path(recipe.data).name}-seed{seed}").name
 
         def told(trial: Trial, title: str = recipe.name) -> None:
             say(f"{title}, trial {trial.number} of {trials}: {_described(trial)}")
 
         tuned = search(
-            preset, overrides, parse_searches(vary) if vary else _left_open(preset.search, overrides),
+            preset, own, parse_searches(vary) if vary else _left_open(preset.search, own),
             trials=trials, seed=seed, folder=folder, told=told, processes=processes,
             watch=lambda recipe, number: watcher(stderr, recipe.learner.training, f"{recipe.name}, trial {number}"),
         )  # fmt: skip
-        _write_best(folder / "best.toml", as_toml(resolve_recipe(preset, [*overrides, *tuned.best_overrides]).value))
+        _write_best(folder / "best.toml", as_toml(resolve_recipe(preset, [*own, *tuned.best_overrides]).value))
         searches[str(folder)] = tuned
     if as_json:
         typer.echo(json.dumps({folder: tuned.as_dict() for folder, tuned in searches.items()}))

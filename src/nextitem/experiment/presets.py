@@ -19,7 +19,7 @@ from nextitem.model.losses import AnyLoss
 from nextitem.model.losses.loss import LossConfiguration
 from nextitem.settings.annotations import choices
 from nextitem.settings.configuration import Configuration, load_toml
-from nextitem.settings.keys import settings_of
+from nextitem.settings.keys import settings_of, short_key
 from nextitem.settings.overrides import COMMAND_LINE, Resolved, parse_override, resolve
 from nextitem.settings.suggestion import suggest
 
@@ -159,6 +159,28 @@ def resolve_recipe(preset: Preset, overrides: Sequence[str] = (), columns: Colum
         # A layer and not overrides: those are read as TOML, and a column called 007 or "x" would become another.
         layers.append(("--columns", {"columns": columns.model_dump(exclude_none=True)}))
     return resolve(Recipe, layers, overrides, _settled)
+
+
+def overrides_of_each(recipes: Sequence[str], overrides: Sequence[str]) -> list[list[str]]:
+    """For each of several recipes those of the overrides that are meant for it; raises as `load_preset`.
+
+    Beside a baseline, `training.epochs=3` is meant for the models that are trained. What no recipe has a part for is
+    left to all, which refuse it.
+    """
+    parts = [_parts(load_preset(recipe), overrides) for recipe in recipes]
+    shared = [text for text in overrides if not any(_section(text) in own for own in parts)]
+    return [[text for text in overrides if text in shared or _section(text) in own] for own in parts]
+
+
+def _section(override: str) -> str:
+    """The first word of an override's key, where that is a part's."""
+    return short_key(Recipe, override.partition("=")[0]).partition(".")[0]
+
+
+def _parts(preset: Preset, overrides: Sequence[str]) -> set[str]:
+    """The parts of the model that is chosen."""
+    chosen = [text for text in overrides if text.partition("=")[0] in ("model", "model.name")]
+    return {*type(resolve_recipe(preset, chosen).value.model).model_fields} & Recipe.short_keys.keys()
 
 
 def _settled(tree: dict[str, object], sources: Mapping[str, str]) -> dict[str, object]:

@@ -40,11 +40,6 @@ class Search(Configuration):
             raise ValueError(f"low={self.low} has no logarithm; raise it above 0, or leave log out")
         return self
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether the range has whole numbers only."""
-        return isinstance(self.low, int) and isinstance(self.high, int)
-
     def some(self) -> list[Value]:
         """Values that stand for all: the ends of a range, or each choice."""
         return [end for end in (self.low, self.high) if end is not None] if self.choices is None else [*self.choices]
