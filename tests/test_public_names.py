@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -90,3 +91,13 @@ def test_importing_the_package_waits_for_nothing_that_few_programs_need() -> Non
     later = {"matplotlib", "jinja2", "rich", "typer", "optuna", "implicit", "scipy", "mlflow", "tensorboard"}
     rooms = {"nextitem.cli", "nextitem.report", "nextitem.studies", "nextitem.engine", *nextitem._LATER.values()}
     assert set(told) & (later | rooms) == set()
+
+
+@pytest.mark.parametrize("page", ["README.md", "examples/quickstart.ipynb"])
+def test_what_is_shown_to_beginners_uses_public_names_alone(page: str) -> None:
+    text = (Path(__file__).resolve().parent.parent / page).read_text(encoding="utf-8")
+    assert re.findall(r"(?:from|import) nextitem\.\S+", text) == []
+    imported = re.findall(r"from nextitem import (?:\(([^)]*)\)|(.*))", text)
+    names = {name for pair in imported for name in re.findall(r"\w+", "".join(pair).replace("\\n", ""))}
+    assert "Recipe" in names
+    assert names <= set(nextitem.__all__)
