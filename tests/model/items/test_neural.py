@@ -121,3 +121,10 @@ def test_weights_start_as_published() -> None:
     for layer, bound in [*ranges, (network.output, (3 / 16) ** 0.5)]:
         assert 0.8 * bound < float(layer.weight.detach().abs().max()) <= bound
         assert not layer.bias.any()
+
+
+def test_what_a_score_takes_counts_the_network() -> None:
+    items = Neural(layers=(6, 5, 4))  # 3 numbers of a vector go into the network, 2 of 5 are factors
+    vectors, answers = 3 * 5, 2 * (5 + 4)  # each with its gradient, of a vector also what is read of it
+    assert items.lookup_bytes(columns=7, number_of_items=100, dim=5, width=5) == 7 * 4 * (vectors + answers)
+    assert items.flops(dim=5) == 6 * (2 + 3 * 5 + 5 * 4 + 4)

@@ -4,7 +4,7 @@ from torch import Tensor, tensor
 
 from nextitem.model.batches import MASK, PAD, Drawn, Sharing
 from nextitem.model.items.separate import SeparateItems
-from nextitem.model.items.tied import TiedItems
+from nextitem.model.items.tied import Tied, TiedItems
 from nextitem.model.losses.compared import target_and_drawn_scores
 
 ROWS_T = tensor([0, 0, 2, 2, 2])  # row 1 has no position
@@ -148,3 +148,10 @@ def test_a_bias_starts_at_zero_and_is_learnt_by_what_is_scored(states_Te: Tensor
 
 def test_tied_items_take_states_as_they_are(items: TiedItems, states_Te: Tensor) -> None:
     assert items.to_score(states_Te) is states_Te
+
+
+def test_scores_of_all_items_are_planned_where_they_are_smaller_than_the_vectors() -> None:
+    """As `candidate_scores` does: of 100 items 200 numbers a position, or of 24 candidates and less their vectors."""
+    assert Tied().lookup_bytes(columns=25, number_of_items=100, dim=8, width=9) == 2 * 100 * 4
+    assert Tied().lookup_bytes(columns=24, number_of_items=100, dim=8, width=9) == 3 * 24 * 9 * 4
+    assert Tied().flops(dim=8) == 6 * 8

@@ -72,6 +72,10 @@ class Items(Configuration):
             return 2 * number_of_items * FLOAT_BYTES
         return 3 * columns * width * FLOAT_BYTES
 
+    def flops(self, dim: int) -> int:
+        """Floating-point operations of a score, forward and backward: three products of `dim` numbers."""
+        return 6 * dim
+
     def reason_against(self, dim: int, width: int) -> str | None:
         """Why an encoder that reads vectors of `dim` and has states of `width` cannot go with it, and the remedy.
 
