@@ -68,7 +68,7 @@ class Waits(TorchDispatchMode):
 
 def pretend_gpu(monkeypatch: pytest.MonkeyPatch, waits: Waits | None = None) -> None:
     """From here on the CPU is treated as a GPU is."""
-    monkeypatch.setattr(transfer, "is_elsewhere", lambda _: True)
+    monkeypatch.setattr(transfer, "is_asynchronous", lambda _: True)
     if waits is not None:
         send: Callable[[Tensor, device], Tensor] = lambda tensor, _: (  # noqa: E731
             tensor if waits.is_remote(tensor) else waits.remote(tensor.clone())

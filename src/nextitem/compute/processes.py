@@ -177,10 +177,10 @@ class Group:
 
     def _reason(self, error: RuntimeError) -> BaseException:
         """Why the others cannot be reached: the failure that one of them told of, with its exit code."""
-        told = False
+        has_word = False
         with suppress(RuntimeError):  # a store that ended with its process
-            told = self.store.check([_FAILURE])
-        if not told:
+            has_word = self.store.check([_FAILURE])
+        if not has_word:
             return TrainingError(
                 f"another process has ended without a word (killed, or out of memory), or let the others wait for more "
                 f"than {_PATIENCE}: {error}"

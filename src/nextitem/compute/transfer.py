@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 
-def is_elsewhere(device: torch.device) -> bool:
-    """Whether to read a value there means to wait for all that was asked of that device before."""
+def is_asynchronous(device: torch.device) -> bool:
+    """Whether the device works while the host goes on, so that to read a value there is to wait for all before it."""
     return device.type != "cpu"
 
 

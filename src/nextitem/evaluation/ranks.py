@@ -48,7 +48,7 @@ def _of_blocks(query: Query, order_C: Tensor, work: Callable[[Tensor], _Found]) 
     """What `work` returns for each block of adjacent cases of `order_C`."""
     blocks = [rows for rows in order_C.split(_block_rows(query)) if len(rows)]
     threads = min(torch.get_num_threads(), len(blocks))
-    if threads < 2 or transfer.is_elsewhere(_Tiles(query, None, blocks[0]).scores(0).device):
+    if threads < 2 or transfer.is_asynchronous(_Tiles(query, None, blocks[0]).scores(0).device):
         return [work(rows) for rows in blocks]
     pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     before = torch.get_num_threads()

@@ -142,7 +142,7 @@ class SequenceModel(nn.Module):
         return torch.cat(parts) if parts else self.items.weight_Nd.new_zeros(0, self.items.state_width)
 
     def _query_rows(self) -> int:
-        if transfer.is_elsewhere(self.device):
+        if transfer.is_asynchronous(self.device):
             return _QUERY_ROWS
         return min(_QUERY_ROWS, max(1, _QUERY_POSITIONS // self.objective.maximum_length))
 

@@ -78,12 +78,12 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             words = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        said = {name: json.loads(words[name]) for name in names if name in words}
+        facts = {name: json.loads(words[name]) for name in names if name in words}
     except (OSError, SafetensorError, ValueError) as error:
         raise ArtefactError(f"{path} cannot be read as a checkpoint: {error}; train anew by --fresh") from error
-    if said.keys() != set(names) or not isinstance(said["identity"], dict):
+    if facts.keys() != set(names) or not isinstance(facts["identity"], dict):
         raise ArtefactError(f"{path} is not a checkpoint of a training; train anew by --fresh")
-    return said, tensors
+    return facts, tensors
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -120,7 +120,7 @@ def fit(
             f"none of the {len(train):,} users has enough training events for a window; next-item windows need two, "
             f"beside the events that are held out"
         )
-    if training.precision != "float32" and not transfer.is_elsewhere(device):
+    if training.precision != "float32" and not transfer.is_asynchronous(device):
         raise ConfigurationError(
             f"training.precision={training.precision} is for GPUs, and the model is on the CPU, where it would be "
             f"slower; leave it out (loss.precision=bfloat16 is for both)"

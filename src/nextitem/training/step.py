@@ -90,7 +90,7 @@ class Step:
         laps.lap("encoder")
         if self.negatives is None or not len(batch.targets_T):
             return batch, None
-        if transfer.is_elsewhere(device):  # masks are drawn on the CPU, since they decide shapes; negatives are not
+        if transfer.is_asynchronous(device):  # masks are drawn on the CPU, since they decide shapes; negatives are not
             draws = generator(self.session.seed, *key, device=device)
         drawn = self.negatives.sample(batch, draws)
         laps.lap("negatives")

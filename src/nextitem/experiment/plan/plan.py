@@ -104,11 +104,11 @@ def plan_together(recipe: Recipe, prepared: Prepared, session: Session) -> tuple
 
     Processes see different amounts of free memory, and must train one recipe: the first one decides.
     """
-    found = plan(recipe, prepared, session) if session.processes.rank == 0 else None
+    planned = plan(recipe, prepared, session) if session.processes.rank == 0 else None
     versions = enumerate(_versions(recipe, prepared, session))
-    place = 0 if found is None else next(place for place, version in versions if version == found.recipe)
+    place = 0 if planned is None else next(place for place, version in versions if version == planned.recipe)
     decided = int(session.processes.sum(torch.tensor([place])))
-    return next(islice(_versions(recipe, prepared, session), decided, None)), found
+    return next(islice(_versions(recipe, prepared, session), decided, None)), planned
 
 
 def fit_into(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Recipe, dict[str, int], int | None]:
@@ -146,7 +146,7 @@ def _versions(recipe: Recipe, prepared: Prepared, session: Session) -> Iterator[
 
 def _remedies(recipe: Recipe, fits: Callable[[Recipe], bool]) -> list[str]:
     """Changes of one kind each that would make it fit, each as small as it can be by halving."""
-    found = []
+    remedies = []
     for step in _ladders(recipe.sequence):
         for overrides in step:
             try:
@@ -154,9 +154,9 @@ def _remedies(recipe: Recipe, fits: Callable[[Recipe], bool]) -> list[str]:
             except ConfigurationError:  # such as a width that the heads do not divide
                 continue
             if fits(smaller):
-                found.append(" ".join(overrides))
+                remedies.append(" ".join(overrides))
                 break
-    return found
+    return remedies
 
 
 def _ladders(recipe: SequenceRecipe) -> list[list[list[str]]]:

@@ -50,7 +50,7 @@ class GRU4RecEncoder(nn.Module):
         self, embeddings_BLd: Tensor, lengths_B: Tensor, users_B: Tensor | None = None, read_T: Tensor | None = None
     ) -> Tensor:
         """States (B, L, d), or (T, d) at the flat positions `read_T` of B·L; none depends on what comes after it."""
-        encode = self._padded if transfer.is_elsewhere(lengths_B.device) else self._packed
+        encode = self._padded if transfer.is_asynchronous(lengths_B.device) else self._packed
         states_Fh = encode(embeddings_BLd, lengths_B)  # F = B·L
         if read_T is not None:
             states_Fh = states_Fh.index_select(0, read_T)

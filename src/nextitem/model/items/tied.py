@@ -66,7 +66,7 @@ class TiedItems(nn.Module):
 
     def embed(self, ids: Tensor) -> Tensor:
         """Vectors of `ids` as (..., d): zero for PAD, the mask vector for MASK, which needs `has_mask`."""
-        if transfer.is_elsewhere(ids.device):  # there places would have to be waited for
+        if transfer.is_asynchronous(ids.device):  # there places would have to be waited for
             embeddings = F.embedding(ids.clamp_min(0), self.weight_Nd)
             if self.mask_d is not None:
                 embeddings = torch.where((ids == MASK)[..., None], self.mask_d, embeddings)

@@ -36,7 +36,7 @@ def attend(
     for group in queries.groups:
         q_nhmw = _heads(group.padded_queries(q_Qd), heads)
         k_nhlw, v_nhlw = (_heads(part, heads) for part in group.padded_keys(keys_and_values_P2d).chunk(2, -1))
-        mix = fused if transfer.is_elsewhere(q_Qd.device) else plain
+        mix = fused if transfer.is_asynchronous(q_Qd.device) else plain
         mixed_nhmw = mix(q_nhmw, k_nhlw, v_nhlw, group, probability if training else 0.0)
         mixed.append(group.unpadded(mixed_nhmw.transpose(1, 2).flatten(2)))
     return torch.cat(mixed) if mixed else q_Qd

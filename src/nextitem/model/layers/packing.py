@@ -84,7 +84,7 @@ def arrange(lengths_B: Tensor, length: int, *, is_causal: bool) -> Layout:
     On the CPU real positions alone are computed. Elsewhere all are: regular work beats less work there, and the
     lengths would have to be waited for.
     """
-    layout = Padded if transfer.is_elsewhere(lengths_B.device) else Packed
+    layout = Padded if transfer.is_asynchronous(lengths_B.device) else Packed
     return layout(lengths_B, length, is_causal=is_causal)
 
 

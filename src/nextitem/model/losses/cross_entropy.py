@@ -103,10 +103,10 @@ class CrossEntropyLoss:
     ) -> Iterator[slice]:
         """Slices of nearly equal, aligned length over the positions, each small enough for the scratch buffer."""
         if self.block_rows is None:
-            is_elsewhere = transfer.is_elsewhere(device)
-            scratch = _SCRATCH_BYTES_ELSEWHERE if is_elsewhere else _SCRATCH_BYTES
+            is_asynchronous = transfer.is_asynchronous(device)
+            scratch = _SCRATCH_BYTES_ELSEWHERE if is_asynchronous else _SCRATCH_BYTES
             fitting = scratch // (number_of_items * element_bytes) // _ALIGNED * _ALIGNED
-            most = max(_ALIGNED, fitting if is_elsewhere else min(_MOST_ROWS, fitting))
+            most = max(_ALIGNED, fitting if is_asynchronous else min(_MOST_ROWS, fitting))
             rows = _aligned(math.ceil(positions / math.ceil(positions / most))) if positions else most
         else:
             rows = self.block_rows
@@ -147,7 +147,7 @@ class _Softmax(torch.autograd.Function):
         in_bfloat16 = loss.precision == "bfloat16"
         vectors_Ne = table_Ne.bfloat16() if in_bfloat16 else table_Ne
         is_bounded = in_bfloat16 and _is_bounded(states_Te, table_Ne)
-        tile_items = loss.tile_items or (len(table_Ne) if transfer.is_elsewhere(table_Ne.device) else _TILE_ITEMS)
+        tile_items = loss.tile_items or (len(table_Ne) if transfer.is_asynchronous(table_Ne.device) else _TILE_ITEMS)
         for rows in loss.blocks(len(states_Te), len(table_Ne), vectors_Ne.element_size(), vectors_Ne.device):
             block = _Block(states_Te[rows], weights_T[rows], is_bounded)
             tiles = loss.tiles(vectors_Ne, block.padded_rows, tile_items, keep_all=wants_gradients)
@@ -225,7 +225,7 @@ def _aligned(rows: int) -> int:
 
 def _is_bounded(states_Te: Tensor, table_Ne: Tensor) -> bool:
     """Whether no score can leave ±50 (Cauchy-Schwarz): e⁵⁰ times any catalogue is far from the end of the exponents."""
-    if transfer.is_elsewhere(states_Te.device) or not len(states_Te):
+    if transfer.is_asynchronous(states_Te.device) or not len(states_Te):
         return False  # elsewhere the answer would have to be waited for, which costs more than the maxima
     return bool(states_Te.norm(dim=1).amax() * table_Ne.norm(dim=1).amax() < 50.0)
 

@@ -226,12 +226,12 @@ def _blocks(
 
     Ids are (K,) and what does not count (n, K); on a GPU rows with ids of their own are (G, K) and (G, P, K).
     """
-    if drawn.sharing == "sequence" and transfer.is_elsewhere(device):
+    if drawn.sharing == "sequence" and transfer.is_asynchronous(device):
         yield from _padded_blocks(drawn, targets_T)
         return
     if drawn.sharing == "batch":
         block_rows = _BLOCK_ROWS
-        if transfer.is_elsewhere(device):
+        if transfer.is_asynchronous(device):
             block_rows = max(block_rows, _BLOCK_ELEMENTS // max(1, len(drawn.ids)))
         spans: list[tuple[int, int | None]] = [(start, None) for start in range(0, len(targets_T), block_rows)]
         stops = [min(start + block_rows, len(targets_T)) for start, _ in spans]

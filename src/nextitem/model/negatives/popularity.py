@@ -90,7 +90,7 @@ class PopularityNegatives:
                 ids_RK[0], "batch", batch.rows_T, excluded_BK, log_q=log_q_RK[0], target_log_q_T=target_log_q_T
             )
         is_out_RK = log_q_RK == -torch.inf
-        has_run_out = transfer.is_elsewhere(device) or bool(is_out_RK.any())
+        has_run_out = transfer.is_asynchronous(device) or bool(is_out_RK.any())
         excluded_RK = is_out_RK if has_run_out else None
         return Drawn(ids_RK, self.sharing, batch.rows_T, excluded_RK, batch.counts_B, log_q_RK, target_log_q_T)
 

@@ -73,7 +73,7 @@ class UniformNegatives:
         forbidden = items.forbidden(batch)
         rows = batch.rows_T if self.sharing == "position" else torch.arange(len(batch.lengths_B), device=device)
         # On a GPU how many are allowed is not waited for: it is known that they are no fewer than these.
-        bounds = None if not transfer.is_elsewhere(device) else (trained - items.most_forbidden(batch), trained)
+        bounds = None if not transfer.is_asynchronous(device) else (trained - items.most_forbidden(batch), trained)
         allowed_R = forbidden.left_B[rows]
         numbers_RK, excluded_RK = self._draw(allowed_R, bounds, generator)
         log_q_RK = -allowed_R[:, None].float().log().expand(numbers_RK.shape)
@@ -98,7 +98,7 @@ class UniformNegatives:
         else:
             numbers_RK, is_repeat_RK = _draw_distinct(allowed_R, self.count, bounds, generator)
             is_out_RK = is_repeat_RK | (torch.arange(self.count, device=allowed_R.device) >= allowed_R[:, None])
-        has_run_out = transfer.is_elsewhere(allowed_R.device) or bool(is_out_RK.any())
+        has_run_out = transfer.is_asynchronous(allowed_R.device) or bool(is_out_RK.any())
         return numbers_RK.masked_fill(is_out_RK, 0), is_out_RK if has_run_out else None
 
 

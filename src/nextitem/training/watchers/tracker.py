@@ -23,14 +23,14 @@ class Tracker(Watcher, Protocol):
 
 def numbers_of(epoch: Epoch) -> dict[str, float]:
     """What is known after an epoch, by name."""
-    found = {
+    results = {
         "loss/training": epoch.train_loss,
         "loss/validation": epoch.validation_loss,
         "speed/positions_per_second": epoch.positions_per_second,
         "speed/train_seconds": epoch.train_seconds,
         **{f"validation/{written(name)}": value for name, value in epoch.validation.items()},
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in results.items() if value is not None}
 
 
 def results_of(metrics: Mapping[str, Any]) -> dict[str, float]:
