@@ -13,7 +13,7 @@ from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.reading import Run
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import with_what_is_learnt
+from nextitem.experiment.run import as_learnt
 
 
 def evaluate_again(
@@ -41,7 +41,7 @@ def split_of(run: Run, data: str | None = None) -> Split:
     """The split that a stored run was trained on, by the name it had; raises DataError where the data is not that."""
     recipe = run.recipe if data is None else run.recipe.model_copy(update={"data": data})
     try:
-        split = with_what_is_learnt(recipe, prepare(recipe)).split
+        split = as_learnt(prepare(recipe), recipe).split
     except DataError as error:
         if data is not None:
             asked = run.recipe.columns.model_dump(exclude_none=True)

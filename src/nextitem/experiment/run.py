@@ -29,29 +29,34 @@ class Outcome:
 
 
 def run(recipe: Recipe, session: Session, *, prepared: Prepared | None = None) -> Outcome:
-    """Prepare the data, train with early stopping on validation, evaluate on validation and test.
+    """Prepare the data, learn with the epoch chosen by validation, evaluate on validation and test.
 
     `prepared` spares reading the same data again; ConfigurationError is raised where the recipe asks for other data.
     Of several processes all run this, and all get the outcome. Raises what the steps raise; see their docstrings.
     """
-    prepared = prepared or prepare(recipe)
-    for setting, used in vars(prepared.source).items():
-        if used != getattr(recipe, setting):
-            raise ConfigurationError(
-                f"`prepared` was made with {setting}={used!r}, and the recipe has {getattr(recipe, setting)!r}; "
-                f"prepare the recipe's own data, or leave `prepared` out"
-            )
-    prepared = with_what_is_learnt(recipe, prepared)
-    found = learnt(recipe, prepared, session)
+    prepared = prepare(recipe) if prepared is None else _of_the_recipe(prepared, recipe)
+    prepared = as_learnt(prepared, recipe)
+    learnt = learn(recipe, prepared, session)
     validation, test = (
-        evaluate(found.scorer, cases, processes=session.processes)
+        evaluate(learnt.scorer, cases, processes=session.processes)
         for cases in (prepared.split.validation, prepared.split.test)
     )
     bound = prepared.upper_bound(prepared.split.test) if prepared.upper_bound else None
-    return Outcome(found.scorer, prepared, found.history, validation, test, found.parameters, found.seconds, bound)
+    return Outcome(
+        learnt.scorer, prepared, learnt.history, validation, test, learnt.parameters, learnt.seconds, bound
+    )  # fmt: skip
 
 
-def with_what_is_learnt(recipe: Recipe, prepared: Prepared) -> Prepared:
+def learn(recipe: Recipe, prepared: Prepared, session: Session) -> Learnt:
+    """What the recipe's model learns from the training part, the epoch chosen by validation; no test case is seen."""
+    events = prepared.log.sequences
+    session.processes.agree(
+        "its events", {"items": events.events.items, "starts": events.starts_U, "stops": events.stops_U}
+    )
+    return recipe.learner.learn(prepared, session)
+
+
+def as_learnt(prepared: Prepared, recipe: Recipe) -> Prepared:
     """The events with the validation part in the training part, for a model that asks for it; a note says so."""
     if not recipe.learner.learns_validation:
         return prepared
@@ -59,10 +64,12 @@ def with_what_is_learnt(recipe: Recipe, prepared: Prepared) -> Prepared:
     return replace(prepared, split=prepared.split.with_validation(), notes=(*prepared.notes, note))
 
 
-def learnt(recipe: Recipe, prepared: Prepared, session: Session) -> Learnt:
-    """What the recipe's model learns from the training part, the epoch chosen by validation; no test case is seen."""
-    events = prepared.log.sequences
-    session.processes.agree(
-        "its events", {"items": events.events.items, "starts": events.starts_U, "stops": events.stops_U}
-    )
-    return recipe.learner.learn(prepared, session)
+def _of_the_recipe(prepared: Prepared, recipe: Recipe) -> Prepared:
+    """The same. Raises ConfigurationError where it was made of other data, or in another way."""
+    for setting, used in vars(prepared.source).items():
+        if used != getattr(recipe, setting):
+            raise ConfigurationError(
+                f"`prepared` was made with {setting}={used!r}, and the recipe has {getattr(recipe, setting)!r}; "
+                f"prepare the recipe's own data, or leave `prepared` out"
+            )
+    return prepared

@@ -1,4 +1,4 @@
-"""A search for settings by validation alone: Optuna proposes and prunes, `trained` trains; no test case is looked at.
+"""A search for settings by validation alone: Optuna proposes and prunes, `learn` trains; no test case is looked at.
 
 A search is kept after every trial, and the training of a trial after every epoch: one that was stopped and goes on
 makes the trials that an uninterrupted one would have made.
@@ -17,7 +17,7 @@ from nextitem.errors import ConfigurationError, ScoreError, StorageError, Traini
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.experiment.presets import Preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import learnt
+from nextitem.experiment.run import learn
 from nextitem.experiment.search_space import Search, SearchSpace, Value, check_keys
 from nextitem.experiment.train import file_checkpoint
 from nextitem.settings.keys import settings_of, short_key
@@ -127,13 +127,13 @@ def tune(
     prepared = prepare(recipe)
     with alone_in(folder, "goes on with the same search"):
         study = _study(optuna, folder, _identity(recipe, space, prepared, seed, processes))
-        while len(found := _settled(study)) < trials:
+        while len(settled := _settled(study)) < trials:
             # What is proposed depends on the seed and the trials so far, not on how often the search was interrupted.
-            study.sampler = optuna.samplers.TPESampler(seed=(seed * 1_000_003 + len(found)) % 2**32)
+            study.sampler = optuna.samplers.TPESampler(seed=(seed * 1_000_003 + len(settled)) % 2**32)
             asked = study.ask()
             settings = {key: _suggested(asked, key, search) for key, search in space.items()}
             asked.set_user_attr("settings", settings)
-            watcher = _Pruning(asked, watch(recipe, len(found) + 1), recipe.learner.training.monitor)
+            watcher = _Pruning(asked, watch(recipe, len(settled) + 1), recipe.learner.training.monitor)
             try:
                 value = _validated(
                     _varied(preset, overrides, settings), prepared, Session(seed, processes, watcher), folder
@@ -234,12 +234,12 @@ def _suggested(trial: "Proposal", key: str, search: Search) -> Value:
 def _validated(recipe: Recipe, prepared: Prepared, session: Session, folder: Path) -> float:
     """The best value of the monitored metric, on the cases that every trial is validated on."""
     checkpoint = file_checkpoint(folder / _CHECKPOINT, recipe, prepared, session)
-    found = learnt(recipe, prepared, replace(session, checkpoint=checkpoint))
+    learnt = learn(recipe, prepared, replace(session, checkpoint=checkpoint))
     training = recipe.learner.training
-    if found.history.epochs:
-        return found.history.epochs[found.history.best_epoch - 1].validation[training.monitor]
+    if learnt.history.epochs:
+        return learnt.history.epochs[learnt.history.best_epoch - 1].validation[training.monitor]
     cases = validation_cases(prepared.split.validation, training.validation_users, session.seed)
-    return evaluate(found.scorer, cases, intervals=False).means[training.monitor]
+    return evaluate(learnt.scorer, cases, intervals=False).means[training.monitor]
 
 
 class _Pruning:
