@@ -136,7 +136,7 @@ def fit_into(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Reci
 
 
 def _versions(recipe: Recipe, prepared: Prepared, session: Session) -> Iterator[Recipe]:
-    """The recipe, then with ever smaller versions of its loss, by which the same is learnt."""
+    """The recipe, then with ever smaller versions of its loss, by which the same is learnt but for rounding."""
     yield recipe
     parts = recipe.sequence
     work = Work.of(parts, prepared, session.device, session.seed)

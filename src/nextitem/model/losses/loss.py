@@ -56,7 +56,7 @@ class LossConfiguration(Configuration):
         return None
 
     def smaller(self, shapes: StepShapes) -> Iterator[Self]:
-        """The same loss with ever less memory, for steps of these shapes; what is learnt is the same."""
+        """The same loss with ever less memory, for steps of these shapes; results differ by rounding alone."""
         return iter(())
 
     def reason_against(self, set_size: int) -> str | None:
