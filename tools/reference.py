@@ -31,6 +31,7 @@ from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.settings.annotations import members, model_names
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.keys import leaves, settings_of
+from nextitem.settings.meanings import meanings
 from nextitem.studies.study import load_study, study_names
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
@@ -99,7 +100,9 @@ def settings_table(model: type[Configuration]) -> str:
     fields = {key: field for key, field in model.model_fields.items() if not (key == "name" and model_names(model))}
     if not fields:
         return "No settings.\n"
-    rows = [(_code(key), _values(field), _default(field), field.description or "") for key, field in fields.items()]
+    rows = [
+        (_code(key), _values(field), _default(field), meanings(model).get(key, "")) for key, field in fields.items()
+    ]
     return _table(("setting", "values", "default", "meaning"), rows)
 
 
@@ -258,11 +261,9 @@ def _verb(name: str, verb: Any) -> str:
 def _exit_codes() -> str:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     kinds = [kind for kind in kinds if issubclass(kind, errors.NextitemError)]
+    kinds.sort(key=lambda kind: kind.exit_code)
     rows = [("0", _NOTHING, "Success."), ("1", _NOTHING, "An internal error.")]
-    rows += [
-        (str(kind.exit_code), _code(kind.__name__), inspect.getdoc(kind) or "")
-        for kind in sorted(kinds, key=lambda kind: kind.exit_code)
-    ]
+    rows += [(str(kind.exit_code), _code(kind.__name__), inspect.getdoc(kind) or "") for kind in kinds]
     return _table(("code", "error", "meaning"), [*rows, (str(INTERRUPTED), _NOTHING, "Interrupted.")])
 
 

@@ -61,7 +61,6 @@ class Configuration(BaseModel):
         extra="forbid",
         validate_default=True,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
         protected_namespaces=(),
         ser_json_inf_nan="constants",  # a field that allows infinity gets it back, where null would be refused
     )

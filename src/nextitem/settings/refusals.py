@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, to_json
 
 from nextitem.settings.annotations import members, model_names, table_values
+from nextitem.settings.meanings import meanings
 
 _REASONS = {  # pydantic's own words are for programmers, or for JSON; those about ranges and patterns are kept
     "missing": "is missing and has no default",
@@ -90,8 +91,8 @@ def _locate(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[st
         else:
             field = getattr(options[0], "model_fields", {}).get(step)
             annotation = field.annotation if field else table_values(options[0]) or Any
-            key, meaning = f"{key}.{step}" if key else step, (field and field.description) or ""
-    return key, " ".join(meaning.split())
+            key, meaning = f"{key}.{step}" if key else step, meanings(options[0]).get(step, "") if field else ""
+    return key, meaning
 
 
 def _names_of(annotation: Any) -> tuple[str, ...]:
