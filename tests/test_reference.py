@@ -15,7 +15,7 @@ import pytest
 from pydantic import Field
 
 from nextitem.data.acquisition import load
-from nextitem.data.datasets import PUBLISHED
+from nextitem.data.datasets import DATASETS
 from nextitem.data.filters import Preparation
 from nextitem.data.prepare import prepare
 from nextitem.data.reading.files import Columns
@@ -63,17 +63,17 @@ def test_what_a_preset_leaves_alone_has_its_default(preset: str) -> None:
 
 def test_datasets_come_from_the_commits_that_are_named() -> None:
     _, _, _, elsewhere = tables(section("## Datasets"))
-    assert all("FeiSun/BERT4Rec/615eaf2" in d.address for name, d in PUBLISHED.items() if name != "yelp")
-    assert "antklen/sasrec-bert4rec-recsys23/29c272e" in PUBLISHED["yelp"].address
-    assert not {blob for *_, blob in elsewhere} & {d.git_blob for d in PUBLISHED.values()}
+    assert all("FeiSun/BERT4Rec/615eaf2" in d.address for name, d in DATASETS.items() if name != "yelp")
+    assert "antklen/sasrec-bert4rec-recsys23/29c272e" in DATASETS["yelp"].address
+    assert not {blob for *_, blob in elsewhere} & {d.git_blob for d in DATASETS.values()}
 
 
 @pytest.mark.parametrize("name", ["ml-1m", "beauty"])
 def test_the_split_has_the_counts_that_are_stated(name: str, data_folder: Path) -> None:
-    file = PUBLISHED[name].file
+    file = DATASETS[name].file
     if not any((data_folder / known).is_file() for known in (file, f"{file}.gz")):
         pytest.skip(f"{file} is not in the folder of data")
-    assert load(PUBLISHED[name]).tied_events == 0  # there are no times
+    assert load(DATASETS[name]).tied_events == 0  # there are no times
     recipe = resolve_recipe(load_preset("sasrec-ce"), [f"data={name}"]).value
     split = prepare(recipe).split
     assert isinstance(recipe.sequence.objective, NextItem)

@@ -24,7 +24,7 @@ from typer.main import get_command
 
 from nextitem import errors
 from nextitem.cli.app import INTERRUPTED, app
-from nextitem.data.datasets import PUBLISHED
+from nextitem.data.datasets import DATASETS
 from nextitem.experiment.presets import Preset, load_preset, preset_names, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.sequence import SequenceRecipe
@@ -229,14 +229,14 @@ def _datasets() -> str:
             *(_code(one.archive or one.file), "not stated" if one.size is None else f"{one.size:,}"),
             _code(one.git_blob),
         )
-        for name, one in PUBLISHED.items()
+        for name, one in DATASETS.items()
     ]
     return _table(("dataset", "users", "items", "events", "file", "bytes", "git blob id"), rows)
 
 
 def _terms() -> str:
     return _table(
-        ("dataset", "what it is", "terms"), [(_code(n), one.source, one.terms) for n, one in PUBLISHED.items()]
+        ("dataset", "what it is", "terms"), [(_code(n), one.source, one.terms) for n, one in DATASETS.items()]
     )
 
 

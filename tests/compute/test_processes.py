@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import nextitem
-from nextitem.compute.processes import ALONE, Group, joined, speaker
+from nextitem.compute.processes import ALONE, ProcessGroup, joined, speaker
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.presets import load_preset, resolve_recipe
 from nextitem.experiment.run import run
@@ -149,7 +149,7 @@ def test_torchrun_goes_on_with_an_interrupted_training_and_one_process_writes(
 @pytest.mark.parametrize("count", [0, 1, 7, 8])
 def test_shares_cover_everything_once_and_differ_by_one_at_most(size: int, count: int) -> None:
     store, cpu = torch.distributed.HashStore(), torch.device("cpu")
-    shares = [range(count)[Group(rank, size, cpu, store).share(count)] for rank in range(size)]
+    shares = [range(count)[ProcessGroup(rank, size, cpu, store).share(count)] for rank in range(size)]
     assert [row for share in shares for row in share] == list(range(count))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 

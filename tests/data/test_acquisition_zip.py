@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nextitem.data.acquisition import load, local, locate
-from nextitem.data.datasets import PUBLISHED
+from nextitem.data.datasets import DATASETS
 from nextitem.data.description import Description
 from nextitem.errors import DataError, StorageError
 
@@ -138,7 +138,7 @@ def test_the_large_datasets_are_described_as_published(name: str) -> None:
         "steam": (281_428, 13_044, 3_500_000),
         "yelp": (279_106, 148_415, 4_350_510),
     }
-    one = PUBLISHED[name]
+    one = DATASETS[name]
     assert (one.users, one.items, one.events) == counts[name]
     assert one.address.endswith(one.archive or one.file)
     assert len(one.git_blob) == 40

@@ -5,7 +5,7 @@ import torch
 
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.recipe import Recipe
-from nextitem.model.baselines import AnyBaseline, BprMf, Popularity
+from nextitem.model.baselines import BPRMF, AnyBaseline, Popularity
 from nextitem.model.losses import SampledCrossEntropy
 from nextitem.model.negatives import InBatch
 from nextitem.settings.keys import settings_of
@@ -27,14 +27,14 @@ def test_an_encoder_is_named_with_what_trains_it() -> None:
     ("baseline", "said"),
     [
         (Popularity(), "Baseline popularity, which only counts."),
-        (BprMf(), "Baseline bpr mf, trained by a library; 1,234 weights."),
+        (BPRMF(), "Baseline bpr mf, trained by a library; 1,234 weights."),
     ],
 )
 def test_a_baseline_is_named_with_how_it_is_made(baseline: AnyBaseline, said: str) -> None:
     assert Recipe(model=baseline).learner.described(1234, 5) == said
 
 
-KINDS = {**RECIPES, "bpr-mf": Recipe(model=BprMf(factors=4, iterations=5))}
+KINDS = {**RECIPES, "bpr-mf": Recipe(model=BPRMF(factors=4, iterations=5))}
 each_kind = pytest.mark.parametrize("name", KINDS)
 
 
@@ -70,5 +70,5 @@ def test_a_baseline_has_no_parts_to_be_looked_at() -> None:
 
 
 def test_validation_events_are_learnt_by_who_asks_for_them_alone() -> None:
-    assert Recipe(model=BprMf(events="train_and_validation")).learner.learns_validation
+    assert Recipe(model=BPRMF(events="train_and_validation")).learner.learns_validation
     assert not any(recipe.learner.learns_validation for recipe in KINDS.values())

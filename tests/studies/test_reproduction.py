@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nextitem.data.datasets import PUBLISHED as DATASETS
+from nextitem.data.datasets import DATASETS
 from nextitem.data.stand_in import stand_in
 from nextitem.engine.entries import Contestant, Entry
 from nextitem.errors import ConfigurationError, StorageError

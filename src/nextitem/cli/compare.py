@@ -18,7 +18,7 @@ from nextitem.cli.options import (
     device_of,
     entry_of,
     make_report,
-    metrics_of,
+    metric_names,
     seeds_of_each,
 )
 from nextitem.cli.tables import fail_if_any_failed, show_comparison
@@ -63,7 +63,7 @@ def compare(
         overrides.append(f"data={data}")
     named = [word for word in recipes if "=" not in word]
     given = [word for word in named if is_run(Path(word)) or (word not in preset_names() and Path(word).is_dir())]
-    names = metrics_of(metrics)
+    names = metric_names(metrics)
     place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh, make_report)
     asked = [word for word in named if word not in given]
     each = zip(asked, overrides_of_each(asked, overrides), strict=True)

@@ -65,7 +65,7 @@ def entry_of(word: str, overrides: Sequence[str] = (), columns: str = "", label:
     return Entry(label or preset.name, resolve_recipe(preset, overrides, columns_of(columns)).value)
 
 
-def metrics_of(text: str) -> list[str]:
+def metric_names(text: str) -> list[str]:
     """Metrics as they are typed. Raises ConfigurationError for an unknown one, and for one that is named twice."""
     names = [name.strip() for name in text.split(",")]
     for name in names:

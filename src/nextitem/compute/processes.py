@@ -104,7 +104,7 @@ ALONE = Alone(torch.device("cpu"))
 
 
 @dataclass(frozen=True)
-class Group:
+class ProcessGroup:
     """Several processes; gloo carries what is on the CPU, NCCL what is on GPUs."""
 
     rank: int
@@ -217,7 +217,7 @@ def joined(device: torch.device) -> Iterator[Processes]:
     dist.destroy_process_group()
 
 
-def _join(device: torch.device) -> Group:
+def _join(device: torch.device) -> ProcessGroup:
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
     missing = [name for name in names if name not in os.environ]
     if missing:
@@ -244,4 +244,4 @@ def _join(device: torch.device) -> Group:
             f"the {os.environ['WORLD_SIZE']} processes did not find each other at {os.environ['MASTER_ADDR']}:"
             f"{os.environ['MASTER_PORT']}: {error}; check torchrun's addresses"
         ) from error
-    return Group(rank, size, device, store)
+    return ProcessGroup(rank, size, device, store)

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from nextitem.data import acquisition
-from nextitem.data.datasets import PUBLISHED
+from nextitem.data.datasets import DATASETS
 from nextitem.data.datasets.synthetic import SyntheticLog, TrueTransitions, generate
 from nextitem.data.doctor import notes
 from nextitem.data.filters import Preparation
@@ -45,7 +45,7 @@ def prepare(settings: EventSettings) -> Prepared:
     Raises DataError, ConfigurationError, and ArtefactError for a folder that is not whole.
     """
     source = Source.of(settings)
-    if source.data not in (SYNTHETIC, *PUBLISHED) and is_prepared(source.data):
+    if source.data not in (SYNTHETIC, *DATASETS) and is_prepared(source.data):
         return _from_folder(source)
     read, titles, made = _load(source)
     kept = source.preparation.apply(read)
@@ -77,16 +77,16 @@ def _upper_bound(made: SyntheticLog, log: Log, cases: Cases) -> Mapping[str, flo
 def _load(source: Source) -> tuple[Interactions, Mapping[object, str], SyntheticLog | None]:
     """(events, titles, the generator's own knowledge if the data is generated) of the data that is asked for."""
     named = source.columns.model_dump(exclude_none=True)
-    if named and source.data in (SYNTHETIC, *PUBLISHED):
+    if named and source.data in (SYNTHETIC, *DATASETS):
         raise ConfigurationError(
             f"columns={named} name those of a file, and {source.data} is a dataset with its own: leave columns out"
         )
     if source.data == SYNTHETIC:
         made = generate()
         return made.interactions, dict(zip(made.titles["item"], made.titles["title"], strict=True)), made
-    if source.data in PUBLISHED:
-        return acquisition.load(PUBLISHED[source.data]), {}, None
+    if source.data in DATASETS:
+        return acquisition.load(DATASETS[source.data]), {}, None
     if not any(mark in source.data for mark in "./\\"):
-        known = suggest(source.data, [SYNTHETIC, *PUBLISHED])
+        known = suggest(source.data, [SYNTHETIC, *DATASETS])
         raise ConfigurationError(f"there is no dataset '{source.data}'; {known}, or the path of a file")
     return read_interactions(source.data, source.columns), {}, None

@@ -14,7 +14,7 @@ import torch
 from nextitem.compute.memory import held
 from nextitem.compute.processes import Processes
 from nextitem.data import acquisition
-from nextitem.data.datasets import PUBLISHED as DATASETS
+from nextitem.data.datasets import DATASETS
 from nextitem.data.prepare import Prepared, prepare
 from nextitem.data.stand_in import stand_in
 from nextitem.engine.entries import Entry

@@ -6,7 +6,7 @@ Which recipes are trained, what was published for them, and whether what the pap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nextitem.data.datasets import PUBLISHED as DATASETS
+from nextitem.data.datasets import DATASETS
 from nextitem.data.prepare import SYNTHETIC
 from nextitem.engine.entries import Contestant, Entry
 from nextitem.errors import ConfigurationError

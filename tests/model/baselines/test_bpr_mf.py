@@ -17,7 +17,7 @@ from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
-from nextitem.model.baselines import BprMf
+from nextitem.model.baselines import BPRMF
 from nextitem.serving.recommender import Recommender
 from nextitem.training.session import Session
 from worlds.small_runs import chains, log_of, metrics, prepared_from, write_csv
@@ -28,7 +28,7 @@ GROUPS = [[item for item in range(user % 2, N, 2) if (item // 2 + user) % 5] for
 
 
 def test_it_learns_who_likes_what() -> None:
-    scorer = BprMf(factors=8, iterations=200).learn(Sequences.of(GROUPS, N))
+    scorer = BPRMF(factors=8, iterations=200).learn(Sequences.of(GROUPS, N))
     scores = scorer.query(Sequences.of(GROUPS, N)).scores(0, N)
     is_own = (torch.arange(N) % 2)[None] == (torch.arange(40) % 2)[:, None]
     is_new = torch.ones_like(is_own)
@@ -39,7 +39,7 @@ def test_it_learns_who_likes_what() -> None:
 
 
 def test_scores_are_products_of_the_factors_of_the_user_in_question() -> None:
-    scorer = BprMf(factors=3, iterations=2).learn(Sequences.of(GROUPS, N))
+    scorer = BPRMF(factors=3, iterations=2).learn(Sequences.of(GROUPS, N))
     histories = Sequences.of(GROUPS, N).select(tensor([5, 0]))
     expected = scorer.users_Uf[tensor([5, 0])].double() @ scorer.items_Nf.double().T
     torch.testing.assert_close(scorer.query(histories).scores(0, N).double(), expected, rtol=0, atol=1e-6)
@@ -49,7 +49,7 @@ def test_scores_are_products_of_the_factors_of_the_user_in_question() -> None:
 
 def test_seeds_decide_and_histories_do_not() -> None:
     train = Sequences.of(GROUPS, N)
-    first, other = (BprMf(iterations=1).learn(train, seed) for seed in (1, 2))
+    first, other = (BPRMF(iterations=1).learn(train, seed) for seed in (1, 2))
     assert not torch.equal(first.users_Uf, other.users_Uf)
     whole, cut = first.query(train).scores(0, N), first.query(train.last(1)).scores(0, N)
     assert torch.equal(whole, cut)
@@ -57,7 +57,7 @@ def test_seeds_decide_and_histories_do_not() -> None:
 
 @pytest.mark.parametrize("user", [-1, 40, 10**9])
 def test_a_user_it_was_not_trained_on_is_refused(user: int) -> None:
-    scorer = BprMf(iterations=1).learn(Sequences.of(GROUPS, N))
+    scorer = BPRMF(iterations=1).learn(Sequences.of(GROUPS, N))
     histories = Sequences.of([[1], [2]], N)
     histories.users_U[1] = user
     with pytest.raises(DataError, match=r"1 of 2 histories are not of a user that bpr_mf was trained on"):
@@ -80,7 +80,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
     """A model that learnt validation events too, and the folder of its run."""
     folder = tmp_path_factory.mktemp("run")
     data = write_csv(log_of(chains()), folder / "events.csv")
-    recipe = Recipe(name="bpr-mf", data=str(data), model=BprMf(factors=4, iterations=5, events="train_and_validation"))
+    recipe = Recipe(name="bpr-mf", data=str(data), model=BPRMF(factors=4, iterations=5, events="train_and_validation"))
     outcome = run(recipe, Session(seed=3))
     found = metrics_of(outcome, metrics("popularity").provenance.model_copy(update={"seed": 3}))
     return outcome, write_run(Workplace(folder, "bpr-mf", 3), recipe, outcome, found)
@@ -109,7 +109,7 @@ def test_a_stored_run_evaluates_to_the_same_number(stored: tuple[Outcome, Path])
 
 def test_without_validation_events_nothing_is_noted() -> None:
     prepared = prepared_from(log_of(chains()))
-    outcome = run(Recipe(model=BprMf(factors=4, iterations=5)), Session(seed=0), prepared=prepared)
+    outcome = run(Recipe(model=BPRMF(factors=4, iterations=5)), Session(seed=0), prepared=prepared)
     assert outcome.prepared is prepared
 
 

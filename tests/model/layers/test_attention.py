@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nextitem.model.layers.attention import attend, fused, plain
-from nextitem.model.layers.packing import Group, Padded, Queries
+from nextitem.model.layers.packing import Padded, Queries, RowGroup
 from worlds.waits import pretend_gpu
 
 LENGTHS_B = torch.tensor([5, 1, 3])
@@ -18,16 +18,16 @@ def vectors(queries: int, keys: int) -> list[Tensor]:
     return [torch.randn(3, 2, n, 4, generator=draws, dtype=torch.float64) for n in (queries, keys, keys)]
 
 
-def everyone(*, is_causal: bool, length: int = 5) -> Group:
+def everyone(*, is_causal: bool, length: int = 5) -> RowGroup:
     (group,) = Padded(LENGTHS_B, length, is_causal=is_causal).everyone().groups
     return group
 
 
-def with_bias(bias_nhml: Tensor) -> Group:
+def with_bias(bias_nhml: Tensor) -> RowGroup:
     return replace(everyone(is_causal=False), bias_nhml=bias_nhml)
 
 
-def same(queries: int, keys: int, group: Group) -> None:
+def same(queries: int, keys: int, group: RowGroup) -> None:
     q, k, v = vectors(queries, keys)
     torch.testing.assert_close(fused(q, k, v, group, 0.0), plain(q, k, v, group, 0.0), rtol=0, atol=1e-14)
 

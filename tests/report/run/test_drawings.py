@@ -6,13 +6,13 @@ from pathlib import Path
 
 from nextitem.report import look
 from nextitem.report.run.bands import rank_bands
-from nextitem.report.run.drawings import losses, rank_histogram
+from nextitem.report.run.drawings import loss_curves, rank_histogram
 from worlds.parts import with_parts
 from worlds.stored_runs import evidence, written
 
 
 def test_no_legend_lies_on_the_losses(tmp_path: Path) -> None:
-    figure = losses(evidence(written(tmp_path, "sasrec-ce")))
+    figure = loss_curves(evidence(written(tmp_path, "sasrec-ce")))
     (axes,) = figure.axes
     assert axes.get_legend() is None  # a validation loss that rises ends in the corner where one would be
     (legend,) = figure.legends
@@ -23,7 +23,7 @@ def test_an_epoch_that_is_kept_because_it_is_the_last_is_not_called_the_best(tmp
     run = evidence(written(tmp_path, "sasrec-ce"))
     training = run.recipe.sequence.training.model_copy(update={"patience": None})
     lasting = replace(run, run=replace(run.run, recipe=with_parts(run.recipe, training=training)))
-    assert losses(lasting).legends[0].get_texts()[-1].get_text() == "last epoch, 2"
+    assert loss_curves(lasting).legends[0].get_texts()[-1].get_text() == "last epoch, 2"
 
 
 def test_the_names_of_bands_do_not_touch() -> None:

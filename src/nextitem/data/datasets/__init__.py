@@ -6,6 +6,6 @@ from nextitem.data.datasets.ml_20m import ML_20M
 from nextitem.data.datasets.steam import STEAM
 from nextitem.data.datasets.yelp import YELP
 
-PUBLISHED = {description.name: description for description in (ML_1M, BEAUTY, ML_20M, STEAM, YELP)}
+DATASETS = {description.name: description for description in (ML_1M, BEAUTY, ML_20M, STEAM, YELP)}
 
-__all__ = ["BEAUTY", "ML_1M", "ML_20M", "PUBLISHED", "STEAM", "YELP"]
+__all__ = ["BEAUTY", "DATASETS", "ML_1M", "ML_20M", "STEAM", "YELP"]

@@ -27,7 +27,7 @@ from nextitem.data.mapped.numbering import Numbering
 from nextitem.data.reading.checks import EventPart
 from nextitem.errors import DataError
 
-Columns = dict[str, NDArray[Any]]
+Arrays = dict[str, NDArray[Any]]
 _Part = TypeVar("_Part")
 _Found = TypeVar("_Found")
 _TYPES: dict[str, np.dtype[Any]] = {
@@ -100,7 +100,7 @@ class _Store:
         for file in self.files.values():
             file.touch()
 
-    def write(self, columns: Columns, at: int) -> None:
+    def write(self, columns: Arrays, at: int) -> None:
         """Put events at a place."""
         for role, file in self.files.items():
             with file.open("r+b") as content:
@@ -108,7 +108,7 @@ class _Store:
                 columns[role].astype(_TYPES[role], copy=False).tofile(content)
         self.length = max(self.length, at + len(columns["user"]))
 
-    def read(self, start: int, count: int, roles: Iterable[str] | None = None) -> Columns:
+    def read(self, start: int, count: int, roles: Iterable[str] | None = None) -> Arrays:
         """Some events."""
         return {
             role: np.fromfile(self.files[role], _TYPES[role], count, offset=start * _TYPES[role].itemsize)
@@ -132,7 +132,7 @@ def _spill(parts: Iterable[EventPart], users: Numbering, items: Numbering, folde
             for part in parts
         )
         for time, user, item in _one_ahead(submitted):
-            columns: Columns = {"user": user.result(), "item": item.result()}
+            columns: Arrays = {"user": user.result(), "item": item.result()}
             if time is not None:
                 # Exact: whole seconds of the years 1 to 9999 are far below 2⁵³. Zero has one sign: bits are sorted.
                 columns["time"] = time.cast(pl.Float64).to_numpy() + 0.0
@@ -175,7 +175,7 @@ class _Dealt:
     starts_P: NDArray[np.int64]
     counts_P: NDArray[np.int64]
 
-    def stretches(self, roles: Iterable[str] | None = None) -> Iterator[Callable[[], Columns]]:
+    def stretches(self, roles: Iterable[str] | None = None) -> Iterator[Callable[[], Arrays]]:
         """What reads the events of each stretch."""
         for start, count in zip(self.starts_P.tolist(), self.counts_P.tolist(), strict=True):
             if count:
@@ -200,7 +200,7 @@ def _deal(
     starts_P = counts_P.cumsum() - counts_P
     store, filled_P = _Store(spill.files["user"].parent, "dealt", spill.files), starts_P.copy()
 
-    def dealt(start: int) -> tuple[Columns, NDArray[np.int64]]:
+    def dealt(start: int) -> tuple[Arrays, NDArray[np.int64]]:
         """Some events, those of a stretch side by side, and where each stretch ends."""
         columns = spill.read(start, _AT_ONCE)
         stretches = stretch_of_number[columns["user"]]
@@ -217,7 +217,7 @@ def _deal(
     return _Dealt(store, starts_P, counts_P)
 
 
-def _deduplicated(columns: Columns, keep: Keep) -> Columns:
+def _deduplicated(columns: Arrays, keep: Keep) -> Arrays:
     kept = deduplicate(Interactions(pl.DataFrame(columns)), keep).events
     return {role: kept[role].to_numpy() for role in columns}
 
@@ -259,7 +259,7 @@ def _write_in_order(
     lengths_U, repeated, tied = np.zeros(len(is_user_U), dtype=np.int64), 0, 0
     everything = bool(is_user_U.all() and is_item_N.all())
 
-    def in_order(stretch: Callable[[], Columns]) -> tuple[Columns, NDArray[np.int64], int, int]:
+    def in_order(stretch: Callable[[], Arrays]) -> tuple[Arrays, NDArray[np.int64], int, int]:
         """(what goes to the targets, events of each user, repeated, tied) of a stretch."""
         columns = stretch()
         if not everything:
@@ -280,7 +280,7 @@ def _write_in_order(
     return lengths_U, repeated, tied
 
 
-def _order(columns: Columns) -> tuple[NDArray[np.int64], int]:
+def _order(columns: Arrays) -> tuple[NDArray[np.int64], int]:
     """The order by user, time and place in the file, and the number of tied events."""
     users = torch.from_numpy(columns["user"])
     if "time" not in columns:

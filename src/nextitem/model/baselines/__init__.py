@@ -4,10 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from nextitem.model.baselines.bpr_mf import BprMf
+from nextitem.model.baselines.bpr_mf import BPRMF
 from nextitem.model.baselines.co_occurrence import CoOccurrence
 from nextitem.model.baselines.popularity import Popularity
 
-AnyBaseline = Annotated[Popularity | CoOccurrence | BprMf, Field(discriminator="name")]
+AnyBaseline = Annotated[Popularity | CoOccurrence | BPRMF, Field(discriminator="name")]
 
-__all__ = ["AnyBaseline", "BprMf", "CoOccurrence", "Popularity"]
+__all__ = ["BPRMF", "AnyBaseline", "CoOccurrence", "Popularity"]

@@ -18,7 +18,7 @@ from nextitem.errors import DataError
 from nextitem.model.baselines.baseline import Baseline
 
 
-class BprMf(Baseline):
+class BPRMF(Baseline):
     """Scores an item by the product of its factors with the user's: it knows trained users alone, and no history.
 
     Rendle et al. (2009), learnt by the library `implicit`; the defaults are those of Klenitskiy & Vasilev (2023), who
@@ -43,7 +43,7 @@ class BprMf(Baseline):
         """Whether `events` says so."""
         return self.events == "train_and_validation"
 
-    def learn(self, train: Sequences, seed: int = 0) -> "BprMfScorer":
+    def learn(self, train: Sequences, seed: int = 0) -> "BPRMFScorer":
         """The scorer that `train` gives; equal seeds give equal factors.
 
         One thread alone: several would update factors in an order of their own (Hogwild), which no seed repeats.
@@ -65,21 +65,21 @@ class BprMf(Baseline):
             random_state=key_seed(seed, Purpose.WEIGHTS),
         )
         model.fit(liked_UN, show_progress=False)
-        return BprMfScorer(torch.from_numpy(model.user_factors), torch.from_numpy(model.item_factors))
+        return BPRMFScorer(torch.from_numpy(model.user_factors), torch.from_numpy(model.item_factors))
 
-    def restore(self, tensors: Mapping[str, Tensor]) -> "BprMfScorer":
+    def restore(self, tensors: Mapping[str, Tensor]) -> "BPRMFScorer":
         """The scorer that gave `tensors`. Raises KeyError where one is missing."""
-        return BprMfScorer(tensors["users"], tensors["items"])
+        return BPRMFScorer(tensors["users"], tensors["items"])
 
 
-class BprMfScorer:
+class BPRMFScorer:
     """Factors of users and items."""
 
     def __init__(self, users_Uf: Tensor, items_Nf: Tensor) -> None:
         self.users_Uf = users_Uf
         self.items_Nf = items_Nf
 
-    def query(self, histories: Sequences) -> "BprMfQuery":
+    def query(self, histories: Sequences) -> "BPRMFQuery":
         """Scores for the users of these histories. Raises DataError for one that it was not trained on."""
         users_C = histories.users_U
         is_new_C = (users_C < 0) | (users_C >= len(self.users_Uf))
@@ -88,14 +88,14 @@ class BprMfScorer:
                 f"{int(is_new_C.sum()):,} of {len(histories):,} histories are not of a user that bpr_mf was trained "
                 f"on, and it knows no others; ask for users of the run, or train a model that reads histories"
             )
-        return BprMfQuery(self.users_Uf[users_C], self.items_Nf)
+        return BPRMFQuery(self.users_Uf[users_C], self.items_Nf)
 
     def tensors(self) -> dict[str, Tensor]:
-        """What is stored of it, and `BprMf.restore` needs."""
+        """What is stored of it, and `BPRMF.restore` needs."""
         return {"users": self.users_Uf, "items": self.items_Nf}
 
 
-class BprMfQuery:
+class BPRMFQuery:
     """Products of C users' factors with those of the items."""
 
     def __init__(self, users_Cf: Tensor, items_Nf: Tensor) -> None:
@@ -114,6 +114,6 @@ class BprMfQuery:
         """Scores of each user's own candidates, shape (C, K)."""
         return torch.bmm(embedding(ids_CK, self.items_Nf), self.users_Cf[:, :, None])[:, :, 0]
 
-    def select(self, rows: Tensor) -> "BprMfQuery":
+    def select(self, rows: Tensor) -> "BPRMFQuery":
         """The query for some of the users (indices or a mask)."""
-        return BprMfQuery(self.users_Cf[rows], self.items_Nf)
+        return BPRMFQuery(self.users_Cf[rows], self.items_Nf)

@@ -10,7 +10,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from nextitem.compute import transfer
 from nextitem.model.layers.dropout import dropout
-from nextitem.model.layers.packing import Group, Queries
+from nextitem.model.layers.packing import Queries, RowGroup
 
 
 def heads_divide_dim(heads: int, others: ValidationInfo) -> int:
@@ -42,13 +42,13 @@ def attend(
     return torch.cat(mixed) if mixed else q_Qd
 
 
-def plain(q_nhmw: Tensor, k_nhlw: Tensor, v_nhlw: Tensor, group: Group, probability: float) -> Tensor:
+def plain(q_nhmw: Tensor, k_nhlw: Tensor, v_nhlw: Tensor, group: RowGroup, probability: float) -> Tensor:
     """softmax(q · k + bias) · v in plain products, shape (n, h, m, w); with cheap dropout, the best on the CPU."""
     weights_nhml = (q_nhmw @ k_nhlw.transpose(2, 3) + group.bias_nhml).softmax(-1)
     return dropout(weights_nhml, probability, training=True) @ v_nhlw
 
 
-def fused(q_nhmw: Tensor, k_nhlw: Tensor, v_nhlw: Tensor, group: Group, probability: float) -> Tensor:
+def fused(q_nhmw: Tensor, k_nhlw: Tensor, v_nhlw: Tensor, group: RowGroup, probability: float) -> Tensor:
     """The same by torch's kernels, which never store the weights; dropout is torch's own."""
     if group.is_triangle:  # then what is hidden is not even computed
         return scaled_dot_product_attention(q_nhmw, k_nhlw, v_nhlw, None, probability, is_causal=True, scale=1.0)

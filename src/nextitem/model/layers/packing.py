@@ -19,7 +19,7 @@ _HIDDEN = torch.finfo(torch.float32).min
 
 
 @dataclass(frozen=True)
-class Group:
+class RowGroup:
     """Rows that are padded to one length: their parts of the Q and of the P, and what may not be seen."""
 
     queries: slice
@@ -50,7 +50,7 @@ class Queries:
     """Who asks in a layer of attention."""
 
     places_Q: Tensor | None  # among the P; None: all of them
-    groups: tuple[Group, ...]
+    groups: tuple[RowGroup, ...]
 
     def of(self, x_Pd: Tensor) -> Tensor:
         """The vectors of those who ask, shape (Q, d)."""
@@ -106,7 +106,7 @@ class Padded:
         rows, everything = len(self._lengths_B), slice(0, len(self.columns_P))
         columns_l = torch.arange(self._length, device=self.columns_P.device)
         hidden = _hidden(columns_l[None], self._lengths_B, self._length, self._is_causal)
-        return Queries(None, (Group(everything, None, None, everything, None, hidden, rows, self._is_causal),))
+        return Queries(None, (RowGroup(everything, None, None, everything, None, hidden, rows, self._is_causal),))
 
     def readers(self, read_T: Tensor) -> tuple[Queries, Tensor]:
         return self.everyone(), read_T
@@ -152,14 +152,14 @@ class Packed:
         ]
         return Queries(places_Q, tuple(groups)), order_Q.argsort()
 
-    def _all_of(self, rows: slice, part: slice) -> Group:
+    def _all_of(self, rows: slice, part: slice) -> RowGroup:
         lengths_n, places_nl = self._lengths_B[rows], self._key_places(rows, part)
         columns_l = torch.arange(places_nl.shape[1])
         real = (columns_l < lengths_n[:, None]).flatten().nonzero()[:, 0]
         hidden = _hidden(columns_l[None], lengths_n, len(columns_l), self._is_causal)
-        return Group(part, places_nl, real, part, places_nl, hidden, len(lengths_n))
+        return RowGroup(part, places_nl, real, part, places_nl, hidden, len(lengths_n))
 
-    def _some_of(self, rows: slice, part: slice, queries: slice, asked_q: Tensor) -> Group:
+    def _some_of(self, rows: slice, part: slice, queries: slice, asked_q: Tensor) -> RowGroup:
         lengths_n, key_places_nl = self._lengths_B[rows], self._key_places(rows, part)
         row_q = self._row_P[asked_q] - rows.start
         counts_n = torch.bincount(row_q, minlength=len(lengths_n))
@@ -168,7 +168,7 @@ class Packed:
         real = row_q * most + torch.arange(len(asked_q)) - starts_n[row_q]
         columns_nm = self.columns_P[asked_q][places_nm]
         hidden = _hidden(columns_nm, lengths_n, key_places_nl.shape[1], self._is_causal)
-        return Group(queries, places_nm, real, part, key_places_nl, hidden, len(lengths_n))
+        return RowGroup(queries, places_nm, real, part, key_places_nl, hidden, len(lengths_n))
 
     def _key_places(self, rows: slice, part: slice) -> Tensor:
         columns_l = torch.arange(int(self._lengths_B[rows][-1]))

@@ -59,7 +59,7 @@ def _explain(figure: Figure, axes: Axes, lines: int) -> None:
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=9.5)
 
 
-def losses(run: Evidence) -> Figure:
+def loss_curves(run: Evidence) -> Figure:
     """Training and validation loss by epoch, the best epoch marked."""
     figure, axes = _canvas(("training", "validation", "best epoch"))
     epochs = [line.epoch for line in run.epochs]
@@ -197,7 +197,7 @@ def _percent(share: float) -> str:
     return percent(share, 0 if share >= 0.0995 else 1)
 
 
-class Drawn:
+class Pictures:
     """Sets figures into one page: each with ids of its own, a description, and colours that the page may change."""
 
     def __init__(self) -> None:

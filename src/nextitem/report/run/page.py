@@ -158,7 +158,7 @@ def _published(run: Evidence) -> Mapping[str, float]:
 
 def _figures(runs: Sequence[Evidence]) -> dict[str, Any]:
     """All figures with what is seen in them."""
-    draw = drawings.Drawn()
+    draw = drawings.Pictures()
 
     def shown(figure: Figure, caption: str) -> dict[str, Any]:
         # What matplotlib writes is svg; the caption in it is escaped.
@@ -183,7 +183,7 @@ def _learning(runs: Sequence[Evidence]) -> list[tuple[Figure, str]]:
     metric = trained[0].recipe.learner.training.monitor
     curve = (drawings.learning(trained, metric), captions.of_learning(trained, metric))
     if len(runs) == 1:
-        return [curve, (drawings.losses(trained[0]), captions.of_losses(trained[0]))]
+        return [curve, (drawings.loss_curves(trained[0]), captions.of_losses(trained[0]))]
     seconds = "The same against seconds of optimisation, each on its own machine and without validation."
     return [curve, (drawings.learning(trained, metric, "seconds"), seconds)]
 

@@ -1,6 +1,6 @@
 """What the pages about studies say alike."""
 
-from nextitem.data.datasets import PUBLISHED as DATASETS
+from nextitem.data.datasets import DATASETS
 from nextitem.studies.comparison import Comparison
 from nextitem.words import counted
 
