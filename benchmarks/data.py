@@ -4,7 +4,7 @@
 
 Writes events of shuffled string ids (12 to 16 bytes, in no order) and random times as FOLDER/events.parquet, prepares
 them in a process of its own, and starts a training on the result in another. Prints one JSON object. `--keep` leaves
-the files in FOLDER; FOLDER/events.parquet is used again where it is there.
+these files in FOLDER; FOLDER/events.parquet is used again where it is there.
 """
 
 import argparse
@@ -40,8 +40,12 @@ class Watch:
         if step == 1:
             mark("first step")
         if step == int(sys.argv[2]):
-            mark("last step")
-            raise Stop
+            self.stop()
+    def epoch(self, epoch, history):
+        self.stop()  # the log has fewer steps than were asked for
+    def stop(self):
+        mark("last step")
+        raise Stop
 fit = nextitem.experiment.sequence.fit
 def marked(*given, **named):
     mark("fit")
@@ -135,7 +139,8 @@ def main() -> None:
     found["this_process_peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(json.dumps(found, indent=2))
     if not asked.keep:
-        shutil.rmtree(asked.folder)
+        log.unlink()
+        shutil.rmtree(prepared)
 
 
 if __name__ == "__main__":

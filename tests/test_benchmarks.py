@@ -1,5 +1,6 @@
 """The benchmarks run: their smoke run, on tiny logs, writes the page and the picture."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,13 +9,28 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
-def test_a_smoke_run_writes_every_table_and_the_picture(tmp_path: Path) -> None:
+def python(*arguments: str) -> str:
+    """What Python prints when it runs in the checkout, on one thread."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "benchmarks/run.py", "--quick", "--threads", "1", "--out", str(tmp_path)]
+    command = [sys.executable, *arguments]
     done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_smoke_run_writes_every_table_and_the_picture(tmp_path: Path) -> None:
+    python("benchmarks/run.py", "--quick", "--threads", "1", "--out", str(tmp_path))
     page = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
     for title in ("Calibration", "Training", "Catalogue size", "Memory", "Ranking"):
         assert page.count(f"## {title}\n") == 1
     assert "| beauty | sasrec-ce, padded textbook |" in page
     assert (tmp_path / "benchmarks.svg").read_text(encoding="utf-8").startswith("<?xml")
+
+
+def test_a_log_with_fewer_steps_than_are_asked_for_is_prepared_and_started_and_nothing_else_is_deleted(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "other").touch()
+    told = python("benchmarks/data.py", str(tmp_path), "--events=2000", "--users=200", "--items=600")
+    assert list(json.loads(told)["start"]) == ["imported", "mapped", "fit", "first step", "last step", "peak_mb"]
+    assert [file.name for file in tmp_path.iterdir()] == ["other"]
