@@ -11,7 +11,9 @@ import torch
 from typer.main import get_command
 
 from nextitem.cli.app import app
-from nextitem.experiment.presets import load_preset, preset_names, resolve_recipe
+from nextitem.experiment.presets import load_preset, overrides_of_each, preset_names, resolve_recipe
+from nextitem.studies.rows import entries
+from nextitem.studies.study import StudyRequest, load_study, study_names
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", CHECKOUT / "CHANGELOG.md", *CHECKOUT.glob("docs/*.md")]
@@ -29,6 +31,28 @@ def commands(page: Path) -> list[list[str]]:
     # Variables of the environment may stand before the command.
     lines = [words[next((place for place, word in enumerate(words) if "=" not in word), 0) :] for words in lines]
     return [words[1:] for words in lines if words and Path(words[0]).name == "nextitem"]
+
+
+def spoken_commands(page: Path) -> list[list[str]]:
+    """What follows `nextitem` in the page's sentences, where a verb follows and nothing is left out by `…`."""
+    text = re.sub(r"^ *```.*?^ *```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    codes = [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", text)]
+    said = [code for code in codes if re.match(r"nextitem [a-z]+ ", code) and not re.search(r"…|\[|FOLDER", code)]
+    return [shlex.split(code)[1:] for code in said]
+
+
+def without_refusal(verb: str, given: dict[str, Any]) -> None:
+    """Raises ConfigurationError where a command names a recipe's settings as they are not called."""
+    words = [given.get("recipe"), *(given.get("recipes") or []), *(given.get("overrides") or given.get("words") or [])]
+    recipes = [word for word in words if word in preset_names()]
+    overrides = [word for word in words if word is not None and "=" in word]
+    if verb in ("train", "compare", "tune"):
+        for recipe, own in zip(recipes, overrides_of_each(recipes, overrides), strict=True):
+            resolve_recipe(load_preset(recipe), own)
+    elif verb == "study" and given["name"] in study_names():
+        data = next((word.partition("=")[2] for word in overrides if word.startswith("data=")), None)
+        settings = tuple(word for word in overrides if not word.startswith("data="))
+        entries(StudyRequest(load_study(given["name"]), data, given["recipe"], settings))
 
 
 @pytest.fixture
@@ -59,11 +83,9 @@ def numbers(line: str) -> list[float]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_has_known_options(page: Path) -> None:
     verbs: Any = get_command(app)
-    for verb, *arguments in commands(page):
+    for verb, *arguments in commands(page) + spoken_commands(page):
         with verbs.commands[verb].make_context(verb, list(arguments)) as context:
-            given = context.params
-        if verb == "train" and given["recipe"] in preset_names():
-            resolve_recipe(load_preset(given["recipe"]), given["overrides"])
+            without_refusal(verb, context.params)
 
 
 def test_the_pages_show_commands() -> None:
