@@ -204,8 +204,8 @@ def test_a_setting_is_written_as_it_may_be_typed(tool: dict[str, Any]) -> None:
 
 
 def test_values_stand_beside_their_sources_and_options_beside_their_defaults() -> None:
-    assert "| `encoder.dim` | `64` | K; S has 50 |" in section("### `sasrec-ce`, `sasrec@klenitskiy2023`")
-    assert "| `sasrec-3000` | `synthetic` | `negatives.count` | `500` | ours: 3,000 exceed " in PAGE
+    assert "| `encoder.dim=64` | K; S has 50 |" in section("### `sasrec-ce`, `sasrec@klenitskiy2023`")
+    assert "| `sasrec-3000` | `synthetic` | `negatives.count=500` | ours: 3,000 exceed " in PAGE
     assert "| `--seed` | `0` | Seed of all models. |" in section("### `nextitem demo`")
     assert "| `--users` / `--no-users` | `--users` | " in PAGE
 

@@ -13,11 +13,11 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from typer.main import get_command
@@ -186,25 +186,45 @@ def _recipes() -> str:
 
 def _recipe(named: _Named) -> str:
     preset = named.preset
-    settings = settings_of(resolve_recipe(preset).value).items()
+    settings = settings_of(resolve_recipe(preset).value)
+    sourced = {key: source for key in settings if (source := preset.source_of(key)) is not None}
     rows = [
-        (_code(key), _code(_written(value)), source)
-        for key, value in settings
-        if (source := preset.source_of(key)) is not None
+        (_typed(values), source)
+        for (_, source), values in _together(
+            ((key.partition(".")[0], source), key, settings[key]) for key, source in sourced.items()
+        )
     ]
     heading = f"### {named.words}\n\n{preset.summary}. {preset.source}.\n\n"
-    return heading + _table(("setting", "value", "source"), rows)
+    return heading + _table(("settings", "source"), rows)
 
 
 def _profiles() -> str:
     rows = [
-        (named.words, _code(dataset), _code(key), _code(_written(value)), named.preset.source_of(path) or "")
+        (named.words, _code(dataset), _typed(values), source)
         for named in _named()
         for dataset, settings in named.preset.profiles.items()
-        for key, value in leaves(dict(settings))
-        for path in (f"profiles.{dataset}.{key}",)
+        for source, values in _together(
+            (named.preset.source_of(f"profiles.{dataset}.{key}") or "", key, value)
+            for key, value in leaves(dict(settings))
+        )
     ]
-    return _table(("recipe", "dataset", "setting", "value", "source"), rows)
+    return _table(("recipe", "dataset", "settings", "source"), rows)
+
+
+Alike = TypeVar("Alike")
+
+
+def _together(values: Iterable[tuple[Alike, str, object]]) -> Iterable[tuple[Alike, dict[str, object]]]:
+    """Settings that have something in common, such as their source, where the first of them stands."""
+    found: dict[Alike, dict[str, object]] = {}
+    for alike, key, value in values:
+        found.setdefault(alike, {})[key] = value
+    return found.items()
+
+
+def _typed(values: Mapping[str, object]) -> str:
+    """Settings as they are typed."""
+    return " ".join(_code(f"{key.removesuffix('.name')}={_written(value)}") for key, value in values.items())
 
 
 def _published_results() -> str:
