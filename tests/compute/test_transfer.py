@@ -23,7 +23,7 @@ from nextitem.model.objectives import MaskedItem, NextItem
 from nextitem.training.fit import Training, fit
 from nextitem.training.session import Session
 from worlds.parts import sequence
-from worlds.shelves import ENCODERS, each, items_of
+from worlds.shelves import ENCODERS, each, items_of, timed
 from worlds.steps import ITEMS, NEXT, RECIPES, TRAIN, undropped
 from worlds.waits import Waits, pretend_gpu
 
@@ -219,7 +219,7 @@ def test_whatever_an_encoder_ends_in_its_states_are_as_exact_as_the_table_that_s
     """One that ends in a product, and in no norm, ends in bfloat16; the recurrence leaves it on a GPU only."""
     objective = NextItem(maximum_length=8) if encoder.is_causal else MaskedItem(maximum_length=8, mask_probability=1.0)
     model = assemble(items_of(encoder), encoder, objective, ITEMS, len(TRAIN), in_bfloat16=True).train()
-    batch = model.batch(model.windows(TRAIN), torch.Generator())
+    batch = model.batch(model.windows(timed(TRAIN)), torch.Generator())
     assert model.states(batch).dtype == torch.float32
 
 

@@ -14,7 +14,7 @@ from nextitem.model.batches import MASK, PAD, Batch
 from nextitem.model.encoders import FPMC, BERT4Rec, Caser, SASRec
 from nextitem.model.model import SequenceModel
 from nextitem.model.objectives import MaskedItem, NextFew, NextItem
-from worlds.shelves import build_model, each_fitting_pair
+from worlds.shelves import build_model, each_fitting_pair, states_everywhere, timed
 
 ITEMS = 40
 SETTINGS = {"dim": 8, "heads": 2, "positions": 12}
@@ -26,7 +26,7 @@ each_kind = pytest.mark.parametrize(("encoder", "objective"), [NEXT_ITEM, MASKED
 def random_histories(number: int = 100, seed: int = 0) -> Sequences:
     draws = torch.Generator().manual_seed(seed)
     lengths = torch.randint(1, 20, (number,), generator=draws).tolist()
-    return Sequences.of([torch.randint(ITEMS, (length,), generator=draws).tolist() for length in lengths], ITEMS)
+    return timed(Sequences.of([torch.randint(ITEMS, (n,), generator=draws).tolist() for n in lengths], ITEMS))
 
 
 def close(ours: Tensor, expected: Tensor) -> None:
@@ -46,9 +46,8 @@ def test_query_states_are_those_of_each_history_alone(encoder: Any, objective: A
 def test_query_states_are_those_of_one_padded_batch(encoder: Any, objective: Any) -> None:
     """700 histories are more than are encoded at once."""
     model, histories = build_model(encoder, objective, ITEMS).eval(), random_histories(700)
-    batch = objective.query(histories)
-    padded_BLe = model.encoder(model.items.embed(batch.inputs_BL), batch.lengths_B, batch.users_B)
-    expected = model.items.to_score(padded_BLe[torch.arange(700), batch.lengths_B - 1])
+    batch = objective.query(model.as_read(histories))
+    expected = model.items.to_score(states_everywhere(model, batch)[torch.arange(700), batch.lengths_B - 1])
     close(model.query_states(histories), expected.detach())
 
 

@@ -21,7 +21,7 @@ from nextitem.model.losses import GBCE, BinaryCrossEntropy, CrossEntropy
 from nextitem.model.negatives import Uniform
 from nextitem.training.fit import Training, fit
 from nextitem.training.session import Session
-from worlds.shelves import ENCODERS, LOSSES, OBJECTIVES, build_model, defaults, fits, with_settings
+from worlds.shelves import ENCODERS, LOSSES, OBJECTIVES, build_model, defaults, fits, timed, with_settings
 
 ITEMS, LENGTH = 30, 8
 JUMPS, SHARES = torch.tensor([7, 11, 18]), torch.tensor([0.6, 0.3, 0.1])
@@ -98,7 +98,7 @@ def of_few_users(histories: Sequences) -> Sequences:
 
 @pytest.fixture(scope="module")
 def train() -> Sequences:
-    return of_few_users(Sequences.of(chains(users=300, length=LENGTH + 1, seed=0).tolist(), ITEMS))
+    return of_few_users(timed(Sequences.of(chains(users=300, length=LENGTH + 1, seed=0).tolist(), ITEMS)))
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def cases() -> Cases:
     histories = (histories - histories[:, -1:] + torch.arange(ITEMS)[:, None]) % ITEMS
     histories = histories.repeat_interleave(10, 0)
     targets_C = (histories[:, -1] + JUMPS[[0] * 6 + [1] * 3 + [2]].repeat(ITEMS)) % ITEMS
-    sequences = of_few_users(Sequences.of(histories.tolist(), ITEMS))
+    sequences = of_few_users(timed(Sequences.of(histories.tolist(), ITEMS)))
     return Cases.of(sequences, targets_C, torch.ones(ITEMS, dtype=torch.int64))
 
 

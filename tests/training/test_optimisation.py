@@ -13,7 +13,7 @@ from nextitem.training.optimisation import Descent, RowAdam
 from nextitem.training.session import Session
 from worlds.parts import sequence
 from worlds.resolving import refused
-from worlds.shelves import ENCODERS, LOSSES, OBJECTIVES, build_model, each_pair_of
+from worlds.shelves import ENCODERS, LOSSES, OBJECTIVES, build_model, each_pair_of, timed
 
 ITEMS, WIDTH, STEPS = 6, 3, 8
 BETA2 = 0.98
@@ -132,7 +132,7 @@ def test_a_narrowed_step_has_the_losses_and_gradients_of_the_whole_one(
     encoder: object, objective: object, sharing: str
 ) -> None:
     items = 40
-    train = Sequences.of([[1, 2, 3, 4, 30], [5, 6], [7, 8, 9, 1, 2, 3, 20]], items)
+    train = timed(Sequences.of([[1, 2, 3, 4, 30], [5, 6], [7, 8, 9, 1, 2, 3, 20]], items))
     model, draws = build_model(encoder, objective, items), torch.Generator().manual_seed(0)
     model.eval()
     batch = model.batch(model.windows(train), draws)

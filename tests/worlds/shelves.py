@@ -6,6 +6,7 @@ choice: what is rounded cannot hold the contract to the last digits and has test
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
@@ -14,7 +15,9 @@ from pydantic.fields import FieldInfo
 from torch import Tensor, nn
 
 from nextitem.compute.randomness import Purpose, seeded_globally
+from nextitem.data.sequences import Sequences
 from nextitem.model.assemble import assemble
+from nextitem.model.batches import Batch
 from nextitem.model.encoders import AnyEncoder
 from nextitem.model.items import AnyItems
 from nextitem.model.losses import AnyLoss
@@ -151,13 +154,37 @@ def build_model(encoder: Any, objective: Any, number_of_items: int, seed: int = 
 
 
 def lively_encoder(encoder: Any, seed: int = 0) -> nn.Module:
-    """An encoder with weights large enough for every one of them to be felt, in evaluation mode."""
+    """An encoder with weights large enough for every one of them to be felt, in evaluation mode.
+
+    One that reads times finds an event an hour where a test does not say when they were.
+    """
     with seeded_globally(seed, Purpose.WEIGHTS):
         module = encoder.build(USERS).double().eval()
         with torch.no_grad():
             for weight in module.parameters():
                 weight.add_(0.3 * torch.randn_like(weight))
+    if encoder.reads_times:
+        module.register_forward_pre_hook(_every_hour, with_kwargs=True)
     return module
+
+
+def _every_hour(_: nn.Module, given: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    embeddings_BLd, lengths_B = given[:2]
+    columns_BL = torch.minimum(torch.arange(embeddings_BLd.shape[1]), lengths_B[:, None] - 1)
+    return given, {"times_BL": 3600 * columns_BL, **named}
+
+
+def timed(histories: Sequences) -> Sequences:
+    """The same histories with an event an hour, for models of any encoder; those that read no times leave them out."""
+    hours = torch.arange(len(histories.events)) * 3600
+    return replace(histories, events=replace(histories.events, times=hours))
+
+
+def states_everywhere(model: SequenceModel, batch: Batch) -> Tensor:
+    """The encoder's states at all places of a padded batch, shape (B, L, e)."""
+    times = {} if batch.times_BL is None else {"times_BL": batch.times_BL}
+    states: Tensor = model.encoder(model.items.embed(batch.inputs_BL), batch.lengths_B, batch.users_B, **times)
+    return states
 
 
 def width(encoder: Any) -> int:

@@ -88,6 +88,30 @@ class OneLayer(nn.Module):
         return states_BLd if read_T is None else states_BLd.flatten(0, 1)[read_T]
 
 
+class SinceThen(Yesterday):
+    """The same, and the seconds since the first event."""
+
+    name: Literal["since_then"] = "since_then"  # type: ignore[assignment]
+    reads_times: ClassVar[bool] = True
+
+    def build(self, number_of_users: int = 0) -> nn.Module:
+        return OneLayerOfSeconds(self.dim)
+
+
+class OneLayerOfSeconds(OneLayer):
+    def forward(
+        self,
+        x_BLd: Tensor,
+        lengths_B: Tensor,
+        users_B: Tensor | None = None,
+        read_T: Any = None,
+        *,
+        times_BL: Tensor,
+    ) -> Tensor:
+        seconds_BL1 = (times_BL - times_BL[:, :1])[:, :, None].to(x_BLd.dtype)
+        return super().forward(x_BLd + seconds_BL1, lengths_B, users_B, read_T)
+
+
 class FirstItems(Negatives):
     """The first `count` items of the catalogue, for everyone."""
 
@@ -173,6 +197,12 @@ def test_an_encoder_is_planned_by_what_it_says(prepared: Prepared) -> None:
     assert flops_per_epoch(recipe.sequence, work, 12, encoded=10) == scores + 10 * 17 * SMALL.objective.maximum_length
     assert plan.plan(recipe, prepared, Session(0)).seconds["encoder"] > 0
     assert plan._ladders(recipe.sequence)[-1] == [["encoder.dim=1"]]
+
+
+def test_an_encoder_that_reads_times_is_planned_with_times(prepared: Prepared) -> None:
+    recipe = toy(encoder=SinceThen())
+    assert planned(recipe, prepared)["activations"] >= planned(toy(encoder=Yesterday()), prepared)["activations"]
+    assert plan.plan(recipe, prepared, Session(0)).seconds["encoder"] > 0
 
 
 class Tripled(Separate):

@@ -19,6 +19,8 @@ from worlds.shelves import (
     embeddings,
     having,
     lively_encoder,
+    states_everywhere,
+    timed,
     width,
     with_settings,
 )
@@ -203,9 +205,8 @@ def test_states_of_rows_in_groups_of_like_length_are_those_of_one_padded_batch(e
     draws = generator(0, Purpose.ORDER)
     lengths = torch.randint(1, 15, (100,), generator=draws).tolist()  # 20 users would be a single group
     histories = [torch.randint(40, (length,), generator=draws).tolist() for length in lengths]
-    batch = model.batch(model.windows(Sequences.of(histories, 40)), draws)
-    padded_BLd = model.encoder(model.items.embed(batch.inputs_BL), batch.lengths_B, batch.users_B)
-    padded_Td = model.items.to_score(padded_BLd.flatten(0, 1)[batch.positions_T])
+    batch = model.batch(model.windows(timed(Sequences.of(histories, 40))), draws)
+    padded_Td = model.items.to_score(states_everywhere(model, batch).flatten(0, 1)[batch.positions_T])
     states_Td = model.states(batch)
     close(states_Td, padded_Td)
     factors_Td = torch.randn(states_Td.shape, generator=draws, dtype=torch.float64)
@@ -269,6 +270,21 @@ def test_the_lengths_that_an_encoder_states_are_those_it_can_read(encoder: Any) 
 def test_an_encoder_has_vectors_of_users_exactly_where_it_says_so(encoder: Any) -> None:
     few, many = (sum(weight.numel() for weight in encoder.build(users).parameters()) for users in (10, 11))
     assert many - few == (encoder.dim if encoder.has_users else 0)
+
+
+@each_encoder
+def test_a_state_depends_on_when_events_were_exactly_where_the_encoder_says_so(encoder: Any) -> None:
+    module, asked = lively_encoder(encoder), (embeddings(1, 6, encoder), torch.tensor([6]))
+    early_BL = torch.tensor([[0, 1, 2, 3, 4, 5]]) + 1_714_567_890
+    if not encoder.reads_times:
+        with pytest.raises(TypeError, match="times_BL"):
+            module(*asked, times_BL=early_BL)
+        return
+    late_BL = early_BL + torch.tensor([0, 0, 0, 10**6, 10**6, 10**6])
+    states, later = (module(*asked, times_BL=times_BL) for times_BL in (early_BL, late_BL))
+    is_other_L = (states - later).abs().amax(2)[0] > 1e-6
+    assert is_other_L[3:].all()
+    assert not encoder.is_causal or not is_other_L[:3].any()
 
 
 @each_encoder

@@ -14,6 +14,7 @@ from nextitem.compute.randomness import Purpose, generator, seeded_globally
 from nextitem.data.prepare import Prepared
 from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.model.batches import FLOAT_BYTES, Batch, StepShapes
+from nextitem.model.encoders.encoder import Encoder
 from nextitem.model.layers.packing import GROUP_ROWS
 
 _STEPS = 32  # of an epoch that are drawn to learn their shapes
@@ -141,7 +142,7 @@ def _activations(recipe: SequenceRecipe, work: Work, device: torch.device) -> in
     half = max(1, longest // 2)
     encoder = recipe.build(1, 0, number_of_users=1).encoder
     with seeded_globally(0, Purpose.WEIGHTS):
-        least, most = (_saved(encoder, recipe.encoder.dim, length, work.read_share) for length in (half, longest))
+        least, most = (_saved(encoder, recipe.encoder, length, work.read_share) for length in (half, longest))
     # Of a row of length L: linear · L + square · L² (attention).
     square = 0.0 if longest == half else (most / longest - least / half) / (longest - half)
     linear = most / longest - square * longest
@@ -152,7 +153,7 @@ def _activations(recipe: SequenceRecipe, work: Work, device: torch.device) -> in
     return round(holes * (linear * work.encoded + square * pairs)) + embedded
 
 
-def _saved(encoder: nn.Module, dim: int, length: int, read_share: float) -> int:
+def _saved(encoder: nn.Module, settings: Encoder, length: int, read_share: float) -> int:
     """Bytes that one row of this length leaves for the backward pass, weights not counted."""
     own = {weight.untyped_storage().data_ptr() for weight in encoder.parameters()}
     held: dict[int, Tensor] = {}
@@ -161,10 +162,10 @@ def _saved(encoder: nn.Module, dim: int, length: int, read_share: float) -> int:
         held[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
+    embeddings = torch.randn(1, length, settings.dim, requires_grad=True)
     read = torch.arange(max(1, round(read_share * length)))
+    times = {"times_BL": torch.arange(length)[None]} if settings.reads_times else {}
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        states = encoder(
-            torch.randn(1, length, dim, requires_grad=True), torch.tensor([length]), torch.tensor([0]), read
-        )
+        states = encoder(embeddings, torch.tensor([length]), torch.tensor([0]), read, **times)
     held[states.untyped_storage().data_ptr()] = states
     return sum(tensor.untyped_storage().nbytes() for place, tensor in held.items() if place not in own)
