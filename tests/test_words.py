@@ -23,7 +23,7 @@ def test_what_is_filled_into_markdown_stays_as_it_is() -> None:
     assert first == "# <b> {{ name }} | *x* on events.csv"
     assert "Next-item recommender (popularity) over 5 items, counted on the training events of 1,234 users." in lines
     assert "| ndcg@10 | 0.5000 | 0.2500 | 0.1250 – 0.3750 |" in lines
-    assert any("25.00% of the test targets" in line for line in lines)
+    assert any("25.00 % of the test targets" in line for line in lines)
 
 
 def test_a_page_ends_with_its_line() -> None:

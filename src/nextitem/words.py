@@ -140,5 +140,6 @@ def filled(template: str, content: Mapping[str, object]) -> str:
         trim_blocks=True,
         keep_trailing_newline=is_markdown,
     )
-    environment.globals |= {"interval": interval, "with_interval": with_interval, "written": written}
+    for word in (counted, interval, percent, with_interval, written):
+        environment.globals[word.__name__] = word
     return environment.get_template(name).render(content)

@@ -19,6 +19,7 @@ def test_an_encoder_is_named_with_what_trains_it() -> None:
     assert plain.learner.described(1234, 5) == (
         "Encoder sasrec, objective next item, loss cross entropy; 1,234 weights, 5 epochs."
     )
+    assert plain.learner.described(1234, 1).endswith(" 1 epoch.")
     sampled = sequence(loss=SampledCrossEntropy(), negatives=InBatch())
     assert ", loss sampled cross entropy, all targets of the step as negatives; " in sampled.learner.described(1234, 5)
 

@@ -24,6 +24,7 @@ from nextitem.settings.suggestion import suggest
 from nextitem.training.fit import Training, fit
 from nextitem.training.session import Session
 from nextitem.training.validation import outside_sampler, validation_cases, validation_loss
+from nextitem.words import counted
 
 
 def items_of(encoder: Encoder | None) -> AnyItems:
@@ -174,7 +175,7 @@ class SequenceRecipe(Configuration):
         encoder, objective, loss = (name.replace("_", " ") for name in self.parts)
         negatives = "" if self.negatives is None else f", {self.negatives.described()}"
         made = f"Encoder {encoder}, objective {objective}, loss {loss}{negatives}"
-        return f"{made}; {parameters:,} weights, {epochs} epochs."
+        return f"{made}; {parameters:,} weights, {counted(epochs, 'epoch')}."
 
     def build(self, number_of_items: int, seed: int, number_of_users: int = 0) -> SequenceModel:
         """The untrained model; equal seeds give equal weights. Users count where they have vectors."""

@@ -130,7 +130,11 @@ def test_weights_are_stored_bit_by_bit(name: str, tmp_path: Path) -> None:
 def test_the_model_card_tells_what_how_well_and_how_to_use_it(stored: Path) -> None:
     card, test = (stored / "README.md").read_text(), outcome(NAME).test
     assert card.startswith("# unnamed on synthetic\n")
-    assert f"(sasrec, cross_entropy) over {ITEMS} items, trained on {USERS} users with seed 0" in card
+    assert (
+        f"(sasrec, cross_entropy) over {ITEMS} items, trained on {USERS} users with seed 0: the weights of epoch "
+        in card
+    )
+    assert f"{100 * (1 - test.ceiling):.2f} % of the test targets cannot be hit" in card
     assert f"| {test.means['ndcg@10']:.4f} | {test.intervals['ndcg@10'][0]:.4f} – " in card
     assert "nextitem recommend <this folder>" in card
 

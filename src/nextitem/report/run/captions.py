@@ -12,8 +12,11 @@ FEWEST = 50  # users of a band that a sentence is built on
 
 
 def of_losses(run: Evidence) -> str:
-    """How the losses moved, and whether validation turned."""
+    """How the losses moved, and whether validation turned; of one epoch, what they were."""
     first, last = run.epochs[0], run.epochs[-1]
+    if first is last:
+        checked_once = "" if last.validation_loss is None else f" and {last.validation_loss:.3f} in validation"
+        return f"Mean loss per target position: {last.train_loss:.3f} in training{checked_once}."
     sentence = (
         f"Mean loss per target position. In training it goes from {first.train_loss:.3f} to {last.train_loss:.3f}"
     )
@@ -81,6 +84,8 @@ def of_quality(found: Sequence[tuple[str, object, Sequence[Quality]]], what: str
     if len(found) == 1:
         bands = found[0][2]
         large = [band for band in bands if band.cases >= FEWEST] or list(bands)
+        if len(bands) == 1:  # whose users are all users, and whose value is that of the whole
+            return f"{sentence} All {bands[0].cases:,} users are in one band, {bands[0].band}."
         best, worst = (choose(large, key=lambda band: band.ndcg) for choose in (max, min))
         among = "From" if len(large) == len(bands) else f"Of bands with at least {FEWEST} users, from"
         return (
