@@ -17,8 +17,7 @@ from nextitem.model.encoders.encoder import Encoder
 from nextitem.model.layers.attention import attend, attention_flops, heads_divide_dim
 from nextitem.model.layers.dropout import Dropout
 from nextitem.model.layers.packing import Queries, arrange
-
-Part = Literal["positions", "feed_forward", "norms", "residuals"]
+from nextitem.model.layers.stack import Removable, stacked
 
 
 class BERT4Rec(Encoder):
@@ -40,7 +39,7 @@ class BERT4Rec(Encoder):
     """Whether a dense layer, GELU and a norm stand between the last layer and the scores (2019)."""
     positions: int = Field(200, ge=1)
     """Rows of the position table; the maximum length must not exceed it."""
-    without: tuple[Part, ...] = ()
+    without: tuple[Removable, ...] = ()
     """Parts that are left out, for ablations: `positions`, `feed_forward`, `norms` (all of them), `residuals`."""
 
     _heads_divide_dim = field_validator("heads")(heads_divide_dim)
@@ -72,7 +71,7 @@ class BERT4RecEncoder(nn.Module):
         positions: int,
         attention_dropout: float | None = None,
         output_layer: bool = False,
-        without: Collection[Part] = (),
+        without: Collection[Removable] = (),
     ) -> None:
         super().__init__()
         attention_dropout = dropout if attention_dropout is None else attention_dropout
@@ -96,16 +95,14 @@ class BERT4RecEncoder(nn.Module):
         Each depends on every real position of its row and on no padded one.
         """
         layout = arrange(lengths_B, embeddings_BLd.shape[1], is_causal=False)
-        everyone, (readers, places_T) = layout.everyone(), (None, None) if read_T is None else layout.readers(read_T)
         x_Pd = layout.flat(embeddings_BLd)
         if self.positions_Ld is not None:
             x_Pd = x_Pd + self.positions_Ld.index_select(0, layout.columns_P)
         x_Pd = self.dropout(self.embedding_norm(x_Pd + self.token_type_d))
-        for number, block in enumerate(self.blocks, start=1):
-            x_Pd = block(x_Pd, everyone if readers is None or number < len(self.blocks) else readers)
+        x_Qd, places_T = stacked(self.blocks, x_Pd, layout, read_T)
         if places_T is not None:
-            return self._head(x_Pd.index_select(0, places_T))
-        return layout.rows(self._head(x_Pd))
+            return self._head(x_Qd.index_select(0, places_T))
+        return layout.rows(self._head(x_Qd))
 
     def _head(self, x_Pd: Tensor) -> Tensor:
         if self.output_layer is None or self.output_norm is None:
@@ -118,7 +115,7 @@ class _Block(nn.Module):
     """Attention and feed-forward, each followed by dropout, the residual and a norm."""
 
     def __init__(
-        self, dim: int, heads: int, inner: int, dropout: float, attention_dropout: float, without: Collection[Part]
+        self, dim: int, heads: int, inner: int, dropout: float, attention_dropout: float, without: Collection[Removable]
     ) -> None:
         super().__init__()
         self.heads, self.attention_dropout = heads, attention_dropout
@@ -152,7 +149,7 @@ class _Block(nn.Module):
         return projected_Qd
 
 
-def _norm(dim: int, without: Collection[Part]) -> nn.Module:
+def _norm(dim: int, without: Collection[Removable]) -> nn.Module:
     return nn.Identity() if "norms" in without else nn.LayerNorm(dim, eps=1e-12)
 
 

@@ -14,6 +14,7 @@ from nextitem.model.encoders.encoder import Encoder
 from nextitem.model.layers.attention import attend, attention_flops, heads_divide_dim
 from nextitem.model.layers.dropout import Dropout
 from nextitem.model.layers.packing import Queries, arrange
+from nextitem.model.layers.stack import stacked
 
 
 class GPT2(Encoder):
@@ -67,12 +68,10 @@ class GPT2Encoder(nn.Module):
     ) -> Tensor:
         """States (B, L, d), or (T, d) at the flat positions `read_T` of B·L; none depends on what comes after it."""
         layout = arrange(lengths_B, embeddings_BLd.shape[1], is_causal=True)
-        everyone, (readers, places_T) = layout.everyone(), (None, None) if read_T is None else layout.readers(read_T)
         positions_Pd = self.positions_Ld.index_select(0, layout.columns_P)
         x_Pd = self.dropout(layout.flat(embeddings_BLd) + positions_Pd)
-        for number, block in enumerate(self.blocks, start=1):
-            x_Pd = block(x_Pd, everyone if readers is None or number < len(self.blocks) else readers)
-        states_Qd: Tensor = self.last_norm(x_Pd)
+        x_Qd, places_T = stacked(self.blocks, x_Pd, layout, read_T)
+        states_Qd: Tensor = self.last_norm(x_Qd)
         return layout.rows(states_Qd) if places_T is None else states_Qd.index_select(0, places_T)
 
 

@@ -14,10 +14,10 @@ from nextitem.model.encoders.encoder import Encoder
 from nextitem.model.layers.attention import attend, attention_flops, heads_divide_dim
 from nextitem.model.layers.dropout import Dropout
 from nextitem.model.layers.packing import Layout, Queries, arrange
+from nextitem.model.layers.stack import Removable, stacked
 
 NormPlacement = Literal["query", "pre"]
 PositionDirection = Literal["from_oldest", "from_newest"]
-Part = Literal["positions", "feed_forward", "norms", "residuals"]
 
 
 class SASRec(Encoder):
@@ -39,7 +39,7 @@ class SASRec(Encoder):
     """Whether attention ends in a d×d projection; the 2018 code has none."""
     position_direction: PositionDirection = "from_oldest"
     """Positions counted from the oldest item of the window (2023), or back from its newest (2018, left-padded)."""
-    without: tuple[Part, ...] = ()
+    without: tuple[Removable, ...] = ()
     """Parts that are left out, for ablations: `positions`, `feed_forward`, `norms` (all of them), `residuals`."""
 
     _heads_divide_dim = field_validator("heads")(heads_divide_dim)
@@ -76,7 +76,7 @@ class SASRecEncoder(nn.Module):
         norm_placement: NormPlacement,
         attention_output_projection: bool,
         position_direction: PositionDirection,
-        without: Collection[Part] = (),
+        without: Collection[Removable] = (),
     ) -> None:
         super().__init__()
         self.dim = dim
@@ -94,14 +94,12 @@ class SASRecEncoder(nn.Module):
     ) -> Tensor:
         """States (B, L, d), or (T, d) at the flat positions `read_T` of B·L; none depends on what comes after it."""
         layout = arrange(lengths_B, embeddings_BLd.shape[1], is_causal=True)
-        everyone, (readers, places_T) = layout.everyone(), (None, None) if read_T is None else layout.readers(read_T)
         x_Pd = layout.flat(embeddings_BLd) * self.dim**0.5
         if self.positions_Ld is not None:
             x_Pd = x_Pd + self._positions(layout, self.positions_Ld)
         x_Pd = self.dropout(x_Pd)
-        for number, block in enumerate(self.blocks, start=1):
-            x_Pd = block(x_Pd, everyone if readers is None or number < len(self.blocks) else readers)
-        states_Qd: Tensor = self.last_norm(x_Pd)
+        x_Qd, places_T = stacked(self.blocks, x_Pd, layout, read_T)
+        states_Qd: Tensor = self.last_norm(x_Qd)
         return layout.rows(states_Qd) if places_T is None else states_Qd.index_select(0, places_T)
 
     def _positions(self, layout: Layout, positions_Ld: Tensor) -> Tensor:
@@ -121,7 +119,7 @@ class _Block(nn.Module):
         dropout: float,
         norm_placement: NormPlacement,
         has_output_projection: bool,
-        without: Collection[Part],
+        without: Collection[Removable],
     ) -> None:
         super().__init__()
         self.norm_placement = norm_placement
@@ -177,7 +175,7 @@ class _CausalAttention(nn.Module):
         return projected_Qd
 
 
-def _norm(dim: int, without: Collection[Part]) -> nn.Module:
+def _norm(dim: int, without: Collection[Removable]) -> nn.Module:
     return nn.Identity() if "norms" in without else nn.LayerNorm(dim, eps=1e-8)
 
 
