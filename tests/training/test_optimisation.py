@@ -9,7 +9,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.model.losses import BinaryCrossEntropy
 from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.training.fit import Training, fit
-from nextitem.training.optimisation import Descent, RowAdam
+from nextitem.training.optimisation import Descent, RowAdam, Touched
 from nextitem.training.session import Session
 from worlds.parts import sequence
 from worlds.resolving import refused
@@ -24,6 +24,13 @@ NEGATIVES = {
     "in batch": InBatch(),
     "mixed": Mixed(count=3),
 }
+
+
+def go_down(descent: Descent, mean: Tensor, factor: float, touched: Touched | None = None) -> None:
+    """As a training goes down the gradient of a mean."""
+    descent.clear()
+    mean.backward()
+    descent.move(factor, ALONE, touched)
 
 
 def gradients(steps: int = STEPS) -> Tensor:
@@ -103,7 +110,7 @@ def test_settling_now_and_then_changes_nothing() -> None:
         for number, ids in enumerate(sparse_steps(60)):
             touched = descent.touch(torch.tensor(ids), nn.Parameter(torch.empty(len(ids), WIDTH, dtype=torch.float64)))
             factor = 1 - number / 60  # a step size that falls
-            descent.step((touched.rows_Rd * gradients(60)[number, ids]).sum(), factor, ALONE, touched)
+            go_down(descent, (touched.rows_Rd * gradients(60)[number, ids]).sum(), factor, touched)
             if often:
                 descent.settle()
         descent.settle()
@@ -193,7 +200,7 @@ def test_everything_a_step_depends_on_is_kept() -> None:
             ids_R = torch.tensor([step % 3, 3 + step % 2])
             touched = descent.touch(ids_R, nn.Parameter(torch.empty(2, WIDTH)))
             mean = (touched.rows_Rd * gradient_Nd[ids_R]).sum() + (other**2).sum()
-            descent.step(mean, 1.0, ALONE, touched)
+            go_down(descent, mean, 1.0, touched)
         return torch.cat([table.detach().flatten(), other.detach()])
 
     assert torch.equal(moved(7, resumed_at=4), moved(7, resumed_at=None))
@@ -246,7 +253,7 @@ def test_a_penalty_is_added_to_gradients_before_adam_scales_them() -> None:
         torch.optim.Adam([theirs], 0.1, (0.9, BETA2)),
     )
     for step in range(3):
-        penalised.step((ours[0] * step).sum(), 1.0, ALONE)
+        go_down(penalised, (ours[0] * step).sum(), 1.0)
         adam.zero_grad()
         ((theirs[0] * step).sum() + 0.3 / 2 * theirs.square().sum()).backward()
         adam.step()

@@ -41,15 +41,17 @@ def evaluate(
     default = DEFAULT_METRICS if candidates is None else SAMPLED_METRICS
     names = [*default] if metrics is None else [name.strip() for name in metrics.split(",")]
     stored = read_run(run_folder).proven()
-    report = evaluate_again(stored, part.value, names, data, candidates=candidates, seed=seed)
+    measured = evaluate_again(stored, part.value, names, data, candidates=candidates, seed=seed)
     if as_json:
-        block = {part.value: report.as_dict()}  # what is sampled stands apart, where nobody takes it for a full ranking
+        # What is sampled stands apart, where nobody takes it for a full ranking.
+        block = {part.value: measured.as_dict()}
         content = block if candidates is None else {"sampled": block}
         typer.echo(json.dumps({**content, "run": str(run_folder), "recipe": stored.recipe.name}))
         return
     title = f"{stored.recipe.name} on {stored.recipe.data}, {part}"
-    title += "" if candidates is None else f", each target among {report.certificate.candidates - 1} drawn items only"
+    title += "" if candidates is None else f", each target among {measured.certificate.candidates - 1} drawn items only"
     table = table_of(Text(title), ("metric", "value", "95 % interval"), left=("metric",))
-    for name, value in report.means.items():
-        table.add_row(Text(name), f"{value:.4f}", interval(report.intervals[name]))  # a label in brackets is no markup
+    for name, value in measured.means.items():
+        # A label in brackets is no markup.
+        table.add_row(Text(name), f"{value:.4f}", interval(measured.intervals[name]))
     show_table(table)

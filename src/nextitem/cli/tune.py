@@ -51,12 +51,12 @@ def tune(
         recipe = resolve_recipe(preset, own).value
         folder = out / Path(f"{recipe.name}-{Path(recipe.data).name}-seed{seed}").name
 
-        def told(trial: Trial, title: str = recipe.name) -> None:
+        def tell(trial: Trial, title: str = recipe.name) -> None:
             say(f"{title}, trial {trial.number} of {trials}: {_described(trial)}")
 
         tuned = search(
             preset, own, parse_searches(vary) if vary else _left_open(preset.search, own),
-            trials=trials, seed=seed, folder=folder, told=told, processes=processes,
+            trials=trials, seed=seed, folder=folder, on_trial=tell, processes=processes,
             watch=lambda recipe, number: watcher(stderr, recipe.learner.training, f"{recipe.name}, trial {number}"),
         )  # fmt: skip
         _write_best(folder / "best.toml", as_toml(resolve_recipe(preset, [*own, *tuned.best_overrides]).value))

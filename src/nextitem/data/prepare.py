@@ -47,14 +47,14 @@ def prepare(settings: EventSettings) -> Prepared:
     source = Source.of(settings)
     if source.data not in (SYNTHETIC, *DATASETS) and is_prepared(source.data):
         return _from_folder(source)
-    read, titles, made = _load(source)
+    read, titles, generated = _load(source)
     kept = source.preparation.apply(read)
     log = index(kept)
     split = source.split.split(log.sequences).named(source.name)
-    said = notes(len(read), len(kept), kept.repeated_events, kept.tied_events, split.notes)
+    sentences = notes(len(read), len(kept), kept.repeated_events, kept.tied_events, split.notes)
     # The process knows whole histories only: filtered ones have no exact bound.
-    bound = None if made is None or len(kept) < len(read) else partial(_upper_bound, made, log)
-    return Prepared(source, log, split, titles, said, bound)
+    bound = None if generated is None or len(kept) < len(read) else partial(_upper_bound, generated, log)
+    return Prepared(source, log, split, titles, sentences, bound)
 
 
 def _from_folder(source: Source) -> Prepared:
@@ -70,8 +70,8 @@ def _from_folder(source: Source) -> Prepared:
     return Prepared(source, log, split.named(source.name), {}, manifest.notes_with(split))
 
 
-def _upper_bound(made: SyntheticLog, log: Log, cases: Cases) -> Mapping[str, float]:
-    return TrueTransitions(made, log.users, log.items).query(cases.histories).upper_bound(10)
+def _upper_bound(generated: SyntheticLog, log: Log, cases: Cases) -> Mapping[str, float]:
+    return TrueTransitions(generated, log.users, log.items).query(cases.histories).upper_bound(10)
 
 
 def _load(source: Source) -> tuple[Interactions, Mapping[object, str], SyntheticLog | None]:
@@ -82,8 +82,9 @@ def _load(source: Source) -> tuple[Interactions, Mapping[object, str], Synthetic
             f"columns={named} name those of a file, and {source.data} is a dataset with its own: leave columns out"
         )
     if source.data == SYNTHETIC:
-        made = generate()
-        return made.interactions, dict(zip(made.titles["item"], made.titles["title"], strict=True)), made
+        generated = generate()
+        titles = dict(zip(generated.titles["item"], generated.titles["title"], strict=True))
+        return generated.interactions, titles, generated
     if source.data in DATASETS:
         return acquisition.load(DATASETS[source.data]), {}, None
     if not any(mark in source.data for mark in "./\\"):

@@ -27,8 +27,8 @@ from nextitem.training.validation import outside_sampler, validation_cases, vali
 from nextitem.words import counted
 
 
-def items_of(encoder: Encoder | None) -> AnyItems:
-    """The items that go with an encoder; None where the encoder itself was refused."""
+def _items_of(encoder: Encoder | None) -> AnyItems:
+    """The items that go with an encoder; any will do for None, an encoder that was refused itself."""
     return Tied() if encoder is None else encoder.default_items
 
 
@@ -38,7 +38,7 @@ class SequenceRecipe(Configuration):
     name: Literal["sequence"] = "sequence"
     encoder: AnyEncoder = SASRec()
     """What turns a history into states."""
-    items: AnyItems = Field(default_factory=lambda others: items_of(others.get("encoder")))
+    items: AnyItems = Field(default_factory=lambda others: _items_of(others.get("encoder")))
     """What items are read from and scored by; where nothing is said, what goes with the encoder."""
     objective: AnyObjective = NextItem()
     """What is asked in training."""
@@ -174,8 +174,8 @@ class SequenceRecipe(Configuration):
         """Its parts, its size and its training, in one sentence."""
         encoder, objective, loss = (name.replace("_", " ") for name in self.parts)
         negatives = "" if self.negatives is None else f", {self.negatives.described()}"
-        made = f"Encoder {encoder}, objective {objective}, loss {loss}{negatives}"
-        return f"{made}; {parameters:,} weights, {counted(epochs, 'epoch')}."
+        model = f"Encoder {encoder}, objective {objective}, loss {loss}{negatives}"
+        return f"{model}; {parameters:,} weights, {counted(epochs, 'epoch')}."
 
     def build(self, number_of_items: int, seed: int, number_of_users: int = 0) -> SequenceModel:
         """The untrained model; equal seeds give equal weights. Users count where they have vectors."""

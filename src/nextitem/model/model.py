@@ -89,7 +89,7 @@ class SequenceModel(nn.Module):
         """The model on the R rows of the item table that a step touches, the step in their numbers, and their ids (R,).
 
         Encoder and mask are shared; the rows are weights of their own. The loss is the same, and so are its gradients.
-        Raises ConfigurationError for a separate output table.
+        Raises ConfigurationError for items that a step cannot narrow.
         """
         is_item_BL = batch.inputs_BL >= 0
         parts = [batch.inputs_BL[is_item_BL], batch.targets_T, *([] if drawn is None else [drawn.ids.flatten()])]
@@ -163,7 +163,7 @@ class SequenceModel(nn.Module):
 
 
 class StateQuery:
-    """Scores as products of C states with the item table."""
+    """Scores of the items after C states, by the item table."""
 
     def __init__(self, states_Ce: Tensor, items: ItemTable) -> None:
         self.states_Ce = states_Ce

@@ -1,4 +1,4 @@
-"""What every configuration has in common, what the type of a setting says about its values, and how TOML is read.
+"""What every configuration has in common, its defaults as a tree, and how TOML is read.
 
 The models are the single definition: overrides, recipes, Python construction and stored JSON are all checked by them.
 """

@@ -289,8 +289,8 @@ class _Draft:
 
     def place(self, key: str, said: _Said | None = None) -> str:
         """The beginning of a message: the key, its value if there is one, and who said so."""
-        told = short_key(self.model, key)
-        return f"{told} = {shown(said.value)} ({self.label})" if said else f"{told} ({self.label})"
+        typed = short_key(self.model, key)
+        return f"{typed} = {shown(said.value)} ({self.label})" if said else f"{typed} ({self.label})"
 
 
 def _json(value: object) -> bytes:

@@ -49,9 +49,9 @@ class Refusal:
     def text(self, source: str) -> str:
         """What to tell the user; `source` is who gave the value."""
         is_value = self.key and self.reason != _REASONS["missing"] and not isinstance(self.value, dict)
-        told = f"{self.key} = {shown(self.value)} ({source})" if is_value else self.key
-        joint = "" if not told else " " if self.reason.startswith(("should ", "is ")) else ": "
-        return f"{told}{joint}{self.reason}" + (f"\n    {self.key}: {self.meaning}" if self.meaning else "")
+        subject = f"{self.key} = {shown(self.value)} ({source})" if is_value else self.key
+        joint = "" if not subject else " " if self.reason.startswith(("should ", "is ")) else ": "
+        return f"{subject}{joint}{self.reason}" + (f"\n    {self.key}: {self.meaning}" if self.meaning else "")
 
 
 def refusals(model: type[BaseModel], error: ValidationError) -> list[Refusal]:

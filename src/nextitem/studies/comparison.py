@@ -34,7 +34,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Cell:
     """One metric of one row."""
 
     mean: float
@@ -50,7 +50,7 @@ class Comparison:
     rows: tuple[Contestant, ...]
     against: str
     metrics: tuple[str, ...]
-    cells: Mapping[str, Mapping[str, Measured]]
+    cells: Mapping[str, Mapping[str, Cell]]
     """By label, then metric; nothing for a row without runs."""
 
     @property
@@ -67,9 +67,9 @@ class Comparison:
     def resampled(self) -> str:
         """What the intervals stand for, in one sentence."""
         what = varied_in(self.rows)
-        told = f"95 % intervals and paired differences by {RESAMPLES:,} bootstrap resamples of {what}"
+        sentence = f"95 % intervals and paired differences by {RESAMPLES:,} bootstrap resamples of {what}"
         tests = self.number_of_tests
-        return f"{told}; p by Holm over the {tests} differences of the table" if tests > 1 else told
+        return f"{sentence}; p by Holm over the {tests} differences of the table" if tests > 1 else sentence
 
     @property
     def number_of_tests(self) -> int:
@@ -97,18 +97,18 @@ def compare(
     if against not in labels:
         raise ConfigurationError(f"--against {against}: there is no such row; {suggest(against, labels)}")
     same_certificate([run for row in rows for run in row.runs])
-    told = [row for row in rows if row.runs]
-    values = [_values(row, metrics) for row in told]
+    finished = [row for row in rows if row.runs]
+    values = [_values(row, metrics) for row in finished]
     draws = draws_of(values)
-    place = {row.label: index for index, row in enumerate(told)}
-    cells: dict[str, dict[str, Measured]] = {}
-    for row, values_SUM, draws_RM in zip(told, values, draws, strict=True):
+    place = {row.label: index for index, row in enumerate(finished)}
+    cells: dict[str, dict[str, Cell]] = {}
+    for row, values_SUM, draws_RM in zip(finished, values, draws, strict=True):
         others = None
         if row.label != against and against in place:
             others = differences(values_SUM, draws_RM, values[place[against]], draws[place[against]])
         means, intervals = values_SUM.mean((0, 1)).tolist(), percentiles(draws_RM).tolist()
         cells[row.label] = {
-            metric: Measured(means[m], (intervals[m][0], intervals[m][1]), None if others is None else others[m])
+            metric: Cell(means[m], (intervals[m][0], intervals[m][1]), None if others is None else others[m])
             for m, metric in enumerate(metrics)
         }
     return Comparison(tuple(rows), against, tuple(metrics), _corrected(cells))
@@ -131,13 +131,13 @@ def differences(first: Tensor, first_RM: Tensor, second: Tensor, second_RM: Tens
     return [Difference(value, (low, high), p, p) for value, (low, high), p in found]
 
 
-def _corrected(cells: Mapping[str, Mapping[str, Measured]]) -> dict[str, dict[str, Measured]]:
+def _corrected(cells: Mapping[str, Mapping[str, Cell]]) -> dict[str, dict[str, Cell]]:
     """The cells with Holm's p-values over all differences."""
     tested = [cell.difference for row in cells.values() for cell in row.values() if cell.difference is not None]
     corrected = iter(corrected_together(tested))
     return {
         label: {
-            metric: cell if cell.difference is None else Measured(cell.mean, cell.interval, next(corrected))
+            metric: cell if cell.difference is None else Cell(cell.mean, cell.interval, next(corrected))
             for metric, cell in row.items()
         }
         for label, row in cells.items()
@@ -178,24 +178,26 @@ def same_certificate(runs: Sequence[Run]) -> None:
             )
 
 
-def as_dict(found: Comparison, note: Callable[[Contestant], Mapping[str, Any]] = lambda _row: {}) -> dict[str, Any]:
+def as_dict(
+    comparison: Comparison, note: Callable[[Contestant], Mapping[str, Any]] = lambda _row: {}
+) -> dict[str, Any]:
     """Everything as plain values; `note` adds to a row."""
     return {
-        "certificate": {} if found.certificate is None else found.certificate.as_dict(),
-        "against": found.against,
-        "resampled": found.resampled,
-        "rows": [{**_row_as_dict(row, found), **note(row)} for row in found.rows],
+        "certificate": {} if comparison.certificate is None else comparison.certificate.as_dict(),
+        "against": comparison.against,
+        "resampled": comparison.resampled,
+        "rows": [{**_row_as_dict(row, comparison), **note(row)} for row in comparison.rows],
     }
 
 
-def _row_as_dict(row: Contestant, found: Comparison) -> dict[str, Any]:
+def _row_as_dict(row: Contestant, comparison: Comparison) -> dict[str, Any]:
     measured = {
         metric: {
             "mean": cell.mean,
             "interval": list(cell.interval),
             "difference": None if cell.difference is None else {**vars(cell.difference)},
         }
-        for metric, cell in found.cells.get(row.label, {}).items()
+        for metric, cell in comparison.cells.get(row.label, {}).items()
     }
     return {
         "recipe": row.label,

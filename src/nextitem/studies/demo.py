@@ -67,9 +67,9 @@ def _row(label: str, outcome: Outcome) -> DemoRow:
     )
 
 
-def verdict(found: list[DemoRow]) -> str:
+def verdict(rows: list[DemoRow]) -> str:
     """Whether the order that the paper reports shows here, in one sentence."""
-    ndcg = {row.label.split(" (")[0]: row.ndcg for row in found}
+    ndcg = {row.label.split(" (")[0]: row.ndcg for row in rows}
     order = " > ".join(f"{name} {ndcg[name]:.3f}" for name in sorted(ndcg, key=lambda name: -ndcg[name]))
     plus, bert, plain = ndcg["SASRec+"], ndcg["BERT4Rec"], ndcg["SASRec"]
     if plus > bert > plain:

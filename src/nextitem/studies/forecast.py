@@ -63,8 +63,8 @@ class ReproductionPlan:
     @property
     def rate(self) -> float | None:
         """FLOP per second at which the published trainings went on their unnamed GPU, the median over recipes."""
-        told = [line.flops / line.published_seconds for line in self.lines if line.published_seconds and line.flops]
-        return median(told) if told else None
+        rates = [line.flops / line.published_seconds for line in self.lines if line.published_seconds and line.flops]
+        return median(rates) if rates else None
 
     def gpu_seconds(self, line: Line) -> float | None:
         """An estimate: what the paper states for the recipe, or else its FLOPs at the rate of those that are stated."""

@@ -188,9 +188,9 @@ def _times(first: float | None, second: float | None) -> str:
     return f"{first or 0:,.0f} s against {second or 0:,.0f} s"
 
 
-def judged_by(rows: Sequence[Contestant], found: Sequence[ClaimVerdict]) -> str:
+def judged_by(rows: Sequence[Contestant], verdicts: Sequence[ClaimVerdict]) -> str:
     """What the verdicts rest on, in words."""
-    tests = sum(verdict.finding != "not measured" for verdict in found[: len(_BETTER)])
+    tests = sum(verdict.finding != "not measured" for verdict in verdicts[: len(_BETTER)])
     claimed = {name for _, *pair in _BETTER for name in pair}
     over = varied_in([row for row in rows if row.label in claimed])
     return (

@@ -157,8 +157,8 @@ class StudyRequest:
 
 
 @dataclass(frozen=True)
-class Sampled:
-    """A metric of the rows among drawn candidates, which compares with no full one."""
+class SampledColumn:
+    """One metric of all rows among drawn candidates, which compares with no full one."""
 
     metric: str
     """With its label, such as `ndcg@10[pop100]`."""
@@ -168,22 +168,22 @@ class Sampled:
     """Mean and 95 % interval by row; nothing for a row without runs."""
 
 
-def sampled(rows: Sequence[Contestant], published: PublishedMetric, data: str, seed: int = 0) -> Sampled:
+def sampled(rows: Sequence[Contestant], published: PublishedMetric, data: str, seed: int = 0) -> SampledColumn:
     """What the rows' finished runs reach where targets are ranked as in the published values. Raises as `evaluate`."""
-    told = [row for row in rows if row.runs]
-    split = split_of(read_run(told[0].runs[0].folder).proven(), data)
+    finished = [row for row in rows if row.runs]
+    split = split_of(read_run(finished[0].runs[0].folder).proven(), data)
     ranking = Ranking.among(str(published.candidates), seed)
     values = []
-    for row in told:
+    for row in finished:
         stored = [read_run(run.folder).proven() for run in row.runs]
         scorers = (restore(run.recipe, run, split.train.number_of_items) for run in stored)
-        reports = [
+        evaluations = [
             evaluate(scorer, split.test, [published.metric], ranking=ranking, intervals=False) for scorer in scorers
         ]
-        values.append(torch.stack([value for report in reports for value in report.values.values()])[:, :, None])
+        values.append(torch.stack([value for one in evaluations for value in one.values.values()])[:, :, None])
     intervals = [percentiles(draws_RM)[0].tolist() for draws_RM in draws_of(values)]
     cells = {
         row.label: (float(values_SU1.mean()), (low, high))
-        for row, values_SU1, (low, high) in zip(told, values, intervals, strict=True)
+        for row, values_SU1, (low, high) in zip(finished, values, intervals, strict=True)
     }
-    return Sampled(f"{published.metric}{ranking.label}", str(ranking), cells)
+    return SampledColumn(f"{published.metric}{ranking.label}", str(ranking), cells)

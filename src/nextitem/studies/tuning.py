@@ -104,7 +104,7 @@ def tune(
     trials: int,
     seed: int,
     folder: Path,
-    told: Callable[[Trial], None] = lambda _trial: None,
+    on_trial: Callable[[Trial], None] = lambda _trial: None,
     watch: Callable[[Recipe, int], Watcher] = lambda _recipe, _number: Silent(),
     processes: Processes = ALONE,
 ) -> Tuned:
@@ -145,7 +145,7 @@ def tune(
                 asked.set_user_attr("error", str(error))
                 study.tell(asked, state=optuna.trial.TrialState.FAIL)
             (folder / _CHECKPOINT).unlink(missing_ok=True)
-            told(_settled(study)[-1])
+            on_trial(_settled(study)[-1])
     return Tuned(recipe.name, recipe.learner.training.monitor, tuple(_settled(study)[:trials]))
 
 

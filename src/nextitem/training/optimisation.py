@@ -62,21 +62,15 @@ class Descent:
         if self.rows is not None:
             self.rows.settle()
 
-    def step(self, mean: Tensor, factor: float, processes: Processes, touched: "Touched | None" = None) -> None:
-        """Go down the gradient of `mean`, a scalar, by `factor` times the learning rate.
-
-        `touched` are the table's rows that went into it, by `touch`.
-        """
-        self.clear()
-        mean.backward()
-        self.move(factor, processes, touched)
-
     def clear(self) -> None:
         """Forget the gradients that the weights have."""
         self.optimiser.zero_grad(set_to_none=True)
 
     def move(self, factor: float, processes: Processes, touched: "Touched | None" = None) -> None:
-        """Go down the gradients that the weights have, as `step` does."""
+        """Go down the gradients that the weights have, by `factor` times the learning rate.
+
+        `touched` are the table's rows that went into them, by `touch`. Processes sum their gradients before.
+        """
         weights = self.parameters if touched is None else [*self.parameters, touched.rows_Rd]
         processes.sum_gradients(weights)
         if self.gradient_clip is not None:

@@ -181,7 +181,7 @@ class _Dealt:
             if count:
                 yield partial(self.store.read, start, count, roles)
 
-    def rewrite(self, change: Any) -> None:
+    def rewrite(self, change: Callable[[Arrays], Arrays]) -> None:
         """Replace each stretch by what `change` leaves of it."""
         for number, start in enumerate(self.starts_P.tolist()):
             if self.counts_P[number]:

@@ -90,9 +90,9 @@ def metrics_of(outcome: Outcome, provenance: Provenance, sampled: Evaluation | N
     )
 
 
-def _measured(found: Evaluation) -> Measured:
-    return Measured(**found.means, intervals=dict(found.intervals), ceiling=found.ceiling)
+def _measured(evaluation: Evaluation) -> Measured:
+    return Measured(**evaluation.means, intervals=dict(evaluation.intervals), ceiling=evaluation.ceiling)
 
 
-def _sampled(found: Evaluation) -> Sampled:
-    return Sampled(**dict(_measured(found)), certificate=found.certificate)
+def _sampled(evaluation: Evaluation) -> Sampled:
+    return Sampled(**dict(_measured(evaluation)), certificate=evaluation.certificate)

@@ -37,7 +37,7 @@ def deciding(recipe: Recipe) -> dict[str, Any]:
     return {key: value for key, value in decided.items() if key.partition(".")[0] not in _ABOUT_THE_DATA}
 
 
-Part = TypeVar("Part")
+Content = TypeVar("Content")
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _epochs(file: Path) -> list[Epoch]:
     return [Epoch(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
-def _read(folder: Path, file: Path, read: Callable[[Path], Part]) -> Part:
+def _read(folder: Path, file: Path, read: Callable[[Path], Content]) -> Content:
     """What is read of a file, where that can be."""
     try:
         return read(file)

@@ -83,13 +83,13 @@ def _ranks(outcome: Outcome) -> pl.DataFrame:
         pl.DataFrame(
             {
                 "part": [name] * len(cases),
-                "user": log.users.raw(report.users_C),
+                "user": log.users.raw(evaluation.users_C),
                 "target": log.items.raw(cases.targets_C),
-                "above": report.above_C.numpy(),
-                "tied": report.tied_C.numpy(),
+                "above": evaluation.above_C.numpy(),
+                "tied": evaluation.tied_C.numpy(),
             }
         )
-        for name, cases, report in parts
+        for name, cases, evaluation in parts
     )
 
 

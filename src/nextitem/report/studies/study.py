@@ -15,10 +15,10 @@ from nextitem.report.studies.points import Point
 from nextitem.report.studies.sweeps import Panel, Standing, curve, dots
 from nextitem.report.studies.words import measured_on, title_of, where_made
 from nextitem.storage import whole_folder
-from nextitem.studies.comparison import COMPARED_METRICS, Comparison, Interval, Measured, as_dict
+from nextitem.studies.comparison import COMPARED_METRICS, Cell, Comparison, Interval, as_dict
 from nextitem.studies.reproduction import LEVEL
 from nextitem.studies.rows import left_out, published
-from nextitem.studies.study import Sampled, StudyRequest
+from nextitem.studies.study import SampledColumn, StudyRequest
 from nextitem.words import NOTHING, filled, with_interval, written
 
 PLOTTED = COMPARED_METRICS[0]
@@ -31,7 +31,7 @@ class Results:
     request: StudyRequest
     command: str
     comparison: Comparison
-    sampled: Sampled | None
+    sampled: SampledColumn | None
     """The rows ranked as the published values were; none where these rank everything, or there are none."""
 
     @property
@@ -115,7 +115,7 @@ def _point(mean: float, interval: Interval) -> Point:
     return Point(mean, *interval)
 
 
-def _standing(label: str, cell: Measured, against: str) -> Standing:
+def _standing(label: str, cell: Cell, against: str) -> Standing:
     if label == against:
         return "base"
     if cell.difference is None or cell.difference.corrected_p > LEVEL:
@@ -170,7 +170,7 @@ def _cells(row: Contestant, results: Results) -> list[str]:
     ]
 
 
-def _sampled_rows(results: Results, sampled: Sampled) -> list[list[str]]:
+def _sampled_rows(results: Results, sampled: SampledColumn) -> list[list[str]]:
     ours = {label: mean for label, (mean, _) in sampled.cells.items()}
     rows = []
     for label, (mean, interval) in sampled.cells.items():

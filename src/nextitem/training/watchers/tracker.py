@@ -28,7 +28,7 @@ def numbers_of(epoch: Epoch) -> dict[str, float]:
         "loss/validation": epoch.validation_loss,
         "speed/positions_per_second": epoch.positions_per_second,
         "speed/train_seconds": epoch.train_seconds,
-        **{f"validation/{written(name)}": value for name, value in epoch.validation.items()},
+        **{f"validation/{tracked_name(name)}": value for name, value in epoch.validation.items()},
     }
     return {name: value for name, value in results.items() if value is not None}
 
@@ -42,13 +42,13 @@ def results_of(metrics: Mapping[str, Any]) -> dict[str, float]:
 def _tested(test: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for name, value in test.items():
         if isinstance(value, float):
-            yield f"test/{written(name)}", value
+            yield f"test/{tracked_name(name)}", value
 
 
-def written(metric: str) -> str:
+def tracked_name(metric: str) -> str:
     """A metric's name without the @ that trackers do not take.
 
-    >>> written("ndcg@10")
+    >>> tracked_name("ndcg@10")
     'ndcg_at_10'
     """
     return metric.replace("@", "_at_").replace("[", "_").replace("]", "")
