@@ -88,6 +88,14 @@ def test_every_command_has_known_options(page: Path) -> None:
             without_refusal(verb, context.params)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_script_that_is_named_exists_and_has_the_options(page: Path) -> None:
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    for script, options in re.findall(r"python ((?:benchmarks|tools)/\w+\.py)((?: [\w./-]+)*)", text):
+        source = (CHECKOUT / script).read_text(encoding="utf-8")
+        assert all(f'"{option}"' in source for option in re.findall(r"--[a-z-]+", options)), f"{script}{options}"
+
+
 def test_the_pages_show_commands() -> None:
     assert {verb for page in PAGES for verb, *_ in commands(page)} == {
         *("train", "compare", "reproduce", "study", "tune", "evaluate", "recommend", "report", "prepare")

@@ -156,6 +156,7 @@ def test_print_config_names_the_source_of_each_setting(
     assert "encoder.dim = 32  # command line" in lines
     assert "objective.maximum_length = 200  # profile ml-1m of sasrec-ce" in lines
     assert "training.batch_size = 128  # default" in lines
+    assert "negatives = none  # default" in lines
 
 
 def test_print_config_names_the_option_that_gave_the_columns(

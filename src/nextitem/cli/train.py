@@ -100,7 +100,8 @@ def _check(extras: Extras, recipe: Recipe) -> None:
     if not extras.users and recipe.learner.has_users:
         raise ConfigurationError(
             f"a run of {recipe.learner.parts[0]} can answer the users it knows only, and --no-users would leave them "
-            f"out; leave --no-users out, or set encoder.user_vectors=false, or take another encoder"
+            "out; leave --no-users out, or set encoder.user_vectors=false where there is that setting, or take another "
+            "encoder"
         )
 
 
@@ -167,9 +168,9 @@ def _plan_table(planned: Plan) -> Table:
 
 
 def _print_config(recipe: Recipe, sources: Mapping[str, str]) -> None:
-    """Every setting as `key = value  # source`."""
+    """Every setting as `key = value  # source`; of no value the word that is typed for it."""
     for key, value in settings_of(recipe).items():
-        typer.echo(f"{key} = {json.dumps(value)}  # {sources[key]}")
+        typer.echo(f"{key} = {'none' if value is None else json.dumps(value)}  # {sources[key]}")
 
 
 def _summary(recipe: Recipe, metrics: Metrics, published: Mapping[str, float]) -> Table:

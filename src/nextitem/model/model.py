@@ -154,7 +154,8 @@ class SequenceModel(nn.Module):
             raise DataError(
                 f"{int((~is_known_C).sum()):,} of {len(users_C):,} histories are not of a user that the model was "
                 f"trained on, and it has a vector for each of those {self.number_of_users:,} only; ask about known "
-                f"users by their ids, or train with encoder.user_vectors=false, or another encoder"
+                f"users by their ids, or train with encoder.user_vectors=false where there is that setting, or another "
+                f"encoder"
             )
 
     def query(self, histories: Sequences) -> "StateQuery":
