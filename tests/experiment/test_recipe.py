@@ -195,7 +195,20 @@ def test_a_baseline_has_settings_of_its_own_and_no_other() -> None:
     assert resolved("co-occurrence", "model.window=3").model == CoOccurrence(window=3)
     assert resolved("sasrec-bce", "model=co_occurrence", "model.window=3").model == CoOccurrence(window=3)
     message = refused("co-occurrence", "encoder.window=3")
-    assert "encoder (command line): no such key; it belongs to model=sequence" in message
+    assert "encoder (command line): no such key; it belongs to model=sequence, not to model=co_occurrence" in message
+
+
+@pytest.mark.parametrize(
+    ("recipe", "override", "ours"),
+    [
+        ("sasrec-ce", "baseline=popularity", "model"),
+        ("gru4rec", "encoder.layers=2", "encoder.blocks"),
+        ("bpr-mf", "model.regularization=0.1", "model.l2"),
+    ],
+)
+def test_a_word_of_other_libraries_is_answered_with_ours(recipe: str, override: str, ours: str) -> None:
+    assert f"no such key; it is called {ours} here; known: " in refused(recipe, override)
+    assert "is called" not in refused("fpmc", "encoder.layers=2")  # which has none
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ class Cart(Configuration):
 
 class Journey(Configuration):
     short_keys: ClassVar[Mapping[str, str]] = {"engine": "vehicle"}
+    also_called: ClassVar[Mapping[str, str]] = {"motor": "vehicle"}
 
     name: str = "unnamed"
     vehicle: Annotated[Car | Cart, Field(discriminator="name")] = Car()
@@ -108,7 +109,15 @@ def test_messages_say_the_short_keys(override: str, message: str) -> None:
 def test_what_the_chosen_table_does_not_have_is_refused_with_the_choice_that_has_it() -> None:
     assert journey("vehicle=cart", engine={"power": 9}) == Journey(vehicle=Cart())  # which a file said of another
     message = refused("vehicle=cart", "engine.power=9")
-    assert message.startswith("engine (command line): no such key; it belongs to vehicle=car; ")
+    assert message.startswith("engine (command line): no such key; it belongs to vehicle=car, not to vehicle=cart; ")
+
+
+def test_what_others_call_by_another_word_is_refused_by_ours() -> None:
+    assert refused("motor.power=9").startswith("motor (command line): no such key; it is called vehicle here; known: ")
+
+
+def test_other_tables_are_not_thought_of_where_a_near_key_is_at_hand() -> None:
+    assert refused("vehicle.nam=x").startswith("vehicle.nam (command line): no such key; did you mean 'name'?")
 
 
 def test_several_problems_are_told_together() -> None:

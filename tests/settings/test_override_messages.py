@@ -24,7 +24,8 @@ KEYS = "title, note, folder, device, mode, clip, cap, metrics, limits, source, l
         ),
         (
             ["loss.temperature=3"],
-            "loss.temperature (command line): no such key; it belongs to loss=cross_entropy; known: name, t, count",
+            "loss.temperature (command line): no such key; it belongs to loss=cross_entropy, not to loss=gbce; known: "
+            "name, t, count",
         ),
         (
             ["loss=gcbe"],

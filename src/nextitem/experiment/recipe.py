@@ -22,6 +22,7 @@ class Recipe(Configuration):
     """Which events are learnt from, and what learns from them."""
 
     short_keys: ClassVar[Mapping[str, str]] = dict.fromkeys(SequenceRecipe.sections(), "model")
+    also_called: ClassVar[Mapping[str, str]] = {"baseline": "model"}
 
     name: str = Field("unnamed", pattern=r"^[^/\\\x00-\x1f]{1,100}$")
     """What the run is called; part of its folder's name, so without slashes."""

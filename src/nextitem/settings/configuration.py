@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
-from pydantic_core import to_jsonable_python
+from pydantic_core import to_json, to_jsonable_python
 
 from nextitem.errors import ConfigurationError
 
@@ -46,6 +46,11 @@ def without_dates(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime.date | datetime.time) else value
 
 
+def as_json(value: object) -> bytes:
+    """A value as JSON; infinity and NaN by their names, which JSON has no numbers for."""
+    return to_json(value, inf_nan_mode="constants")
+
+
 class Configuration(BaseModel):
     """Settings that cannot change, take no unknown key and convert no value; NaN and infinity are refused.
 
@@ -66,6 +71,8 @@ class Configuration(BaseModel):
     )
     short_keys: ClassVar[Mapping[str, str]] = {}
     """Words that may be written beside the fields, and the field in whose table each belongs: `encoder` in `model`."""
+    also_called: ClassVar[Mapping[str, str]] = {}
+    """Words by which others call a field, and the field; they are refused with it: `layers`, which is `blocks` here."""
 
 
 def default_tree(model: type[BaseModel]) -> dict[str, object]:

@@ -17,11 +17,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import to_json
 
 from nextitem.errors import ConfigurationError
 from nextitem.settings.annotations import admits_none, admits_text, choices, table_values
-from nextitem.settings.configuration import Configuration, default_tree, read_toml, without_dates
+from nextitem.settings.configuration import Configuration, as_json, default_tree, read_toml, without_dates
 from nextitem.settings.keys import is_within, joined, leaves, short_key, whole_key
 from nextitem.settings.refusals import Refusal, refusals, shown
 from nextitem.settings.suggestion import suggest
@@ -95,7 +94,7 @@ def resolve(
     if settle is not None and not draft.problems:
         draft.settle(settle)
     try:
-        value = model.model_validate_json(_json(draft.tree))
+        value = model.model_validate_json(as_json(draft.tree))
     except ValidationError as error:
         draft.refuse(refusals(model, error))
     if draft.problems:
@@ -123,7 +122,7 @@ class _Said:
         if self.typed is None or isinstance(self.value, str) or not admits_text(annotation):
             return self.value
         try:
-            TypeAdapter(annotation).validate_json(_json(self.value), strict=True)
+            TypeAdapter(annotation).validate_json(as_json(self.value), strict=True)
         except ValidationError:
             return self.typed
         return self.value
@@ -193,7 +192,8 @@ class _Draft:
             inner = joined(key, word)
             try:
                 if word not in fields:
-                    advice = self.elsewhere(models, word, key) + suggest(word, [*fields, *self.short_words(key, tree)])
+                    known = [*fields, *self.short_words(key, tree)]
+                    advice = self.elsewhere(models, name, word, key) + suggest(word, known)
                     raise ConfigurationError(f"{self.place(inner)}: no such key; {advice}")
                 merged[word] = self.setting(fields[word].annotation, tree.get(word), below, inner)
             except ConfigurationError as error:
@@ -238,12 +238,16 @@ class _Draft:
             tree = default_tree(models[str(name)]) | {"name": name}
         return self.table(models, str(name), tree, node, key)
 
-    def elsewhere(self, models: Models, word: str, key: str) -> str:
-        """Where a word that is no key here may belong: to another choice, or to another table."""
-        here = short_key(self.model, key)
+    def elsewhere(self, models: Models, chosen: str, word: str, key: str) -> str:
+        """Where a word that is no key of the chosen model may belong: another word, another choice, another table."""
+        here, own = short_key(self.model, key), models[chosen]
+        if issubclass(own, Configuration) and own.also_called.get(word) in own.model_fields:
+            return f"it is called {joined(here, own.also_called[word])} here; "
         holders = [f"{here}={name}" for name, model in models.items() if word in model.model_fields]
         if holders:
-            return f"it belongs to {' and '.join(holders)}; "
+            return f"it belongs to {' and '.join(holders)}, not to {here}={chosen}; "
+        if difflib.get_close_matches(word, own.model_fields, n=1, cutoff=0.8):
+            return ""
         known = [(leaf.rpartition("."), leaf) for leaf, _ in leaves(self.tree)]
         near = difflib.get_close_matches(word, [last for (_, _, last), _ in known], n=1, cutoff=0.8)
         places = [short_key(self.model, leaf) for (table, _, last), leaf in known if last in near and table != key]
@@ -291,7 +295,3 @@ class _Draft:
         """The beginning of a message: the key, its value if there is one, and who said so."""
         typed = short_key(self.model, key)
         return f"{typed} = {shown(said.value)} ({self.label})" if said else f"{typed} ({self.label})"
-
-
-def _json(value: object) -> bytes:
-    return to_json(value, inf_nan_mode="constants")

@@ -7,9 +7,10 @@ from types import NoneType
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails, to_json
+from pydantic_core import ErrorDetails
 
 from nextitem.settings.annotations import members, model_names, table_values
+from nextitem.settings.configuration import as_json
 from nextitem.settings.meanings import meanings
 
 _REASONS = {  # pydantic's own words are for programmers, or for JSON; those about ranges and patterns are kept
@@ -102,5 +103,5 @@ def _names_of(annotation: Any) -> tuple[str, ...]:
 
 def shown(value: object) -> str:
     """A value as a message shows it: as JSON, and not all of a long one."""
-    text = to_json(value, inf_nan_mode="constants").decode()
+    text = as_json(value).decode()
     return text if len(text) <= 60 else f"{text[:57]}..."

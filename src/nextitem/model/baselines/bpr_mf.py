@@ -27,6 +27,7 @@ class BPRMF(Baseline):
 
     name: Literal["bpr_mf"] = "bpr_mf"
     only_counts: ClassVar[bool] = False
+    also_called: ClassVar[Mapping[str, str]] = {"regularization": "l2"}
     factors: int = Field(128, ge=1)
     """Factors of a user and of an item."""
     learning_rate: float = Field(0.05, gt=0.0)

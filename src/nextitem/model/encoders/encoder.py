@@ -4,6 +4,7 @@ B rows, L length, T positions that are read, d width, e width of states.
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -21,6 +22,8 @@ class Encoder(Configuration):
     (B, L, e), or (T, e) at the flat positions `read_T` of B·L. Rows are right-padded; padding changes no state.
     One that reads times takes `times_BL=` too: unix seconds, to be subtracted before they are rounded.
     """
+
+    also_called: ClassVar[Mapping[str, str]] = {"layers": "blocks"}
 
     name: str
     """By which the encoder is chosen."""
