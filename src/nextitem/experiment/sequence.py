@@ -1,6 +1,7 @@
 """A sequence model: one choice from each shelf and a training, checked against each other, learnt and restored."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from nextitem.compute.randomness import Purpose, seeded_globally
 from nextitem.data.prepare import Prepared
+from nextitem.data.splits.split import Cases
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.metrics import DEFAULT_METRICS
 from nextitem.experiment.learner import Learnt
@@ -16,8 +18,10 @@ from nextitem.model.encoders import AnyEncoder, SASRec
 from nextitem.model.encoders.encoder import Encoder
 from nextitem.model.items import AnyItems, Tied
 from nextitem.model.losses import AnyLoss, CrossEntropy
+from nextitem.model.losses.loss import Loss
 from nextitem.model.model import SequenceModel
 from nextitem.model.negatives import AnyNegatives
+from nextitem.model.negatives.negatives import Sampler
 from nextitem.model.objectives import AnyObjective, NextItem
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.suggestion import suggest
@@ -185,24 +189,49 @@ class SequenceRecipe(Configuration):
 
     def learn(self, prepared: Prepared, session: Session) -> Learnt:
         """The model trained by `fit`, with the weights of the epoch that validation chose; raises as `fit` does."""
+        built, train = self.assembled(prepared, session), prepared.split.train
+        model, cases = built.model, built.cases
+
+        def validate() -> dict[str, float]:
+            means = evaluate(model, cases, intervals=False, processes=session.processes).means
+            return {**means, "validation_loss": built.validation_loss(cases, session)}
+
+        history = fit(model, train, built.loss, self.training, session, validate, negatives=built.negatives)
+        return Learnt(model, history, sum(weight.numel() for weight in model.parameters()), history.train_seconds)
+
+    def assembled(self, prepared: Prepared, session: Session) -> "Assembled":
+        """What a training begins with, on the session's device; equal seeds give equal weights and cases."""
         model = self.build(len(prepared.log.items), session.seed, len(prepared.log.users)).to(session.device)
-        loss, train = self.loss.build(), prepared.split.train.without_times().to(model.device)
+        train = prepared.split.train.without_times().to(model.device)
         negatives = outside = None
         if self.negatives is not None:
             negatives = self.negatives.build(train)
             outside = outside_sampler(self.negatives, train, negatives)
         cases = validation_cases(prepared.split.validation, self.training.validation_users, session.seed)
-
-        def validate() -> dict[str, float]:
-            found = evaluate(model, cases, intervals=False, processes=session.processes)
-            lost = validation_loss(model, loss, outside, cases, self.training.batch_size, session)
-            return {**found.means, "validation_loss": lost}
-
-        history = fit(model, prepared.split.train, loss, self.training, session, validate, negatives=negatives)
-        return Learnt(model, history, sum(weight.numel() for weight in model.parameters()), history.train_seconds)
+        return Assembled(model, self.loss.build(), negatives, outside, cases, self.training.batch_size)
 
     def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> SequenceModel:
-        """The model that gave `tensors`, in evaluation mode. Raises RuntimeError where they do not fit."""
-        model = self.build(number_of_items, seed=0, number_of_users=len(tensors.get("encoder.users_Ud", ())))
+        """The model that gave `tensors`, in evaluation mode. Raises KeyError or RuntimeError where they do not fit."""
+        of_encoder = {name.removeprefix("encoder."): tensor for name, tensor in tensors.items()}
+        model = self.build(number_of_items, seed=0, number_of_users=self.encoder.users_in(of_encoder))
         model.load_state_dict(dict(tensors))
         return model.eval()
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """What a training of a sequence model begins with; `fit` and a plan's stopwatch go on from the same."""
+
+    model: SequenceModel
+    """Untrained."""
+    loss: Loss
+    negatives: Sampler | None
+    outside: Sampler | None
+    """Draws those of the validation loss, which no history holds."""
+    cases: Cases
+    """The validation cases that are looked at after every epoch."""
+    batch_size: int
+
+    def validation_loss(self, cases: Cases, session: Session) -> float:
+        """Mean loss over some of them, in evaluation mode."""
+        return validation_loss(self.model, self.loss, self.outside, cases, self.batch_size, session)

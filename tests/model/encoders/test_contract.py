@@ -273,6 +273,11 @@ def test_an_encoder_has_vectors_of_users_exactly_where_it_says_so(encoder: Any) 
 
 
 @each_encoder
+def test_how_many_users_there_were_is_found_in_the_weights(encoder: Any) -> None:
+    assert encoder.users_in(encoder.build(11).state_dict()) == (11 if encoder.has_users else 0)
+
+
+@each_encoder
 def test_a_state_depends_on_when_events_were_exactly_where_the_encoder_says_so(encoder: Any) -> None:
     module, asked = lively_encoder(encoder), (embeddings(1, 6, encoder), torch.tensor([6]))
     early_BL = torch.tensor([[0, 1, 2, 3, 4, 5]]) + 1_714_567_890

@@ -21,7 +21,6 @@ from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.training.fit import descent
 from nextitem.training.session import Session
 from nextitem.training.step import Part, Step
-from nextitem.training.validation import outside_sampler, validation_cases, validation_loss
 
 PARTS: tuple[Part, ...] = get_args(Part)
 _SECONDS = 0.8  # of steps; weights and validation come on top
@@ -47,17 +46,12 @@ class StepTimes:
         self, recipe: SequenceRecipe, prepared: Prepared, session: Session, clock: Callable[[], float]
     ) -> None:
         self.recipe, self.session, self.clock = recipe, session, clock
-        seed, device = session.seed, session.device
-        self.model = recipe.build(len(prepared.log.items), seed, len(prepared.log.users)).to(device)
-        loss, train = recipe.loss.build(), prepared.split.train.without_times().to(device)
-        negatives = self.outside = None
-        if recipe.negatives is not None:
-            negatives = recipe.negatives.build(train)
-            self.outside = outside_sampler(recipe.negatives, train, negatives)
-        windows, alone = self.model.windows(prepared.split.train).to(device), Session(seed, Alone(device))
+        self.built = built = recipe.assembled(prepared, session)
+        device = session.device
+        windows = built.model.windows(prepared.split.train).to(device)
+        optimiser, alone = descent(built.model, recipe.training), Session(session.seed, Alone(device))
         share = session.processes.share  # the step is that of one process among several, which the others do not take
-        self.step = Step(self.model, windows, loss, negatives, descent(self.model, recipe.training), alone, share)
-        self.cases = validation_cases(prepared.split.validation, recipe.training.validation_users, seed)
+        self.step = Step(built.model, windows, built.loss, built.negatives, optimiser, alone, share)
 
     def seconds(self, work: Work) -> dict[str, float]:
         """Of an epoch of `work`, by part; other processes are taken to be as fast, and to talk for nothing."""
@@ -66,7 +60,7 @@ class StepTimes:
 
     def _steps(self) -> list[_Measured]:
         """Steps of 1, 4, 16, … windows and, as long as time is left, of the whole batch."""
-        self.model.train()
+        self.built.model.train()
         order = torch.randperm(len(self.step.windows), generator=generator(self.session.seed, Purpose.ORDER, 0))
         most, spent, steps = min(self.recipe.training.batch_size, len(order)), 0.0, list[_Measured]()
         count = min(most, self.session.processes.size)  # a row for this process, which may be one of several
@@ -90,16 +84,15 @@ class StepTimes:
 
     def _validation(self) -> float:
         """Seconds of all validation cases, from some whose targets are neighbours, as those of a block are."""
-        order = self.cases.targets_C.argsort(stable=True)
+        order = self.built.cases.targets_C.argsort(stable=True)
         start = max(0, (len(order) - _CASES) // 2)
-        some = self.cases.select(order[start : start + _CASES])
+        some = self.built.cases.select(order[start : start + _CASES])
         if not len(some):
             return 0.0
         since = _Stopwatch(self._now)
-        evaluate(self.model, some, intervals=False)
-        size = self.recipe.training.batch_size
-        validation_loss(self.model, self.step.loss, self.outside, some, size, self.step.session)
-        return since.last() * len(self.cases) / len(some) / self.session.processes.size
+        evaluate(self.built.model, some, intervals=False)
+        self.built.validation_loss(some, self.step.session)
+        return since.last() * len(self.built.cases) / len(some) / self.session.processes.size
 
     def _now(self) -> float:
         if self.session.device.type == "cuda":

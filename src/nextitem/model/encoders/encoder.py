@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from nextitem.compute.randomness import Purpose, seeded_globally
 from nextitem.model.items import AnyItems, Tied
@@ -60,6 +60,13 @@ class Encoder(Configuration):
     def has_users(self) -> bool:
         """Whether each user of the training log has a vector, so that nobody else can be recommended to."""
         return False
+
+    def users_in(self, weights: Mapping[str, Tensor]) -> int:
+        """How many users have a vector among the weights of such an encoder, which call them `users_Ud`; else 0.
+
+        Raises KeyError where they should be there and are not.
+        """
+        return len(weights["users_Ud"]) if self.has_users else 0
 
     def flops(self, length: int) -> int:
         """Floating-point operations of a position in windows of this length, forward and backward: 6 of each weight."""
