@@ -96,9 +96,14 @@ def of_few_users(histories: Sequences) -> Sequences:
     return replace(histories, users_U=torch.arange(len(histories)) % 10)
 
 
+def at_once(histories: Sequences) -> Sequences:
+    """All events are of one moment: a chain is their order, and a MASK that asks has the time of what is before it."""
+    return timed(histories, apart=0)
+
+
 @pytest.fixture(scope="module")
 def train() -> Sequences:
-    return of_few_users(timed(Sequences.of(chains(users=300, length=LENGTH + 1, seed=0).tolist(), ITEMS)))
+    return of_few_users(at_once(Sequences.of(chains(users=300, length=LENGTH + 1, seed=0).tolist(), ITEMS)))
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +113,7 @@ def cases() -> Cases:
     histories = (histories - histories[:, -1:] + torch.arange(ITEMS)[:, None]) % ITEMS
     histories = histories.repeat_interleave(10, 0)
     targets_C = (histories[:, -1] + JUMPS[[0] * 6 + [1] * 3 + [2]].repeat(ITEMS)) % ITEMS
-    sequences = of_few_users(timed(Sequences.of(histories.tolist(), ITEMS)))
+    sequences = of_few_users(at_once(Sequences.of(histories.tolist(), ITEMS)))
     return Cases.of(sequences, targets_C, torch.ones(ITEMS, dtype=torch.int64))
 
 

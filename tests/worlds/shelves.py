@@ -174,10 +174,10 @@ def _every_hour(_: nn.Module, given: Any, named: dict[str, Any]) -> tuple[Any, d
     return given, {"times_BL": 3600 * columns_BL, **named}
 
 
-def timed(histories: Sequences) -> Sequences:
+def timed(histories: Sequences, apart: int = 3600) -> Sequences:
     """The same histories with an event an hour, for models of any encoder; those that read no times leave them out."""
-    hours = torch.arange(len(histories.events)) * 3600
-    return replace(histories, events=replace(histories.events, times=hours))
+    times = torch.arange(len(histories.events)) * apart
+    return replace(histories, events=replace(histories.events, times=times))
 
 
 def states_everywhere(model: SequenceModel, batch: Batch) -> Tensor:
