@@ -9,13 +9,14 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from nextitem.data import splits as _splits
 from nextitem.data.filters import Preparation
 from nextitem.data.interactions import Interactions
 from nextitem.data.log import index
 from nextitem.data.prepare import Prepared, prepare
 from nextitem.data.reading.files import Columns, read_interactions
 from nextitem.data.sequences import Sequences
-from nextitem.data.splits import LeaveOneOut
+from nextitem.data.splits import *  # noqa: F403
 from nextitem.data.splits.split import Cases, Split
 from nextitem.errors import (
     ArtefactError,
@@ -55,10 +56,11 @@ __version__ = version("nextitem")
 
 __all__ = [  # noqa: RUF022 - in the order of the road
     # data
-    "read_interactions", "Columns", "Interactions", "Preparation", "index", "Sequences", "LeaveOneOut", "Split",
-    "Cases", "prepare", "Prepared",
+    "read_interactions", "Columns", "Interactions", "Preparation", "index", "Sequences", "Split", "Cases",
+    "prepare", "Prepared",
 ]  # fmt: skip
 # A shelf's table of contents is public as it stands: a new entry has no second place to be named in.
+__all__ += _splits.__all__
 __all__ += _items.__all__
 __all__ += _encoders.__all__
 __all__ += _objectives.__all__
