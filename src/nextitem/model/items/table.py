@@ -19,7 +19,7 @@ class ItemTable(Protocol):
 
     @property
     def weight_Nd(self) -> nn.Parameter:
-        """The vectors of the items."""
+        """A row for each item: its vector, or what of it is learnt of this item alone."""
 
     @property
     def state_width(self) -> int:
