@@ -80,6 +80,13 @@ def test_the_new_encoder_keeps_the_contract_and_learns_a_chain(checkout: Path) -
     assert "test_it_learns_a_markov_chain[causal_filter+next_item+cross_entropy] PASSED" in told
 
 
+def test_the_new_recipe_has_all_that_a_recipe_of_the_package_has_and_the_encoder_is_public(checkout: Path) -> None:
+    files = ["tests/experiment/test_presets.py", "tests/test_public_names.py"]
+    told = python(checkout, "-m", "pytest", "-p", "no:cacheprovider", "-v", *files, "-k", "causal or CausalFilter")
+    assert "test_every_recipe_says_what_a_search_varies_and_uses_it[causal-filter] PASSED" in told
+    assert "test_every_value_that_a_recipe_states_has_a_source[causal-filter] PASSED" in told
+
+
 def test_the_new_recipe_trains_from_the_command_line(checkout: Path) -> None:
     first = torch.arange(ITEMS).repeat(5)
     items_UL = (first[:, None] + JUMP * torch.arange(8)) % ITEMS  # after item i comes i + 7: all of it can be known
