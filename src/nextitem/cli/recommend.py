@@ -22,7 +22,7 @@ def recommend(
         str | None, typer.Option(help="Comma-separated users of the run, or `all`; an id with a comma in quotes.")
     ] = None,
     histories: Annotated[
-        Path | None, typer.Option(help="File of events (csv, tsv, txt, parquet) whose users' histories are answered.")
+        Path | None, typer.Option(help="File of events, as data=… takes it, whose users' histories are answered.")
     ] = None,
     columns: Annotated[str, typer.Option(help="Columns of that file: user=visitor,item=sku,time=ts.")] = "",
     k: Annotated[int, typer.Option("--k", min=1, help="Recommendations per user.")] = 10,
