@@ -68,7 +68,7 @@ def compare(
     asked = [word for word in named if word not in given]
     each = zip(asked, overrides_of_each(asked, overrides), strict=True)
     entries = [entry_of(word, own, columns) for word, own in each]
-    stored = [read_run(Path(word)).proven(*COMPARED) for word in given]
+    stored = [read_run(word).proven(*COMPARED) for word in given]
     same_certificate(stored)
     rows = stored_rows(stored)
     labels = [*(entry.label for entry in entries), *(row.label for row in rows)]

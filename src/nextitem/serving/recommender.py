@@ -56,7 +56,7 @@ class Recommender:
     @classmethod
     def load(cls, folder: Path | str) -> "Recommender":
         """A recommender from a run's folder, on the CPU. Raises ArtefactError for an altered or foreign folder."""
-        return cls.from_run(read_run(Path(folder)).proven())
+        return cls.from_run(read_run(folder).proven())
 
     @classmethod
     def from_run(cls, run: Run) -> "Recommender":

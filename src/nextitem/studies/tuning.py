@@ -103,7 +103,7 @@ def tune(
     *,
     trials: int,
     seed: int,
-    folder: Path,
+    folder: Path | str,
     on_trial: Callable[[Trial], None] = lambda _trial: None,
     watch: Callable[[Recipe, int], Watcher] = lambda _recipe, _number: Silent(),
     processes: Processes = ALONE,
@@ -113,7 +113,7 @@ def tune(
     Every trial has the same data, validation cases and seed. Raises ConfigurationError where a key or value of the
     space is none of the recipe's, or the search in `folder` is another one.
     """
-    optuna = _optuna()
+    optuna, folder = _optuna(), Path(folder)
     space = {short_key(Recipe, key): search for key, search in space.items()}
     check_keys(space, preset.name, ("model", *Recipe.short_keys))
     recipe = resolve_recipe(preset, overrides).value

@@ -19,6 +19,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return read_run(written(tmp_path_factory.mktemp("runs")))
 
 
+def test_a_run_is_found_by_the_name_of_its_folder_too(run: Run) -> None:
+    assert read_run(str(run.folder)).recipe == run.recipe
+
+
 def test_any_metric_is_computed_from_the_ranks(run: Run) -> None:
     report = outcome(NAME).test
     values_CM = run.values(["ndcg@10", "hit_rate@10"])

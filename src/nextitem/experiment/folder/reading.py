@@ -124,11 +124,12 @@ class Run:
         return self.folder / name if self.sealed is None else self.sealed.file(name)
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path | str) -> Run:
     """A run from the folder that `nextitem train` printed; of its files only recipe and metrics are read.
 
     Raises ArtefactError for a folder that is none, that was altered, or of another format.
     """
+    folder = Path(folder)
     sealed = RUN.read(folder)
     return _run(folder, sealed.file("recipe.json"), sealed.file("metrics.json"), sealed)
 
