@@ -109,7 +109,7 @@ def test_what_is_kept_for_the_backward_pass_is_found_by_encoding() -> None:
             return x.pow(2)
 
     # The input and the states.
-    assert memory._saved(Squares(), 8, 10, 1.0) == 2 * 10 * 8 * 4
+    assert memory._saved(Squares(), SASRec(dim=8), 10, 1.0) == 2 * 10 * 8 * 4
 
 
 def test_the_full_softmax_grows_with_the_catalogue_and_touched_rows_hardly(prepared: Prepared) -> None:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
 from nextitem.report.look import as_svg
-from nextitem.report.studies.curves import Curve, by_negatives, convergence, losses
+from nextitem.report.studies.curves import Curve, by_negatives, convergence, loss_panels
 from nextitem.report.studies.points import Point
 
 NAMES = ("sasrec-bce", "sasrec-ce", "sasrec-3000", "bert4rec")
@@ -58,11 +58,11 @@ def test_the_number_of_negatives_is_a_log_axis_with_the_whole_catalogue_behind()
 
 
 def test_a_panel_marks_the_lowest_validation_loss() -> None:
-    figure = losses([curve("sasrec-ce", 5, 0.2)], "Data")
+    figure = loss_panels([curve("sasrec-ce", 5, 0.2)], "Data")
     shown = [axes for axes in figure.axes if axes.get_visible()]
     assert [axes.get_title(loc="left") for axes in shown] == ["SASRec+: lowest at 1"]
 
 
 def test_a_run_without_validation_losses_has_no_panel() -> None:
     without = Curve("sasrec-ce", [0.1], [1.0], [5.0], [None], 1)
-    assert not [axes for axes in losses([without], "Data").axes if axes.get_visible()]
+    assert not [axes for axes in loss_panels([without], "Data").axes if axes.get_visible()]

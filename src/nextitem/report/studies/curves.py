@@ -77,7 +77,7 @@ def convergence(curves: Sequence[Curve], title: str, metric: str = "NDCG@10") ->
         return figure
 
 
-def losses(curves: Sequence[Curve], title: str, metric: str = "NDCG@10") -> Figure:
+def loss_panels(curves: Sequence[Curve], title: str, metric: str = "NDCG@10") -> Figure:
     """A panel per run: training loss, validation loss and where the latter is lowest; each has a scale of its own."""
     drawn = [curve for curve in curves if all(loss is not None for loss in curve.validation_losses)]
     with look():

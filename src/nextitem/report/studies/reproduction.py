@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from nextitem.engine.entries import Contestant
 from nextitem.evaluation.intervals import percentiles
 from nextitem.report.look import label_of, name_of_metric, write_svg
-from nextitem.report.studies.curves import Curve, by_negatives, convergence, losses
+from nextitem.report.studies.curves import Curve, by_negatives, convergence, loss_panels
 from nextitem.report.studies.points import Point
 from nextitem.report.studies.words import measured_on, title_of, where_made
 from nextitem.storage import whole_folder
@@ -102,7 +102,7 @@ def figures(reproduction: Reproduction) -> dict[str, Figure]:
         # The recipes share it: each has its default, or what was laid on all of them.
         metric = name_of_metric(rows[curves[0].recipe].runs[0].recipe.learner.training.monitor)
         drawn["convergence"] = convergence(curves, reproduction.title, metric)
-        drawn["losses"] = losses(curves, reproduction.title, metric)
+        drawn["losses"] = loss_panels(curves, reproduction.title, metric)
     swept = {count: _point(row) for count, row in reproduction.swept.items() if row.runs}
     if len(swept) > 1:
         full = _point(rows["sasrec-ce"]) if "sasrec-ce" in rows else None
