@@ -16,7 +16,7 @@ from pydantic import Field
 
 from nextitem.data.acquisition import load
 from nextitem.data.datasets import DATASETS
-from nextitem.data.filters import Preparation
+from nextitem.data.filters import Filters
 from nextitem.data.prepare import prepare
 from nextitem.data.reading.files import Columns
 from nextitem.data.splits import LeaveOneOut
@@ -58,7 +58,7 @@ def tables(text: str) -> list[list[list[str]]]:
 @pytest.mark.parametrize("preset", preset_names())
 def test_what_a_preset_leaves_alone_has_its_default(preset: str) -> None:
     recipe = resolve_recipe(load_preset(preset)).value
-    assert (recipe.preparation, recipe.columns, recipe.split) == (Preparation(), Columns(), LeaveOneOut())
+    assert (recipe.filters, recipe.columns, recipe.split) == (Filters(), Columns(), LeaveOneOut())
 
 
 def test_datasets_come_from_the_commits_that_are_named() -> None:

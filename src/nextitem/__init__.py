@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from nextitem.data import splits as _splits
-from nextitem.data.filters import Preparation
+from nextitem.data.filters import Filters
 from nextitem.data.interactions import Interactions
 from nextitem.data.log import index
 from nextitem.data.prepare import Prepared, prepare
@@ -56,7 +56,7 @@ __version__ = version("nextitem")
 
 __all__ = [  # noqa: RUF022 - in the order of the road
     # data
-    "read_interactions", "Columns", "Interactions", "Preparation", "index", "Sequences", "Split", "Cases",
+    "read_interactions", "Columns", "Interactions", "Filters", "index", "Sequences", "Split", "Cases",
     "prepare", "Prepared",
 ]  # fmt: skip
 # A shelf's table of contents is public as it stands: a new entry has no second place to be named in.

@@ -252,7 +252,7 @@ def test_a_log_is_prepared_once_and_trained_on(
     shop: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(shop)
-    words = ("preparation.minimum_per_item=2", "--columns", COLUMNS, "--out", "prepared")
+    words = ("filters.minimum_per_item=2", "--columns", COLUMNS, "--out", "prepared")
     assert typed(monkeypatch, "prepare", "events.csv", *words) == 0
     assert capfd.readouterr().out == "prepared: prepared (320 events of 40 users and 13 items)\n"
     assert typed(monkeypatch, "train", "popularity", "data=prepared", "--json", "--out", "mapped") == 0

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, tensor
 
 from nextitem.data.events import Events
-from nextitem.data.filters import Preparation
+from nextitem.data.filters import Filters
 from nextitem.data.interactions import Interactions
 from nextitem.data.log import index
 from nextitem.data.prepare import prepare
@@ -85,8 +85,8 @@ def test_pairs_without_times_have_none_and_whoever_asks_is_told(tmp_path: Path) 
 def test_times_follow_the_events_through_filters_and_split(tmp_path: Path) -> None:
     rows = "".join(f"{user},{item},{time}\n" for user in ("ann", "bob") for time, item in enumerate("abac", 10))
     (tmp_path / "log.csv").write_text(f"user,item,time\n{rows}cia,d,1\n")
-    preparation = Preparation(repeats="first", minimum_per_item=2)
-    split = prepare(Recipe(data=str(tmp_path / "log.csv"), preparation=preparation)).split
+    filters = Filters(repeats="first", minimum_per_item=2)
+    split = prepare(Recipe(data=str(tmp_path / "log.csv"), filters=filters)).split
     assert times_of(split.train) == [[10], [10]]  # a; b at 11 is validated, c at 13 tested; the second a is left out
     assert times_of(split.validation.histories) == [[10], [10]]
     assert times_of(split.test.histories) == [[10, 11], [10, 11]]

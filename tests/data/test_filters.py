@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextitem.data.filters import Preparation, deduplicate, k_core
+from nextitem.data.filters import Filters, deduplicate, k_core
 from nextitem.data.interactions import Interactions
 
 Event = tuple[str, str]
@@ -64,20 +64,20 @@ def test_iterating_goes_on_where_one_pass_stops() -> None:
 
 def test_without_filters_a_log_is_left_as_it_is() -> None:
     log = log_of([("a", "x"), ("a", "x")])
-    assert Preparation().apply(log) is log
+    assert Filters().apply(log) is log
 
 
 @pytest.mark.parametrize(
-    ("preparation", "kept"),
+    ("filters", "kept"),
     [
-        (Preparation(repeats="first"), [("a", "x"), ("a", "y"), ("b", "x")]),
-        (Preparation(minimum_per_user=2), [("a", "x"), ("a", "y"), ("a", "x")]),
-        (Preparation(repeats="first", minimum_per_item=2), [("a", "x"), ("b", "x")]),  # y and the second x of a
+        (Filters(repeats="first"), [("a", "x"), ("a", "y"), ("b", "x")]),
+        (Filters(minimum_per_user=2), [("a", "x"), ("a", "y"), ("a", "x")]),
+        (Filters(repeats="first", minimum_per_item=2), [("a", "x"), ("b", "x")]),  # y and the second x of a
     ],
 )
-def test_repeats_are_dropped_before_events_are_counted(preparation: Preparation, kept: list[Event]) -> None:
+def test_repeats_are_dropped_before_events_are_counted(filters: Filters, kept: list[Event]) -> None:
     log = log_of([("a", "x"), ("a", "y"), ("a", "x"), ("b", "x")])
-    assert pairs_of(preparation.apply(log)) == kept
+    assert pairs_of(filters.apply(log)) == kept
 
 
 def test_filters_change_nothing_of_the_log_they_were_given() -> None:

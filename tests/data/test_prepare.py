@@ -9,7 +9,7 @@ import pytest
 from nextitem.data import prepare as preparing
 from nextitem.data.datasets import BEAUTY
 from nextitem.data.datasets.synthetic import generate
-from nextitem.data.filters import Preparation
+from nextitem.data.filters import Filters
 from nextitem.data.interactions import Interactions
 from nextitem.data.prepare import prepare
 from nextitem.data.reading.files import Columns
@@ -97,7 +97,7 @@ def test_notes_count_repeats_that_are_kept(tmp_path: Path) -> None:
     data = written(tmp_path, "ann,a,1\nann,b,2\nann,a,3\nann,a,4\nbob,a,1\nbob,b,2\nbob,c,3\n")
     kept = prepare(Recipe(data=data)).notes
     assert kept == ("2 events repeat an item of the same user and are kept; a target that does counts as missed",)
-    dropped = prepare(Recipe(data=data, preparation=Preparation(repeats="first"))).notes
+    dropped = prepare(Recipe(data=data, filters=Filters(repeats="first"))).notes
     assert dropped[0] == "2 of 7 events left out by the filters"
     assert not any("repeat" in note for note in dropped)
 
@@ -111,7 +111,7 @@ def test_notes_count_events_that_only_file_order_ranks(tmp_path: Path) -> None:
 
 def test_notes_count_what_filters_left_out(tmp_path: Path) -> None:
     data = written(tmp_path, "ann,a,1\nann,a,2\nann,b,3\nann,c,4\nbob,a,1\nbob,b,2\nbob,c,3\ncia,d,1\n")
-    recipe = Recipe(data=data, preparation=Preparation(repeats="first", minimum_per_item=2))
+    recipe = Recipe(data=data, filters=Filters(repeats="first", minimum_per_item=2))
     prepared = prepare(recipe)
     assert prepared.notes == ("2 of 8 events left out by the filters",)  # Ann's second a, Cia's only d
     assert prepared.log.items.ids.to_list() == ["a", "b", "c"]
@@ -123,13 +123,13 @@ def test_minima_are_applied_until_nothing_changes_or_once(iterate: bool, users: 
     # Without Dan's events d is Cia's alone, and without d she has two events.
     rows = "".join(f"{user},{item},{time}\n" for user in ("ann", "bob") for time, item in enumerate("abc"))
     data = written(tmp_path, f"{rows}cia,a,1\ncia,b,2\ncia,d,3\ndan,d,1\n")
-    recipe = Recipe(data=data, preparation=Preparation(minimum_per_user=3, minimum_per_item=2, iterate=iterate))
+    recipe = Recipe(data=data, filters=Filters(minimum_per_user=3, minimum_per_item=2, iterate=iterate))
     assert prepare(recipe).log.users.ids.to_list() == users
 
 
 def test_filters_that_leave_nothing_are_an_error(file: Path) -> None:
     with pytest.raises(DataError, match="the log has no events; check the filters"):
-        prepare(Recipe(data=str(file), preparation=Preparation(minimum_per_user=100)))
+        prepare(Recipe(data=str(file), filters=Filters(minimum_per_user=100)))
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_generated_data_has_titles_and_an_upper_bound(generated: Interactions) -
 
 def test_filtered_generated_data_has_no_upper_bound(generated: Interactions) -> None:
     """The process knows whole histories: without some of their events its probabilities are others."""
-    prepared = prepare(Recipe(data="synthetic", preparation=Preparation(minimum_per_item=2)))
+    prepared = prepare(Recipe(data="synthetic", filters=Filters(minimum_per_item=2)))
     assert prepared.upper_bound is None
     assert "events left out" in prepared.notes[0]
 
@@ -170,7 +170,7 @@ def test_prepared_data_spares_reading_it_again(monkeypatch: pytest.MonkeyPatch) 
     [
         ({"data": "ml-1m"}, r"made with data='synthetic', and the recipe has 'ml-1m'"),
         ({"columns": Columns(item="sku")}, r"made with columns=.*item=None.* recipe has .*item='sku'"),
-        ({"preparation": Preparation(repeats="first")}, r"made with preparation=.*'all'.* recipe has .*'first'"),
+        ({"filters": Filters(repeats="first")}, r"made with filters=.*'all'.* recipe has .*'first'"),
     ],
 )
 def test_prepared_data_of_another_recipe_is_refused(changes: dict[str, Any], message: str) -> None:

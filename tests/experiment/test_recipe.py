@@ -202,6 +202,7 @@ def test_a_baseline_has_settings_of_its_own_and_no_other() -> None:
     ("recipe", "override", "ours"),
     [
         ("sasrec-ce", "baseline=popularity", "model"),
+        ("sasrec-ce", "preparation.repeats=first", "filters"),
         ("gru4rec", "encoder.layers=2", "encoder.blocks"),
         ("bpr-mf", "model.regularization=0.1", "model.l2"),
     ],

@@ -11,7 +11,7 @@ from nextitem.settings.configuration import Configuration
 Keep = Literal["all", "first", "last"]
 
 
-class Preparation(Configuration):
+class Filters(Configuration):
     """What is done to the events before they are split."""
 
     repeats: Keep = "all"

@@ -9,7 +9,7 @@ from nextitem.data import acquisition
 from nextitem.data.datasets import DATASETS
 from nextitem.data.datasets.synthetic import SyntheticLog, TrueTransitions, generate
 from nextitem.data.doctor import notes
-from nextitem.data.filters import Preparation
+from nextitem.data.filters import Filters
 from nextitem.data.interactions import Interactions
 from nextitem.data.log import Log, index
 from nextitem.data.mapped.folder import is_prepared, read_prepared
@@ -48,7 +48,7 @@ def prepare(settings: EventSettings) -> Prepared:
     if source.data not in (SYNTHETIC, *DATASETS) and is_prepared(source.data):
         return _from_folder(source)
     read, titles, generated = _load(source)
-    kept = source.preparation.apply(read)
+    kept = source.filters.apply(read)
     log = index(kept)
     split = source.split.split(log.sequences).named(source.name)
     sentences = notes(len(read), len(kept), kept.repeated_events, kept.tied_events, split.notes)
@@ -60,7 +60,7 @@ def prepare(settings: EventSettings) -> Prepared:
 def _from_folder(source: Source) -> Prepared:
     """What `nextitem prepare` left. Raises ConfigurationError where the recipe asks for other filters."""
     log, split, manifest = read_prepared(Path(source.data), source.split)
-    for key, default in (("columns", Columns()), ("preparation", Preparation())):
+    for key, default in (("columns", Columns()), ("filters", Filters())):
         asked, there = (getattr(one, key) for one in (source, manifest))
         if asked not in (default, there):
             raise ConfigurationError(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from nextitem.data.filters import Preparation
+from nextitem.data.filters import Filters
 from nextitem.data.reading.files import Columns
 from nextitem.data.splits import AnySplit
 
@@ -21,7 +21,7 @@ class EventSettings(Protocol):
         """Names of the columns of a file with a header."""
 
     @property
-    def preparation(self) -> Preparation:
+    def filters(self) -> Filters:
         """Filters applied before the split."""
 
     @property
@@ -35,13 +35,13 @@ class Source:
 
     data: str
     columns: Columns
-    preparation: Preparation
+    filters: Filters
     split: AnySplit
 
     @classmethod
     def of(cls, settings: EventSettings) -> "Source":
         """Those of a recipe, and no other of its settings."""
-        return cls(settings.data, settings.columns, settings.preparation, settings.split)
+        return cls(settings.data, settings.columns, settings.filters, settings.split)
 
     @property
     def name(self) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from nextitem.data.filters import Preparation
+from nextitem.data.filters import Filters
 from nextitem.data.reading.files import Columns
 from nextitem.data.splits import AnySplit, LeaveOneOut
 from nextitem.errors import ConfigurationError
@@ -22,7 +22,7 @@ class Recipe(Configuration):
     """Which events are learnt from, and what learns from them."""
 
     short_keys: ClassVar[Mapping[str, str]] = dict.fromkeys(SequenceRecipe.sections(), "model")
-    also_called: ClassVar[Mapping[str, str]] = {"baseline": "model"}
+    also_called: ClassVar[Mapping[str, str]] = {"baseline": "model", "preparation": "filters"}
 
     name: str = Field("unnamed", pattern=r"^[^/\\\x00-\x1f]{1,100}$")
     """What the run is called; part of its folder's name, so without slashes."""
@@ -31,7 +31,7 @@ class Recipe(Configuration):
     prepared folder."""
     columns: Columns = Columns()
     """Names of the columns of a file with a header."""
-    preparation: Preparation = Preparation()
+    filters: Filters = Filters()
     """Filters applied before the split."""
     split: AnySplit = LeaveOneOut()
     """Which events are held out, and which may be learnt from."""

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nextitem.data.filters import Preparation
+from nextitem.data.filters import Filters
 from nextitem.data.mapped import ordering as preparing
 from nextitem.data.mapped.folder import read_manifest, read_prepared, verify
 from nextitem.data.mapped.writing import prepare_into
@@ -30,10 +30,10 @@ from worlds.small_runs import RECIPES, chains, log_of, sha256, write_csv
 
 FILTERS = [
     [],
-    ["preparation.repeats=first"],
-    ["preparation.repeats=last", "preparation.minimum_per_item=3"],
-    ["preparation.minimum_per_user=4", "preparation.minimum_per_item=9"],
-    ["preparation.minimum_per_user=4", "preparation.minimum_per_item=9", "preparation.iterate=false"],
+    ["filters.repeats=first"],
+    ["filters.repeats=last", "filters.minimum_per_item=3"],
+    ["filters.minimum_per_user=4", "filters.minimum_per_item=9"],
+    ["filters.minimum_per_user=4", "filters.minimum_per_item=9", "filters.iterate=false"],
 ]
 
 
@@ -57,15 +57,15 @@ def as_written(table: pl.DataFrame, file: Path) -> Path:
 
 
 def both(file: Path, overrides: list[str], tmp_path: Path) -> tuple[Prepared, Prepared]:
-    recipe = Recipe(data=str(file), preparation=settings(overrides))
+    recipe = Recipe(data=str(file), filters=settings(overrides))
     folder = tmp_path / "prepared"
     prepare_into(folder, str(file), overrides)
     return prepare(recipe), prepare(Recipe(data=str(folder)))
 
 
-def settings(overrides: list[str]) -> Preparation:
-    pairs = (override.removeprefix("preparation.").split("=") for override in overrides)
-    return Preparation.model_validate_json(
+def settings(overrides: list[str]) -> Filters:
+    pairs = (override.removeprefix("filters.").split("=") for override in overrides)
+    return Filters.model_validate_json(
         json.dumps({key: value if value.isalpha() and value != "false" else json.loads(value) for key, value in pairs})
     )
 
@@ -253,11 +253,11 @@ def test_the_first_time_of_the_file_decides_how_times_are_written(tmp_path: Path
 def test_other_filters_than_the_folder_was_made_with_are_refused(tmp_path: Path) -> None:
     folder = str(tmp_path / "prepared")
     file = as_written(events().rename({"user": "who"}), tmp_path / "log.csv")
-    prepare_into(tmp_path / "prepared", str(file), ["preparation.minimum_per_user=3", "columns.user=who"])
-    same = Recipe(data=folder, preparation=Preparation(minimum_per_user=3), columns=Columns(user="who"))
+    prepare_into(tmp_path / "prepared", str(file), ["filters.minimum_per_user=3", "columns.user=who"])
+    same = Recipe(data=folder, filters=Filters(minimum_per_user=3), columns=Columns(user="who"))
     assert len(prepare(same).log.users) == len(prepare(Recipe(data=folder)).log.users)
-    with pytest.raises(ConfigurationError, match=r"was prepared with preparation .*leave preparation out"):
-        prepare(Recipe(data=folder, preparation=Preparation(minimum_per_user=5)))
+    with pytest.raises(ConfigurationError, match=r"was prepared with filters .*leave filters out"):
+        prepare(Recipe(data=folder, filters=Filters(minimum_per_user=5)))
     with pytest.raises(ConfigurationError, match="was prepared with columns"):
         prepare(Recipe(data=folder, columns=Columns(user="whom")))
 
@@ -310,7 +310,7 @@ def test_a_folder_that_is_not_whole_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "kind", "message"),
     [
-        (["preparation.minimum_per_user=999"], DataError, "the log has no events; check the filters"),
+        (["filters.minimum_per_user=999"], DataError, "the log has no events; check the filters"),
         (["training.epochs=3"], ConfigurationError, "training"),
     ],
 )

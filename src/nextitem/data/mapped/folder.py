@@ -22,7 +22,7 @@ from torch import Tensor
 
 from nextitem.data.doctor import notes
 from nextitem.data.events import Events
-from nextitem.data.filters import Preparation
+from nextitem.data.filters import Filters
 from nextitem.data.log import Catalog, Log
 from nextitem.data.mapped.arrays import mapped
 from nextitem.data.mapped.ordering import Ordered
@@ -45,7 +45,7 @@ class Manifest(AnyManifest):
     source: tuple[str, ...]
     """The files that were read."""
     columns: Columns
-    preparation: Preparation
+    filters: Filters
     split: AnySplit
     """What the training counts and the fingerprints of cases are of."""
     events: int

@@ -19,7 +19,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from nextitem.data.filters import Keep, Preparation, deduplicate
+from nextitem.data.filters import Filters, Keep, deduplicate
 from nextitem.data.interactions import Interactions
 from nextitem.data.log import Catalog
 from nextitem.data.mapped.arrays import growing
@@ -57,7 +57,7 @@ class Ordered:
 
 
 def order_events(
-    parts: Iterable[EventPart], preparation: Preparation, items_file: Path, times_file: Path, *, is_text: bool
+    parts: Iterable[EventPart], filters: Filters, items_file: Path, times_file: Path, *, is_text: bool
 ) -> Ordered:
     """Write the items of all users, oldest first, as int32, and the times if there are any; the rest is returned.
 
@@ -73,11 +73,11 @@ def order_events(
     del users, items  # all strings a second time
     dealt = _deal(spill, counts_U, user_ranks, item_ranks)
     spill.remove()
-    if preparation.repeats != "all":
-        dealt.rewrite(lambda columns: _deduplicated(columns, preparation.repeats))
+    if filters.repeats != "all":
+        dealt.rewrite(lambda columns: _deduplicated(columns, filters.repeats))
     is_user_U, is_item_N = np.ones(len(user_catalog), dtype=bool), np.ones(len(item_catalog), dtype=bool)
-    if preparation.minimum_per_user > 1 or preparation.minimum_per_item > 1:
-        _core(dealt, is_user_U, is_item_N, preparation)
+    if filters.minimum_per_user > 1 or filters.minimum_per_item > 1:
+        _core(dealt, is_user_U, is_item_N, filters)
     if not is_user_U.any() or not is_item_N.any():
         raise DataError("the log has no events; check the filters (k-core, minimum counts) and the file")
     with ExitStack() as files:
@@ -222,15 +222,15 @@ def _deduplicated(columns: Arrays, keep: Keep) -> Arrays:
     return {role: kept[role].to_numpy() for role in columns}
 
 
-def _core(dealt: _Dealt, is_user_U: NDArray[np.bool_], is_item_N: NDArray[np.bool_], preparation: Preparation) -> None:
+def _core(dealt: _Dealt, is_user_U: NDArray[np.bool_], is_item_N: NDArray[np.bool_], filters: Filters) -> None:
     """Mark, in place, the users and items that `k_core` keeps."""
     kept = int(dealt.counts_P.sum())
     while True:
-        is_item_N &= _counts(dealt, "item", is_user_U, is_item_N) >= preparation.minimum_per_item
+        is_item_N &= _counts(dealt, "item", is_user_U, is_item_N) >= filters.minimum_per_item
         counts_U = _counts(dealt, "user", is_user_U, is_item_N)
-        is_user_U &= counts_U >= preparation.minimum_per_user
+        is_user_U &= counts_U >= filters.minimum_per_user
         before, kept = kept, int(counts_U[is_user_U].sum())
-        if not preparation.iterate or kept == before:
+        if not filters.iterate or kept == before:
             break
     # After a single pass some may have no event left.
     is_item_N &= _counts(dealt, "item", is_user_U, is_item_N) > 0

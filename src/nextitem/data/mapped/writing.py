@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nextitem.data.filters import Preparation
+from nextitem.data.filters import Filters
 from nextitem.data.mapped.folder import EVENT_ITEMS, EVENT_TIMES, Manifest, read_manifest, write_log, write_manifest
 from nextitem.data.mapped.ordering import order_events
 from nextitem.data.reading.checks import EventPart
@@ -19,7 +19,7 @@ class Settings(Configuration):
     """What `nextitem prepare` lets be changed: the settings of a recipe that concern the events alone."""
 
     columns: Columns = Columns()
-    preparation: Preparation = Preparation()
+    filters: Filters = Filters()
     split: AnySplit = LeaveOneOut()
 
 
@@ -39,7 +39,7 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
     with whole_folder(folder) as draft:
         events = _parts(files, settings.columns)
         columns = (draft / EVENT_ITEMS, draft / EVENT_TIMES)
-        ordered = order_events(events, settings.preparation, *columns, is_text=is_text(files[0]))
+        ordered = order_events(events, settings.filters, *columns, is_text=is_text(files[0]))
         log = write_log(draft, ordered)
         parts = settings.split.split(log.sequences)
         write_manifest(draft, log, ordered, parts, source=tuple(files), **dict(settings))

@@ -27,7 +27,7 @@ COMPARED = ("ranks.parquet", "history.jsonl")
 """What runs are compared by, beside their recipes and metrics."""
 
 # Where data lie and what they are called decides nothing once their fingerprints are equal, nor does what only rounds.
-_ABOUT_THE_DATA = ("name", "data", "columns", "preparation")
+_ABOUT_THE_DATA = ("name", "data", "columns", "filters")
 _CHUNKS = ("loss.block_rows", "loss.tile_items")
 
 
