@@ -194,7 +194,9 @@ def _locked(folder: Path) -> Callable[[], object]:
         try:
             make_folder(folder)
             lock.acquire(blocking=False)
-        except (FileNotFoundError, Timeout):
+        except FileNotFoundError:
+            continue  # the folder went away between the two; whoever has made it again since may hold it
+        except Timeout:
             if file.exists():
                 raise
         else:

@@ -117,13 +117,7 @@ def tune(
     space = {short_key(Recipe, key): search for key, search in space.items()}
     check_keys(space, preset.name, ("model", *Recipe.short_keys))
     recipe = resolve_recipe(preset, overrides).value
-    _check_terms(recipe, recipe)
-    used = settings_of(recipe)
-    for key, search in space.items():  # a misspelt key or an impossible value is found before hours of training
-        for value in search.some():
-            _check_terms(_varied(preset, overrides, {key: value}), recipe)
-        if key not in used:
-            raise ConfigurationError(f"{key} is not used by {recipe.name}: varying it changes nothing")
+    _check_space(space, preset, overrides, recipe)
     prepared = prepare(recipe)
     with alone_in(folder, "goes on with the same search"):
         study = _study(optuna, folder, _identity(recipe, space, prepared, seed, processes))
@@ -147,6 +141,17 @@ def tune(
             (folder / _CHECKPOINT).unlink(missing_ok=True)
             on_trial(_settled(study)[-1])
     return Tuned(recipe.name, recipe.learner.training.monitor, tuple(_settled(study)[:trials]))
+
+
+def _check_space(space: SearchSpace, preset: Preset, overrides: Sequence[str], recipe: Recipe) -> None:
+    """Raises ConfigurationError for a misspelt key or an impossible value, before hours of training."""
+    _check_terms(recipe, recipe)
+    used = settings_of(recipe)
+    for key, search in space.items():
+        for value in search.some():
+            _check_terms(_varied(preset, overrides, {key: value}), recipe)
+        if key not in used:
+            raise ConfigurationError(f"{key} is not used by {recipe.name}: varying it changes nothing")
 
 
 def _check_terms(varied: Recipe, recipe: Recipe) -> None:

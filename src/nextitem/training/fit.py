@@ -110,21 +110,10 @@ def fit(
     """Train `model` in place and leave it with the weights of the best epoch (of the last one without patience).
 
     `validate` returns metrics by name, among them `training.monitor`, and may return `validation_loss`. Raises
-    DataError when there is nothing to train on, ConfigurationError when the monitored metric is not reported,
-    TrainingError when the loss stops being finite.
+    DataError when there is nothing to train on, ConfigurationError when the monitored metric is not reported and for a
+    precision that the device does not have, TrainingError when the loss stops being finite.
     """
-    device = next(model.parameters()).device
-    windows = model.windows(train).to(device)
-    if not len(windows):
-        raise DataError(
-            f"none of the {len(train):,} users has enough training events for a window; next-item windows need two, "
-            f"beside the events that are held out"
-        )
-    if training.precision != "float32" and not transfer.is_asynchronous(device):
-        raise ConfigurationError(
-            f"training.precision={training.precision} is for GPUs, and the model is on the CPU, where it would be "
-            f"slower; leave it out (loss.precision=bfloat16 is for both)"
-        )
+    windows = _windows(model, train, training)
     if training.patience is not None and validate is None:
         raise ConfigurationError("early stopping needs validation; pass validate, or set training.patience=none")
     progress = Progress(model, descent(model, training), History())
@@ -147,6 +136,23 @@ def fit(
     if progress.best_weights is not None:
         model.load_state_dict(progress.best_weights)
     return history
+
+
+def _windows(model: Trainable, train: Sequences, training: Training) -> Sequences:
+    """What is trained on, where the weights are; raises as `fit` where there is nothing, or not there."""
+    device = next(model.parameters()).device
+    windows = model.windows(train).to(device)
+    if not len(windows):
+        raise DataError(
+            f"none of the {len(train):,} users has enough training events for a window; next-item windows need two, "
+            f"beside the events that are held out"
+        )
+    if training.precision != "float32" and not transfer.is_asynchronous(device):
+        raise ConfigurationError(
+            f"training.precision={training.precision} is for GPUs, and the model is on the CPU, where it would be "
+            f"slower; leave it out (loss.precision=bfloat16 is for both)"
+        )
+    return windows
 
 
 def _train_epoch(step: Step, training: Training, number: int) -> Epoch:
