@@ -143,6 +143,8 @@ def test_several_files_are_one_log_in_the_order_of_their_names(tmp_path: Path) -
         prepare_into(tmp_path / "mixed", str(tmp_path / "part-*.csv"))
     with pytest.raises(ConfigurationError, match="parquet and text"):
         prepare_into(tmp_path / "mixed", str(tmp_path / "*.*"))
+    with pytest.raises(ConfigurationError, match=r"preparation .*: no such key; it is called filters here"):
+        prepare_into(tmp_path / "other", str(tmp_path / "part-*.csv"), ["preparation.repeats=first"])
     with pytest.raises(DataError, match="no file fits the pattern"):
         prepare_into(tmp_path / "mixed", str(tmp_path / "none-*.csv"))
 

@@ -1,7 +1,8 @@
 """A log prepared into a folder, and the folder as what an experiment starts from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from nextitem.data.filters import Filters
 from nextitem.data.mapped.folder import EVENT_ITEMS, EVENT_TIMES, Manifest, read_manifest, write_log, write_manifest
@@ -17,6 +18,8 @@ from nextitem.storage import whole_folder
 
 class Settings(Configuration):
     """What `nextitem prepare` lets be changed: the settings of a recipe that concern the events alone."""
+
+    also_called: ClassVar[Mapping[str, str]] = {"preparation": "filters"}
 
     columns: Columns = Columns()
     filters: Filters = Filters()
