@@ -98,6 +98,10 @@ def test_events_without_times_are_refused_by_who_reads_them(ask: str) -> None:
         getattr(model, ask)(Sequences.of(HISTORIES, ITEMS))
 
 
+def test_no_histories_at_all_lack_no_times() -> None:
+    assert len(model_of(Clocked(dim=8), NextItem()).query(Sequences.of([], ITEMS))) == 0
+
+
 def test_who_reads_no_times_gets_none() -> None:
     model, timed = model_of(SASRec(dim=8), NextItem()), Sequences.of(HISTORIES, ITEMS, times=TIMES)
     windows = model.windows(timed)

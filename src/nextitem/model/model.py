@@ -61,7 +61,7 @@ class SequenceModel(nn.Module):
         """
         if not self.reads_times:
             return sequences.without_times()
-        if not sequences.has_times:
+        if len(sequences) and not sequences.has_times:  # no histories lack nothing
             raise DataError(
                 "the encoder reads when events were, and these have no times; give events with a column of times, or "
                 "choose an encoder that reads their order alone"
