@@ -22,6 +22,7 @@ class BaselineLearner:
     baseline: AnyBaseline
     training = Training()
     has_users = False
+    reads_times = False
 
     @property
     def parts(self) -> tuple[str, ...]:

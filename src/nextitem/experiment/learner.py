@@ -63,6 +63,10 @@ class Learner(Protocol):
     def has_users(self) -> bool:
         """Whether the encoder has a vector for each user, and can answer nobody else."""
 
+    @property
+    def reads_times(self) -> bool:
+        """Whether it has to be told when events were, to learn as to be asked."""
+
     def described(self, parameters: int, epochs: int) -> str:
         """Of what the model is made and how it was trained, in one sentence."""
 

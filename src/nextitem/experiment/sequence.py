@@ -174,6 +174,11 @@ class SequenceRecipe(Configuration):
         """Whether each user of the training log has a vector."""
         return self.encoder.has_users
 
+    @property
+    def reads_times(self) -> bool:
+        """Whether states depend on when the events were."""
+        return self.encoder.reads_times
+
     def described(self, parameters: int, epochs: int) -> str:
         """Its parts, its size and its training, in one sentence."""
         encoder, objective, loss = (name.replace("_", " ") for name in self.parts)

@@ -27,6 +27,14 @@ def test_parts_are_views_and_no_event_is_copied(split: AnySplit) -> None:
 
 
 @every_split
+def test_a_history_begins_where_that_of_its_user_does(split: AnySplit) -> None:
+    """A run is stored with whole histories, and finds what was asked about by its length."""
+    parts = split.split(LOG)
+    for cases in (parts.validation, parts.test):
+        assert torch.equal(cases.histories.starts_U, LOG.starts_U[cases.histories.users_U])
+
+
+@every_split
 def test_a_target_stands_right_after_its_history_in_the_log(split: AnySplit) -> None:
     parts = split.split(LOG)
     for cases in (parts.validation, parts.test):

@@ -15,6 +15,7 @@ from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import weights_of, write_run
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
+from nextitem.model.encoders import SASRec
 from nextitem.storage import MANIFEST
 from nextitem.training.session import Session
 from worlds.small_runs import ITEMS, RECIPES, USERS, chains, log_of, metrics, outcome, prepared_from, sha256
@@ -88,7 +89,7 @@ def test_history_has_a_line_an_epoch(stored: Path) -> None:
 def test_ranks_are_per_case_in_raw_ids(stored: Path) -> None:
     """The mean over users of 1 / log2(rank + 1) is the reported NDCG, computed here from the file alone."""
     ranks = pl.read_parquet(stored / "ranks.parquet")
-    assert ranks.columns == ["part", "user", "target", "above", "tied"]
+    assert ranks.columns == ["part", "user", "length", "target", "above", "tied"]
     assert ranks["part"].to_list() == ["validation"] * USERS + ["test"] * USERS
     for part, place in (("validation", -2), ("test", -1)):
         targets = ranks.filter(pl.col("part") == part)["target"].to_list()
@@ -99,6 +100,13 @@ def test_ranks_are_per_case_in_raw_ids(stored: Path) -> None:
     found = dict(means.iter_rows())
     assert found["test"] == pytest.approx(outcome(NAME).test.means["ndcg@10"])
     assert found["validation"] == pytest.approx(outcome(NAME).validation.means["ndcg@10"])
+
+
+def test_cases_are_stored_with_the_length_of_the_history_that_was_asked_about(stored: Path) -> None:
+    ranks = pl.read_parquet(stored / "ranks.parquet")
+    for part, held_out in (("validation", 2), ("test", 1)):
+        lengths = ranks.filter(pl.col("part") == part)["length"].to_list()
+        assert lengths == [len(history) - held_out for history in chains()]
 
 
 def test_items_are_stored_in_index_order_with_training_counts_and_titles(stored: Path) -> None:
@@ -113,6 +121,15 @@ def test_users_are_stored_with_their_whole_histories(stored: Path) -> None:
     users = pl.read_parquet(stored / "users.parquet")
     assert users["user"].to_list() == [f"u{user:02}" for user in range(USERS)]
     assert users["history"].to_list() == chains()
+
+
+def test_users_are_stored_with_times_where_the_model_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SASRec, "reads_times", True)
+    users = pl.read_parquet(written(tmp_path) / "users.parquet")
+    assert users["history"].to_list() == chains()
+    assert users["times"].to_list() == [[60 * minute for minute in range(len(history))] for history in chains()]
 
 
 def test_users_can_be_left_out(tmp_path: Path) -> None:

@@ -76,7 +76,10 @@ class Run:
 
     @cached_property
     def users(self) -> pl.DataFrame | None:
-        """Per user in index order: `user` (raw id) and whole `history` of item indices; None where left out."""
+        """Per user in index order: `user` (raw id), whole `history` and maybe `times`; None where they were left out.
+
+        `histories_of` makes them what a model can be asked about.
+        """
         scanned = self.scan_users()
         return None if scanned is None else _read(self.folder, self._file("users.parquet"), lambda _: scanned.collect())
 
@@ -89,7 +92,10 @@ class Run:
 
     @cached_property
     def ranks(self) -> pl.DataFrame:
-        """Per part and case: user, target, how many items scored above it and how many the same."""
+        """Per part and case: `user`, `length`, `target`, how many items scored `above` it and how many `tied`.
+
+        The history that was asked about are the first `length` events of the user.
+        """
         return _read(self.folder, self._file("ranks.parquet"), pl.read_parquet)
 
     @cached_property

@@ -1,13 +1,12 @@
 """What a run leaves: one folder that appears whole or not at all, and that proves its own content."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from polars.io.plugins import register_io_source
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch import Tensor
 from nextitem.data.prepare import Prepared
 from nextitem.errors import StorageError
 from nextitem.experiment.folder.card import model_card
+from nextitem.experiment.folder.histories import stored_users
 from nextitem.experiment.folder.metrics import Metrics
 from nextitem.experiment.folder.reading import RUN
 from nextitem.experiment.folder.workplace import Workplace
@@ -62,7 +62,8 @@ def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Metrics
     save_file(weights_of(outcome.model), draft / "model.safetensors")
     _items(outcome.prepared).write_parquet(draft / "items.parquet")
     if with_users:
-        _users(outcome.prepared).sink_parquet(draft / "users.parquet")
+        users = stored_users(outcome.prepared.log, with_times=recipe.learner.reads_times)
+        users.sink_parquet(draft / "users.parquet")
     (draft / "README.md").write_text(model_card(recipe, outcome, metrics), encoding="utf-8")
 
 
@@ -76,7 +77,7 @@ def weights_of(model: Stored) -> dict[str, Tensor]:
 
 
 def _ranks(outcome: Outcome) -> pl.DataFrame:
-    """Per case and part: user, target, how many items scored above it and how many the same."""
+    """Per case and part: user, events before the target, the target, items above it and others as high."""
     log, split = outcome.prepared.log, outcome.prepared.split
     parts = (("validation", split.validation, outcome.validation), ("test", split.test, outcome.test))
     return pl.concat(
@@ -84,6 +85,7 @@ def _ranks(outcome: Outcome) -> pl.DataFrame:
             {
                 "part": [name] * len(cases),
                 "user": log.users.raw(evaluation.users_C),
+                "length": cases.histories.lengths_U.numpy(),
                 "target": log.items.raw(cases.targets_C),
                 "above": evaluation.above_C.numpy(),
                 "tied": evaluation.tied_C.numpy(),
@@ -91,18 +93,6 @@ def _ranks(outcome: Outcome) -> pl.DataFrame:
         )
         for name, cases, evaluation in parts
     )
-
-
-def _users(prepared: Prepared) -> pl.LazyFrame:
-    """Per user in index order: raw id and whole history, made some at a time while they are written."""
-    log = prepared.log
-    schema = pl.Schema({"user": log.users.ids.dtype, "history": pl.List(pl.Int64)})
-
-    def frames(*_: object) -> Iterator[pl.DataFrame]:
-        for part in log.sequences.parts():
-            yield pl.DataFrame({"user": log.users.raw(part.users_U), "history": part.tolist()}, schema)
-
-    return register_io_source(frames, schema=schema)
 
 
 def _items(prepared: Prepared) -> pl.DataFrame:

@@ -26,7 +26,7 @@ class Evidence:
     run: Run
     cases: pl.DataFrame
     """Per test case user, target, above, tied, `trained` (training events of the target) and, where histories are
-    stored, `length` (events before the target)."""
+    stored, `length` (events before the target, the user's first ones)."""
     titles: dict[Any, str]
     """Titles by raw item id, of the items that have one."""
     label: str
@@ -46,11 +46,8 @@ class Evidence:
                 maintain_order="left",
             )
         )
-        users = run.scan_users()
-        if users is not None:
-            # Without the histories themselves, which may be longer than memory.
-            lengths = pl.col("history").list.len().cast(pl.Int64) - 1
-            cases = cases.join(users.select("user", length=lengths), on="user", maintain_order="left")
+        if run.scan_users() is None:
+            cases = cases.drop("length")
         titles = run.items.filter(pl.col("title").is_not_null()).select("item", "title")
         return cls(run, cases.collect(), dict(titles.iter_rows()), label_of(run.recipe.name))
 

@@ -13,6 +13,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.evaluation.ranks import top_k
 from nextitem.evaluation.scoring import Scorer
+from nextitem.experiment.folder.histories import histories_of
 from nextitem.report.run.bands import TOP, Band
 from nextitem.report.run.evidence import Evidence
 
@@ -79,14 +80,14 @@ def _rank(run: Evidence) -> torch.Tensor:
 
 def _of_rows(runs: Sequence[Evidence], scorers: Sequence[Scorer], rows: list[int]) -> tuple[Example, ...]:
     cases = runs[0].cases[rows]
-    histories = _histories(runs[0], cases["user"])
+    asked = [_histories(run, cases) for run in runs]
     titles = runs[0].titles
     items = runs[0].run.items["item"]
-    lists = [_lists(scorer, histories) for scorer in scorers]
+    lists = [_lists(scorer, histories) for scorer, histories in zip(scorers, asked, strict=True)]
     found = []
     for place, (row, user, target) in enumerate(zip(rows, cases["user"], cases["target"], strict=True)):
         shown = Shown(target, titles.get(target), is_target=True)
-        past = [items[index] for index in histories.select(torch.tensor([place])).tolist()[0]]
+        past = [items[index] for index in asked[0].select(torch.tensor([place])).tolist()[0]]
         answers = tuple(
             Answer(
                 run.label,
@@ -100,17 +101,21 @@ def _of_rows(runs: Sequence[Evidence], scorers: Sequence[Scorer], rows: list[int
     return tuple(found)
 
 
-def _histories(run: Evidence, users: pl.Series) -> Sequences:
-    """The histories before the target, in the order of `users`, under the users' own numbers."""
-    there = {}
-    if (stored := run.run.scan_users()) is not None:
-        asked = stored.with_row_index("number").filter(pl.col("user").is_in(users.implode())).collect()
-        there = {user: (number, history) for number, user, history in asked.iter_rows()}
-    missing = [user for user in users if user not in there]
+def _histories(run: Evidence, cases: pl.DataFrame) -> Sequences:
+    """The histories before the targets, in the order of the cases, under the users' own numbers."""
+    users = cases["user"]
+    stored = run.run.scan_users()
+    if stored is None:
+        raise DataError(f"{run.folder} was stored without its users' histories; train anew")
+    known = stored.with_row_index("number").filter(pl.col("user").is_in(users.implode())).collect()
+    places = {user: place for place, user in enumerate(known["user"])}
+    missing = [user for user in users if user not in places]
     if missing:
         raise DataError(f"{run.folder} has no history of user {missing[0]!r}; train anew")
-    sequences = Sequences.of([there[user][1][:-1] for user in users], run.catalogue)
-    return replace(sequences, users_U=torch.tensor([there[user][0] for user in users], dtype=torch.int64))
+    rows = torch.tensor([places[user] for user in users], dtype=torch.int64)
+    whole = histories_of(known, run.catalogue).select(rows)
+    numbers_U = torch.from_numpy(known["number"].cast(pl.Int64).to_numpy(writable=True))[rows]
+    return replace(whole, stops_U=whole.starts_U + torch.tensor(cases["length"].to_list()), users_U=numbers_U)
 
 
 def _lists(scorer: Scorer, histories: Sequences) -> list[list[int]]:

@@ -1,0 +1,52 @@
+"""users.parquet: what each user did, as a run keeps it and as whoever asks the model again finds it. U users."""
+
+from collections.abc import Iterator
+
+import polars as pl
+import torch
+from polars.io.plugins import register_io_source
+from torch import Tensor
+
+from nextitem.compute import transfer
+from nextitem.data.events import Events
+from nextitem.data.log import Log
+from nextitem.data.sequences import Sequences
+
+
+def stored_users(log: Log, *, with_times: bool) -> pl.LazyFrame:
+    """Per user in index order: `user` (raw id), whole `history` of item indices and, `with_times`, its `times`.
+
+    Times are unix seconds, as exact as the log has them. Rows are made some at a time while they are written.
+    """
+    schema = pl.Schema({"user": log.users.ids.dtype, "history": pl.List(pl.Int64)})
+    times = log.sequences.events.times
+    if with_times and times is not None:
+        schema["times"] = pl.List(pl.Float64 if times.is_floating_point() else pl.Int64)
+
+    def frames(*_: object) -> Iterator[pl.DataFrame]:
+        for part in log.sequences.parts():
+            columns = {"user": log.users.raw(part.users_U), "history": part.tolist()}
+            if "times" in schema:
+                columns["times"] = _times_of(part)
+            yield pl.DataFrame(columns, schema)
+
+    return register_io_source(frames, schema=schema)
+
+
+def histories_of(users: pl.DataFrame, number_of_items: int) -> Sequences:
+    """The histories of users that were stored, in the order of the rows; with times where these were stored."""
+    lengths_U = torch.from_numpy(users["history"].list.len().cast(pl.Int64).to_numpy(writable=True))
+    times = _flat(users["times"]) if "times" in users.columns else None
+    stops_U = lengths_U.cumsum(0)
+    events = Events(_flat(users["history"]), number_of_items, times)
+    return Sequences(events, stops_U - lengths_U, stops_U, torch.arange(len(lengths_U)))
+
+
+def _times_of(histories: Sequences) -> list[list[float]]:
+    rows, offsets = transfer.places(histories.lengths_U, int(histories.sizes_U.sum()))
+    times = histories.events.times_at(histories.starts_U[rows] + offsets)
+    return [part.tolist() for part in times.split(histories.lengths_U.tolist())]
+
+
+def _flat(lists: pl.Series) -> Tensor:
+    return torch.from_numpy(lists.explode(empty_as_null=False).to_numpy(writable=True))
