@@ -14,8 +14,10 @@ from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.run import run
+from nextitem.model.encoders import SASRec
 from nextitem.serving.recommender import Recommendation, Recommender
 from nextitem.training.session import Session
+from worlds.overheard import Overheard
 from worlds.small_runs import FOR_KNOWN_USERS, ITEMS, RECIPES, USERS, chains, log_of, metrics, outcome, prepared_from
 from worlds.stored_runs import remade
 
@@ -294,3 +296,32 @@ def test_an_altered_folder_is_refused(stored: dict[str, Path], tmp_path: Path) -
     (folder / "users.parquet").write_bytes(b"somebody else's")
     with pytest.raises(ArtefactError, match=r"users\.parquet was altered"):
         Recommender.load(folder)
+
+
+def test_times_of_histories_reach_the_model_without_those_of_unknown_items(recommender: Recommender) -> None:
+    scorer = Overheard(recommender.scorer)
+    asked = Recommender(scorer, recommender.items, torch.ones(ITEMS), None, None)
+    histories, times = [["i01", "nothing", "i02"], ["i03"]], [[10, 20, 30], [40.5]]
+    lists = asked.recommend(histories, times=times, unknown="drop")
+    (found,) = scorer.asked
+    assert found.events.times is not None
+    assert (found.tolist(), found.events.times.tolist()) == ([[1, 2], [3]], [10, 30, 40.5])
+    assert lists == recommender.recommend(histories, unknown="drop")  # which reads no times
+
+
+def test_times_are_one_for_each_event(recommender: Recommender) -> None:
+    with pytest.raises(DataError) as caught:
+        recommender.recommend([["i01"], ["i02"]], times=[[1], [2, 3]])
+    assert str(caught.value) == (
+        "times and histories are of different lengths; give one time, in unix seconds, for each event"
+    )
+
+
+def test_stored_histories_have_times_where_the_model_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SASRec, "reads_times", True)
+    loaded = Recommender.load(write_run(Workplace(tmp_path, NAME, 0), RECIPES[NAME], outcome(NAME), metrics(NAME)))
+    scorer = loaded.scorer = Overheard(outcome(NAME).model)
+    loaded.recommend(users=["u00"])
+    assert scorer.asked[0].has_times

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Annotated
 
+import polars as pl
 import typer
 
 from nextitem.cli.console import stderr
@@ -43,9 +44,10 @@ def recommend(
     unknown: Unknown = "drop" if drop_unknown else "error"
     if histories is not None:
         ordered = read_interactions(histories, columns_of(columns) or Columns()).in_time_order()
-        grouped = ordered.group_by("user", maintain_order=True).agg("item")
+        grouped = ordered.group_by("user", maintain_order=True).agg(pl.exclude("user"))
         owners, given = grouped["user"].to_list(), grouped["item"].to_list()
-        lists = recommender.recommend(given, k, filter_seen=filter_seen, unknown=unknown)
+        times = grouped["time"].to_list() if "time" in grouped.columns else None
+        lists = recommender.recommend(given, k, times=times, filter_seen=filter_seen, unknown=unknown)
     else:
         owners = recommender.known_users() if users == "all" else listed(str(users))
         lists = recommender.recommend(users=owners, k=k, filter_seen=filter_seen)

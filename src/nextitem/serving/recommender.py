@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import Literal
 
@@ -9,13 +10,13 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from nextitem.data.events import Events
 from nextitem.data.log import Catalog
 from nextitem.data.sequences import NOBODY, Sequences
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.evaluation.ranks import top_k
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.again import restore
+from nextitem.experiment.folder.histories import histories_of
 from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.run import Outcome
 from nextitem.model.baselines.popularity import PopularityScorer
@@ -66,10 +67,7 @@ class Recommender:
         scorer = restore(run.recipe, run, len(items))
         if run.users is None:
             return cls(scorer, items, counts_N, None, None)
-        lengths_U = torch.from_numpy(run.users["history"].list.len().cast(pl.Int64).to_numpy(writable=True))
-        stops_U = lengths_U.cumsum(0)
-        flat = torch.from_numpy(run.users["history"].explode().cast(pl.Int64).to_numpy(writable=True))
-        histories = Sequences(Events(flat, len(items)), stops_U - lengths_U, stops_U, torch.arange(len(lengths_U)))
+        histories = histories_of(run.users, len(items))
         return cls(scorer, items, counts_N, Catalog(run.users["user"]), histories)
 
     def recommend(
@@ -77,6 +75,7 @@ class Recommender:
         histories: Sequence[Sequence[RawId]] | None = None,
         k: int = 10,
         *,
+        times: Sequence[Sequence[float]] | None = None,
         users: Sequence[RawId] | None = None,
         candidates: Sequence[RawId] | None = None,
         filter_seen: bool = True,
@@ -84,6 +83,7 @@ class Recommender:
     ) -> list[list[Recommendation]]:
         """The k best items for each history (oldest item first) or each user of the training log, best first.
 
+        A model that reads when events were needs the `times` of histories, as unix seconds; others ignore them.
         A history without any known item gets the most popular items, labelled as such. With `filter_seen` nothing of
         the whole history is recommended, with `candidates` nothing but them; a list is shorter than k when the items
         run out. Unknown items raise DataError, or are left out by `unknown="drop"`; unknown users raise DataError, and
@@ -93,7 +93,9 @@ class Recommender:
             raise ConfigurationError("recommend takes either histories or users, and not both")
         if k < 1:
             raise ConfigurationError(f"k={k}: the number of recommendations must be at least 1")
-        sequences = self._of_histories(histories, unknown) if histories is not None else self._of_users(users or [])
+        sequences = (
+            self._of_histories(histories, times, unknown) if histories is not None else self._of_users(users or [])
+        )
         k = min(k, len(self.items))  # lists are shorter than k anyway, and room for k is made before
         allowed = None if candidates is None else self._known(_series(candidates), unknown)
         is_empty = sequences.lengths_U == 0
@@ -118,17 +120,31 @@ class Recommender:
             raise DataError("this run was stored without its users' histories; pass histories instead of users")
         return self._histories.select(self.users.index(_series(users), "user"))
 
-    def _of_histories(self, histories: Sequence[Sequence[RawId]], unknown: Unknown) -> Sequences:
+    def _of_histories(
+        self, histories: Sequence[Sequence[RawId]], times: Sequence[Sequence[float]] | None, unknown: Unknown
+    ) -> Sequences:
         flat = _series([item for history in histories for item in history])
         positions = self.items.lookup(flat) if unknown == "drop" else self.items.index(flat)
         parts = positions.split([len(history) for history in histories])
-        sequences = Sequences.of([part[part >= 0].tolist() for part in parts], len(self.items))
+        known = [part >= 0 for part in parts]
+        items = [part[is_known].tolist() for part, is_known in zip(parts, known, strict=True)]
+        seconds = None
+        if times is not None:
+            _check_lengths(histories, times)
+            seconds = [list(compress(own, is_known)) for own, is_known in zip(times, known, strict=True)]
+        sequences = Sequences.of(items, len(self.items), seconds)
         # Whose history it is was not said: it must not be taken for that of the first users of the training log.
         return replace(sequences, users_U=torch.full_like(sequences.users_U, NOBODY))
 
     def _known(self, ids: pl.Series, unknown: Unknown) -> Tensor:
         positions = self.items.lookup(ids) if unknown == "drop" else self.items.index(ids)
         return positions[positions >= 0]
+
+
+def _check_lengths(histories: Sequence[Sequence[RawId]], times: Sequence[Sequence[float]]) -> None:
+    """Raises DataError where there is not one time for each event."""
+    if [len(history) for history in histories] != [len(seconds) for seconds in times]:
+        raise DataError("times and histories are of different lengths; give one time, in unix seconds, for each event")
 
 
 def _series(ids: Sequence[RawId]) -> pl.Series:
