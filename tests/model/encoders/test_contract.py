@@ -233,7 +233,8 @@ def test_weights_start_small_with_zero_biases_and_neutral_norms(encoder: Any) ->
         elif encoder.name == "gpt2" and name.endswith(("out_projection.weight", "outer.weight")):
             assert float(weight.detach().std()) == pytest.approx(0.02 / (2 * encoder.blocks) ** 0.5, rel=0.1)
         elif weight.ndim == 2:
-            assert float(weight.detach().std()) == pytest.approx(0.02, rel=0.1)
+            error = (2 * weight.numel()) ** -0.5  # of the standard deviation of so many draws, as a share of it
+            assert float(weight.detach().std()) == pytest.approx(0.02, rel=max(0.1, 4 * error))
 
 
 @each("encoder", {name: encoder for name, encoder in ENCODERS.items() if encoder.has_users})
