@@ -36,6 +36,7 @@ def commands(page: Path) -> list[list[str]]:
 def spoken_commands(page: Path) -> list[list[str]]:
     """What follows `nextitem` in the page's sentences, where a verb follows and nothing is left out by `…`."""
     text = re.sub(r"^ *```.*?^ *```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^#.*$", "", text, flags=re.MULTILINE)  # a heading names a verb, and not what it must be given
     codes = [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", text)]
     said = [code for code in codes if re.match(r"nextitem [a-z]+ ", code) and not re.search(r"…|\[|FOLDER", code)]
     return [shlex.split(code)[1:] for code in said]
