@@ -220,9 +220,11 @@ def test_states_of_rows_in_groups_of_like_length_are_those_of_one_padded_batch(e
 
 @each("encoder", having(ENCODERS, "positions"))
 def test_weights_start_small_with_zero_biases_and_neutral_norms(encoder: Any) -> None:
-    with seeded_globally(0, Purpose.WEIGHTS):
-        module = encoder.model_copy(update={"dim": 64}).build()
-    for name, weight in module.named_parameters():
+    drawn = []
+    for seed in range(16):  # of one table with a few dozen numbers the deviation is known to 10 % at best
+        with seeded_globally(seed, Purpose.WEIGHTS):
+            drawn.append(dict(encoder.model_copy(update={"dim": 64}).build().named_parameters()))
+    for name, weight in drawn[0].items():
         if name.endswith("norm.weight"):
             assert bool((weight == 1).all())
         elif name.endswith("bias"):
@@ -233,8 +235,8 @@ def test_weights_start_small_with_zero_biases_and_neutral_norms(encoder: Any) ->
         elif encoder.name == "gpt2" and name.endswith(("out_projection.weight", "outer.weight")):
             assert float(weight.detach().std()) == pytest.approx(0.02 / (2 * encoder.blocks) ** 0.5, rel=0.1)
         elif weight.ndim == 2:
-            error = (2 * weight.numel()) ** -0.5  # of the standard deviation of so many draws, as a share of it
-            assert float(weight.detach().std()) == pytest.approx(0.02, rel=max(0.1, 4 * error))
+            spread = torch.stack([weights[name].detach() for weights in drawn]).std()
+            assert float(spread) == pytest.approx(0.02, rel=0.1)
 
 
 @each("encoder", {name: encoder for name, encoder in ENCODERS.items() if encoder.has_users})
