@@ -1,0 +1,67 @@
+"""A folder that one process works in."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from nextitem.errors import ConfigurationError, StorageError
+from nextitem.storage.whole import make_folder
+
+_ATTEMPTS = 10  # at a folder that whoever had it before takes away in the same moment
+_LOCK = ".lock"
+
+
+@contextmanager
+def alone_in(folder: Path, doing: str) -> Iterator[None]:
+    """Hold a folder against other processes; it is made where it is not there, and gone again where it stays empty.
+
+    Raises ConfigurationError where another process holds it: it is `doing` the same. StorageError where the folder
+    cannot be made. A process that dies holds nothing any more.
+    """
+    # Here, because it takes ten milliseconds to import, and only what trains or searches has to be alone.
+    from filelock import Timeout
+
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        unlock = _locked(folder)
+    except Timeout:
+        raise ConfigurationError(f"another process {doing} in {folder}; wait for it, or choose another --out") from None
+    except OSError as error:
+        raise StorageError(f"cannot write to {folder}: {error}; choose another --out") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # the first that holds something stays, and so do those it is in
+            (folder / _LOCK).unlink(missing_ok=True)  # while it is held: who opened it meanwhile sees it has no name
+            for one in dict.fromkeys((folder, *made)):
+                one.rmdir()
+        unlock()
+
+
+def clear(folder: Path) -> None:
+    """Delete all that is in a folder, but not what keeps it for who is `alone_in` it; what resists stays."""
+    for path in folder.glob("*"):
+        if path.name != _LOCK:
+            with suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _locked(folder: Path) -> Callable[[], object]:
+    """Lock a folder; what unlocks it. Raises filelock.Timeout where another holds it."""
+    from filelock import FileLock, Timeout
+
+    file = folder / _LOCK
+    for _ in range(_ATTEMPTS):
+        lock = FileLock(file)
+        try:
+            make_folder(folder)
+            lock.acquire(blocking=False)
+        except FileNotFoundError:
+            continue  # the folder went away between the two; whoever has made it again since may hold it
+        except Timeout:
+            if file.exists():
+                raise
+        else:
+            return lock.release
+    raise Timeout(str(file))
