@@ -153,6 +153,15 @@ def test_a_hidden_target_is_missed_among_candidates_too() -> None:
     assert found.above_C.tolist() == [torch.inf, 0]
 
 
+def test_a_target_that_scores_minus_infinity_is_missed_even_among_others_that_do() -> None:
+    found = evaluate(
+        Fixed(torch.full((N,), -torch.inf)), cases_of([[0], [1]], [2, 3]), ["hit_rate@4", "mrr"],
+        ranking=Ranking.among("uniform:3"),
+    )  # fmt: skip
+    assert [value.tolist() for value in found.values.values()] == [[0, 0], [0, 0]]
+    assert found.above_C.tolist() == [torch.inf, torch.inf]
+
+
 def test_equal_vectors_tie_among_candidates_and_earn_chance_level() -> None:
     draws = torch.Generator().manual_seed(0)
     items = TiedItems(500, 64)

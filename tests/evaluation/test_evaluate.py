@@ -108,6 +108,12 @@ def test_no_model_of_ids_hits_more_than_the_ceiling() -> None:
     assert evaluate(DESCENDING, cases, ["hit_rate@10"], ranking=NOTHING_HIDDEN).ceiling == 2 / 4
 
 
+def test_what_a_model_rules_out_is_its_miss_and_leaves_the_ceiling() -> None:
+    found = evaluate(Fixed([8, 7, 6, 5, -torch.inf, 3, 2, 1]), CASES, [f"hit_rate@{N}"])
+    assert found.values[f"hit_rate@{N}"].tolist() == [1, 0, 1]  # the second target is item 4
+    assert found.ceiling == 1
+
+
 def test_the_certificate_says_what_was_measured() -> None:
     certificate = evaluate(DESCENDING, CASES, ["ndcg@10"]).certificate
     assert certificate.dataset == "ml-1m"

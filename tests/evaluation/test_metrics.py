@@ -75,6 +75,8 @@ def test_a_target_that_cannot_be_ranked_earns_nothing(name: str) -> None:
 def test_values_are_double_precision_and_one_per_case(name: str) -> None:
     values = RANK_METRICS[name](doubles(0, 1, 2), doubles(0, 5, 0), 10)
     assert (values.dtype, values.shape) == (torch.float64, (3,))
+    for above_C in (doubles(0, 1, 2).float(), torch.tensor([0, 1, 2])):
+        assert torch.equal(RANK_METRICS[name](above_C, doubles(0, 5, 0).to(above_C.dtype), 10), values)
     assert RANK_METRICS[name](doubles(), doubles(), 10).shape == (0,)
 
 

@@ -21,7 +21,7 @@ def ranks_of(rows: list[list[float]], targets: list[int], seen: list[list[int]] 
 
 def naive_ranks(scores: list[float], target: int, seen: list[int]) -> tuple[float, float]:
     """By sorting everything that is left, best first."""
-    if target in seen:
+    if target in seen or scores[target] == -INF:
         return INF, 0
     best_first = sorted((score for item, score in enumerate(scores) if item not in seen), reverse=True)
     return best_first.index(scores[target]), best_first.count(scores[target]) - 1
@@ -56,7 +56,15 @@ def test_a_hidden_target_has_everybody_above() -> None:
 
 
 def test_infinite_scores_have_ranks() -> None:
-    assert ranks_of([[INF, -INF, 0, INF, -INF]] * 3, [0, 2, 1]) == ([0, 2, 3], [1, 0, 1])
+    assert ranks_of([[INF, -INF, 0, INF, -INF]] * 3, [0, 2, 1]) == ([0, 2, INF], [1, 0, 0])
+
+
+@pytest.mark.parametrize("rows", [[[-INF, 1.0, -INF]], [[-INF] * 3], [[-INF]]])
+def test_a_target_is_a_miss_exactly_where_no_list_holds_it(rows: list[list[float]]) -> None:
+    """However long the list is, and however few items there are."""
+    listed = {item for item in list_of(rows, 3)[0][0] if item >= 0}
+    for target in range(len(rows[0])):
+        assert (ranks_of(rows, [target])[0] == [INF]) == (target not in listed)
 
 
 def test_each_case_is_hidden_its_own_items() -> None:

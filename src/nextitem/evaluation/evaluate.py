@@ -15,7 +15,7 @@ from nextitem.evaluation.intervals import bootstrap_interval
 from nextitem.evaluation.metrics import DEFAULT_METRICS, Asked, parse_metrics
 from nextitem.evaluation.metrics.metric import Lists
 from nextitem.evaluation.ranking import FULL, Ranking
-from nextitem.evaluation.ranks import candidate_ranks, target_ranks, top_k
+from nextitem.evaluation.ranks import candidate_ranks, hidden_targets, target_ranks, top_k
 from nextitem.evaluation.scoring import Scorer
 from nextitem.evaluation.values import list_values, values
 
@@ -29,7 +29,7 @@ class Evaluation:
     intervals: Mapping[str, tuple[float, float]]
     """Per metric the 95 % bootstrap interval of the mean over cases; none where they were not asked for."""
     above_C: Tensor
-    """How many items scored higher than each target, float64; inf where the target is hidden itself."""
+    """How many items scored higher than each target, float64; inf where it is hidden itself or scores −inf."""
     tied_C: Tensor
     """How many others scored the same, float64."""
     users_C: Tensor
@@ -79,7 +79,8 @@ def evaluate(
     if asked.of_ranks:
         of_cases |= values(above_C, tied_C, [*asked.of_ranks], ranking.size(cases.histories.number_of_items))
     found = {name + ranking.label: of_cases[name] for name in metrics}
-    is_reachable_C = cases.is_trained_N[cases.targets_C] & above_C.isfinite()
+    is_hidden_C = hidden_targets(ranking.seen(cases.histories), cases.targets_C)
+    is_reachable_C = cases.is_trained_N[cases.targets_C] & ~is_hidden_C
     return Evaluation(
         values=found,
         intervals=_intervals(found, interval_seed) if intervals else {},

@@ -29,8 +29,8 @@ _MOST_HITS = 1 / 4  # share of groups that are looked into; beyond it a partial 
 def target_ranks(query: Query, targets_C: Tensor, seen: Sequences | None) -> tuple[Tensor, Tensor]:
     """(above_C, tied_C): how many items score higher than each target and how many others the same; float64.
 
-    Items of `seen` (one view per case) are hidden: neither above nor tied. A target that is hidden itself cannot be
-    recommended: above is inf, tied 0. Raises ScoreError when a score is NaN.
+    Items of `seen` (one view per case) are hidden: neither above nor tied. A target that cannot be listed, because it
+    is hidden itself or scores −inf, is a miss: above is inf, tied 0. Raises ScoreError when a score is NaN.
     """
     targets_C = targets_C.cpu()
     above_C = torch.zeros(len(query), dtype=torch.float64)
@@ -79,20 +79,33 @@ def _block_ranks(tiles: "_Tiles", targets_R: Tensor) -> tuple[Tensor, Tensor]:
         tiles.hide(scores, number, torch.nan)  # compares false with everything
         above_R += torch.gt(scores, targets_R1, out=is_more).sum(1)
         reached_R += torch.ge(scores, targets_R1, out=is_more).sum(1)
-    is_hidden_R = torch.zeros(len(targets_R), dtype=torch.bool)
-    is_hidden_R[tiles.rows[tiles.items == targets_R[tiles.rows]]] = True
     above_R, reached_R = above_R.cpu(), reached_R.cpu()
-    return above_R.masked_fill(is_hidden_R, torch.inf), (reached_R - above_R - 1).masked_fill(is_hidden_R, 0)
+    is_miss_R = (targets_R1[:, 0] == -torch.inf).cpu() | _among(tiles.rows, tiles.items, targets_R)
+    return above_R.masked_fill(is_miss_R, torch.inf), (reached_R - above_R - 1).masked_fill(is_miss_R, 0)
+
+
+def hidden_targets(seen: Sequences | None, targets_C: Tensor) -> Tensor:
+    """Whether each case's target is an item of its view of `seen`, shape (C,); never where `seen` is None."""
+    if seen is None:
+        return torch.zeros(len(targets_C), dtype=torch.bool)
+    return _among(*seen.flatten(), targets_C.cpu())
+
+
+def _among(rows: Tensor, items: Tensor, targets_R: Tensor) -> Tensor:
+    """Whether each target is one of the items of its row."""
+    return torch.zeros(len(targets_R), dtype=torch.bool).index_fill(0, rows[items == targets_R[rows]], True)
 
 
 def candidate_ranks(query: Query, targets_C: Tensor, ids_CK: Tensor, seen: Sequences | None) -> tuple[Tensor, Tensor]:
     """As `target_ranks`, but (above_C, tied_C) among K candidates `ids_CK` of each case and not the whole catalogue.
 
-    The candidates hold neither the target nor a hidden item. Raises ScoreError when a score is NaN.
+    What is hidden, or scores −inf, is a miss here too. The candidates hold neither the target nor a hidden item. Raises
+    ScoreError when a score is NaN.
     """
     targets_C, ids_CK = targets_C.cpu(), ids_CK.cpu()
     above_C = torch.zeros(len(query), dtype=torch.float64)
     tied_C = torch.zeros(len(query), dtype=torch.float64)
+    is_miss_C = hidden_targets(seen, targets_C)
     for rows in torch.arange(len(query)).split(_CANDIDATE_ROWS):
         # The target's score is read from the very product its rivals come from, as in a full ranking.
         ids = torch.cat([targets_C[rows, None], ids_CK[rows]], 1)
@@ -100,12 +113,8 @@ def candidate_ranks(query: Query, targets_C: Tensor, ids_CK: Tensor, seen: Seque
         _refuse_nan(scores)
         above_C[rows] = (scores[:, 1:] > scores[:, :1]).sum(1).double()
         tied_C[rows] = (scores[:, 1:] == scores[:, :1]).sum(1).double()
-    if seen is not None:
-        rows, items = seen.flatten()
-        is_hidden_C = torch.zeros(len(query), dtype=torch.bool)
-        is_hidden_C[rows[items == targets_C[rows]]] = True
-        above_C, tied_C = above_C.masked_fill(is_hidden_C, torch.inf), tied_C.masked_fill(is_hidden_C, 0)
-    return above_C, tied_C
+        is_miss_C[rows] |= scores[:, 0] == -torch.inf
+    return above_C.masked_fill(is_miss_C, torch.inf), tied_C.masked_fill(is_miss_C, 0)
 
 
 def top_k(query: Query, k: int, seen: Sequences | None, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -113,7 +122,8 @@ def top_k(query: Query, k: int, seen: Sequences | None, candidates: Tensor | Non
 
     With `candidates` (item indices) no other item does.
 
-    Equal scores are ordered by item index. Where fewer than k items are left, the rest is item −1 with score −inf.
+    Equal scores are ordered by item index, and an item that scores −inf is never listed. Where fewer than k items are
+    left, the rest is item −1 with score −inf.
     Raises ScoreError when a score is NaN.
     """
     is_out_N = None

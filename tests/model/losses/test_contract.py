@@ -157,6 +157,19 @@ def test_extreme_scores_give_exact_losses_and_finite_gradients(loss: Any, sharin
     assert scores_TN.grad[0, 0] == pytest.approx(slope, rel=rounded)
 
 
+@each_loss
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_no_position_loses_less_than_nothing(loss: Any, sharing: Any) -> None:
+    """Scores up to 3,000, of which rounding makes differences of 10⁻⁴."""
+    draws = torch.Generator().manual_seed(3)
+    targets_T = torch.randint(5, (400,), generator=draws)
+    scores_TN = 1000 * torch.randn(400, 5, generator=draws)
+    built, items = loss.build(), table(torch.eye(5))
+    for row in torch.arange(400).split(1):
+        drawn = everything_else(targets_T[row], 5, sharing)
+        assert built(scores_TN[row], targets_T[row], items, drawn) >= 0
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_extreme_scores_are_regularised_without_a_nan(dtype: torch.dtype) -> None:
     scores_TN = torch.tensor([[-1e4] + [1e4] * 4], dtype=dtype, requires_grad=True)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -86,6 +88,20 @@ def test_bfloat16_gradients_are_within_a_stated_share_of_the_float64_ones(
     for one, other in zip(ours, expected, strict=True):
         assert one.dtype == torch.float32
         assert float((one - other).norm() / other.norm()) < tolerance
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("number_of_items", [1, 7])
+def test_no_position_loses_less_than_nothing_however_sure_of_its_target(precision: Any, number_of_items: int) -> None:
+    """102.3 is no number of bfloat16: rounded it is 102.5, or 102 where it is below."""
+    loss = CrossEntropyLoss(precision=precision)
+    for score in (102.3, 102.1, 60.1, 1e4 + 0.3):
+        items = TiedItems(number_of_items, 1)
+        items.weight_Nd = torch.nn.Parameter(torch.zeros(number_of_items, 1).index_fill(0, torch.tensor(0), score))
+        value = loss(torch.ones(1, 1), torch.tensor([0]), items)
+        assert 0 <= value.item() <= 2**-8 * score
+        value.backward()
+        assert bool(items.weight_Nd.grad.isfinite().all())
 
 
 def test_bfloat16_takes_the_running_maximum_where_scores_are_not_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

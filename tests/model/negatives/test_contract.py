@@ -137,6 +137,7 @@ SCHEMES = [
         ByPopularity(exponent=0.5), ByPopularity(exponent=1.0, replacement=False),
         ByPopularity(exponent=1.0, sharing="sequence"), ByPopularity(sharing="batch", exponent=1.5),
         ByPopularity(sharing="batch", replacement=False, exponent=0.5), ByPopularity(exponent=0.0),
+        ByPopularity(exponent=0.0, replacement=False),
     )
 ]  # fmt: skip
 
@@ -196,6 +197,20 @@ def test_items_are_drawn_with_the_probabilities_that_are_stated(scheme: Any) -> 
             assert float(targets_T[position]) == pytest.approx(expected_target, abs=0.02)
         spread = 6 / math.sqrt(SETS * size * float(share.min()))
         torch.testing.assert_close(weighted_TN[position, ids], torch.ones(len(ids)), rtol=0, atol=spread)
+
+
+@pytest.mark.parametrize("sharing", ["position", "sequence", "batch"])
+@pytest.mark.parametrize("count", [1, 3, 8])
+@pytest.mark.parametrize("exclude", ["target", "window", "history"])
+def test_equally_likely_items_have_one_probability_whatever_was_drawn(sharing: Any, count: int, exclude: Any) -> None:
+    """Popularity to the power 0 is uniform: the same q as of `uniform`, to the bit, with nothing of the draw in it."""
+    settings = {"count": count, "sharing": sharing, "exclude": exclude, "replacement": False}
+    drawn = ByPopularity(exponent=0.0, **settings).build(SKEWED).sample(STEP, seeded(0))
+    uniform = Uniform(**settings).build(SKEWED).sample(STEP, seeded(1))
+    assert torch.equal(drawn.target_log_q_T, uniform.target_log_q_T)
+    assert torch.equal(drawn.log_q.sort().values, uniform.log_q.sort().values)
+    if sharing == "batch":
+        torch.testing.assert_close(drawn.log_q.exp(), torch.full_like(drawn.log_q, 1 / 6))
 
 
 def test_in_a_step_of_everything_in_batch_negatives_are_as_frequent_as_in_training() -> None:

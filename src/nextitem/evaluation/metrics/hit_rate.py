@@ -9,6 +9,6 @@ def hit_rate(above_C: Tensor, tied_C: Tensor, k: int) -> Tensor:
     A constant scorer earns chance level, k / N.
 
     >>> hit_rate(Tensor([0.0]), Tensor([1.0]), k=1)  # one rival with the same score
-    tensor([0.5000])
+    tensor([0.5000], dtype=torch.float64)
     """
-    return ((k - above_C) / (tied_C + 1)).clamp(0, 1)
+    return ((k - above_C.double()) / (tied_C.double() + 1)).clamp(0, 1)

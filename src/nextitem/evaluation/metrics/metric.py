@@ -2,7 +2,7 @@
 
 Every metric of ranks takes `above_C`, how many items score strictly higher than the target, and `tied_C`, how many
 others score exactly the same, and is the expectation over a random order of tied items. A target that cannot be ranked
-has above = inf and earns 0. All values are float64.
+has above = inf and earns 0. Values are float64, whatever is given.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ ListMetric = Callable[[Lists], Tensor]
 
 def expected_gain(above_C: Tensor, tied_C: Tensor, gains_k: Tensor) -> Tensor:
     """Mean gain over the ranks above + 1 … above + tied + 1, each as likely as the others; 0 beyond rank k."""
-    k = len(gains_k)
+    above_C, tied_C, k = above_C.double(), tied_C.double(), len(gains_k)
     sums = torch.cat([gains_k.new_zeros(1), gains_k.cumsum(0)]).to(above_C.device)
     first_C = above_C.clamp(max=k).long()
     last_C = (above_C + tied_C + 1).clamp(max=k).long()

@@ -89,8 +89,8 @@ class CrossEntropyLoss:
     ) -> Tensor:
         """Sum over positions of weight · (log Σ_j exp(s_j) − s_target), a scalar.
 
-        In bfloat16 a score is rounded to 8 bits, a relative 2⁻⁹; the target's own score is not. Gradients of gradients
-        are not available.
+        In bfloat16 a score is rounded to 8 bits, a relative 2⁻⁹; the target's own score is not. No position loses less
+        than 0, which that rounding could make of a loss near it. Gradients of gradients are not available.
         """
         # Inside an autograd function gradients are always disabled, so whether they are wanted is asked out here.
         wants_gradients = torch.is_grad_enabled()
@@ -162,7 +162,7 @@ class _Softmax(torch.autograd.Function):
             gradient_Te.addcmul_(targeted_Te, weights_T[:, None], value=-1)
             gradient_Ne.index_add_(0, targets_T, states_Te * weights_T[:, None], alpha=-1)
         ctx.save_for_backward(gradient_Te, gradient_Ne)
-        return ((log_sums_T - (states_Te * targeted_Te).sum(1)) * weights_T).sum()
+        return ((log_sums_T - (states_Te * targeted_Te).sum(1)).clamp_(min=0) * weights_T).sum()
 
     @staticmethod
     @once_differentiable

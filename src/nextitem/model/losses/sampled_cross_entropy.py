@@ -166,7 +166,8 @@ class _SharedSoftmax(torch.autograd.Function):
             scores_nK.sub_(maximum_n[..., None]).exp2_()
             negative_n = scores_nK.sum(-1)
             total_n = negative_n + torch.exp2(positive_n * _LOG2_E - maximum_n)
-            losses_T[rows] = padding.take((maximum_n + total_n.log2()) / _LOG2_E - positive_n)
+            # Rounding can make of a loss near 0 one below it.
+            losses_T[rows] = padding.take((maximum_n + total_n.log2()) / _LOG2_E - positive_n).clamp_(min=0)
             if gradient_Te is not None and gradient_Ne is not None:
                 factor_n1 = (padding.lay(weights_T[rows], is_weight=True) / total_n)[..., None]
                 # d loss / d s⁺ = p⁺ − 1, written as −Σ p of the negatives: exact where p⁺ rounds to 1.

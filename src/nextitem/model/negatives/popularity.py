@@ -129,7 +129,12 @@ class PopularityNegatives:
         return numbers_RK, log_q_RK, taus_R2
 
     def _log_inclusion(self, forbidden: Forbidden, rows: Tensor, numbers: Tensor, taus: Tensor) -> Tensor:
-        """Logarithm of q = (1 − exp(−mass·τ)) / (number of items in the set); −inf where an item is forbidden."""
+        """Logarithm of q = (1 − exp(−mass·τ)) / (number of items in the set); −inf where an item is forbidden.
+
+        Of equal masses all A items that are left are as likely, and q = 1/A needs no clock, which would only scatter.
+        """
+        if self.items.is_even:
+            return forbidden.log_q(rows.expand(numbers.shape), numbers)
         sizes = forbidden.left_items_B[rows].clamp(1, self.count)
         rung = -torch.expm1(
             -forbidden.items.mass(numbers) * taus.clamp(max=1e30)
