@@ -27,6 +27,7 @@ _REASONS = {  # pydantic's own words are for programmers, or for JSON; those abo
     "dict_type": "should be a table",
     "model_type": "should be a table",
 }
+_FIRST = 3  # refusals of a stored file that are told
 _HINTS = {  # where text was given
     "should be a whole number": " (written 12 or 3_000)",
     "should be a number": " (written 0.001 or 1e-3)",
@@ -105,3 +106,30 @@ def shown(value: object) -> str:
     """A value as a message shows it: as JSON, and not all of a long one."""
     text = as_json(value).decode()
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def in_words(model: type[BaseModel], error: ValidationError) -> str:
+    """What `error` says about stored values for `model`, on one line: `test.ceiling = 7 should be …`; the first three.
+
+    >>> from nextitem.settings.configuration import Configuration
+    >>> class Card(Configuration):
+    ...     epochs: int
+    >>> try:
+    ...     Card.model_validate_json('{"epochs": "many"}')
+    ... except ValidationError as error:
+    ...     print(in_words(Card, error))
+    epochs = "many" should be a whole number
+    """
+    found = refusals(model, error)
+    texts = [_stored(one) for one in found[:_FIRST]]
+    more = f"; and {len(found) - _FIRST} more" if len(found) > _FIRST else ""
+    return "; ".join(texts) + more
+
+
+def _stored(refusal: Refusal) -> str:
+    reason = next((reason for reason in _HINTS if refusal.reason == reason + _HINTS[reason]), refusal.reason)
+    if not refusal.key:
+        return reason
+    if reason in (_REASONS["missing"], _REASONS["extra_forbidden"]):
+        return f"{refusal.key} {reason}"
+    return f"{refusal.key} = {shown(refusal.value)} {reason}"

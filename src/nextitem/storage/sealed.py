@@ -1,23 +1,22 @@
-"""Folders that prove their own content: a manifest has the size and the fingerprint of every other file."""
+"""Folders that prove their own content: a manifest has the size and the fingerprint of every other file.
+
+What the manifest does not name is not used, and nothing is used before it was compared with it.
+"""
 
 import hashlib
-import json
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from nextitem.errors import ArtefactError
 from nextitem.settings.configuration import Configuration
-
-
-def sha256(file: Path) -> str:
-    """Fingerprint of a file's content."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
+from nextitem.storage.opened import SHA256, content_of, opened, parsed, sha256
 
 MANIFEST = "manifest.json"
 
@@ -31,8 +30,8 @@ def _plain(name: str) -> str:
 class FileFacts(Configuration):
     """What proves a file."""
 
-    bytes: int
-    sha256: str
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=SHA256)
 
 
 class Manifest(Configuration):
@@ -40,9 +39,19 @@ class Manifest(Configuration):
 
     format: str
     version: int
-    files: Mapping[Annotated[str, AfterValidator(_plain)], FileFacts]
+    files: dict[Annotated[str, AfterValidator(_plain)], FileFacts]
 
 
+class _Head(BaseModel):
+    """What the manifest of any kind and version says."""
+
+    model_config: ClassVar[ConfigDict] = {"strict": True}
+
+    format: str | None = None
+    version: int = 1  # the first manifests named none
+
+
+A = TypeVar("A")
 M = TypeVar("M", bound=Manifest)
 
 
@@ -67,22 +76,27 @@ class Kind(Generic[M]):
 
     def read(self, folder: Path) -> "Sealed[M]":
         """A folder of this kind, nothing of it read but the manifest. Raises ArtefactError."""
-        if not (folder / MANIFEST).is_file():
-            raise self._foreign(folder, f": it has no {MANIFEST}")
         try:
-            text = (folder / MANIFEST).read_text(encoding="utf-8")
-            tree = json.loads(text)
-            if (found := str(tree.get("format", self.noun)).removeprefix("nextitem ")) != self.noun:
-                raise self._foreign(folder, f" but a {found}")
-            if (version := tree.get("version", 1)) != self.version:  # the first manifests named none
-                age = "an older" if version < self.version else "a newer"
-                raise ArtefactError(
-                    f"{folder} is a {self.noun} of {age} format: it has version {version}, and this nextitem reads "
-                    f"version {self.version}; {self.anew} with this one"
-                )
-            return Sealed(folder, self, self.manifest.model_validate_json(text))
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+            content = content_of(folder / MANIFEST)
+            head = parsed(MANIFEST, content, _Head)
+            self._check(folder, head)
+            return Sealed(folder, self, parsed(MANIFEST, content, self.manifest))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise self._foreign(folder, f": it has no {MANIFEST}") from error
+        except (OSError, ValueError) as error:
             raise self.unreadable(folder, error) from error
+
+    def _check(self, folder: Path, head: _Head) -> None:
+        """Raises ArtefactError for a folder of another kind or version."""
+        found = self.noun if head.format is None else head.format.removeprefix("nextitem ")
+        if found != self.noun:
+            raise self._foreign(folder, f" but a {found}" if re.fullmatch("[a-z ]{1,40}", found) else "")
+        if head.version != self.version:
+            age = "an older" if head.version < self.version else "a newer"
+            raise ArtefactError(
+                f"{folder} is a {self.noun} of {age} format: it has version {head.version}, and this nextitem reads "
+                f"version {self.version}; {self.anew} with this one"
+            )
 
     def unreadable(self, folder: Path, fact: object) -> ArtefactError:
         """What to say of a folder whose content is not what it must be."""
@@ -101,19 +115,18 @@ class Sealed(Generic[M]):
     manifest: M
     proven: set[str] = field(default_factory=set)
 
+    def sized(self, name: str) -> Path:
+        """A file of as many bytes as the manifest says; nothing of it is read."""
+        with self._of_its_size(name):
+            return self.folder / name
+
     def file(self, name: str) -> Path:
         """A file whose content is that of the manifest; it is read to find out, once."""
         if name not in self.proven:
-            if name not in self.manifest.files:
-                raise self.kind.unreadable(self.folder, f"its {MANIFEST} names no {name}")
-            try:
-                found = sha256(self.folder / name)
-            except OSError as error:
-                raise self.kind.unreadable(self.folder, error) from error
+            with self._of_its_size(name) as content:
+                found = self._asked(lambda: hashlib.file_digest(content, "sha256").hexdigest())
             if found != self.manifest.files[name].sha256:
-                raise ArtefactError(
-                    f"{self.folder / name} was altered: its sha256 is not the one in {MANIFEST}; {self.kind.anew}"
-                )
+                raise self._altered(name, f"its sha256 is not the one in {MANIFEST}")
             self.proven.add(name)
         return self.folder / name
 
@@ -121,3 +134,23 @@ class Sealed(Generic[M]):
         """Compare these files with the manifest, or all."""
         for name in names or self.manifest.files:
             self.file(name)
+
+    def _of_its_size(self, name: str) -> BufferedReader:
+        if name not in self.manifest.files:
+            raise self.kind.unreadable(self.folder, f"its {MANIFEST} names no {name}")
+        content = self._asked(lambda: opened(self.folder / name))
+        found, said = os.fstat(content.fileno()).st_size, self.manifest.files[name].bytes
+        if found != said:
+            content.close()
+            raise self._altered(name, f"it has {found:,} bytes and {MANIFEST} says {said:,}")
+        return content
+
+    def _altered(self, name: str, fact: str) -> ArtefactError:
+        return ArtefactError(f"{self.folder / name} was altered: {fact}; restore it or {self.kind.anew}")
+
+    def _asked(self, question: Callable[[], A]) -> A:
+        """The system's answer."""
+        try:
+            return question()
+        except (OSError, ValueError) as error:
+            raise self.kind.unreadable(self.folder, error) from error

@@ -63,8 +63,10 @@ def test_the_fingerprint_of_the_events_is_told() -> None:
 @pytest.mark.parametrize("name", ["recipe.json", "metrics.json", "ranks.parquet", "history.jsonl"])
 def test_what_was_altered_is_refused(name: str, tmp_path: Path) -> None:
     folder = written(tmp_path)
-    (folder / name).write_bytes((folder / name).read_bytes() + b" ")
-    with pytest.raises(ArtefactError, match=r"was altered: its sha256 is not the one in manifest.json; train anew"):
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    message = r"was altered: its sha256 is not the one in manifest.json; restore it or train anew"
+    with pytest.raises(ArtefactError, match=message):
         read_run(folder).proven(*COMPARED)
 
 

@@ -1,0 +1,71 @@
+"""What lies on disk is not trusted: regular files only, no larger than they may be, and JSON of given fields."""
+
+import hashlib
+import os
+import stat
+from io import BufferedReader
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from nextitem.settings.refusals import in_words
+
+SHA256 = "^[0-9a-f]{64}$"
+"""What a fingerprint looks like."""
+MOST_JSON = 1 << 26
+"""Bytes of a file of JSON that are read at once, 64 MB: a manifest, a recipe, metrics."""
+_KINDS = {
+    stat.S_ISFIFO: "a named pipe",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+    stat.S_ISDIR: "a folder",
+    stat.S_ISSOCK: "a socket",
+}
+
+
+def opened(file: Path, most: int | None = None) -> BufferedReader:
+    """A regular file, or what a link leads to where that is one, to be read; nothing is waited for.
+
+    Raises ValueError for anything else, which could have no end, and where there are more than `most` bytes; OSError
+    for what the system refuses.
+    """
+    _check(file, file.stat(), most)  # first: to open a device may already do something
+    content = os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    try:
+        _check(file, os.fstat(content.fileno()), most)  # it may have been exchanged meanwhile
+    except ValueError:
+        content.close()
+        raise
+    return content
+
+
+def _check(file: Path, facts: os.stat_result, most: int | None) -> None:
+    if not stat.S_ISREG(facts.st_mode):
+        kind = next((words for is_kind, words in _KINDS.items() if is_kind(facts.st_mode)), "something else")
+        raise ValueError(f"{file} is {kind}, not a regular file")
+    if most is not None and facts.st_size > most:
+        raise ValueError(f"{file} has {facts.st_size:,} bytes, where at most {most:,} are read")
+
+
+def content_of(file: Path, most: int = MOST_JSON) -> bytes:
+    """All of a regular file. Raises as `opened`."""
+    with opened(file, most) as content:
+        return content.read()
+
+
+C = TypeVar("C", bound=BaseModel)
+
+
+def parsed(name: str, content: bytes, model: type[C]) -> C:
+    """What a file of JSON says. Raises ValueError naming the file and the field."""
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        raise ValueError(f"{name}: {in_words(model, error)}") from error
+
+
+def sha256(file: Path) -> str:
+    """Fingerprint of a file's content. Raises as `opened`."""
+    with opened(file) as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
