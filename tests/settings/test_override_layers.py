@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from nextitem.errors import ConfigurationError
-from nextitem.settings.configuration import Configuration, load_toml
+from nextitem.settings.configuration import Configuration
 from nextitem.settings.overrides import resolve
+from nextitem.settings.written import load_toml
 from worlds.toys import GBCE, CrossEntropy, Gbce, Popularity, Toy, Training, Uniform, said, toy
 
 

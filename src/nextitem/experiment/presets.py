@@ -18,10 +18,11 @@ from nextitem.model.encoders import AnyEncoder
 from nextitem.model.losses import AnyLoss
 from nextitem.model.losses.loss import LossConfiguration
 from nextitem.settings.annotations import choices
-from nextitem.settings.configuration import Configuration, load_toml
+from nextitem.settings.configuration import Configuration
 from nextitem.settings.keys import settings_of, short_key
 from nextitem.settings.overrides import COMMAND_LINE, Resolved, parse_override, resolve
 from nextitem.settings.suggestion import suggest
+from nextitem.settings.written import load_toml
 
 
 class _About(Configuration):

@@ -1,9 +1,10 @@
 """A recipe: everything that decides a result except the seed. TOML in, JSON out, `key=value` overrides on top."""
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from nextitem.data.filters import Filters
 from nextitem.data.reading.files import Columns
@@ -14,6 +15,7 @@ from nextitem.experiment.learner import Learner
 from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.model.baselines import AnyBaseline
 from nextitem.settings.configuration import Configuration
+from nextitem.settings.given import column_names
 
 AnyModel = Annotated[SequenceRecipe | AnyBaseline, Field(discriminator="name")]
 
@@ -37,6 +39,16 @@ class Recipe(Configuration):
     """Which events are held out, and which may be learnt from."""
     model: AnyModel = SequenceRecipe()
     """What learns: a sequence model, put together of parts, or a baseline."""
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _is_named(cls, data: object) -> object:
+        if names := column_names(data):
+            raise ValueError(
+                f"should be a name or a path, and not a frame (of {', '.join(names[:10])}); write the frame to a file, "
+                f"such as events.parquet, and name that"
+            )
+        return str(data) if isinstance(data, PurePath) else data
 
     @property
     def learner(self) -> Learner:

@@ -66,6 +66,11 @@ def admits_text(annotation: Any) -> bool:
     return False
 
 
+def takes_lists(annotation: Any) -> bool:
+    """Whether a field of this type may hold a list of any length."""
+    return any(get_origin(member) is tuple for member in members(annotation))
+
+
 def table_values(annotation: Any) -> Any | None:
     """The type of the values of a table whose keys are free (`dict[str, float]` gives float), None for other types."""
     for member in members(annotation):

@@ -1,54 +1,19 @@
-"""What every configuration has in common, its defaults as a tree, and how TOML is read.
+"""What every configuration has in common, and its defaults as a tree.
 
 The models are the single definition: overrides, recipes, Python construction and stored JSON are all checked by them.
 """
 
-import datetime
-import re
-import tomllib
+import operator
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar, SupportsIndex
 
-from pydantic import BaseModel, ConfigDict
-from pydantic_core import to_json, to_jsonable_python
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import to_jsonable_python
 
 from nextitem.errors import ConfigurationError
-
-
-def load_toml(text: str, where: str) -> dict[str, object]:
-    """The tree that `text` holds, dates as ISO text. Raises ConfigurationError naming `where`, line and column."""
-    try:
-        return {key: without_dates(value) for key, value in read_toml(text).items()}
-    except RecursionError:
-        raise ConfigurationError(f"{where}: lists or tables are nested too deeply") from None
-    except ValueError as error:
-        fact, place = str(error), where
-        if found := re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", fact, re.DOTALL):
-            fact = found[1]
-            place = f"{where}:{found[2]}:{found[3]}" if found[2] else f"{where}:{len(text.splitlines())}"
-        raise ConfigurationError(f"{place}: this is not TOML: {fact}") from None
-
-
-def read_toml(text: str) -> dict[str, object]:
-    """As tomllib. Raises ValueError, also where tomllib would exhaust the stack."""
-    try:
-        return tomllib.loads(text)
-    except RecursionError:
-        raise ValueError("lists or tables are nested too deeply") from None
-
-
-def without_dates(value: object) -> object:
-    """A value read from TOML, each date or time in it as ISO text, since JSON has none."""
-    if isinstance(value, dict):
-        return {key: without_dates(below) for key, below in value.items()}
-    if isinstance(value, list):
-        return [without_dates(element) for element in value]
-    return value.isoformat() if isinstance(value, datetime.date | datetime.time) else value
-
-
-def as_json(value: object) -> bytes:
-    """A value as JSON; infinity and NaN by their names, which JSON has no numbers for."""
-    return to_json(value, inf_nan_mode="constants")
+from nextitem.settings.annotations import takes_lists
+from nextitem.settings.given import listed
+from nextitem.settings.refusals import refusals
 
 
 class Configuration(BaseModel):
@@ -73,6 +38,30 @@ class Configuration(BaseModel):
     """Words that may be written beside the fields, and the field in whose table each belongs: `encoder` in `model`."""
     also_called: ClassVar[Mapping[str, str]] = {}
     """Words by which others call a field, and the field; they are refused with it: `layers`, which is `blocks` here."""
+
+    def __init__(self, /, **settings: Any) -> None:
+        """A configuration made in Python. Raises ConfigurationError with every setting that is refused."""
+        try:
+            super().__init__(**{key: self._as_taken(key, value) for key, value in settings.items()})
+        except ValidationError as error:
+            found = [refusal.text(type(self).__name__) for refusal in refusals(type(self), error)]
+            raise ConfigurationError("\n".join(found)) from None
+
+    # What validates from JSON makes parts without coming by here, as it does where nobody has written an `__init__`.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @classmethod
+    def _as_taken(cls, key: str, value: object) -> object:
+        """The value as strict validation takes it: whole numbers of other libraries, and lists where a tuple is."""
+        if isinstance(value, SupportsIndex) and not isinstance(value, int):
+            try:
+                return operator.index(value)
+            except TypeError:  # an array of several numbers, which is refused, or taken as a list
+                pass
+        field = cls.model_fields.get(key)
+        if field is None or value is None or isinstance(value, str) or not takes_lists(field.annotation):
+            return value
+        return tuple(listed(value, key, ordered=False))
 
 
 def default_tree(model: type[BaseModel]) -> dict[str, object]:

@@ -20,10 +20,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from nextitem.errors import ConfigurationError
 from nextitem.settings.annotations import admits_none, admits_text, choices, table_values
-from nextitem.settings.configuration import Configuration, as_json, default_tree, read_toml, without_dates
+from nextitem.settings.configuration import Configuration, default_tree
 from nextitem.settings.keys import is_within, joined, leaves, short_key, whole_key
 from nextitem.settings.refusals import Refusal, refusals, shown
 from nextitem.settings.suggestion import suggest
+from nextitem.settings.written import as_json, read_toml, without_dates
 
 COMMAND_LINE = "command line"
 DEFAULT = "default"

@@ -7,11 +7,12 @@ from types import NoneType
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticSerializationError
 
 from nextitem.settings.annotations import members, model_names, table_values
-from nextitem.settings.configuration import as_json
+from nextitem.settings.given import told
 from nextitem.settings.meanings import meanings
+from nextitem.settings.written import as_json
 
 _REASONS = {  # pydantic's own words are for programmers, or for JSON; those about ranges and patterns are kept
     "missing": "is missing and has no default",
@@ -26,6 +27,7 @@ _REASONS = {  # pydantic's own words are for programmers, or for JSON; those abo
     "frozen_set_type": "should be a list",
     "dict_type": "should be a table",
     "model_type": "should be a table",
+    "model_attributes_type": "should be a choice of this package, or a table with its name",
 }
 _FIRST = 3  # refusals of a stored file that are told
 _HINTS = {  # where text was given
@@ -103,8 +105,11 @@ def _names_of(annotation: Any) -> tuple[str, ...]:
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it: as JSON, and not all of a long one."""
-    text = as_json(value).decode()
+    """A value as a message shows it: as JSON, and not all of a long one; of what JSON has no words for, its kind."""
+    try:
+        text = as_json(value).decode()
+    except PydanticSerializationError:
+        return told(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

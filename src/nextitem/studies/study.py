@@ -20,9 +20,10 @@ from nextitem.evaluation.intervals import percentiles
 from nextitem.evaluation.ranking import Ranking
 from nextitem.experiment.again import restore, split_of
 from nextitem.experiment.folder.reading import read_run
-from nextitem.settings.configuration import Configuration, load_toml
+from nextitem.settings.configuration import Configuration
 from nextitem.settings.overrides import parse_override, resolve
 from nextitem.settings.suggestion import suggest
+from nextitem.settings.written import load_toml
 from nextitem.studies.comparison import Interval, draws_of
 
 

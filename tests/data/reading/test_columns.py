@@ -1,7 +1,6 @@
 """Which column of a file holds what: found by usual names, or named."""
 
 import pytest
-from pydantic import ValidationError
 
 from nextitem.data.reading.files import Columns, parse_columns, read_interactions
 from nextitem.errors import ConfigurationError
@@ -80,5 +79,5 @@ def test_columns_that_cannot_be_understood_are_refused(text: str, message: str) 
 
 
 def test_columns_are_never_blank() -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigurationError):
         Columns(user="")

@@ -6,9 +6,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from nextitem.data.sequences import Sequences
+from nextitem.errors import ConfigurationError
 from nextitem.model.batches import MASK
 from nextitem.model.objectives.masked_item import MaskedItem
 from nextitem.model.objectives.next_item import NextItem
@@ -57,7 +57,7 @@ def test_lengths_on_the_host_follow_the_windows() -> None:
 @pytest.mark.parametrize("objective", [NextItem, MaskedItem])
 def test_a_stride_that_would_leave_events_out_is_refused(objective: type[NextItem] | type[MaskedItem]) -> None:
     with pytest.raises(
-        ValidationError, match=r"stride\n.*at most maximum_length=5: what lies between windows is never"
+        ConfigurationError, match=r"stride = 6.*at most maximum_length=5: what lies between windows is never"
     ):
         objective(maximum_length=5, stride=6)
     assert objective(maximum_length=5, stride=5).stride == 5
@@ -115,7 +115,7 @@ def test_an_exact_share_has_an_upper_limit(length: int, share: float, most: int,
 
 @pytest.mark.parametrize("masks", ["independent", "at_least_one"])
 def test_masks_without_a_number_cannot_be_limited(masks: str) -> None:
-    with pytest.raises(ValidationError, match=rf"most_masks\n.*masks=exact_share: {masks} masks have no exact number"):
+    with pytest.raises(ConfigurationError, match=rf"most_masks = 3 .*=exact_share: {masks} masks have no exact number"):
         MaskedItem(masks=masks, most_masks=3)
 
 

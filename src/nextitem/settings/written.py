@@ -1,0 +1,45 @@
+"""Trees of settings as text: TOML is read, JSON is written."""
+
+import datetime
+import re
+import tomllib
+
+from pydantic_core import to_json
+
+from nextitem.errors import ConfigurationError
+
+
+def load_toml(text: str, where: str) -> dict[str, object]:
+    """The tree that `text` holds, dates as ISO text. Raises ConfigurationError naming `where`, line and column."""
+    try:
+        return {key: without_dates(value) for key, value in read_toml(text).items()}
+    except RecursionError:
+        raise ConfigurationError(f"{where}: lists or tables are nested too deeply") from None
+    except ValueError as error:
+        fact, place = str(error), where
+        if found := re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", fact, re.DOTALL):
+            fact = found[1]
+            place = f"{where}:{found[2]}:{found[3]}" if found[2] else f"{where}:{len(text.splitlines())}"
+        raise ConfigurationError(f"{place}: this is not TOML: {fact}") from None
+
+
+def read_toml(text: str) -> dict[str, object]:
+    """As tomllib. Raises ValueError, also where tomllib would exhaust the stack."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("lists or tables are nested too deeply") from None
+
+
+def without_dates(value: object) -> object:
+    """A value read from TOML, each date or time in it as ISO text, since JSON has none."""
+    if isinstance(value, dict):
+        return {key: without_dates(below) for key, below in value.items()}
+    if isinstance(value, list):
+        return [without_dates(element) for element in value]
+    return value.isoformat() if isinstance(value, datetime.date | datetime.time) else value
+
+
+def as_json(value: object) -> bytes:
+    """A value as JSON; infinity and NaN by their names, which JSON has no numbers for."""
+    return to_json(value, inf_nan_mode="constants")
