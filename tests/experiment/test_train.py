@@ -7,9 +7,12 @@ import pytest
 import torch
 
 from nextitem.compute.processes import Alone
-from nextitem.errors import ConfigurationError
+from nextitem.errors import ConfigurationError, DataError
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import Extras, train
+from nextitem.model.losses import BinaryCrossEntropy
+from nextitem.model.negatives import Uniform
+from nextitem.model.objectives import NextItem
 from nextitem.training.history import Epoch, History, Silent
 from nextitem.training.session import Session
 from worlds.killed import KilledError, Killer
@@ -50,6 +53,27 @@ def test_what_was_interrupted_goes_on_unless_it_is_to_be_fresh(
     run = train(recipe, Session(0, watcher=(counting := Counting())), tmp_path / "runs", fresh=fresh)
     assert counting.epochs == epochs
     assert sha256(run.weights) == sha256(whole.weights)
+
+
+def test_a_training_that_taught_nothing_leaves_no_run_and_no_checkpoint(recipe: Recipe, tmp_path: Path) -> None:
+    parts = recipe.sequence.model_copy(update={"objective": NextItem(maximum_length=8, label_masking=1 - 1e-9)})
+    said: list[str] = []
+    with pytest.raises(DataError, match="no position of epoch 1 had a target"):
+        train(recipe.model_copy(update={"model": parts}), Session(0), tmp_path / "runs", say=said.append)
+    assert not [file for file in (tmp_path / "runs").rglob("*") if file.is_file() and "lock" not in file.name]
+
+
+def test_what_an_epoch_could_not_teach_is_said_and_stored(recipe: Recipe, tmp_path: Path) -> None:
+    """Half of the users have seen all items."""
+    histories = [[0, 1, 2, 3, 0, 1], [2, 3, 2, 3, 1, 3]] * 4
+    events = write_csv(log_of(histories), tmp_path / "seen.csv")
+    update = {"loss": BinaryCrossEntropy(), "negatives": Uniform(count=1, exclude="history")}
+    changed = {"data": str(events), "model": recipe.sequence.model_copy(update=update)}
+    said: list[str] = []
+    run = train(recipe.model_copy(update=changed), Session(0), tmp_path / "runs", say=said.append)
+    note = "12 of 24 targets of epoch 1 taught nothing: no negative was left for them, or they weigh 0"
+    assert f"note: {note}" in said
+    assert note in run.metrics.notes
 
 
 def test_several_processes_are_told_how_they_train_together(recipe: Recipe, tmp_path: Path) -> None:

@@ -157,3 +157,21 @@ def test_the_whole_step_is_not_copied_and_negatives_may_be_absent() -> None:
     part, none = cut(batch, None, slice(1, 2))
     assert none is None
     assert (part.rows_T.tolist(), part.positions_T.tolist()) == ([0], [0])
+
+
+@pytest.mark.parametrize("sharing", ["position", "sequence", "batch"])
+@given(st.data())
+def test_a_position_is_empty_where_all_of_its_negatives_are_out(sharing: Sharing, drawing: st.DataObject) -> None:
+    """Two rows of two positions, whose sets hold few of three items."""
+    count = drawing.draw(st.integers(0, 3))
+    sets, rows = {"position": (4, 4), "sequence": (2, 2), "batch": (1, 2)}[sharing]
+    ids = tensor(drawing.draw(st.lists(st.integers(0, 2), min_size=sets * count, max_size=sets * count)))
+    out = drawing.draw(st.none() | st.lists(st.booleans(), min_size=rows * count, max_size=rows * count))
+    drawn = Drawn(
+        ids.long().view(sets, count)[0] if sharing == "batch" else ids.long().view(sets, count),
+        sharing,
+        tensor([0, 0, 1, 1]),
+        None if out is None else tensor(out, dtype=torch.bool).view(rows, count),
+    )
+    targets_T = tensor(drawing.draw(st.lists(st.integers(0, 2), min_size=4, max_size=4)))
+    assert torch.equal(drawn.is_empty(targets_T), drawn.is_out(targets_T).all(1))

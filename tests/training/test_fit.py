@@ -1,6 +1,7 @@
 """The optimisation loop: when it stops, what it keeps, what it tells. T target positions."""
 
 import json
+from typing import Any
 
 import pytest
 import torch
@@ -9,11 +10,13 @@ from torch import Tensor
 from nextitem.data.sequences import Sequences
 from nextitem.errors import ConfigurationError, DataError, TrainingError
 from nextitem.model.batches import Batch, Drawn
-from nextitem.model.encoders import BERT4Rec
-from nextitem.model.losses import CrossEntropy
+from nextitem.model.encoders import BERT4Rec, SASRec
+from nextitem.model.losses import BPR, GBCE, BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
 from nextitem.model.model import SequenceModel
-from nextitem.model.objectives import MaskedItem
+from nextitem.model.negatives import ByPopularity, InBatch, Uniform
+from nextitem.model.objectives import MaskedItem, NextItem
 from nextitem.training.fit import Training, fit
+from nextitem.training.history import Epoch, History
 from nextitem.training.session import Session
 from worlds.shelves import build_model
 from worlds.slopes import FOUR, LAST, LOG, Recorder, Scripted, Slope, sasrec, trained
@@ -116,7 +119,7 @@ class Draws:
 
     def sample(self, batch: Batch, generator: torch.Generator) -> Drawn:
         self.numbers.append(float(torch.rand((), generator=generator)))
-        return Drawn(batch.targets_T[:, None], "position", batch.rows_T)
+        return Drawn(batch.targets_T[:, None] - 1, "position", batch.rows_T)
 
 
 def test_every_step_draws_negatives_of_its_own_and_the_same_ones_again() -> None:
@@ -154,15 +157,6 @@ def test_a_step_without_any_target_is_skipped() -> None:
     rates = [epoch.positions_per_second for epoch in history.epochs]
     positions = sum(rate * second for rate, second in zip(rates, seconds, strict=True))
     assert round(positions) == sum(model.targets)
-
-
-def test_an_epoch_without_any_target_moves_nothing() -> None:
-    model = masked(1e-9)
-    before = sha256(model.state_dict())
-    history = fit(model, LOG, CrossEntropy().build(), LAST, Session(0), None)
-    assert sum(model.targets) == 0
-    assert [epoch.train_loss for epoch in history.epochs] == [0, 0]
-    assert sha256(model.state_dict()) == before
 
 
 def test_the_training_loss_is_the_mean_over_all_positions_of_the_epoch() -> None:
@@ -217,6 +211,76 @@ def test_users_with_too_few_events_for_a_window_are_refused_when_there_are_no_ot
         fit(Slope(), Sequences.of([[1], [], [2]], ITEMS), CrossEntropy().build(), LAST, Session(0), None)
 
 
+SEEN = Sequences.of([[0, 1, 2], [2, 1, 0], [1, 0, 2]], 3)  # everyone has seen everything
+WITHOUT_TARGETS = [
+    NextItem(maximum_length=8, label_masking=1 - 1e-9),
+    MaskedItem(maximum_length=8, mask_probability=1e-9),
+]
+
+
+@pytest.mark.parametrize("objective", WITHOUT_TARGETS, ids=["next_item", "masked_item"])
+def test_a_first_epoch_without_a_target_is_an_error_and_leaves_nothing(objective: Any) -> None:
+    model = build_model(SASRec(dim=8, positions=8), objective, ITEMS)
+    recorder = Recorder(model)
+    session = Session(0, watcher=recorder, checkpoint=recorder)
+    with pytest.raises(DataError, match=r"no position of epoch 1 had a target, so nothing was learnt; .*masking"):
+        fit(model, LOG, CrossEntropy().build(), LAST, session, recorder.validate)
+    assert not {"save 1", "validate", "told of 1, best 1"} & set(recorder.events)
+
+
+@pytest.mark.parametrize(
+    "loss", [BinaryCrossEntropy(), BPR(), GBCE(), SampledCrossEntropy()], ids=lambda loss: loss.name
+)
+@pytest.mark.parametrize(
+    "negatives",
+    [
+        Uniform(count=2, exclude="history"),
+        Uniform(count=2, exclude="window", sharing="sequence"),
+        Uniform(count=2, exclude="history", sharing="batch", replacement=False),
+        ByPopularity(count=2, exclude="history"),
+        InBatch(),
+    ],
+    ids=["position", "sequence", "batch", "popularity", "in_batch"],
+)
+def test_a_first_epoch_in_which_nothing_is_compared_is_an_error(loss: Any, negatives: Any) -> None:
+    model = build_model(SASRec(dim=8, positions=8), NextItem(maximum_length=8), 3)
+    with pytest.raises(
+        DataError, match=r"no negative is left for any of the 6 positions of epoch 1.*negatives\.exclude"
+    ):
+        fit(model, SEEN, loss.build(), LAST, Session(0), None, negatives=negatives.build(SEEN))
+
+
+def test_targets_that_all_weigh_nothing_are_an_error() -> None:
+    objective = MaskedItem(maximum_length=8, masks="exact_share", mask_probability=0.01, last_weight=0.0)
+    model = build_model(SASRec(dim=8, positions=8), objective, 3)
+    with pytest.raises(DataError, match=r"each of the 3 targets of epoch 1 weighs 0.*last_weight"):
+        fit(model, SEEN, CrossEntropy().build(), LAST, Session(0), None)
+
+
+def test_a_catalogue_of_one_item_is_nothing_to_learn_from() -> None:
+    model = build_model(SASRec(dim=8, positions=8), NextItem(maximum_length=8), 1)
+    with pytest.raises(DataError, match="the catalogue has one item, so that there is nothing to tell it from"):
+        fit(model, Sequences.of([[0, 0, 0]], 1), CrossEntropy().build(), LAST, Session(0), None)
+
+
+def test_how_many_targets_of_the_first_epoch_taught_nothing_is_noted() -> None:
+    """One user of two has seen all three items: two of three targets have nothing to be compared with."""
+    train = Sequences.of([[0, 1, 2], [2, 1]], 3)
+    model = build_model(SASRec(dim=8, positions=8), NextItem(maximum_length=8), 3)
+    sampler = Uniform(count=1, exclude="history").build(train)
+    history = fit(model, train, BinaryCrossEntropy().build(), LAST, Session(0), None, negatives=sampler)
+    assert [(epoch.positions, epoch.idle) for epoch in history.epochs] == [(3, 2), (3, 2)]
+    assert history.notes == (
+        "2 of 3 targets of epoch 1 taught nothing: no negative was left for them, or they weigh 0",
+    )
+
+
+@pytest.mark.parametrize(("idle", "notes"), [(0, 0), (9, 0), (10, 1)])
+def test_a_few_targets_that_taught_nothing_are_no_news(idle: int, notes: int) -> None:
+    history = History([Epoch(1, 0.5, None, {}, 1.0, 1000.0, 1000, idle)], 1)
+    assert len(history.notes) == notes
+
+
 def test_the_watcher_is_told_of_every_step_and_of_every_epoch_once_it_is_safe() -> None:
     model = Slope()
     recorder = Recorder(model)
@@ -246,7 +310,10 @@ def test_a_line_of_history_holds_what_a_run_promises() -> None:
     )
     lines = [json.loads(json.dumps(line)) for line in history.as_lines()]
     assert [list(line) for line in lines] == [
-        ["epoch", "train_loss", "validation_loss", "validation", "train_seconds", "positions_per_second"]
+        [
+            *("epoch", "train_loss", "validation_loss", "validation", "train_seconds", "positions_per_second"),
+            *("positions", "idle"),
+        ]
     ] * 2
     assert [(line["epoch"], line["train_loss"], line["validation_loss"]) for line in lines] == [(1, 2, 7), (2, 2, 6)]
     assert lines[1]["validation"] == {"ndcg@10": 0.2, "mrr@10": 0.4}

@@ -79,8 +79,8 @@ def test_a_step_without_a_target_does_nothing() -> None:
     model: SequenceModel = build_model(SASRec(dim=8, positions=8), objective, 6).train()
     before = sha256(model.state_dict())
     step = Step(model, model.windows(TRAIN), CrossEntropy().build(), None, descent(model, Training()), Session(0))
-    summed, positions = step.take(ROWS, 1, 0, 1.0)
-    assert (float(summed), positions) == (0.0, 0)
+    taken = step.take(ROWS, 1, 0, 1.0)
+    assert (float(taken.summed), taken.positions, taken.idle) == (0.0, 0, 0)
     assert sha256(model.state_dict()) == before
 
 
@@ -91,14 +91,25 @@ def test_a_share_of_the_rows_is_learnt_for_its_part_of_the_whole_step() -> None:
         replace(a_step(share=lambda _count, rows=rows: rows), model=a_step().model.eval())
         for rows in (slice(0, 2), slice(2, 3))
     ]
-    (summed, positions), *others = (step.take(ROWS, 1, 0, 0.0) for step in (whole, *parts))
-    assert sum(float(part) for part, _ in others) == pytest.approx(float(summed), rel=1e-12)
-    assert [count for _, count in others] == [positions] * 2
+    everything, *others = (step.take(ROWS, 1, 0, 0.0) for step in (whole, *parts))
+    assert sum(float(part.summed) for part in others) == pytest.approx(float(everything.summed), rel=1e-12)
+    assert [part.positions for part in others] == [everything.positions] * 2
 
 
 def test_an_empty_share_takes_the_step_with_nothing_to_add() -> None:
     step = a_step(share=lambda _count: slice(0, 0))
     before = sha256(step.model.state_dict())
-    summed, positions = step.take(ROWS, 1, 0, 1.0)
-    assert (float(summed), positions) == (0.0, 3 + 1 + 4)
+    taken = step.take(ROWS, 1, 0, 1.0)
+    assert (float(taken.summed), taken.positions) == (0.0, 3 + 1 + 4)
     assert sha256(step.model.state_dict()) == before
+
+
+@pytest.mark.parametrize("item_rows", ["all", "touched"])
+def test_positions_for_which_no_negative_is_left_are_counted(item_rows: str) -> None:
+    """Of the six items one user has all but 4 and 5, and the last all but 0; the second has seen two, with one left."""
+    train = Sequences.of([[0, 1, 2, 3], [4, 5, 0, 1, 2, 3], [5, 4, 3, 2, 1]], 6)
+    step = a_step(loss=BinaryCrossEntropy(), negatives=Uniform(count=1, exclude="history"), item_rows=item_rows)
+    sampler = Uniform(count=1, exclude="history").build(train)
+    step = replace(step, windows=step.model.windows(train), negatives=sampler)
+    taken = step.take(ROWS, 1, 0, 1.0)
+    assert (taken.positions, int(taken.idle)) == (3 + 5 + 4, 5)

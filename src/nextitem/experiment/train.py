@@ -124,6 +124,8 @@ def train_into(
         if session.device.type == "cpu":  # elsewhere a training cannot be continued to the same bits: nothing is kept
             session = replace(session, checkpoint=file_checkpoint(workplace.checkpoint, recipe, prepared, session))
         outcome = run(recipe, session, prepared=prepared)
+        for note in outcome.history.notes:
+            say(f"note: {note}")
         sampled = None
         if ranking is not None:
             test = outcome.prepared.split.test

@@ -117,6 +117,23 @@ class Drawn:
             return self.host_counts_B
         return torch.bincount(transfer.fetch(self.rows_T), minlength=len(self.ids))
 
+    def is_empty(self, targets_T: Tensor) -> Tensor:
+        """Where none of a position's negatives counts, since all are excluded or its target, shape (T,).
+
+        Found by the least and the greatest id that a set may hold: no score of every position is looked at.
+        """
+        if not self.ids.shape[-1]:
+            return torch.ones_like(targets_T, dtype=torch.bool)
+        least = most = self.ids
+        if self.excluded is not None:
+            ids = self.ids.expand_as(self.excluded)
+            least = ids.masked_fill(self.excluded, torch.iinfo(ids.dtype).max)
+            most = ids.masked_fill(self.excluded, -1)
+        lowest, highest = least.amin(-1), most.amax(-1)
+        if lowest.dim() and self.sharing != "position":
+            lowest, highest = lowest[self.rows_T], highest[self.rows_T]
+        return (lowest > highest) | ((lowest == highest) & (lowest == targets_T))
+
     def is_out(self, targets_T: Tensor) -> Tensor:
         """Where an id is excluded or is the target of its position, shape (T, K)."""
         ids = self.ids[self.rows_T] if self.sharing == "sequence" else self.ids

@@ -13,6 +13,7 @@ from typing import Literal, Self
 
 import torch
 from pydantic import Field, model_validator
+from torch import Tensor
 
 from nextitem.compute import transfer
 from nextitem.compute.memory import HEAP
@@ -110,8 +111,9 @@ def fit(
     """Train `model` in place and leave it with the weights of the best epoch (of the last one without patience).
 
     `validate` returns metrics by name, among them `training.monitor`, and may return `validation_loss`. Raises
-    DataError when there is nothing to train on, ConfigurationError when the monitored metric is not reported and for a
-    precision that the device does not have, TrainingError when the loss stops being finite.
+    DataError when there is nothing to train on and when the first epoch could teach nothing, ConfigurationError when
+    the monitored metric is not reported and for a precision that the device does not have, TrainingError when the loss
+    stops being finite.
     """
     windows = _windows(model, train, training)
     if training.patience is not None and validate is None:
@@ -125,6 +127,8 @@ def fit(
     while not _is_finished(history, training, math.ceil(len(windows) / training.batch_size)):
         with _products(training.precision):
             epoch = _train_epoch(step, training, len(history.epochs) + 1)
+        if not history.epochs:
+            _refuse_idle(epoch, step.negatives is not None)
         if validate is not None:
             epoch = _with_validation(epoch, validate())
         history.epochs.append(epoch)
@@ -147,6 +151,8 @@ def _windows(model: Trainable, train: Sequences, training: Training) -> Sequence
             f"none of the {len(train):,} users has enough training events for a window; next-item windows need two, "
             f"beside the events that are held out"
         )
+    if train.number_of_items == 1:
+        raise DataError("the catalogue has one item, so that there is nothing to tell it from; give events of several")
     if training.precision != "float32" and not transfer.is_asynchronous(device):
         raise ConfigurationError(
             f"training.precision={training.precision} is for GPUs, and the model is on the CPU, where it would be "
@@ -163,10 +169,12 @@ def _train_epoch(step: Step, training: Training, number: int) -> Epoch:
     steps = math.ceil(len(windows) / training.batch_size)
     most, before = training.most_steps(steps), (number - 1) * steps
     total, positions = torch.zeros((), dtype=torch.float64, device=windows.starts_U.device), 0
+    idle: Tensor | int = 0
     for place, rows in enumerate(order.split(training.batch_size)[: most - before]):
-        summed, targets = step.take(rows, number, place, _step_size(training, before + place, most))
-        total += summed
-        positions += targets
+        taken = step.take(rows, number, place, _step_size(training, before + place, most))
+        total += taken.summed
+        positions += taken.positions
+        idle = idle + taken.idle
         session.watcher.step(number, place + 1, steps)
         HEAP.tidy()
     step.descent.settle()
@@ -177,7 +185,30 @@ def _train_epoch(step: Step, training: Training, number: int) -> Epoch:
             f"(now {training.learning_rate}) or set training.gradient_clip"
         )
     seconds = time.perf_counter() - started
-    return Epoch(number, float(total) / max(positions, 1), None, {}, seconds, positions / seconds)
+    loss = float(total) / max(positions, 1)
+    return Epoch(number, loss, None, {}, seconds, positions / seconds, positions, int(idle))
+
+
+def _refuse_idle(epoch: Epoch, has_negatives: bool) -> None:
+    """Raises DataError for a first epoch that taught nothing: its weights are those of the start, or mere decay."""
+    if not epoch.positions:
+        raise DataError(
+            f"no position of epoch {epoch.epoch} had a target, so nothing was learnt; raise "
+            f"objective.mask_probability or lower objective.label_masking, whichever the objective has, or give longer "
+            f"histories"
+        )
+    if epoch.idle < epoch.positions:
+        return
+    if has_negatives:
+        raise DataError(
+            f"no negative is left for any of the {epoch.positions:,} positions of epoch {epoch.epoch}, so nothing was "
+            f"learnt: all items that could be drawn are excluded; exclude less (negatives.exclude=window or target), "
+            f"or compare with all items (loss=cross_entropy negatives=none)"
+        )
+    raise DataError(
+        f"each of the {epoch.positions:,} targets of epoch {epoch.epoch} weighs 0, so nothing was learnt; raise "
+        f"objective.last_weight"
+    )
 
 
 @contextmanager

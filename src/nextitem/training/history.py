@@ -3,6 +3,10 @@
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
+from nextitem.words import counted
+
+_NEWS = 0.01  # share of the first epoch's targets that has to be idle
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -16,6 +20,10 @@ class Epoch:
     train_seconds: float
     """Seconds of optimisation, without validation."""
     positions_per_second: float
+    positions: int = 0
+    """Targets of the epoch's steps."""
+    idle: int = 0
+    """How many of them could teach nothing: no negative was left for them, or they weigh 0."""
 
 
 @dataclass
@@ -29,6 +37,18 @@ class History:
     def train_seconds(self) -> float:
         """Seconds of optimisation over all epochs."""
         return sum(epoch.train_seconds for epoch in self.epochs)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to know about how it was learnt, in words."""
+        first = next(iter(self.epochs), None)
+        # That the one draw of a set is now and then the target itself is how sampling goes, and no news.
+        if first is None or first.idle < _NEWS * max(1, first.positions):
+            return ()
+        return (
+            f"{first.idle:,} of {counted(first.positions, 'target')} of epoch 1 taught nothing: no negative was left "
+            f"for them, or they weigh 0",
+        )
 
     def as_lines(self) -> list[dict[str, object]]:
         """The epochs as plain values."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -43,6 +43,17 @@ class Untimed:
 UNTIMED = Untimed()
 
 
+class Taken(NamedTuple):
+    """What a step came to."""
+
+    summed: Tensor
+    """Loss of this process's own rows, a scalar."""
+    positions: int
+    """T of the whole step; where it is 0 nothing was done."""
+    idle: Tensor | int
+    """How many of them could teach nothing: no negative was left for them, or they weigh 0."""
+
+
 @dataclass(frozen=True)
 class Step:
     """Everything that the steps of a training have in common."""
@@ -57,17 +68,17 @@ class Step:
     share: Callable[[int], slice] | None = None
     """Which of a step's rows are this process's own; None: as its session's processes say."""
 
-    def take(self, rows: Tensor, epoch: int, number: int, factor: float, laps: Laps = UNTIMED) -> tuple[Tensor, int]:
-        """Go down once, on these windows: (summed loss of this process's own rows, T of the whole step).
+    def take(self, rows: Tensor, epoch: int, number: int, factor: float, laps: Laps = UNTIMED) -> Taken:
+        """Go down once, on these windows.
 
-        Where T is 0 nothing is done. Draws are those of the key (seed, purpose, epoch, number); `factor` is of the
-        learning rate.
+        Draws are those of the key (seed, purpose, epoch, number); `factor` is of the learning rate.
         """
         batch, drawn = self._drawn(rows, epoch, number, laps)
         positions, processes = len(batch.targets_T), self.session.processes
         nothing = torch.zeros((), dtype=torch.float64, device=batch.targets_T.device)
         if not positions:
-            return nothing, 0
+            return Taken(nothing, 0, 0)
+        idle = _idle(batch, drawn)
         acting, batch, drawn, touched = self._acting(batch, drawn)
         part, drawn = cut(batch, drawn, (self.share or processes.share)(len(batch.lengths_B)))
         laps.lap("optimiser")
@@ -80,7 +91,7 @@ class Step:
         laps.lap("encoder")
         self.descent.move(factor, processes, touched)
         laps.lap("optimiser")
-        return summed.detach(), positions
+        return Taken(summed.detach(), positions, idle)
 
     def _drawn(self, rows: Tensor, epoch: int, number: int, laps: Laps) -> tuple[Batch, Drawn | None]:
         """The batch of these windows, and its negatives where there is a target."""
@@ -112,3 +123,13 @@ class Step:
         summed = acting.loss_of_states(states_Te, part, self.loss, drawn)
         laps.lap("loss")
         return summed
+
+
+def _idle(batch: Batch, drawn: Drawn | None) -> Tensor | int:
+    """How many positions could teach nothing, without waiting for a device."""
+    is_idle_T = torch.zeros_like(batch.targets_T, dtype=torch.bool)
+    if drawn is not None:
+        is_idle_T |= drawn.is_empty(batch.targets_T)
+    if batch.weights_T is not None:
+        is_idle_T |= batch.weights_T == 0
+    return 0 if drawn is None and batch.weights_T is None else is_idle_T.sum()

@@ -27,6 +27,12 @@ N = 20
 GROUPS = [[item for item in range(user % 2, N, 2) if (item // 2 + user) % 5] for user in range(40)]
 
 
+@pytest.mark.parametrize("histories", [[[0, 1], [1, 0, 1]], [[0, 1], [], [1, 0]], [[2]]])
+def test_where_everyone_has_everything_there_is_nothing_to_learn(histories: list[list[int]]) -> None:
+    with pytest.raises(DataError, match="none is left to be put below another and nothing can be learnt"):
+        BPRMF(factors=4, iterations=1).learn(Sequences.of(histories, 5))
+
+
 def test_it_learns_who_likes_what() -> None:
     scorer = BPRMF(factors=8, iterations=200).learn(Sequences.of(GROUPS, N))
     scores = scorer.query(Sequences.of(GROUPS, N)).scores(0, N)

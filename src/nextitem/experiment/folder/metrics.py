@@ -65,7 +65,7 @@ class Metrics(Configuration):
     certificate: Certificate
     """What the test metrics were measured on."""
     notes: tuple[str, ...]
-    """What is to know about the data."""
+    """What is to know about the data, and about how it was learnt."""
     provenance: Provenance
 
     def as_dict(self) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def metrics_of(outcome: Outcome, provenance: Provenance, sampled: Evaluation | N
         train_seconds=round(outcome.train_seconds, 2),
         parameters=outcome.parameters,
         certificate=outcome.test.certificate,
-        notes=tuple(outcome.prepared.notes),
+        notes=(*outcome.prepared.notes, *outcome.history.notes),
         provenance=provenance,
     )
 

@@ -67,7 +67,7 @@ class StepTimes:
         while len(steps) < _MOST_STEPS:
             place = len(steps) * most % max(1, len(order) - most + 1)
             watch = _Stopwatch(self._now)
-            _, positions = self.step.take(order[place : place + count], 0, len(steps), 1.0, watch)
+            positions = self.step.take(order[place : place + count], 0, len(steps), 1.0, watch).positions
             if "loss" not in watch.seconds:  # no target was there, or none for this process
                 break
             steps.append(_Measured(count, positions, watch.seconds))

@@ -4,7 +4,7 @@ Users and items have f factors; the library gives an item one more, its bias, fo
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -45,7 +45,7 @@ class BPRMF(Baseline):
         return self.events == "train_and_validation"
 
     def learn(self, train: Sequences, seed: int = 0) -> "BPRMFScorer":
-        """The scorer that `train` gives; equal seeds give equal factors.
+        """The scorer that `train` gives; equal seeds give equal factors. Raises DataError where nothing can be learnt.
 
         One thread alone: several would update factors in an order of their own (Hogwild), which no seed repeats.
         """
@@ -57,6 +57,7 @@ class BPRMF(Baseline):
         users = train.users_U[rows].numpy()
         shape = (int(train.users_U.max()) + 1 if len(train) else 0, train.number_of_items)
         liked_UN = csr_matrix((np.ones(len(users), np.float32), (users, items.numpy())), shape)
+        _refuse_complete(liked_UN.nnz, users, items)
         model = BayesianPersonalizedRanking(
             factors=self.factors,
             learning_rate=self.learning_rate,
@@ -71,6 +72,16 @@ class BPRMF(Baseline):
     def restore(self, tensors: Mapping[str, Tensor]) -> "BPRMFScorer":
         """The scorer that gave `tensors`. Raises KeyError where one is missing."""
         return BPRMFScorer(tensors["users"], tensors["items"])
+
+
+def _refuse_complete(pairs: int, users: "np.ndarray[Any, Any]", items: Tensor) -> None:
+    """Raises DataError where each user has each item: what is drawn to be put below is liked, and the step left out."""
+    several, trained = len(np.unique(users)), len(items.unique())
+    if pairs == several * trained:
+        raise DataError(
+            f"each of {several:,} users has each of the {trained:,} trained items, so that none is left to be put "
+            f"below another and nothing can be learnt; give events of more items, or take the baseline popularity"
+        )
 
 
 class BPRMFScorer:

@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from nextitem.data.sequences import Sequences
+from nextitem.errors import DataError
 from nextitem.model.baselines.baseline import Baseline
 
 
@@ -23,13 +24,18 @@ class CoOccurrence(Baseline):
     """How many events after an item count as following it; 1 is the very next event. All of them count alike."""
 
     def learn(self, train: Sequences, seed: int = 0) -> "CoOccurrenceScorer":
-        """The scorer with the counts of `train`; nothing is random."""
+        """The scorer with the counts of `train`; nothing is random. Raises DataError where no item follows another."""
         rows, items = train.flatten()
         keys = []
         for distance in range(1, self.window + 1):
             is_pair = rows[distance:] == rows[:-distance]
             keys.append((items[:-distance] * train.number_of_items + items[distance:])[is_pair])
         keys_P, counts_P = torch.unique(torch.cat(keys), return_counts=True)
+        if not len(keys_P):
+            raise DataError(
+                f"in none of the {len(train):,} histories does a training event follow another, so there is nothing to "
+                f"count; give longer histories, or take the baseline popularity"
+            )
         return CoOccurrenceScorer(keys_P, counts_P.double(), train.counts().double())
 
     def restore(self, tensors: Mapping[str, Tensor]) -> "CoOccurrenceScorer":
