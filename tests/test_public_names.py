@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 import nextitem
-from nextitem import errors
+from nextitem import errors, public
 from nextitem.experiment.recipe import Recipe
 from nextitem.settings.annotations import members
 
@@ -70,11 +70,11 @@ def test_every_error_is_public() -> None:
 
 
 def test_what_is_imported_later_is_told_to_type_checkers_and_comes_from_the_same_place() -> None:
-    tree = ast.parse(Path(inspect.getfile(nextitem)).read_text(encoding="utf-8"))
+    tree = ast.parse(Path(inspect.getfile(public)).read_text(encoding="utf-8"))
     (checked,) = (node for node in tree.body if isinstance(node, ast.If))
     imports = [node for node in checked.body if isinstance(node, ast.ImportFrom)]
     told = {alias.name: node.module for node in imports for alias in node.names}
-    assert told == nextitem._LATER
+    assert told == public._LATER
     for name, module in told.items():
         assert getattr(nextitem, name) is getattr(importlib.import_module(str(module)), name)
 
@@ -86,11 +86,20 @@ def test_a_name_that_is_none_is_an_attribute_error() -> None:
 
 def test_importing_the_package_waits_for_nothing_that_few_programs_need() -> None:
     told = subprocess.run(
-        (sys.executable, "-c", "import sys, nextitem; print(*sys.modules)"), capture_output=True, text=True, check=True
+        (sys.executable, "-c", "import sys; from nextitem import Recipe; print(*sys.modules)"),
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.split()
     later = {"matplotlib", "jinja2", "rich", "typer", "optuna", "implicit", "scipy", "mlflow", "tensorboard"}
-    rooms = {"nextitem.cli", "nextitem.report", "nextitem.studies", "nextitem.engine", *nextitem._LATER.values()}
+    rooms = {"nextitem.cli", "nextitem.report", "nextitem.studies", "nextitem.engine", *public._LATER.values()}
     assert set(told) & (later | rooms) == set()
+
+
+def test_the_package_alone_imports_no_library_so_that_help_and_completion_answer_at_once() -> None:
+    asks = "import sys; from nextitem.cli import app; from nextitem import __main__; print(*sys.modules)"
+    told = subprocess.run((sys.executable, "-c", asks), capture_output=True, text=True, check=True).stdout.split()
+    assert set(told) & {"torch", "numpy", "polars", "pydantic", "nextitem.public"} == set()
 
 
 @pytest.mark.parametrize("page", ["README.md", "examples/quickstart.ipynb"])

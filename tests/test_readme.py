@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from typer.main import get_command
 
-from nextitem.cli.app import app
+from nextitem.cli import app as cli
 from nextitem.experiment.presets import load_preset, overrides_of_each, preset_names, resolve_recipe
 from nextitem.studies.rows import entries
 from nextitem.studies.study import StudyRequest, load_study, study_names
@@ -83,9 +82,8 @@ def numbers(line: str) -> list[float]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_has_known_options(page: Path) -> None:
-    verbs: Any = get_command(app)
     for verb, *arguments in commands(page) + spoken_commands(page):
-        with verbs.commands[verb].make_context(verb, list(arguments)) as context:
+        with cli.verb(verb).make_context(verb, list(arguments)) as context:
             without_refusal(verb, context.params)
 
 

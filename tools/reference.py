@@ -20,10 +20,11 @@ from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic.fields import FieldInfo
-from typer.main import get_command
 
 from nextitem import errors
-from nextitem.cli.app import INTERRUPTED, app
+from nextitem.cli.app import VERBS, verb
+from nextitem.compute.interrupts import INTERRUPTED
+from nextitem.compute.streams import READER_GONE
 from nextitem.data.datasets import DATASETS
 from nextitem.experiment.presets import Preset, load_preset, preset_names, resolve_recipe
 from nextitem.experiment.recipe import Recipe
@@ -261,8 +262,7 @@ def _terms() -> str:
 
 
 def _verbs() -> str:
-    verbs: Any = get_command(app)
-    return "\n".join(_verb(name, verb) for name, verb in verbs.commands.items())
+    return "\n".join(_verb(name, verb(name)) for name in VERBS)
 
 
 def _verb(name: str, verb: Any) -> str:
@@ -284,7 +284,9 @@ def _exit_codes() -> str:
     kinds.sort(key=lambda kind: kind.exit_code)
     rows = [("0", _NOTHING, "Success."), ("1", _NOTHING, "An internal error.")]
     rows += [(str(kind.exit_code), _code(kind.__name__), inspect.getdoc(kind) or "") for kind in kinds]
-    return _table(("code", "error", "meaning"), [*rows, (str(INTERRUPTED), _NOTHING, "Interrupted.")])
+    rows += [(str(INTERRUPTED), _NOTHING, "Interrupted.")]
+    rows += [(str(READER_GONE), _NOTHING, "Whoever read stdout through a pipe had gone, as `head` does.")]
+    return _table(("code", "error", "meaning"), rows)
 
 
 def _studies() -> str:

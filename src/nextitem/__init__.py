@@ -1,4 +1,4 @@
-"""Next-item recommendation you can trust: from an event log to a compared, explained, served model.
+"""Next-item recommendation you can trust: from a log of events to a recommender, with numbers that can be checked.
 
 These names are the package, in the order of the road: data, the shelves that a model is put together from, training,
 experiment, evaluation, studies, serving, and what can go wrong. Everything else is internal: it may move or change in
@@ -6,103 +6,24 @@ any version.
 """
 
 from importlib import import_module
-from importlib.metadata import version
-from typing import TYPE_CHECKING
 
-from nextitem.data import splits as _splits
-from nextitem.data.filters import Filters
-from nextitem.data.interactions import Interactions
-from nextitem.data.log import index
-from nextitem.data.prepare import Prepared, prepare
-from nextitem.data.reading.files import Columns, read_interactions
-from nextitem.data.sequences import Sequences
-from nextitem.data.splits import *  # noqa: F403
-from nextitem.data.splits.split import Cases, Split
-from nextitem.errors import (
-    ArtefactError,
-    ConfigurationError,
-    DataError,
-    NextitemError,
-    ScoreError,
-    StorageError,
-    TrainingError,
-)
-from nextitem.evaluation.evaluate import Evaluation, evaluate
-from nextitem.evaluation.ranking import Ranking
-from nextitem.evaluation.scoring import Query, Scorer
-from nextitem.experiment.folder.reading import Run, read_run
-from nextitem.experiment.presets import load_preset, load_recipe
-from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import Outcome, run
-from nextitem.experiment.sequence import SequenceRecipe
-from nextitem.model import baselines as _baselines
-from nextitem.model import encoders as _encoders
-from nextitem.model import items as _items
-from nextitem.model import losses as _losses
-from nextitem.model import negatives as _negatives
-from nextitem.model import objectives as _objectives
-from nextitem.model.baselines import *  # noqa: F403
-from nextitem.model.encoders import *  # noqa: F403
-from nextitem.model.items import *  # noqa: F403
-from nextitem.model.losses import *  # noqa: F403
-from nextitem.model.negatives import *  # noqa: F403
-from nextitem.model.objectives import *  # noqa: F403
-from nextitem.serving.recommender import Recommendation, Recommender
-from nextitem.training.fit import Training, fit
-from nextitem.training.history import History, Watcher
-from nextitem.training.session import Session
-
-__version__ = version("nextitem")
-
-__all__ = [  # noqa: RUF022 - in the order of the road
-    # data
-    "read_interactions", "Columns", "Interactions", "Filters", "index", "Sequences", "Split", "Cases",
-    "prepare", "Prepared",
-]  # fmt: skip
-# A shelf's table of contents is public as it stands: a new entry has no second place to be named in.
-__all__ += _splits.__all__
-__all__ += _items.__all__
-__all__ += _encoders.__all__
-__all__ += _objectives.__all__
-__all__ += _losses.__all__
-__all__ += _negatives.__all__
-__all__ += _baselines.__all__
-__all__ += [  # noqa: RUF022
-    # training
-    "Training", "Session", "fit", "History", "Watcher",
-    # experiment
-    "Recipe", "SequenceRecipe", "load_recipe", "load_preset", "run", "Outcome", "train", "Run", "read_run", "plan",
-    # evaluation
-    "evaluate", "Evaluation", "Ranking", "Scorer", "Query",
-    # studies
-    "Contestant", "compare", "Comparison", "tune",
-    # serving
-    "Recommender", "Recommendation",
-    # errors
-    "NextitemError", "ConfigurationError", "DataError", "ArtefactError", "StorageError", "ScoreError", "TrainingError",
-]  # fmt: skip
-
+TYPE_CHECKING = False  # type checkers take it for true, and `typing` is spared
 if TYPE_CHECKING:
-    from nextitem.engine.entries import Contestant
-    from nextitem.experiment.plan.plan import plan
-    from nextitem.experiment.train import train
-    from nextitem.studies.comparison import Comparison, compare
-    from nextitem.studies.tuning import tune
-else:  # what few programs need is imported when it is asked for
-    _LATER = {
-        "Comparison": "nextitem.studies.comparison",
-        "Contestant": "nextitem.engine.entries",
-        "compare": "nextitem.studies.comparison",
-        "plan": "nextitem.experiment.plan.plan",
-        "train": "nextitem.experiment.train",
-        "tune": "nextitem.studies.tuning",
-    }
+    from nextitem.public import *  # noqa: F403
+    from nextitem.public import __all__ as __all__
+
+    __version__: str
+else:  # all that stands behind them takes two seconds to import, which `nextitem --help` should not wait
 
     def __getattr__(name: str) -> object:
-        if name not in _LATER:
-            raise AttributeError(f"module 'nextitem' has no attribute {name!r}")
-        found = globals()[name] = getattr(import_module(_LATER[name]), name)
-        return found
+        if name == "__version__":
+            return import_module("importlib.metadata").version("nextitem")
+        if not name.startswith("__") or name == "__all__":  # import itself asks for such as __path__
+            public = import_module("nextitem.public")
+            if name == "__all__" or name in public.__all__:
+                found = globals()[name] = getattr(public, name)
+                return found
+        raise AttributeError(f"module 'nextitem' has no attribute {name!r}")
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+        return sorted({*globals(), "__version__", *import_module("nextitem.public").__all__})

@@ -1,13 +1,21 @@
-"""Amounts, times, shares and intervals as people write them, the sign for what there is nothing of, and pages of them.
+"""Amounts, times, shares and intervals as people write them, the sign for what there is nothing of, pages of them, and
+text from elsewhere as it may be shown.
 
 Times are written in four ways, on purpose: an estimate of hours is not told to the minute (`duration`), an epoch's
 seconds are (`in_seconds`), what is left moves on a display (`time_left`), and what was measured is rounded to what
 anybody reads (`time_taken`).
 """
 
+import re
 from collections.abc import Mapping
 
 NOTHING = "–"
+
+# What would move a cursor, colour or hide what stands beside it, or turn its order round: control characters but tab
+# and newline, marks of direction, separators of lines, and halves of characters, which stand for bytes of file names.
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_ASCII = str.maketrans(dict(zip("–—−×·“”‘’\u00a0\u202f", "---x.\"\"''  ", strict=True)))
+_ASCII |= str.maketrans({"…": "...", "≥": ">=", "≤": "<=", "≈": "~", "σ": "sigma", "→": "->", "±": "+-"})
 
 
 def amount(size: float) -> str:
@@ -120,6 +128,24 @@ def time_taken(seconds: float) -> str:
     if minutes >= 10:
         return f"{round(seconds / 60)} min"
     return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+def visible(text: str) -> str:
+    r"""The text with everything that steers a terminal written out, as JSON writes it; tabs and newlines stay.
+
+    >>> print(visible("\x1b[2Jitem"), visible("ann"))
+    \u001b[2Jitem ann
+    """
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def spelt_out(text: str) -> str:
+    r"""The text in ASCII, for a terminal or a file that takes no more.
+
+    >>> print(spelt_out("0.1 – 0.2, 3 × é"))
+    0.1 - 0.2, 3 x \xe9
+    """
+    return text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
 
 
 def filled(template: str, content: Mapping[str, object]) -> str:

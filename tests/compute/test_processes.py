@@ -11,7 +11,8 @@ import pytest
 import torch
 
 import nextitem
-from nextitem.compute.processes import ALONE, ProcessGroup, joined, speaker
+from nextitem.compute.processes import ALONE, ProcessGroup, joined
+from nextitem.compute.streams import speaker
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.presets import load_preset, resolve_recipe
 from nextitem.experiment.run import run

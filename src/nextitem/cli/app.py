@@ -1,40 +1,66 @@
 """The verbs. Results go to stdout, everything else to stderr; an error is one message and an exit code."""
 
-import logging
-import os
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
-from nextitem.cli.check import check
-from nextitem.cli.compare import compare
-from nextitem.cli.console import stderr
-from nextitem.cli.demo import demo
-from nextitem.cli.evaluate import evaluate
-from nextitem.cli.prepare import prepare
-from nextitem.cli.recommend import recommend
-from nextitem.cli.report import report
-from nextitem.cli.reproduce import reproduce
-from nextitem.cli.study import study
-from nextitem.cli.train import train
-from nextitem.cli.tune import tune
-from nextitem.compute.processes import speaker
-from nextitem.errors import ConfigurationError, NextitemError
+from nextitem.cli.console import say, show
+from nextitem.compute.interrupts import INTERRUPTED, leaving_at_once
+from nextitem.compute.streams import READER_GONE, ReaderGoneError, speaker, taking_everything
+from nextitem.errors import ConfigurationError, NextitemError, StorageError
 
-INTERRUPTED = 130
-# The table of contents, in the order of `nextitem --help`: a verb is a function of its own name in a file of that name.
-VERBS = (train, compare, reproduce, study, prepare, check, tune, report, evaluate, recommend, demo)
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-for verb in VERBS:
-    app.command()(verb)
+VERBS: Mapping[str, str] = {
+    "train": "Train a recipe, evaluate it on the test cases and store the run.",
+    "compare": "Compare recipes on the same data: seeds, intervals, paired tests; finished runs are used again.",
+    "reproduce": "Reproduce the paper on a dataset: its table, claims and figures, beside the published values.",
+    "study": "Vary one thing of a recipe: table, paired tests and figure, with published values where there are any.",
+    "prepare": "Read, filter and index a log once, in bounded memory; train with data=FOLDER.",
+    "check": "Compare every file of a prepared folder with its checksum; trainings compare only the sizes.",
+    "tune": "Search settings by validation; every recipe gets equally many trials, and leaves its best as best.toml.",
+    "report": "Write one HTML page about runs: tables, figures, examples, and how they were made.",
+    "evaluate": "Evaluate a stored run again, on the data it was trained on.",
+    "recommend": "The k best next items for users of a run, or for histories in a file.",
+    "demo": "Six models on generated data, in minutes: no network, no files.",
+}
+"""The table of contents, in the order of `nextitem --help`: a verb is a function of its own name in a file of that
+name, and what stands beside it here is the first line of its docstring, for a list that imports none of them."""
+
+
+def verb(name: str) -> TyperCommand:
+    """A verb of VERBS as a command with its options; its file is imported, which takes a second or two."""
+    with leaving_at_once():
+        function = getattr(import_module(f"nextitem.cli.{name}"), name)
+    one = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    one.command(name)(function)
+    return cast(TyperCommand, typer.main.get_command(one))  # of a single verb
+
+
+class _Later(TyperCommand):
+    """A verb in a list of verbs, which is imported only when it is typed."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        return verb(str(self.name)).make_context(info_name, args, parent, **extra)
+
+
+class _Verbs(TyperGroup):
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, summary in VERBS.items():
+            self.add_command(_Later(name, help=summary))
+
+
+app = typer.Typer(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]}, pretty_exceptions_enable=False)
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"nextitem {version('nextitem')}")
+        show(f"nextitem {version('nextitem')}")
         raise typer.Exit
 
 
@@ -45,41 +71,57 @@ def verbs(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Next-item recommendation you can trust: from an event log to a compared, explained, served model."""
+    """Next-item recommendation you can trust.
+
+    From a log of events to a recommender, with numbers that can be checked.
+    """
 
 
 def main() -> None:
-    """Run a verb; the exit code is 0, that of the error (2 for usage), or 130 when interrupted."""
+    """Run a verb; the exit code is 0, that of the error (2 for usage), or 128 and the number of a signal."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    with taking_everything() as words:
+        code = _exit_code(arguments or ["--help"], debug=debug)
+        if words.is_lost and code == 0:
+            code = StorageError.exit_code
+    if code:
+        sys.exit(code)
+
+
+def _exit_code(arguments: list[str], *, debug: bool) -> int:
+    """What a verb ended with; what went wrong has been said."""
     try:
+        sys.stdout.flush()  # one that is closed is told of before hours of training
         # Typer swallows an interruption and returns 130 in its place.
-        if app(arguments, standalone_mode=False) == INTERRUPTED:
+        if app(arguments, prog_name="nextitem", standalone_mode=False) == INTERRUPTED:
             raise KeyboardInterrupt
     except TyperException as error:
-        _complain(
-            f"error: {error.format_message().rstrip('.')}; `nextitem --help` and `nextitem VERB --help` tell the usage"
-        )
-        sys.exit(ConfigurationError.exit_code)
+        return _complain(f"error: {_usage(error)}", ConfigurationError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _complain(
-            "interrupted; on the CPU `train --resume`, `compare`, `reproduce` and `study` go on after the last epoch"
-        )
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # the reader of a pipe, such as head, has what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        remedy = "on the CPU `train --resume`, `compare`, `reproduce` and `study` go on after the last epoch"
+        return _complain(f"interrupted; {remedy}", INTERRUPTED)
+    except ReaderGoneError:
+        return READER_GONE
     except NextitemError as error:
         if debug:
             raise
-        _complain(f"error: {error}")
-        sys.exit(error.exit_code)
+        return _complain(f"error: {error}", error.exit_code)
     except Exception as error:
         if debug:
             raise
-        _complain(f"internal error: {type(error).__name__}: {error}; run again with --debug and report the traceback")
-        sys.exit(1)
+        what = f"{type(error).__name__}: {error}"
+        return _complain(f"internal error: {what}; run again with --debug and report the traceback", 1)
+    return 0
 
 
-def _complain(text: str) -> None:
-    stderr.print(speaker() + text, style="red", markup=False, highlight=False, soft_wrap=True)
+def _usage(error: TyperException) -> str:
+    """A mistake of typing in its words, and where the usage is told."""
+    context = getattr(error, "ctx", None)
+    verb = "nextitem" if context is None else context.command_path
+    return f"{error.format_message().rstrip('.')}; `{verb} --help` tells the usage"
+
+
+def _complain(text: str, code: int) -> int:
+    say(speaker() + text, style="red")
+    return code

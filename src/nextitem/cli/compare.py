@@ -57,7 +57,7 @@ def compare(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare recipes on the same data, over seeds, with intervals and paired tests; finished runs are used again."""
+    """Compare recipes on the same data: seeds, intervals, paired tests; finished runs are used again."""
     overrides = [word for word in recipes if "=" in word]
     if data is not None:
         overrides.append(f"data={data}")

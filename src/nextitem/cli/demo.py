@@ -1,12 +1,9 @@
 """`nextitem demo`: the whole pipeline on synthetic data."""
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
-import typer
-
-from nextitem.cli.console import show_table, stderr, table_of
+from nextitem.cli.console import Sheet, say, show, show_json, show_table
 from nextitem.cli.options import AsJson, seed_of
 from nextitem.experiment.recipe import Recipe
 from nextitem.studies import demo as demonstration
@@ -21,19 +18,18 @@ def demo(
     """Six models on generated data, in minutes: no network, no files."""
 
     def watch(label: str, recipe: Recipe) -> Watcher:
-        stderr.print(f"training {label}", highlight=False)
+        say(f"training {label}")
         return Silent()
 
-    rows = demonstration.rows(seed, watch, lambda row: stderr.print(f"  NDCG@10 {row.ndcg:.4f}", highlight=False))
+    rows = demonstration.rows(seed, watch, lambda row: say(f"  NDCG@10 {row.ndcg:.4f}"))
     if as_json:
-        typer.echo(json.dumps({"rows": [asdict(row) for row in rows], "verdict": demonstration.verdict(rows)}))
+        show_json({"rows": [asdict(row) for row in rows], "verdict": demonstration.verdict(rows)})
         return
     columns = ("model", "HR@10", "NDCG@10", "95 % interval", "of upper bound", "seconds", "best epoch")
     title = "Next-item recommendation on the synthetic log (test users, full catalogue)"
-    table = table_of(title, columns, left=("model",))
-    table.title_justify = "center"
+    table = Sheet(title, columns, left=("model",))
     for row in rows:
         cells = (f"{row.hit_rate:.4f}", f"{row.ndcg:.4f}", interval(row.interval), f"{row.share_of_bound:.0%}")
-        table.add_row(row.label, *cells, f"{row.train_seconds:.1f}", epoch_of(row.best_epoch, row.epochs))
+        table.add(row.label, *cells, f"{row.train_seconds:.1f}", epoch_of(row.best_epoch, row.epochs))
     show_table(table)
-    typer.echo(demonstration.verdict(rows))
+    show(demonstration.verdict(rows))

@@ -1,13 +1,11 @@
 """`nextitem evaluate`: the metrics of a stored run, measured anew."""
 
-import json
 from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
-from nextitem.cli.console import show_table, table_of
+from nextitem.cli.console import Sheet, show_json, show_table
 from nextitem.cli.options import AsJson, RunFolder, seed_of
 from nextitem.evaluation.metrics import DEFAULT_METRICS, SAMPLED_METRICS
 from nextitem.experiment.again import evaluate_again
@@ -46,12 +44,11 @@ def evaluate(
         # What is sampled stands apart, where nobody takes it for a full ranking.
         block = {part.value: measured.as_dict()}
         content = block if candidates is None else {"sampled": block}
-        typer.echo(json.dumps({**content, "run": str(run_folder), "recipe": stored.recipe.name}))
+        show_json({**content, "run": str(run_folder), "recipe": stored.recipe.name})
         return
     title = f"{stored.recipe.name} on {stored.recipe.data}, {part}"
     title += "" if candidates is None else f", each target among {measured.certificate.candidates - 1} drawn items only"
-    table = table_of(Text(title), ("metric", "value", "95 % interval"), left=("metric",))
+    table = Sheet(title, ("metric", "value", "95 % interval"), left=("metric",))
     for name, value in measured.means.items():
-        # A label in brackets is no markup.
-        table.add_row(Text(name), f"{value:.4f}", interval(measured.intervals[name]))
+        table.add(name, f"{value:.4f}", interval(measured.intervals[name]))
     show_table(table)

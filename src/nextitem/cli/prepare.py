@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nextitem.cli.console import say
 from nextitem.cli.options import ColumnNames, ManifestAsJson, columns_of
 from nextitem.cli.tables import show_manifest
 from nextitem.data.mapped.writing import prepare_into
@@ -25,5 +26,5 @@ def prepare(
     settings = [*(overrides or []), *(f"columns.{role}={name}" for role, name in named.items())]
     manifest = prepare_into(out, data, settings)
     for note in manifest.notes:
-        typer.echo(f"note: {note}", err=True)
+        say(f"note: {note}")
     show_manifest(manifest, out, "prepared", as_json=as_json)

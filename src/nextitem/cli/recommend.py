@@ -1,20 +1,20 @@
 """`nextitem recommend`: lists for users or histories."""
 
 import csv
-import json
 from pathlib import Path
 from typing import Annotated
 
 import polars as pl
 import typer
 
-from nextitem.cli.console import stderr
+from nextitem.cli.console import say, show_data, show_json
 from nextitem.cli.options import AsJson, RunFolder, columns_of
 from nextitem.data.reading.files import Columns, read_interactions
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.reading import read_run
 from nextitem.serving.lists import as_table, check_format, write_table
 from nextitem.serving.recommender import Recommender, Unknown
+from nextitem.words import counted
 
 
 def recommend(
@@ -55,14 +55,12 @@ def recommend(
     table = as_table(owners, lists, titles)
     if out is not None:
         write_table(table, out)
-        stderr.print(
-            f"{len(table):,} recommendations for {len(owners):,} users in {out}", highlight=False, markup=False
-        )
+        say(f"{counted(len(table), 'recommendation')} for {counted(len(owners), 'user')} in {out}")
     if as_json:
         content = {"file": str(out)} if out is not None else {"recommendations": table.to_dicts()}
-        typer.echo(json.dumps({"users": len(owners), "k": k, **content}, ensure_ascii=False))
+        show_json({"users": len(owners), "k": k, **content})
     elif out is None:
-        typer.echo(table.write_csv(), nl=False)
+        show_data(table.write_csv())
 
 
 def listed(users: str) -> list[str]:

@@ -1,12 +1,11 @@
 """The verb `report`: one page about one run, or about several that may be compared."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nextitem.cli.console import say
+from nextitem.cli.console import say, show, show_json
 from nextitem.cli.options import AsJson
 from nextitem.experiment.again import restore
 from nextitem.experiment.folder.reading import read_run
@@ -29,7 +28,7 @@ def report(
     size = out.stat().st_size
     if as_json:
         labels = {str(run.folder): run.label for run in runs}
-        typer.echo(json.dumps({"report": str(out), "bytes": size, "runs": labels}, ensure_ascii=False))
+        show_json({"report": str(out), "bytes": size, "runs": labels})
     else:
         say(f"{counted(len(runs), 'run')} in {size / 1000:,.0f} kB")
-        typer.echo(f"report: {out}")
+        show(f"report: {out}")

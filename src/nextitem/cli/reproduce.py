@@ -1,13 +1,12 @@
 """The verb `reproduce`: the paper's table, its claims and its figures, from runs that are there or made now."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextitem.cli.console import say
+from nextitem.cli.console import say, show, show_json
 from nextitem.cli.options import (
     AsJson,
     Device,
@@ -53,7 +52,7 @@ def reproduce(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Reproduce the paper on a dataset: its table, its claims and its figures, beside the published values."""
+    """Reproduce the paper on a dataset: its table, claims and figures, beside the published values."""
     request = ReproductionRequest(data, fast, sweep, tuple(overrides or ()))
     use_threads(threads)
     if plan_only:
@@ -70,7 +69,7 @@ def reproduce(
     folder = out / f"reproduce-{data}"
     reproduction_page.write(folder, reproduction)
     if as_json:
-        typer.echo(json.dumps({**reproduction.as_dict(), "folder": str(folder)}))
+        show_json({**reproduction.as_dict(), "folder": str(folder)})
     else:
         _tell(reproduction, rows, folder)
     fail_if_any_failed(reproduction.comparison, _failures(row for row in swept.values() if row not in rows))
@@ -109,11 +108,11 @@ def _tell(reproduction: "Reproduction", rows: Sequence[Contestant], folder: Path
     show_comparison(reproduction.comparison, as_json=False)
     for verdict in reproduction.verdicts:
         beside = f" (published: {verdict.published})" if verdict.published else ""
-        typer.echo(f"{verdict.claim}: {verdict.finding}; {verdict.facts}{beside}")
-    typer.echo(judged_by(rows, reproduction.verdicts))
+        show(f"{verdict.claim}: {verdict.finding}; {verdict.facts}{beside}")
+    show(judged_by(rows, reproduction.verdicts))
     for sentence in reproduction.deviations:
-        typer.echo(sentence)
-    typer.echo(f"results: {folder}")
+        show(sentence)
+    show(f"results: {folder}")
 
 
 def _reproduction(request: ReproductionRequest, rows: list[Contestant], swept: dict[int, Contestant]) -> "Reproduction":

@@ -1,14 +1,12 @@
 """The verb `study`: a declared grid of trainings as a table and a figure; and how two kinds of ranking order runs."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
-from nextitem.cli.console import say, show_table, table_of
+from nextitem.cli.console import Sheet, say, show, show_json, show_table
 from nextitem.cli.options import (
     AsJson,
     Data,
@@ -137,16 +135,16 @@ def _tell(results: "Results", out: Path, *, as_json: bool) -> None:
 
         study_page.write(folder, results)
     if as_json:
-        typer.echo(json.dumps({**results.as_dict(), "folder": str(folder)}))
+        show_json({**results.as_dict(), "folder": str(folder)})
     elif results.comparison.cells:
         show_comparison(results.comparison, as_json=False)
         if results.sampled is not None:
-            typer.echo(f"{results.sampled.metric}, among drawn items only, compares with nothing above:")
+            show(f"{results.sampled.metric}, among drawn items only, compares with nothing above:")
             for label, (mean, bounds) in results.sampled.cells.items():
                 published = results.published.get(label)
                 beside = "" if published is None else f", published {published:.4f}"
-                typer.echo(f"  {label}: {with_interval(mean, bounds)}{beside}")
-        typer.echo(f"results: {folder}")
+                show(f"  {label}: {with_interval(mean, bounds)}{beside}")
+        show(f"results: {folder}")
     fail_if_any_failed(results.comparison)
 
 
@@ -154,15 +152,14 @@ def _list(*, as_json: bool) -> None:
     """The built-in studies on stdout."""
     studies = [load_study(name) for name in study_names()]
     if as_json:
-        typer.echo(json.dumps({"studies": [one.model_dump(mode="json") for one in studies]}))
+        show_json({"studies": [one.model_dump(mode="json") for one in studies]})
         return
     columns = ("study", "what is varied", "recipe", "data")
-    table = table_of("nextitem study NAME", (*columns, "rows"), left=columns)
-    table.title_justify = "center"
+    table = Sheet("nextitem study NAME", (*columns, "rows"), left=columns)
     for one in studies:
-        table.add_row(*map(Text, (one.name, one.summary, one.recipe, one.data, str(len(one.rows)))))
+        table.add(one.name, one.summary, one.recipe, one.data, str(len(one.rows)))
     does = "do sampled and full ranking put finished runs in the same order?"
-    table.add_row(OF_RANKINGS, Text(does), NOTHING, "RUN...", NOTHING)
+    table.add(OF_RANKINGS, does, NOTHING, "RUN...", NOTHING)
     show_table(table)
 
 
@@ -183,7 +180,7 @@ def _rankings(
     command, folder = typed_command(), out / f"study-{OF_RANKINGS}"
     rankings_page.write(folder, disagreements, metric, command)
     if as_json:
-        typer.echo(json.dumps({**rankings_page.as_dict(disagreements, metric, command), "folder": str(folder)}))
+        show_json({**rankings_page.as_dict(disagreements, metric, command), "folder": str(folder)})
         return
-    typer.echo(rankings_page.orders_page(disagreements, metric))
-    typer.echo(f"results: {folder}")
+    show(rankings_page.orders_page(disagreements, metric))
+    show(f"results: {folder}")

@@ -1,13 +1,11 @@
 """What several verbs print: the table of a comparison, that of a plan, and what a prepared folder holds."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import typer
 from rich.console import Console
 
-from nextitem.cli.console import show_table, table_of
+from nextitem.cli.console import Sheet, show, show_json, show_table
 from nextitem.data.mapped.folder import Manifest
 from nextitem.engine.entries import Contestant
 from nextitem.errors import TrainingError
@@ -19,23 +17,21 @@ from nextitem.words import NOTHING, amount, counted, duration, interval, written
 def show_comparison(comparison: Comparison, *, as_json: bool) -> None:
     """The comparison on stdout: as JSON, as a table on a terminal, as plain lines elsewhere."""
     if as_json:
-        typer.echo(json.dumps(as_dict(comparison)))
+        show_json(as_dict(comparison))
         return
     header, rows = comparison_cells(comparison)
-    console = Console()
-    if console.is_terminal:
-        table = table_of(_title(comparison), header, left=("recipe",))
-        table.caption, table.caption_justify = comparison.resampled, "left"
+    if Console().is_terminal:
+        sheet = Sheet(_title(comparison), header, left=("recipe",), caption=comparison.resampled)
         for row in rows:
-            table.add_row(*row)
-        console.print(table, highlight=False)
+            sheet.add(*row)
+        show_table(sheet)
         return
-    typer.echo(_title(comparison))
+    show(_title(comparison))
     lines = [header, *([cell.replace("\n", " ") for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    typer.echo(comparison.resampled)
+        show("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    show(comparison.resampled)
 
 
 def fail_if_any_failed(comparison: Comparison, others: Sequence[str] = ()) -> None:
@@ -96,21 +92,21 @@ def _difference(difference: Difference) -> str:
 def show_plan(forecast: ReproductionPlan, title: str, *, as_json: bool) -> None:
     """Time and memory of each training on stdout."""
     if as_json:
-        typer.echo(json.dumps(forecast.as_dict()))
+        show_json(forecast.as_dict())
         return
     columns = ("recipe", "epochs", "s/epoch", "here", "memory", "PFLOP", "on a GPU, estimated", "GPU memory")
-    table = table_of(title, columns, left=("recipe",))
+    table = Sheet(title, columns, left=("recipe",))
     for line in forecast.lines:
-        table.add_row(*_planned(line, forecast))
-    table.add_section()
+        table.add(*_planned(line, forecast))
+    table.section()
     on_gpu = [seconds for line in forecast.lines if (seconds := forecast.gpu_seconds(line)) is not None]
     here = sum(line.seconds or 0.0 for line in forecast.lines)
-    table.add_row("all of these", "", "", duration(here), "", "", duration(sum(on_gpu)) if on_gpu else NOTHING, "")
+    table.add("all of these", "", "", duration(here), "", "", duration(sum(on_gpu)) if on_gpu else NOTHING, "")
     show_table(table)
     for line in forecast.lines:
         if line.problem:
-            typer.echo(f"{line.label}: {line.problem}")
-    typer.echo(forecast.explained)
+            show(f"{line.label}: {line.problem}")
+    show(forecast.explained)
 
 
 def _planned(line: Line, forecast: ReproductionPlan) -> list[str]:
@@ -132,7 +128,7 @@ def _planned(line: Line, forecast: ReproductionPlan) -> list[str]:
 def show_manifest(manifest: Manifest, folder: Path, fact: str, *, as_json: bool) -> None:
     """What a prepared folder holds, and the fact that it was asked for, on stdout."""
     if as_json:
-        typer.echo(json.dumps(manifest.model_dump(mode="json")))
+        show_json(manifest.model_dump(mode="json"))
         return
     counts = f"{manifest.events:,} events of {manifest.users:,} users and {manifest.items:,} items"
-    typer.echo(f"{fact}: {folder} ({counts})")
+    show(f"{fact}: {folder} ({counts})")

@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from nextitem.cli.console import say, show_table, stderr, table_of
+from nextitem.cli.console import Sheet, say, show, show_json, show_table, stderr
 from nextitem.cli.options import ColumnNames, Device, Threads, columns_of, device_of, make_report, seed_of, use_threads
 from nextitem.compute.processes import Processes, joined
 from nextitem.data.prepare import prepare
@@ -86,11 +84,11 @@ def train(
         return
     if as_json:
         say(f"run: {folder}")
-        typer.echo(json.dumps(metrics.as_dict()))
+        show_json(metrics.as_dict())
         return
     is_preset = all(label != COMMAND_LINE or key == "data" for key, label in resolved.sources.items())
     show_table(_summary(resolved.value, metrics, preset.published.get(resolved.value.data, {}) if is_preset else {}))
-    typer.echo(f"run: {folder}")
+    show(f"run: {folder}")
 
 
 def _check(extras: Extras, recipe: Recipe) -> None:
@@ -139,29 +137,29 @@ def _show_plan(recipe: Recipe, seed: int, processes: Processes, *, as_json: bool
     if processes.rank == 0:
         planned = plan(recipe, prepare(recipe), Session(seed, processes))
         if as_json:
-            typer.echo(json.dumps(planned.as_dict()))
+            show_json(planned.as_dict())
         else:
             show_table(_plan_table(planned))
-            typer.echo(f"plan: {planned}")
+            show(f"plan: {planned}")
     processes.wait()
 
 
-def _plan_table(planned: Plan) -> Table:
+def _plan_table(planned: Plan) -> Sheet:
     title = f"{planned.recipe.name} on {planned.recipe.data}"
-    table = table_of(Text(title), ("what", "how much", "share"), left=("what",))
-    table.add_row("positions per epoch", f"{planned.work.positions:,}", "")
-    table.add_row("steps per epoch", f"{planned.work.steps:,}", "")
+    table = Sheet(title, ("what", "how much", "share"), left=("what",))
+    table.add("positions per epoch", f"{planned.work.positions:,}", "")
+    table.add("steps per epoch", f"{planned.work.steps:,}", "")
     if planned.block_rows is not None:
-        table.add_row("positions in a block of the loss", f"{planned.block_rows:,}", "")
+        table.add("positions in a block of the loss", f"{planned.block_rows:,}", "")
     for title, parts, written in (
         ("seconds per epoch", planned.seconds, "{:.3g}".format),
         ("peak memory", planned.memory, amount),
     ):
         whole = sum(parts.values())
-        table.add_section()
-        table.add_row(title, written(whole), "100 %")
+        table.section()
+        table.add(title, written(whole), "100 %")
         for name, part in parts.items():
-            table.add_row(f"  {name}", written(part), percent(part / max(whole, 1e-9)))
+            table.add(f"  {name}", written(part), percent(part / max(whole, 1e-9)))
     if planned.available is not None:
         table.caption = f"{amount(planned.available)} of memory are available"
     return table
@@ -170,14 +168,14 @@ def _plan_table(planned: Plan) -> Table:
 def _print_config(recipe: Recipe, sources: Mapping[str, str]) -> None:
     """Every setting as `key = value  # source`; of no value the word that is typed for it."""
     for key, value in settings_of(recipe).items():
-        typer.echo(f"{key} = {'none' if value is None else json.dumps(value)}  # {sources[key]}")
+        show(f"{key} = {'none' if value is None else json.dumps(value)}  # {sources[key]}")
 
 
-def _summary(recipe: Recipe, metrics: Metrics, published: Mapping[str, float]) -> Table:
+def _summary(recipe: Recipe, metrics: Metrics, published: Mapping[str, float]) -> Sheet:
     """Validation and test values, beside published ones of the same recipe on the same data where there are any."""
     title = f"{recipe.name} on {recipe.data}: {metrics.certificate.cases:,} test users, full catalogue"
     columns = ("metric", "validation", "test", "95 % interval", *(["published"] if published else []))
-    table = table_of(Text(title), columns, left=("metric",))
+    table = Sheet(title, columns, left=("metric",))
     for metric in metrics.certificate.metrics:
         cells = [
             metric,
@@ -187,7 +185,7 @@ def _summary(recipe: Recipe, metrics: Metrics, published: Mapping[str, float]) -
         ]
         if published:
             cells.append(f"{published[metric]:.4f}" if metric in published else "")
-        table.add_row(*cells)
+        table.add(*cells)
     kept = f"{recipe.learner.training.kept_epoch} epoch {metrics.best_epoch} of {metrics.epochs}, "
     epochs = kept if metrics.epochs else ""
     table.caption = f"{epochs}{metrics.train_seconds:.0f} s of training"

@@ -1,14 +1,11 @@
 """The verb `tune`: better settings for recipes, found by validation alone and at equal budgets."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from nextitem.cli.console import say, show_table, stderr, table_of
+from nextitem.cli.console import Sheet, say, show, show_json, show_table, stderr
 from nextitem.cli.options import AsJson, Device, Threads, device_of, seed_of, use_threads
 from nextitem.compute.processes import Alone
 from nextitem.errors import ConfigurationError, StorageError
@@ -62,11 +59,11 @@ def tune(
         _write_best(folder / "best.toml", as_toml(resolve_recipe(preset, [*own, *tuned.best_overrides]).value))
         searches[str(folder)] = tuned
     if as_json:
-        typer.echo(json.dumps({folder: tuned.as_dict() for folder, tuned in searches.items()}))
+        show_json({folder: tuned.as_dict() for folder, tuned in searches.items()})
         return
     show_table(_table(searches))
     for name in searches:
-        typer.echo(f"best: nextitem train {name}/best.toml")
+        show(f"best: nextitem train {name}/best.toml")
 
 
 def _left_open(space: SearchSpace, overrides: list[str]) -> SearchSpace:
@@ -94,18 +91,18 @@ def _write_best(file: Path, text: str) -> None:
         raise StorageError(f"cannot write {file}: {error}; choose another --out") from error
 
 
-def _table(searches: dict[str, Tuned]) -> Table:
+def _table(searches: dict[str, Tuned]) -> Sheet:
     """The best trials of each search, and its budget."""
-    title = Text("Best validation values (no test case was looked at)")
-    table = table_of(title, ("recipe", "validation", "best epoch", "settings"), left=("recipe", "settings"))
+    title = "Best validation values (no test case was looked at)"
+    table = Sheet(title, ("recipe", "validation", "best epoch", "settings"), left=("recipe", "settings"))
     for tuned in searches.values():
-        table.add_section()
+        table.section()
         complete = sorted(
             (trial for trial in tuned.trials if trial.outcome == "complete"), key=lambda trial: -(trial.value or 0.0)
         )
         for trial in complete[:_SHOWN]:
             epoch = epoch_of(trial.best_epoch, trial.epochs)
-            table.add_row(tuned.recipe, f"{trial.value:.4f}", epoch, _settings(trial))
+            table.add(tuned.recipe, f"{trial.value:.4f}", epoch, _settings(trial))
     counts = [
         f"{tuned.recipe}: {len(tuned.trials)} trials ({tuned.count('pruned')} pruned, {tuned.count('failed')} failed), "
         f"{tuned.epochs} epochs, {tuned.seconds:.0f} s"

@@ -193,12 +193,6 @@ class ProcessGroup:
         return failure
 
 
-def speaker() -> str:
-    """What names this process before a message; empty where there is one only."""
-    rank, size = os.environ.get("RANK"), os.environ.get("WORLD_SIZE", "1")
-    return "" if size == "1" or rank is None else f"process {rank} of {size}: "
-
-
 @contextmanager
 def joined(device: torch.device) -> Iterator[Processes]:
     """All processes that `torchrun` started, or this one alone; on GPUs each has its own.

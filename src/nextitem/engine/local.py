@@ -15,9 +15,9 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from nextitem.compute.processes import Alone
+from nextitem.compute.streams import quieten_libraries, say, stderr, taking_everything
 from nextitem.engine.entries import Place
 from nextitem.errors import NextitemError, TrainingError
 from nextitem.experiment.recipe import Recipe
@@ -95,13 +95,14 @@ def _train(answer: Connection, recipe_json: str, seed: int, place: Place) -> Non
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if place.threads is not None:
         torch.set_num_threads(place.threads)
+    quieten_libraries()
+    with taking_everything():
+        _answer(answer, recipe_json, seed, place)
+
+
+def _answer(answer: Connection, recipe_json: str, seed: int, place: Place) -> None:
     recipe, device = Recipe.model_validate_json(recipe_json), torch.device(place.device)
-    stderr = Console(stderr=True)
     display = watcher(stderr, recipe.learner.training, f"{recipe.name} on {recipe.data}, seed {seed}")
-
-    def say(text: str) -> None:
-        stderr.print(text, markup=False, highlight=False, soft_wrap=True)
-
     try:
         session = Session(seed, Alone(device), display)
         run = train(recipe, session, place.out, fresh=place.fresh, say=say, extras=Extras(report=place.report))

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from nextitem.training.fit import Training
 from nextitem.training.history import Epoch, History
-from nextitem.words import time_left
+from nextitem.words import time_left, visible
 
 
 def line(epoch: Epoch, history: History, training: Training) -> str:
@@ -31,7 +31,7 @@ class PlainLog:
 
     def __init__(self, console: Console, training: Training, title: str) -> None:
         self.console, self.training = console, training
-        console.print(title, highlight=False, markup=False)
+        console.print(visible(title), highlight=False, markup=False, soft_wrap=True)
 
     def step(self, epoch: int, step: int, steps: int) -> None:
         """Nothing: a log is read afterwards."""
@@ -75,7 +75,9 @@ class LiveTable:
         self.live.stop()
 
     def _table(self) -> Table:
-        table = Table(title=Text(self.title), caption=self.position, title_justify="left", caption_justify="left")
+        table = Table(
+            title=Text(visible(self.title)), caption=self.position, title_justify="left", caption_justify="left"
+        )
         for name in ("epoch", "loss", "validation loss", self.training.monitor, "positions/s", "seconds"):
             table.add_column(name, justify="right")
         for epoch in self.history.epochs[-12:]:
