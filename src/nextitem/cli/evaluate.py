@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from nextitem.cli.console import Sheet, show_json, show_table
-from nextitem.cli.options import AsJson, RunFolder, seed_of
+from nextitem.cli.options import AsJson, RunFolder, seed_of, stored_run
 from nextitem.evaluation.metrics import DEFAULT_METRICS, SAMPLED_METRICS
 from nextitem.experiment.again import evaluate_again
-from nextitem.experiment.folder.reading import read_run
+from nextitem.experiment.folder.reading import MODEL
 from nextitem.words import interval
 
 
@@ -38,7 +38,7 @@ def evaluate(
     """Evaluate a stored run again, on the data it was trained on."""
     default = DEFAULT_METRICS if candidates is None else SAMPLED_METRICS
     names = [*default] if metrics is None else [name.strip() for name in metrics.split(",")]
-    stored = read_run(run_folder).proven()
+    stored = stored_run(run_folder, MODEL)
     measured = evaluate_again(stored, part.value, names, data, candidates=candidates, seed=seed)
     if as_json:
         # What is sampled stands apart, where nobody takes it for a full ranking.

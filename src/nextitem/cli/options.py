@@ -13,11 +13,13 @@ from typing import Annotated, Any
 import torch
 import typer
 
+from nextitem.cli.console import say
 from nextitem.data.reading.files import Columns, parse_columns
 from nextitem.engine.entries import Entry
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.metrics import rank_metrics
 from nextitem.evaluation.scoring import Scorer
+from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.presets import load_preset, resolve_recipe
 from nextitem.settings.suggestion import suggest
 
@@ -92,3 +94,14 @@ def make_report(folder: Path, scorer: Scorer) -> None:
     from nextitem.report.run.page import report_into
 
     report_into(folder, scorer)
+
+
+def stored_run(folder: Path, names: Sequence[str]) -> Run:
+    """The run in a folder, the files that an answer will rest on proven; a note tells of others that were altered.
+
+    Raises ArtefactError.
+    """
+    run = read_run(folder).proven(*names)
+    for doubt in run.doubts(*names):
+        say(f"note: {doubt}")
+    return run

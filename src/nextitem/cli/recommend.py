@@ -8,10 +8,10 @@ import polars as pl
 import typer
 
 from nextitem.cli.console import say, show_data, show_json
-from nextitem.cli.options import AsJson, RunFolder, columns_of
+from nextitem.cli.options import AsJson, RunFolder, columns_of, stored_run
 from nextitem.data.reading.files import Columns, read_interactions
 from nextitem.errors import ConfigurationError
-from nextitem.experiment.folder.reading import read_run
+from nextitem.experiment.folder.reading import LISTS
 from nextitem.serving.lists import as_table, check_format, write_table
 from nextitem.serving.recommender import Recommender, Unknown
 from nextitem.words import counted
@@ -39,7 +39,7 @@ def recommend(
         raise ConfigurationError("give either --users (ids, or all) or --histories FILE")
     if out is not None:
         check_format(out)
-    stored = read_run(run_folder).proven()
+    stored = stored_run(run_folder, LISTS)
     recommender = Recommender.from_run(stored)
     unknown: Unknown = "drop" if drop_unknown else "error"
     if histories is not None:

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from nextitem.cli.console import say, show, show_json
-from nextitem.cli.options import AsJson
-from nextitem.experiment.again import restore
-from nextitem.experiment.folder.reading import read_run
+from nextitem.cli.options import AsJson, stored_run
+from nextitem.experiment.again import restore_own
+from nextitem.experiment.folder.reading import PAGE
 from nextitem.words import counted
 
 
@@ -22,9 +22,9 @@ def report(
     from nextitem.report.run.evidence import Evidence, comparable
     from nextitem.report.run.page import write_report
 
-    stored = [read_run(folder).proven() for folder in run_folders]
+    stored = [stored_run(folder, PAGE) for folder in run_folders]
     runs = comparable([Evidence.of(run) for run in stored])
-    write_report(runs, [restore(run.recipe, run, len(run.items)) for run in stored], out)
+    write_report(runs, [restore_own(run) for run in stored], out)
     size = out.stat().st_size
     if as_json:
         labels = {str(run.folder): run.label for run in runs}

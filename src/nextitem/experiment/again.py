@@ -61,11 +61,20 @@ def split_of(run: Run, data: str | None = None) -> Split:
     return split.named(run.metrics.certificate.dataset)
 
 
+def restore_own(run: Run) -> Scorer:
+    """The model of a stored run for the items and users that were stored with it. Raises ArtefactError."""
+    scorer = restore(run.recipe, run, len(run.items))
+    known = run.recipe.learner.users_in(run.weights)
+    if known and run.users is not None and known != len(run.users):
+        raise run.refused("model.safetensors", f"has {known:,} users, and users.parquet {len(run.users):,}")
+    return scorer
+
+
 def restore(recipe: Recipe, run: Run, number_of_items: int) -> Scorer:
     """The model of a stored run. Raises ArtefactError where the weights do not fit the recipe."""
     try:
         scorer = recipe.learner.restore(run.weights, number_of_items)
-    except (KeyError, RuntimeError) as error:
+    except (ValueError, RuntimeError) as error:
         raise ArtefactError(f"{run.folder}: the weights do not fit the recipe: {error}; train anew") from error
     scored = scorer.query(Sequences.of([], number_of_items)).number_of_items
     if scored != number_of_items:

@@ -56,5 +56,9 @@ class BaselineLearner:
         return Learnt(scorer, History(), numbers, time.perf_counter() - started)
 
     def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> Scorer:
-        """The scorer that gave `tensors`. Raises KeyError where one is missing."""
+        """The scorer that gave `tensors`. Raises ValueError for those of others."""
         return self.baseline.restore(tensors)
+
+    def users_in(self, tensors: Mapping[str, Tensor]) -> int:
+        """How many users have numbers of their own in `tensors`."""
+        return self.baseline.users_in(tensors)

@@ -74,4 +74,7 @@ class Learner(Protocol):
         """What the training part of the events teaches, the epoch chosen by validation; no test case is looked at."""
 
     def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> Scorer:
-        """The scorer that gave `tensors`. Raises KeyError or RuntimeError for those of others."""
+        """The scorer that gave `tensors`. Raises ValueError for those of others."""
+
+    def users_in(self, tensors: Mapping[str, Tensor]) -> int:
+        """How many users have numbers of their own in `tensors`; 0 of a model that goes by histories."""

@@ -1,9 +1,11 @@
 """A sequence model: one choice from each shelf and a training, checked against each other, learnt and restored."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, Self
 
+import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
@@ -23,6 +25,7 @@ from nextitem.model.model import SequenceModel
 from nextitem.model.negatives import AnyNegatives
 from nextitem.model.negatives.negatives import Sampler
 from nextitem.model.objectives import AnyObjective, NextItem
+from nextitem.model.weights import check_alike
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.suggestion import suggest
 from nextitem.training.fit import Training, fit
@@ -216,11 +219,26 @@ class SequenceRecipe(Configuration):
         return Assembled(model, self.loss.build(), negatives, outside, cases, self.training.batch_size)
 
     def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> SequenceModel:
-        """The model that gave `tensors`, in evaluation mode. Raises KeyError or RuntimeError where they do not fit."""
-        of_encoder = {name.removeprefix("encoder."): tensor for name, tensor in tensors.items()}
-        model = self.build(number_of_items, seed=0, number_of_users=self.encoder.users_in(of_encoder))
+        """The model that gave `tensors`, in evaluation mode. Raises ValueError where they do not fit."""
+        users = self.users_in(tensors)
+        with suppress(RuntimeError, TypeError):  # an encoder from elsewhere may need numbers, and is compared below
+            check_alike(tensors, self._without_memory(number_of_items, users).state_dict())
+        model = self.build(number_of_items, seed=0, number_of_users=users)
+        check_alike(tensors, model.state_dict())
         model.load_state_dict(dict(tensors))
         return model.eval()
+
+    def users_in(self, tensors: Mapping[str, Tensor]) -> int:
+        """How many users have a vector among `tensors`. Raises ValueError where there should be some and are none."""
+        try:
+            return self.encoder.users_in({name.removeprefix("encoder."): tensor for name, tensor in tensors.items()})
+        except (KeyError, TypeError) as error:  # a missing tensor, and one without dimensions
+            raise ValueError(f"encoder {self.encoder.name} has no vectors of users: {error}") from error
+
+    def _without_memory(self, number_of_items: int, number_of_users: int) -> SequenceModel:
+        """The model as shapes and types alone: a recipe that was altered may ask for more numbers than fit anywhere."""
+        with torch.device("meta"):
+            return self.build(number_of_items, seed=0, number_of_users=number_of_users)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from nextitem.data.sequences import NOBODY, Sequences
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.evaluation.ranks import top_k
 from nextitem.evaluation.scoring import Scorer
-from nextitem.experiment.again import restore
+from nextitem.experiment.again import restore_own
 from nextitem.experiment.folder.histories import histories_of
-from nextitem.experiment.folder.reading import Run, read_run
+from nextitem.experiment.folder.reading import LISTS, Run, read_run
 from nextitem.experiment.run import Outcome
 from nextitem.model.baselines.popularity import PopularityScorer
 
@@ -57,14 +57,14 @@ class Recommender:
     @classmethod
     def load(cls, folder: Path | str) -> "Recommender":
         """A recommender from a run's folder, on the CPU. Raises ArtefactError for an altered or foreign folder."""
-        return cls.from_run(read_run(folder).proven())
+        return cls.from_run(read_run(folder).proven(*LISTS))
 
     @classmethod
     def from_run(cls, run: Run) -> "Recommender":
         """A recommender from a run that was read."""
         items = Catalog(run.items["item"])
         counts_N = torch.from_numpy(run.items["count"].to_numpy(writable=True))
-        scorer = restore(run.recipe, run, len(items))
+        scorer = restore_own(run)
         if run.users is None:
             return cls(scorer, items, counts_N, None, None)
         histories = histories_of(run.users, len(items))

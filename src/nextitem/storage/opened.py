@@ -57,12 +57,12 @@ def content_of(file: Path, most: int = MOST_JSON) -> bytes:
 C = TypeVar("C", bound=BaseModel)
 
 
-def parsed(name: str, content: bytes, model: type[C]) -> C:
-    """What a file of JSON says. Raises ValueError naming the file and the field."""
+def parsed(model: type[C], content: bytes) -> C:
+    """What JSON says. Raises ValueError naming the field."""
     try:
         return model.model_validate_json(content)
     except ValidationError as error:
-        raise ValueError(f"{name}: {in_words(model, error)}") from error
+        raise ValueError(in_words(model, error)) from error
 
 
 def sha256(file: Path) -> str:

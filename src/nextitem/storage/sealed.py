@@ -6,7 +6,6 @@ What the manifest does not name is not used, and nothing is used before it was c
 import hashlib
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
@@ -51,7 +50,6 @@ class _Head(BaseModel):
     version: int = 1  # the first manifests named none
 
 
-A = TypeVar("A")
 M = TypeVar("M", bound=Manifest)
 
 
@@ -78,13 +76,12 @@ class Kind(Generic[M]):
         """A folder of this kind, nothing of it read but the manifest. Raises ArtefactError."""
         try:
             content = content_of(folder / MANIFEST)
-            head = parsed(MANIFEST, content, _Head)
-            self._check(folder, head)
-            return Sealed(folder, self, parsed(MANIFEST, content, self.manifest))
+            self._check(folder, parsed(_Head, content))
+            return Sealed(folder, self, parsed(self.manifest, content))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise self._foreign(folder, f": it has no {MANIFEST}") from error
         except (OSError, ValueError) as error:
-            raise self.unreadable(folder, error) from error
+            raise self.unreadable(folder, f"{MANIFEST}: {error}") from error
 
     def _check(self, folder: Path, head: _Head) -> None:
         """Raises ArtefactError for a folder of another kind or version."""
@@ -117,40 +114,54 @@ class Sealed(Generic[M]):
 
     def sized(self, name: str) -> Path:
         """A file of as many bytes as the manifest says; nothing of it is read."""
-        with self._of_its_size(name):
-            return self.folder / name
+        content, fault = self._at(name)
+        if content is not None:
+            content.close()
+        return self._without(fault, name)
 
     def file(self, name: str) -> Path:
         """A file whose content is that of the manifest; it is read to find out, once."""
-        if name not in self.proven:
-            with self._of_its_size(name) as content:
-                found = self._asked(lambda: hashlib.file_digest(content, "sha256").hexdigest())
-            if found != self.manifest.files[name].sha256:
-                raise self._altered(name, f"its sha256 is not the one in {MANIFEST}")
-            self.proven.add(name)
-        return self.folder / name
+        return self._without(self.fault(name), name)
 
     def prove(self, *names: str) -> None:
         """Compare these files with the manifest, or all."""
         for name in names or self.manifest.files:
             self.file(name)
 
-    def _of_its_size(self, name: str) -> BufferedReader:
+    def fault(self, name: str) -> str | None:
+        """What is wrong with a file, to be read after its name; None where its content is that of the manifest."""
+        if name in self.proven:
+            return None
+        content, fault = self._at(name)
+        if content is None:
+            return fault
+        with content:
+            try:
+                found = hashlib.file_digest(content, "sha256").hexdigest()
+            except OSError as error:
+                return f"cannot be read: {error}"
+        if found != self.manifest.files[name].sha256:
+            return f"was altered: its sha256 is not the one in {MANIFEST}"
+        self.proven.add(name)
+        return None
+
+    def _at(self, name: str) -> tuple[BufferedReader | None, str | None]:
+        """A file of the size that the manifest says, or what is wrong with it."""
         if name not in self.manifest.files:
-            raise self.kind.unreadable(self.folder, f"its {MANIFEST} names no {name}")
-        content = self._asked(lambda: opened(self.folder / name))
+            return None, f"is not named by {MANIFEST}"
+        try:
+            content = opened(self.folder / name)
+        except FileNotFoundError:
+            return None, "is missing"
+        except (OSError, ValueError) as error:
+            return None, f"cannot be read: {error}"
         found, said = os.fstat(content.fileno()).st_size, self.manifest.files[name].bytes
         if found != said:
             content.close()
-            raise self._altered(name, f"it has {found:,} bytes and {MANIFEST} says {said:,}")
-        return content
+            return None, f"was altered: it has {found:,} bytes and {MANIFEST} says {said:,}"
+        return content, None
 
-    def _altered(self, name: str, fact: str) -> ArtefactError:
-        return ArtefactError(f"{self.folder / name} was altered: {fact}; restore it or {self.kind.anew}")
-
-    def _asked(self, question: Callable[[], A]) -> A:
-        """The system's answer."""
-        try:
-            return question()
-        except (OSError, ValueError) as error:
-            raise self.kind.unreadable(self.folder, error) from error
+    def _without(self, fault: str | None, name: str) -> Path:
+        if fault is not None:
+            raise ArtefactError(f"{self.folder / name} {fault}; restore it or {self.kind.anew}")
+        return self.folder / name

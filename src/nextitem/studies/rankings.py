@@ -17,7 +17,7 @@ from nextitem.errors import ConfigurationError
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.experiment.again import restore, split_of
-from nextitem.experiment.folder.reading import read_run
+from nextitem.experiment.folder.reading import MODEL, read_run
 from nextitem.experiment.repetition import told_apart
 
 
@@ -106,7 +106,7 @@ def compare_rankings(
     A model is called by its recipe, and by settings and seed where that does not tell runs apart. Raises
     ConfigurationError for runs that were not measured on the same cases, and what reading and evaluating runs raises.
     """
-    runs = [read_run(folder).proven() for folder in folders]
+    runs = [read_run(folder).proven(*MODEL) for folder in folders]
     names = told_apart([run.recipe.name for run in runs], runs)
     for run in runs[1:]:
         if unlike := runs[0].certificate.differences(run.certificate):

@@ -19,7 +19,7 @@ from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.intervals import percentiles
 from nextitem.evaluation.ranking import Ranking
 from nextitem.experiment.again import restore, split_of
-from nextitem.experiment.folder.reading import read_run
+from nextitem.experiment.folder.reading import MODEL, read_run
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.overrides import parse_override, resolve
 from nextitem.settings.suggestion import suggest
@@ -172,11 +172,11 @@ class SampledColumn:
 def sampled(rows: Sequence[Contestant], published: PublishedMetric, data: str, seed: int = 0) -> SampledColumn:
     """What the rows' finished runs reach where targets are ranked as in the published values. Raises as `evaluate`."""
     finished = [row for row in rows if row.runs]
-    split = split_of(read_run(finished[0].runs[0].folder).proven(), data)
+    split = split_of(read_run(finished[0].runs[0].folder).proven(*MODEL), data)
     ranking = Ranking.among(str(published.candidates), seed)
     values = []
     for row in finished:
-        stored = [read_run(run.folder).proven() for run in row.runs]
+        stored = [read_run(run.folder).proven(*MODEL) for run in row.runs]
         scorers = (restore(run.recipe, run, split.train.number_of_items) for run in stored)
         evaluations = [
             evaluate(scorer, split.test, [published.metric], ranking=ranking, intervals=False) for scorer in scorers

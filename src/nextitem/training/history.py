@@ -1,8 +1,13 @@
 """What happened in a training, epoch by epoch, and who is told of it."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
+from pydantic import Field
+
+from nextitem.settings.configuration import Configuration
+from nextitem.storage import parsed
 from nextitem.words import counted
 
 _NEWS = 0.01  # share of the first epoch's targets that has to be idle
@@ -53,6 +58,33 @@ class History:
     def as_lines(self) -> list[dict[str, object]]:
         """The epochs as plain values."""
         return [asdict(epoch) for epoch in self.epochs]
+
+
+class _Line(Configuration):
+    """An epoch as it is stored: what may be said of it at all."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float | None = Field(allow_inf_nan=True)  # it stops nothing
+    validation: dict[str, float]
+    train_seconds: float = Field(ge=0)
+    positions_per_second: float = Field(ge=0)
+    positions: int = Field(0, ge=0)  # runs that were stored before these were counted have none
+    idle: int = Field(0, ge=0)
+
+
+def epochs_of(lines: Iterable[bytes]) -> list[Epoch]:
+    """The epochs that lines of JSON hold, as they were written. Raises ValueError by line and field."""
+    epochs = []
+    for number, line in enumerate(lines, 1):
+        try:
+            stored = parsed(_Line, line)
+            if stored.epoch != number:
+                raise ValueError(f"epoch = {stored.epoch:,} should be {number:,}")
+        except ValueError as error:
+            raise ValueError(f"line {number:,}: {error}") from error
+        epochs.append(Epoch(**dict(stored)))
+    return epochs
 
 
 class Watcher(Protocol):

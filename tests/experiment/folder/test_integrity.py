@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nextitem.errors import ArtefactError
-from nextitem.experiment.folder.reading import RUN, Run, read_run
+from nextitem.experiment.folder.reading import LISTS, RUN, Run, read_run
 from nextitem.storage import MANIFEST
 from worlds.stored_runs import FILES, written
 
@@ -70,14 +70,14 @@ def test_any_altered_file_is_noticed(name: str, change: str, folder: Path) -> No
 @pytest.mark.parametrize("name", sorted(FILES - {MANIFEST}))
 def test_any_missing_file_is_noticed(name: str, folder: Path) -> None:
     (folder / name).unlink()
-    with pytest.raises(ArtefactError, match=rf"cannot be read as a run: .*{name}"):
+    with pytest.raises(ArtefactError, match=rf"{name} is missing; restore it or train anew"):
         read_run(folder).proven()
 
 
 @pytest.mark.parametrize("name", sorted(FILES - {MANIFEST, "README.md", "users.parquet"}))
 def test_a_file_that_the_manifest_does_not_name_is_not_trusted(name: str, folder: Path) -> None:
     declare(folder, **{name: None})
-    message = rf"cannot be read as a run: its manifest\.json names no {name}; restore it or train anew"
+    message = rf"{name} is not named by manifest\.json; restore it or train anew"
     with pytest.raises(ArtefactError, match=message):
         everything(folder)
 
@@ -170,6 +170,37 @@ def test_a_part_is_proven_when_it_is_read_and_no_sooner(folder: Path) -> None:
         run.ranks  # noqa: B018 - reading it is the point
     with pytest.raises(ArtefactError, match=r"ranks\.parquet was altered"):
         run.proven()
+
+
+@pytest.mark.parametrize("name", ["README.md", "ranks.parquet", "history.jsonl"])
+@pytest.mark.parametrize("change", [Path.unlink, lambda file: file.write_text("mine"), Path.mkdir])
+def test_what_an_answer_does_not_rest_on_is_told_and_not_missed(
+    name: str, change: Callable[[Path], object], folder: Path
+) -> None:
+    if change == Path.mkdir:
+        (folder / name).unlink()
+    change(folder / name)
+    run = read_run(folder).proven(*LISTS)
+    (told,) = run.doubts(*LISTS)
+    assert told.startswith(f"{folder / name} ")
+    assert told.endswith("; nothing here rests on it")
+    assert run.doubts(*LISTS, name) == []
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", sorted(FILES))
+@pytest.mark.parametrize("make", [os.mkfifo, lambda file: file.symlink_to("/dev/zero")], ids=["pipe", "device"])
+def test_nothing_is_waited_for_that_has_no_end(name: str, make: Callable[[Path], object], folder: Path) -> None:
+    (folder / name).unlink()
+    make(folder / name)
+    with pytest.raises(ArtefactError, match=rf"{name}.* is a (named pipe|device), not a regular file; restore it or"):
+        read_run(folder).proven()
+
+
+def test_a_file_that_is_a_link_to_the_same_content_is_as_good(folder: Path, tmp_path: Path) -> None:
+    (folder / "model.safetensors").rename(tmp_path / "elsewhere")
+    (folder / "model.safetensors").symlink_to(tmp_path / "elsewhere")
+    assert everything(folder).weights
 
 
 def test_a_folder_that_is_no_run_is_refused_with_advice(tmp_path: Path) -> None:

@@ -1,12 +1,12 @@
 """metrics.json: what was measured of a run, on what, and how the run was made."""
 
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, Self
 
-from pydantic import ConfigDict, model_serializer
+from pydantic import ConfigDict, Field, model_serializer, model_validator
 
 from nextitem.evaluation.certificate import Certificate
 from nextitem.evaluation.evaluate import Evaluation
-from nextitem.experiment.folder.provenance import Provenance
+from nextitem.experiment.folder.provenance import MOST, Count, Provenance
 from nextitem.experiment.run import Outcome
 from nextitem.settings.configuration import Configuration
 
@@ -22,8 +22,17 @@ class Measured(Configuration):
 
     intervals: dict[str, tuple[float, float]]
     """Per metric the 95 % bootstrap interval of the mean over cases."""
-    ceiling: float
+    ceiling: float = Field(ge=0, le=1)
     """Share of targets that occur in training and are not hidden."""
+
+    @model_validator(mode="after")
+    def _has_intervals(self) -> Self:
+        if self.means.keys() != self.intervals.keys():
+            raise ValueError(f"intervals are of {sorted(self.intervals)} and means of {sorted(self.means)}")
+        for name, (low, high) in self.intervals.items():
+            if low > high:
+                raise ValueError(f"intervals.{name} = {[low, high]} should ascend")
+        return self
 
     @property
     def means(self) -> dict[str, float]:
@@ -55,18 +64,33 @@ class Metrics(Configuration):
     """Where `--candidates` asked for it."""
     test_upper_bound: dict[str, float] | None = None
     """What no model can exceed, on average, by metric; known of generated data."""
-    best_epoch: int
+    best_epoch: int = Field(ge=0)
     """The one whose weights are kept, from 1; 0 without epochs."""
-    epochs: int
-    train_seconds: float
+    epochs: Count
+    train_seconds: float = Field(ge=0)
     """Of optimisation, without validation."""
-    parameters: int
+    parameters: Count
     """Numbers that are learnt."""
     certificate: Certificate
     """What the test metrics were measured on."""
     notes: tuple[str, ...]
     """What is to know about the data, and about how it was learnt."""
     provenance: Provenance
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        certificate = self.certificate
+        if self.best_epoch > self.epochs:
+            raise ValueError(f"best_epoch = {self.best_epoch:,} is none of {self.epochs:,} epochs")
+        for name, number in (("cases", certificate.cases), ("candidates", certificate.candidates)):
+            if not 1 <= number <= MOST:
+                raise ValueError(f"certificate.{name} = {number} should be from 1 to {MOST:,}")
+        if not certificate.metrics:
+            raise ValueError("certificate.metrics names none")
+        for name in certificate.metrics:
+            if name not in self.test.means or name not in self.validation.means:
+                raise ValueError(f"certificate.metrics names {name}, which is not among test and validation")
+        return self
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; what was not asked for, or is not known, is left out."""

@@ -3,38 +3,50 @@
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Annotated
 
 import torch
+from pydantic import AfterValidator, Field
 
 from nextitem.compute.machine import processor
 from nextitem.compute.memory import most_resident
 from nextitem.data.prepare import Prepared
 from nextitem.settings.configuration import Configuration
+from nextitem.storage import SHA256
 from nextitem.training.session import Session
+
+MOST = 2**53
+"""Nothing that is counted of a run is more."""
+Count = Annotated[int, Field(ge=0, le=MOST)]
+
+
+def _is_time(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
 
 
 class Provenance(Configuration):
     """How a run was made."""
 
-    seed: int
+    seed: int = Field(ge=0, lt=2**64)
     nextitem: str
     """Version, as of the two that follow."""
     torch: str
     python: str
     device: str
-    processes: int
-    threads: int
+    processes: Count
+    threads: Count
     """Of each process, on the CPU."""
     processor: str
-    peak_memory_mb: int
+    peak_memory_mb: Count
     """The most that the process held."""
-    started: str
+    started: Annotated[str, AfterValidator(_is_time)]
     """ISO 8601, to the second."""
-    seconds: float
+    seconds: float = Field(ge=0)
     """From then to here: preparing, training and evaluating."""
     data: str
     """The recipe's word for the data."""
-    events_sha256: str
+    events_sha256: str = Field(pattern=SHA256)
     """Fingerprint of all events."""
 
 

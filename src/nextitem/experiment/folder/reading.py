@@ -1,9 +1,8 @@
 """A run read from its folder, every part of it proven before it is used; finished runs found by what decides them."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -13,18 +12,28 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from nextitem.errors import NextitemError, StorageError
+from nextitem.errors import ArtefactError, NextitemError, StorageError
 from nextitem.evaluation.certificate import Certificate
 from nextitem.evaluation.values import values
 from nextitem.experiment.folder.metrics import FORMAT, Metrics
+from nextitem.experiment.folder.tables import check_users, items_in, ranks_in, scanned_users, users_in
 from nextitem.experiment.recipe import Recipe
 from nextitem.settings.keys import settings_of
-from nextitem.storage import MANIFEST, Kind, Manifest, Sealed
-from nextitem.training.history import Epoch
+from nextitem.storage import MANIFEST, Kind, Manifest, Sealed, content_of, parsed
+from nextitem.training.history import Epoch, epochs_of
 
 RUN = Kind("run", FORMAT, "`nextitem train` printed", "train anew", Manifest)
+MODEL = ("model.safetensors",)
+"""What a run is measured by again, beside its recipe and metrics, as are those that follow."""
+LISTS = (*MODEL, "items.parquet", "users.parquet")
+"""What lists are made of."""
 COMPARED = ("ranks.parquet", "history.jsonl")
-"""What runs are compared by, beside their recipes and metrics."""
+"""What runs are compared by."""
+PAGE = (*LISTS, *COMPARED)
+"""What a page about a run is made of."""
+
+_USERS = "users.parquet"
+_UNUSABLE = (OSError, ValueError, SafetensorError, pl.exceptions.PolarsError)
 
 # Where data lie and what they are called decides nothing once their fingerprints are equal, nor does what only rounds.
 _ABOUT_THE_DATA = ("name", "data", "columns", "filters")
@@ -66,13 +75,20 @@ class Run:
 
     @cached_property
     def weights(self) -> dict[str, Tensor]:
-        """All numbers of the model by name, on the CPU."""
-        return _read(self.folder, self._file("model.safetensors"), load_file)
+        """All numbers of the model by name, on the CPU; every one of them is finite."""
+        return self._read("model.safetensors", _weights)
 
     @cached_property
     def items(self) -> pl.DataFrame:
         """Per item in index order: `item` (raw id), `count` (training events) and `title` (null where unknown)."""
-        return _read(self.folder, self._file("items.parquet"), pl.read_parquet)
+        return self._read("items.parquet", partial(items_in, number_of_items=self._number_of_items))
+
+    @property
+    def has_users(self) -> bool:
+        """Whether the users' histories were stored."""
+        if self.sealed is not None:
+            return _USERS in self.sealed.manifest.files
+        return (self.folder / _USERS).is_file()
 
     @cached_property
     def users(self) -> pl.DataFrame | None:
@@ -80,28 +96,48 @@ class Run:
 
         `histories_of` makes them what a model can be asked about.
         """
-        scanned = self.scan_users()
-        return None if scanned is None else _read(self.folder, self._file("users.parquet"), lambda _: scanned.collect())
+        if not self.has_users:
+            return None
+        return self._read(_USERS, partial(users_in, number_of_items=self._number_of_items))
 
-    def scan_users(self) -> pl.LazyFrame | None:
-        """`users`, for those who need not hold all histories."""
-        is_there = (self.folder / "users.parquet").is_file()
-        if self.sealed is not None:
-            is_there = "users.parquet" in self.sealed.manifest.files
-        return pl.scan_parquet(self._file("users.parquet")) if is_there else None
+    def users_among(self, ids: pl.Series) -> pl.DataFrame:
+        """The rows of `users` that have one of these ids, and `number`, their index; other histories are not held."""
+
+        def chosen(file: Path) -> pl.DataFrame:
+            numbered = scanned_users(file).with_row_index("number")
+            found = numbered.filter(pl.col("user").is_in(ids.implode())).collect()
+            check_users(found, self._number_of_items)
+            return found
+
+        return self._read(_USERS, chosen)
 
     @cached_property
     def ranks(self) -> pl.DataFrame:
         """Per part and case: `user`, `length`, `target`, how many items scored `above` it and how many `tied`.
 
-        The history that was asked about are the first `length` events of the user.
+        The history that was asked about are the first `length` events of the user. Runs that were stored before there
+        was such a column have none.
         """
-        return _read(self.folder, self._file("ranks.parquet"), pl.read_parquet)
+        cases = self.metrics.certificate.cases
+        return self._read("ranks.parquet", partial(ranks_in, cases=cases, number_of_items=self._number_of_items))
 
     @cached_property
     def history(self) -> list[Epoch]:
         """The epochs; none of a model that only counts."""
-        return _read(self.folder, self._file("history.jsonl"), _epochs)
+        return self._read("history.jsonl", self._epochs)
+
+    @property
+    def _number_of_items(self) -> int:
+        return self.metrics.certificate.candidates
+
+    def _epochs(self, file: Path) -> list[Epoch]:
+        epochs, monitor = epochs_of(content_of(file).splitlines()), self.recipe.learner.training.monitor
+        if len(epochs) != self.metrics.epochs:
+            raise ValueError(f"has {len(epochs):,} epochs, and metrics.json {self.metrics.epochs:,}")
+        for epoch in epochs:
+            if monitor not in epoch.validation:
+                raise ValueError(f"line {epoch.epoch:,}: validation has no {monitor}, which recipe.json monitors")
+        return epochs
 
     def values(self, metrics: Sequence[str]) -> Tensor:
         """Each metric of each test case, shape (C, M) float64. Raises ArtefactError, and as `values`."""
@@ -121,13 +157,29 @@ class Run:
         return None
 
     def proven(self, *names: str) -> Self:
-        """The same run, once these files of it, or all, are known to be as they were written. Raises ArtefactError."""
+        """The same run, once these files of it, or all, are known to be as they were written. Raises ArtefactError.
+
+        Users that were left out when the run was stored are not missed.
+        """
         if self.sealed is not None:
-            self.sealed.prove(*names)
+            self.sealed.prove(*(name for name in names if name != _USERS or self.has_users))
         return self
 
-    def _file(self, name: str) -> Path:
-        return self.folder / name if self.sealed is None else self.sealed.file(name)
+    def doubts(self, *names: str) -> list[str]:
+        """What is not as it was written although no answer made of the files `names` rests on it, a sentence each."""
+        if self.sealed is None:
+            return []
+        others = [name for name in self.sealed.manifest.files if name not in names]
+        faults = {name: fault for name in others if (fault := self.sealed.fault(name)) is not None}
+        return [f"{self.folder / name} {fault}; nothing here rests on it" for name, fault in faults.items()]
+
+    def refused(self, name: str, fact: object) -> ArtefactError:
+        """What to say where a file does not go with the others."""
+        return RUN.unreadable(self.folder, f"{name}: {fact}")
+
+    def _read(self, name: str, read: Callable[[Path], Content]) -> Content:
+        file = self.folder / name if self.sealed is None else self.sealed.file(name)
+        return _read(self.folder, file, read)
 
 
 def read_run(folder: Path | str) -> Run:
@@ -148,22 +200,26 @@ def read_draft(folder: Path) -> Run:
 def _run(folder: Path, recipe: Path, metrics: Path, sealed: Sealed[Manifest] | None) -> Run:
     return Run(
         folder,
-        _read(folder, recipe, lambda file: Recipe.model_validate_json(file.read_bytes())),
-        _read(folder, metrics, lambda file: Metrics.model_validate_json(file.read_bytes())),
+        _read(folder, recipe, lambda file: parsed(Recipe, content_of(file))),
+        _read(folder, metrics, lambda file: parsed(Metrics, content_of(file))),
         sealed,
     )
 
 
-def _epochs(file: Path) -> list[Epoch]:
-    return [Epoch(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+def _weights(file: Path) -> dict[str, Tensor]:
+    weights = load_file(file)
+    for name, tensor in weights.items():
+        if not bool(tensor.isfinite().all()):
+            raise ValueError(f"{name} holds numbers that are not finite")
+    return weights
 
 
 def _read(folder: Path, file: Path, read: Callable[[Path], Content]) -> Content:
     """What is read of a file, where that can be."""
     try:
         return read(file)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError, pl.exceptions.PolarsError) as error:
-        raise RUN.unreadable(folder, error) from error
+    except (*_UNUSABLE, pl.exceptions.PanicException) as error:
+        raise RUN.unreadable(folder, f"{file.name}: {error}") from error
 
 
 def is_run(folder: Path) -> bool:

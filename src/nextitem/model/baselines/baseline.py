@@ -39,4 +39,8 @@ class Baseline(Configuration):
 
     @abstractmethod
     def restore(self, tensors: Mapping[str, Tensor]) -> Learned:
-        """What gave `tensors`. Raises KeyError where one is missing."""
+        """What gave `tensors`. Raises ValueError for those of others."""
+
+    def users_in(self, tensors: Mapping[str, Tensor]) -> int:
+        """How many users have numbers of their own in `tensors`; 0 of a baseline that goes by histories."""
+        return 0

@@ -16,6 +16,7 @@ from nextitem.compute.randomness import Purpose, key_seed
 from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.model.baselines.baseline import Baseline
+from nextitem.model.weights import stored
 
 
 class BPRMF(Baseline):
@@ -70,8 +71,15 @@ class BPRMF(Baseline):
         return BPRMFScorer(torch.from_numpy(model.user_factors), torch.from_numpy(model.item_factors))
 
     def restore(self, tensors: Mapping[str, Tensor]) -> "BPRMFScorer":
-        """The scorer that gave `tensors`. Raises KeyError where one is missing."""
-        return BPRMFScorer(tensors["users"], tensors["items"])
+        """The scorer that gave `tensors`. Raises ValueError for those of others."""
+        users_Uf, items_Nf = (stored(tensors, name, like=torch.empty(0, 0)) for name in ("users", "items"))
+        if users_Uf.shape[1] != items_Nf.shape[1]:
+            raise ValueError(f"users has {users_Uf.shape[1]:,} factors and items {items_Nf.shape[1]:,}")
+        return BPRMFScorer(users_Uf, items_Nf)
+
+    def users_in(self, tensors: Mapping[str, Tensor]) -> int:
+        """How many users have factors."""
+        return len(tensors["users"])
 
 
 def _refuse_complete(pairs: int, users: "np.ndarray[Any, Any]", items: Tensor) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.model.baselines.baseline import Baseline
+from nextitem.model.weights import stored
 
 
 class CoOccurrence(Baseline):
@@ -39,8 +40,20 @@ class CoOccurrence(Baseline):
         return CoOccurrenceScorer(keys_P, counts_P.double(), train.counts().double())
 
     def restore(self, tensors: Mapping[str, Tensor]) -> "CoOccurrenceScorer":
-        """The scorer that gave `tensors`. Raises KeyError where one is missing."""
-        return CoOccurrenceScorer(tensors["keys"], tensors["counts"], tensors["popularity"])
+        """The scorer that gave `tensors`. Raises ValueError for those of others."""
+        keys_P = stored(tensors, "keys", like=torch.empty(0, dtype=torch.int64))
+        counts_P, popularity_N = (
+            stored(tensors, name, like=torch.empty(0, dtype=torch.float64)) for name in ("counts", "popularity")
+        )
+        if len(counts_P) != len(keys_P):
+            raise ValueError(f"counts has {len(counts_P):,} numbers and keys {len(keys_P):,}")
+        if bool((keys_P[1:] <= keys_P[:-1]).any()):
+            raise ValueError("keys should ascend")
+        if len(keys_P) and not 0 <= int(keys_P[0]) <= int(keys_P[-1]) < len(popularity_N) ** 2:
+            raise ValueError(f"keys should be pairs of {len(popularity_N):,} items")
+        if bool((counts_P < 0).any() | (popularity_N < 0).any()):
+            raise ValueError("counts and popularity should be at least 0")
+        return CoOccurrenceScorer(keys_P, counts_P, popularity_N)
 
 
 class CoOccurrenceScorer:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nextitem.data.sequences import Sequences
 from nextitem.model.baselines.baseline import Baseline
+from nextitem.model.weights import stored
 
 
 class Popularity(Baseline):
@@ -20,8 +21,11 @@ class Popularity(Baseline):
         return PopularityScorer(train.counts().double())
 
     def restore(self, tensors: Mapping[str, Tensor]) -> "PopularityScorer":
-        """The scorer that gave `tensors`. Raises KeyError where one is missing."""
-        return PopularityScorer(tensors["counts"])
+        """The scorer that gave `tensors`. Raises ValueError for those of others."""
+        counts_N = stored(tensors, "counts", like=torch.empty(0, dtype=torch.float64))
+        if bool((counts_N < 0).any()):
+            raise ValueError("counts holds numbers below 0")
+        return PopularityScorer(counts_N)
 
 
 class PopularityScorer:

@@ -25,7 +25,7 @@ class BERT4Rec(Encoder):
 
     name: Literal["bert4rec"] = "bert4rec"
     is_causal: ClassVar[bool] = False  # it sees the whole window
-    blocks: int = Field(2, ge=1)
+    blocks: int = Field(2, ge=1, le=256)
     """Number of transformer blocks, which the paper calls layers."""
     heads: int = Field(2, ge=1)
     """Attention heads; must divide dim."""

@@ -23,7 +23,7 @@ class Caser(Encoder):
     default_items: ClassVar[AnyItems] = Separate(bias=True)
     dim: int = Field(50, ge=1)
     """Width d of item and user vectors."""
-    window: int = Field(5, ge=1)
+    window: int = Field(5, ge=1, le=1024)
     """How many of the latest items a state sees; the objective's maximum length is no less."""
     vertical_filters: int = Field(4, ge=1)
     """Weighted sums of the window's item vectors."""

@@ -22,7 +22,7 @@ class GRU4Rec(Encoder):
     is_causal: ClassVar[bool] = True
     hidden: int | None = Field(None, ge=1)
     """Width of what the network remembers; none: dim. Another width ends in a projection, for states to score items."""
-    blocks: int = Field(1, ge=1)
+    blocks: int = Field(1, ge=1, le=256)
     """Number of recurrent layers, one on the other."""
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
     """Probability of dropping a value of what enters a layer."""

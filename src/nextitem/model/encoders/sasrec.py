@@ -25,7 +25,7 @@ class SASRec(Encoder):
 
     name: Literal["sasrec"] = "sasrec"
     is_causal: ClassVar[bool] = True
-    blocks: int = Field(2, ge=1)
+    blocks: int = Field(2, ge=1, le=256)
     """Number of attention blocks."""
     heads: int = Field(1, ge=1)
     """Attention heads; must divide dim."""

@@ -35,21 +35,19 @@ class Evidence:
     @classmethod
     def of(cls, run: Run) -> "Evidence":
         """The evidence that a run gives. Raises ArtefactError."""
-        cases = (
-            run.ranks.lazy()
-            .filter(pl.col("part") == "test")
-            .drop("part")
-            .join(
-                run.items.lazy().select("item", trained="count"),
-                left_on="target",
-                right_on="item",
-                maintain_order="left",
-            )
-        )
-        if run.scan_users() is None:
-            cases = cases.drop("length")
+        asked = run.ranks.filter(pl.col("part") == "test").drop("part")
+        trained = run.items.select("item", trained="count")
+        if asked["target"].dtype != trained["item"].dtype:
+            raise run.refused("ranks.parquet", f"column target holds {asked['target'].dtype}, and items.parquet others")
+        cases = asked.join(trained, left_on="target", right_on="item", maintain_order="left")
+        if cases.height < asked.height:
+            raise run.refused("ranks.parquet", f"{asked.height - cases.height:,} targets are not in items.parquet")
+        if not run.has_users:
+            cases = cases.drop("length", strict=False)
+        elif "length" not in cases.columns:
+            raise run.refused("ranks.parquet", "has no column length, which a report needs")
         titles = run.items.filter(pl.col("title").is_not_null()).select("item", "title")
-        return cls(run, cases.collect(), dict(titles.iter_rows()), label_of(run.recipe.name))
+        return cls(run, cases, dict(titles.iter_rows()), label_of(run.recipe.name))
 
     @property
     def folder(self) -> Path:

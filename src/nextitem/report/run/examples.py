@@ -103,19 +103,20 @@ def _of_rows(runs: Sequence[Evidence], scorers: Sequence[Scorer], rows: list[int
 
 def _histories(run: Evidence, cases: pl.DataFrame) -> Sequences:
     """The histories before the targets, in the order of the cases, under the users' own numbers."""
-    users = cases["user"]
-    stored = run.run.scan_users()
-    if stored is None:
+    if not run.run.has_users:
         raise DataError(f"{run.folder} was stored without its users' histories; train anew")
-    known = stored.with_row_index("number").filter(pl.col("user").is_in(users.implode())).collect()
+    known = run.run.users_among(cases["user"])
     places = {user: place for place, user in enumerate(known["user"])}
-    missing = [user for user in users if user not in places]
+    missing = [user for user in cases["user"] if user not in places]
     if missing:
-        raise DataError(f"{run.folder} has no history of user {missing[0]!r}; train anew")
-    rows = torch.tensor([places[user] for user in users], dtype=torch.int64)
+        raise run.run.refused("users.parquet", f"has no history of user {missing[0]!r}, who is in ranks.parquet")
+    rows = torch.tensor([places[user] for user in cases["user"]], dtype=torch.int64)
     whole = histories_of(known, run.catalogue).select(rows)
+    lengths_U = torch.tensor(cases["length"].to_list(), dtype=torch.int64)
+    if bool((lengths_U > whole.lengths_U).any()):
+        raise run.run.refused("ranks.parquet", "column length: a history of users.parquet is shorter")
     numbers_U = torch.from_numpy(known["number"].cast(pl.Int64).to_numpy(writable=True))[rows]
-    return replace(whole, stops_U=whole.starts_U + torch.tensor(cases["length"].to_list()), users_U=numbers_U)
+    return replace(whole, stops_U=whole.starts_U + lengths_U, users_U=numbers_U)
 
 
 def _lists(scorer: Scorer, histories: Sequences) -> list[list[int]]:

@@ -1,0 +1,119 @@
+"""The tables of a run as they must be: columns, types and bounds, seen to before anybody counts on them. N items.
+
+What is not so raises ValueError with the column, to be read after the name of the file.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+
+Types = tuple[pl.DataType, ...]
+_IDS: Types = (pl.Int64(), pl.String())
+_COUNT: Types = (pl.Int64(),)
+_RANK: Types = (pl.Float64(),)
+_ITEMS: Mapping[str, Types] = {"item": _IDS, "count": _COUNT, "title": (pl.String(),)}
+_USERS: Mapping[str, Types] = {"user": _IDS, "history": (pl.List(pl.Int64),)}
+_TIMES: Types = (pl.List(pl.Int64), pl.List(pl.Float64))
+_RANKS: Mapping[str, Types] = {"part": (pl.String(),), "user": _IDS, "target": _IDS, "above": _RANK, "tied": _RANK}
+
+
+def scanned(file: Path) -> pl.LazyFrame:
+    """The table in a file, the name of which is no pattern."""
+    return pl.scan_parquet(file, glob=False, hive_partitioning=False)
+
+
+def items_in(file: Path, number_of_items: int) -> pl.DataFrame:
+    """`item`, `count` and `title` of N items, sorted by id."""
+    items = _read(file, _ITEMS, rows=number_of_items)
+    _check_ids(items["item"])
+    _check(items["count"], items["count"] < 0, "should be at least 0")
+    return items
+
+
+def scanned_users(file: Path) -> pl.LazyFrame:
+    """`user`, `history` and maybe `times`, their contents to be seen to by `check_users`."""
+    users = scanned(file)
+    found = users.collect_schema().names()
+    return _chosen(users, {**_USERS, **({"times": _TIMES} if "times" in found else {})})
+
+
+def users_in(file: Path, number_of_items: int) -> pl.DataFrame:
+    """`user`, `history` and maybe `times`, sorted by id."""
+    users = _collected(scanned_users(file))
+    _check_ids(users["user"])
+    check_users(users, number_of_items)
+    return users
+
+
+def check_users(users: pl.DataFrame, number_of_items: int) -> None:
+    """Raise ValueError where histories hold what is no item, or times are not one for each event."""
+    flat = _flat(users["history"])
+    _check(flat, (flat < 0) | (flat >= number_of_items), f"should be from 0 to {number_of_items - 1:,}")
+    if "times" in users.columns:
+        times, lengths = _flat(users["times"]), users["history"].list.len()
+        if (users["times"].list.len() != lengths).any():
+            raise ValueError("column times should have one time for each event of history")
+        _check(times, ~times.is_finite(), "should be finite")
+
+
+def ranks_in(file: Path, cases: int, number_of_items: int) -> pl.DataFrame:
+    """`part`, `user`, `target`, `above` and `tied` and, where runs have it already, `length`; `cases` are of test."""
+    has_lengths = "length" in scanned(file).collect_schema().names()
+    ranks = _read(file, {**_RANKS, **({"length": _COUNT} if has_lengths else {})})
+    _check(ranks["part"], ~ranks["part"].is_in(["validation", "test"]), "should be validation or test")
+    for name in ("above", "tied"):
+        column = ranks[name]
+        is_hidden = column.is_infinite() if name == "above" else pl.repeat(False, len(column), eager=True)
+        is_wrong = column.is_nan() | (column < 0) | ((column >= number_of_items) & ~is_hidden)
+        _check(column, is_wrong, f"should be at least 0 and below {number_of_items:,}")
+    if has_lengths:
+        _check(ranks["length"], ranks["length"] < 0, "should be at least 0")
+    if (found := ranks["part"].eq("test").sum()) != cases:
+        raise ValueError(f"column part says test {found:,} times, and metrics.json has {cases:,} cases")
+    return ranks
+
+
+def _read(file: Path, columns: Mapping[str, Types], rows: int | None = None) -> pl.DataFrame:
+    return _collected(_chosen(scanned(file), columns), rows)
+
+
+def _chosen(table: pl.LazyFrame, columns: Mapping[str, Types]) -> pl.LazyFrame:
+    schema = table.collect_schema()
+    for name, types in columns.items():
+        if name not in schema:
+            raise ValueError(f"has no column {name}")
+        if schema[name] not in types:
+            raise ValueError(f"column {name} holds {schema[name]} and should hold {' or '.join(map(str, types))}")
+    return table.select(*columns)
+
+
+def _collected(table: pl.LazyFrame, rows: int | None = None) -> pl.DataFrame:
+    """All of it, nothing missing but titles. The rows that the file promises are counted before they are read."""
+    promised = table.select(pl.len()).collect().item()
+    if rows is not None and promised != rows:
+        raise ValueError(f"has {promised:,} rows, and metrics.json has {rows:,} items")
+    found = table.collect()
+    if found.height != promised:
+        raise ValueError(f"has {found.height:,} of the {promised:,} rows that it promises")
+    for column in found:
+        if column.name != "title":
+            _check(column, column.is_null(), "is missing")
+    return found
+
+
+def _check(column: pl.Series, is_wrong: pl.Series, reason: str) -> None:
+    """Raise ValueError for the first value that is wrong."""
+    place = is_wrong.fill_null(True).arg_max() if len(is_wrong) else None
+    if place is not None and is_wrong.fill_null(True)[place]:
+        raise ValueError(f"column {column.name}: value {place + 1:,}, {column[place]}, {reason}")
+
+
+def _check_ids(ids: pl.Series) -> None:
+    """Raise ValueError where ids are not all different and in order, as every catalogue is."""
+    later = ids[1:]
+    _check(later, later <= ids[:-1], "should be greater than the one before")
+
+
+def _flat(lists: pl.Series) -> pl.Series:
+    return lists.explode(empty_as_null=False)

@@ -1,0 +1,47 @@
+"""Stored numbers compared with those that a model must have, before any of them is used."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+
+def check_alike(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Raise ValueError for the first tensor that is missing, unknown, or of another shape or type than wanted.
+
+    >>> from torch import zeros
+    >>> check_alike({"bias": zeros(3)}, {"bias": zeros(2)})
+    Traceback (most recent call last):
+    ValueError: bias is (3) of float32 and should be (2) of float32
+    """
+    for name, tensor in wanted.items():
+        if name not in found:
+            raise ValueError(f"{name} is missing")
+        if _facts(found[name]) != _facts(tensor):
+            raise ValueError(f"{name} is {_facts(found[name])} and should be {_facts(tensor)}")
+    if unknown := sorted(found.keys() - wanted.keys()):
+        raise ValueError(f"{unknown[0]} is of no such model ({len(unknown):,} tensors are not)")
+
+
+def stored(tensors: Mapping[str, Tensor], name: str, *, like: Tensor) -> Tensor:
+    """A tensor of the type and with as many dimensions as `like`. Raises ValueError where there is none.
+
+    >>> from torch import zeros
+    >>> stored({"counts": zeros(3, 4)}, "counts", like=zeros(0).double())
+    Traceback (most recent call last):
+    ValueError: counts is (3, 4) of float32 and should have 1 dimension of float64
+    """
+    if name not in tensors:
+        raise ValueError(f"{name} is missing")
+    tensor = tensors[name]
+    if (tensor.dtype, tensor.ndim) != (like.dtype, like.ndim):
+        wanted = f"{like.ndim} dimension{'s' * (like.ndim > 1)} of {_kind(like)}"
+        raise ValueError(f"{name} is {_facts(tensor)} and should have {wanted}")
+    return tensor
+
+
+def _facts(tensor: Tensor) -> str:
+    return f"({', '.join(map(str, tensor.shape))}) of {_kind(tensor)}"
+
+
+def _kind(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
