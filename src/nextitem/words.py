@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 
 NOTHING = "–"
+CEILING = "No model of ids alone hits a larger share of targets than the ceiling."
 
 # What would move a cursor, colour or hide what stands beside it, or turn its order round: control characters but tab
 # and newline, marks of direction, separators of lines, and halves of characters, which stand for bytes of file names.

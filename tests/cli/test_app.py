@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -87,12 +88,31 @@ def test_notes_on_the_data_are_shown_before_training_and_kept(
     kept = json.loads(out)["notes"]
     assert [note.split(" and ")[0] for note in kept] == [
         "2 events repeat an item of the same user", "1 users with fewer than 3 events are trained on but not evaluated",
+        "2 of 2 test targets repeat the history: they cannot be hit, since hide=history; hide=nothing ranks them",
     ]  # fmt: skip
+    assert json.loads(out)["test"]["ceiling"] == 0
     lines = err.splitlines()
     assert [line for line in lines if line.startswith("note: ")] == [f"note: {note}" for note in kept]
     assert max(lines.index(f"note: {note}") for note in kept) < lines.index(
         next(line for line in lines if line.startswith("epoch 1 "))
     )
+
+
+def test_repeats_may_be_hit_in_training_and_in_an_evaluation_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"u{user:02},{'abcdefgh'[user // 3 * 2 + event % 2]}\n" for user in range(12) for event in range(8))
+    (tmp_path / "events.csv").write_text(f"user,item\n{rows}", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert typed(monkeypatch, "train", "co-occurrence", "data=events.csv", "hide=nothing") == 0
+    table = capfd.readouterr().out
+    assert re.search(r"ceiling +│ +1\.0000 │ +1\.0000 │", table)
+    run = table.rpartition("run: ")[2].strip()
+    for hide, ceiling in (((), "1.0000"), (("--hide", "last:1"), "1.0000"), (("--hide", "history"), "0.0000")):
+        assert typed(monkeypatch, "evaluate", run, *hide) == 0
+        assert re.search(rf"ceiling +│ {re.escape(ceiling)} │", capfd.readouterr().out)
+    assert typed(monkeypatch, "evaluate", run, "--hide", "everything") == 2
+    assert "hide='everything' should be history, nothing, or last:n" in capfd.readouterr().err
 
 
 def test_a_k_beyond_the_catalogue_needs_no_room(

@@ -96,7 +96,9 @@ def test_notes_count_users_with_too_few_events(tmp_path: Path) -> None:
 def test_notes_count_repeats_that_are_kept(tmp_path: Path) -> None:
     data = written(tmp_path, "ann,a,1\nann,b,2\nann,a,3\nann,a,4\nbob,a,1\nbob,b,2\nbob,c,3\n")
     kept = prepare(Recipe(data=data)).notes
-    assert kept == ("2 events repeat an item of the same user and are kept; a target that does counts as missed",)
+    assert kept == (
+        "2 events repeat an item of the same user and are kept; a target that does is hidden, unless hide=nothing",
+    )
     dropped = prepare(Recipe(data=data, filters=Filters(repeats="first"))).notes
     assert dropped[0] == "2 of 7 events left out by the filters"
     assert not any("repeat" in note for note in dropped)

@@ -100,3 +100,22 @@ def test_different_cases_are_refused_before_anything_is_asked_for(entries: list[
     with pytest.raises(ConfigurationError, match=r"data=events\.csv and data=other\.csv have different test cases"):
         train_each(entries, [0], Place(tmp_path / "runs"), lambda _text: None, engine=(engine := Here()))
     assert engine.diary == []
+
+
+def test_what_is_ranked_differently_is_refused_before_anything_is_asked_for(
+    entries: list[Entry], tmp_path: Path
+) -> None:
+    entries[1] = Entry("pairs", entries[1].recipe.model_copy(update={"hide": "nothing"}))
+    with pytest.raises(ConfigurationError, match=r"different test cases \(hidden history and nothing\).* and hide$"):
+        train_each(entries, [0], Place(tmp_path / "runs"), lambda _text: None, engine=(engine := Here()))
+    assert engine.diary == []
+
+
+def test_a_run_under_another_setting_of_what_is_hidden_is_not_used(entries: list[Entry], tmp_path: Path) -> None:
+    place = Place(tmp_path / "runs")
+    train_each(entries, [0], place, lambda _text: None, engine=Here())
+    other = [Entry(entry.label, entry.recipe.model_copy(update={"hide": "last:1"})) for entry in entries]
+    train_each(other, [0], place, lambda _text: None, engine=(engine := Here()))
+    assert len(engine.diary) == 4
+    found = find_each(other, [0], place, lambda _text: None)
+    assert [[run.certificate.hidden for run in one.runs] for one in found] == [["last:1"], ["last:1"]]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nextitem.errors import DataError
+from nextitem.errors import ConfigurationError, DataError
 from nextitem.experiment.again import evaluate_again
 from nextitem.experiment.folder.metrics import metrics_of
 from nextitem.experiment.folder.provenance import provenance
@@ -39,6 +39,18 @@ def test_a_stored_run_is_evaluated_again_to_the_same_values(part: str, from_file
     assert torch.equal(report.above_C, before.above_C)
     assert report.means == {name: before.means[name] for name in ("ndcg@10", "hit_rate@10")}
     assert report.certificate.split == before.certificate.split
+
+
+def test_other_items_may_be_left_out_than_in_training(from_file: tuple[Outcome, Run]) -> None:
+    _, found = from_file
+    hidden, open_ = (evaluate_again(found, "test", ["mrr"], hide=hide) for hide in (None, "nothing"))
+    assert (hidden.certificate.hidden, open_.certificate.hidden) == ("history", "nothing")
+    assert bool((open_.above_C >= hidden.above_C).all())  # nobody repeats an item, so hiding can only help
+    assert hidden.certificate.differences(open_.certificate) == "hidden history and nothing"
+    sampled = evaluate_again(found, "test", ["mrr"], candidates="uniform:3", hide="last:1")
+    assert (sampled.certificate.hidden, sampled.certificate.ranking) == ("last:1", "uniform:3, seed 0")
+    with pytest.raises(ConfigurationError, match="hide='all' should be history, nothing, or last:n"):
+        evaluate_again(found, "test", ["mrr"], hide="all")
 
 
 def test_a_report_made_anew_has_the_certificate_of_the_run_wherever_the_data_is(

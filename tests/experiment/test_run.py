@@ -115,3 +115,28 @@ def test_a_baseline_is_counted_on_training_events_and_not_trained() -> None:
     trained = [item for history in chains() for item in history[:-2]]
     assert weights_of(outcome.model)["counts"].tolist() == [trained.count(item) for item in range(ITEMS)]
     assert (outcome.history.epochs, outcome.parameters) == ([], 0)
+
+
+TO_AND_FRO = [[2 * (user // 5) + event % 2 for event in range(8)] for user in range(20)]  # between two items each
+
+
+@pytest.mark.parametrize("name", ["sasrec-ce", "bert4rec", "gru4rec", "co-occurrence"])
+def test_repeating_targets_are_hit_by_every_kind_of_model_where_nothing_is_hidden(name: str) -> None:
+    recipe = RECIPES[name]
+    if recipe.learner.unplanned is None:
+        recipe = with_parts(recipe, training=Training(epochs=2, batch_size=8))
+    found = run(recipe.model_copy(update={"hide": "nothing"}), Session(0), prepared=prepared_from(log_of(TO_AND_FRO)))
+    assert (found.test.certificate.hidden, found.validation.certificate.hidden) == ("nothing", "nothing")
+    assert min(found.test.means["hit_rate@10"], found.validation.means["hit_rate@10"]) == found.test.ceiling == 1.0
+    assert all(epoch.validation["hit_rate@10"] == 1.0 for epoch in found.history.epochs)  # what chooses the epoch
+    assert not any("repeat the history" in note for note in found.prepared.notes)
+
+
+@pytest.mark.parametrize("hide", ["history", "last:2"])
+def test_hidden_targets_are_counted_in_a_note_with_the_remedy(hide: str) -> None:
+    recipe = RECIPES["popularity"].model_copy(update={"hide": hide})
+    found = run(recipe, Session(0), prepared=prepared_from(log_of([*TO_AND_FRO, [0, 1, 2, 3, 4, 5]])))
+    assert found.prepared.notes[-1] == (
+        f"20 of 21 test targets repeat the history: they cannot be hit, since hide={hide}; hide=nothing ranks them"
+    )
+    assert found.test.ceiling == pytest.approx(1 / 21)

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from nextitem.cli.console import Sheet, show_json, show_table
-from nextitem.cli.options import AsJson, RunFolder, seed_of, stored_run
+from nextitem.cli.options import AsJson, Hide, RunFolder, seed_of, stored_run
 from nextitem.evaluation.metrics import DEFAULT_METRICS, SAMPLED_METRICS
 from nextitem.experiment.again import evaluate_again
 from nextitem.experiment.folder.reading import MODEL
-from nextitem.words import interval
+from nextitem.words import CEILING, interval
 
 
 class HeldOut(StrEnum):
@@ -33,13 +33,14 @@ def evaluate(
         typer.Option(help="Rank among drawn negatives only, as older papers do: popularity:100 or uniform:100."),
     ] = None,
     seed: Annotated[int, seed_of("these negatives")] = 0,
+    hide: Hide = None,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a stored run again, on the data it was trained on."""
     default = DEFAULT_METRICS if candidates is None else SAMPLED_METRICS
     names = [*default] if metrics is None else [name.strip() for name in metrics.split(",")]
     stored = stored_run(run_folder, MODEL)
-    measured = evaluate_again(stored, part.value, names, data, candidates=candidates, seed=seed)
+    measured = evaluate_again(stored, part.value, names, data, candidates=candidates, seed=seed, hide=hide)
     if as_json:
         # What is sampled stands apart, where nobody takes it for a full ranking.
         block = {part.value: measured.as_dict()}
@@ -51,4 +52,7 @@ def evaluate(
     table = Sheet(title, ("metric", "value", "95 % interval"), left=("metric",))
     for name, value in measured.means.items():
         table.add(name, f"{value:.4f}", interval(measured.intervals[name]))
+    table.section()
+    table.add("ceiling", f"{measured.ceiling:.4f}", "")
+    table.caption = CEILING
     show_table(table)

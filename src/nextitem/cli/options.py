@@ -28,6 +28,10 @@ ColumnNames = Annotated[str, typer.Option(help="Columns of a file with a header:
 Data = Annotated[str | None, typer.Option(help="Dataset, file or prepared folder; the same as data=…")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Discard interrupted trainings and start anew.")]
+Hide = Annotated[
+    str | None,
+    typer.Option(help="Items to leave out: those of the history, nothing, or last:N. Default: as it was trained."),
+]
 ManifestAsJson = Annotated[bool, typer.Option("--json", help="Print the manifest as one JSON object.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
 Runs = Annotated[list[Path] | None, typer.Option(help="Another folder with finished runs; may be repeated.")]

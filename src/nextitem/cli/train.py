@@ -27,7 +27,7 @@ from nextitem.training.watchers import open_tracker
 from nextitem.training.watchers.progress import watcher
 from nextitem.training.watchers.tracked import Told, tracked
 from nextitem.training.watchers.tracker import Tracker, results_of
-from nextitem.words import amount, interval, percent
+from nextitem.words import CEILING, amount, interval, percent
 
 
 def train(
@@ -186,7 +186,10 @@ def _summary(recipe: Recipe, metrics: Metrics, published: Mapping[str, float]) -
         if published:
             cells.append(f"{published[metric]:.4f}" if metric in published else "")
         table.add(*cells)
+    table.section()
+    ceilings = [f"{part.ceiling:.4f}" for part in (metrics.validation, metrics.test)]
+    table.add("ceiling", *ceilings, *[""] * (len(columns) - 3))
     kept = f"{recipe.learner.training.kept_epoch} epoch {metrics.best_epoch} of {metrics.epochs}, "
     epochs = kept if metrics.epochs else ""
-    table.caption = f"{epochs}{metrics.train_seconds:.0f} s of training"
+    table.caption = f"{epochs}{metrics.train_seconds:.0f} s of training. {CEILING}"
     return table

@@ -8,8 +8,8 @@ def notes(read: int, kept: int, repeated_events: int, tied_events: int, of_split
         said.append(f"{read - kept:,} of {read:,} events left out by the filters")
     if repeated_events:
         said.append(
-            f"{repeated_events:,} events repeat an item of the same user and are kept; a target that does counts as "
-            f"missed"
+            f"{repeated_events:,} events repeat an item of the same user and are kept; a target that does is "
+            f"hidden, unless hide=nothing"
         )
     said.extend(of_split)
     if tied_events:

@@ -11,7 +11,6 @@ from nextitem.engine.entries import Contestant, Entry, Place
 from nextitem.engine.local import LOCAL
 from nextitem.errors import ConfigurationError, TrainingError
 from nextitem.evaluation.certificate import Certificate
-from nextitem.evaluation.ranking import FULL
 from nextitem.experiment.folder.reading import COMPARED, Run, deciding, find_runs, read_run
 from nextitem.experiment.recipe import Recipe
 
@@ -79,23 +78,23 @@ class _Finished:
 
     def __init__(self, entries: Sequence[Entry], place: Place, say: Callable[[str], None]) -> None:
         self.known = find_runs(dict.fromkeys((place.out, *place.others)), say)
-        sources = {Source.of(entry.recipe): entry.recipe for entry in entries}
-        self.events = {source: _measured_on(recipe) for source, recipe in sources.items()}
+        asked = {_asked(entry.recipe): entry.recipe for entry in entries}
+        self.events = {key: _measured_on(recipe) for key, recipe in asked.items()}
 
     def check_cases(self, beside: Sequence[Run]) -> None:
         """Raise ConfigurationError where the entries' test cases are not each other's, or not those of `beside`."""
-        certificates = [(f"data={source.name}", certificate) for source, (_, certificate) in self.events.items()]
+        certificates = [(f"data={source.name}", certificate) for (source, _), (_, certificate) in self.events.items()]
         certificates += [(str(run.folder), run.certificate) for run in beside]
         for (first, expected), (second, certificate) in pairwise(certificates):
             if unlike := expected.differences(certificate):
                 raise ConfigurationError(
                     f"{first} and {second} have different test cases ({unlike}), so what is measured on them cannot be "
-                    f"compared; compare on the same data, split and filters"
+                    f"compared; compare on the same data, split, filters and hide"
                 )
 
     def run(self, entry: Entry, seed: int) -> Run | None:
         """The latest run of these settings, events and seed."""
-        wanted, (events, certificate) = deciding(entry.recipe), self.events[Source.of(entry.recipe)]
+        wanted, (events, certificate) = deciding(entry.recipe), self.events[_asked(entry.recipe)]
         for run in reversed(self.known):
             # What the data is called decides nothing where its events and cases are the same.
             same_events = (run.metrics.provenance.events_sha256, run.certificate.split) == (events, certificate.split)
@@ -104,7 +103,12 @@ class _Finished:
         return None
 
 
+def _asked(recipe: Recipe) -> tuple[Source, str]:
+    """What decides on which cases a recipe is measured, and how they are ranked."""
+    return Source.of(recipe), recipe.hide
+
+
 def _measured_on(recipe: Recipe) -> tuple[str, Certificate]:
     """The fingerprint of all events, and the certificate that a run's test metrics will have."""
     prepared = prepare(recipe)
-    return prepared.log.sha256(), Certificate.of(prepared.split.test, FULL, ())
+    return prepared.log.sha256(), Certificate.of(prepared.split.test, recipe.ranking, ())

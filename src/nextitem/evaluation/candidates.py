@@ -13,6 +13,7 @@ from torch import Tensor
 from nextitem.compute.randomness import Purpose, generator
 from nextitem.data.splits.split import Cases
 from nextitem.errors import ConfigurationError
+from nextitem.evaluation.hiding import hidden
 
 _BLOCK_ELEMENTS = 1 << 24  # of the table that says which items a row may not draw: 16 MB
 
@@ -49,26 +50,25 @@ class Candidates:
     def __str__(self) -> str:
         return f"{self.kind}:{self.count}, seed {self.seed}"
 
-    def draw(self, cases: Cases, *, hide_seen: bool = True) -> Tensor:
-        """The negatives of every case, shape (C, K): never its target and, with `hide_seen`, nothing of its history.
+    def draw(self, cases: Cases, hide: str = "history") -> Tensor:
+        """The negatives of every case, shape (C, K): never its target, and nothing of its history that is hidden.
 
         Raises ConfigurationError where a case has fewer than K such items.
         """
         draws = generator(self.seed, Purpose.CANDIDATES)
         weights_N = self._weights(cases.counts_N)
         blocks = torch.arange(len(cases)).split(max(1, _BLOCK_ELEMENTS // len(weights_N)))
-        return torch.cat([self._block(cases, rows_R, weights_N, hide_seen, draws) for rows_R in blocks])
+        return torch.cat([self._block(cases, rows_R, weights_N, hide, draws) for rows_R in blocks])
 
     def _weights(self, counts_N: Tensor) -> Tensor:
         return counts_N if self.kind == "popularity" else torch.ones_like(counts_N)
 
-    def _block(
-        self, cases: Cases, rows_R: Tensor, weights_N: Tensor, hide_seen: bool, draws: torch.Generator
-    ) -> Tensor:
+    def _block(self, cases: Cases, rows_R: Tensor, weights_N: Tensor, hide: str, draws: torch.Generator) -> Tensor:
         is_out_RN = (weights_N == 0).repeat(len(rows_R), 1)
         is_out_RN[torch.arange(len(rows_R)), cases.targets_C[rows_R]] = True
-        if hide_seen:
-            is_out_RN[cases.histories.select(rows_R).flatten()] = True
+        seen = hidden(hide, cases.histories.select(rows_R))
+        if seen is not None:
+            is_out_RN[seen.flatten()] = True
         self._check(cases, rows_R, is_out_RN)
         # Drawing with replacement and skipping repeats is drawing without replacement, at a fraction of the work that
         # a draw for each of the N items would be.

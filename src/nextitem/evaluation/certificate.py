@@ -16,7 +16,7 @@ class Certificate:
     """sha256 over the histories and targets."""
     cases: int
     hidden: str
-    """Which items are left out of the ranking: `history` or `nothing`."""
+    """Which items are left out of the ranking: `history`, `nothing` or, of its latest n events, `last:n`."""
     ties: str
     """How items of equal score are ordered: `expectation` over a random order."""
     ranking: str

@@ -8,6 +8,7 @@ from torch import Tensor
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits.split import Cases
 from nextitem.evaluation.candidates import Candidates
+from nextitem.evaluation.hiding import checked, hidden
 
 
 @dataclass(frozen=True)
@@ -18,17 +19,21 @@ class Ranking:
     full ones, and carry a label.
     """
 
-    hidden: Literal["history", "nothing"] = "history"
-    """Which items are left out of the ranking; a target that is one of them counts as missed."""
+    hidden: str = "history"
+    """Which items are left out of the ranking: those of the `history`, `nothing`, or with `last:n` those of its latest
+    n events. A target that is one of them counts as missed."""
     ties: Literal["expectation"] = "expectation"
     """How items of equal score are ordered: `expectation` over a random order."""
     candidates: Candidates | None = None
     """The negatives that a target is ranked among; none: the whole catalogue."""
 
+    def __post_init__(self) -> None:
+        checked(self.hidden)
+
     @classmethod
-    def among(cls, candidates: str, seed: int = 0) -> "Ranking":
+    def among(cls, candidates: str, seed: int = 0, *, hidden: str = "history") -> "Ranking":
         """The ranking among drawn negatives such as `popularity:100`. Raises ConfigurationError for another form."""
-        return cls(candidates=Candidates.parse(candidates, seed))
+        return cls(hidden, candidates=Candidates.parse(candidates, seed))
 
     @property
     def label(self) -> str:
@@ -47,11 +52,11 @@ class Ranking:
 
         Raises ConfigurationError where a case has fewer than K items to draw.
         """
-        return None if self.candidates is None else self.candidates.draw(cases, hide_seen=self.hidden == "history")
+        return None if self.candidates is None else self.candidates.draw(cases, self.hidden)
 
     def seen(self, histories: Sequences) -> Sequences | None:
         """The items that are hidden from each case's ranking."""
-        return histories if self.hidden == "history" else None
+        return hidden(self.hidden, histories)
 
 
 FULL = Ranking()

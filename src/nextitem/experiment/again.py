@@ -9,7 +9,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.data.splits.split import Split
 from nextitem.errors import ArtefactError, DataError
 from nextitem.evaluation.evaluate import Evaluation, evaluate
-from nextitem.evaluation.ranking import FULL, Ranking
+from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.reading import Run
 from nextitem.experiment.recipe import Recipe
@@ -24,15 +24,18 @@ def evaluate_again(
     *,
     candidates: str | None = None,
     seed: int = 0,
+    hide: str | None = None,
 ) -> Evaluation:
     """The evaluation of a stored run, made anew; `data` tells where its data is now, if not where it was.
 
-    With `candidates`, such as `popularity:100`, targets are ranked among negatives drawn by `seed`. Raises DataError
-    where the data is not what it was trained on.
+    With `candidates`, such as `popularity:100`, targets are ranked among negatives drawn by `seed`; with `hide`, such
+    as `nothing`, other items are left out than in training. Raises DataError where the data is not what it was trained
+    on, and ConfigurationError for words of another form.
     """
+    hidden = run.recipe.hide if hide is None else hide
+    ranking = Ranking(hidden) if candidates is None else Ranking.among(candidates, seed, hidden=hidden)
     split = split_of(run, data)
     cases = split.test if part == "test" else split.validation
-    ranking = FULL if candidates is None else Ranking.among(candidates, seed)
     scorer = restore(run.recipe, run, split.train.number_of_items)
     return evaluate(scorer, cases, metrics, ranking=ranking)
 

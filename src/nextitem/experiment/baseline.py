@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from nextitem.data.prepare import Prepared
+from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.learner import Learnt
 from nextitem.model.baselines import AnyBaseline
@@ -46,7 +47,7 @@ class BaselineLearner:
         how = "which only counts" if self.baseline.only_counts else f"trained by a library; {parameters:,} weights"
         return f"Baseline {self.baseline.name.replace('_', ' ')}, {how}."
 
-    def learn(self, prepared: Prepared, session: Session) -> Learnt:
+    def learn(self, prepared: Prepared, session: Session, ranking: Ranking = FULL) -> Learnt:
         """The scorer that the training events give, in every process alike and on the CPU."""
         started = time.perf_counter()
         scorer = self.baseline.learn(prepared.split.train, session.seed)

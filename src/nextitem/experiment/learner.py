@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nextitem.data.prepare import Prepared
 from nextitem.data.sequences import Sequences
+from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.evaluation.scoring import Query, Scorer
 from nextitem.training.fit import Training
 from nextitem.training.history import History
@@ -70,8 +71,11 @@ class Learner(Protocol):
     def described(self, parameters: int, epochs: int) -> str:
         """Of what the model is made and how it was trained, in one sentence."""
 
-    def learn(self, prepared: Prepared, session: Session) -> Learnt:
-        """What the training part of the events teaches, the epoch chosen by validation; no test case is looked at."""
+    def learn(self, prepared: Prepared, session: Session, ranking: Ranking = FULL) -> Learnt:
+        """What the training part of the events teaches, the epoch chosen by validation; no test case is looked at.
+
+        `ranking` is what validation targets are ranked against.
+        """
 
     def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> Scorer:
         """The scorer that gave `tensors`. Raises ValueError for those of others."""

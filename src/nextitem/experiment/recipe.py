@@ -10,6 +10,8 @@ from nextitem.data.filters import Filters
 from nextitem.data.reading.files import Columns
 from nextitem.data.splits import AnySplit, LeaveOneOut
 from nextitem.errors import ConfigurationError
+from nextitem.evaluation.hiding import Hide
+from nextitem.evaluation.ranking import Ranking
 from nextitem.experiment.baseline import BaselineLearner
 from nextitem.experiment.learner import Learner
 from nextitem.experiment.sequence import SequenceRecipe
@@ -37,6 +39,9 @@ class Recipe(Configuration):
     """Filters applied before the split."""
     split: AnySplit = LeaveOneOut()
     """Which events are held out, and which may be learnt from."""
+    hide: Hide = "history"
+    """Which items are neither ranked nor recommended: those of the `history`, `nothing`, or with `last:n` those of its
+    latest n events. A target that is hidden counts as missed; where people come back to the same items, `nothing`."""
     model: AnyModel = SequenceRecipe()
     """What learns: a sequence model, put together of parts, or a baseline."""
 
@@ -49,6 +54,11 @@ class Recipe(Configuration):
                 f"such as events.parquet, and name that"
             )
         return str(data) if isinstance(data, PurePath) else data
+
+    @property
+    def ranking(self) -> Ranking:
+        """What targets are ranked against: the whole catalogue, but for what is hidden."""
+        return Ranking(self.hide)
 
     @property
     def learner(self) -> Learner:

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from nextitem.data.prepare import Prepared, prepare
+from nextitem.data.splits.split import Cases
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.evaluate import Evaluation, evaluate
+from nextitem.evaluation.ranking import Ranking
 from nextitem.experiment.learner import Learnt, Stored
 from nextitem.experiment.recipe import Recipe
 from nextitem.training.history import History
 from nextitem.training.session import Session
+from nextitem.words import counted
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ def run(recipe: Recipe, session: Session, *, prepared: Prepared | None = None) -
     prepared = as_learnt(prepared, recipe)
     learnt = learn(recipe, prepared, session)
     validation, test = (
-        evaluate(learnt.scorer, cases, processes=session.processes)
+        evaluate(learnt.scorer, cases, ranking=recipe.ranking, processes=session.processes)
         for cases in (prepared.split.validation, prepared.split.test)
     )
     bound = prepared.upper_bound(prepared.split.test) if prepared.upper_bound else None
@@ -53,15 +56,49 @@ def learn(recipe: Recipe, prepared: Prepared, session: Session) -> Learnt:
     session.processes.agree(
         "its events", {"items": events.events.items, "starts": events.starts_U, "stops": events.stops_U}
     )
-    return recipe.learner.learn(prepared, session)
+    return recipe.learner.learn(prepared, session, recipe.ranking)
 
 
 def as_learnt(prepared: Prepared, recipe: Recipe) -> Prepared:
-    """The events with the validation part in the training part, for a model that asks for it; a note says so."""
-    if not recipe.learner.learns_validation:
+    """The events as the recipe's model is given them, with notes on what the recipe makes of them.
+
+    For a model that asks for it, the validation part is in the training part.
+    """
+    notes = notes_on(prepared, recipe)
+    if notes == prepared.notes:
         return prepared
-    note = "validation events were learnt too (model.events=train_and_validation): metrics of validation say nothing"
-    return replace(prepared, split=prepared.split.with_validation(), notes=(*prepared.notes, note))
+    split = prepared.split.with_validation() if recipe.learner.learns_validation else prepared.split
+    return replace(prepared, split=split, notes=notes)
+
+
+def notes_on(prepared: Prepared, recipe: Recipe) -> tuple[str, ...]:
+    """What is to know about the events, and about what this recipe makes of them, in words."""
+    said = list(prepared.notes)
+    if missed := _hidden_targets(prepared.split.test, recipe.ranking):
+        repeats = "repeats" if missed == 1 else "repeat"
+        said.append(
+            f"{missed:,} of {counted(len(prepared.split.test), 'test target')} {repeats} the history: they cannot be "
+            f"hit, since hide={recipe.hide}; hide=nothing ranks them"
+        )
+    if recipe.learner.learns_validation:
+        said.append(
+            "validation events were learnt too (model.events=train_and_validation): metrics of validation say nothing"
+        )
+    return tuple(said)
+
+
+def _hidden_targets(cases: Cases, ranking: Ranking) -> int:
+    """How many targets are hidden themselves."""
+    seen = ranking.seen(cases.histories)
+    if seen is None:
+        return 0
+    found, start = 0, 0
+    for part in seen.parts():
+        rows, items = part.flatten()
+        targets = cases.targets_C[start : start + len(part)]
+        found += len(rows[items == targets[rows]].unique())
+        start += len(part)
+    return found
 
 
 def _of_the_recipe(prepared: Prepared, recipe: Recipe) -> Prepared:

@@ -14,6 +14,7 @@ from nextitem.data.prepare import Prepared
 from nextitem.data.splits.split import Cases
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.metrics import DEFAULT_METRICS
+from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.experiment.learner import Learnt
 from nextitem.model.assemble import assemble
 from nextitem.model.encoders import AnyEncoder, SASRec
@@ -195,13 +196,13 @@ class SequenceRecipe(Configuration):
         with seeded_globally(seed, Purpose.WEIGHTS):
             return assemble(*parts, number_of_items, number_of_users, in_bfloat16=in_bfloat16)
 
-    def learn(self, prepared: Prepared, session: Session) -> Learnt:
+    def learn(self, prepared: Prepared, session: Session, ranking: Ranking = FULL) -> Learnt:
         """The model trained by `fit`, with the weights of the epoch that validation chose; raises as `fit` does."""
         built, train = self.assembled(prepared, session), prepared.split.train
         model, cases = built.model, built.cases
 
         def validate() -> dict[str, float]:
-            means = evaluate(model, cases, intervals=False, processes=session.processes).means
+            means = evaluate(model, cases, ranking=ranking, intervals=False, processes=session.processes).means
             return {**means, "validation_loss": built.validation_loss(cases, session)}
 
         history = fit(model, train, built.loss, self.training, session, validate, negatives=built.negatives)

@@ -29,7 +29,7 @@ from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.plan.plan import plan_together
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import run
+from nextitem.experiment.run import notes_on, run
 from nextitem.settings.keys import settings_of
 from nextitem.training.checkpoint import FileCheckpoint
 from nextitem.training.session import Session
@@ -115,9 +115,9 @@ def train_into(
     started, processes, is_first = datetime.now(UTC), session.processes, session.processes.rank == 0
     with workplace.alone() if is_first else nullcontext():
         prepared = prepare(recipe)
-        for note in prepared.notes:
+        for note in notes_on(prepared, recipe):
             say(f"note: {note}")
-        ranking = None if extras.candidates is None else _checked(extras.candidates, prepared)
+        ranking = None if extras.candidates is None else _checked(extras.candidates, prepared, recipe)
         if recipe.learner.unplanned is None:
             recipe, planned = plan_together(recipe, prepared, session)
             say(f"plan: {planned}")
@@ -153,8 +153,8 @@ def _add_report(make: MakeReport, model: Scorer, say: Callable[[str], None], dra
         say(f"no report.html in the run: {type(error).__name__}: {error}; make one later by `nextitem report RUN`")
 
 
-def _checked(candidates: str, prepared: Prepared) -> Ranking:
+def _checked(candidates: str, prepared: Prepared, recipe: Recipe) -> Ranking:
     """The ranking of test cases among these candidates; what cannot be drawn is refused before hours of training."""
-    ranking = Ranking.among(candidates)
+    ranking = Ranking.among(candidates, hidden=recipe.hide)
     ranking.draw(prepared.split.test)
     return ranking

@@ -15,7 +15,7 @@ from torch import Tensor
 from nextitem.compute.randomness import Purpose, generator
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.evaluate import evaluate
-from nextitem.evaluation.ranking import FULL, Ranking
+from nextitem.evaluation.ranking import Ranking
 from nextitem.experiment.again import restore, split_of
 from nextitem.experiment.folder.reading import MODEL, read_run
 from nextitem.experiment.repetition import told_apart
@@ -115,7 +115,8 @@ def compare_rankings(
                 f"in {unlike}; give runs on one dataset"
             )
     split = split_of(runs[0], data)
-    kinds = [FULL, *(Ranking.among(text, seed) for text in candidates)]
+    hidden = runs[0].certificate.hidden
+    kinds = [Ranking(hidden), *(Ranking.among(text, seed, hidden=hidden) for text in candidates)]
     values: list[list[Tensor]] = [[] for _ in kinds]
     for run in runs:
         scorer = restore(run.recipe, run, split.train.number_of_items)

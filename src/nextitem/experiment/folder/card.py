@@ -1,5 +1,6 @@
 """README.md of a run folder: what the model is, what it was measured on, how to use it."""
 
+from nextitem.evaluation.hiding import in_words
 from nextitem.experiment.folder.metrics import Metrics
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome
@@ -22,9 +23,10 @@ def model_card(recipe: Recipe, outcome: Outcome, metrics: Metrics) -> str:
         "test": test.means,
         "intervals": test.intervals,
         "ceiling": test.ceiling,
+        "hidden": in_words(test.certificate.hidden).replace("history", "the history"),
         "split": recipe.split.describe(),
         "cases": len(prepared.split.test),
-        "notes": prepared.notes,
+        "notes": metrics.notes,
         "made": metrics.provenance,
     }
     return filled("experiment/folder/templates/card.md", content)

@@ -11,6 +11,7 @@ import torch
 from nextitem.compute.randomness import Purpose, generator
 from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
+from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.ranks import top_k
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.histories import histories_of
@@ -83,7 +84,10 @@ def _of_rows(runs: Sequence[Evidence], scorers: Sequence[Scorer], rows: list[int
     asked = [_histories(run, cases) for run in runs]
     titles = runs[0].titles
     items = runs[0].run.items["item"]
-    lists = [_lists(scorer, histories) for scorer, histories in zip(scorers, asked, strict=True)]
+    lists = [
+        _lists(scorer, histories, Ranking(run.run.certificate.hidden))
+        for run, scorer, histories in zip(runs, scorers, asked, strict=True)
+    ]
     found = []
     for place, (row, user, target) in enumerate(zip(rows, cases["user"], cases["target"], strict=True)):
         shown = Shown(target, titles.get(target), is_target=True)
@@ -119,8 +123,8 @@ def _histories(run: Evidence, cases: pl.DataFrame) -> Sequences:
     return replace(whole, stops_U=whole.starts_U + lengths_U, users_U=numbers_U)
 
 
-def _lists(scorer: Scorer, histories: Sequences) -> list[list[int]]:
+def _lists(scorer: Scorer, histories: Sequences, ranking: Ranking) -> list[list[int]]:
     if not len(histories):
         return []
-    items_Ck, _ = top_k(scorer.query(histories), min(TOP, histories.number_of_items), histories)
+    items_Ck, _ = top_k(scorer.query(histories), min(TOP, histories.number_of_items), ranking.seen(histories))
     return [[index for index in row if index >= 0] for row in items_Ck.tolist()]

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from nextitem.errors import StorageError
+from nextitem.evaluation.hiding import in_words
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.reading import read_draft
 from nextitem.experiment.presets import load_preset
@@ -68,7 +69,7 @@ def _head(runs: Sequence[Evidence]) -> dict[str, Any]:
     """Title, the first sentence, the numbers that matter, and the table of metrics."""
     first = runs[0].metrics.certificate
     setting = f"{first.cases:,} test users, ranking of {'all ' if first.ranking == 'full' else ''}"
-    setting += f"{first.candidates:,} items, {first.hidden} hidden"
+    setting += f"{first.candidates:,} items, {in_words(first.hidden)}"
     if len(runs) > 1:
         lead = f"{len(runs)} models measured on the same: {setting}."
         return {"title": f"Models on {first.dataset}", "lead": lead, "key": [], "quality": _beside(runs)}

@@ -1,6 +1,7 @@
 """What the pages about studies say alike."""
 
 from nextitem.data.datasets import DATASETS
+from nextitem.evaluation.hiding import in_words
 from nextitem.studies.comparison import Comparison
 from nextitem.words import counted
 
@@ -17,7 +18,7 @@ def measured_on(comparison: Comparison) -> str:
         return "No run was finished."
     return (
         f"{certificate.cases:,} test users, {certificate.candidates:,} items, {certificate.ranking} ranking, "
-        f"{certificate.hidden} hidden, split `{certificate.split[:12]}…`."
+        f"{in_words(certificate.hidden)}, split `{certificate.split[:12]}…`."
     )
 
 
