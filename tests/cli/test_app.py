@@ -240,8 +240,8 @@ def test_events_without_anything_to_train_on_are_bad_data(
 def test_an_unknown_user_is_named(
     trained: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert typed(monkeypatch, "recommend", str(trained), "--users", "v00,v99") == 3
-    assert "user 'v99' (number 2 of 2) is not among the 40 users" in capfd.readouterr().err
+    assert typed(monkeypatch, "recommend", str(trained), "--users", "v00,v99", "--k", "1") == 0
+    assert "note: 1 of 2 users is unknown to the run: 'v99'; left out" in capfd.readouterr().err
 
 
 def test_an_interrupted_training_is_not_lost_by_typing_the_same_again(

@@ -37,6 +37,13 @@ def test_numbers_stay_numbers() -> None:
     assert table.row(0) == (7, 1, 70, 1.0, "model", "Tea")
 
 
+def test_a_table_without_a_row_says_what_would_stand_in_it() -> None:
+    table = as_table(pl.Series([7]), [[]], {}, pl.Int64())
+    types = {"user": pl.Int64, "rank": pl.Int64, "item": pl.Int64, "score": pl.Float64, "source": pl.String}
+    assert table.schema == types
+    assert as_table([], [], {}).schema == types | {"user": pl.String, "item": pl.String}
+
+
 def test_lists_and_their_owners_are_as_many() -> None:
     with pytest.raises(ValueError, match="longer"):
         as_table(["ann"], LISTS, {})

@@ -172,7 +172,7 @@ def test_empty_histories_among_others_stay_in_their_place(recommender: Recommend
 
 
 def test_an_unknown_item_is_an_error_that_names_it(recommender: Recommender) -> None:
-    with pytest.raises(DataError, match=r"item 'i99' \(number 2 of 3\) is not among the 12 items"):
+    with pytest.raises(DataError, match=r"item 'i99' \(history 1, event 2\) is not among the 12 items"):
         recommender.recommend([["i00", "i99"], ["i01"]])
 
 
@@ -188,12 +188,12 @@ def test_an_unknown_user_is_an_error_that_names_it(recommender: Recommender) -> 
         recommender.recommend(users=["u00", "u99"])
 
 
-@pytest.mark.parametrize(("histories", "users"), [(None, None), ([["i00"]], ["u00"])], ids=["neither", "both"])
-def test_histories_or_users_are_asked_for_and_not_both(
-    recommender: Recommender, histories: list[list[str]] | None, users: list[str] | None
-) -> None:
-    with pytest.raises(ConfigurationError, match="either histories or users, and not both"):
-        recommender.recommend(histories, users=users)
+def test_somebody_must_be_asked_about(recommender: Recommender) -> None:
+    with pytest.raises(ConfigurationError, match="takes histories, users, or new events of users; give one of them"):
+        recommender.recommend()
+    for about_histories in ({"times": [[1]]}, {"histories_only": True}):
+        with pytest.raises(ConfigurationError, match="times and histories_only are about histories that are given"):
+            recommender.recommend(users=["u00"], **about_histories)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("k", [0, -1])

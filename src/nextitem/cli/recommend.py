@@ -1,68 +1,159 @@
 """`nextitem recommend`: lists for users or histories."""
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import polars as pl
 import typer
 
 from nextitem.cli.console import say, show_data, show_json
 from nextitem.cli.options import AsJson, RunFolder, columns_of, stored_run
-from nextitem.data.reading.files import Columns, read_interactions
+from nextitem.data.reading.files import Columns, read_interactions, rows_of
 from nextitem.errors import ConfigurationError
-from nextitem.experiment.folder.reading import LISTS
+from nextitem.experiment.folder.reading import LISTS, Run
+from nextitem.serving.batch import Served, Terms, known_items, serve_histories, serve_users
+from nextitem.serving.ids import read_ids
 from nextitem.serving.lists import as_table, check_format, write_table
-from nextitem.serving.recommender import Recommender, Unknown
+from nextitem.serving.recommender import Recommender
 from nextitem.words import counted
+
+_ALL = "all"
 
 
 def recommend(
     run_folder: RunFolder,
     users: Annotated[
-        str | None, typer.Option(help="Comma-separated users of the run, or `all`; an id with a comma in quotes.")
+        str | None,
+        typer.Option(help="Users of the run: ids between commas (with one in it: in quotes), a file of ids, or `all`."),
     ] = None,
     histories: Annotated[
-        Path | None, typer.Option(help="File of events, as data=… takes it, whose users' histories are answered.")
+        Path | None, typer.Option(help="File of new events, as data=… takes it, whose users are answered.")
     ] = None,
     columns: Annotated[str, typer.Option(help="Columns of that file: user=visitor,item=sku,time=ts.")] = "",
+    histories_only: Annotated[
+        bool, typer.Option("--histories-only", help="Go by that file alone, not on from what the run has stored.")
+    ] = False,
     k: Annotated[int, typer.Option("--k", min=1, help="Recommendations per user.")] = 10,
+    candidates: Annotated[
+        str | None, typer.Option(help="Recommend these items alone: ids between commas, or a file of them.")
+    ] = None,
+    exclude: Annotated[
+        str | None, typer.Option(help="Never recommend these items: ids between commas, or a file of them.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="File to write: .csv, .jsonl or .parquet.")] = None,
     filter_seen: Annotated[bool, typer.Option(help="Leave out items of the history.")] = True,
     drop_unknown: Annotated[
-        bool, typer.Option(help="Leave unknown items out of histories instead of failing.")
-    ] = False,
+        bool,
+        typer.Option("--drop-unknown/--refuse-unknown", help="Leave out unknown users and items and say so, or fail."),
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """The k best next items for users of a run, or for histories in a file."""
     if (users is None) == (histories is None):
-        raise ConfigurationError("give either --users (ids, or all) or --histories FILE")
+        raise ConfigurationError("give either --users (ids, a file of them, or all) or --histories FILE")
+    if histories is None and (columns or histories_only):
+        raise ConfigurationError("--columns and --histories-only are about --histories FILE; leave them out")
     if out is not None:
         check_format(out)
+    wanted = None if users is None or users == _ALL else ids_in(users, "user", "--users")
+    listed_ids = {
+        option: ids_in(text, "item", f"--{option}")
+        for option, text in (("candidates", candidates), ("exclude", exclude))
+        if text is not None
+    }
     stored = stored_run(run_folder, LISTS)
     recommender = Recommender.from_run(stored)
-    unknown: Unknown = "drop" if drop_unknown else "error"
-    if histories is not None:
-        ordered = read_interactions(histories, columns_of(columns) or Columns()).in_time_order()
-        grouped = ordered.group_by("user", maintain_order=True).agg(pl.exclude("user"))
-        owners, given = grouped["user"].to_list(), grouped["item"].to_list()
-        times = grouped["time"].to_list() if "time" in grouped.columns else None
-        lists = recommender.recommend(given, k, times=times, filter_seen=filter_seen, unknown=unknown)
+    terms, notes = _terms(recommender, listed_ids, Terms(k, None, filter_seen, not drop_unknown, histories_only))
+    if histories is None:
+        served = serve_users(recommender, wanted, terms)
     else:
-        owners = recommender.known_users() if users == "all" else listed(str(users))
-        lists = recommender.recommend(users=owners, k=k, filter_seen=filter_seen)
+        served = _of_file(recommender, stored, histories, columns_of(columns) or Columns(), terms)
+    for note in (*notes, *served.notes):
+        say(f"note: {note}")
+    _show(served, stored, k, out, as_json=as_json)
+
+
+def ids_in(text: str, role: str, option: str) -> pl.Series:
+    """The ids that an option names: those in a file of that name, or between commas and line breaks.
+
+    Raises ConfigurationError where there is none.
+    """
+    file = Path(text).expanduser()
+    try:
+        is_file = bool(text) and file.exists() and not file.is_dir()
+    except OSError:  # too long for a name: it is ids
+        is_file = False
+    ids = read_ids(file, role) if is_file else pl.Series(listed(text), dtype=pl.String)
+    if is_file:
+        say(f"note: {option}: {counted(len(ids), role)} by the file {text}")
+    if not len(ids):
+        where = f"{text} holds none" if is_file else f"{text!r} names none"
+        raise ConfigurationError(f"{option} takes ids of {role}s, and {where}; give at least one, or a file of them")
+    return ids
+
+
+def listed(text: str) -> list[str]:
+    """Ids between commas and line breaks; one with a comma, and a user called all, stand in quotes.
+
+    Raises ConfigurationError where a quote is never closed.
+    """
+    try:
+        rows = [*csv.reader(text.splitlines(keepends=True), skipinitialspace=True, strict=False)]
+    except csv.Error as error:
+        raise ConfigurationError(f"{text[:60]!r} is no list of ids ({error}); give ids between commas") from error
+    return [found for row in rows for one in row if (found := one.strip())]
+
+
+def _terms(recommender: Recommender, ids: Mapping[str, pl.Series], terms: Terms) -> tuple[Terms, list[str]]:
+    """The terms with the items that may be recommended, and notes on ids that the run does not know."""
+    known, notes = dict[str, pl.Series](), list[str]()
+    for option, given in ids.items():
+        known[option], more = known_items(given, f"--{option}", recommender, terms)
+        notes += more
+    allowed = recommender.allowed(known.get("candidates"), known.get("exclude"))
+    if allowed is not None and not len(allowed):
+        raise ConfigurationError(f"{' and '.join(f'--{option}' for option in ids)} leave no item to recommend")
+    return Terms(**{**vars(terms), "allowed": allowed}), notes
+
+
+def _of_file(recommender: Recommender, stored: Run, file: Path, columns: Columns, terms: Terms) -> Served:
+    return serve_histories(
+        recommender,
+        read_interactions(file, columns),
+        terms,
+        row_of=lambda event: int(rows_of(file, columns)[event]),
+        is_for_known_users=stored.recipe.learner.has_users,
+    )
+
+
+def _show(served: Served, stored: Run, k: int, out: Path | None, *, as_json: bool) -> None:
     titles = {item: title for item, _, title in stored.items.iter_rows() if title is not None}
-    table = as_table(owners, lists, titles)
+    table = as_table(served.owners, served.lists, titles, stored.items["item"].dtype)
     if out is not None:
         write_table(table, out)
-        say(f"{counted(len(table), 'recommendation')} for {counted(len(owners), 'user')} in {out}")
+        of = "" if served.answered == served.asked else f"{served.answered:,} of "
+        say(f"{counted(len(table), 'recommendation')} for {of}{counted(served.asked, 'user')} in {out}")
     if as_json:
-        content = {"file": str(out)} if out is not None else {"recommendations": table.to_dicts()}
-        show_json({"users": len(owners), "k": k, **content})
+        show_json({**_as_dict(served, k), **_content(table, out)})
     elif out is None:
         show_data(table.write_csv())
 
 
-def listed(users: str) -> list[str]:
-    """Ids between commas; one with a comma, and a user called all, stand in quotes."""
-    return [user.strip() for user in next(csv.reader([users], skipinitialspace=True), [])]
+def _content(table: pl.DataFrame, out: Path | None) -> dict[str, Any]:
+    return {"file": str(out)} if out is not None else {"recommendations": table.to_dicts()}
+
+
+def _as_dict(served: Served, k: int) -> dict[str, Any]:
+    return {
+        "users": served.asked,
+        "k": k,
+        "answered": served.answered,
+        "unknown_users": list(served.unknown_users),
+        "nothing_left_for": served.without_items,
+        "by_popularity": served.by_popularity,
+        "unknown_events": served.unknown_events,
+        "continued": served.continued,
+        "notes": list(served.notes),
+    }

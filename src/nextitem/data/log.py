@@ -56,13 +56,36 @@ class Catalog:
             first = int(unknown[0])
             raise DataError(
                 f"{what} {ids[first]!r} (number {first + 1} of {len(ids):,}) is not among the {len(self):,} {what}s "
-                f"of this catalogue; refit with it, or leave it out ({len(unknown):,} ids are unknown)"
+                f"of this catalogue{self.hint(ids[first])}; refit with it, or leave it out ({len(unknown):,} ids are "
+                f"unknown)"
             )
         return positions
+
+    def near(self, raw: str | int) -> list[str | int]:
+        """Up to three ids that are spelt alike: but for case, blanks, `-`, `_`, zeros in front and `.0` behind.
+
+        >>> Catalog.of(pl.Series(["0663713002", "7"])).near("663713002")
+        ['0663713002']
+        """
+        return self.ids.filter(self._spellings == _spelling(pl.Series([str(raw)]))[0]).head(3).to_list()
+
+    def hint(self, raw: str | int) -> str:
+        """What a message says behind an unknown id: those that are spelt alike, "" where there is none."""
+        near = self.near(raw)
+        return f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
+
+    @cached_property
+    def _spellings(self) -> pl.Series:
+        return _spelling(self.ids.cast(pl.String))
 
     def raw(self, positions: Tensor) -> pl.Series:
         """The raw ids at `positions`, flattened."""
         return self.ids.gather(pl.Series(positions.flatten().cpu().numpy()))
+
+
+def _spelling(ids: pl.Series) -> pl.Series:
+    plain = ids.str.to_lowercase().str.replace_all(r"[\s_-]", "").str.replace(r"\.0$", "")
+    return plain.str.strip_chars_start("0")
 
 
 @dataclass(frozen=True)

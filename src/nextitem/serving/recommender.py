@@ -1,8 +1,7 @@
 """Raw ids in, raw ids out: a stored or freshly trained model as something to call."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import compress
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -20,9 +19,13 @@ from nextitem.experiment.folder.histories import histories_of
 from nextitem.experiment.folder.reading import LISTS, Run, read_run
 from nextitem.experiment.run import Outcome
 from nextitem.model.baselines.popularity import PopularityScorer
+from nextitem.serving.asked import Asked, Given, continued, given_alone, of_stored
+from nextitem.serving.ids import RawId, ids_of
+from nextitem.settings.given import of_kind, whole_number, word_of, yes_or_no
 
-RawId = str | int
 Unknown = Literal["error", "drop"]
+Ids = Iterable[RawId]
+"""A list of ids: also a series or an array, or a frame of one column."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Recommender:
     @classmethod
     def from_outcome(cls, outcome: Outcome) -> "Recommender":
         """A recommender from a training that just ended; histories are complete, test events included."""
+        outcome = of_kind(outcome, Outcome, "outcome", "run(…) returns one; Recommender.load reads a run's folder")
         log = outcome.prepared.log
         return cls(outcome.model, log.items, outcome.prepared.split.train.counts(), log.users, log.sequences)
 
@@ -62,6 +66,7 @@ class Recommender:
     @classmethod
     def from_run(cls, run: Run) -> "Recommender":
         """A recommender from a run that was read."""
+        run = of_kind(run, Run, "run", "read_run(folder) returns one; Recommender.load reads a run's folder")
         items = Catalog(run.items["item"])
         counts_N = torch.from_numpy(run.items["count"].to_numpy(writable=True))
         scorer = restore_own(run)
@@ -72,36 +77,85 @@ class Recommender:
 
     def recommend(
         self,
-        histories: Sequence[Sequence[RawId]] | None = None,
+        histories: Iterable[Ids] | None = None,
         k: int = 10,
         *,
-        times: Sequence[Sequence[float]] | None = None,
-        users: Sequence[RawId] | None = None,
-        candidates: Sequence[RawId] | None = None,
+        times: Iterable[Iterable[float]] | None = None,
+        users: Ids | None = None,
+        candidates: Ids | None = None,
+        exclude: Ids | None = None,
         filter_seen: bool = True,
+        histories_only: bool = False,
         unknown: Unknown = "error",
     ) -> list[list[Recommendation]]:
         """The k best items for each history (oldest item first) or each user of the training log, best first.
 
-        A model that reads when events were needs the `times` of histories, as unix seconds; others ignore them.
+        Histories that are given together with their `users` are new events: those of a known user go on from what is
+        stored of that user, unless `histories_only`. A model that reads when events were needs the `times` of
+        histories, as unix seconds, which then say in which order stored and new events are; others ignore them.
         A history without any known item gets the most popular items, labelled as such. With `filter_seen` nothing of
-        the whole history is recommended, with `candidates` nothing but them; a list is shorter than k when the items
-        run out. Unknown items raise DataError, or are left out by `unknown="drop"`; unknown users raise DataError, and
-        so do histories that a model with user vectors is given: it answers users of its training log only.
+        the whole history is recommended, with `candidates` nothing but them, and nothing of `exclude`; a list is
+        shorter than k when the items run out. Unknown items raise DataError, or are left out by `unknown="drop"`;
+        so do users that are asked about without a history, whose list is empty then. A model with user vectors raises
+        DataError for histories of nobody or of a user that it has none for.
         """
-        if (histories is None) == (users is None):
-            raise ConfigurationError("recommend takes either histories or users, and not both")
-        if k < 1:
-            raise ConfigurationError(f"k={k}: the number of recommendations must be at least 1")
-        sequences = (
-            self._of_histories(histories, times, unknown) if histories is not None else self._of_users(users or [])
-        )
-        k = min(k, len(self.items))  # lists are shorter than k anyway, and room for k is made before
-        allowed = None if candidates is None else self._known(_series(candidates), unknown)
-        is_empty = sequences.lengths_U == 0
-        lists: list[list[Recommendation]] = [[] for _ in range(len(sequences))]
-        for rows, scorer in ((~is_empty, self.scorer), (is_empty, self._popularity)):
-            part = sequences.select(rows)
+        asked = self.asked(histories, times=times, users=users, histories_only=histories_only, unknown=unknown)
+        return self.answered(asked, k, self.allowed(candidates, exclude, unknown), filter_seen=filter_seen)
+
+    def asked(
+        self,
+        histories: Iterable[Ids] | None = None,
+        *,
+        times: Iterable[Iterable[float]] | None = None,
+        users: Ids | None = None,
+        histories_only: bool = False,
+        unknown: Unknown = "error",
+    ) -> Asked:
+        """What `recommend` is asked about, put together of given and stored events; raises what it raises."""
+        word_of(unknown, "unknown", ("error", "drop"))
+        yes_or_no(histories_only, "histories_only")
+        if histories is None:
+            if users is None:
+                raise ConfigurationError("recommend takes histories, users, or new events of users; give one of them")
+            if times is not None or histories_only:
+                raise ConfigurationError("times and histories_only are about histories that are given; leave them out")
+            return self._of_users(ids_of(users, "users"), unknown)
+        given = Given.of(histories, times, self.items)
+        if unknown == "error":
+            given.require_known(self.items)
+        if users is None:
+            return given_alone(given, torch.full((len(given.items),), NOBODY), len(self.items))
+        owners = ids_of(users, "users")
+        if len(owners) != len(given.items):
+            raise DataError(
+                f"{len(owners):,} users and {len(given.items):,} histories; give each user one history of new events"
+            )
+        catalogue, stored = self._stored()
+        users_C = catalogue.lookup(owners)
+        return given_alone(given, users_C, len(self.items)) if histories_only else continued(given, users_C, stored)
+
+    def allowed(self, candidates: Ids | None, exclude: Ids | None, unknown: Unknown = "error") -> Tensor | None:
+        """Indices of the items that may be recommended, None where all may; raises what `recommend` raises."""
+        if candidates is None and exclude is None:
+            return None
+        is_allowed_N = torch.full((len(self.items),), candidates is None)
+        if candidates is not None:
+            is_allowed_N[self._known(ids_of(candidates, "candidates", ordered=False), unknown)] = True
+        if exclude is not None:
+            is_allowed_N[self._known(ids_of(exclude, "exclude", ordered=False), unknown)] = False
+        return is_allowed_N.nonzero()[:, 0]
+
+    def answered(
+        self, asked: Asked, k: int, allowed: Tensor | None = None, *, filter_seen: bool = True
+    ) -> list[list[Recommendation]]:
+        """The lists of what was asked about; empty ones of users that are unknown."""
+        k = min(whole_number(k, "k", "the number of recommendations", least=1), len(self.items))  # room for k is made
+        yes_or_no(filter_seen, "filter_seen")
+        histories = asked.histories
+        is_empty_C = histories.lengths_U == 0
+        lists: list[list[Recommendation]] = [[] for _ in range(len(histories))]
+        for rows, scorer in ((~is_empty_C, self.scorer), (is_empty_C & ~asked.is_unknown_C, self._popularity)):
+            part = histories.select(rows)
             if not len(part):
                 continue
             items_Ck, scores_Ck = top_k(scorer.query(part), k, part if filter_seen else None, allowed)
@@ -115,40 +169,22 @@ class Recommender:
         """All users whose histories are stored, in sorted order."""
         return [] if self.users is None else self.users.ids.to_list()
 
-    def _of_users(self, users: Sequence[RawId]) -> Sequences:
-        if self.users is None or self._histories is None:
-            raise DataError("this run was stored without its users' histories; pass histories instead of users")
-        return self._histories.select(self.users.index(_series(users), "user"))
+    def stored_users(self) -> Catalog:
+        """The users whose histories are stored. Raises DataError where the run was stored without them."""
+        return self._stored()[0]
 
-    def _of_histories(
-        self, histories: Sequence[Sequence[RawId]], times: Sequence[Sequence[float]] | None, unknown: Unknown
-    ) -> Sequences:
-        flat = _series([item for history in histories for item in history])
-        positions = self.items.lookup(flat) if unknown == "drop" else self.items.index(flat)
-        parts = positions.split([len(history) for history in histories])
-        known = [part >= 0 for part in parts]
-        items = [part[is_known].tolist() for part, is_known in zip(parts, known, strict=True)]
-        seconds = None
-        if times is not None:
-            _check_lengths(histories, times)
-            seconds = [list(compress(own, is_known)) for own, is_known in zip(times, known, strict=True)]
-        sequences = Sequences.of(items, len(self.items), seconds)
-        # Whose history it is was not said: it must not be taken for that of the first users of the training log.
-        return replace(sequences, users_U=torch.full_like(sequences.users_U, NOBODY))
+    def _stored(self) -> tuple[Catalog, Sequences]:
+        if self.users is None or self._histories is None:
+            raise DataError(
+                "this run was stored without its users' histories; pass histories instead of users, and not both"
+            )
+        return self.users, self._histories
+
+    def _of_users(self, users: pl.Series, unknown: Unknown) -> Asked:
+        catalogue, stored = self._stored()
+        users_C = catalogue.lookup(users) if unknown == "drop" else catalogue.index(users, "user")
+        return of_stored(users_C, stored)
 
     def _known(self, ids: pl.Series, unknown: Unknown) -> Tensor:
         positions = self.items.lookup(ids) if unknown == "drop" else self.items.index(ids)
         return positions[positions >= 0]
-
-
-def _check_lengths(histories: Sequence[Sequence[RawId]], times: Sequence[Sequence[float]]) -> None:
-    """Raises DataError where there is not one time for each event."""
-    if [len(history) for history in histories] != [len(seconds) for seconds in times]:
-        raise DataError("times and histories are of different lengths; give one time, in unix seconds, for each event")
-
-
-def _series(ids: Sequence[RawId]) -> pl.Series:
-    """Ids as one column; a mixture of strings and numbers becomes strings, and so do numbers beyond 64 bits."""
-    if all(isinstance(raw, int) and -(2**63) <= raw < 2**63 for raw in ids):
-        return pl.Series(list(ids), dtype=pl.Int64)
-    return pl.Series([str(raw) for raw in ids], dtype=pl.String)

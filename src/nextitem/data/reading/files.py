@@ -109,6 +109,15 @@ def read_parts(path: Path | str, columns: Columns = _USUAL_NAMES, events: int = 
         raise _explained(file, error) from error
 
 
+def rows_of(path: Path | str, columns: Columns = _USUAL_NAMES) -> pl.Series:
+    """The row that each event of `read_interactions` stands in, for messages about them; raises what that raises."""
+    file = Path(path)
+    try:
+        return pl.concat([frame.select("row").collect() for frame in _source(file, columns).frames])["row"]
+    except UNREADABLE as error:
+        raise _explained(file, error) from error
+
+
 def is_text(path: Path | str) -> bool:
     """Whether ids in the file are text, which stands for integers where all of it does. May raise DataError."""
     return _format_of(Path(path)).is_text

@@ -1,0 +1,222 @@
+"""Lists for many at once, with an account of what was left out and of who gets none."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+from torch import Tensor
+
+from nextitem.data.interactions import Interactions
+from nextitem.data.log import Catalog
+from nextitem.errors import DataError
+from nextitem.serving.asked import Asked
+from nextitem.serving.ids import RawId
+from nextitem.serving.recommender import Recommendation, Recommender
+from nextitem.words import counted
+
+_NAMED = 5  # ids that a note names; what there is beside them is counted
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How lists are made, and what becomes of ids that the run does not know."""
+
+    k: int = 10
+    allowed: Tensor | None = None
+    """Indices of the items that may be listed; None: all of them."""
+    filter_seen: bool = True
+    refuse_unknown: bool = False
+    """Whether unknown ids are an error; otherwise they are left out, counted and named."""
+    histories_only: bool = False
+    """Whether what is stored of a known user is left out of account where events of that user are given."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A list for each of C users, and what there is to say about them."""
+
+    owners: pl.Series
+    """Raw ids of the users that were asked about and are answered, in order."""
+    lists: Sequence[Sequence[Recommendation]]
+    """One of each; empty where nothing was left to recommend."""
+    unknown_users: tuple[RawId, ...] = ()
+    """Who was asked about as well and has no list, since the run does not know whose history that is."""
+    unknown_events: int = 0
+    """Events that were left out, since the model does not know their items."""
+    continued: int = 0
+    """Users whose given events go on from what the run has stored of them."""
+    notes: tuple[str, ...] = ()
+    """What was left out, and who gets no list or the most popular items, in words."""
+
+    @property
+    def without_items(self) -> list[RawId]:
+        """Users of whom nothing was left to recommend."""
+        return [owner for owner, ones in zip(self.owners, self.lists, strict=True) if not ones]
+
+    @property
+    def by_popularity(self) -> int:
+        """How many users get the most popular items, since nothing is known of theirs."""
+        return sum(bool(ones) and ones[0].source == "popularity" for ones in self.lists)
+
+    @property
+    def asked(self) -> int:
+        """How many users were asked about."""
+        return len(self.owners) + len(self.unknown_users)
+
+    @property
+    def answered(self) -> int:
+        """How many of them have a list with something in it."""
+        return len(self.owners) - len(self.without_items)
+
+
+def known_items(
+    ids: pl.Series, where: str, recommender: Recommender, terms: Terms
+) -> tuple[pl.Series, tuple[str, ...]]:
+    """(those of the ids that the run knows, notes on the others); `where` they were given, in words.
+
+    Raises DataError where all of them are unknown, or some that must not be.
+    """
+    return _known(ids, "item", recommender.items, terms, f" of {where}")
+
+
+def serve_users(recommender: Recommender, users: pl.Series | None, terms: Terms) -> Served:
+    """Lists for users of the run by their stored histories, None: all users. Raises DataError where none is known."""
+    catalogue = recommender.stored_users()
+    wanted = catalogue.ids if users is None else users
+    owners, notes = _known(wanted, "user", catalogue, terms)
+    strangers = tuple(wanted.filter(_is_unknown(wanted, catalogue)).to_list())
+    return _served(recommender, owners, recommender.asked(users=owners), terms, notes, strangers)
+
+
+def serve_histories(
+    recommender: Recommender,
+    events: Interactions,
+    terms: Terms,
+    *,
+    row_of: Callable[[int], int],
+    is_for_known_users: bool = False,
+) -> Served:
+    """Lists for the users of these events, which go on from what the run has stored of them.
+
+    `row_of` tells where an event stands in its file, for messages. A model that `is_for_known_users` has vectors of the
+    users of the run, and nobody else is served. Raises DataError where nobody is left, or an id must not be unknown.
+    """
+    numbered = Interactions(events.events.with_row_index("event")).in_time_order()
+    if is_for_known_users:
+        catalogue = recommender.stored_users()
+        _, notes = _known(numbered["user"].unique(maintain_order=True), "user", catalogue, terms)
+        is_out = _is_unknown(numbered["user"], catalogue)
+        strangers = tuple(numbered.filter(is_out)["user"].unique(maintain_order=True).to_list())
+        numbered = numbered.filter(~is_out)
+    else:
+        notes, strangers = (), ()
+    grouped = numbered.group_by("user", maintain_order=True).agg(pl.exclude("user"))
+    asked = recommender.asked(
+        grouped["item"],
+        times=grouped["time"] if "time" in grouped.columns else None,
+        users=grouped["user"] if recommender.users is not None else None,
+        histories_only=terms.histories_only and recommender.users is not None,
+        unknown="drop",
+    )
+    notes += _on_unknown_events(asked, grouped, recommender.items, terms, row_of)
+    notes += _on_continued(asked, len(grouped), recommender, terms)
+    return _served(recommender, grouped["user"], asked, terms, notes, strangers)
+
+
+def _served(
+    recommender: Recommender,
+    owners: pl.Series,
+    asked: Asked,
+    terms: Terms,
+    notes: Sequence[str],
+    unknown_users: tuple[RawId, ...],
+) -> Served:
+    lists = recommender.answered(asked, terms.k, terms.allowed, filter_seen=terms.filter_seen)
+    served = Served(owners, lists, unknown_users, len(asked.unknown), asked.continued)
+    return replace(served, notes=(*notes, *_on_lists(served, terms)))
+
+
+def _on_lists(served: Served, terms: Terms) -> list[str]:
+    notes = []
+    if without := served.without_items:
+        seen = "has seen" if len(without) == 1 else "have seen"
+        reason = "all items that may be recommended" if terms.allowed is not None else "all items"
+        gets = "gets" if len(without) == 1 else "get"
+        why = f"{seen} {reason}" if terms.filter_seen else "there is nothing that may be recommended"
+        notes.append(f"{counted(len(without), 'user')} {gets} no list ({why}): {_named(without)}")
+    if served.by_popularity:
+        notes.append(
+            f"{served.by_popularity:,} of {counted(len(served.owners), 'user')} get the most popular items: the model "
+            f"knows none of their items"
+        )
+    return notes
+
+
+def _on_unknown_events(
+    asked: Asked, grouped: pl.DataFrame, items: Catalog, terms: Terms, row_of: Callable[[int], int]
+) -> tuple[str, ...]:
+    if not asked.unknown:
+        return ()
+    named = []
+    for one in asked.unknown[:_NAMED]:
+        user, row = grouped["user"][one.history], row_of(int(grouped["event"][one.history][one.place]))
+        named.append(f"row {row}, user {user!r}, item {one.item!r}{items.hint(one.item)}")
+    events = int(grouped["item"].list.len().sum())
+    more = f"; and {len(asked.unknown) - _NAMED:,} more" if len(asked.unknown) > _NAMED else ""
+    fact = (
+        f"{len(asked.unknown):,} of {counted(events, 'event')} are of items that the model does not know: "
+        f"{'; '.join(named)}{more}"
+    )
+    return (_refused_or_noted(fact, terms),)
+
+
+def _on_continued(asked: Asked, users: int, recommender: Recommender, terms: Terms) -> tuple[str, ...]:
+    if recommender.users is None:
+        return ("the run has no histories of its users stored: the events of the file are all that is gone by",)
+    if terms.histories_only:
+        return ("stored histories are left out (--histories-only): the events of the file are all that is gone by",)
+    if not asked.continued:
+        return (f"none of the {counted(users, 'user')} is known: the events of the file are all that is gone by",)
+    order = "in order of time" if asked.histories.has_times else "their events after the stored ones"
+    parts = [
+        f"the histories of {asked.continued:,} of {counted(users, 'user')} go on from what the run has stored of them, "
+        f"{order} (--histories-only leaves stored ones out)"
+    ]
+    if asked.contained:
+        parts.append(f"{asked.contained:,} of them begin with all stored events, which are not counted twice")
+    if asked.again:
+        parts.append(f"{counted(asked.again, 'event')} with item and time of a stored one are not counted twice")
+    if asked.put_before:
+        parts.append(f"{counted(asked.put_before, 'event')} older than the newest stored one stand before it")
+    return ("; ".join(parts),)
+
+
+def _known(
+    ids: pl.Series, what: str, catalogue: Catalog, terms: Terms, where: str = ""
+) -> tuple[pl.Series, tuple[str, ...]]:
+    positions = catalogue.lookup(ids)
+    unknown = ids.filter(_is_unknown(ids, catalogue)).to_list()
+    if not unknown:
+        return catalogue.raw(positions), ()
+    are = "is" if len(unknown) == 1 else "are"
+    fact = (
+        f"{len(unknown):,} of {counted(len(ids), what)}{where} {are} unknown to the run: {_named(unknown, catalogue)}"
+    )
+    if len(unknown) == len(ids):
+        raise DataError(f"{fact}; give ids as they stand in the log of the run, or the path of a file of them")
+    return catalogue.raw(positions[positions >= 0]), (_refused_or_noted(fact, terms),)
+
+
+def _refused_or_noted(fact: str, terms: Terms) -> str:
+    if terms.refuse_unknown:
+        raise DataError(f"{fact}; refit with them, or leave --refuse-unknown out to be served without them")
+    return f"{fact}; left out (--refuse-unknown makes this an error)"
+
+
+def _is_unknown(ids: pl.Series, catalogue: Catalog) -> pl.Series:
+    return pl.Series((catalogue.lookup(ids) < 0).numpy())
+
+
+def _named(ids: Sequence[RawId], catalogue: Catalog | None = None) -> str:
+    named = [f"{raw!r}{'' if catalogue is None else catalogue.hint(raw)}" for raw in ids[:_NAMED]]
+    return ", ".join(named) + (f" and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else "")

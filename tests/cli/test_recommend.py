@@ -1,0 +1,145 @@
+"""`nextitem recommend` as a user types it."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from nextitem.cli.recommend import listed
+from worlds.command_line import typed
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A popularity ranking of the items i00 … i19, of which `whole` has seen all and u00 … u10 six each."""
+    folder = tmp_path_factory.mktemp("shop")
+    visits = [(f"u{user:02}", f"i{(7 * user + 3 * step) % 20:02}") for user in range(11) for step in range(6)]
+    visits += [("whole", f"i{item:02}") for item in range(20)]
+    pl.DataFrame(visits, schema=["user", "item"], orient="row").write_csv(folder / "events.csv")
+    with pytest.MonkeyPatch.context() as patch:
+        words = (f"data={folder / 'events.csv'}", "--out", str(folder / "runs"))
+        assert typed(patch, "train", "popularity", *words) == 0
+    return next(entry for entry in (folder / "runs").iterdir() if entry.name != ".partial")
+
+
+def test_line_breaks_and_commas_stand_between_ids(run: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture) -> None:
+    for users in ("u03\nu04", "u03,u04", "u03\r\nu04\n", " u03 ,\n u04,", '"u03","u04"'):
+        assert typed(monkeypatch, "recommend", str(run), "--users", users, "--k", "1") == 0
+        assert [line.split(",")[0] for line in capfd.readouterr().out.splitlines()] == ["user", "u03", "u04"]
+
+
+@pytest.mark.parametrize("option", ["--users", "--candidates", "--exclude"])
+@pytest.mark.parametrize("text", ["", " ", ",", "\n"])
+def test_no_id_is_a_mistake(option: str, text: str, run: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture) -> None:
+    users = () if option == "--users" else ("--users", "u00")
+    assert typed(monkeypatch, "recommend", str(run), *users, option, text) == 2
+    assert f"{option} takes ids of" in capfd.readouterr().err
+
+
+def test_a_quote_that_is_never_closed_ends_with_the_text() -> None:
+    assert listed('a,"b') == ["a", "b"]
+
+
+def test_users_without_a_list_are_counted_and_named(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    out = tmp_path / "lists.parquet"
+    assert typed(monkeypatch, "recommend", str(run), "--users", "all", "--k", "3", "--out", str(out)) == 0
+    err = capfd.readouterr().err
+    assert "note: 1 user gets no list (has seen all items): 'whole'" in err
+    assert "33 recommendations for 11 of 12 users in" in err
+    assert typed(monkeypatch, "recommend", str(run), "--users", "whole,u01,U02", "--k", "1", "--json") == 0
+    told = json.loads(capfd.readouterr().out)
+    assert (told["users"], told["answered"], told["unknown_users"], told["nothing_left_for"]) == (
+        3,
+        1,
+        ["U02"],
+        ["whole"],
+    )
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_a_file_without_any_list_keeps_its_columns_and_types(
+    ending: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / f"lists{ending}"
+    assert typed(monkeypatch, "recommend", str(run), "--users", "whole", "--out", str(out)) == 0
+    if ending == ".parquet":
+        types = {"user": pl.String, "rank": pl.Int64, "item": pl.String, "score": pl.Float64, "source": pl.String}
+        assert pl.read_parquet(out).schema == types
+    else:
+        assert out.read_text() == ("user,rank,item,score,source\n" if ending == ".csv" else "")
+
+
+def test_integers_stay_integers_where_they_are_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    rows = "".join(f"{user},{item}\n" for user in range(5) for item in range(10, 14) if (user + item) % 5)
+    (tmp_path / "events.csv").write_text(f"user,item\n{rows}")
+    words = (f"data={tmp_path / 'events.csv'}", "--out", str(tmp_path / "runs"), "--json")
+    assert typed(monkeypatch, "train", "popularity", *words) == 0
+    capfd.readouterr()
+    numbers = next(entry for entry in (tmp_path / "runs").iterdir() if entry.name != ".partial")
+    assert typed(monkeypatch, "recommend", str(numbers), "--users", "1,2", "--out", str(tmp_path / "l.parquet")) == 0
+    assert pl.read_parquet(tmp_path / "l.parquet").schema["user"] == pl.Int64
+
+
+def test_candidates_and_exclusions_are_ids_or_files_of_them(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    (tmp_path / "candidates.txt").write_text("item\ni01\ni02\ni03\ni04\nnope\n")
+    pl.DataFrame({"item": ["i04"]}).write_parquet(tmp_path / "blocked.parquet")
+    monkeypatch.chdir(tmp_path)
+    words = ("--candidates", "candidates.txt", "--exclude", "i02", "--no-filter-seen")
+    assert typed(monkeypatch, "recommend", str(run), "--users", "u00", *words) == 0
+    out, err = capfd.readouterr()
+    assert sorted(line.split(",")[2] for line in out.splitlines()[1:]) == ["i01", "i03", "i04"]
+    assert "note: --candidates: 5 items by the file candidates.txt" in err
+    assert "note: 1 of 5 items of --candidates is unknown to the run: 'nope'" in err
+    words = ("--candidates", "i03,i04", "--exclude", "blocked.parquet", "--no-filter-seen")
+    assert typed(monkeypatch, "recommend", str(run), "--users", "u00", *words) == 0
+    assert [line.split(",")[2] for line in capfd.readouterr().out.splitlines()[1:]] == ["i03"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("--users", "u00", "--candidates", "x"), 3, "1 of 1 item of --candidates is unknown to the run: 'x'"),
+        (("--users", "u00", "--exclude", "blocked.tx"), 3, "or the path of a file of them"),
+        (("--users", "u00", "--exclude", "i01,x", "--refuse-unknown"), 3, "leave --refuse-unknown out"),
+        (("--users", "u00", "--candidates", "i01", "--exclude", "i01"), 2, "leave no item to recommend"),
+        (("--users", "u00,u99", "--refuse-unknown"), 3, "1 of 2 users is unknown to the run: 'u99'"),
+        (("--users", "u99"), 3, "1 of 1 user is unknown to the run: 'u99'"),
+        (("--users", "u00", "--histories-only"), 2, "are about --histories FILE; leave them out"),
+        (("--users", "u00", "--columns", "user=v"), 2, "are about --histories FILE; leave them out"),
+        (("--users", "u00", "--k", "3.5"), 2, "Invalid value for '--k'"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    words: tuple[str, ...], code: int, message: str, run: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    assert typed(monkeypatch, "recommend", str(run), *words) == code
+    out, err = capfd.readouterr()
+    assert (out, message in err) == ("", True), err
+
+
+def test_events_of_a_file_go_on_from_stored_histories_unless_they_stand_alone(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    (tmp_path / "today.csv").write_text("user,item\nu01,i00\nnew,i05\nnew,gone\n")
+    words = ("recommend", str(run), "--histories", str(tmp_path / "today.csv"), "--k", "99", "--json")
+    seen = {f"i{(7 + 3 * step) % 20:02}" for step in range(6)}
+    for more, hidden in (((), seen | {"i00"}), (("--histories-only",), {"i00"})):
+        assert typed(monkeypatch, *words, *more) == 0
+        out, err = capfd.readouterr()
+        told = json.loads(out)
+        items = {row["item"] for row in told["recommendations"] if row["user"] == "u01"}
+        assert items == {f"i{item:02}" for item in range(20)} - hidden
+        assert (told["continued"], told["unknown_events"]) == (0 if more else 1, 1)
+        assert "row 4, user 'new', item 'gone'" in err
+        assert ("go on from what the run has stored" in err) is not bool(more)
+    assert typed(monkeypatch, *words, "--refuse-unknown") == 3
+    assert "row 4, user 'new', item 'gone'; refit with them, or leave --refuse-unknown out" in capfd.readouterr().err

@@ -1,0 +1,95 @@
+"""Raw ids as programs and files give them."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from nextitem.errors import ConfigurationError, DataError, StorageError
+from nextitem.serving.ids import ids_of, read_ids
+
+
+@pytest.mark.parametrize(
+    "given", [[1, 2], (1, 2), iter([1, 2]), np.array([1, 2]), [np.int32(1), np.uint64(2)], torch.tensor([1, 2])]
+)
+def test_numbers_of_any_library_are_ids(given: object) -> None:
+    found = ids_of(given, "users")
+    assert (found.dtype, found.to_list()) == (pl.Int64, [1, 2])
+
+
+@pytest.mark.parametrize(
+    "given", [["a", "b"], np.array(["a", "b"]), pl.Series(["a", "b"]), pl.DataFrame({"x": ["a", "b"]})]
+)
+def test_texts_of_any_library_are_ids(given: object) -> None:
+    assert ids_of(given, "users").to_list() == ["a", "b"]
+
+
+def test_a_mixture_becomes_text_and_nothing_is_a_column_of_text() -> None:
+    assert ids_of([1, "b", 2**70], "users").to_list() == ["1", "b", str(2**70)]
+    assert ids_of([], "users").dtype == pl.String
+
+
+@pytest.mark.parametrize("value", [1.0, True, None, float("nan"), b"a", ["a"], np.array([1, 2])])
+def test_whatever_else_is_no_id_and_is_named(value: object) -> None:
+    with pytest.raises(DataError, match=r"users\[1\]=.* is no id; ids are strings and whole numbers"):
+        ids_of(["a", value], "users")
+
+
+def test_a_text_is_no_list_of_ids() -> None:
+    with pytest.raises(ConfigurationError, match=r"users='12' is a text, where a list is meant; write users=\['12'\]"):
+        ids_of("12", "users")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "i01\ni02\n",
+        "item\ni01\ni02",
+        "\ufeffitem\r\n i01 \r\n\r\ni02\r\n",
+        "sku,Item\n7,i01\n8,i02\n",
+        '"i01"\n"i02"\n',
+    ],
+)
+def test_a_file_holds_an_id_a_line_or_a_column_of_them(content: str, tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_bytes(content.encode())
+    assert read_ids(tmp_path / "ids.txt", "item").to_list() == ["i01", "i02"]
+
+
+def test_a_table_has_a_column_of_that_name_or_one_alone(tmp_path: Path) -> None:
+    file = tmp_path / "ids.parquet"
+    for table in ({"item": [7, 8], "price": [1, 2]}, {"sku": [7, 8]}):
+        pl.DataFrame(table).write_parquet(file)
+        assert read_ids(file, "item").to_list() == [7, 8]
+    pl.DataFrame({"sku": [7], "price": [1]}).write_parquet(file)
+    with pytest.raises(DataError, match="has no column 'item' among sku, price"):
+        read_ids(file, "item")
+    pl.DataFrame({"item": [1.5]}).write_parquet(file)
+    with pytest.raises(DataError, match=r"ids\.parquet:item\[0\]=1\.5 is no id"):
+        read_ids(file, "item")
+    file.write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(DataError, match="no parquet file that can be read"):
+        read_ids(file, "item")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"i01,i02\n", "row 1 holds 2 fields"),
+        (b"i01\ni02,i03\n", "row 2 holds 2 fields"),
+        (b"item,price\ni01\n", "row 2 holds 1 fields"),
+        (b"\xff\xfe", "not text in UTF-8"),
+    ],
+)
+def test_a_line_of_something_else_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "ids.csv").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_ids(tmp_path / "ids.csv", "item")
+
+
+def test_an_empty_file_holds_no_id_and_one_that_cannot_be_read_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_text("")
+    assert len(read_ids(tmp_path / "ids.txt", "item")) == 0
+    with pytest.raises(StorageError, match="cannot read"):
+        read_ids(tmp_path / "nowhere.txt", "item")
