@@ -20,8 +20,10 @@ Write = Callable[[str, str | bytes], Path]
 
 CSV = "user,item,time\nann,x,10\nann,y,20\nbob,x,15\n"
 
-TEXT_ID = st.text(st.characters(codec="utf-8"), min_size=1).filter(lambda text: text.strip() != "")
-PLAIN_ID = st.text(st.characters(codec="utf-8", exclude_characters=' \t,"\n\r\ufeff'), min_size=1).filter(
+TEXT_ID = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1).filter(
+    lambda text: text.strip() != ""
+)
+PLAIN_ID = st.text(st.characters(codec="utf-8", exclude_characters=' \t,"\n\r\ufeff\0'), min_size=1).filter(
     lambda text: text.strip() != ""
 )
 

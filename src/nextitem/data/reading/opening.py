@@ -1,7 +1,9 @@
-"""A file as it lies on disk: opened, through gzip or not, and what is to be said where that fails."""
+"""A file as it lies on disk: opened, through gzip or not, its lines, and what is to be said where that fails."""
 
 import gzip
 import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -9,8 +11,19 @@ import polars as pl
 
 from nextitem.errors import DataError, StorageError
 
-UNREADABLE = (OSError, EOFError, zlib.error, UnicodeDecodeError, pl.exceptions.PolarsError)
+# A library that panics raises what is no Exception, so it is named here and caught nowhere else.
+UNREADABLE = (
+    OSError,
+    EOFError,
+    zlib.error,
+    UnicodeDecodeError,
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+)
+MOST_BYTES = 1 << 24
+"""How long a line may be. A file without line ends would otherwise be asked into memory whole."""
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SIGNATURES = {
     b"\x1f\x8b": "gzip; name it .gz",
     b"PK\x03\x04": "zip or Excel; save it as csv",
@@ -20,9 +33,43 @@ _SIGNATURES = {
 }
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """Whole lines of a text."""
+
+    row: int
+    """Which line of the file is the first of them, from 1."""
+    content: bytes
+
+
 def opened(file: Path) -> BinaryIO:
     """The content of a file, as it is without gzip."""
     return cast(BinaryIO, gzip.open(file)) if _is_gzip(file) else file.open("rb")
+
+
+def stretches(file: Path, at_once: int = MOST_BYTES) -> Iterator[Stretch]:
+    """The lines of a text in their order, about `at_once` bytes at a time, without a mark of the byte order.
+
+    Read by Python, and not by the library that divides lines: so a failing disk is told with its own words, zeros after
+    a gzip stream are its padding, and no line is longer than `MOST_BYTES`. Raises DataError for one that is, and for a
+    NUL, with its row; and what is `UNREADABLE`.
+    """
+    row, rest = 1, b""
+    with opened(file) as content:
+        while block := content.read(min(at_once, MOST_BYTES)):
+            first = block.find(b"\n")
+            if len(rest) + (len(block) if first < 0 else first) > MOST_BYTES:
+                raise _foreign(file, row, rest) or DataError(
+                    f"{file}:{row}: the line is longer than {MOST_BYTES:,} bytes; end every event with a line break"
+                )
+            end = block.rfind(b"\n") + 1
+            if end:
+                yield _checked(file, row, rest + block[:end])
+                row, rest = row + block.count(b"\n"), block[end:]
+            else:
+                rest += block
+    if rest:
+        yield _checked(file, row, rest)
 
 
 def explained(file: Path, error: BaseException, *, is_text: bool = True) -> DataError | StorageError:
@@ -39,15 +86,37 @@ def _is_gzip(file: Path) -> bool:
     return file.suffix.lower() == ".gz"
 
 
+def _checked(file: Path, row: int, content: bytes) -> Stretch:
+    if (place := content.find(b"\0")) >= 0:
+        raise _foreign(file, row, content) or DataError(
+            f"{file}:{_row(row, content, place)}: there is a NUL byte in the line, as where a file was not written to "
+            f"its end; drop the line, or write or download the file again"
+        )
+    return Stretch(row, content.removeprefix(_BYTE_ORDER_MARK) if row == 1 else content)
+
+
+def _row(first: int, content: bytes, place: int) -> int:
+    """The line of the file that a place in lines is in, `first` being the first of these."""
+    return first + content.count(b"\n", 0, place)
+
+
+def _foreign(file: Path, row: int, content: bytes) -> DataError | None:
+    """What to say where the file's first bytes are those of another kind of file."""
+    for signature, kind in _SIGNATURES.items():
+        if row == 1 and content.startswith(signature):
+            return DataError(f"{file} is not text: it begins like {kind}")
+    return None
+
+
 def _undecodable(file: Path) -> DataError | None:
-    with opened(file) as content:
-        for row, line in enumerate(content, 1):
-            for signature, kind in _SIGNATURES.items():
-                if row == 1 and line.startswith(signature):
-                    return DataError(f"{file} is not text: it begins like {kind}")
-            try:
-                line.decode()
-            except UnicodeDecodeError as error:
-                place = f"byte {error.start + 1} of the line (0x{line[error.start]:02x})"
-                return DataError(f"{file}:{row}: {place} is not UTF-8; save the file as UTF-8")
+    for stretch in stretches(file):
+        try:
+            stretch.content.decode()
+        except UnicodeDecodeError as error:
+            row = stretch.row + stretch.content.count(b"\n", 0, error.start)
+            place = error.start - stretch.content.rfind(b"\n", 0, error.start)
+            return _foreign(file, stretch.row, stretch.content) or DataError(
+                f"{file}:{row}: byte {place} of the line (0x{stretch.content[error.start]:02x}) is not UTF-8; "
+                f"save the file as UTF-8"
+            )
     return None

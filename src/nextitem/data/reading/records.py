@@ -2,19 +2,25 @@
 
 import csv
 import io
-from collections.abc import Generator, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import polars as pl
 
 from nextitem.data.reading.format import Content
-from nextitem.data.reading.opening import opened
+from nextitem.data.reading.opening import MOST_BYTES, Stretch, stretches
 from nextitem.errors import DataError
 
+MOST_COLUMNS = 10_000
+"""How many names a header may have."""
+
 _RECORDS_AT_ONCE = 100_000
+_HEADER_BYTES = 1 << 16  # are read for the first record, or as many more as it has
+_CARRIAGE_RETURN_INSIDE = re.compile(rb"\r+[^\r\n]")
 
 
 @dataclass(frozen=True)
@@ -32,15 +38,18 @@ class Divided:
 
     def content(self, file: Path) -> Content | None:
         """The columns by the file's first record or, where the format lays them down, by the format."""
-        numbered = _numbered(file, self)
-        first = next(numbered, None)
-        numbered.close()
+        first = _first(file, self)
         if first is None:
             return None
         if self.header is None:
-            header, header_row, layout = [name.strip() for name in first[2]], first[1], None
+            header_row, header, layout = first[0], [name.strip() for name in first[1]], None
         else:
-            header, header_row, layout = list(self.header), 0, self.separator.join(self.header)
+            header_row, header, layout = 0, list(self.header), self.separator.join(self.header)
+        if len(header) > MOST_COLUMNS:
+            raise DataError(
+                f"{file}:{header_row}: the header has {len(header):,} columns, and at most {MOST_COLUMNS:,} are read; "
+                f"keep those of user, item and time"
+            )
 
         def frames(places: Mapping[str, int]) -> Iterator[pl.LazyFrame]:
             fields, width = pl.col("fields"), pl.col("fields").list.len()
@@ -52,43 +61,85 @@ class Divided:
         return Content(header, frames, layout, self.separator)
 
 
+def _first(file: Path, form: Divided) -> tuple[int, list[str]] | None:
+    """The record that is first, and the line in which it begins."""
+    lines = stretches(file, _HEADER_BYTES)
+    if form.has_quotes:
+        return next(_quoted(file, lines), None)
+    for stretch in lines:
+        for record in _split(file, stretch, form).head(1).collect().iter_rows():
+            return record
+    return None
+
+
 def _records(file: Path, form: Divided) -> Iterator[pl.LazyFrame]:
     """Frames of `row` (the line in which a record begins, from 1) and `fields`; blank lines are skipped."""
-    scan = pl.scan_lines(file, row_index_name="row", row_index_offset=1, glob=False)
-    start = pl.when(pl.col("row") == 1).then(pl.lit("\ufeff")).otherwise(pl.lit(""))
-    lines = scan.with_columns(pl.col("line").str.strip_prefix(start)).filter(pl.col("line") != "")
-    needs_care = pl.col("line").str.contains('["\r]' if form.has_quotes else "\r").any()
-    if not lines.select(needs_care).collect(engine="streaming").item():
-        yield lines.select("row", fields=pl.col("line").str.split(form.separator))
-        return
-    # A quoted field may hold separators and line breaks, and a line may end in \r\r\n: the csv module, slower, is exact
-    # there and knows the row that fails.
-    numbered = _numbered(file, form)
-    while batch := list(islice(numbered, _RECORDS_AT_ONCE)):
+    lines = stretches(file)
+    for stretch in lines:
+        if form.has_quotes and b'"' in stretch.content:
+            # A quoted field may hold separators and line breaks: the csv module, slower, is exact from here on.
+            yield from _in_batches(_quoted(file, chain([stretch], lines)))
+            return
+        yield _split(file, stretch, form)
+
+
+def _split(file: Path, stretch: Stretch, form: Divided) -> pl.LazyFrame:
+    """The records of lines without quotes, which end in \\n, \\r\\n or, as some tools leave them, \\r\\r\\n."""
+    has_returns = b"\r" in stretch.content
+    if has_returns and (found := _CARRIAGE_RETURN_INSIDE.search(stretch.content)):
+        raise _carriage_return(file, stretch.row + stretch.content.count(b"\n", 0, found.start()))
+    # The library would unpack what begins like a compressed file. No such file begins with a blank line, and that one
+    # is skipped with the others.
+    lines = pl.scan_lines(b"\n" + stretch.content, row_index_name="row")
+    if has_returns:
+        lines = lines.with_columns(pl.col("line").str.strip_chars_end("\r"))
+    row = pl.col("row").cast(pl.Int64) + (stretch.row - 1)
+    return lines.filter(pl.col("line") != "").select(row=row, fields=pl.col("line").str.split(form.separator))
+
+
+def _in_batches(records: Iterator[tuple[int, list[str]]]) -> Iterator[pl.LazyFrame]:
+    while batch := list(islice(records, _RECORDS_AT_ONCE)):
         # A column of lists built from Python's lists takes ten times as long as this.
-        row = [begins for begins, _, fields in batch for _ in fields]
-        field = [field for _, _, fields in batch for field in fields]
-        cells = pl.LazyFrame({"row": row, "field": field}, {"row": pl.get_index_type(), "field": pl.String})
+        row = [begins for begins, fields in batch for _ in fields]
+        field = [field for _, fields in batch for field in fields]
+        cells = pl.LazyFrame({"row": row, "field": field}, {"row": pl.Int64, "field": pl.String})
         yield cells.group_by("row", maintain_order=True).agg(fields="field")
 
 
-def _numbered(file: Path, form: Divided) -> Generator[tuple[int, int, list[str]], None, None]:
-    """The records that are not blank: the lines in which each begins and ends, and its fields."""
-    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if form.has_quotes else csv.QUOTE_NONE
-    with opened(file) as content, io.TextIOWrapper(content, "utf-8-sig", newline="\n") as lines:
-        # The module divides at one character; an ASCII unit separator stands for what is longer.
-        is_long = len(form.separator) > 1
-        divided = (line.replace(form.separator, "\x1f") for line in lines) if is_long else lines
-        delimiter = "\x1f" if is_long else form.separator
-        reader = csv.reader(divided, delimiter=delimiter, quoting=quoting, strict=True)
-        begins = 1
-        try:
-            for fields in reader:
-                if fields:
-                    yield begins, reader.line_num, fields
-                begins = reader.line_num + 1
-        except csv.Error as error:
-            problem = f"{error}; close every quote that opens a field, and write a quote inside a quoted field twice"
-            if "new-line" in str(error):
-                problem = "there is a carriage return inside the line; end lines with \\n or \\r\\n"
-            raise DataError(f"{file}:{begins}: {problem}") from error
+def _quoted(file: Path, lines: Iterator[Stretch]) -> Iterator[tuple[int, list[str]]]:
+    """The records of lines with quotes that are not blank: the line in which each begins, and its fields."""
+    read = 0  # characters of the record that is being read
+
+    def texts() -> Iterator[str]:
+        nonlocal read
+        for stretch in lines:
+            for line in io.StringIO(stretch.content.decode(), newline="\n"):
+                read += len(line)
+                if read > MOST_BYTES:
+                    raise DataError(
+                        f"{file}:{begins}: the record is longer than {MOST_BYTES:,} characters; close every quote that "
+                        f"opens a field"
+                    )
+                yield line
+
+    first = next(lines, None)
+    if first is None:
+        return
+    begins, lines = first.row, chain([first], lines)
+    # The module's own limit, which all of the process share, is below a long review; `texts` has a limit of its own.
+    csv.field_size_limit(max(csv.field_size_limit(), MOST_BYTES))
+    reader = csv.reader(texts(), strict=True)
+    try:
+        for fields in reader:
+            if fields:
+                yield begins, fields
+            begins, read = first.row + reader.line_num, 0
+    except csv.Error as error:
+        if "new-line" in str(error):
+            raise _carriage_return(file, begins) from error
+        remedy = "close every quote that opens a field, and write a quote inside a quoted field twice"
+        raise DataError(f"{file}:{begins}: {error}; {remedy}") from error
+
+
+def _carriage_return(file: Path, row: int) -> DataError:
+    return DataError(f"{file}:{row}: there is a carriage return inside the line; end lines with \\n or \\r\\n")
