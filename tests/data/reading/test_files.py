@@ -226,7 +226,7 @@ def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
     pl.DataFrame(EVENTS).write_parquet(file)
     file.write_bytes(file.read_bytes()[:-10])
     message = refusal(file)
-    assert message.startswith(f"{file} could not be read: ")
+    assert message.startswith(f"{file} is not a whole parquet file: it does not end like one")
     assert message.endswith("write or download the file again")
 
 

@@ -27,6 +27,7 @@ from nextitem.data.log import Catalog, Log
 from nextitem.data.mapped.arrays import mapped
 from nextitem.data.mapped.ordering import Ordered
 from nextitem.data.reading.files import Columns
+from nextitem.data.reading.tables import table
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits import AnySplit
 from nextitem.data.splits.split import Split, SplitFacts
@@ -139,8 +140,8 @@ def read_prepared(folder: Path, split: AnySplit) -> tuple[Log, Split, Manifest]:
     manifest = read_manifest(folder)
     try:
         offsets, counts_N = (torch.from_numpy(np.load(folder / name)) for name in (_OFFSETS, _TRAIN_COUNTS))
-        users = Catalog(pl.read_parquet(folder / "users.parquet")["user"])
-        items = Catalog(pl.read_parquet(folder / "items.parquet")["item"])
+        users = Catalog(table(folder / "users.parquet")["user"])
+        items = Catalog(table(folder / "items.parquet")["item"])
         sequences = _sequences(folder, offsets, len(items))
     except (*_UNUSABLE, RuntimeError) as error:
         raise PREPARED.unreadable(folder, error) from error

@@ -50,6 +50,7 @@ class EventSource:
     names: dict[str, str]  # role -> name in the file
     is_text: bool
     separator: str | None  # of the fields of a line, whose number may then be wrong
+    rows: int | None  # as the file states them
     first_time: Series | None = None
     """The file's first time: whether times in text are numbers or dates is decided by it."""
 

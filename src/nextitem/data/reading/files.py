@@ -20,6 +20,7 @@ from nextitem.data.reading.checks import BadRowsError, EventPart, EventSource, c
 from nextitem.data.reading.format import Format
 from nextitem.data.reading.formats import EVENT_FORMATS
 from nextitem.data.reading.opening import UNREADABLE, explained
+from nextitem.data.reading.tables import require_rows
 from nextitem.errors import ConfigurationError, DataError, StorageError
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.suggestion import suggest
@@ -74,6 +75,7 @@ def read_interactions(path: Path | str, columns: Columns = _USUAL_NAMES) -> Inte
     try:
         source = _source(file, columns)
         events = pl.concat([frame.collect() for frame in source.frames])
+        require_rows(file, events.height, source.rows)
         if not events.height:
             raise DataError(_NO_EVENTS.format(file=file))
         part = source.checked(events)
@@ -96,12 +98,13 @@ def read_parts(path: Path | str, columns: Columns = _USUAL_NAMES, events: int = 
         source = _source(file, columns)
         batches = (batch for frame in source.frames for batch in frame.collect_batches(chunk_size=events))
         try:
-            is_empty = True
+            found = 0
             for batch in batches:
                 if batch.height:
-                    is_empty = False
+                    found += batch.height
                     yield source.checked(batch)
-            if is_empty:
+            require_rows(file, found, source.rows)
+            if not found:
                 raise DataError(_NO_EVENTS.format(file=file))
         except BadRowsError as error:
             raise DataError(error.told(batches)) from None
@@ -167,7 +170,7 @@ def _source(file: Path, columns: Columns) -> EventSource:
     header = list(content.header)
     positions = _positions(file, header, columns)
     names = {role: header[position] for role, position in positions.items()}
-    return EventSource(file, content.frames(positions), header, names, form.is_text, content.separator)
+    return EventSource(file, content.frames(positions), header, names, form.is_text, content.separator, content.rows)
 
 
 def _positions(file: Path, header: list[str], columns: Columns) -> dict[str, int]:

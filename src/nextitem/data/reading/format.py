@@ -21,6 +21,8 @@ class Content:
     separator: str | None = None
     """What divides a line into fields: then frames also have `width`, the number of fields, and `uneven`, the line
     where this is not the header's. None where a row cannot be of another width."""
+    rows: int | None = None
+    """How many rows the file itself says it has, where it does: the frames have to hold as many."""
 
 
 class Format(Protocol):

@@ -23,6 +23,7 @@ UNREADABLE = (
 MOST_BYTES = 1 << 24
 """How long a line may be. A file without line ends would otherwise be asked into memory whole."""
 
+_LONGEST_REASON = 200  # characters
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SIGNATURES = {
     b"\x1f\x8b": "gzip; name it .gz",
@@ -79,7 +80,8 @@ def explained(file: Path, error: BaseException, *, is_text: bool = True) -> Data
     if _is_gzip(file) and isinstance(error, OSError | EOFError | zlib.error):
         return DataError(f"{file} is not a complete gzip file ({error}); copy or download it again")
     undecodable = _undecodable(file) if is_text else None
-    return undecodable or DataError(f"{file} could not be read: {error}; write or download the file again")
+    said = " ".join(str(error).split())[:_LONGEST_REASON]  # a library may print what it has read so far
+    return undecodable or DataError(f"{file} could not be read: {said}; write or download the file again")
 
 
 def _is_gzip(file: Path) -> bool:

@@ -84,7 +84,7 @@ def _records(file: Path, form: Divided) -> Iterator[pl.LazyFrame]:
 
 
 def _split(file: Path, stretch: Stretch, form: Divided) -> pl.LazyFrame:
-    """The records of lines without quotes, which end in \\n, \\r\\n or, as some tools leave them, \\r\\r\\n."""
+    """The records of lines without quotes; before its end a line may have carriage returns, as some tools leave two."""
     has_returns = b"\r" in stretch.content
     if has_returns and (found := _CARRIAGE_RETURN_INSIDE.search(stretch.content)):
         raise _carriage_return(file, stretch.row + stretch.content.count(b"\n", 0, found.start()))

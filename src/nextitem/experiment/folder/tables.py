@@ -8,6 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
+from nextitem.data.reading.tables import sized
+
 Types = tuple[pl.DataType, ...]
 _IDS: Types = (pl.Int64(), pl.String())
 _COUNT: Types = (pl.Int64(),)
@@ -16,11 +18,6 @@ _ITEMS: Mapping[str, Types] = {"item": _IDS, "count": _COUNT, "title": (pl.Strin
 _USERS: Mapping[str, Types] = {"user": _IDS, "history": (pl.List(pl.Int64),)}
 _TIMES: Types = (pl.List(pl.Int64), pl.List(pl.Float64))
 _RANKS: Mapping[str, Types] = {"part": (pl.String(),), "user": _IDS, "target": _IDS, "above": _RANK, "tied": _RANK}
-
-
-def scanned(file: Path) -> pl.LazyFrame:
-    """The table in a file, the name of which is no pattern."""
-    return pl.scan_parquet(file, glob=False, hive_partitioning=False)
 
 
 def items_in(file: Path, number_of_items: int) -> pl.DataFrame:
@@ -33,7 +30,7 @@ def items_in(file: Path, number_of_items: int) -> pl.DataFrame:
 
 def scanned_users(file: Path) -> pl.LazyFrame:
     """`user`, `history` and maybe `times`, their contents to be seen to by `check_users`."""
-    users = scanned(file)
+    users = sized(file)
     found = users.collect_schema().names()
     return _chosen(users, {**_USERS, **({"times": _TIMES} if "times" in found else {})})
 
@@ -59,7 +56,7 @@ def check_users(users: pl.DataFrame, number_of_items: int) -> None:
 
 def ranks_in(file: Path, cases: int, number_of_items: int) -> pl.DataFrame:
     """`part`, `user`, `target`, `above` and `tied` and, where runs have it already, `length`; `cases` are of test."""
-    has_lengths = "length" in scanned(file).collect_schema().names()
+    has_lengths = "length" in sized(file).collect_schema().names()
     ranks = _read(file, {**_RANKS, **({"length": _COUNT} if has_lengths else {})})
     _check(ranks["part"], ~ranks["part"].is_in(["validation", "test"]), "should be validation or test")
     for name in ("above", "tied"):
@@ -75,7 +72,7 @@ def ranks_in(file: Path, cases: int, number_of_items: int) -> pl.DataFrame:
 
 
 def _read(file: Path, columns: Mapping[str, Types], rows: int | None = None) -> pl.DataFrame:
-    return _collected(_chosen(scanned(file), columns), rows)
+    return _collected(_chosen(sized(file), columns), rows)
 
 
 def _chosen(table: pl.LazyFrame, columns: Mapping[str, Types]) -> pl.LazyFrame:

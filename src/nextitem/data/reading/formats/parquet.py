@@ -7,6 +7,8 @@ from pathlib import Path
 import polars as pl
 
 from nextitem.data.reading.format import Content
+from nextitem.data.reading.parquet_sizes import check_pages, read_footer
+from nextitem.data.reading.tables import scanned
 
 
 @dataclass(frozen=True)
@@ -18,14 +20,16 @@ class Parquet:
 
     def content(self, file: Path) -> Content:
         """The columns by the file's schema."""
-        with file.open("rb"):  # the system's own refusal says more than the reader's
-            scan = pl.scan_parquet(file, glob=False)
+        footer = read_footer(file)
+        scan = scanned(file)
+        header = scan.collect_schema().names()
 
         def frames(places: Mapping[str, int]) -> Iterator[pl.LazyFrame]:
             wanted = {role: pl.nth(place) for role, place in places.items()}
+            check_pages(file, footer, [header[place] for place in places.values()])
             yield scan.select(**wanted).with_row_index("row", offset=1)
 
-        return Content(scan.collect_schema().names(), frames)
+        return Content(header, frames, rows=footer.rows)
 
 
 PARQUET = Parquet()
