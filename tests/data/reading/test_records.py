@@ -162,11 +162,12 @@ def test_a_damaged_gzip_file_is_refused(written: Write) -> None:
 def test_a_file_that_may_not_be_read_is_a_storage_error(
     written: Write, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    def refuse(file: Path, mode: str) -> None:
+    def refuse(file: Path, mode: object) -> None:
         raise PermissionError(13, "Permission denied", str(file))
 
     file = written(name, CSV)
     monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     assert refusal(file, kind=StorageError) == (
         f"{file} could not be read: Permission denied; check the file's permissions and the disk"
     )
