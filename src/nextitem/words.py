@@ -6,10 +6,13 @@ seconds are (`in_seconds`), what is left moves on a display (`time_left`), and w
 anybody reads (`time_taken`).
 """
 
+import os
 import re
 from collections.abc import Mapping
 
 NOTHING = "–"
+MOST_OF_A_NAME = 200
+"""Bytes of the part of a folder's name that is made of other names; systems take 255 for the whole."""
 CEILING = "No model of ids alone hits a larger share of targets than the ceiling."
 
 # What would move a cursor, colour or hide what stands beside it, or turn its order round: control characters but tab
@@ -35,6 +38,15 @@ def counted(number: int, noun: str) -> str:
     ('1 thread', '3000 negatives')
     """
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def shortened(name: str, most: int) -> str:
+    """The beginning of a name, of at most so many bytes: these are what systems limit, and a character may take four.
+
+    >>> shortened("漢字の記録", 7)
+    '漢字'
+    """
+    return os.fsencode(name)[:most].decode(errors="ignore") if len(os.fsencode(name)) > most else name
 
 
 def written(value: float | None, pattern: str) -> str:

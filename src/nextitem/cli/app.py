@@ -11,10 +11,12 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from nextitem.cli.console import say, show
+from nextitem.compute.endings import Ended, told_of_signals
 from nextitem.compute.interrupts import INTERRUPTED, leaving_at_once
 from nextitem.compute.streams import READER_GONE, ReaderGoneError, speaker, taking_everything
 from nextitem.errors import ConfigurationError, NextitemError, StorageError
 
+_GO_ON = "on the CPU `train --resume`, `compare`, `reproduce` and `study` go on after the last epoch"
 VERBS: Mapping[str, str] = {
     "train": "Train a recipe, evaluate it on the test cases and store the run.",
     "compare": "Compare recipes on the same data: seeds, intervals, paired tests; finished runs are used again.",
@@ -94,13 +96,15 @@ def _exit_code(arguments: list[str], *, debug: bool) -> int:
     try:
         sys.stdout.flush()  # one that is closed is told of before hours of training
         # Typer swallows an interruption and returns 130 in its place.
-        if app(arguments, prog_name="nextitem", standalone_mode=False) == INTERRUPTED:
-            raise KeyboardInterrupt
+        with told_of_signals():
+            if app(arguments, prog_name="nextitem", standalone_mode=False) == INTERRUPTED:
+                raise KeyboardInterrupt
     except TyperException as error:
         return _complain(f"error: {_usage(error)}", ConfigurationError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        remedy = "on the CPU `train --resume`, `compare`, `reproduce` and `study` go on after the last epoch"
-        return _complain(f"interrupted; {remedy}", INTERRUPTED)
+        return _complain(f"interrupted; {_GO_ON}", INTERRUPTED)
+    except Ended as end:
+        return _complain(f"ended by {end.name}; {_GO_ON}", end.exit_code)
     except ReaderGoneError:
         return READER_GONE
     except NextitemError as error:

@@ -8,10 +8,13 @@ import typer
 from nextitem.cli.options import ManifestAsJson
 from nextitem.cli.tables import show_manifest
 from nextitem.data.mapped.folder import verify
+from nextitem.settings.given import expanded
 
 
 def check(
-    folder: Annotated[Path, typer.Argument(help="Folder that `nextitem prepare` wrote.")],
+    folder: Annotated[
+        Path, typer.Argument(parser=expanded, metavar="FOLDER", help="Folder that `nextitem prepare` wrote.")
+    ],
     as_json: ManifestAsJson = False,
 ) -> None:
     """Compare every file of a prepared folder with its checksum; trainings compare only the sizes."""

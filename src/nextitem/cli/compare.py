@@ -19,6 +19,7 @@ from nextitem.cli.options import (
     entry_of,
     make_report,
     metric_names,
+    path_to,
     seeds_of_each,
 )
 from nextitem.cli.tables import fail_if_any_failed, show_comparison
@@ -28,6 +29,7 @@ from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.reading import COMPARED, Run, deciding, is_run, read_run
 from nextitem.experiment.presets import overrides_of_each, preset_names
 from nextitem.experiment.repetition import told_apart
+from nextitem.settings.given import expanded
 from nextitem.studies.comparison import COMPARED_METRICS, same_certificate
 from nextitem.studies.comparison import compare as compare_runs
 
@@ -48,9 +50,7 @@ def compare(
         COMPARED_METRICS
     ),
     columns: ColumnNames = "",
-    out: Annotated[Path, typer.Option(help="Folder of runs: finished ones are found there, new ones appear.")] = Path(
-        "runs"
-    ),
+    out: Annotated[Path, path_to("Folder of runs: finished ones are found there, new ones appear.")] = Path("runs"),
     runs: Runs = None,
     fresh: Fresh = False,
     device: Device = "auto",
@@ -62,7 +62,9 @@ def compare(
     if data is not None:
         overrides.append(f"data={data}")
     named = [word for word in recipes if "=" not in word]
-    given = [word for word in named if is_run(Path(word)) or (word not in preset_names() and Path(word).is_dir())]
+    given = [
+        word for word in named if is_run(expanded(word)) or (word not in preset_names() and expanded(word).is_dir())
+    ]
     names = metric_names(metrics)
     place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh, make_report)
     asked = [word for word in named if word not in given]

@@ -21,7 +21,14 @@ from nextitem.evaluation.metrics import rank_metrics
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.presets import load_preset, resolve_recipe
+from nextitem.settings.given import expanded
 from nextitem.settings.suggestion import suggest
+
+
+def path_to(what: str) -> Any:
+    """The option of a file or folder, in which a leading `~` is the home folder; its help says which."""
+    return typer.Option(parser=expanded, metavar="PATH", help=what)
+
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 ColumnNames = Annotated[str, typer.Option(help="Columns of a file with a header: user=visitor,item=sku,time=ts.")]
@@ -33,8 +40,8 @@ Hide = Annotated[
     typer.Option(help="Items to leave out: those of the history, nothing, or last:N. Default: as it was trained."),
 ]
 ManifestAsJson = Annotated[bool, typer.Option("--json", help="Print the manifest as one JSON object.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
-Runs = Annotated[list[Path] | None, typer.Option(help="Another folder with finished runs; may be repeated.")]
+RunFolder = Annotated[Path, typer.Argument(parser=expanded, metavar="RUN", help="Folder of a run.")]
+Runs = Annotated[list[Path] | None, path_to("Another folder with finished runs; may be repeated.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")]
 TrainMissing = Annotated[bool, typer.Option("--train/--no-train", help="Train what is not on disk, or leave it out.")]
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nextitem.cli.console import say
-from nextitem.cli.options import ColumnNames, ManifestAsJson, columns_of
+from nextitem.cli.options import ColumnNames, ManifestAsJson, columns_of, path_to
 from nextitem.cli.tables import show_manifest
 from nextitem.data.mapped.writing import prepare_into
 
@@ -16,7 +16,7 @@ def prepare(
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as filters.repeats=first.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder to write; it must not exist.")] = Path("prepared"),
+    out: Annotated[Path, path_to("Folder to write; it must not exist.")] = Path("prepared"),
     columns: ColumnNames = "",
     as_json: ManifestAsJson = False,
 ) -> None:

@@ -9,7 +9,7 @@ import polars as pl
 import typer
 
 from nextitem.cli.console import say, show_data, show_json
-from nextitem.cli.options import AsJson, RunFolder, columns_of, stored_run
+from nextitem.cli.options import AsJson, RunFolder, columns_of, path_to, stored_run
 from nextitem.data.reading.files import Columns, read_interactions, rows_of
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.reading import LISTS, Run
@@ -29,7 +29,7 @@ def recommend(
         typer.Option(help="Users of the run: ids between commas (with one in it: in quotes), a file of ids, or `all`."),
     ] = None,
     histories: Annotated[
-        Path | None, typer.Option(help="File of new events, as data=… takes it, whose users are answered.")
+        Path | None, path_to("File of new events, as data=… takes it, whose users are answered.")
     ] = None,
     columns: Annotated[str, typer.Option(help="Columns of that file: user=visitor,item=sku,time=ts.")] = "",
     histories_only: Annotated[
@@ -42,7 +42,7 @@ def recommend(
     exclude: Annotated[
         str | None, typer.Option(help="Never recommend these items: ids between commas, or a file of them.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="File to write: .csv, .jsonl or .parquet.")] = None,
+    out: Annotated[Path | None, path_to("File to write: .csv, .jsonl or .parquet.")] = None,
     filter_seen: Annotated[bool, typer.Option(help="Leave out items of the history.")] = True,
     drop_unknown: Annotated[
         bool,

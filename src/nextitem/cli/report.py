@@ -6,15 +6,18 @@ from typing import Annotated
 import typer
 
 from nextitem.cli.console import say, show, show_json
-from nextitem.cli.options import AsJson, stored_run
+from nextitem.cli.options import AsJson, path_to, stored_run
 from nextitem.experiment.again import restore_own
 from nextitem.experiment.folder.reading import PAGE
+from nextitem.settings.given import expanded
 from nextitem.words import counted
 
 
 def report(
-    run_folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, measured on the same.")],
-    out: Annotated[Path, typer.Option(help="File to write.")] = Path("report.html"),
+    run_folders: Annotated[
+        list[Path], typer.Argument(parser=expanded, metavar="RUN...", help="Folders of runs, measured on the same.")
+    ],
+    out: Annotated[Path, path_to("File to write.")] = Path("report.html"),
     as_json: AsJson = False,
 ) -> None:
     """Write one HTML page about runs: tables, figures, examples, and how they were made."""

@@ -16,6 +16,7 @@ from nextitem.cli.options import (
     TrainMissing,
     device_of,
     make_report,
+    path_to,
     seeds_of_each,
     typed_command,
     use_threads,
@@ -45,7 +46,7 @@ def reproduce(
     plan_only: Annotated[
         bool, typer.Option("--plan", help="Predict time and memory of every training here and on a GPU, and stop.")
     ] = False,
-    out: Annotated[Path, typer.Option(help="Folder of runs; the results appear in its reproduce-DATA.")] = Path("runs"),
+    out: Annotated[Path, path_to("Folder of runs; the results appear in its reproduce-DATA.")] = Path("runs"),
     runs: Runs = None,
     fresh: Fresh = False,
     device: Device = "auto",

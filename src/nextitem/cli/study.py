@@ -17,6 +17,7 @@ from nextitem.cli.options import (
     TrainMissing,
     device_of,
     make_report,
+    path_to,
     seeds_of_each,
     typed_command,
     use_threads,
@@ -28,12 +29,13 @@ from nextitem.engine.entries import Contestant, Place
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.candidates import Candidates
 from nextitem.evaluation.metrics import rank_metrics
+from nextitem.settings.given import expanded
 from nextitem.studies.comparison import compare
 from nextitem.studies.forecast import plan_reproduction
 from nextitem.studies.rankings import compare_rankings
 from nextitem.studies.rows import entries, left_out
 from nextitem.studies.study import StudyRequest, load_study, sampled, study_names
-from nextitem.words import NOTHING, with_interval
+from nextitem.words import MOST_OF_A_NAME, NOTHING, shortened, with_interval
 
 if TYPE_CHECKING:
     from nextitem.report.studies.study import Results
@@ -68,9 +70,7 @@ def study(
     metric: Annotated[str, typer.Option(help=f"Of {OF_RANKINGS}: what both kinds of ranking are compared in.")] = (
         "ndcg@10"
     ),
-    out: Annotated[Path, typer.Option(help="Folder of runs; the results appear in its study-NAME-DATA.")] = Path(
-        "runs"
-    ),
+    out: Annotated[Path, path_to("Folder of runs; the results appear in its study-NAME-DATA.")] = Path("runs"),
     runs: Runs = None,
     fresh: Fresh = False,
     device: Device = "auto",
@@ -84,7 +84,7 @@ def study(
         return
     if name == OF_RANKINGS:
         kinds = [text.strip() for text in candidates.split(",")]
-        _rankings([Path(word) for word in words or ()], kinds, metric, data, out, as_json=as_json)
+        _rankings([expanded(word) for word in words or ()], kinds, metric, data, out, as_json=as_json)
         return
     request = _request(name, words or [], data, recipe, fast=fast)
     rows = entries(request)
@@ -129,7 +129,7 @@ def _results(request: StudyRequest, rows: list[Contestant], against: str | None)
 
 def _tell(results: "Results", out: Path, *, as_json: bool) -> None:
     """Write the folder, and say on stdout what is in it."""
-    folder = out / f"study-{results.request.study.name}-{results.dataset}"
+    folder = out / shortened(f"study-{results.request.study.name}-{results.dataset}", MOST_OF_A_NAME)
     if results.comparison.cells:
         from nextitem.report.studies import study as study_page
 

@@ -9,7 +9,17 @@ import typer
 from rich.console import Console
 
 from nextitem.cli.console import Sheet, say, show, show_json, show_table, stderr
-from nextitem.cli.options import ColumnNames, Device, Threads, columns_of, device_of, make_report, seed_of, use_threads
+from nextitem.cli.options import (
+    ColumnNames,
+    Device,
+    Threads,
+    columns_of,
+    device_of,
+    make_report,
+    path_to,
+    seed_of,
+    use_threads,
+)
 from nextitem.compute.processes import Processes, joined
 from nextitem.data.prepare import prepare
 from nextitem.errors import ConfigurationError
@@ -34,7 +44,7 @@ def train(
     recipe: Annotated[str, typer.Argument(help="Name of a built-in recipe, or a .toml file.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")] = None,
     columns: ColumnNames = "",
-    out: Annotated[Path, typer.Option(help="Folder in which the run's folder appears.")] = Path("runs"),
+    out: Annotated[Path, path_to("Folder in which the run's folder appears.")] = Path("runs"),
     seed: Annotated[int, seed_of("weights, order, masks, negatives and dropout")] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted training of the same recipe and seed.")

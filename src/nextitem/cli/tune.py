@@ -6,16 +6,16 @@ from typing import Annotated
 import typer
 
 from nextitem.cli.console import Sheet, say, show, show_json, show_table, stderr
-from nextitem.cli.options import AsJson, Device, Threads, device_of, seed_of, use_threads
+from nextitem.cli.options import AsJson, Device, Threads, device_of, path_to, seed_of, use_threads
 from nextitem.compute.processes import Alone
-from nextitem.errors import ConfigurationError, StorageError
+from nextitem.errors import ConfigurationError
 from nextitem.experiment.presets import as_toml, load_preset, overrides_of_each, resolve_recipe
 from nextitem.experiment.search_space import SearchSpace, parse_searches
-from nextitem.storage import whole_file
+from nextitem.storage import refusals, whole_file, write_text
 from nextitem.studies.tuning import Trial, Tuned
 from nextitem.studies.tuning import tune as search
 from nextitem.training.watchers.progress import watcher
-from nextitem.words import epoch_of
+from nextitem.words import MOST_OF_A_NAME, epoch_of, shortened
 
 _SHOWN = 5
 
@@ -29,7 +29,7 @@ def tune(
         typer.Option(metavar="KEY=VALUES", help="What varies, instead of what the recipe declares; may be repeated."),
     ] = None,
     trials: Annotated[int, typer.Option(min=1, help="Trials of each recipe; a search that is there counts.")] = 20,
-    out: Annotated[Path, typer.Option(help="Folder of the searches; one that is there goes on.")] = Path("tuning"),
+    out: Annotated[Path, path_to("Folder of the searches; one that is there goes on.")] = Path("tuning"),
     seed: Annotated[int, seed_of("the search and of every training")] = 0,
     device: Device = "auto",
     threads: Threads = None,
@@ -46,7 +46,8 @@ def tune(
     for name, own in zip(names, overrides_of_each(names, overrides), strict=True):
         preset = load_preset(name)
         recipe = resolve_recipe(preset, own).value
-        folder = out / Path(f"{recipe.name}-{Path(recipe.data).name}-seed{seed}").name
+        called = shortened(Path(f"{recipe.name}-{Path(recipe.data).name}").name, MOST_OF_A_NAME)
+        folder = out / f"{called}-seed{seed}"
 
         def tell(trial: Trial, title: str = recipe.name) -> None:
             say(f"{title}, trial {trial.number} of {trials}: {_described(trial)}")
@@ -84,11 +85,8 @@ def _settings(trial: Trial) -> str:
 
 
 def _write_best(file: Path, text: str) -> None:
-    try:
-        with whole_file(file) as draft:
-            draft.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"cannot write {file}: {error}; choose another --out") from error
+    with refusals(file), whole_file(file) as draft:
+        write_text(draft, text)
 
 
 def _table(searches: dict[str, Tuned]) -> Sheet:

@@ -24,7 +24,7 @@ from nextitem.data.interactions import Interactions
 from nextitem.data.reading.files import read_interactions
 from nextitem.data.reading.opening import UNREADABLE, explained, opened
 from nextitem.errors import ConfigurationError, DataError, StorageError
-from nextitem.storage import whole_file
+from nextitem.storage import make_folder, whole_file
 
 _CHUNK = 1 << 20  # bytes
 _log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def _unpacked(description: Description, archive: Path, cache: Path) -> Path:
                 )
             if file.is_file() and (file.stat().st_size, _crc(file)) == (members[0].file_size, members[0].CRC):
                 return file
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             with whole_file(file) as draft, content.open(members[0]) as source, draft.open("wb") as sink:
                 shutil.copyfileobj(source, sink, _CHUNK)
     except (zipfile.BadZipFile, zlib.error) as error:
@@ -179,7 +179,7 @@ def _download(description: Description, folder: Path, timeout: float) -> Path:
     )
     _log.info("downloading %s (%sgit blob %s) to %s", description.address, size, description.git_blob, file)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         _fetch(description, file, timeout)
     except urllib.error.HTTPError as error:
         error.close()

@@ -8,6 +8,7 @@ from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.reading import Run
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import MakeReport
+from nextitem.settings.given import expanded
 
 NEARLY_BEST = 0.95  # share of the best validation value that the time to it is told of
 
@@ -68,7 +69,7 @@ class Place:
 
     def __post_init__(self) -> None:
         for folder in self.others:
-            if not folder.is_dir():
+            if not expanded(folder).is_dir():
                 raise ConfigurationError(f"--runs {folder}: there is no such folder; name one that holds finished runs")
 
 

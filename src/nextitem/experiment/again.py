@@ -14,6 +14,7 @@ from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.reading import Run
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import as_learnt
+from nextitem.settings.given import expanded
 
 
 def evaluate_again(
@@ -42,7 +43,7 @@ def evaluate_again(
 
 def split_of(run: Run, data: str | None = None) -> Split:
     """The split that a stored run was trained on, by the name it had; raises DataError where the data is not that."""
-    recipe = run.recipe if data is None else run.recipe.model_copy(update={"data": data})
+    recipe = run.recipe if data is None else run.recipe.model_copy(update={"data": str(expanded(data))})
     try:
         split = as_learnt(prepare(recipe), recipe).split
     except DataError as error:

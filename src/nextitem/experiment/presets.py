@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, cast
 
 from pydantic import Field
@@ -19,6 +18,7 @@ from nextitem.model.losses import AnyLoss
 from nextitem.model.losses.loss import LossConfiguration
 from nextitem.settings.annotations import choices
 from nextitem.settings.configuration import Configuration
+from nextitem.settings.given import expanded
 from nextitem.settings.keys import settings_of, short_key
 from nextitem.settings.overrides import COMMAND_LINE, Resolved, parse_override, resolve
 from nextitem.settings.suggestion import suggest
@@ -127,7 +127,7 @@ def _same(name: str, said: _Surroundings, settings: Mapping[str, object], others
 def _read(recipe: str) -> tuple[str, str]:
     """The text of a recipe and its name."""
     if recipe.endswith(".toml"):
-        file = Path(recipe)
+        file = expanded(recipe)
         if not file.is_file():
             raise ConfigurationError(
                 f"there is no recipe file {recipe}; a name without .toml is one of the built-in ones"

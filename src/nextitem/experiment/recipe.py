@@ -17,7 +17,7 @@ from nextitem.experiment.learner import Learner
 from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.model.baselines import AnyBaseline
 from nextitem.settings.configuration import Configuration
-from nextitem.settings.given import column_names
+from nextitem.settings.given import column_names, expanded
 
 AnyModel = Annotated[SequenceRecipe | AnyBaseline, Field(discriminator="name")]
 
@@ -53,7 +53,8 @@ class Recipe(Configuration):
                 f"should be a name or a path, and not a frame (of {', '.join(names[:10])}); write the frame to a file, "
                 f"such as events.parquet, and name that"
             )
-        return str(data) if isinstance(data, PurePath) else data
+        named = str(data) if isinstance(data, PurePath) else data
+        return str(expanded(named)) if isinstance(named, str) and named.startswith("~") else named
 
     @property
     def ranking(self) -> Ranking:

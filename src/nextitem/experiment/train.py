@@ -30,6 +30,7 @@ from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.plan.plan import plan_together
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import notes_on, run
+from nextitem.settings.given import expanded
 from nextitem.settings.keys import settings_of
 from nextitem.training.checkpoint import FileCheckpoint
 from nextitem.training.session import Session
@@ -69,7 +70,7 @@ def train(
         raise ConfigurationError(
             f"{session.processes.size} processes train together by `torchrun -m nextitem train`; in Python give one"
         )
-    workplace = Workplace.of(Path(out), recipe, session.seed)
+    workplace = Workplace.of(expanded(out), recipe, session.seed)
     can_go_on = session.device.type == "cpu" and not fresh
     settle_earlier(workplace, session.device, resume=can_go_on, fresh=not can_go_on)
     folder, _ = train_into(workplace, recipe, session, say, extras)

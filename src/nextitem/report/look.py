@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
-from nextitem.errors import StorageError
+from nextitem.storage import write_text
 
 # M. Okabe and K. Ito, Color Universal Design (2008), without yellow, which white paper swallows.
 BLUE, GREEN, ORANGE, RED, PINK, SKY = "#0072B2", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#56B4E9"
@@ -175,8 +175,5 @@ def as_svg(figure: Figure) -> str:
 
 
 def write_svg(figure: Figure, file: Path) -> None:
-    """The figure as an svg file. Raises StorageError."""
-    try:
-        file.write_text(as_svg(figure), encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"cannot write {file}: {error}; free space or choose another folder") from error
+    """The figure as an svg file. Raises OSError."""
+    write_text(file, as_svg(figure))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import polars as pl
 
-from nextitem.errors import ConfigurationError, StorageError
+from nextitem.errors import ConfigurationError
 from nextitem.serving.ids import RawId, column_of
 from nextitem.serving.recommender import Recommendation
-from nextitem.storage import whole_file
+from nextitem.storage import refusals, whole_file, write_csv, write_parquet, write_text
 
 LIST_FORMATS = (".csv", ".jsonl", ".parquet")
 
@@ -53,14 +53,11 @@ def as_table(
 def write_table(table: pl.DataFrame, file: Path) -> None:
     """Write by the ending of the name, replacing a file that is there. Raises StorageError."""
     check_format(file)
-    try:
-        with whole_file(file) as draft:
-            if file.suffix == ".csv":
-                table.write_csv(draft)
-            elif file.suffix == ".jsonl":
-                lines = (json.dumps(row, ensure_ascii=False) for row in table.iter_rows(named=True))
-                draft.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-            else:
-                table.write_parquet(draft)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise StorageError(f"cannot write {file}: {error}; free space or choose another --out") from error
+    with refusals(file), whole_file(file) as draft:
+        if file.suffix == ".csv":
+            write_csv(draft, table)
+        elif file.suffix == ".jsonl":
+            lines = (json.dumps(row, ensure_ascii=False) for row in table.iter_rows(named=True))
+            write_text(draft, "".join(f"{line}\n" for line in lines))
+        else:
+            write_parquet(draft, table)

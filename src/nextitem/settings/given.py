@@ -150,10 +150,21 @@ def texts(values: object, name: str, *, ordered: bool = True) -> list[str]:
 
 
 def path_of(value: object, name: str) -> Path:
-    """A file or folder by its name, as text or as a path."""
+    """A file or folder by its name, as text or as a path, with the home folder for a leading `~`."""
     if isinstance(value, str | os.PathLike) and isinstance(path := os.fspath(value), str):
-        return Path(path)
+        return expanded(path)
     raise ConfigurationError(f"{name}={told(value)} should be the name of a file or folder, as text or as a Path")
+
+
+def expanded(path: Path | str) -> Path:
+    """A path with the home folder for a leading `~`, which shells leave to programs in `--out=~/x`, and so does Python.
+
+    Raises ConfigurationError where it is not known where that home is.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigurationError(f"{path}: it is not known where that home folder is; write the path out") from error
 
 
 def of_kind(value: object, kind: type[T], name: str, remedy: str) -> T:

@@ -1,9 +1,20 @@
 """Files and folders that appear whole, and stay; what proves them later; and a folder that one process works in."""
 
 from nextitem.storage.alone import alone_in, clear
+from nextitem.storage.contents import (
+    filled,
+    naming,
+    refusals,
+    write_array,
+    write_csv,
+    write_parquet,
+    write_rows,
+    write_tensors,
+    write_text,
+)
 from nextitem.storage.opened import SHA256, content_of, opened, parsed, sha256
 from nextitem.storage.sealed import MANIFEST, FileFacts, Kind, Manifest, Sealed
-from nextitem.storage.whole import empty_folder, make_folder, publish, settle, whole_file, whole_folder
+from nextitem.storage.whole import empty_folder, make_folder, publish, settle, sync, whole_file, whole_folder
 
 __all__ = [
     "MANIFEST",
@@ -16,12 +27,22 @@ __all__ = [
     "clear",
     "content_of",
     "empty_folder",
+    "filled",
     "make_folder",
+    "naming",
     "opened",
     "parsed",
     "publish",
+    "refusals",
     "settle",
     "sha256",
+    "sync",
     "whole_file",
     "whole_folder",
+    "write_array",
+    "write_csv",
+    "write_parquet",
+    "write_rows",
+    "write_tensors",
+    "write_text",
 ]

@@ -6,7 +6,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nextitem.errors import ConfigurationError, StorageError
-from nextitem.storage.whole import make_folder
+from nextitem.settings.given import expanded
+from nextitem.storage.whole import leave, make_folder
 
 _ATTEMPTS = 10  # at a folder that whoever had it before takes away in the same moment
 _LOCK = ".lock"
@@ -22,20 +23,21 @@ def alone_in(folder: Path, doing: str) -> Iterator[None]:
     # Here, because it takes ten milliseconds to import, and only what trains or searches has to be alone.
     from filelock import Timeout
 
+    folder = expanded(folder)
     made = [one for one in (folder, *folder.parents) if not one.exists()]
     try:
         unlock = _locked(folder)
     except Timeout:
         raise ConfigurationError(f"another process {doing} in {folder}; wait for it, or choose another --out") from None
     except OSError as error:
+        leave(made)
         raise StorageError(f"cannot write to {folder}: {error}; choose another --out") from error
     try:
         yield
     finally:
-        with suppress(OSError):  # the first that holds something stays, and so do those it is in
+        with suppress(OSError):
             (folder / _LOCK).unlink(missing_ok=True)  # while it is held: who opened it meanwhile sees it has no name
-            for one in dict.fromkeys((folder, *made)):
-                one.rmdir()
+        leave(dict.fromkeys((folder, *made)))
         unlock()
 
 
@@ -48,20 +50,20 @@ def clear(folder: Path) -> None:
 
 
 def _locked(folder: Path) -> Callable[[], object]:
-    """Lock a folder; what unlocks it. Raises filelock.Timeout where another holds it."""
+    """Lock a folder; what unlocks it. Raises filelock.Timeout where another holds it, OSError where nobody can."""
     from filelock import FileLock, Timeout
 
-    file = folder / _LOCK
+    file, gone = folder / _LOCK, None
     for _ in range(_ATTEMPTS):
         lock = FileLock(file)
         try:
             make_folder(folder)
             lock.acquire(blocking=False)
-        except FileNotFoundError:
-            continue  # the folder went away between the two; whoever has made it again since may hold it
+        except FileNotFoundError as error:
+            gone = error  # the folder went away between the two; whoever has made it again since may hold it
         except Timeout:
             if file.exists():
                 raise
         else:
             return lock.release
-    raise Timeout(str(file))
+    raise gone or Timeout(str(file))

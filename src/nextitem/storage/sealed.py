@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from nextitem.errors import ArtefactError
 from nextitem.settings.configuration import Configuration
+from nextitem.storage.contents import write_text
 from nextitem.storage.opened import SHA256, content_of, opened, parsed, sha256
 
 MANIFEST = "manifest.json"
@@ -70,7 +71,7 @@ class Kind(Generic[M]):
         names = sorted({one.name for one in folder.iterdir()} - {MANIFEST})
         files = {name: FileFacts(bytes=(folder / name).stat().st_size, sha256=sha256(folder / name)) for name in names}
         manifest = self.manifest(format=f"nextitem {self.noun}", version=self.version, files=files, **known)
-        (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        write_text(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
 
     def read(self, folder: Path) -> "Sealed[M]":
         """A folder of this kind, nothing of it read but the manifest. Raises ArtefactError."""

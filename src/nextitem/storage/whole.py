@@ -3,41 +3,42 @@
 What is to appear is a draft first, beside its place. Every file and folder of it is put on disk, then it takes its name
 by one rename, and then that name is put on disk. A process that is killed or a machine that loses its power leaves the
 earlier content or the new one, never a part of it; whatever the new one replaces may be deleted as soon as it is there.
+What the system refuses on the way leaves what was there before.
 """
 
 import errno
 import os
-import secrets
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nextitem.errors import ConfigurationError, StorageError
+from nextitem.errors import ConfigurationError
+from nextitem.settings.given import expanded
+from nextitem.storage.contents import naming, refusals
+from nextitem.storage.drafts import before_of, draft_of, held
 
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)  # what a folder answers that is not synced by its system
 
 
 @contextmanager
-def whole_file(file: Path, draft: Path | None = None) -> Iterator[Path]:
+def whole_file(file: Path) -> Iterator[Path]:
     """A name to write to, whose content is that of `file` when the block ends; where it fails nothing has changed.
 
-    `draft` is that name, for a folder that one process works in: what was left there by a kill is written over. The
-    system's refusals are the caller's to name: OSError.
+    Of a link, that is the file it leads to. A device or a pipe is written to as it is. The system's refusals are the
+    caller's to name: OSError.
     """
-    draft = draft or _beside(file)
-    try:
-        draft.unlink(missing_ok=True)
-        draft.touch()
+    file = expanded(file)
+    if _is_stream(file):
+        yield file
+        return
+    with draft_of(target := _followed(file), is_folder=False) as draft:
         permissions = draft.stat().st_mode
         yield draft
         draft.chmod(permissions)  # some writers make a file anew, which its owner alone can read
-        _sync(draft)
-        draft.replace(file)
-        _sync(file.parent)
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
+        sync(draft)
+        _replace(draft, target)
 
 
 @contextmanager
@@ -47,18 +48,22 @@ def whole_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
     With `replace` an earlier folder of that name is there until the new one is on disk. Without, raises
     ConfigurationError where the name is taken. Raises StorageError for what the system refuses.
     """
-    if not replace and folder.exists():
+    folder = expanded(folder)
+    if os.path.lexists(folder) and not (replace and folder.is_dir()):
         raise ConfigurationError(f"{folder} exists already; remove it, or choose another --out")
-    try:
-        make_folder(folder.parent)
-        with empty_folder(_beside(folder)) as draft:
-            yield draft
-            if replace:
-                _exchange(draft, folder)
-            else:
-                publish(draft, [folder])
-    except OSError as error:
-        raise StorageError(f"cannot write {folder}: {error}; free space or choose another --out") from error
+    with refusals(folder):
+        target = _followed(folder)
+        made = make_folder(target.parent)
+        try:
+            with draft_of(target, is_folder=True) as draft:
+                yield draft
+                if replace:
+                    _exchange(draft, target)
+                else:
+                    publish(draft, [target])
+        except BaseException:
+            leave(made)
+            raise
 
 
 @contextmanager
@@ -73,17 +78,24 @@ def empty_folder(draft: Path) -> Iterator[Path]:
 
 
 def publish(draft: Path, names: Iterable[Path]) -> Path:
-    """Put a draft on disk under the first of `names` that is not taken, and return that name. Raises OSError."""
+    """Put a draft on disk under the first of `names` that is not taken, and return that name.
+
+    Raises OSError; then it is a draft still.
+    """
     settle(draft)
     for name in names:
         try:
             draft.rename(name)
         except OSError:
             # Asked after the attempt: two that end together would find the same name free.
-            if not name.exists():
+            if not os.path.lexists(name):
                 raise
         else:
-            _sync(name.parent)
+            try:
+                sync(name.parent)
+            except BaseException:
+                name.rename(draft)
+                raise
             return name
     raise FileExistsError(f"all names for {draft} are taken")
 
@@ -94,47 +106,101 @@ def settle(draft: Path) -> None:
     for path in sorted(draft.rglob("*"), reverse=True):  # what is in a folder before the folder
         if path.is_file():
             path.chmod(permissions)
-        _sync(path)
-    _sync(draft)
+        sync(path)
+    sync(draft)
 
 
-def make_folder(folder: Path) -> None:
-    """A folder that is there, and on disk with all that had to be made above it. Raises OSError."""
+def make_folder(folder: Path) -> list[Path]:
+    """A folder that is there, and on disk with all that had to be made for it; these, the innermost first.
+
+    Raises OSError; then nothing was made.
+    """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    for one in missing:
-        _sync(one.parent)
-
-
-def _beside(path: Path) -> Path:
-    """A name in the same folder that nobody else has."""
-    return path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-
-
-def _sync(path: Path) -> None:
-    """Wait until the content of a file, or the names in a folder, would survive a loss of power."""
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for one in missing:
+            sync(one.parent)
+    except BaseException:
+        leave(missing)
+        raise
+    return missing
+
+
+def leave(made: Iterable[Path]) -> None:
+    """Take folders away again, the innermost first, as far as nobody has put anything into them."""
+    for one in made:
+        with suppress(OSError):
+            one.rmdir()
+
+
+def sync(path: Path) -> None:
+    """Wait until the content of a file, or the names in a folder, would survive a loss of power. Raises OSError."""
+    with naming(path):
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            if not (path.is_dir() and error.errno in _CANNOT_SYNC):
+                raise
         finally:
             os.close(descriptor)
-    except OSError as error:
-        if not (path.is_dir() and error.errno in _CANNOT_SYNC):
-            raise
+
+
+def _is_stream(file: Path) -> bool:
+    """Whether a name stands for something that content goes through and does not stay in."""
+    try:
+        kind = stat.S_IFMT(file.stat().st_mode)
+    except OSError:
+        return False
+    return kind not in (stat.S_IFREG, stat.S_IFDIR)
+
+
+def _followed(path: Path) -> Path:
+    """Where a link leads to, whether that is there or not; without links the path itself. Raises OSError."""
+    if not path.is_symlink():
+        return path
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return target
+
+
+def _replace(draft: Path, file: Path) -> None:
+    """Give a draft the name of a file; an earlier file has it again where that cannot be put on disk."""
+    before, is_there = before_of(draft), file.exists()
+    with held(file):
+        try:
+            # Where a system has no second names, or not of other people's files, the earlier one cannot be kept.
+            with suppress(OSError):
+                before.hardlink_to(file)
+            draft.replace(file)
+            try:
+                sync(file.parent)
+            except BaseException:
+                if before.exists():
+                    before.replace(file)
+                elif not is_there:
+                    file.rename(draft)
+                raise
+        finally:
+            with suppress(OSError):
+                before.unlink(missing_ok=True)
 
 
 def _exchange(draft: Path, folder: Path) -> None:
-    """As `publish`, a folder of that name being deleted at last; where anything fails it has its name still."""
+    """As `publish`, a folder of that name being deleted at last; where anything fails it has its name again."""
     settle(draft)
-    before = draft.with_name(f"{draft.name}-before")
-    try:
-        if folder.exists():
-            folder.rename(before)
-        draft.rename(folder)
-    except BaseException:
-        if before.exists() and not folder.exists():
-            before.rename(folder)
-        raise
-    _sync(folder.parent)
-    shutil.rmtree(before, ignore_errors=True)
+    before = before_of(draft)
+    with held(folder):
+        try:
+            if folder.exists():
+                folder.rename(before)
+            draft.rename(folder)
+            sync(folder.parent)
+        except BaseException:
+            if not draft.exists():
+                folder.rename(draft)
+            if before.exists():
+                before.rename(folder)
+            raise
+        shutil.rmtree(before, ignore_errors=True)

@@ -21,6 +21,7 @@ from nextitem.evaluation.ranking import Ranking
 from nextitem.experiment.again import restore, split_of
 from nextitem.experiment.folder.reading import MODEL, read_run
 from nextitem.settings.configuration import Configuration
+from nextitem.settings.given import expanded
 from nextitem.settings.overrides import parse_override, resolve
 from nextitem.settings.suggestion import suggest
 from nextitem.settings.written import load_toml
@@ -106,7 +107,7 @@ def study_names() -> list[str]:
 
 def load_study(study: str, others: Sequence[str] = ()) -> Study:
     """A study by name, or from a TOML file; `others` are suggested too. Raises ConfigurationError and StorageError."""
-    file: Any = Path(study)
+    file: Any = expanded(study)
     if not study.endswith(".toml"):
         if study not in study_names():
             known = sorted([*study_names(), *others])

@@ -20,8 +20,9 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import learn
 from nextitem.experiment.search_space import Search, SearchSpace, Value, check_keys
 from nextitem.experiment.train import file_checkpoint
+from nextitem.settings.given import expanded
 from nextitem.settings.keys import settings_of, short_key
-from nextitem.storage import alone_in
+from nextitem.storage import alone_in, sync
 from nextitem.training.history import Epoch, History, Silent, Watcher
 from nextitem.training.session import Session
 from nextitem.training.validation import validation_cases
@@ -113,7 +114,7 @@ def tune(
     Every trial has the same data, validation cases and seed. Raises ConfigurationError where a key or value of the
     space is none of the recipe's, or the search in `folder` is another one.
     """
-    optuna, folder = _optuna(), Path(folder)
+    optuna, folder = _optuna(), expanded(folder)
     space = {short_key(Recipe, key): search for key, search in space.items()}
     check_keys(space, preset.name, ("model", *Recipe.short_keys))
     recipe = resolve_recipe(preset, overrides).value
@@ -201,7 +202,6 @@ def _identity(
 def _study(optuna: Any, folder: Path, identity: Mapping[str, str]) -> "Study":
     """The search in the folder, or a new one; a trial that was interrupted is the next to be asked for."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         backend = optuna.storages.journal.JournalFileBackend(str(folder / _FILE))
         study: Any = optuna.create_study(
             study_name=_NAME,
@@ -210,6 +210,7 @@ def _study(optuna: Any, folder: Path, identity: Mapping[str, str]) -> "Study":
             load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(_UNPRUNED_TRIALS, _UNPRUNED_EPOCHS),
         )
+        sync(folder)  # the name of the file; what is in it Optuna puts on disk
     except OSError as error:
         raise StorageError(f"cannot write to {folder}: {error}; choose another --out") from error
     for key, value in identity.items():

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from nextitem.errors import ArtefactError, ConfigurationError, StorageError
-from nextitem.storage import make_folder, whole_file
+from nextitem.errors import ArtefactError, ConfigurationError
+from nextitem.storage import make_folder, refusals, whole_file, write_tensors
 from nextitem.training.history import Epoch
 from nextitem.training.session import Progress
 
@@ -37,14 +36,10 @@ class FileCheckpoint:
             "epochs": json.dumps(progress.history.as_lines()),
             "best_epoch": str(progress.history.best_epoch),
         }
-        try:
+        with refusals(f"the checkpoint {self.path}"):
             make_folder(self.path.parent)
-            with whole_file(self.path, self.path.with_suffix(".partial")) as draft:
-                save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, draft, words)
-        except (OSError, SafetensorError) as error:
-            raise StorageError(
-                f"cannot write the checkpoint {self.path}: {error}; free space or choose another --out"
-            ) from error
+            with whole_file(self.path) as draft:
+                write_tensors(draft, tensors, words)
 
     def load(self, progress: Progress) -> None:
         """Restore the saved epoch, if there is one.

@@ -164,7 +164,7 @@ def test_a_page_is_small(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
     run = evidence(written(tmp_path))
-    with pytest.raises(StorageError, match="choose another file"):
+    with pytest.raises(StorageError, match="choose another --out"):
         write_report([run], [outcome(NAME).model], tmp_path / "nowhere" / "report.html")
 
 

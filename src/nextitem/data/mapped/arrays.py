@@ -11,19 +11,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nextitem.storage import filled
+
 _HEADER = 128  # bytes, whatever the length: so that it can be corrected when the last number has been written
 
 
 @contextmanager
 def growing(file: Path, kind: str) -> Iterator[Callable[[NDArray[Any]], None]]:
-    """What appends numbers to a file, as `kind` (such as "<i4"); the file is a valid .npy when the block ends."""
+    """What appends numbers to a file, as `kind` (such as "<i4"); the file is a valid .npy when the block ends.
+
+    Raises OSError. numpy's `tofile` would hide what the system refuses when its buffer is written at last.
+    """
     length = 0
-    with file.open("wb", buffering=0) as content:
+    with filled(file) as content:
         content.write(_header(kind, length))
 
         def append(numbers: NDArray[Any]) -> None:
             nonlocal length
-            numbers.astype(kind, copy=False).tofile(content)
+            content.write(np.ascontiguousarray(numbers, kind).data)
             length += len(numbers)
 
         yield append

@@ -32,7 +32,8 @@ from nextitem.data.sequences import Sequences
 from nextitem.data.splits import AnySplit
 from nextitem.data.splits.split import Split, SplitFacts
 from nextitem.errors import ArtefactError
-from nextitem.storage import MANIFEST, Kind, Sealed
+from nextitem.settings.given import expanded
+from nextitem.storage import MANIFEST, Kind, Sealed, write_array, write_parquet
 from nextitem.storage import Manifest as AnyManifest
 
 EVENT_ITEMS, EVENT_TIMES = "event_items.npy", "event_times.npy"
@@ -72,16 +73,16 @@ PREPARED = Kind("prepared log", 2, "`nextitem prepare` wrote", "prepare the log 
 def write_log(draft: Path, ordered: Ordered) -> Log:
     """Write everything but the manifest beside the events of a draft; the log, its events mapped."""
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), torch.from_numpy(ordered.lengths_U).cumsum(0)])
-    np.save(draft / _OFFSETS, offsets.numpy())
-    ordered.users.ids.alias("user").to_frame().write_parquet(draft / "users.parquet")
-    ordered.items.ids.alias("item").to_frame().write_parquet(draft / "items.parquet")
+    write_array(draft / _OFFSETS, offsets.numpy())
+    write_parquet(draft / "users.parquet", ordered.users.ids.alias("user").to_frame())
+    write_parquet(draft / "items.parquet", ordered.items.ids.alias("item").to_frame())
     return Log(_sequences(draft, offsets, len(ordered.items)), ordered.users, ordered.items)
 
 
 def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, **known: Any) -> None:
     """Complete a draft by what reading all events tells about the log and its split."""
     counts = (ordered.events_read, ordered.events, ordered.repeated_events, ordered.tied_events)
-    np.save(draft / _TRAIN_COUNTS, parts.train.counts().numpy())
+    write_array(draft / _TRAIN_COUNTS, parts.train.counts().numpy())
     PREPARED.seal(
         draft,
         events=int(log.sequences.stops_U[-1]),
@@ -100,7 +101,7 @@ def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, **know
 
 def is_prepared(path: Path | str) -> bool:
     """Whether a path is a folder with a manifest."""
-    return (Path(path) / MANIFEST).is_file()
+    return (expanded(path) / MANIFEST).is_file()
 
 
 def read_manifest(folder: Path) -> Manifest:

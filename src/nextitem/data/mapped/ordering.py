@@ -4,6 +4,7 @@ Ids are numbered as they come and the numbers spilled to disk; once all ids are 
 stretches of the catalogue of users, each small enough to be sorted in memory. U users, N items, E events, P stretches.
 """
 
+import errno
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from nextitem.data.mapped.arrays import growing
 from nextitem.data.mapped.numbering import Numbering
 from nextitem.data.reading.checks import EventPart
 from nextitem.errors import DataError
+from nextitem.storage import filled, naming
 
 Arrays = dict[str, NDArray[Any]]
 _Part = TypeVar("_Part")
@@ -98,22 +100,28 @@ class _Store:
         self.files = {role: folder / f"{name}-{role}" for role in roles}
         self.length = 0
         for file in self.files.values():
-            file.touch()
+            with filled(file):
+                pass
 
     def write(self, columns: Arrays, at: int) -> None:
         """Put events at a place."""
         for role, file in self.files.items():
-            with file.open("r+b") as content:
+            with naming(file), file.open("r+b") as content:
                 content.seek(at * _TYPES[role].itemsize)
-                columns[role].astype(_TYPES[role], copy=False).tofile(content)
+                content.write(np.ascontiguousarray(columns[role], _TYPES[role]).data)
         self.length = max(self.length, at + len(columns["user"]))
 
     def read(self, start: int, count: int, roles: Iterable[str] | None = None) -> Arrays:
-        """Some events."""
-        return {
-            role: np.fromfile(self.files[role], _TYPES[role], count, offset=start * _TYPES[role].itemsize)
-            for role in roles or self.files
-        }
+        """Some events: those that are there. numpy's `fromfile` would take what cannot be read for the end."""
+        return {role: self._read(role, start, min(count, self.length - start)) for role in roles or self.files}
+
+    def _read(self, role: str, start: int, count: int) -> NDArray[Any]:
+        numbers, file = np.empty(count, _TYPES[role]), self.files[role]
+        with naming(file), file.open("rb") as content:
+            content.seek(start * numbers.itemsize)
+            if content.readinto(numbers.data) != numbers.nbytes:
+                raise OSError(errno.EIO, "it ends too early", str(file))
+        return numbers
 
     def remove(self) -> None:
         """Delete the files."""

@@ -12,6 +12,7 @@ from nextitem.data.reading.files import Columns, is_text, read_parts
 from nextitem.data.splits import AnySplit, LeaveOneOut
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.settings.configuration import Configuration
+from nextitem.settings.given import expanded
 from nextitem.settings.overrides import resolve
 from nextitem.storage import whole_folder
 
@@ -33,8 +34,8 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
     when interrupted, there is no folder.
     """
     settings = resolve(Settings, [], overrides).value
-    path = Path(source)
-    files = sorted(map(str, path.parent.glob(path.name))) if "*" in path.name else [source]
+    path, folder = expanded(source), expanded(folder)
+    files = sorted(map(str, path.parent.glob(path.name))) if "*" in path.name else [str(path)]
     if not files:
         raise DataError(f"no file fits the pattern {source}; check the path")
     if len({is_text(file) for file in files}) > 1:

@@ -23,6 +23,7 @@ from nextitem.data.reading.opening import UNREADABLE, explained
 from nextitem.data.reading.tables import require_rows
 from nextitem.errors import ConfigurationError, DataError, StorageError
 from nextitem.settings.configuration import Configuration
+from nextitem.settings.given import expanded
 from nextitem.settings.suggestion import suggest
 
 
@@ -71,7 +72,7 @@ def read_interactions(path: Path | str, columns: Columns = _USUAL_NAMES) -> Inte
     Raises DataError for a file or a row that is not what it must be, StorageError where the system refuses to read it,
     ConfigurationError where `columns` does not apply.
     """
-    file = Path(path)
+    file = expanded(path)
     try:
         source = _source(file, columns)
         events = pl.concat([frame.collect() for frame in source.frames])
@@ -93,7 +94,7 @@ def read_parts(path: Path | str, columns: Columns = _USUAL_NAMES, events: int = 
     Raises what `read_interactions` raises, and names the same rows, unless rows are bad in two ways: the part that has
     the first of them is told of.
     """
-    file = Path(path)
+    file = expanded(path)
     try:
         source = _source(file, columns)
         batches = (batch for frame in source.frames for batch in frame.collect_batches(chunk_size=events))
@@ -123,7 +124,7 @@ def rows_of(path: Path | str, columns: Columns = _USUAL_NAMES) -> pl.Series:
 
 def is_text(path: Path | str) -> bool:
     """Whether ids in the file are text, which stands for integers where all of it does. May raise DataError."""
-    return _format_of(Path(path)).is_text
+    return _format_of(expanded(path)).is_text
 
 
 def _explained(file: Path, error: BaseException) -> DataError | StorageError:

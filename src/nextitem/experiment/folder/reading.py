@@ -18,6 +18,7 @@ from nextitem.evaluation.values import values
 from nextitem.experiment.folder.metrics import FORMAT, Metrics
 from nextitem.experiment.folder.tables import check_users, items_in, ranks_in, scanned_users, users_in
 from nextitem.experiment.recipe import Recipe
+from nextitem.settings.given import expanded
 from nextitem.settings.keys import settings_of
 from nextitem.storage import MANIFEST, Kind, Manifest, Sealed, content_of, parsed
 from nextitem.training.history import Epoch, epochs_of
@@ -187,7 +188,7 @@ def read_run(folder: Path | str) -> Run:
 
     Raises ArtefactError for a folder that is none, that was altered, or of another format.
     """
-    folder = Path(folder)
+    folder = expanded(folder)
     sealed = RUN.read(folder)
     return _run(folder, sealed.file("recipe.json"), sealed.file("metrics.json"), sealed)
 
@@ -233,7 +234,7 @@ def find_runs(roots: Iterable[Path], say: Callable[[str], None]) -> list[Run]:
     Raises StorageError for a root that cannot be.
     """
     found = []
-    for root in roots:
+    for root in map(expanded, roots):
         try:
             folders = [root] if is_run(root) else sorted(root.iterdir()) if root.is_dir() else []
         except OSError as error:

@@ -10,7 +10,9 @@ from itertools import count
 from pathlib import Path
 
 from nextitem.experiment.recipe import Recipe
+from nextitem.settings.given import expanded
 from nextitem.storage import alone_in, clear
+from nextitem.words import shortened
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class Workplace:
     def of(cls, root: Path, recipe: Recipe, seed: int) -> "Workplace":
         """The workplace of a recipe; of a data file the name counts, without folder and endings."""
         stem = Path(recipe.data).name.strip(".").partition(".")[0]
-        name = re.sub(r"[^\w.-]+", "-", f"{recipe.name}-{stem}")[:100]
-        return cls(root, name, seed, hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()[:8])
+        name = shortened(re.sub(r"[^\w.-]+", "-", f"{recipe.name}-{stem}"), 100)
+        return cls(expanded(root), name, seed, hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()[:8])
 
     @contextmanager
     def alone(self) -> Iterator[None]:

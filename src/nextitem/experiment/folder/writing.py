@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 from nextitem.data.prepare import Prepared
-from nextitem.errors import StorageError
 from nextitem.experiment.folder.card import model_card
 from nextitem.experiment.folder.histories import stored_users
 from nextitem.experiment.folder.metrics import Metrics
@@ -21,7 +18,7 @@ from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.learner import Stored
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome
-from nextitem.storage import empty_folder, publish
+from nextitem.storage import empty_folder, publish, refusals, write_parquet, write_tensors, write_text
 
 
 def write_run(
@@ -38,17 +35,12 @@ def write_run(
     `add` may put further files into the folder before it is sealed.
     """
     started = datetime.fromisoformat(metrics.provenance.started)
-    try:
-        with empty_folder(workplace.partial / "run") as draft:
-            _write_files(draft, recipe, outcome, metrics, with_users)
-            if add is not None:
-                add(draft)
-            RUN.seal(draft)
-            final = publish(draft, workplace.names(started))
-    except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
-        raise StorageError(
-            f"cannot write the run into {workplace.root}: {error}; free space or choose another --out"
-        ) from error
+    with refusals(f"the run into {workplace.root}"), empty_folder(workplace.partial / "run") as draft:
+        _write_files(draft, recipe, outcome, metrics, with_users)
+        if add is not None:
+            add(draft)
+        RUN.seal(draft)
+        final = publish(draft, workplace.names(started))
     workplace.clear()  # only now: what an interrupted training would go on from is replaced, and that is on disk
     return final
 
@@ -57,18 +49,18 @@ def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Metrics
     _write_json(draft / "recipe.json", recipe.model_dump(mode="json"))
     _write_json(draft / "metrics.json", metrics.as_dict())
     lines = [json.dumps(line) for line in outcome.history.as_lines()]
-    (draft / "history.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    _ranks(outcome).write_parquet(draft / "ranks.parquet")
-    save_file(weights_of(outcome.model), draft / "model.safetensors")
-    _items(outcome.prepared).write_parquet(draft / "items.parquet")
+    write_text(draft / "history.jsonl", "".join(f"{line}\n" for line in lines))
+    write_parquet(draft / "ranks.parquet", _ranks(outcome))
+    write_tensors(draft / "model.safetensors", weights_of(outcome.model))
+    write_parquet(draft / "items.parquet", _items(outcome.prepared))
     if with_users:
         users = stored_users(outcome.prepared.log, with_times=recipe.learner.reads_times)
-        users.sink_parquet(draft / "users.parquet")
-    (draft / "README.md").write_text(model_card(recipe, outcome, metrics), encoding="utf-8")
+        write_parquet(draft / "users.parquet", users)
+    write_text(draft / "README.md", model_card(recipe, outcome, metrics))
 
 
 def _write_json(file: Path, content: Any) -> None:
-    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def weights_of(model: Stored) -> dict[str, Tensor]:

@@ -9,7 +9,6 @@ import torch
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from nextitem.errors import StorageError
 from nextitem.evaluation.hiding import in_words
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.reading import read_draft
@@ -21,7 +20,7 @@ from nextitem.report.run.bands import Quality, quality, rank_bands, rank_shares
 from nextitem.report.run.evidence import Evidence
 from nextitem.report.run.examples import examples
 from nextitem.settings.keys import settings_of
-from nextitem.storage import whole_file
+from nextitem.storage import refusals, whole_file, write_text
 from nextitem.words import NOTHING, epoch_of, filled, interval, time_taken, written
 
 REPORT = "report.html"
@@ -53,11 +52,8 @@ def report_page(runs: Sequence[Evidence], scorers: Sequence[Scorer]) -> str:
 def write_report(runs: Sequence[Evidence], scorers: Sequence[Scorer], file: Path) -> None:
     """Write the page. Raises StorageError."""
     text = report_page(runs, scorers)
-    try:
-        with whole_file(file) as draft:
-            draft.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"cannot write {file}: {error}; free space or choose another file") from error
+    with refusals(file), whole_file(file) as draft:
+        write_text(draft, text)
 
 
 def report_into(folder: Path, scorer: Scorer) -> None:

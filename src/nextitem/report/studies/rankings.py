@@ -9,7 +9,7 @@ from typing import Any
 from nextitem.evaluation.candidates import Candidates
 from nextitem.report.look import write_svg
 from nextitem.report.studies.orders import orders as drawn_orders
-from nextitem.storage import whole_folder
+from nextitem.storage import whole_folder, write_text
 from nextitem.studies.rankings import Disagreement
 from nextitem.words import NOTHING, filled, with_interval
 
@@ -30,11 +30,9 @@ def write(folder: Path, disagreements: Mapping[str, Disagreement], metric: str, 
         write_svg(
             drawn_orders(first.full, {text: one.sampled for text, one in disagreements.items()}), draft / "orders.svg"
         )
-        (draft / "table.json").write_text(
-            json.dumps(as_dict(disagreements, metric, command), indent=2) + "\n", encoding="utf-8"
-        )
+        write_text(draft / "table.json", json.dumps(as_dict(disagreements, metric, command), indent=2) + "\n")
         text = filled("report/studies/templates/rankings.md", {"command": command, **_content(disagreements, metric)})
-        (draft / "results.md").write_text(text, encoding="utf-8")
+        write_text(draft / "results.md", text)
 
 
 def orders_page(disagreements: Mapping[str, Disagreement], metric: str) -> str:

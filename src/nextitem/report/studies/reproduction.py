@@ -1,8 +1,7 @@
 """What `reproduce` leaves: one folder with the table, the verdicts and the figures, which appears whole."""
 
-import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from nextitem.report.look import label_of, name_of_metric, write_svg
 from nextitem.report.studies.curves import Curve, by_negatives, convergence, loss_panels
 from nextitem.report.studies.points import Point
 from nextitem.report.studies.words import measured_on, title_of, where_made
-from nextitem.storage import whole_folder
+from nextitem.storage import whole_folder, write_rows, write_text
 from nextitem.studies.comparison import COMPARED_METRICS, RESAMPLES, Comparison, as_dict, draws_of, values_of, varied_in
 from nextitem.studies.reproduction import PUBLISHED_VALUES, ClaimVerdict, agreement, deviations, judged_by
 from nextitem.words import NOTHING, filled, with_interval, written
@@ -88,9 +87,9 @@ def write(folder: Path, reproduction: Reproduction) -> None:
         pictures = figures(reproduction)
         for name, figure in pictures.items():
             write_svg(figure, draft / f"{name}.svg")
-        (draft / "results.md").write_text(results_page(reproduction, list(pictures)), encoding="utf-8")
-        (draft / "table.json").write_text(json.dumps(reproduction.as_dict(), indent=2) + "\n", encoding="utf-8")
-        _write_csv(draft / "table.csv", reproduction)
+        write_text(draft / "results.md", results_page(reproduction, list(pictures)))
+        write_text(draft / "table.json", json.dumps(reproduction.as_dict(), indent=2) + "\n")
+        write_rows(draft / "table.csv", _lines(reproduction))
 
 
 def figures(reproduction: Reproduction) -> dict[str, Figure]:
@@ -182,14 +181,10 @@ def _beside(ours: float, published: float | int | None) -> str:
     return NOTHING if published is None else f"{published:.4f} ({ours / published - 1:+.1%})"
 
 
-def _write_csv(file: Path, reproduction: Reproduction) -> None:
+def _lines(reproduction: Reproduction) -> Iterator[list[Any]]:
     """One line per row and metric."""
-    with file.open("w", encoding="utf-8", newline="") as content:
-        writer = csv.writer(content, lineterminator="\n")
-        writer.writerow(["data", "recipe", "metric", "seeds", "mean", "low", "high", "published"])
-        for row in reproduction.comparison.rows:
-            for metric, cell in reproduction.comparison.cells.get(row.label, {}).items():
-                published = (reproduction.published(row) or {}).get(metric)
-                writer.writerow(
-                    [reproduction.data, row.label, metric, len(row.runs), cell.mean, *cell.interval, published]
-                )
+    yield ["data", "recipe", "metric", "seeds", "mean", "low", "high", "published"]
+    for row in reproduction.comparison.rows:
+        for metric, cell in reproduction.comparison.cells.get(row.label, {}).items():
+            published = (reproduction.published(row) or {}).get(metric)
+            yield [reproduction.data, row.label, metric, len(row.runs), cell.mean, *cell.interval, published]

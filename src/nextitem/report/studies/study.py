@@ -1,8 +1,7 @@
 """What `study` leaves: the table, the published values beside it and the figure, in one folder that appears whole."""
 
-import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from nextitem.report.look import write_svg
 from nextitem.report.studies.points import Point
 from nextitem.report.studies.sweeps import Panel, Standing, curve, dots
 from nextitem.report.studies.words import measured_on, title_of, where_made
-from nextitem.storage import whole_folder
+from nextitem.storage import whole_folder, write_rows, write_text
 from nextitem.studies.comparison import COMPARED_METRICS, Cell, Comparison, Interval, as_dict
 from nextitem.studies.reproduction import LEVEL
 from nextitem.studies.rows import left_out, published
@@ -88,9 +87,9 @@ def write(folder: Path, results: Results) -> None:
     """
     with whole_folder(folder, replace=True) as draft:
         write_svg(figure(results), draft / "study.svg")
-        (draft / "results.md").write_text(results_page(results), encoding="utf-8")
-        (draft / "table.json").write_text(json.dumps(results.as_dict(), indent=2) + "\n", encoding="utf-8")
-        _write_csv(draft / "table.csv", results)
+        write_text(draft / "results.md", results_page(results))
+        write_text(draft / "table.json", json.dumps(results.as_dict(), indent=2) + "\n")
+        write_rows(draft / "table.csv", _lines(results))
 
 
 def figure(results: Results) -> Figure:
@@ -185,20 +184,18 @@ def _change(values: Mapping[str, float], label: str, against: str) -> str:
     return f"{values[label] - values[against]:+.4f}" if known else NOTHING
 
 
-def _write_csv(file: Path, results: Results) -> None:
+def _lines(results: Results) -> Iterator[list[Any]]:
     """One line per row and metric; a sampled metric has its label."""
-    with file.open("w", encoding="utf-8", newline="") as content:
-        writer = csv.writer(content, lineterminator="\n")
-        writer.writerow(["study", "data", "row", "at", "metric", "seeds", "mean", "low", "high", "published"])
-        at = {row.label: row.at for row in results.request.study.rows}
-        for row in results.comparison.rows:
-            lines = [
-                (metric, cell.mean, *cell.interval, results.beside_full.get(row.label) if metric == PLOTTED else None)
-                for metric, cell in results.comparison.cells.get(row.label, {}).items()
-            ]
-            if results.sampled is not None and row.label in results.sampled.cells:
-                mean, interval = results.sampled.cells[row.label]
-                lines.append((results.sampled.metric, mean, *interval, results.published.get(row.label)))
-            for metric, *values in lines:
-                head = [results.request.study.name, results.dataset, row.label, at[row.label], metric, len(row.runs)]
-                writer.writerow([*head, *values])
+    yield ["study", "data", "row", "at", "metric", "seeds", "mean", "low", "high", "published"]
+    at = {row.label: row.at for row in results.request.study.rows}
+    for row in results.comparison.rows:
+        lines = [
+            (metric, cell.mean, *cell.interval, results.beside_full.get(row.label) if metric == PLOTTED else None)
+            for metric, cell in results.comparison.cells.get(row.label, {}).items()
+        ]
+        if results.sampled is not None and row.label in results.sampled.cells:
+            mean, interval = results.sampled.cells[row.label]
+            lines.append((results.sampled.metric, mean, *interval, results.published.get(row.label)))
+        for metric, *values in lines:
+            head = [results.request.study.name, results.dataset, row.label, at[row.label], metric, len(row.runs)]
+            yield [*head, *values]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from nextitem.errors import ConfigurationError
+from nextitem.settings.given import expanded
 from nextitem.settings.suggestion import suggest
 from nextitem.training.watchers.tracker import Tracker
 
@@ -11,13 +12,19 @@ from nextitem.training.watchers.tracker import Tracker
 def _tensorboard(address: str | None, folder: Path) -> Tracker:
     from nextitem.training.watchers.tensorboard import TensorBoard
 
-    return TensorBoard(folder if address is None else Path(address))
+    return TensorBoard(folder if address is None else expanded(address))
 
 
 def _mlflow(address: str | None, _folder: Path) -> Tracker:
     from nextitem.training.watchers.mlflow import MLflow
 
-    return MLflow(address)
+    return MLflow(address and _at_home(address))
+
+
+def _at_home(address: str) -> str:
+    """A tracking address, with the home folder where it or the path in it begins with `~`."""
+    scheme, mark, path = address.rpartition(":///")
+    return f"{scheme}{mark}{expanded(path)}" if path.startswith("~") else address
 
 
 TRACKERS: Mapping[str, Callable[[str | None, Path], Tracker]] = {"tensorboard": _tensorboard, "mlflow": _mlflow}

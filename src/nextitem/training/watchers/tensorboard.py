@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
+from nextitem.storage import make_folder, settle, sync
 from nextitem.training.history import Epoch, History
 from nextitem.training.watchers.tracker import Ending, numbers_of
 
@@ -22,6 +23,7 @@ class TensorBoard:
     def start(self, name: str, settings: Mapping[str, object]) -> None:
         """Open the folder."""
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+        make_folder(self.folder)
         self.writer = SummaryWriter(str(self.folder / f"{stamp}-{name}"))
         plain = (str, int, float)  # a list is none of them
         self.settings = {
@@ -50,6 +52,8 @@ class TensorBoard:
             self.writer.add_hparams(self.settings, dict(results), run_name=".")
 
     def close(self, ending: Ending) -> None:
-        """Close the file; TensorBoard has no word for how a training ended."""
+        """Close the file and put it on disk; TensorBoard has no word for how a training ended."""
         if self.writer is not None:
             self.writer.close()
+            settle(Path(self.writer.get_logdir()))
+            sync(self.folder)

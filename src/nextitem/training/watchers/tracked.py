@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from nextitem.compute.endings import Ended
 from nextitem.training.history import Epoch, History, Watcher
 from nextitem.training.watchers.guarded import Guarded
 from nextitem.training.watchers.tracker import Ending, Tracker
@@ -40,7 +41,7 @@ def tracked(
     try:
         yield guarded
         ending = "finished"
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Ended):
         ending = "interrupted"
         raise
     finally:

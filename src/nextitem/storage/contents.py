@@ -1,0 +1,149 @@
+"""What fills a file: texts, tables, tensors and arrays, through Python's own files.
+
+Those say what the system refused, at the latest when they are closed; libraries that write by themselves do not always.
+Every OSError names the file.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nextitem.errors import StorageError
+
+_TENSORS = {  # what safetensors calls them, in its own order
+    torch.int64: "I64",
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.int32: "I32",
+    torch.bfloat16: "BF16",
+    torch.float16: "F16",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+_ORDER = list(_TENSORS)
+
+
+@contextmanager
+def refusals(place: Path | str, remedy: str = "free space or choose another --out") -> Iterator[None]:
+    """What the system refuses inside the block is a StorageError that says what was to be written."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"cannot write {place}: {error}; {remedy}") from error
+
+
+@contextmanager
+def naming(file: Path) -> Iterator[None]:
+    """Whatever the system refuses inside the block names this file, unless it names one: writing knows numbers only."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(file)
+        raise
+
+
+@contextmanager
+def filled(file: Path) -> Iterator[BinaryIO]:
+    """A file to fill, from its beginning. Raises OSError."""
+    with naming(file), file.open("wb") as content:
+        yield content
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a text as UTF-8. Raises OSError."""
+    with filled(file) as content:
+        content.write(text.encode())
+
+
+def write_rows(file: Path, rows: Iterable[Sequence[object]]) -> None:
+    """Write rows of anything as csv. Raises OSError."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_text(file, text.getvalue())
+
+
+def write_csv(file: Path, frame: pl.DataFrame) -> None:
+    """Write a table with a header. Raises OSError."""
+    with _sink(file) as sink:
+        frame.write_csv(sink)
+
+
+def write_parquet(file: Path, frame: pl.DataFrame | pl.LazyFrame) -> None:
+    """Write a table; a lazy one as its rows come, without holding all of them. Raises OSError."""
+    with _sink(file) as sink:
+        if isinstance(frame, pl.DataFrame):
+            frame.write_parquet(sink)
+        else:
+            frame.sink_parquet(sink)
+
+
+def write_array(file: Path, array: NDArray[Any]) -> None:
+    """Write a .npy file. Raises OSError."""
+    with _sink(file) as sink:
+        np.save(sink, array)  # of what is no file of the system it writes as Python does
+
+
+def write_tensors(file: Path, tensors: Mapping[str, Tensor], words: Mapping[str, str] | None = None) -> None:
+    """Write a safetensors file: tensors by name, and words about them. Raises OSError.
+
+    The bytes are those of `safetensors.torch.save_file`, which would put a file of its own in the place of the one that
+    is there, whatever that is, and of which `save` would hold a copy of all tensors.
+    """
+    # The order of the library: the types as below, and names within a type.
+    named = sorted(tensors.items(), key=lambda one: (_ORDER.index(one[1].dtype), one[0]))
+    header: dict[str, Any] = {} if words is None else {"__metadata__": dict(words)}
+    end = 0
+    for name, tensor in named:
+        begin, end = end, end + tensor.numel() * tensor.element_size()
+        kind = _TENSORS[tensor.dtype]
+        header[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [begin, end]}
+    described = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    described += b" " * (-len(described) % 8)
+    with filled(file) as content:
+        content.write(len(described).to_bytes(8, "little") + described)
+        for _, tensor in named:
+            content.write(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+
+
+class _Sink:
+    """What libraries write to. They hide what is raised in it behind errors of their own, so it is kept."""
+
+    def __init__(self, content: BinaryIO) -> None:
+        self.content = content
+        self.raised: BaseException | None = None
+
+    def write(self, piece: Any) -> int:
+        """As that of a file."""
+        try:
+            return self.content.write(piece)
+        except BaseException as error:
+            self.raised = error
+            raise
+
+    def flush(self) -> None:
+        """Nothing: it is closed at the end, and that flushes."""
+
+
+@contextmanager
+def _sink(file: Path) -> Iterator[Any]:
+    with filled(file) as content:
+        sink = _Sink(content)
+        try:
+            yield sink
+        except Exception:
+            if sink.raised is not None:
+                raise sink.raised from None
+            raise
