@@ -165,9 +165,8 @@ def test_a_target_that_scores_minus_infinity_is_missed_even_among_others_that_do
 def test_equal_vectors_tie_among_candidates_and_earn_chance_level() -> None:
     draws = torch.Generator().manual_seed(0)
     items = TiedItems(500, 64)
-    # Sums of small whole numbers are exact in whatever order a kernel adds them.
-    items.weight_Nd = nn.Parameter(torch.randint(-8, 9, (1, 64), generator=draws).float().expand(500, -1).clone())
-    query = StateQuery(torch.randint(-8, 9, (600, 64), generator=draws).float(), items)
+    items.weight_Nd = nn.Parameter(torch.randn(1, 64, generator=draws).expand(500, -1).clone())
+    query = StateQuery(torch.randn(600, 64, generator=draws), items)
     _, tied_C = candidate_ranks(query, torch.zeros(600, dtype=torch.int64), torch.arange(1, 101).expand(600, -1), None)
     assert tied_C.tolist() == [100] * 600
 

@@ -1,9 +1,8 @@
 """Ranks by counting and lists by partial sorting, a tile of scores at a time. C cases, N items.
 
 The catalogue is never sorted for a rank: it is enough to count who scores higher. R cases of a block are scored against
-W items of a tile, few enough to stay in a cache; all tiles have the same shape, so that equal items get equal scores.
-On the CPU each thread takes whole blocks: operations of this size do not share well, and a rank does not depend on how
-many threads there are.
+W items of a tile, few enough to stay in a cache. On the CPU each thread takes whole blocks: operations of this size do
+not share well, and what a block is does not depend on how many threads there are.
 """
 
 from collections.abc import Callable

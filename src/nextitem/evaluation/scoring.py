@@ -38,5 +38,6 @@ class Scorer(Protocol):
         """Prepare scores for these histories; those of one user and of equal content get scores equal up to rounding.
 
         A kernel may add in another order for another row, so that equal histories of one query can differ in the last
-        bits. Equal items of one history tie where the scorer computes them alike: `ranks` asks in tiles of one shape.
+        bits; nothing rests on more. Equal items of one history have equal scores, to the bit, in every slice and among
+        all candidates: whoever multiplies scores one of them for all, since a product's columns promise no such thing.
         """

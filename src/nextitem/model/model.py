@@ -4,6 +4,7 @@ B rows, L length, T targets, C cases, e output width.
 """
 
 from dataclasses import replace
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.model.batches import Batch, Drawn
 from nextitem.model.items.table import ItemTable
+from nextitem.model.layers.twins import Twins
 from nextitem.model.losses.loss import Loss
 from nextitem.model.objectives.objective import Objective
 
@@ -164,12 +166,14 @@ class SequenceModel(nn.Module):
 
 
 class StateQuery:
-    """Scores of the items after C states, by the item table."""
+    """Scores of the items after C states, by the item table; items that it scores by equal vectors tie exactly."""
 
-    def __init__(self, states_Ce: Tensor, items: ItemTable) -> None:
+    def __init__(self, states_Ce: Tensor, items: ItemTable, twins: Twins | None = None) -> None:
+        """Which items are `twins` is found out where it is not said."""
         self.states_Ce = states_Ce
         self.items = items
         self.number_of_items = items.number_of_items
+        self._twins = items.twins() if twins is None else twins
 
     def __len__(self) -> int:
         return len(self.states_Ce)
@@ -177,14 +181,25 @@ class StateQuery:
     @torch.no_grad()
     def scores(self, start: int, stop: int) -> Tensor:
         """Scores of the items start…stop−1, shape (C, stop − start)."""
-        return self.items.scores(self.states_Ce, start, stop)
+        scores = self.items.scores(self.states_Ce, start, stop)
+        return self._twins.level_slice(scores, start, self._shared_CG) if len(self._twins) else scores
 
     @torch.no_grad()
     def candidate_scores(self, ids_CK: Tensor) -> Tensor:
         """Scores of each history's own candidates, shape (C, K)."""
-        rows_C = torch.arange(len(self), device=self.states_Ce.device)
-        return self.items.candidate_scores(self.states_Ce, ids_CK.to(rows_C.device), "position", rows_C)
+        ids_CK = ids_CK.to(self.states_Ce.device)
+        scores = self.items.candidate_scores(self.states_Ce, ids_CK, "position", self._rows_C)
+        return self._twins.level(scores, ids_CK, self._shared_CG) if len(self._twins) else scores
+
+    @property
+    def _rows_C(self) -> Tensor:
+        return torch.arange(len(self), device=self.states_Ce.device)
+
+    @cached_property
+    def _shared_CG(self) -> Tensor:
+        """Of each group of twins the one score."""
+        return self.items.candidate_scores(self.states_Ce, self._twins.first_G, "batch", self._rows_C)
 
     def select(self, rows: Tensor) -> "StateQuery":
         """The query for some of the histories."""
-        return StateQuery(self.states_Ce[rows.to(self.states_Ce.device)], self.items)
+        return StateQuery(self.states_Ce[rows.to(self.states_Ce.device)], self.items, self._twins)

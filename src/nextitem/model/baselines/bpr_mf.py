@@ -4,6 +4,7 @@ Users and items have f factors; the library gives an item one more, its bias, fo
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from nextitem.compute.randomness import Purpose, key_seed
 from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.model.baselines.baseline import Baseline
+from nextitem.model.layers.twins import Twins
 from nextitem.model.weights import stored
 
 
@@ -116,24 +118,33 @@ class BPRMFScorer:
 
 
 class BPRMFQuery:
-    """Products of C users' factors with those of the items."""
+    """Products of C users' factors with those of the items; items of equal factors tie exactly."""
 
-    def __init__(self, users_Cf: Tensor, items_Nf: Tensor) -> None:
+    def __init__(self, users_Cf: Tensor, items_Nf: Tensor, twins: Twins | None = None) -> None:
+        """Which items are `twins` is found out where it is not said."""
         self.users_Cf = users_Cf
         self.items_Nf = items_Nf
         self.number_of_items = len(items_Nf)
+        self._twins = Twins.among(items_Nf) if twins is None else twins
 
     def __len__(self) -> int:
         return len(self.users_Cf)
 
     def scores(self, start: int, stop: int) -> Tensor:
         """Scores of the items start…stop−1, shape (C, stop − start)."""
-        return self.users_Cf @ self.items_Nf[start:stop].T
+        scores = self.users_Cf @ self.items_Nf[start:stop].T
+        return self._twins.level_slice(scores, start, self._shared_CG) if len(self._twins) else scores
 
     def candidate_scores(self, ids_CK: Tensor) -> Tensor:
         """Scores of each user's own candidates, shape (C, K)."""
-        return torch.bmm(embedding(ids_CK, self.items_Nf), self.users_Cf[:, :, None])[:, :, 0]
+        scores = torch.bmm(embedding(ids_CK, self.items_Nf), self.users_Cf[:, :, None])[:, :, 0]
+        return self._twins.level(scores, ids_CK, self._shared_CG) if len(self._twins) else scores
+
+    @cached_property
+    def _shared_CG(self) -> Tensor:
+        """Of each group of twins the one score."""
+        return self.users_Cf @ self.items_Nf[self._twins.first_G].T
 
     def select(self, rows: Tensor) -> "BPRMFQuery":
         """The query for some of the users (indices or a mask)."""
-        return BPRMFQuery(self.users_Cf[rows], self.items_Nf)
+        return BPRMFQuery(self.users_Cf[rows], self.items_Nf, self._twins)

@@ -16,6 +16,7 @@ from nextitem.errors import ConfigurationError
 from nextitem.model.batches import FLOAT_BYTES, Sharing
 from nextitem.model.items.table import Items
 from nextitem.model.items.tied import TiedItems
+from nextitem.model.layers.twins import Twins
 
 _PAIRS = 1 << 16  # of states and items that the network judges at a time over the catalogue
 
@@ -139,6 +140,10 @@ class NeuralItems(nn.Module):
         vectors = embedding(ids[rows_T] if sharing == "sequence" else ids, self.weight_Nd)
         scores: Tensor = self.network(states_Te[:, None], vectors)
         return scores
+
+    def twins(self) -> Twins:
+        """Items of equal vectors."""
+        return self.table.twins()
 
     def output_table(self) -> Tensor:
         """There is none. Raises ConfigurationError."""

@@ -10,6 +10,7 @@ from nextitem.errors import ConfigurationError
 from nextitem.model.batches import Sharing
 from nextitem.model.items.table import Items, ItemTable
 from nextitem.model.items.tied import TiedItems
+from nextitem.model.layers.twins import Twins
 
 
 class Separate(Items):
@@ -79,6 +80,10 @@ class SeparateItems(nn.Module):
     def candidate_scores(self, states_Te: Tensor, ids: Tensor, sharing: Sharing, rows_T: Tensor) -> Tensor:
         """Scores of candidates, shape (T, K), as dot products of states and rows of the output table."""
         return self.outputs.candidate_scores(states_Te, ids, sharing, rows_T)
+
+    def twins(self) -> Twins:
+        """Items of equal output vectors, however they are read."""
+        return self.outputs.twins()
 
     def output_table(self) -> Tensor:
         """The matrix (N, e) of output vectors; the biases are its last column."""

@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol
 from torch import Tensor, nn
 
 from nextitem.model.batches import FLOAT_BYTES, Sharing
+from nextitem.model.layers.twins import Twins
 from nextitem.settings.configuration import Configuration
 
 
@@ -39,6 +40,9 @@ class ItemTable(Protocol):
 
     def output_table(self) -> Tensor:
         """The matrix (N, e) whose product with a state is the score. Raises ConfigurationError where there is none."""
+
+    def twins(self) -> Twins:
+        """Items that score alike after any state, since what scores them is equal."""
 
     def narrowed(self, ids: Tensor) -> "tuple[ItemTable, Tensor, Tensor]":
         """(a table of the R distinct rows among `ids`, their ids ascending, each id's row)."""

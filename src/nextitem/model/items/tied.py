@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from nextitem.compute import transfer
 from nextitem.model.batches import MASK, PAD, Sharing
 from nextitem.model.items.table import Items
+from nextitem.model.layers.twins import Twins
 
 
 class Tied(Items):
@@ -125,6 +126,10 @@ class TiedItems(nn.Module):
         if sharing == "position":
             return torch.bmm(vectors, states_Te[:, :, None])[:, :, 0]
         return _scores_per_row(states_Te, vectors, rows_T)
+
+    def twins(self) -> Twins:
+        """Items of equal vectors, and of equal biases where there are any."""
+        return Twins.among(self.weight_Nd, self.bias_N)
 
     def output_table(self) -> Tensor:
         """The matrix (N, d) itself; where items have a bias, (N, d + 1) with it as the last column."""
