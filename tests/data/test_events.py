@@ -93,10 +93,11 @@ def test_times_follow_the_events_through_filters_and_split(tmp_path: Path) -> No
     assert split.test.histories.events is split.train.events
 
 
-def test_a_fingerprint_knows_the_order_of_events_and_not_their_times() -> None:
+def test_a_fingerprint_knows_the_order_of_events_and_their_times_where_it_is_asked() -> None:
     columns = (["ann", "ann"], ["x", "y"])
     logs = [index(Interactions.from_columns(*columns, times)) for times in (None, [1, 2], [0.5, 9.0])]
     assert len({log.sha256() for log in logs}) == 1
+    assert len({log.sha256(with_times=True) for log in logs[1:]} | {logs[0].sha256()}) == 3
     assert not logs[0].sequences.has_times
 
 

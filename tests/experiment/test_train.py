@@ -3,13 +3,17 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 
 from nextitem.compute.processes import Alone
+from nextitem.data.interactions import Interactions
+from nextitem.data.prepare import prepare
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.train import Extras, train
+from nextitem.experiment.train import Extras, file_checkpoint, train
+from nextitem.model.encoders import SASRec
 from nextitem.model.losses import BinaryCrossEntropy
 from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import NextItem
@@ -83,3 +87,17 @@ def test_several_processes_are_told_how_they_train_together(recipe: Recipe, tmp_
 
     with pytest.raises(ConfigurationError, match="2 processes train together by `torchrun -m nextitem train`"):
         train(recipe, Session(0, Two(torch.device("cpu"))), tmp_path / "runs")
+
+
+@pytest.mark.parametrize("reads_times", [True, False])
+def test_other_times_are_other_events_only_to_a_model_that_reads_them(
+    reads_times: bool, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SASRec, "reads_times", reads_times)
+    later = log_of(chains()).events.with_columns(time=pl.col("time") + 1)
+    logs = {"before": log_of(chains()), "later": Interactions(later)}
+    files = [write_csv(log, tmp_path / f"{name}.csv") for name, log in logs.items()]
+    alike = [prepare(recipe.model_copy(update={"data": str(file)})) for file in files]
+    identities = [file_checkpoint(tmp_path / "x", recipe, one, Session(0)).identity for one in alike]
+    different = {key for key, value in identities[0].items() if value != identities[1][key]}
+    assert different == ({"data"} if reads_times else set())

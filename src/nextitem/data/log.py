@@ -98,10 +98,20 @@ class Log:
     known_sha256: str | None = None
     """What `sha256` returns, where that is known without reading all events."""
 
-    def sha256(self) -> str:
-        """A fingerprint of all events with their raw ids, in order; times are not part of it."""
-        if self.known_sha256 is not None:
-            return self.known_sha256
+    def sha256(self, *, with_times: bool = False) -> str:
+        """A fingerprint of all events with their raw ids, in order; of their times too only `with_times`.
+
+        For whoever reads times: to others two logs in one order are the same. Raises DataError where there are none.
+        """
+        without = self._sha256() if self.known_sha256 is None else self.known_sha256
+        if not with_times:
+            return without
+        digest = hashlib.sha256(without.encode())
+        for part in self.sequences.parts():
+            digest.update(part.times().numpy().tobytes())
+        return digest.hexdigest()
+
+    def _sha256(self) -> str:
         digest = hashlib.sha256()
         for ids in (self.users.ids, self.items.ids):
             digest.update(str(ids.cast(pl.String).str.join("\n").item()).encode())

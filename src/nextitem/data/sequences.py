@@ -150,6 +150,11 @@ class Sequences:
         rows, offsets = transfer.places(self.lengths_U, int(self.sizes_U.sum()))
         return rows, self.at(self.starts_U[rows] + offsets)
 
+    def times(self) -> Tensor:
+        """When all events of all views were, in unix seconds, shape (events,). Raises DataError where nobody knows."""
+        rows, offsets = transfer.places(self.lengths_U, int(self.sizes_U.sum()))
+        return self.events.times_at(self.starts_U[rows] + offsets)
+
     def counts(self) -> Tensor:
         """How often each item occurs in the views, shape (N,) int64."""
         if self.known_counts_N is not None:

@@ -83,7 +83,7 @@ class _Finished:
 
     def check_cases(self, beside: Sequence[Run]) -> None:
         """Raise ConfigurationError where the entries' test cases are not each other's, or not those of `beside`."""
-        certificates = [(f"data={source.name}", certificate) for (source, _), (_, certificate) in self.events.items()]
+        certificates = [(f"data={source.name}", certificate) for (source, *_), (_, certificate) in self.events.items()]
         certificates += [(str(run.folder), run.certificate) for run in beside]
         for (first, expected), (second, certificate) in pairwise(certificates):
             if unlike := expected.differences(certificate):
@@ -103,12 +103,13 @@ class _Finished:
         return None
 
 
-def _asked(recipe: Recipe) -> tuple[Source, str]:
-    """What decides on which cases a recipe is measured, and how they are ranked."""
-    return Source.of(recipe), recipe.hide
+def _asked(recipe: Recipe) -> tuple[Source, str, bool]:
+    """What decides on which events and cases a recipe is measured, and how they are ranked."""
+    return Source.of(recipe), recipe.hide, recipe.learner.reads_times
 
 
 def _measured_on(recipe: Recipe) -> tuple[str, Certificate]:
     """The fingerprint of all events, and the certificate that a run's test metrics will have."""
-    prepared = prepare(recipe)
-    return prepared.log.sha256(), Certificate.of(prepared.split.test, recipe.ranking, ())
+    prepared, reads_times = prepare(recipe), recipe.learner.reads_times
+    certificate = Certificate.of(prepared.split.test, recipe.ranking, ())
+    return prepared.log.sha256(with_times=reads_times), certificate

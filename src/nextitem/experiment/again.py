@@ -45,7 +45,8 @@ def split_of(run: Run, data: str | None = None) -> Split:
     """The split that a stored run was trained on, by the name it had; raises DataError where the data is not that."""
     recipe = run.recipe if data is None else run.recipe.model_copy(update={"data": str(expanded(data))})
     try:
-        split = as_learnt(prepare(recipe), recipe).split
+        prepared = as_learnt(prepare(recipe), recipe)
+        split, log = prepared.split, prepared.log
     except DataError as error:
         if data is not None:
             asked = run.recipe.columns.model_dump(exclude_none=True)
@@ -61,6 +62,11 @@ def split_of(run: Run, data: str | None = None) -> Split:
         raise DataError(
             f"{recipe.data} is not the data that {run.folder} was trained on: its test cases have sha256 "
             f"{split.test.sha256[:12]}…, the run's have {trained_on[:12]}…; restore the file, or train anew"
+        )
+    if recipe.learner.reads_times and log.sha256(with_times=True) != run.metrics.provenance.events_sha256:
+        raise DataError(
+            f"{recipe.data} is not the data that {run.folder} was trained on: its events have other times, which the "
+            f"model reads; restore the file, or train anew"
         )
     return split.named(run.metrics.certificate.dataset)
 

@@ -131,7 +131,8 @@ def train_into(
         if ranking is not None:
             test = outcome.prepared.split.test
             sampled = evaluate(outcome.model, test, SAMPLED_METRICS, ranking=ranking, processes=processes)
-        metrics = metrics_of(outcome, provenance(prepared, session, started), sampled)
+        made = provenance(prepared, session, started, reads_times=recipe.learner.reads_times)
+        metrics = metrics_of(outcome, made, sampled)
         add = extras.report and partial(_add_report, extras.report, outcome.model, say)
         folder = write_run(workplace, recipe, outcome, metrics, with_users=extras.users, add=add) if is_first else None
         processes.wait()  # whoever ends successfully says that the run is stored
@@ -141,7 +142,8 @@ def train_into(
 def file_checkpoint(path: Path, recipe: Recipe, prepared: Prepared, session: Session) -> FileCheckpoint:
     """A checkpoint for one training: another recipe, data, seed or machine cannot go on from it."""
     settings = {f"recipe.{key}": json.dumps(value) for key, value in settings_of(recipe).items()}
-    identity = {"data": prepared.log.sha256(), "seed": str(session.seed), "nextitem": version("nextitem")}
+    events = prepared.log.sha256(with_times=recipe.learner.reads_times)
+    identity = {"data": events, "seed": str(session.seed), "nextitem": version("nextitem")}
     together = {"processes": str(session.processes.size)}
     return FileCheckpoint(path, settings | identity | together | machine(session.device))
 

@@ -192,7 +192,7 @@ def _identity(
     return {
         "recipe": recipe.model_dump_json(),
         "space": json.dumps({key: search.model_dump(mode="json") for key, search in space.items()}),
-        "data": prepared.log.sha256(),
+        "data": prepared.log.sha256(with_times=recipe.learner.reads_times),
         "seed": str(seed),
         "device": processes.device.type,
         "nextitem": version("nextitem"),

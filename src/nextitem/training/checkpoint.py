@@ -1,18 +1,26 @@
 """A training in progress as one file that is replaced as a whole after every epoch; nothing is unpickled."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+import torch
+from pydantic import Field, TypeAdapter
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from nextitem.errors import ArtefactError, ConfigurationError
-from nextitem.storage import make_folder, refusals, whole_file, write_tensors
-from nextitem.training.history import Epoch
+from nextitem.model.weights import check_alike
+from nextitem.storage import make_folder, opened, refusals, whole_file, write_tensors
+from nextitem.training.history import epochs_of
 from nextitem.training.session import Progress
+
+_WORDS = ("identity", "epochs", "best_epoch")
+_IDENTITY = TypeAdapter(dict[str, str])
+_BEST_EPOCH = TypeAdapter(Annotated[int, Field(ge=0)])
 
 
 @dataclass(frozen=True)
@@ -31,54 +39,90 @@ class FileCheckpoint:
         tensors = {f"model/{name}": weight for name, weight in progress.model.state_dict().items()}
         tensors |= {f"best/{name}": weight for name, weight in (progress.best_weights or {}).items()}
         tensors |= {f"optimiser/{name}": value for name, value in progress.descent.tensors().items()}
+        tensors = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
         words = {
             "identity": json.dumps(dict(self.identity), sort_keys=True),
-            "epochs": json.dumps(progress.history.as_lines()),
+            "epochs": "\n".join(json.dumps(line) for line in progress.history.as_lines()),
             "best_epoch": str(progress.history.best_epoch),
         }
         with refusals(f"the checkpoint {self.path}"):
             make_folder(self.path.parent)
             with whole_file(self.path) as draft:
-                write_tensors(draft, tensors, words)
+                write_tensors(draft, tensors, words | {"sha256": _fingerprint(words, tensors)})
 
     def load(self, progress: Progress) -> None:
-        """Restore the saved epoch, if there is one.
+        """Restore the saved epoch, if there is one; where it is refused, nothing was touched.
 
-        Raises ConfigurationError where the identity differs, ArtefactError for a file that is no checkpoint.
+        Raises ArtefactError for a file that is no checkpoint, that was altered or that is of another model, and
+        ConfigurationError where the identity differs.
         """
         if not self.path.exists():
             return
         words, tensors = _read(self.path)
-        saved, wanted = words["identity"], dict(self.identity)
-        different = sorted(key for key in wanted | saved if wanted.get(key) != saved.get(key))
+        try:
+            saved = _IDENTITY.validate_json(words["identity"], strict=True)
+            epochs = epochs_of(words["epochs"].encode().splitlines())
+            best_epoch = _BEST_EPOCH.validate_json(words["best_epoch"], strict=True)
+        except ValueError as error:
+            raise ArtefactError(f"{self.path} does not fit: {error}; train anew by --fresh") from error
+        self._check(saved)
+        parts = {part: _below(f"{part}/", tensors) for part in ("model", "best", "optimiser")}
+        try:
+            if best_epoch > len(epochs):
+                raise ValueError(f"best_epoch = {best_epoch:,} is none of {len(epochs):,} epochs")
+            wanted = progress.model.state_dict()
+            for part in ("model", "best"):
+                if parts[part] or part == "model":
+                    check_alike(parts[part], wanted)
+                _check_finite(part, parts[part])
+            progress.descent.restore(parts["optimiser"])
+        except (KeyError, ValueError) as error:
+            raise ArtefactError(f"{self.path} does not fit: {error}; train anew by --fresh") from error
+        progress.model.load_state_dict(parts["model"])
+        progress.best_weights = parts["best"] or None
+        progress.history.epochs, progress.history.best_epoch = epochs, best_epoch
+
+    def _check(self, saved: Mapping[str, str]) -> None:
+        """Raises ConfigurationError where what was saved is of another training."""
+        wanted = dict(self.identity)
+        different = sorted(key for key in wanted | dict(saved) if wanted.get(key) != saved.get(key))
         if different:
             facts = "; ".join(f"{key} was {saved.get(key)}, is {wanted.get(key)}" for key in different)
             raise ConfigurationError(
                 f"{self.path} cannot be continued exactly: {facts}; use the same setting, or train anew by --fresh"
             )
-        try:
-            progress.model.load_state_dict(_below("model/", tensors))
-            progress.best_weights = _below("best/", tensors) or None
-            progress.descent.restore(_below("optimiser/", tensors))
-            progress.history.epochs = [Epoch(**line) for line in words["epochs"]]
-            progress.history.best_epoch = words["best_epoch"]
-        except (KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise ArtefactError(f"{self.path} does not fit: {error}; train anew by --fresh") from error
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What is said about a checkpoint, and its tensors."""
-    names = ("identity", "epochs", "best_epoch")
+def _fingerprint(words: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    """sha256 of all words and of the names, types, shapes and bytes of all tensors."""
+    digest = hashlib.sha256(json.dumps([words[name] for name in _WORDS]).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """What is said about a checkpoint, and its tensors, both as they were saved. Raises ArtefactError."""
     try:
+        opened(path).close()
         with safe_open(path, framework="pt") as file:
             words = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        facts = {name: json.loads(words[name]) for name in names if name in words}
     except (OSError, SafetensorError, ValueError) as error:
         raise ArtefactError(f"{path} cannot be read as a checkpoint: {error}; train anew by --fresh") from error
-    if facts.keys() != set(names) or not isinstance(facts["identity"], dict):
-        raise ArtefactError(f"{path} is not a checkpoint of a training; train anew by --fresh")
-    return facts, tensors
+    if words.keys() != {*_WORDS, "sha256"}:
+        raise ArtefactError(f"{path} is not a checkpoint of a training by this version; train anew by --fresh")
+    if words["sha256"] != _fingerprint(words, tensors):
+        raise ArtefactError(f"{path} was altered: its content has another sha256 than it says; train anew by --fresh")
+    return words, tensors
+
+
+def _check_finite(part: str, tensors: Mapping[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if not bool(tensor.isfinite().all()):
+            raise ValueError(f"{part}/{name} holds numbers that are not finite")
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nextitem.compute.processes import Processes
+from nextitem.model.weights import check_alike, stored
 
 _BETA1, _EPSILON = 0.9, 1e-8
 _ROWS = "item_rows"
@@ -90,18 +91,45 @@ class Descent:
         return tensors
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from what `tensors()` returned. Raises KeyError or ValueError where it belongs to another model."""
+        """Go on from what `tensors()` returned. Raises ValueError, nothing being changed, for that of another model."""
         state: dict[int, dict[str, Tensor]] = {}
         rows: dict[str, Tensor] = {}
         for name, tensor in tensors.items():
             number, _, key = name.partition("/")
             if number == _ROWS:
                 rows[key] = tensor
-            else:
+            elif number.isdecimal():
                 state.setdefault(int(number), {})[key] = tensor
+            else:
+                raise ValueError(f"{name} is no moment of a weight")
+        self._check(state)
+        if self.rows is not None:
+            self.rows.check(rows)
+        elif rows:
+            raise ValueError(f"{_ROWS} are moved by no optimiser that leaves rows alone")
         self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
         if self.rows is not None:
             self.rows.restore(rows)
+
+    def _check(self, state: Mapping[int, Mapping[str, Tensor]]) -> None:
+        """Raises ValueError where moments are not of these weights; weights that never had a gradient have none."""
+        weights = [weight for group in self.optimiser.param_groups for weight in group["params"]]
+        for number, moments in state.items():
+            if number >= len(weights):
+                raise ValueError(f"there are moments of weight {number:,}, of {len(weights):,}")
+            wanted = {"step": torch.zeros(()), "exp_avg": weights[number], "exp_avg_sq": weights[number]}
+            check_alike(
+                {f"{number}/{name}": value for name, value in moments.items()},
+                {f"{number}/{name}": value for name, value in wanted.items()},
+            )
+            _check_numbers(f"{number}/", moments, ("step", "exp_avg_sq"))
+
+
+def _check_numbers(prefix: str, tensors: Mapping[str, Tensor], positive: Iterable[str]) -> None:
+    """Raises ValueError for what is no number, and for what is below 0 in the `positive` ones."""
+    for name, tensor in tensors.items():
+        if bool(tensor.isnan().any()) or (name in positive and bool((tensor < 0).any())):
+            raise ValueError(f"{prefix}{name} holds what can be no moment")
 
 
 @dataclass(frozen=True)
@@ -193,8 +221,19 @@ class RowAdam:
         kept = {"first": self.first_Nd, "second": self.second_Nd, "latest": self.latest_N}
         return kept | {"steps": torch.tensor(self.steps), "drift": self._drift_S}
 
+    def check(self, tensors: Mapping[str, Tensor]) -> None:
+        """Raise ValueError where `tensors` are not those of such a table."""
+        wanted = self.tensors()
+        found = {name: wanted[name] if name == "drift" else tensor for name, tensor in tensors.items()}
+        check_alike(found, wanted)  # the drift has room for as many steps as there were
+        steps, drift_S = int(tensors["steps"]), stored(tensors, "drift", like=self._drift_S)
+        latest_N = tensors["latest"]
+        if not 0 <= steps < len(drift_S) or bool((latest_N < 0).any() | (latest_N > steps).any()):
+            raise ValueError(f"{_ROWS}: rows were touched at no step of {steps:,}")
+        _check_numbers(f"{_ROWS}/", tensors, ("second",))
+
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from what `tensors()` returned; raises KeyError where something is missing."""
+        """Go on from what `tensors()` returned and `check` accepts."""
         self.first_Nd.copy_(tensors["first"])
         self.second_Nd.copy_(tensors["second"])
         self.latest_N.copy_(tensors["latest"])

@@ -7,7 +7,6 @@ import torch
 from polars.io.plugins import register_io_source
 from torch import Tensor
 
-from nextitem.compute import transfer
 from nextitem.data.events import Events
 from nextitem.data.log import Log
 from nextitem.data.sequences import Sequences
@@ -43,9 +42,7 @@ def histories_of(users: pl.DataFrame, number_of_items: int) -> Sequences:
 
 
 def _times_of(histories: Sequences) -> list[list[float]]:
-    rows, offsets = transfer.places(histories.lengths_U, int(histories.sizes_U.sum()))
-    times = histories.events.times_at(histories.starts_U[rows] + offsets)
-    return [part.tolist() for part in times.split(histories.lengths_U.tolist())]
+    return [part.tolist() for part in histories.times().split(histories.lengths_U.tolist())]
 
 
 def _flat(lists: pl.Series) -> Tensor:

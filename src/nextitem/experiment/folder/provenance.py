@@ -47,11 +47,11 @@ class Provenance(Configuration):
     data: str
     """The recipe's word for the data."""
     events_sha256: str = Field(pattern=SHA256)
-    """Fingerprint of all events."""
+    """Fingerprint of all events, and of their times where the model reads them."""
 
 
-def provenance(prepared: Prepared, session: Session, started: datetime) -> Provenance:
-    """How a training was made that ends now."""
+def provenance(prepared: Prepared, session: Session, started: datetime, *, reads_times: bool = False) -> Provenance:
+    """How a training was made that ends now, of a model that reads times or not."""
     return Provenance(
         seed=session.seed,
         nextitem=version("nextitem"),
@@ -65,5 +65,5 @@ def provenance(prepared: Prepared, session: Session, started: datetime) -> Prove
         started=started.isoformat(timespec="seconds"),
         seconds=round((datetime.now(UTC) - started).total_seconds(), 1),
         data=prepared.source.data,
-        events_sha256=prepared.log.sha256(),
+        events_sha256=prepared.log.sha256(with_times=reads_times),
     )
