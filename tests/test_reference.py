@@ -18,7 +18,7 @@ from nextitem.data.acquisition import load
 from nextitem.data.datasets import DATASETS
 from nextitem.data.filters import Filters
 from nextitem.data.prepare import prepare
-from nextitem.data.reading.files import Columns
+from nextitem.data.reading.columns import Columns
 from nextitem.data.splits import LeaveOneOut
 from nextitem.experiment.folder.metrics import metrics_of
 from nextitem.experiment.folder.provenance import provenance

@@ -11,7 +11,8 @@ from nextitem.data.filters import Filters
 from nextitem.data.interactions import Interactions
 from nextitem.data.log import index
 from nextitem.data.prepare import Prepared, prepare
-from nextitem.data.reading.files import Columns, read_interactions
+from nextitem.data.reading.columns import Columns
+from nextitem.data.reading.files import read_interactions
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits import *  # noqa: F403
 from nextitem.data.splits.split import Cases, Split

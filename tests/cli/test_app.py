@@ -87,6 +87,7 @@ def test_notes_on_the_data_are_shown_before_training_and_kept(
     out, err = capfd.readouterr()
     kept = json.loads(out)["notes"]
     assert [note.split(" and ")[0] for note in kept] == [
+        "no column of times among user, item: the order of rows is taken for time",
         "2 events repeat an item of the same user", "1 users with fewer than 3 events are trained on but not evaluated",
         "2 of 2 test targets repeat the history: they cannot be hit, since hide=history; hide=nothing ranks them",
     ]  # fmt: skip
@@ -159,13 +160,35 @@ def test_users_are_told_apart_by_commas_and_quotes(typed_in: str, ids: list[str]
 def test_recommend_answers_histories_of_a_file_in_a_file(
     trained: Path, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "today.csv").write_text("user,item\nnew,001\nnew,002\nother,003\n", encoding="utf-8")
+    (tmp_path / "today.csv").write_text("user,item,ts\nnew,001,1\nnew,002,2\nother,003,3\n", encoding="utf-8")
     out = tmp_path / f"lists{ending}"
     words = ("recommend", str(trained), "--histories", str(tmp_path / "today.csv"), "--k", "3", "--out", str(out))
     assert typed(monkeypatch, *words) == 0
     read = {".csv": pl.read_csv, ".jsonl": pl.read_ndjson, ".parquet": pl.read_parquet}[ending]
     assert read(out)["user"].to_list() == ["new"] * 3 + ["other"] * 3
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(["today.csv", out.name])
+
+
+def test_recommend_takes_the_columns_that_the_run_was_trained_with(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    newest_first = "ts,sku,visitor\n3,003,ann\n2,002,ann\n1,001,ann\n"
+    (tmp_path / "today.csv").write_text(newest_first, encoding="utf-8")
+    (tmp_path / "inorder.csv").write_text(
+        "user,item,datetime\nann,001,1970-01-01\nann,002,1970-01-02\nann,003,1970-01-03\n"
+    )
+    (tmp_path / "rows.csv").write_text("user,item\nann,001\nann,002\nann,003\n")
+    answers = []
+    for name, more in (("today", ()), ("inorder", ()), ("rows", ("--columns", "order=rows"))):
+        words = ("recommend", str(trained), "--histories", str(tmp_path / f"{name}.csv"), "--k", "3", *more)
+        assert typed(monkeypatch, *words) == 0
+        out, err = capfd.readouterr()
+        answers.append(out)
+        assert err.startswith("note: ")
+        assert {"today": "column 'ts' orders", "inorder": "column 'datetime' orders", "rows": "order=rows"}[name] in err
+    assert answers[0] == answers[1] == answers[2]
+    assert typed(monkeypatch, "recommend", str(trained), "--histories", str(tmp_path / "rows.csv")) == 3
+    assert "learnt from events in the order of 'ts'" in " ".join(capfd.readouterr().err.split())
 
 
 def test_print_config_names_the_source_of_each_setting(
@@ -197,7 +220,7 @@ def test_print_config_names_the_option_that_gave_the_columns(
         (("train", "sasrec-ce", "--seed", "-1"), 2, "greater than or equal to 0"),
         (("train", "sasrec-ce", "data=ml1m"), 2, "did you mean 'ml-1m'"),
         (("train", "sasrec-ce", "data=nowhere.csv"), 3, "there is no file nowhere.csv"),
-        (("train", "sasrec-ce", "data=events.csv"), 3, "the header has no column 'user'"),
+        (("train", "sasrec-ce", "data=events.csv", "columns.user=who"), 3, "the header has no column 'who'"),
         (("train", "popularity", "data=ml-1m", "--columns", "item=sku"), 2, "ml-1m is a dataset with its own"),
         (("train", "popularity", "data=events.csv", "--columns", COLUMNS, "columns.user=v"), 2, "one of the two"),
         (("train", "sasrec-ce", "--device", "gpu"), 2, "--device gpu"),
@@ -278,7 +301,8 @@ def test_a_log_is_prepared_once_and_trained_on(
     assert typed(monkeypatch, "train", "popularity", "data=prepared", "--json", "--out", "mapped") == 0
     assert json.loads(capfd.readouterr().out)["certificate"]["cases"] == 40
     assert typed(monkeypatch, "check", "prepared", "--json") == 0
-    assert json.loads(capfd.readouterr().out)["columns"] == {"user": "visitor", "item": "sku", "time": "ts"}
+    named = json.loads(capfd.readouterr().out)["columns"]
+    assert [named[role] for role in ("user", "item", "time")] == ["visitor", "sku", "ts"]
     (shop / "prepared" / "items.parquet").write_bytes(b"x" * (shop / "prepared" / "items.parquet").stat().st_size)
     assert typed(monkeypatch, "check", "prepared") == 4
     assert "items.parquet was altered" in capfd.readouterr().err

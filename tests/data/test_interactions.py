@@ -180,3 +180,20 @@ def test_indexing_changes_nothing_of_the_log_it_was_given() -> None:
     before = log.events.clone()
     index(log)
     assert log.events.equals(before)
+
+
+@pytest.mark.parametrize("word", ["NaN", "None", "<NA>", "\\N"])
+def test_words_for_missing_values_are_no_ids_in_python_either(word: str) -> None:
+    with pytest.raises(DataError) as caught:
+        Interactions.from_columns(["ann", word, word], ["x", "y", "z"])
+    assert str(caught.value) == (
+        f"column 'user' has 2 words for missing values, the first {word!r} in row 2 (rows count from 1); give them, "
+        f"drop the rows, or say by missing='ids' that they are ids"
+    )
+    assert len(Interactions.from_columns(["ann", word], ["x", "y"], missing="ids")) == 2
+
+
+def test_nanoseconds_order_events_of_one_time() -> None:
+    log = Interactions.from_columns(["ann"] * 3, ["x", "y", "z"], [5, 5, 5], nanoseconds=pl.Series([2, 1, 2]))
+    assert log.in_time_order()["item"].to_list() == ["y", "x", "z"]
+    assert log.tied_events == 2

@@ -12,7 +12,7 @@ from nextitem.data.datasets.synthetic import generate
 from nextitem.data.filters import Filters
 from nextitem.data.interactions import Interactions
 from nextitem.data.prepare import prepare
-from nextitem.data.reading.files import Columns
+from nextitem.data.reading.columns import Columns
 from nextitem.data.source import Source
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.experiment import run as experiment
@@ -20,6 +20,8 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
 from nextitem.training.session import Session
 from worlds.small_runs import ITEMS, RECIPES, USERS, chains, log_of, prepared_from, write_csv
+
+ORDER = "column 'time' orders the events of a user; users are in 'user', items in 'item'"
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def test_data_can_be_the_path_of_a_file(file: Path) -> None:
     assert prepared.log.sequences.tolist() == chains()
     assert prepared.log.items.ids.to_list() == [f"i{item:02}" for item in range(ITEMS)]
     assert len(prepared.split.test) == USERS
-    assert (prepared.titles, prepared.notes, prepared.upper_bound) == ({}, (), None)
+    assert (prepared.titles, prepared.notes, prepared.upper_bound) == ({}, (ORDER,), None)
 
 
 def test_columns_of_a_file_can_be_named(tmp_path: Path) -> None:
@@ -89,7 +91,10 @@ def written(tmp_path: Path, rows: str) -> str:
 def test_notes_count_users_with_too_few_events(tmp_path: Path) -> None:
     data = written(tmp_path, "ann,a,1\nann,b,2\nann,c,3\nbob,a,1\nbob,b,2\ncia,c,1\n")
     prepared = prepare(Recipe(data=data))
-    assert prepared.notes == ("2 users with fewer than 3 events are trained on but not evaluated",)
+    assert prepared.notes == (
+        ORDER,
+        "2 users with fewer than 3 events are trained on but not evaluated",
+    )
     assert prepared.split.train.tolist() == [[0], [0, 1], [2]]
 
 
@@ -97,17 +102,21 @@ def test_notes_count_repeats_that_are_kept(tmp_path: Path) -> None:
     data = written(tmp_path, "ann,a,1\nann,b,2\nann,a,3\nann,a,4\nbob,a,1\nbob,b,2\nbob,c,3\n")
     kept = prepare(Recipe(data=data)).notes
     assert kept == (
+        ORDER,
         "2 events repeat an item of the same user and are kept; a target that does is hidden, unless hide=nothing",
     )
     dropped = prepare(Recipe(data=data, filters=Filters(repeats="first"))).notes
-    assert dropped[0] == "2 of 7 events left out by the filters"
-    assert not any("repeat" in note for note in dropped)
+    assert dropped[1] == "2 of 7 events left out by the filters"
+    assert not any("repeat an item" in note for note in dropped)
 
 
 def test_notes_count_events_that_only_file_order_ranks(tmp_path: Path) -> None:
     data = written(tmp_path, "ann,b,7\nann,a,7\nann,c,7\nann,d,8\nbob,a,7\nbob,b,8\nbob,c,8\n")
     prepared = prepare(Recipe(data=data))
-    assert prepared.notes == ("5 events share user and time with another; file order decides",)
+    assert prepared.notes == (
+        ORDER,
+        "5 events share user and time with another; file order decides",
+    )
     assert prepared.log.sequences.tolist() == [[1, 0, 2, 3], [0, 1, 2]]
 
 
@@ -115,7 +124,12 @@ def test_notes_count_what_filters_left_out(tmp_path: Path) -> None:
     data = written(tmp_path, "ann,a,1\nann,a,2\nann,b,3\nann,c,4\nbob,a,1\nbob,b,2\nbob,c,3\ncia,d,1\n")
     recipe = Recipe(data=data, filters=Filters(repeats="first", minimum_per_item=2))
     prepared = prepare(recipe)
-    assert prepared.notes == ("2 of 8 events left out by the filters",)  # Ann's second a, Cia's only d
+    assert prepared.notes == (  # Ann's second a, Cia's only d
+        ORDER,
+        "2 of 8 events left out by the filters",
+        "filters are applied before the split, as to published data: events that are held out later count towards "
+        "minima and decide which repeats are kept, and so which events are learnt from",
+    )
     assert prepared.log.items.ids.to_list() == ["a", "b", "c"]
     assert prepared.log.sequences.tolist() == [[0, 1, 2], [0, 1, 2]]
 
@@ -158,7 +172,7 @@ def test_filtered_generated_data_has_no_upper_bound(generated: Interactions) -> 
     """The process knows whole histories: without some of their events its probabilities are others."""
     prepared = prepare(Recipe(data="synthetic", filters=Filters(minimum_per_item=2)))
     assert prepared.upper_bound is None
-    assert "events left out" in prepared.notes[0]
+    assert "events left out" in prepared.notes[1]
 
 
 def test_prepared_data_spares_reading_it_again(monkeypatch: pytest.MonkeyPatch) -> None:

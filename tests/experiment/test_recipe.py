@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nextitem.data.reading.files import Columns
+from nextitem.data.reading.columns import Columns
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.presets import as_toml, load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from nextitem.data.reading.files import Columns, read_interactions
+from nextitem.data.reading.columns import Columns
+from nextitem.data.reading.files import read_interactions
 from nextitem.errors import DataError
 
 Write = Callable[[str, str | bytes], Path]

@@ -14,7 +14,7 @@ import torch
 import typer
 
 from nextitem.cli.console import say
-from nextitem.data.reading.files import Columns, parse_columns
+from nextitem.data.reading.columns import Columns, parse_columns
 from nextitem.engine.entries import Entry
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.metrics import rank_metrics

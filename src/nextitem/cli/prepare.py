@@ -22,7 +22,7 @@ def prepare(
 ) -> None:
     """Read, filter and index a log once, in bounded memory; train with data=FOLDER."""
     chosen = columns_of(columns)
-    named = {} if chosen is None else chosen.model_dump(exclude_none=True)
+    named = {} if chosen is None else chosen.model_dump(exclude_unset=True)
     settings = [*(overrides or []), *(f"columns.{role}={name}" for role, name in named.items())]
     manifest = prepare_into(out, data, settings)
     for note in manifest.notes:

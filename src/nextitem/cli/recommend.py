@@ -10,7 +10,8 @@ import typer
 
 from nextitem.cli.console import say, show_data, show_json
 from nextitem.cli.options import AsJson, RunFolder, columns_of, path_to, stored_run
-from nextitem.data.reading.files import Columns, read_interactions, rows_of
+from nextitem.data.reading.columns import USUAL, Columns
+from nextitem.data.reading.files import found_in, read_interactions, rows_of
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.reading import LISTS, Run
 from nextitem.serving.batch import Served, Terms, known_items, serve_histories, serve_users
@@ -69,7 +70,7 @@ def recommend(
     if histories is None:
         served = serve_users(recommender, wanted, terms)
     else:
-        served = _of_file(recommender, stored, histories, columns_of(columns) or Columns(), terms)
+        served = _of_file(recommender, stored, histories, columns_of(columns) or USUAL, terms)
     for note in (*notes, *served.notes):
         say(f"note: {note}")
     _show(served, stored, k, out, as_json=as_json)
@@ -119,11 +120,13 @@ def _terms(recommender: Recommender, ids: Mapping[str, pl.Series], terms: Terms)
 
 
 def _of_file(recommender: Recommender, stored: Run, file: Path, columns: Columns, terms: Terms) -> Served:
+    learnt_from = stored.metrics.provenance.columns or stored.recipe.columns
+    say(f"note: {found_in(file, columns, learnt_from).note()}")
     return serve_histories(
         recommender,
-        read_interactions(file, columns),
+        read_interactions(file, columns, learnt_from),
         terms,
-        row_of=lambda event: int(rows_of(file, columns)[event]),
+        row_of=lambda event: int(rows_of(file, columns, learnt_from)[event]),
         is_for_known_users=stored.recipe.learner.has_users,
     )
 

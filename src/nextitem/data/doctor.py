@@ -1,17 +1,36 @@
-"""What was left out of a log or is ambiguous in it, in words."""
+"""What was left out of a log, how it was put in order and what is ambiguous in it, in words."""
+
+from dataclasses import dataclass
 
 
-def notes(read: int, kept: int, repeated_events: int, tied_events: int, of_split: tuple[str, ...]) -> tuple[str, ...]:
-    """What was left out or is ambiguous, in words, given numbers of events and what the split has to say."""
-    said = []
-    if kept < read:
-        said.append(f"{read - kept:,} of {read:,} events left out by the filters")
-    if repeated_events:
+@dataclass(frozen=True)
+class Counts:
+    """Numbers of events."""
+
+    read: int
+    kept: int
+    """By the filters."""
+    repeated: int
+    """Beside the first of each user with each item."""
+    tied: int
+    """That share user and time with another."""
+
+
+def notes(order: str, counts: Counts, of_split: tuple[str, ...]) -> tuple[str, ...]:
+    """What is to know about a log: the sentences about its order and of its split, and what the counts tell."""
+    said = [order] if order else []
+    if counts.kept < counts.read:
+        said.append(f"{counts.read - counts.kept:,} of {counts.read:,} events left out by the filters")
         said.append(
-            f"{repeated_events:,} events repeat an item of the same user and are kept; a target that does is "
+            "filters are applied before the split, as to published data: events that are held out later count towards "
+            "minima and decide which repeats are kept, and so which events are learnt from"
+        )
+    if counts.repeated:
+        said.append(
+            f"{counts.repeated:,} events repeat an item of the same user and are kept; a target that does is "
             f"hidden, unless hide=nothing"
         )
     said.extend(of_split)
-    if tied_events:
-        said.append(f"{tied_events:,} events share user and time with another; file order decides")
+    if counts.tied:
+        said.append(f"{counts.tied:,} events share user and time with another; file order decides")
     return tuple(said)

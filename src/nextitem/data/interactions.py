@@ -5,13 +5,18 @@ Strings stay strings: '007' and '7' are two items. Nothing here reads a file.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
 from nextitem.errors import DataError
 
 Ids = pl.Series | Iterable[str] | Iterable[int]
+MISSING_WORDS = (
+    "NaN", "nan", "NAN", "NaT", "NULL", "null", "Null", "<null>", "None", "none", "NONE", "NA", "N/A", "n/a", "#N/A",
+    "<NA>", "\\N",
+)  # fmt: skip
+"""What programs write into a text for a value that is missing: as ids, all such events would be those of one user."""
 _BEYOND = "integers of 2⁶³ or more, or below −2⁶³; pass all its values as strings"
 
 
@@ -19,14 +24,26 @@ _BEYOND = "integers of 2⁶³ or more, or below −2⁶³; pass all its values a
 class Interactions:
     """A log of events in file order: columns `user`, `item` and, if known, `time`.
 
-    Times are unix seconds, whole ones int64 and others float64.
+    Times are unix seconds, whole ones int64 and others float64. Where that is not fine enough for the order of events
+    there is a column `nanoseconds`: by how many each lies after its time.
     """
 
     events: pl.DataFrame
 
     @classmethod
-    def from_columns(cls, user: Ids, item: Ids, time: Iterable[float] | pl.Series | None = None) -> "Interactions":
+    def from_columns(
+        cls,
+        user: Ids,
+        item: Ids,
+        time: Iterable[float] | pl.Series | None = None,
+        *,
+        nanoseconds: pl.Series | None = None,
+        missing: Literal["refuse", "ids"] = "refuse",
+    ) -> "Interactions":
         """Events from parallel columns; ids are strings or integers, `time` is in unix seconds.
+
+        `nanoseconds` (integers) order events of one time. Words for missing values, such as the string "NaN", are
+        refused among ids unless `missing` says that they are ids.
 
         Raises DataError where lengths differ, a value is missing, an id is neither string nor integer or beyond 64
         bits, a column of ids mixes both, or a time is no number.
@@ -37,14 +54,18 @@ class Interactions:
         columns = {"user": _ids("user", user), "item": _ids("item", item)}
         if time is not None:
             columns["time"] = _times(time)
+        if nanoseconds is not None:
+            columns["nanoseconds"] = nanoseconds
         lengths = {name: len(column) for name, column in columns.items()}
         if len(set(lengths.values())) != 1:
             raise DataError(f"columns of unequal length: {lengths}; every event needs a value in each of them")
         for name, column in columns.items():
             if column.null_count():
                 row = int(column.is_null().arg_max() or 0) + 1
-                missing = f"{column.null_count():,} missing values, the first in row {row}"
-                raise DataError(f"column '{name}' has {missing} (rows count from 1); give them or drop the rows")
+                fact = f"{column.null_count():,} missing values, the first in row {row}"
+                raise DataError(f"column '{name}' has {fact} (rows count from 1); give them or drop the rows")
+        if missing == "refuse":
+            _require_no_words(columns["user"], columns["item"])
         return cls(pl.DataFrame(columns))
 
     def __len__(self) -> int:
@@ -60,20 +81,34 @@ class Interactions:
 
     def in_time_order(self) -> pl.DataFrame:
         """Events by user, then time; events of one user at one time, or without times, keep file order."""
-        keys = [key for key in ("user", "time") if key in self.events.columns]
-        return self.events.sort(keys, maintain_order=True)
+        return self.events.sort(self._order, maintain_order=True)
+
+    @property
+    def _order(self) -> list[str]:
+        """The columns by which events are in order."""
+        return [key for key in ("user", "time", "nanoseconds") if key in self.events.columns]
 
     @property
     def tied_events(self) -> int:
         """How many events share user and time with another one, so that only file order ranks them."""
         if "time" not in self.events.columns:
             return 0
-        return int(self.events.select(pl.struct("user", "time").is_duplicated().sum()).item())
+        return int(self.events.select(pl.struct(self._order).is_duplicated().sum()).item())
 
     @property
     def repeated_events(self) -> int:
         """How many events there are beside the first of each user with each item."""
         return len(self) - self.events.n_unique(["user", "item"])
+
+
+def _require_no_words(*columns: pl.Series) -> None:
+    for name, column in zip(("user", "item"), columns, strict=True):
+        if column.dtype == pl.String and bool((is_word := column.is_in(MISSING_WORDS)).any()):
+            row, count = int(is_word.arg_max() or 0) + 1, int(is_word.sum())
+            raise DataError(
+                f"column '{name}' has {count:,} words for missing values, the first {column[row - 1]!r} in row {row} "
+                f"(rows count from 1); give them, drop the rows, or say by missing='ids' that they are ids"
+            )
 
 
 def _ids(name: str, values: Ids) -> pl.Series:

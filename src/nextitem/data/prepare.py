@@ -1,25 +1,28 @@
 """From the name of the data to events that are indexed and split."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from nextitem.data import acquisition
 from nextitem.data.datasets import DATASETS
 from nextitem.data.datasets.synthetic import SyntheticLog, TrueTransitions, generate
-from nextitem.data.doctor import notes
+from nextitem.data.doctor import Counts, notes
 from nextitem.data.filters import Filters
 from nextitem.data.interactions import Interactions
 from nextitem.data.log import Log, index
 from nextitem.data.mapped.folder import is_prepared, read_prepared
-from nextitem.data.reading.files import Columns, read_interactions
+from nextitem.data.reading.columns import Columns
+from nextitem.data.reading.files import found_in, read_interactions
 from nextitem.data.source import EventSettings, Source
 from nextitem.data.splits.split import Cases, Split
 from nextitem.errors import ConfigurationError
 from nextitem.settings.suggestion import suggest
 
 SYNTHETIC = "synthetic"
+_OF_TIMES = "times, which order the events of a user"
+_OF_ROWS = "no times: the order of rows is taken for time"
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Prepared:
     """What was left out or is ambiguous, in words."""
     upper_bound: Callable[[Cases], Mapping[str, float]] | None = None
     """For generated data the expected quality of the generating process itself, which no model can exceed."""
+    columns: Columns | None = None
+    """The columns that a file was read by, each with its name there; None for a dataset by name."""
 
 
 def prepare(settings: EventSettings) -> Prepared:
@@ -47,14 +52,16 @@ def prepare(settings: EventSettings) -> Prepared:
     source = Source.of(settings)
     if source.data not in (SYNTHETIC, *DATASETS) and is_prepared(source.data):
         return _from_folder(source)
-    read, titles, generated = _load(source)
-    kept = source.filters.apply(read)
+    read = _load(source)
+    kept = source.filters.apply(read.events)
     log = index(kept)
     split = source.split.split(log.sequences).named(source.name)
-    sentences = notes(len(read), len(kept), kept.repeated_events, kept.tied_events, split.notes)
+    counts = Counts(len(read.events), len(kept), kept.repeated_events, kept.tied_events)
+    sentences = notes(read.order, counts, split.notes)
     # The process knows whole histories only: filtered ones have no exact bound.
-    bound = None if generated is None or len(kept) < len(read) else partial(_upper_bound, generated, log)
-    return Prepared(source, log, split, titles, sentences, bound)
+    generated = None if len(kept) < len(read.events) else read.generated
+    bound = None if generated is None else partial(_upper_bound, generated, log)
+    return Prepared(source, log, split, read.titles, sentences, bound, read.columns)
 
 
 def _from_folder(source: Source) -> Prepared:
@@ -67,27 +74,44 @@ def _from_folder(source: Source) -> Prepared:
                 f"{source.data} was prepared with {key} {there.model_dump_json()}, not {asked.model_dump_json()}; "
                 f"leave {key} out, or prepare the log anew"
             )
-    return Prepared(source, log, split.named(source.name), {}, manifest.notes_with(split))
+    return Prepared(
+        source, log, split.named(source.name), {}, manifest.notes_with(split), columns=manifest.columns_found
+    )
 
 
 def _upper_bound(generated: SyntheticLog, log: Log, cases: Cases) -> Mapping[str, float]:
     return TrueTransitions(generated, log.users, log.items).query(cases.histories).upper_bound(10)
 
 
-def _load(source: Source) -> tuple[Interactions, Mapping[object, str], SyntheticLog | None]:
-    """(events, titles, the generator's own knowledge if the data is generated) of the data that is asked for."""
-    named = source.columns.model_dump(exclude_none=True)
-    if named and source.data in (SYNTHETIC, *DATASETS):
+@dataclass(frozen=True)
+class _Read:
+    """Events as they were read or generated, and what is known about them."""
+
+    events: Interactions
+    order: str
+    """By what the events of a user are put in order, as a sentence."""
+    columns: Columns | None = None
+    titles: Mapping[object, str] = field(default_factory=dict)
+    generated: SyntheticLog | None = None
+
+
+def _load(source: Source) -> _Read:
+    """The events that are asked for. Raises what reading raises."""
+    if source.columns.said and source.data in (SYNTHETIC, *DATASETS):
         raise ConfigurationError(
-            f"columns={named} name those of a file, and {source.data} is a dataset with its own: leave columns out"
+            f"columns={source.columns.said} are about those of a file, and {source.data} is a dataset with its own: "
+            f"leave columns out"
         )
     if source.data == SYNTHETIC:
         generated = generate()
         titles = dict(zip(generated.titles["item"], generated.titles["title"], strict=True))
-        return generated.interactions, titles, generated
+        return _Read(generated.interactions, "the times that were generated order the events", None, titles, generated)
     if source.data in DATASETS:
-        return acquisition.load(DATASETS[source.data]), {}, None
+        events = acquisition.load(DATASETS[source.data])
+        has_times = "time" in events.events.columns
+        return _Read(events, f"{source.data} has {_OF_TIMES if has_times else _OF_ROWS}")
     if not any(mark in source.data for mark in "./\\"):
         known = suggest(source.data, [SYNTHETIC, *DATASETS])
         raise ConfigurationError(f"there is no dataset '{source.data}'; {known}, or the path of a file")
-    return read_interactions(source.data, source.columns), {}, None
+    found = found_in(source.data, source.columns)
+    return _Read(read_interactions(source.data, source.columns), found.note(), found.columns)

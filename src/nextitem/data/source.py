@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nextitem.data.filters import Filters
-from nextitem.data.reading.files import Columns
+from nextitem.data.reading.columns import Columns
 from nextitem.data.splits import AnySplit
 
 

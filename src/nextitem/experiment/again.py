@@ -49,7 +49,7 @@ def split_of(run: Run, data: str | None = None) -> Split:
         split, log = prepared.split, prepared.log
     except DataError as error:
         if data is not None:
-            asked = run.recipe.columns.model_dump(exclude_none=True)
+            asked = run.recipe.columns.said
             named = f", its columns by {' '.join(f'{role}={name}' for role, name in asked.items())}" if asked else ""
             raise DataError(f"{error}. {run.folder} was made of {run.recipe.data}{named}: give those events") from error
         if Path(recipe.data).exists():

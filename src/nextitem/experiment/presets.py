@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from pydantic import Field
 
-from nextitem.data.reading.files import Columns
+from nextitem.data.reading.columns import Columns
 from nextitem.errors import ConfigurationError, StorageError
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.search_space import Search, SearchSpace
@@ -158,7 +158,7 @@ def resolve_recipe(preset: Preset, overrides: Sequence[str] = (), columns: Colum
         layers.append((f"profile {data} of {preset.name}", preset.profiles[data]))
     if columns is not None:
         # A layer and not overrides: those are read as TOML, and a column called 007 or "x" would become another.
-        layers.append(("--columns", {"columns": columns.model_dump(exclude_none=True)}))
+        layers.append(("--columns", {"columns": columns.model_dump(exclude_unset=True)}))
     return resolve(Recipe, layers, overrides, _settled)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, field_validator
 
 from nextitem.data.filters import Filters
-from nextitem.data.reading.files import Columns
+from nextitem.data.reading.columns import Columns
 from nextitem.data.splits import AnySplit, LeaveOneOut
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.hiding import Hide

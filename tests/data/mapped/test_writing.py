@@ -16,7 +16,8 @@ from nextitem.data.mapped.folder import read_manifest, read_prepared, verify
 from nextitem.data.mapped.writing import prepare_into
 from nextitem.data.prepare import Prepared, prepare
 from nextitem.data.reading import files as reading
-from nextitem.data.reading.files import Columns, read_interactions, read_parts
+from nextitem.data.reading.columns import Columns
+from nextitem.data.reading.files import read_interactions, read_parts
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits import LeaveOneOut
 from nextitem.data.splits.split import Split, SplitFacts
@@ -120,6 +121,42 @@ def test_ids_and_times_of_every_kind_are_understood_alike(change: pl.Expr, endin
 def test_without_times_the_order_of_the_file_counts(tmp_path: Path) -> None:
     file = as_written(events().drop("time"), tmp_path / "log.parquet")
     assert_equal(*both(file, [], tmp_path))
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_times_finer_than_a_float_resolves_keep_their_order(ending: str, tmp_path: Path) -> None:
+    start = 1_700_000_000 * 10**9
+    table = events().with_columns(time=pl.int_range(900, 0, -1) % 7)
+    # Whole seconds first: the column of what seconds leave out begins in the middle of the file.
+    fine = pl.when(pl.int_range(900) < 400).then(pl.col("time") * 10**9).otherwise("time") + start
+    raw, prepared = both(
+        as_written(table.with_columns(time=fine.cast(pl.Datetime("ns"))), tmp_path / f"log{ending}"), [], tmp_path
+    )
+    assert_equal(raw, prepared)
+    exact = table.with_columns(time=fine).with_row_index().sort("user", "time", "index")
+    indices = {item: index for index, item in enumerate(raw.log.items.ids.to_list())}
+    order = exact["item"].cast(raw.log.items.ids.dtype).replace_strict(indices)
+    assert [item for history in raw.log.sequences.tolist() for item in history] == order.to_list()
+    tied = exact.select(pl.struct("user", "time").is_duplicated().sum()).item()
+    assert f"{tied} events share user and time with another; file order decides" in raw.notes
+    whole = table.with_columns(time=fine // 10**9)
+    assert tied < whole.select(pl.struct("user", "time").is_duplicated().sum()).item()
+
+
+def test_files_that_call_their_columns_otherwise_are_refused(tmp_path: Path) -> None:
+    as_written(events(), tmp_path / "part-0.csv")
+    as_written(events().rename({"time": "date"}), tmp_path / "part-1.csv")
+    with pytest.raises(DataError, match=r"part-0.csv has the time in 'time', and .*part-1.csv in 'date'; rename"):
+        prepare_into(tmp_path / "prepared", str(tmp_path / "part-*.csv"))
+
+
+def test_the_folder_says_by_which_columns_it_was_read(tmp_path: Path) -> None:
+    file = as_written(events().rename({"user": "uid", "time": "ts"}), tmp_path / "log.csv")
+    manifest = prepare_into(tmp_path / "prepared", str(file))
+    assert manifest.columns == Columns()
+    assert manifest.columns_found == Columns(user="uid", item="item", time="ts")
+    assert manifest.notes[0] == "column 'ts' orders the events of a user; users are in 'uid', items in 'item'"
+    assert prepare(Recipe(data=str(tmp_path / "prepared"))).columns == manifest.columns_found
 
 
 def test_one_user_may_have_more_events_than_are_sorted_at_once(tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 
 import pytest
 
-from nextitem.data.reading.files import Columns, parse_columns, read_interactions
+from nextitem.data.reading.columns import Columns, parse_columns
+from nextitem.data.reading.files import read_interactions
 from nextitem.errors import ConfigurationError
 from worlds.event_files import CSV, Write, refusal
+
+KEYS = ", ".join(Columns.model_fields)
 
 
 def test_columns_are_chosen_by_name(written: Write) -> None:
@@ -26,15 +29,14 @@ def test_the_type_of_an_atomic_file_need_not_be_written(written: Write) -> None:
 
 
 def test_a_column_that_is_not_there_is_refused_with_those_that_are(written: Write) -> None:
-    file = written("log.csv", "visitor,sku,ts\nann,x,10\n")
+    file = written("log.csv", "whose,what,when\nann,x,10\n")
     assert refusal(file) == (
-        f"{file}: the header has no column 'user'; known: visitor, sku, ts; name the one that holds the user by "
-        f"columns.user=NAME among the settings, or --columns user=NAME"
+        f"{file}: the header has no column 'user'; known: whose, what, when; name the one that holds the user by "
+        f"columns.user=NAME among the settings, or --columns user=NAME; of a file without a header give columns by "
+        f"number, such as columns.user=1 columns.item=2 columns.time=4, or --columns user=1,item=2,time=4"
     )
-    assert "no column 'visitr'; did you mean 'visitor'? Known: visitor, sku, ts" in refusal(
-        file, Columns(user="visitr")
-    )
-    assert "no column 'when'" in refusal(file, Columns(user="visitor", item="sku", time="when"))
+    assert "no column 'whos'; did you mean 'whose'? Known: whose, what, when" in refusal(file, Columns(user="whos"))
+    assert "no column 'then'" in refusal(file, Columns(user="whose", item="what", time="then"))
 
 
 def test_ambiguous_columns_are_refused(written: Write) -> None:
@@ -56,15 +58,16 @@ def test_one_column_cannot_have_two_roles(written: Write) -> None:
 def test_pairs_have_no_columns_to_name(written: Write) -> None:
     file = written("log.txt", "1 2\n")
     assert refusal(file, Columns(user="a"), ConfigurationError) == (
-        f"{file} holds 'user item' without a header; leave out the names of columns"
+        f"{file} holds 'user item' without a header; leave out the names of columns, or give user and item by number "
+        f"(columns.user=1 columns.item=2)"
     )
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("usr=a", "columns 'usr=a': 'usr' is no role of a column; did you mean 'user'? Known: user, item, time"),
-        ("", "columns '': '' is no role of a column; known: user, item, time"),
+        ("usr=a", f"columns 'usr=a': 'usr' is no role of a column; did you mean 'user'? Known: {KEYS}"),
+        ("", f"columns '': '' is no role of a column; known: {KEYS}"),
         ("user", "columns 'user': user has no name; write each once: user=visitor,item=sku,time=ts"),
         (
             "user=a,user=b",

@@ -2,11 +2,13 @@
 
 import datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
-from nextitem.data.reading.files import Columns, read_interactions
+from nextitem.data.reading.columns import Columns
+from nextitem.data.reading.files import read_interactions
 from worlds.event_files import CSV, EVENTS, Write, refusal
 
 # formats
@@ -85,7 +87,7 @@ def test_times_may_be_dates(written: Write) -> None:
         (["1e3", "2"], ["1e3", "2"]),
         (["9223372036854775807"], [2**63 - 1]),
         (["9223372036854775808"], ["9223372036854775808"]),
-        (["no", "null", "NA", "true"], ["no", "null", "NA", "true"]),
+        (["no", "nil", "Nan", "true"], ["no", "nil", "Nan", "true"]),
     ],
 )
 def test_ids_are_integers_only_if_every_one_is_canonical(
@@ -148,6 +150,44 @@ def test_missing_values_in_parquet_are_refused_with_their_rows(tmp_path: Path) -
     assert f"{file}:3:time: the value is missing" in refusal(file, Columns(item="row"))
 
 
+@pytest.mark.parametrize("word", ["NaN", "nan", "null", "NULL", "None", "\\N", "NA", "<NA>", "N/A"])
+@pytest.mark.parametrize(
+    ("name", "header", "line"),
+    [
+        ("log.csv", "user,item\n", " {} ,x\n"),
+        ("log.csv.gz", "user,item\n", '"{}",x\n'),
+        ("log.tsv", "user\titem\n", "{}\tx\n"),
+        ("log.txt", "", "{} x\n"),
+        ("log.dat", "", "{}::x::5::10\n"),
+        ("log.parquet", "", ""),
+    ],
+)
+def test_words_for_missing_values_are_no_ids(written: Write, name: str, header: str, line: str, word: str) -> None:
+    users = ["ann", word, "bob", word]
+    file = written(name, header + "".join(line.format(user) for user in users))
+    if name.endswith("parquet"):
+        pl.DataFrame({"user": users, "item": ["x"] * 4}).write_parquet(file)
+    first = 3 if header else 2
+    message = refusal(file)
+    assert message.startswith(f"{file}:{first}:user: ")
+    assert message.endswith(
+        f"stands for a missing value; give it, drop the row, or say columns.missing=ids if it is an id "
+        f"(2 such rows: {first}, {first + 2})"
+    )
+    assert read_interactions(file, Columns(missing="ids")).events["user"].to_list() == users
+
+
+@pytest.mark.parametrize("value", ["", " ", "NaN", "null", "None", "NaT"])
+@pytest.mark.parametrize("row", [0, 1])
+def test_a_missing_time_is_told_of_at_its_row(written: Write, value: str, row: int) -> None:
+    times = ["10", "20", "30"]
+    times[row] = value
+    file = written("log.csv", "user,item,time\n" + "".join(f"ann,x,{time}\n" for time in times))
+    assert refusal(file) == (
+        f"{file}:{row + 2}:time: {value!r} is missing; every event needs a time, give it or drop the row"
+    )
+
+
 def test_ids_of_other_types_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "log.parquet"
     pl.DataFrame({"user": [1], "item": [1.5]}).write_parquet(file)
@@ -157,7 +197,7 @@ def test_ids_of_other_types_are_refused(tmp_path: Path) -> None:
 # times
 
 
-@pytest.mark.parametrize("value", ["31/12/2023", "2023-12-31", "", "nan"])
+@pytest.mark.parametrize("value", ["31/12/2023", "2023-12-31", "soon", "inf"])
 def test_a_value_that_is_no_time_is_refused(written: Write, value: str) -> None:
     file = written("log.csv", f"user,item,ts\na,x,17\na,x,{value}\na,x,18\n")
     assert refusal(file, Columns(time="ts")) == (
@@ -169,9 +209,51 @@ def test_a_value_that_is_no_time_is_refused(written: Write, value: str) -> None:
 def test_milliseconds_are_refused(written: Write) -> None:
     file = written("log.csv", "user,item,time\na,x,1700000000000\n")
     assert refusal(file) == (
-        f"{file}:2:time: '1700000000000' lies outside the years 1 to 9999 if taken as unix seconds; divide "
-        f"milliseconds by 1,000"
+        f"{file}:2:time: '1700000000000' lies outside the years 1 to 9999 if taken as unix seconds; if the column "
+        f"holds milliseconds, say columns.time_unit=ms"
     )
+
+
+@pytest.mark.parametrize(
+    ("unit", "zeros", "word"), [("ms", 3, "milliseconds"), ("us", 6, "microseconds"), ("ns", 9, "nanoseconds")]
+)
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_the_unit_that_a_message_names_is_taken(tmp_path: Path, unit: Any, zeros: int, word: str, ending: str) -> None:
+    file = tmp_path / f"log{ending}"
+    table = pl.DataFrame(EVENTS).with_columns((pl.col("time") + 1_700_000_000) * 10**zeros)
+    table.write_csv(file) if ending == ".csv" else table.write_parquet(file)
+    assert f"if the column holds {word}, say columns.time_unit={unit} (3 such rows: " in refusal(file)
+    assert read_interactions(file, Columns(time_unit=unit)).events["time"].to_list() == [
+        1_700_000_010, 1_700_000_020, 1_700_000_015,
+    ]  # fmt: skip
+    if unit != "ns":
+        wrong = refusal(file, Columns(time_unit="s"))
+        assert f"as unix seconds; if the column holds {word}" in wrong
+    else:
+        wrong = refusal(file, Columns(time_unit="ms"))
+        assert "as unix milliseconds; if the column holds nanoseconds, say columns.time_unit=ns" in wrong
+
+
+def test_seconds_and_milliseconds_in_one_column_are_refused(written: Write) -> None:
+    file = written("log.csv", "user,item,time\na,x,1700000000\na,y,1700000000000\n")
+    assert f"{file}:3:time: '1700000000000' lies outside" in refusal(file)
+
+
+def test_a_time_of_no_unit_is_refused(written: Write) -> None:
+    file = written("log.csv", "user,item,time\na,x,1\na,y,1e40\n")
+    assert refusal(file) == (
+        f"{file}:3:time: '1e40' lies outside the years 1 to 9999 if taken as unix seconds, and in any smaller unit; "
+        f"correct the row or drop it"
+    )
+
+
+def test_dates_have_no_unit(written: Write) -> None:
+    file = written("log.csv", "user,item,time\na,x,2024-01-31\n")
+    assert refusal(file, Columns(time_unit="ms")) == (
+        f"{file}: column 'time' holds dates, which have no unit; leave out columns.time_unit=ms"
+    )
+    named = written("named.csv", "user,item,time_ms\na,x,1970-01-02\n")  # a name may be wrong, what is said must not
+    assert read_interactions(named).events["time"].to_list() == [86_400]
 
 
 def test_times_of_other_types_are_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextitem.data.reading.times import EARLIEST, LATEST, unix_seconds
+from nextitem.data.reading.times import EARLIEST, LATEST, UNITS, fitting_unit, times_of, unix_seconds
 
 DAY = 24 * 3600
 
@@ -106,3 +106,61 @@ def test_every_moment_that_python_writes_is_understood(moment: datetime.datetime
         datetime.datetime.fromisoformat(text) - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
     ).total_seconds()
     assert seconds_of(text)[0] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("kind", [pl.Int64, pl.UInt64, pl.String])
+def test_whole_numbers_of_any_unit_become_seconds(unit: str, kind: type[pl.DataType]) -> None:
+    numbers = pl.Series([1_700_000_000 * UNITS[unit], 0]).cast(kind)
+    seconds = unix_seconds(numbers, unit)
+    assert seconds is not None
+    assert seconds.dtype.is_integer()
+    assert seconds.to_list() == [1_700_000_000, 0]
+
+
+@pytest.mark.parametrize(("unit", "number"), [("ms", 1_500), ("us", -2_250_000), ("ns", 1_750_000_000)])
+def test_fractions_of_a_second_are_kept(unit: str, number: int) -> None:
+    for column in (pl.Series([number]), pl.Series([float(number)]), pl.Series([str(number)])):
+        seconds = unix_seconds(column, unit)
+        assert seconds is not None
+        assert seconds.to_list() == [number / UNITS[unit]]
+
+
+def test_a_number_tells_the_unit_in_which_it_is_a_time() -> None:
+    assert [fitting_unit(1_700_000_000 * per_second) for per_second in UNITS.values()] == list(UNITS)
+    assert fitting_unit(float("inf")) is None
+
+
+def test_numbers_beyond_all_years_stay_so_in_their_unit() -> None:
+    for column in (pl.Series([1, 2**62]), pl.Series([1, 2**64 - 1], dtype=pl.UInt64), pl.Series(["1", str(2**62)])):
+        seconds = unix_seconds(column, "ms")
+        assert seconds is not None
+        assert (seconds > LATEST).to_list() == [False, True]
+
+
+def order_of(column: pl.Series, unit: str = "s") -> list[int]:
+    times = times_of(column, unit)
+    assert times is not None
+    rest = pl.Series([0] * len(column)) if times.nanoseconds is None else times.nanoseconds
+    return pl.DataFrame([times.seconds.alias("s"), rest.alias("n")]).with_row_index().sort("s", "n")["index"].to_list()
+
+
+NANOSECONDS = st.lists(st.integers(0, 3_000), min_size=1, max_size=9)
+
+
+@given(NANOSECONDS, st.sampled_from([0, 1_700_000_000 * 10**9 - 1_000, -(10**18), 2**63 - 1 - 3_000]))
+def test_the_order_is_exact_to_the_nanosecond(offsets: list[int], start: int) -> None:
+    exact = [start + offset for offset in offsets]
+    expected = sorted(range(len(exact)), key=exact.__getitem__)  # ties in the order of the file
+    moments = pl.Series(exact, dtype=pl.Datetime("ns"))
+    text = moments.dt.strftime("%Y-%m-%dT%H:%M:%S.%9f")
+    assert order_of(moments) == order_of(text) == order_of(pl.Series(exact), "ns") == expected
+    assert order_of(pl.Series(exact).cast(pl.String), "ns") == expected
+
+
+def test_where_seconds_resolve_the_times_nothing_is_added() -> None:
+    moments = pl.Series([1_700_000_000_000_001, 1_700_000_000_000_002], dtype=pl.Datetime("us"))
+    for column, unit in ((moments, "s"), (moments.cast(pl.Int64), "us"), (moments.cast(pl.Int64) // 1000, "ms")):
+        times = times_of(column, unit)
+        assert times is not None
+        assert times.nanoseconds is None

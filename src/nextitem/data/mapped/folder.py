@@ -20,13 +20,13 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from nextitem.data.doctor import notes
+from nextitem.data.doctor import Counts, notes
 from nextitem.data.events import Events
 from nextitem.data.filters import Filters
 from nextitem.data.log import Catalog, Log
 from nextitem.data.mapped.arrays import mapped
 from nextitem.data.mapped.ordering import Ordered
-from nextitem.data.reading.files import Columns
+from nextitem.data.reading.columns import Columns, Found
 from nextitem.data.reading.tables import table
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits import AnySplit
@@ -47,6 +47,11 @@ class Manifest(AnyManifest):
     source: tuple[str, ...]
     """The files that were read."""
     columns: Columns
+    """As they were asked for."""
+    columns_found: Columns | None = None
+    """As they were found: with the name that each has in the files."""
+    order: str = ""
+    """By what the events of a user are in order, as a sentence; "" where an earlier version did not say."""
     filters: Filters
     split: AnySplit
     """What the training counts and the fingerprints of cases are of."""
@@ -64,7 +69,8 @@ class Manifest(AnyManifest):
 
     def notes_with(self, split: Split) -> tuple[str, ...]:
         """`notes`, where the log is split in this way."""
-        return notes(self.events_read, self.events, self.repeated_events, self.tied_events, split.notes)
+        counts = Counts(self.events_read, self.events, self.repeated_events, self.tied_events)
+        return notes(self.order, counts, split.notes)
 
 
 PREPARED = Kind("prepared log", 2, "`nextitem prepare` wrote", "prepare the log anew", Manifest)
@@ -79,9 +85,9 @@ def write_log(draft: Path, ordered: Ordered) -> Log:
     return Log(_sequences(draft, offsets, len(ordered.items)), ordered.users, ordered.items)
 
 
-def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, **known: Any) -> None:
+def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, found: Found, **known: Any) -> None:
     """Complete a draft by what reading all events tells about the log and its split."""
-    counts = (ordered.events_read, ordered.events, ordered.repeated_events, ordered.tied_events)
+    counts = Counts(ordered.events_read, ordered.events, ordered.repeated_events, ordered.tied_events)
     write_array(draft / _TRAIN_COUNTS, parts.train.counts().numpy())
     PREPARED.seal(
         draft,
@@ -94,7 +100,9 @@ def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, **know
         log_sha256=log.sha256(),
         validation_sha256=parts.validation.sha256,
         test_sha256=parts.test.sha256,
-        notes=notes(*counts, parts.notes),
+        columns_found=found.columns,
+        order=found.note(),
+        notes=notes(found.note(), counts, parts.notes),
         **known,
     )
 

@@ -36,6 +36,7 @@ _TYPES: dict[str, np.dtype[Any]] = {
     "user": np.dtype(np.int32),
     "item": np.dtype(np.int32),
     "time": np.dtype(np.float64),
+    "nanoseconds": np.dtype(np.int64),
 }
 _AT_ONCE = 1 << 22  # events in memory for a thread: of a stretch, and of what is dealt out
 _THREADS = 2
@@ -97,11 +98,18 @@ class _Store:
     """Columns of events as plain files, read and written piece by piece."""
 
     def __init__(self, folder: Path, name: str, roles: Iterable[str]) -> None:
+        self.name = name
         self.files = {role: folder / f"{name}-{role}" for role in roles}
         self.length = 0
         for file in self.files.values():
             with filled(file):
                 pass
+
+    def add(self, role: str) -> None:
+        """One more column; events that are there already have 0 in it."""
+        self.files[role] = next(iter(self.files.values())).with_name(f"{self.name}-{role}")
+        with self.files[role].open("wb") as content:
+            content.truncate(self.length * _TYPES[role].itemsize)
 
     def write(self, columns: Arrays, at: int) -> None:
         """Put events at a place."""
@@ -136,22 +144,30 @@ def _spill(parts: Iterable[EventPart], users: Numbering, items: Numbering, folde
     # Columns know nothing of each other, and the next part is read while these are numbered; each column in order.
     with ThreadPoolExecutor(1) as of_users, ThreadPoolExecutor(1) as of_items:
         submitted = (
-            (part.time, of_users.submit(users.numbers, part.user), of_items.submit(items.numbers, part.item))
+            (part, of_users.submit(users.numbers, part.user), of_items.submit(items.numbers, part.item))
             for part in parts
         )
-        for time, user, item in _one_ahead(submitted):
+        for part, user, item in _one_ahead(submitted):
             columns: Arrays = {"user": user.result(), "item": item.result()}
-            if time is not None:
+            if (time := part.time) is not None:
                 # Exact: whole seconds of the years 1 to 9999 are far below 2⁵³. Zero has one sign: bits are sorted.
                 columns["time"] = time.cast(pl.Float64).to_numpy() + 0.0
                 kind_of_times = "<i8" if time.dtype.is_integer() and kind_of_times != "<f8" else "<f8"
             store = store or _Store(folder, "spilled", columns)
+            if part.nanoseconds is not None and "nanoseconds" not in store.files:
+                store.add("nanoseconds")
+            if "nanoseconds" in store.files:
+                columns["nanoseconds"] = _or_zeros(part.nanoseconds, len(part))
             if store.files.keys() != columns.keys():
                 raise DataError("one file has times and another has none; give all files a time column, or none")
             store.write(columns, store.length)
     if store is None:
         raise DataError("there are no events; give at least one file")
     return store, kind_of_times
+
+
+def _or_zeros(nanoseconds: pl.Series | None, length: int) -> NDArray[np.int64]:
+    return np.zeros(length, dtype=np.int64) if nanoseconds is None else nanoseconds.to_numpy()
 
 
 def _one_ahead(parts: Iterable[_Part]) -> Iterator[_Part]:
@@ -295,11 +311,14 @@ def _order(columns: Arrays) -> tuple[NDArray[np.int64], int]:
         return users.sort(stable=True).indices.numpy(), 0
     bits = torch.from_numpy(columns["time"].view(np.int64))
     # Integers sort four times as fast. The bits of positive floats are in order, those of negative ones reversed.
-    by_time = bits.where(bits >= 0, bits ^ torch.iinfo(torch.int64).max).sort(stable=True).indices
-    order = by_time[users[by_time].sort(stable=True).indices]
-    user, time = columns["user"][order.numpy()], columns["time"][order.numpy()]
-    is_same = (user[1:] == user[:-1]) & (time[1:] == time[:-1])
-    is_tied = np.zeros(len(user), dtype=bool)
+    keys = [users, bits.where(bits >= 0, bits ^ torch.iinfo(torch.int64).max)]
+    keys += [torch.from_numpy(columns["nanoseconds"])] if "nanoseconds" in columns else []
+    order = keys[-1].sort(stable=True).indices
+    for key in reversed(keys[:-1]):
+        order = order[key[order].sort(stable=True).indices]
+    ordered = [key[order] for key in keys]
+    is_same = torch.stack([key[1:] == key[:-1] for key in ordered]).all(dim=0).numpy()
+    is_tied = np.zeros(len(order), dtype=bool)
     is_tied[1:] |= is_same
     is_tied[:-1] |= is_same
     return order.numpy(), int(is_tied.sum())

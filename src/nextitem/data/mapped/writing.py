@@ -8,7 +8,8 @@ from nextitem.data.filters import Filters
 from nextitem.data.mapped.folder import EVENT_ITEMS, EVENT_TIMES, Manifest, read_manifest, write_log, write_manifest
 from nextitem.data.mapped.ordering import order_events
 from nextitem.data.reading.checks import EventPart
-from nextitem.data.reading.files import Columns, is_text, read_parts
+from nextitem.data.reading.columns import Columns, Found
+from nextitem.data.reading.files import found_in, is_text, read_parts
 from nextitem.data.splits import AnySplit, LeaveOneOut
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.settings.configuration import Configuration
@@ -40,14 +41,30 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
         raise DataError(f"no file fits the pattern {source}; check the path")
     if len({is_text(file) for file in files}) > 1:
         raise ConfigurationError(f"{source} fits parquet and text, whose ids are of different types; prepare one kind")
+    found = _columns_of(files, settings.columns)
     with whole_folder(folder) as draft:
         events = _parts(files, settings.columns)
         columns = (draft / EVENT_ITEMS, draft / EVENT_TIMES)
         ordered = order_events(events, settings.filters, *columns, is_text=is_text(files[0]))
         log = write_log(draft, ordered)
         parts = settings.split.split(log.sequences)
-        write_manifest(draft, log, ordered, parts, source=tuple(files), **dict(settings))
+        write_manifest(draft, log, ordered, parts, found, source=tuple(files), **dict(settings))
     return read_manifest(folder)
+
+
+def _columns_of(files: Sequence[str], columns: Columns) -> Found:
+    """The columns of the first file. Raises DataError where another one has them under other names."""
+    first = found_in(files[0], columns)
+    for file in files[1:]:
+        other = found_in(file, columns)
+        for role, name in first.columns.roles.items():
+            called = other.columns.roles[role]
+            if name is not None and called not in (name, None):
+                raise DataError(
+                    f"{files[0]} has the {role} in {name!r}, and {file} in {called!r}; rename the column, or prepare "
+                    f"these files apart"
+                )
+    return first
 
 
 def _parts(files: Sequence[str], columns: Columns) -> Iterator[EventPart]:

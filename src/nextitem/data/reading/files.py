@@ -13,82 +13,57 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
-from pydantic import Field
 
 from nextitem.data.interactions import Interactions
-from nextitem.data.reading.checks import BadRowsError, EventPart, EventSource, clipped, integers_if_canonical
-from nextitem.data.reading.format import Format
+from nextitem.data.reading.checks import BadRowsError, EventPart, EventSource, integers_if_canonical
+from nextitem.data.reading.columns import USUAL, Columns, Found, find, settled_layout
+from nextitem.data.reading.format import Content, Format
 from nextitem.data.reading.formats import EVENT_FORMATS
+from nextitem.data.reading.names import listed
 from nextitem.data.reading.opening import UNREADABLE, explained
 from nextitem.data.reading.tables import require_rows
 from nextitem.errors import ConfigurationError, DataError, StorageError
-from nextitem.settings.configuration import Configuration
 from nextitem.settings.given import expanded
 from nextitem.settings.suggestion import suggest
 
-
-class Columns(Configuration):
-    """Header names of the columns that hold the events; None stands for the usual name.
-
-    In a usual name case, spaces, `_`, `-` and what follows a colon do not count: `userId` and `user_id:token` are one.
-    """
-
-    user: str | None = Field(default=None, min_length=1)
-    """Name of the column of user ids; usually user or user_id."""
-    item: str | None = Field(default=None, min_length=1)
-    """Name of the column of item ids; usually item or item_id."""
-    time: str | None = Field(default=None, min_length=1)
-    """Name of the column of times; usually time or timestamp. Without one the order of rows is the order in time."""
-
-
-_USUAL_NAMES = Columns()
 _NO_EVENTS = "{file} has a header and no events; give a file with at least one event"
-_USUAL = {"user": ("user", "userid"), "item": ("item", "itemid"), "time": ("time", "timestamp")}
 
 
-def parse_columns(text: str) -> Columns:
-    """Columns from `user=visitor,item=sku,time=ts`; a role that is left out keeps its usual name.
-
-    Raises ConfigurationError for any other form.
-
-    >>> parse_columns("item=sku, time=ts")
-    Columns(user=None, item='sku', time='ts')
-    """
-    named: dict[str, str] = {}
-    for part in text.split(","):
-        role, _, name = (word.strip() for word in part.partition("="))
-        if role not in _USUAL:
-            raise ConfigurationError(f"columns {text!r}: {role!r} is no role of a column; {suggest(role, _USUAL)}")
-        if not name or role in named:
-            fact = "is given twice" if role in named else "has no name"
-            raise ConfigurationError(f"columns {text!r}: {role} {fact}; write each once: user=visitor,item=sku,time=ts")
-        named[role] = name
-    return Columns(**named)
-
-
-def read_interactions(path: Path | str, columns: Columns = _USUAL_NAMES) -> Interactions:
+def read_interactions(path: Path | str, columns: Columns = USUAL, like: Columns | None = None) -> Interactions:
     """The events of a file, in file order.
+
+    `like` are the columns of the log that a model learnt from: those that `columns` leaves open are called the same in
+    this file, or have usual names. Where that log had times, this one must have them too, or say columns.order=rows.
 
     Raises DataError for a file or a row that is not what it must be, StorageError where the system refuses to read it,
     ConfigurationError where `columns` does not apply.
     """
     file = expanded(path)
     try:
-        source = _source(file, columns)
+        source = _source(file, columns, like)
         events = pl.concat([frame.collect() for frame in source.frames])
         require_rows(file, events.height, source.rows)
         if not events.height:
             raise DataError(_NO_EVENTS.format(file=file))
         part = source.checked(events)
         user, item = (integers_if_canonical(ids) if source.is_text else ids for ids in (part.user, part.item))
-        return Interactions.from_columns(user, item, part.time)
+        return Interactions.from_columns(user, item, part.time, nanoseconds=part.nanoseconds, missing="ids")
     except UNREADABLE as error:
         raise _explained(file, error) from error
     except BadRowsError as error:
         raise DataError(error.told()) from None
 
 
-def read_parts(path: Path | str, columns: Columns = _USUAL_NAMES, events: int = 1_000_000) -> Iterator[EventPart]:
+def found_in(path: Path | str, columns: Columns = USUAL, like: Columns | None = None) -> Found:
+    """The columns that `read_interactions` takes the events from; raises what reading the first line raises."""
+    file = expanded(path)
+    try:
+        return _found(file, _content(file, columns, like)[1], columns, like)
+    except UNREADABLE as error:
+        raise _explained(file, error) from error
+
+
+def read_parts(path: Path | str, columns: Columns = USUAL, events: int = 1_000_000) -> Iterator[EventPart]:
     """The events of a file in file order, about `events` at a time, so that a file may be larger than the memory.
 
     Raises what `read_interactions` raises, and names the same rows, unless rows are bad in two ways: the part that has
@@ -113,11 +88,11 @@ def read_parts(path: Path | str, columns: Columns = _USUAL_NAMES, events: int = 
         raise _explained(file, error) from error
 
 
-def rows_of(path: Path | str, columns: Columns = _USUAL_NAMES) -> pl.Series:
+def rows_of(path: Path | str, columns: Columns = USUAL, like: Columns | None = None) -> pl.Series:
     """The row that each event of `read_interactions` stands in, for messages about them; raises what that raises."""
-    file = Path(path)
+    file = expanded(path)
     try:
-        return pl.concat([frame.select("row").collect() for frame in _source(file, columns).frames])["row"]
+        return pl.concat([frame.select("row").collect() for frame in _source(file, columns, like).frames])["row"]
     except UNREADABLE as error:
         raise _explained(file, error) from error
 
@@ -161,47 +136,33 @@ def _near(file: Path) -> str:
     return f"did you mean {' or '.join(near)}?" if near else f"none of the {len(names):,} names beside it is similar"
 
 
-def _source(file: Path, columns: Columns) -> EventSource:
+def _source(file: Path, columns: Columns, like: Columns | None = None) -> EventSource:
+    form, content = _content(file, columns, like)
+    found = _found(file, content, columns, like)
+    is_doubtful = content.is_headless and columns.header is None
+    frames = content.frames(found.places)
+    return EventSource(file, frames, found, form.is_text, content.separator, content.rows, is_doubtful)
+
+
+def _found(file: Path, content: Content, columns: Columns, like: Columns | None) -> Found:
+    found = find(file, content, columns, like)
+    if like is not None and like.time is not None and found.columns.time is None and columns.order == "time":
+        raise DataError(
+            f"the model learnt from events in the order of {like.time!r}, and {file} has no column of times among "
+            f"{listed(list(found.header))}; name it by --columns time=NAME, or take the order of rows by --columns "
+            f"order=rows"
+        )
+    return found
+
+
+def _content(file: Path, columns: Columns, like: Columns | None) -> tuple[Format, Content]:
     form = _format_of(file)
-    content = form.content(file)
+    if not form.is_text and (columns.separator or columns.header):
+        raise ConfigurationError(
+            f"{file} is no text, so its columns have names and nothing divides them; leave out columns.separator and "
+            f"columns.header"
+        )
+    content = form.content(file, settled_layout(columns, like, is_text=form.is_text))
     if content is None:
         raise DataError(f"{file} is empty; give a file with at least one event")
-    if content.layout is not None and columns != _USUAL_NAMES:
-        raise ConfigurationError(f"{file} holds {content.layout!r} without a header; leave out the names of columns")
-    header = list(content.header)
-    positions = _positions(file, header, columns)
-    names = {role: header[position] for role, position in positions.items()}
-    return EventSource(file, content.frames(positions), header, names, form.is_text, content.separator, content.rows)
-
-
-def _positions(file: Path, header: list[str], columns: Columns) -> dict[str, int]:
-    """Where each role is in the header; `time` is absent where no column has a usual name for it."""
-    asked = {"user": columns.user, "item": columns.item, "time": columns.time}
-    found = {role: _position(file, header, role, name) for role, name in asked.items()}
-    positions = {role: position for role, position in found.items() if position is not None}
-    if len(set(positions.values())) < len(positions):
-        raise ConfigurationError(f"columns {columns.model_dump(exclude_none=True)}: give each role a column of its own")
-    return positions
-
-
-def _position(file: Path, header: list[str], role: str, asked: str | None) -> int | None:
-    fitting = [name for name in header if (_plain(name) in _USUAL[role] if asked is None else name == asked)]
-    if asked is not None and not fitting:
-        fitting = [name for name in header if name.partition(":")[0] == asked]
-    if len(fitting) > 1:
-        names = " and ".join(map(repr, map(clipped, fitting)))
-        raise DataError(
-            f"{file}: {names} could be the {role}; choose by columns.{role}=NAME among the settings or "
-            f"--columns {role}=NAME, or rename the columns"
-        )
-    if fitting:
-        return header.index(fitting[0])
-    if asked is None and role == "time":
-        return None
-    known = suggest(asked or role, map(clipped, header[:50]))
-    remedy = f"name the one that holds the {role} by columns.{role}=NAME among the settings, or --columns {role}=NAME"
-    raise DataError(f"{file}: the header has no column {asked or role!r}; {known}; {remedy}")
-
-
-def _plain(name: str) -> str:
-    return name.lower().partition(":")[0].translate(str.maketrans("", "", " _-"))
+    return form, content

@@ -9,6 +9,21 @@ import polars as pl
 
 
 @dataclass(frozen=True)
+class Layout:
+    """How a text is laid out, where somebody said so; None leaves it to the format."""
+
+    separator: str | None = None
+    """What divides a line into fields."""
+    has_header: bool | None = None
+    """Whether the first line names the columns."""
+    is_numbered: bool = False
+    """Whether columns are called 1, 2, 3, … unless the first line names them."""
+
+
+AS_THE_FORMAT = Layout()
+
+
+@dataclass(frozen=True)
 class Content:
     """A file with its first record read: what its columns are called, and the way to the rest."""
 
@@ -23,6 +38,8 @@ class Content:
     where this is not the header's. None where a row cannot be of another width."""
     rows: int | None = None
     """How many rows the file itself says it has, where it does: the frames have to hold as many."""
+    is_headless: bool = False
+    """Whether the first line of a text is an event."""
 
 
 class Format(Protocol):
@@ -36,5 +53,8 @@ class Format(Protocol):
     def is_text(self) -> bool:
         """Whether ids are text, which stands for integers where all of it does. Text may be gzipped."""
 
-    def content(self, file: Path) -> Content | None:
-        """The columns of a file, None where it holds no record. May raise DataError and what is `UNREADABLE`."""
+    def content(self, file: Path, layout: Layout = AS_THE_FORMAT) -> Content | None:
+        """The columns of a file, None where it holds no record. May raise DataError and what is `UNREADABLE`.
+
+        Raises ConfigurationError where files of this format cannot be laid out so.
+        """

@@ -4,14 +4,14 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import ClassVar
 
 import polars as pl
 
-from nextitem.data.reading.format import Content
+from nextitem.data.reading.format import AS_THE_FORMAT, Content, Layout
 from nextitem.data.reading.opening import MOST_BYTES, Stretch, stretches
 from nextitem.errors import DataError
 
@@ -36,15 +36,21 @@ class Divided:
     has_quotes: bool = False
     """As RFC 4180 has them: "a ""quoted"" field, with a comma"."""
 
-    def content(self, file: Path) -> Content | None:
-        """The columns by the file's first record or, where the format lays them down, by the format."""
-        first = _first(file, self)
+    def content(self, file: Path, layout: Layout = AS_THE_FORMAT) -> Content | None:
+        """The columns by the file's first record or, where the format lays them down, by the format.
+
+        A `layout` that was asked for wins.
+        """
+        form = replace(self, separator=layout.separator or self.separator)
+        first = _first(file, form)
         if first is None:
             return None
-        if self.header is None:
-            header_row, header, layout = first[0], [name.strip() for name in first[1]], None
-        else:
-            header_row, header, layout = 0, list(self.header), self.separator.join(self.header)
+        header_row, header, rule = first[0], [name.strip() for name in first[1]], None
+        own = None if layout.is_numbered else self.header
+        if own is not None and not layout.has_header:
+            header_row, header, rule = 0, list(own), form.separator.join(own)
+        elif layout.is_numbered or layout.has_header is False:
+            header_row, header = 0, [str(number) for number in range(1, len(first[1]) + 1)]
         if len(header) > MOST_COLUMNS:
             raise DataError(
                 f"{file}:{header_row}: the header has {len(header):,} columns, and at most {MOST_COLUMNS:,} are read; "
@@ -54,18 +60,18 @@ class Divided:
         def frames(places: Mapping[str, int]) -> Iterator[pl.LazyFrame]:
             fields, width = pl.col("fields"), pl.col("fields").list.len()
             wanted = {role: fields.list.get(place, null_on_oob=True) for role, place in places.items()}
-            uneven = pl.when(width != len(header)).then(fields.list.join(self.separator))
-            for frame in _records(file, self):
+            uneven = pl.when(width != len(header)).then(fields.list.join(form.separator))
+            for frame in _records(file, form):
                 yield frame.filter(pl.col("row") > header_row).select("row", width=width, uneven=uneven, **wanted)
 
-        return Content(header, frames, layout, self.separator)
+        return Content(header, frames, rule, form.separator, is_headless=not header_row)
 
 
 def _first(file: Path, form: Divided) -> tuple[int, list[str]] | None:
     """The record that is first, and the line in which it begins."""
     lines = stretches(file, _HEADER_BYTES)
     if form.has_quotes:
-        return next(_quoted(file, lines), None)
+        return next(_quoted(file, lines, form), None)
     for stretch in lines:
         for record in _split(file, stretch, form).head(1).collect().iter_rows():
             return record
@@ -78,7 +84,7 @@ def _records(file: Path, form: Divided) -> Iterator[pl.LazyFrame]:
     for stretch in lines:
         if form.has_quotes and b'"' in stretch.content:
             # A quoted field may hold separators and line breaks: the csv module, slower, is exact from here on.
-            yield from _in_batches(_quoted(file, chain([stretch], lines)))
+            yield from _in_batches(_quoted(file, chain([stretch], lines), form))
             return
         yield _split(file, stretch, form)
 
@@ -106,8 +112,10 @@ def _in_batches(records: Iterator[tuple[int, list[str]]]) -> Iterator[pl.LazyFra
         yield cells.group_by("row", maintain_order=True).agg(fields="field")
 
 
-def _quoted(file: Path, lines: Iterator[Stretch]) -> Iterator[tuple[int, list[str]]]:
+def _quoted(file: Path, lines: Iterator[Stretch], form: Divided) -> Iterator[tuple[int, list[str]]]:
     """The records of lines with quotes that are not blank: the line in which each begins, and its fields."""
+    # The module divides at one character; an ASCII unit separator stands for what is longer.
+    delimiter = form.separator if len(form.separator) == 1 else "\x1f"
     read = 0  # characters of the record that is being read
 
     def texts() -> Iterator[str]:
@@ -120,7 +128,7 @@ def _quoted(file: Path, lines: Iterator[Stretch]) -> Iterator[tuple[int, list[st
                         f"{file}:{begins}: the record is longer than {MOST_BYTES:,} characters; close every quote that "
                         f"opens a field"
                     )
-                yield line
+                yield line.replace(form.separator, delimiter)
 
     first = next(lines, None)
     if first is None:
@@ -128,7 +136,7 @@ def _quoted(file: Path, lines: Iterator[Stretch]) -> Iterator[tuple[int, list[st
     begins, lines = first.row, chain([first], lines)
     # The module's own limit, which all of the process share, is below a long review; `texts` has a limit of its own.
     csv.field_size_limit(max(csv.field_size_limit(), MOST_BYTES))
-    reader = csv.reader(texts(), strict=True)
+    reader = csv.reader(texts(), delimiter=delimiter, strict=True)
     try:
         for fields in reader:
             if fields:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 from nextitem.compute.machine import processor
 from nextitem.compute.memory import most_resident
 from nextitem.data.prepare import Prepared
+from nextitem.data.reading.columns import Columns
 from nextitem.settings.configuration import Configuration
 from nextitem.storage import SHA256
 from nextitem.training.session import Session
@@ -46,6 +47,8 @@ class Provenance(Configuration):
     """From then to here: preparing, training and evaluating."""
     data: str
     """The recipe's word for the data."""
+    columns: Columns | None = None
+    """The columns that a file was read by, each with its name there; None of a dataset by name."""
     events_sha256: str = Field(pattern=SHA256)
     """Fingerprint of all events, and of their times where the model reads them."""
 
@@ -65,5 +68,6 @@ def provenance(prepared: Prepared, session: Session, started: datetime, *, reads
         started=started.isoformat(timespec="seconds"),
         seconds=round((datetime.now(UTC) - started).total_seconds(), 1),
         data=prepared.source.data,
+        columns=prepared.columns,
         events_sha256=prepared.log.sha256(with_times=reads_times),
     )

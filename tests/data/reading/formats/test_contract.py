@@ -9,8 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from nextitem.data.reading.files import Columns, is_text, read_interactions
-from nextitem.data.reading.format import Content, Format
+from nextitem.data.reading.columns import Columns
+from nextitem.data.reading.files import is_text, read_interactions
+from nextitem.data.reading.format import AS_THE_FORMAT, Content, Format, Layout
 from nextitem.data.reading.formats import EVENT_FORMATS
 from nextitem.errors import ConfigurationError, DataError
 from worlds.event_files import EVENTS, Write, refusal
@@ -57,7 +58,10 @@ def test_columns_that_a_format_lays_down_cannot_be_named(written: Write, ending:
     file = written(f"log{ending}", layout)
     with pytest.raises(ConfigurationError) as caught:
         read_interactions(file, Columns(user="user"))
-    assert str(caught.value) == f"{file} holds '{layout}' without a header; leave out the names of columns"
+    assert str(caught.value) == (
+        f"{file} holds '{layout}' without a header; leave out the names of columns, or give user and item by number "
+        f"(columns.user=1 columns.item=2)"
+    )
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class JsonLines:
     endings: tuple[str, ...] = (".jsonl",)
     is_text: bool = True
 
-    def content(self, file: Path) -> Content | None:
+    def content(self, file: Path, layout: Layout = AS_THE_FORMAT) -> Content | None:
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         header = list(rows[0])
 

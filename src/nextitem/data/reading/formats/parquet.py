@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from nextitem.data.reading.format import Content
+from nextitem.data.reading.format import AS_THE_FORMAT, Content, Layout
 from nextitem.data.reading.parquet_sizes import check_pages, read_footer
 from nextitem.data.reading.tables import scanned
 
@@ -18,8 +18,8 @@ class Parquet:
     endings: tuple[str, ...] = (".parquet",)
     is_text: bool = False
 
-    def content(self, file: Path) -> Content:
-        """The columns by the file's schema."""
+    def content(self, file: Path, layout: Layout = AS_THE_FORMAT) -> Content:
+        """The columns by the file's schema, whatever `layout` says of text."""
         footer = read_footer(file)
         scan = scanned(file)
         header = scan.collect_schema().names()

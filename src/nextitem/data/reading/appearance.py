@@ -1,0 +1,47 @@
+"""What a line looks like: names of columns or an event, and divided at another separator than was expected."""
+
+import re
+from collections.abc import Sequence
+
+from nextitem.data.reading.names import usual
+
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "colons": "::", "space": " "}
+"""Words for what may divide a line into fields, which a shell would not always let through."""
+
+_NUMBER_OR_DATE = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?|[0-9]{4}-[0-9]{2}-[0-9]{2}.*")
+
+
+def looks_like_data(fields: Sequence[str]) -> bool:
+    """Whether a first line that should name columns has a number or a date among its fields.
+
+    >>> looks_like_data(["2836", "2645"]), looks_like_data(["visitor", "sku"])
+    (True, False)
+    """
+    return any(_NUMBER_OR_DATE.fullmatch(field.strip()) for field in fields)
+
+
+def looks_like_names(user: str, item: str) -> bool:
+    """Whether the first event of a file without a header rather is one.
+
+    >>> looks_like_names("userId", "movieId"), looks_like_names("ann", "pen")
+    (True, False)
+    """
+    return bool(usual("user", [user]) and usual("item", [item]))
+
+
+def word_for(separator: str) -> str:
+    """What `columns.separator` may be given for a separator."""
+    return next((word for word, text in SEPARATORS.items() if text == separator), separator)
+
+
+def other_separator(line: str, expected: str) -> str | None:
+    """The separator that a line has where it has none of the expected ones; None where it has none of the usual ones.
+
+    >>> other_separator("user;item;time", ",")
+    ';'
+    """
+    if expected in line:
+        return None
+    counts = {separator: line.count(separator) for separator in SEPARATORS.values() if separator != expected}
+    best = max(counts, key=lambda separator: counts[separator])
+    return best if counts[best] else None
