@@ -5,7 +5,7 @@ import resource
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import torch
 
@@ -67,33 +67,70 @@ class Heap:
 
 HEAP = Heap()
 _GROUPS = Path("/sys/fs/cgroup")
+_OWN_GROUPS = Path("/proc/self/cgroup")
+_LIMITED = (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes"))
 
 
 def available(device: torch.device) -> int | None:
-    """Bytes that can still be allocated on the device; None where the system does not say."""
+    """Bytes that can still be allocated on the device; None where the system does not say.
+
+    On Linux the least of what the machine has free, what each control group allows that this process is in, and what
+    its own limits leave (`ulimit -v`, `ulimit -d`).
+    """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     if not sys.platform.startswith("linux"):
         return None
     lines = (line.split() for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
     machine = next((int(words[1]) << 10 for words in lines if words[0] == "MemAvailable:"), None)
-    limits = [left for left in (machine, _left_in_group()) if left is not None]
+    limits = [
+        left for left in (machine, *(_left_in(group) for group in _groups()), *_left_of_own()) if left is not None
+    ]
     return min(limits, default=None)
 
 
-def _left_in_group() -> int | None:
-    """What the control group of this process still allows; None without a limit."""
-    known = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
-    for limit, used in ((_GROUPS / a, _GROUPS / b) for a, b in known):
+def _groups() -> list[Path]:
+    """The folders of the control groups that this process is in, with all that they are nested in: all limits count."""
+    try:
+        lines = _OWN_GROUPS.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    found = [_GROUPS, _GROUPS / "memory"]  # what a container sees, whatever its group is called outside
+    for _, kinds, name in (line.split(":", 2) for line in lines if line.count(":") >= 2):
+        if kinds and "memory" not in kinds.split(","):
+            continue
+        root = _GROUPS / "memory" if kinds else _GROUPS
+        path = PurePosixPath(name.lstrip("/"))
+        found += [root / part for part in (path, *path.parents) if ".." not in part.parts]
+    return list(dict.fromkeys(found))
+
+
+def _left_in(group: Path) -> int | None:
+    """What a control group still allows; None without a limit."""
+    for limit, used in ((group / a, group / b) for a, b in _LIMITED):
         try:
             words = limit.read_text(encoding="ascii").strip(), used.read_text(encoding="ascii").strip()
-            statistics = [line.split() for line in limit.with_name("memory.stat").read_text("ascii").splitlines()]
-        except OSError:
+            statistics = dict(line.split() for line in limit.with_name("memory.stat").read_text("ascii").splitlines())
+        except (OSError, ValueError):
             continue
         # Pages of files that nobody uses are given back when memory is asked for.
-        files = next((int(words[1]) for words in statistics if words[0] == "inactive_file"), 0)
+        files = int(statistics.get("total_inactive_file", statistics.get("inactive_file", 0)))
         return int(words[0]) - int(words[1]) + files if words[0] != "max" else None
     return None
+
+
+def _left_of_own() -> list[int]:
+    """What the limits of this process itself leave: of all that is mapped, and of what is written to."""
+    try:
+        pages = _STATM.read_text(encoding="ascii").split()
+    except OSError:
+        return []
+    limits = ((resource.RLIMIT_AS, pages[0]), (resource.RLIMIT_DATA, pages[5]))
+    return [
+        resource.getrlimit(which)[0] - int(used) * resource.getpagesize()
+        for which, used in limits
+        if resource.getrlimit(which)[0] != resource.RLIM_INFINITY
+    ]
 
 
 def held() -> tuple[int, int]:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,9 +15,10 @@ from nextitem.errors import ConfigurationError
 from nextitem.experiment.plan import plan
 from nextitem.experiment.plan.memory import Work, needed
 from nextitem.experiment.recipe import Recipe
+from nextitem.model.encoders import BERT4Rec, SASRec
 from nextitem.model.losses import CrossEntropy, SampledCrossEntropy
 from nextitem.model.negatives import Uniform
-from nextitem.model.objectives import NextItem
+from nextitem.model.objectives import MaskedItem, NextItem
 from nextitem.training.session import Session
 from worlds.command_line import typed
 from worlds.parts import sequence
@@ -98,8 +101,81 @@ def test_the_limit_of_a_container_counts(
 ) -> None:
     for name, content in files.items():
         written(name, content)
-    monkeypatch.setattr(machine_memory, "_GROUPS", tmp_path)
-    assert machine_memory._left_in_group() == expected
+    assert machine_memory._left_in(tmp_path) == expected
+
+
+def group_of(folder: Path, limit: str, used: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "memory.max").write_text(limit)
+    (folder / "memory.current").write_text(str(used))
+    (folder / "memory.stat").write_text("inactive_file 0\n")
+
+
+@pytest.mark.parametrize("own", ["0::/user.slice/job/step\n", "5:cpu:/x\n0::/user.slice/job/step\n"])
+def test_the_least_of_all_groups_that_a_process_is_nested_in_counts(
+    own: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    roots = tmp_path / "groups"
+    group_of(roots / "user.slice" / "job" / "step", "max", 100)
+    group_of(roots / "user.slice" / "job", "5000", 1000)
+    group_of(roots / "user.slice", "9000", 2000)
+    (tmp_path / "own").write_text(own)
+    monkeypatch.setattr(machine_memory, "_GROUPS", roots)
+    monkeypatch.setattr(machine_memory, "_OWN_GROUPS", tmp_path / "own")
+    assert machine_memory.available(CPU) == 4000
+
+
+def test_groups_of_the_first_version_count_what_those_below_them_hold(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    group = tmp_path / "groups" / "memory" / "job"
+    group.mkdir(parents=True)
+    (group / "memory.limit_in_bytes").write_text("7000")
+    (group / "memory.usage_in_bytes").write_text("3000")
+    (group / "memory.stat").write_text("inactive_file 1\ntotal_inactive_file 500\n")
+    (tmp_path / "own").write_text("4:memory:/job\n3:cpuset:/\n")
+    monkeypatch.setattr(machine_memory, "_GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(machine_memory, "_OWN_GROUPS", tmp_path / "own")
+    assert machine_memory.available(CPU) == 4500
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limits of a process are known on Linux alone")
+@pytest.mark.parametrize("which", ["RLIMIT_AS", "RLIMIT_DATA"])
+def test_the_own_limits_of_a_process_count(which: str) -> None:
+    """In a process of its own, for which all memory is too much."""
+    code = f"""
+import resource, torch
+from nextitem.compute.memory import available
+before = available(torch.device("cpu"))
+held = resource.getrlimit(resource.{which})
+resource.setrlimit(resource.{which}, (100 << 30, held[1]))
+large = available(torch.device("cpu"))
+resource.setrlimit(resource.{which}, (6 << 30, held[1]))
+print(large <= 100 << 30, available(torch.device("cpu")) < 6 << 30)
+"""
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True True\n"
+    )
+
+
+@pytest.mark.parametrize("settings", [(100_000, {}), (64, {"inner": 10**9})], ids=["dim", "inner"])
+def test_a_model_beyond_all_memory_is_refused_without_being_built(
+    settings: tuple[int, dict[str, int]], prepared: Prepared
+) -> None:
+    dim, others = settings
+    encoder = BERT4Rec(dim=dim, positions=8, **others) if others else SASRec(dim=dim, positions=8)
+    recipe = sequence(
+        encoder=encoder, objective=NextItem(maximum_length=8) if not others else MaskedItem(maximum_length=8)
+    )
+    with pytest.raises(ConfigurationError, match=r"needs about .* GB more memory on cpu, and .* are available"):
+        plan.fit_into(recipe, prepared, Session(0))
+
+
+@pytest.mark.parametrize("dim", [10**9, 10**23])
+def test_sizes_beyond_counting_are_refused(dim: int, prepared: Prepared) -> None:
+    recipe = sequence(encoder=SASRec(dim=dim, positions=8), objective=NextItem(maximum_length=8))
+    with pytest.raises(ConfigurationError, match=r"has more numbers than can be counted .*; lower encoder\.dim"):
+        plan.fit_into(recipe, prepared, Session(0))
 
 
 SMALL = ("data=events.csv", "encoder.dim=8", "objective.maximum_length=8", "training.epochs=1", "training.batch_size=8")

@@ -1,7 +1,7 @@
 """What a training will hold in memory, from shapes alone: what its parts say that they take, added up.
 
-Nothing of the size of the model is allocated here: parameters are counted on a model of one item, steps by their
-shapes, and what the encoder keeps for its backward pass by encoding one row of two lengths.
+Nothing of the size of the model is allocated here: parameters are counted and not drawn, steps by their shapes, and
+what the encoder keeps for its backward pass by encoding one row of two lengths.
 """
 
 from dataclasses import dataclass, replace
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nextitem.compute.memory import leaves_holes
 from nextitem.compute.randomness import Purpose, generator, seeded_globally
 from nextitem.data.prepare import Prepared
+from nextitem.experiment.plan.widths import MOST_WIDTH, two_widths, weights_of
 from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.model.batches import FLOAT_BYTES, Batch, StepShapes
 from nextitem.model.encoders.encoder import Encoder
@@ -20,6 +21,7 @@ from nextitem.model.layers.packing import GROUP_ROWS
 _STEPS = 32  # of an epoch that are drawn to learn their shapes
 _LIBRARIES = 40 << 20  # what torch and its kernels take at the first step of a process, whatever the model
 _PROBED_LENGTH = 64
+_BUILT = 1 << 30  # weights that are not built in vain
 # Where every draw of masks changes the sizes of what is read, glibc's heap keeps holes between them: measured, an epoch
 # makes it grow to this many times what is alive, and to more with small batches of long windows.
 _HOLES = 5.6
@@ -100,11 +102,16 @@ def needed(
     device: torch.device,
     processes: int = 1,
     number_of_users: int = 0,
+    room: int | None = None,
 ) -> dict[str, int]:
-    """Bytes that a training allocates at its peak, beyond what the process holds before, by what they are for."""
+    """Bytes that a training allocates at its peak, beyond what the process holds before, by what they are for.
+
+    Where the other parts of a model of more than 1 GB are more than `room`, nothing is encoded to learn what that
+    leaves: activations are then 0.
+    """
     negatives, positions = recipe.negatives, work.most_positions
     # What a second item or user adds to the weights of a model of one: its rows.
-    one, *more = (FLOAT_BYTES * _numbers(recipe, *sizes) for sizes in ((1, 1), (2, 1), (1, 2)))
+    one, *more = (FLOAT_BYTES * weights_of(recipe, *sizes) for sizes in ((1, 1), (2, 1), (1, 2)))
     row, user = (two - one for two in more)
     table = row * number_of_items
     weights = one + row * (number_of_items - 1) + user * (number_of_users - 1)
@@ -119,7 +126,7 @@ def needed(
     else:
         gradients = weights + recipe.items.step_copies * table + copies * weights
     keeps_best = recipe.training.patience is not None and recipe.training.epochs > 1
-    return {
+    parts = {
         "libraries": _LIBRARIES,
         "weights": weights,
         "moments": 2 * weights + (12 * number_of_items if touched else 0),
@@ -128,21 +135,16 @@ def needed(
         "loss": recipe.loss.bytes(shapes_of(recipe, work, number_of_items))
         + (0 if negatives is None else negatives.bytes(positions, work.rows)),
         "negatives": work.kept,
-        "activations": _activations(recipe, work, device),
     }
-
-
-def _numbers(recipe: SequenceRecipe, number_of_items: int, number_of_users: int) -> int:
-    return sum(weight.numel() for weight in recipe.build(number_of_items, 0, number_of_users).parameters())
+    is_known_not_to_fit = room is not None and weights > _BUILT and sum(parts.values()) > room
+    return {**parts, "activations": 0 if is_known_not_to_fit else _activations(recipe, work, device)}
 
 
 def _activations(recipe: SequenceRecipe, work: Work, device: torch.device) -> int:
     """Bytes that the encoder holds in the widest step, until its backward pass."""
     longest = min(_PROBED_LENGTH, recipe.objective.maximum_length)
     half = max(1, longest // 2)
-    encoder = recipe.build(1, 0, number_of_users=1).encoder
-    with seeded_globally(0, Purpose.WEIGHTS):
-        least, most = (_saved(encoder, recipe.encoder, length, work.read_share) for length in (half, longest))
+    least, most = (_saved_at(recipe.encoder, length, work.read_share) for length in (half, longest))
     # Of a row of length L: linear · L + square · L² (attention).
     square = 0.0 if longest == half else (most / longest - least / half) / (longest - half)
     linear = most / longest - square * longest
@@ -151,6 +153,17 @@ def _activations(recipe: SequenceRecipe, work: Work, device: torch.device) -> in
     is_holed = recipe.objective.needs_mask and work.read_share < 1.0 and device.type == "cpu" and leaves_holes()
     holes = _HOLES if is_holed else 1.0
     return round(holes * (linear * work.encoded + square * pairs)) + embedded
+
+
+def _saved_at(encoder: Encoder, length: int, read_share: float) -> float:
+    """Bytes that one row of this length leaves; of a wide encoder, on the line through those of two narrow ones."""
+    narrow = two_widths(encoder) if encoder.dim > MOST_WIDTH else None
+    with seeded_globally(0, Purpose.WEIGHTS):
+        saved = [_saved(one.build(1), one, length, read_share) for one in narrow or (encoder,)]
+    if narrow is None:
+        return saved[0]
+    less, more = narrow
+    return saved[0] + (saved[1] - saved[0]) * (encoder.dim - less.dim) / (more.dim - less.dim)
 
 
 def _saved(encoder: nn.Module, settings: Encoder, length: int, read_share: float) -> int:

@@ -39,6 +39,8 @@ class Plan:
     """Of an epoch, by part; without the writing of its checkpoint."""
     block_rows: int | None
     """Positions whose exponentials exist at a time; None for a loss without blocks."""
+    timed_width: int
+    """Numbers of a vector as steps were timed: fewer than the recipe's where those are more than 512."""
 
     @property
     def peak(self) -> int:
@@ -53,7 +55,9 @@ class Plan:
     def __str__(self) -> str:
         part = max(self.seconds, key=lambda name: self.seconds[name])
         share = self.seconds[part] / max(self.seconds_per_epoch, 1e-9)
-        return f"about {amount(self.peak)} and {in_seconds(self.seconds_per_epoch)} an epoch ({part} {percent(share)})"
+        told = f"about {amount(self.peak)} and {in_seconds(self.seconds_per_epoch)} an epoch ({part} {percent(share)})"
+        is_narrow = self.timed_width < self.recipe.sequence.encoder.dim
+        return f"{told}, from steps with encoder.dim={self.timed_width}" if is_narrow else told
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain values."""
@@ -66,6 +70,7 @@ class Plan:
             "available_bytes": self.available,
             "seconds": self.seconds,
             "block_rows": self.block_rows,
+            "timed_width": self.timed_width,
             "threads": torch.get_num_threads(),
         }
 
@@ -88,7 +93,8 @@ def plan(
         raise ConfigurationError(f"{recipe.name} {reason}; leave --plan out")
     fitting, memory, room = fit_into(recipe, prepared, session)
     work = Work.of(fitting.sequence, prepared, session.device, session.seed)
-    seconds = StepTimes(fitting.sequence, prepared, session, clock).seconds(work)
+    times = StepTimes(fitting.sequence, prepared, session, clock)
+    seconds = times.seconds(work)
     if session.device.type == "cpu":
         # Looked at after the steps: libraries are loaded, and what reading the data left behind is given back.
         now, most = held()
@@ -96,7 +102,7 @@ def plan(
         del memory["libraries"]
         memory = {"process": max(now, most - sum(memory.values())), **memory}
     block = fitting.sequence.loss.block_size(shapes_of(fitting.sequence, work, len(prepared.log.items)))
-    return Plan(fitting, memory, room, work, seconds, block)
+    return Plan(fitting, memory, room, work, seconds, block, times.width)
 
 
 def plan_together(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Recipe, Plan | None]:
@@ -118,7 +124,8 @@ def fit_into(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Reci
 
     def allocated(changed: Recipe) -> dict[str, int]:
         work = Work.of(changed.sequence, prepared, device, session.seed)
-        return needed(changed.sequence, work, len(prepared.log.items), device, processes.size, len(prepared.log.users))
+        sizes = len(prepared.log.items), device, processes.size, len(prepared.log.users), room
+        return needed(changed.sequence, work, *sizes)
 
     def fits(changed: Recipe) -> bool:
         return room is None or sharing * sum(allocated(changed).values()) <= room

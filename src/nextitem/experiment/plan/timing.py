@@ -2,7 +2,8 @@
 
 The steps are real ones, on weights of their own that are thrown away; their draws are those of epoch 0, which no
 training uses. They grow from one window to the whole batch; a batch that three seconds after the first step do not
-reach is extrapolated.
+reach is extrapolated. Vectors of more than 512 numbers are timed at a narrower width, and each part is in proportion to
+its operations.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from nextitem.compute.randomness import Purpose, generator
 from nextitem.data.prepare import Prepared
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.experiment.plan.memory import Work
+from nextitem.experiment.plan.widths import growth, narrower
 from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.training.fit import descent
 from nextitem.training.session import Session
@@ -45,18 +47,25 @@ class StepTimes:
     def __init__(
         self, recipe: SequenceRecipe, prepared: Prepared, session: Session, clock: Callable[[], float]
     ) -> None:
-        self.recipe, self.session, self.clock = recipe, session, clock
-        self.built = built = recipe.assembled(prepared, session)
+        self.recipe, self.session, self.clock = narrower(recipe), session, clock
+        self.growth = growth(recipe, self.recipe, len(prepared.log.items), len(prepared.log.users))
+        self.built = built = self.recipe.assembled(prepared, session)
         device = session.device
         windows = built.model.windows(prepared.split.train).to(device)
-        optimiser, alone = descent(built.model, recipe.training), Session(session.seed, Alone(device))
+        optimiser, alone = descent(built.model, self.recipe.training), Session(session.seed, Alone(device))
         share = session.processes.share  # the step is that of one process among several, which the others do not take
         self.step = Step(built.model, windows, built.loss, built.negatives, optimiser, alone, share)
 
     def seconds(self, work: Work) -> dict[str, float]:
         """Of an epoch of `work`, by part; other processes are taken to be as fast, and to talk for nothing."""
         steps = self._steps() if work.steps else []
-        return {part: _of_epoch(steps, part, work) for part in PARTS} | {"validation": self._validation()}
+        measured = {part: _of_epoch(steps, part, work) for part in PARTS} | {"validation": self._validation()}
+        return {part: seconds * self.growth[part] for part, seconds in measured.items()}
+
+    @property
+    def width(self) -> int:
+        """Numbers of a vector, as it was timed."""
+        return self.recipe.encoder.dim
 
     def _steps(self) -> list[_Measured]:
         """Steps of 1, 4, 16, … windows and, as long as time is left, of the whole batch."""
