@@ -1,9 +1,11 @@
 """What every test may use."""
 
+import errno
 import gzip
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -37,3 +39,25 @@ def written(tmp_path: Path) -> Callable[[str, str | bytes], Path]:
         return file
 
     return write
+
+
+@pytest.fixture
+def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that may not be entered, not even by root, whom a system would let."""
+    folder = tmp_path / "locked"
+    folder.mkdir()
+    stat, scandir, listdir = os.stat, os.scandir, os.listdir
+
+    def refusing(call: Callable[..., Any]) -> Callable[..., Any]:
+        def refused(path: Any, *arguments: Any, **named: Any) -> Any:
+            inside = isinstance(path, str | Path) and folder in Path(path).parents
+            if inside or (call is not stat and folder == path):
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return call(path, *arguments, **named)
+
+        return refused
+
+    for name, call in (("stat", stat), ("scandir", scandir), ("listdir", listdir)):
+        monkeypatch.setattr(os, name, refusing(call))
+    yield folder
+    monkeypatch.undo()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nextitem.data.acquisition import load, locate
+from nextitem.data.acquisition import load, local, locate
 from nextitem.data.datasets.beauty import BEAUTY
 from nextitem.data.datasets.ml_1m import ML_1M
 from nextitem.data.description import Description
@@ -200,6 +200,48 @@ def test_the_cache_is_in_the_home_folder_by_default(
     monkeypatch.setenv("XDG_CACHE_HOME", "relative/is/ignored")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert locate(described(f"{origin}/right")) == tmp_path / ".cache" / "nextitem" / "tiny.txt"
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process whose user has no account and that was told of no home."""
+
+    def no_home(folder: Path | None = None) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.setattr(Path, "expanduser", lambda path: no_home() if str(path).startswith("~") else path)
+
+
+@pytest.mark.usefixtures("homeless")
+def test_who_has_no_home_finds_data_in_the_folder_that_was_given(given_folder: Path, origin: str) -> None:
+    assert local(described()) is None
+    assert locate(described(f"{origin}/right")) == given_folder / "tiny.txt"
+    assert local(described()) == given_folder / "tiny.txt"
+    assert locate(described()) == given_folder / "tiny.txt"
+
+
+@pytest.mark.usefixtures("homeless")
+def test_who_has_no_home_and_no_data_is_told_what_to_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StorageError) as caught:
+        locate(described())
+    assert str(caught.value) == (
+        "there is no place for data: HOME is not set, and whoever this process belongs to has no account with a home; "
+        "name a folder by NEXTITEM_DATA, or one for caches by XDG_CACHE_HOME"
+    )
+    monkeypatch.setenv("NEXTITEM_DATA", "~/data")
+    with pytest.raises(
+        ConfigurationError, match="~/data: it is not known where that home folder is; write the path out"
+    ):
+        locate(described())
+
+
+def test_a_folder_of_data_that_may_not_be_entered_is_named(locked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (locked, locked / "data"):
+        monkeypatch.setenv("NEXTITEM_DATA", str(name))
+        with pytest.raises(StorageError, match=r"locked/.* cannot be looked at: Permission denied; correct the perm"):
+            locate(described())
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nextitem.errors import ConfigurationError
+from nextitem.errors import ConfigurationError, StorageError
 from nextitem.experiment.presets import (
     Preset,
     load_preset,
@@ -350,3 +350,8 @@ def test_of_several_recipes_each_gets_the_settings_that_its_model_has_parts_for(
     )
     nobodys = ["training.epochs=3", "encodr.dim=8"]
     assert overrides_of_each(recipes[1:], nobodys) == [nobodys]  # which refuses them
+
+
+def test_a_recipe_in_a_folder_that_may_not_be_entered_is_a_storage_error(locked: Path) -> None:
+    with pytest.raises(StorageError, match=r"mine\.toml cannot be looked at: Permission denied; correct the"):
+        load_preset(str(locked / "mine.toml"))

@@ -30,6 +30,7 @@ from nextitem.experiment.folder.reading import COMPARED, Run, deciding, is_run, 
 from nextitem.experiment.presets import overrides_of_each, preset_names
 from nextitem.experiment.repetition import told_apart
 from nextitem.settings.given import expanded
+from nextitem.storage.places import is_folder
 from nextitem.studies.comparison import COMPARED_METRICS, same_certificate
 from nextitem.studies.comparison import compare as compare_runs
 
@@ -63,7 +64,7 @@ def compare(
         overrides.append(f"data={data}")
     named = [word for word in recipes if "=" not in word]
     given = [
-        word for word in named if is_run(expanded(word)) or (word not in preset_names() and expanded(word).is_dir())
+        word for word in named if is_run(expanded(word)) or (word not in preset_names() and is_folder(expanded(word)))
     ]
     names = metric_names(metrics)
     place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh, make_report)

@@ -24,7 +24,9 @@ from nextitem.data.interactions import Interactions
 from nextitem.data.reading.files import read_interactions
 from nextitem.data.reading.opening import UNREADABLE, explained, opened
 from nextitem.errors import ConfigurationError, DataError, StorageError
+from nextitem.settings.given import expanded
 from nextitem.storage import make_folder, whole_file
+from nextitem.storage.places import is_file, is_folder
 
 _CHUNK = 1 << 20  # bytes
 _log = logging.getLogger(__name__)
@@ -51,19 +53,19 @@ def locate(description: Description, timeout: float = 30.0) -> Path:
     `timeout` is in seconds, for connecting and for each wait for content. Raises DataError for other content than
     described, StorageError where it cannot be had, ConfigurationError where NEXTITEM_DATA is no folder.
     """
-    file, (given, cache) = local(description), _folders()
+    file, given = local(description), _given_folder()
     if file is None:
         can_write = given is not None and os.access(given, os.W_OK)
-        file = _download(description, given if given is not None and can_write else cache, timeout)
-    return _unpacked(description, file, cache) if description.archive else file
+        file = _download(description, given if given is not None and can_write else _cache_folder(), timeout)
+    return _unpacked(description, file) if description.archive else file
 
 
 def local(description: Description) -> Path | None:
     """What was downloaded of a dataset, or put there, verified; None where there is nothing. Raises as `locate`."""
     names = (description.archive,) if description.archive else (description.file, f"{description.file}.gz")
-    for file in [folder / name for folder in _folders() if folder is not None for name in names]:
+    for file in [folder / name for folder in _folders() for name in names]:
         try:
-            if not file.is_file():
+            if not is_file(file):
                 continue
             with opened(file) as content:
                 difference = _difference(content, description, description.size or _length(file))
@@ -78,14 +80,14 @@ def local(description: Description) -> Path | None:
     return None
 
 
-def _folders() -> tuple[Path | None, Path]:
-    """The folder that was given, and the cache."""
-    return _given_folder(), _cache_folder()
+def _folders() -> list[Path]:
+    """The folder that was given and the cache, where there are such."""
+    return [folder for folder in (_given_folder(), _cache()) if folder is not None]
 
 
-def _unpacked(description: Description, archive: Path, cache: Path) -> Path:
+def _unpacked(description: Description, archive: Path) -> Path:
     """The events of a verified zip: as an earlier call left them, or written now, whole or not at all."""
-    folder = archive.parent if os.access(archive.parent, os.W_OK) else cache
+    folder = archive.parent if os.access(archive.parent, os.W_OK) else _cache_folder()
     file = folder / description.file
     try:
         with zipfile.ZipFile(archive) as content:
@@ -128,8 +130,8 @@ def _given_folder() -> Path | None:
     name = os.environ.get("NEXTITEM_DATA")
     if not name:
         return None
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
+    folder = expanded(name)
+    if not is_folder(folder):
         raise ConfigurationError(
             f"NEXTITEM_DATA={name} is not a folder; create it, correct the name or unset the variable"
         )
@@ -137,8 +139,21 @@ def _given_folder() -> Path | None:
 
 
 def _cache_folder() -> Path:
+    """The cache. Raises StorageError where nobody says where it is."""
+    if (cache := _cache()) is None:
+        raise StorageError(
+            "there is no place for data: HOME is not set, and whoever this process belongs to has no account with a "
+            "home; name a folder by NEXTITEM_DATA, or one for caches by XDG_CACHE_HOME"
+        )
+    return cache
+
+
+def _cache() -> Path | None:
     named = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (named if named.is_absolute() else Path.home() / ".cache") / "nextitem"
+    try:
+        return (named if named.is_absolute() else Path.home() / ".cache") / "nextitem"
+    except RuntimeError:  # there is no home, so nothing was ever kept in it
+        return None
 
 
 def _difference(

@@ -9,6 +9,7 @@ from nextitem.experiment.folder.reading import Run
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import MakeReport
 from nextitem.settings.given import expanded
+from nextitem.storage.places import is_folder
 
 NEARLY_BEST = 0.95  # share of the best validation value that the time to it is told of
 
@@ -69,7 +70,7 @@ class Place:
 
     def __post_init__(self) -> None:
         for folder in self.others:
-            if not expanded(folder).is_dir():
+            if not is_folder(expanded(folder)):
                 raise ConfigurationError(f"--runs {folder}: there is no such folder; name one that holds finished runs")
 
 

@@ -15,6 +15,7 @@ from nextitem.experiment.folder.reading import Run
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import as_learnt
 from nextitem.settings.given import expanded
+from nextitem.storage.places import what_is_at
 
 
 def evaluate_again(
@@ -52,7 +53,7 @@ def split_of(run: Run, data: str | None = None) -> Split:
             asked = run.recipe.columns.said
             named = f", its columns by {' '.join(f'{role}={name}' for role, name in asked.items())}" if asked else ""
             raise DataError(f"{error}. {run.folder} was made of {run.recipe.data}{named}: give those events") from error
-        if Path(recipe.data).exists():
+        if what_is_at(Path(recipe.data)) is not None:
             raise
         raise DataError(
             f"{error}. If the data has moved, tell where it is: `nextitem evaluate {run.folder} --data PATH`"

@@ -23,6 +23,7 @@ from nextitem.settings.keys import settings_of, short_key
 from nextitem.settings.overrides import COMMAND_LINE, Resolved, parse_override, resolve
 from nextitem.settings.suggestion import suggest
 from nextitem.settings.written import load_toml
+from nextitem.storage.places import is_file
 
 
 class _About(Configuration):
@@ -128,7 +129,7 @@ def _read(recipe: str) -> tuple[str, str]:
     """The text of a recipe and its name."""
     if recipe.endswith(".toml"):
         file = expanded(recipe)
-        if not file.is_file():
+        if not is_file(file):
             raise ConfigurationError(
                 f"there is no recipe file {recipe}; a name without .toml is one of the built-in ones"
             )

@@ -35,6 +35,7 @@ from nextitem.errors import ArtefactError
 from nextitem.settings.given import expanded
 from nextitem.storage import MANIFEST, Kind, Sealed, write_array, write_parquet
 from nextitem.storage import Manifest as AnyManifest
+from nextitem.storage.places import is_file
 
 EVENT_ITEMS, EVENT_TIMES = "event_items.npy", "event_times.npy"
 _OFFSETS, _TRAIN_COUNTS = "offsets.npy", "train_counts.npy"
@@ -108,8 +109,8 @@ def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, found:
 
 
 def is_prepared(path: Path | str) -> bool:
-    """Whether a path is a folder with a manifest."""
-    return (expanded(path) / MANIFEST).is_file()
+    """Whether a path is a folder with a manifest. Raises StorageError where one may not look."""
+    return is_file(expanded(path) / MANIFEST)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -10,6 +10,7 @@ from nextitem.data.mapped.ordering import order_events
 from nextitem.data.reading.checks import EventPart
 from nextitem.data.reading.columns import Columns, Found
 from nextitem.data.reading.files import found_in, is_text, read_parts
+from nextitem.data.reading.paths import files_of
 from nextitem.data.splits import AnySplit, LeaveOneOut
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.settings.configuration import Configuration
@@ -35,10 +36,7 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
     when interrupted, there is no folder.
     """
     settings = resolve(Settings, [], overrides).value
-    path, folder = expanded(source), expanded(folder)
-    files = sorted(map(str, path.parent.glob(path.name))) if "*" in path.name else [str(path)]
-    if not files:
-        raise DataError(f"no file fits the pattern {source}; check the path")
+    folder, files = expanded(folder), files_of(source)
     if len({is_text(file) for file in files}) > 1:
         raise ConfigurationError(f"{source} fits parquet and text, whose ids are of different types; prepare one kind")
     found = _columns_of(files, settings.columns)

@@ -8,7 +8,6 @@ integers, so that they sort by size. Blanks around an id or a name of a column d
 understood.
 """
 
-import difflib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from nextitem.data.reading.format import Content, Format
 from nextitem.data.reading.formats import EVENT_FORMATS
 from nextitem.data.reading.names import listed
 from nextitem.data.reading.opening import UNREADABLE, explained
+from nextitem.data.reading.paths import require_file
 from nextitem.data.reading.tables import require_rows
 from nextitem.errors import ConfigurationError, DataError, StorageError
 from nextitem.settings.given import expanded
@@ -108,10 +108,7 @@ def _explained(file: Path, error: BaseException) -> DataError | StorageError:
 
 
 def _format_of(file: Path) -> Format:
-    if not file.exists():
-        raise DataError(f"there is no file {file}; {_near(file)}")
-    if file.is_dir():
-        raise DataError(f"{file} is a folder; name one file in it")
+    require_file(file)
     form = _format_named(file)
     if form is None:
         text, typed = ([e for f in EVENT_FORMATS if f.is_text is wanted for e in f.endings] for wanted in (True, False))
@@ -126,14 +123,6 @@ def _format_named(file: Path) -> Format | None:
         if name.endswith(form.endings) or (form.is_text and name.removesuffix(".gz").endswith(form.endings)):
             return form
     return None
-
-
-def _near(file: Path) -> str:
-    if not file.parent.is_dir():
-        return f"nor is there a folder {file.parent}; check the path"
-    names = [entry.name for entry in file.parent.iterdir()]
-    near = [repr(name) for name in difflib.get_close_matches(file.name, names)]
-    return f"did you mean {' or '.join(near)}?" if near else f"none of the {len(names):,} names beside it is similar"
 
 
 def _source(file: Path, columns: Columns, like: Columns | None = None) -> EventSource:

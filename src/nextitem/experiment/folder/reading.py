@@ -21,6 +21,7 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.settings.given import expanded
 from nextitem.settings.keys import settings_of
 from nextitem.storage import MANIFEST, Kind, Manifest, Sealed, content_of, parsed
+from nextitem.storage.places import is_file, is_folder
 from nextitem.training.history import Epoch, epochs_of
 
 RUN = Kind("run", FORMAT, "`nextitem train` printed", "train anew", Manifest)
@@ -224,8 +225,8 @@ def _read(folder: Path, file: Path, read: Callable[[Path], Content]) -> Content:
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder looks like a finished run."""
-    return (folder / MANIFEST).is_file() and (folder / "metrics.json").is_file()
+    """Whether a folder looks like a finished run. Raises StorageError where one may not look."""
+    return is_file(folder / MANIFEST) and is_file(folder / "metrics.json")
 
 
 def find_runs(roots: Iterable[Path], say: Callable[[str], None]) -> list[Run]:
@@ -236,12 +237,13 @@ def find_runs(roots: Iterable[Path], say: Callable[[str], None]) -> list[Run]:
     found = []
     for root in map(expanded, roots):
         try:
-            folders = [root] if is_run(root) else sorted(root.iterdir()) if root.is_dir() else []
+            folders = [root] if is_run(root) else sorted(root.iterdir()) if is_folder(root) else []
         except OSError as error:
             raise StorageError(f"cannot read {root}: {error}; correct its permissions") from error
-        for folder in (folder for folder in folders if is_run(folder)):
+        for folder in folders:
             try:
-                found.append(read_run(folder).proven(*COMPARED))
+                if is_run(folder):
+                    found.append(read_run(folder).proven(*COMPARED))
             except NextitemError as error:
                 say(f"not reused: {error}")
     return found
