@@ -31,13 +31,13 @@ def amount(size: float) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
-def counted(number: int, noun: str) -> str:
-    """How many there are of something whose plural ends in s.
+def counted(number: int, one: str, several: str = "") -> str:
+    """How many there are of something; its plural ends in s unless it is given, with the verb that goes with it.
 
-    >>> counted(1, "thread"), counted(3000, "negative")
-    ('1 thread', '3000 negatives')
+    >>> counted(1, "thread"), counted(3000, "negative"), counted(2, "entry is", "entries are")
+    ('1 thread', '3,000 negatives', '2 entries are')
     """
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
 
 
 def shortened(name: str, most: int) -> str:

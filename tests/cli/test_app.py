@@ -54,7 +54,7 @@ def test_train_prints_one_json_object(
     metrics = json.loads(out)
     assert set(metrics) >= {"test", "validation", "best_epoch", "train_seconds", "certificate", "provenance"}
     assert metrics["certificate"]["cases"] == 40
-    assert "popularity on events.csv, seed 0" in err
+    assert "popularity on events.csv, leave-one-out split, seed 0" in err
 
 
 def test_a_setting_that_a_baseline_does_not_have_is_refused(
@@ -88,7 +88,7 @@ def test_notes_on_the_data_are_shown_before_training_and_kept(
     kept = json.loads(out)["notes"]
     assert [note.split(" and ")[0] for note in kept] == [
         "no column of times among user, item: the order of rows is taken for time",
-        "2 events repeat an item of the same user", "1 users with fewer than 3 events are trained on but not evaluated",
+        "2 events repeat an item of the same user", "1 user with fewer than 3 events is trained on but not evaluated",
         "2 of 2 test targets repeat the history: they cannot be hit, since hide=history; hide=nothing ranks them",
     ]  # fmt: skip
     assert json.loads(out)["test"]["ceiling"] == 0
@@ -257,7 +257,7 @@ def test_events_without_anything_to_train_on_are_bad_data(
     (tmp_path / "events.csv").write_text("user,item\nann,a\nann,b\nann,c\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert typed(monkeypatch, "train", "sasrec-ce", "data=events.csv") == 3
-    assert "none of the 1 users has enough training events for a window" in capfd.readouterr().err
+    assert "of 1 user none has enough training events for a window" in capfd.readouterr().err
 
 
 def test_an_unknown_user_is_named(

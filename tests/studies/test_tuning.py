@@ -121,7 +121,7 @@ def test_a_trial_that_fails_is_told_and_the_search_goes_on(small: list[str], tmp
     assert failed
     assert all(trial.settings == {"encoder.heads": 2, "encoder.dim": 9} for trial in failed)
     assert "divide" in str(failed[0].error)
-    with pytest.raises(TrainingError, match=r"none of the 1 trials of sasrec-ce ended with a value: .*divide"):
+    with pytest.raises(TrainingError, match=r"of 1 trial of sasrec-ce none ended with a value: .*divide"):
         Tuned("sasrec-ce", "ndcg@10", (failed[0],)).best  # noqa: B018
 
 

@@ -207,7 +207,7 @@ def test_early_stopping_without_validation_is_refused() -> None:
 
 
 def test_users_with_too_few_events_for_a_window_are_refused_when_there_are_no_others() -> None:
-    with pytest.raises(DataError, match=r"none of the 3 users has enough training events for a window; .* need two"):
+    with pytest.raises(DataError, match=r"of 3 users none has enough training events for a window; .* need two"):
         fit(Slope(), Sequences.of([[1], [], [2]], ITEMS), CrossEntropy().build(), LAST, Session(0), None)
 
 

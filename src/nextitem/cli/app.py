@@ -28,6 +28,7 @@ VERBS: Mapping[str, str] = {
     "report": "Write one HTML page about runs: tables, figures, examples, and how they were made.",
     "evaluate": "Evaluate a stored run again, on the data it was trained on.",
     "recommend": "The k best next items for users of a run, or for histories in a file.",
+    "recipes": "List the built-in recipes, or print one as a file to make one's own of.",
     "demo": "Six models on generated data, in minutes: no network, no files.",
 }
 """The table of contents, in the order of `nextitem --help`: a verb is a function of its own name in a file of that

@@ -15,19 +15,21 @@ from nextitem.cli.options import (
     Fresh,
     Runs,
     Threads,
+    columns_of,
     device_of,
-    entry_of,
     make_report,
     metric_names,
     path_to,
+    say_if_generated,
     seeds_of_each,
+    with_data,
 )
 from nextitem.cli.tables import fail_if_any_failed, show_comparison
 from nextitem.engine.each import train_each
-from nextitem.engine.entries import Contestant, Place
+from nextitem.engine.entries import Contestant, Entry, Place
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.reading import COMPARED, Run, deciding, is_run, read_run
-from nextitem.experiment.presets import overrides_of_each, preset_names
+from nextitem.experiment.presets import load_preset, overrides_of_each, preset_names, resolve_recipe
 from nextitem.experiment.repetition import told_apart
 from nextitem.settings.given import expanded
 from nextitem.storage.places import is_folder
@@ -59,9 +61,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare recipes on the same data: seeds, intervals, paired tests; finished runs are used again."""
-    overrides = [word for word in recipes if "=" in word]
-    if data is not None:
-        overrides.append(f"data={data}")
+    overrides = with_data([word for word in recipes if "=" in word], data)
     named = [word for word in recipes if "=" not in word]
     given = [
         word for word in named if is_run(expanded(word)) or (word not in preset_names() and is_folder(expanded(word)))
@@ -70,7 +70,9 @@ def compare(
     place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh, make_report)
     asked = [word for word in named if word not in given]
     each = zip(asked, overrides_of_each(asked, overrides), strict=True)
-    entries = [entry_of(word, own, columns) for word, own in each]
+    resolved = [resolve_recipe(load_preset(word), own, columns_of(columns)) for word, own in each]
+    say_if_generated(*resolved)
+    entries = [Entry(one.value.name, one.value) for one in resolved]
     stored = [read_run(word).proven(*COMPARED) for word in given]
     same_certificate(stored)
     rows = stored_rows(stored)

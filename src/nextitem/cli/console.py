@@ -22,6 +22,10 @@ from nextitem.words import NOTHING, visible
 __all__ = ["Sheet", "say", "show", "show_data", "show_json", "show_table", "stderr"]
 
 
+_PROSE, _TABLES = 20, 3
+"""A narrower column of prose is hard to read, and so is what stands in more tables than these."""
+
+
 def show(text: str) -> None:
     """A result on stdout, as lines that are never wrapped."""
     print(visible(text), flush=True)  # noqa: T201 - the one place
@@ -58,6 +62,8 @@ class Sheet:
     columns: Sequence[str]
     left: Sequence[str] = ()
     """The columns of words; those of numbers stand right."""
+    prose: Sequence[str] = ()
+    """The columns that may be broken into lines between words."""
     caption: str = ""
     rows: list[tuple[str, ...]] = field(default_factory=list)
     sections: set[int] = field(default_factory=set)
@@ -75,7 +81,7 @@ class Sheet:
 def show_table(sheet: Sheet) -> None:
     """A table on stdout; only a terminal is too narrow for one."""
     stdout = Console()
-    whole = _width(_table(sheet, range(len(sheet.columns))), 10_000)
+    whole = _width(sheet, range(len(sheet.columns)), 10_000, prose=None)
     console = stdout if stdout.is_terminal else Console(width=whole)
     console.print(Text(visible(sheet.title), style="italic"), soft_wrap=not console.is_terminal)
     blocks = _blocks(sheet, console.width)
@@ -86,27 +92,32 @@ def show_table(sheet: Sheet) -> None:
 
 
 def _blocks(sheet: Sheet, width: int) -> list[list[int]] | None:
-    """The columns of each table, as many as fit beside the first; None where one of them does not."""
+    """The columns of each table, as many as fit beside the first; None where one does not fit, or for many tables."""
     blocks = [[0]]
     for column in range(1, len(sheet.columns)):
-        if _width(_table(sheet, [*blocks[-1], column]), width) > width:
+        if _width(sheet, [*blocks[-1], column], width) > width:
             blocks.append([0])
         blocks[-1].append(column)
-    fit = all(_width(_table(sheet, block), width) <= width for block in blocks)
+    fit = len(blocks) <= _TABLES and all(_width(sheet, block, width) <= width for block in blocks)
     return [block for block in blocks if len(block) > 1 or len(blocks) == 1] if fit else None
 
 
-def _width(table: Table, most: int) -> int:
-    """How wide a table is that nothing squeezes, or a little more than `most`."""
+def _width(sheet: Sheet, columns: Sequence[int], most: int, prose: int | None = _PROSE) -> int:
+    """How wide a table of these columns is that nothing squeezes but prose, or a little more than `most`."""
     console = Console(width=2 * most)
-    return Measurement.get(console, console.options, table).maximum
+    return Measurement.get(console, console.options, _table(sheet, columns, prose)).maximum
 
 
-def _table(sheet: Sheet, columns: Sequence[int]) -> Table:
+def _table(sheet: Sheet, columns: Sequence[int], prose: int | None = None) -> Table:
+    """A table of these columns; those of prose are as wide as there is room, or at most `prose`."""
     table = Table()
     for column in columns:
         name = sheet.columns[column]
-        table.add_column(Text(visible(name)), justify="left" if name in sheet.left else "right", overflow="fold")
+        is_prose = name in sheet.prose
+        table.add_column(
+            Text(visible(name)), justify="left" if name in sheet.left else "right", overflow="fold",
+            no_wrap=not is_prose, max_width=prose if is_prose else None,
+        )  # fmt: skip
     for number, row in enumerate(sheet.rows):
         if number in sheet.sections and number:
             table.add_section()
@@ -116,7 +127,7 @@ def _table(sheet: Sheet, columns: Sequence[int]) -> Table:
 
 def _records(sheet: Sheet, width: int) -> Iterator[Text | Table]:
     """A block of lines for each row: its first cell, and below it what else there is by its name."""
-    names = [f"  {visible(name)}" for name in sheet.columns[1:]]
+    names = ["  " + visible(name.replace("\n", " ")) for name in sheet.columns[1:]]
     for row in sheet.rows:
         yield Text(visible(row[0]), style="bold")
         grid = Table.grid(padding=(0, 2, 0, 0))

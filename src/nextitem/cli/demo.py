@@ -26,7 +26,7 @@ def demo(
         show_json({"rows": [asdict(row) for row in rows], "verdict": demonstration.verdict(rows)})
         return
     columns = ("model", "HR@10", "NDCG@10", "95 % interval", "of upper bound", "seconds", "best epoch")
-    title = "Next-item recommendation on the synthetic log (test users, full catalogue)"
+    title = "Next-item recommendation on the synthetic log (test cases, full catalogue)"
     table = Sheet(title, columns, left=("model",))
     for row in rows:
         cells = (f"{row.hit_rate:.4f}", f"{row.ndcg:.4f}", interval(row.interval), f"{row.share_of_bound:.0%}")

@@ -4,6 +4,7 @@ A verb whose help says something else on purpose (what appears in `--out`, what 
 option itself.
 """
 
+import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -14,14 +15,15 @@ import torch
 import typer
 
 from nextitem.cli.console import say
+from nextitem.data.datasets import DATASETS
 from nextitem.data.reading.columns import Columns, parse_columns
-from nextitem.engine.entries import Entry
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.metrics import rank_metrics
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.reading import Run, read_run
-from nextitem.experiment.presets import load_preset, resolve_recipe
+from nextitem.experiment.recipe import Recipe
 from nextitem.settings.given import expanded
+from nextitem.settings.overrides import DEFAULT, Resolved
 from nextitem.settings.suggestion import suggest
 
 
@@ -61,6 +63,31 @@ def columns_of(text: str) -> Columns | None:
     return parse_columns(text) if text else None
 
 
+def with_data(overrides: Sequence[str], data: str | None) -> list[str]:
+    """The overrides with what `--data` says. Raises ConfigurationError where they say something else."""
+    given = [word.partition("=")[2] for word in overrides if word.startswith("data=")]
+    if len({*given, *([] if data is None else [data])}) > 1:
+        raise ConfigurationError(f"data are given more than once: {', '.join([*given, data or ''])}; give them once")
+    return [*overrides] if data is None or given else [*overrides, f"data={data}"]
+
+
+def say_if_generated(*recipes: Resolved[Recipe]) -> None:
+    """Say before minutes of training that the data are generated, where nobody named any."""
+    generated = dict.fromkeys(one.value.data for one in recipes if one.sources.get("data", DEFAULT) == DEFAULT)
+    if generated:
+        say(
+            f"no data were named, so these are generated ones ({', '.join(generated)}); name a file by --data FILE, or "
+            f"a dataset: {', '.join(DATASETS)}"
+        )
+
+
+def column_overrides(text: str) -> list[str]:
+    """What `--columns` names, as settings that are typed; a name that looks like a value stays a name."""
+    named = columns_of(text)
+    settings = {} if named is None else named.model_dump(exclude_unset=True)
+    return [f"columns.{key}={'none' if value is None else json.dumps(value)}" for key, value in settings.items()]
+
+
 def device_of(name: str) -> torch.device:
     """The device of a name; `auto` is CUDA where there is one. Raises ConfigurationError for one that is not there."""
     if name == "auto":
@@ -70,12 +97,6 @@ def device_of(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigurationError("--device cuda: this torch sees no CUDA device; use --device cpu")
     return torch.device(name)
-
-
-def entry_of(word: str, overrides: Sequence[str] = (), columns: str = "", label: str | None = None) -> Entry:
-    """A recipe by name or file, with overrides as they are typed. Raises ConfigurationError."""
-    preset = load_preset(word)
-    return Entry(label or preset.name, resolve_recipe(preset, overrides, columns_of(columns)).value)
 
 
 def metric_names(text: str) -> list[str]:

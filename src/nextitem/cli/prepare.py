@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nextitem.cli.console import say
-from nextitem.cli.options import ColumnNames, ManifestAsJson, columns_of, path_to
+from nextitem.cli.options import ColumnNames, ManifestAsJson, column_overrides, path_to
 from nextitem.cli.tables import show_manifest
 from nextitem.data.mapped.writing import prepare_into
 
@@ -21,10 +21,7 @@ def prepare(
     as_json: ManifestAsJson = False,
 ) -> None:
     """Read, filter and index a log once, in bounded memory; train with data=FOLDER."""
-    chosen = columns_of(columns)
-    named = {} if chosen is None else chosen.model_dump(exclude_unset=True)
-    settings = [*(overrides or []), *(f"columns.{role}={name}" for role, name in named.items())]
-    manifest = prepare_into(out, data, settings)
+    manifest = prepare_into(out, data, [*(overrides or []), *column_overrides(columns)])
     for note in manifest.notes:
         say(f"note: {note}")
     show_manifest(manifest, out, "prepared", as_json=as_json)

@@ -9,18 +9,21 @@ import typer
 from nextitem.cli.console import Sheet, say, show, show_json, show_table
 from nextitem.cli.options import (
     AsJson,
+    ColumnNames,
     Data,
     Device,
     Fresh,
     Runs,
     Threads,
     TrainMissing,
+    column_overrides,
     device_of,
     make_report,
     path_to,
     seeds_of_each,
     typed_command,
     use_threads,
+    with_data,
 )
 from nextitem.cli.tables import fail_if_any_failed, show_comparison, show_plan
 from nextitem.compute.processes import Alone
@@ -54,6 +57,7 @@ def study(
         ),
     ] = None,
     data: Data = None,
+    columns: ColumnNames = "",
     recipe: Annotated[str | None, typer.Option(help="Vary this recipe in place of the study's.")] = None,
     seeds: Annotated[int, seeds_of_each("row")] = 1,
     against: Annotated[
@@ -86,7 +90,7 @@ def study(
         kinds = [text.strip() for text in candidates.split(",")]
         _rankings([expanded(word) for word in words or ()], kinds, metric, data, out, as_json=as_json)
         return
-    request = _request(name, words or [], data, recipe, fast=fast)
+    request = _request(name, [*(words or []), *column_overrides(columns)], data, recipe, fast=fast)
     rows = entries(request)
     for sentence in left_out(request):
         say(sentence)
@@ -102,11 +106,10 @@ def study(
 
 def _request(name: str, words: list[str], data: str | None, recipe: str | None, *, fast: bool) -> StudyRequest:
     """What is asked for; `data=…` among the words is the same as --data."""
-    given = [word.partition("=")[2] for word in words if word.startswith("data=")]
-    if len({*given, *([data] if data else [])}) > 1:
-        raise ConfigurationError(f"data are given more than once: {', '.join([*given, data or ''])}; give them once")
-    overrides = tuple(word for word in words if not word.startswith("data="))
-    return StudyRequest(load_study(name, [OF_RANKINGS]), data or next(iter(given), None), recipe, overrides, fast)
+    typed = with_data(words, data)
+    given = [word.partition("=")[2] for word in typed if word.startswith("data=")]
+    overrides = tuple(word for word in typed if not word.startswith("data="))
+    return StudyRequest(load_study(name, [OF_RANKINGS]), next(iter(given), None), recipe, overrides, fast)
 
 
 def _results(request: StudyRequest, rows: list[Contestant], against: str | None) -> "Results":
@@ -155,7 +158,7 @@ def _list(*, as_json: bool) -> None:
         show_json({"studies": [one.model_dump(mode="json") for one in studies]})
         return
     columns = ("study", "what is varied", "recipe", "data")
-    table = Sheet("nextitem study NAME", (*columns, "rows"), left=columns)
+    table = Sheet("nextitem study NAME", (*columns, "rows"), left=columns, prose=columns[1:2])
     for one in studies:
         table.add(one.name, one.summary, one.recipe, one.data, str(len(one.rows)))
     does = "do sampled and full ranking put finished runs in the same order?"

@@ -27,7 +27,7 @@ def show_comparison(comparison: Comparison, *, as_json: bool) -> None:
         show_table(sheet)
         return
     show(_title(comparison))
-    lines = [header, *([cell.replace("\n", " ") for cell in row] for row in rows)]
+    lines = [[cell.replace("\n", " ") for cell in row] for row in (header, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
         show("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
@@ -46,8 +46,8 @@ def _title(comparison: Comparison) -> str:
     certificate = comparison.certificate
     where = ""
     if certificate is not None:
-        where = f" on {certificate.dataset}: {certificate.cases:,} test users, {certificate.candidates:,} items, "
-        where += f"{certificate.ranking} ranking"
+        where = f" on {certificate.dataset}: {counted(certificate.cases, 'test case')}, "
+        where += f"{counted(certificate.candidates, 'item')}, {certificate.ranking} ranking"
     return f"comparison{where}; differences to {comparison.against}"
 
 
@@ -55,7 +55,7 @@ def comparison_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]
     """The header and the rows of the table as text; a cell may have two lines."""
     header = ["recipe", "seeds"]
     for metric in comparison.metrics:
-        header += [metric, "difference"]
+        header += [metric, f"difference\nin {metric}"]
     header += ["training s", "best epoch", "s to 95 %", "peak MB", "parameters"]
     return header, [_cells_of(row, comparison) for row in comparison.rows]
 
@@ -130,5 +130,6 @@ def show_manifest(manifest: Manifest, folder: Path, fact: str, *, as_json: bool)
     if as_json:
         show_json(manifest.model_dump(mode="json"))
         return
-    counts = f"{manifest.events:,} events of {manifest.users:,} users and {manifest.items:,} items"
+    whose = f"{counted(manifest.users, 'user')} and {counted(manifest.items, 'item')}"
+    counts = f"{counted(manifest.events, 'event')} of {whose}"
     show(f"{fact}: {folder} ({counts})")

@@ -11,14 +11,17 @@ from rich.console import Console
 from nextitem.cli.console import Sheet, say, show, show_json, show_table, stderr
 from nextitem.cli.options import (
     ColumnNames,
+    Data,
     Device,
     Threads,
     columns_of,
     device_of,
     make_report,
     path_to,
+    say_if_generated,
     seed_of,
     use_threads,
+    with_data,
 )
 from nextitem.compute.processes import Processes, joined
 from nextitem.data.prepare import prepare
@@ -37,12 +40,13 @@ from nextitem.training.watchers import open_tracker
 from nextitem.training.watchers.progress import watcher
 from nextitem.training.watchers.tracked import Told, tracked
 from nextitem.training.watchers.tracker import Tracker, results_of
-from nextitem.words import CEILING, amount, interval, percent
+from nextitem.words import CEILING, amount, counted, interval, percent
 
 
 def train(
     recipe: Annotated[str, typer.Argument(help="Name of a built-in recipe, or a .toml file.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")] = None,
+    data: Data = None,
     columns: ColumnNames = "",
     out: Annotated[Path, path_to("Folder in which the run's folder appears.")] = Path("runs"),
     seed: Annotated[int, seed_of("weights, order, masks, negatives and dropout")] = 0,
@@ -58,7 +62,7 @@ def train(
         str | None, typer.Option(help="Also rank test targets among drawn items: popularity:100 or uniform:100.")
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the metrics (or the plan) as one JSON object.")
+        bool, typer.Option("--json", help="Print the metrics (or the plan, or the settings) as one JSON object.")
     ] = False,
     tracker: Annotated[
         list[str] | None,
@@ -71,10 +75,11 @@ def train(
 ) -> None:
     """Train a recipe, evaluate it on the test cases and store the run."""
     preset = load_preset(recipe)
-    resolved = resolve_recipe(preset, overrides or [], columns_of(columns))
+    resolved = resolve_recipe(preset, with_data(overrides or [], data), columns_of(columns))
     if print_config:
-        _print_config(resolved.value, resolved.sources)
+        _print_config(resolved.value, resolved.sources, as_json=as_json)
         return
+    say_if_generated(resolved)
     extras = Extras(users, make_report if report else None, candidates)
     _check(extras, resolved.value)
     use_threads(threads)
@@ -124,7 +129,7 @@ def _train(
     """Train with a display and trackers, of several processes at the first one alone."""
     is_first = processes.rank == 0
     tell = say if is_first else _say_nothing
-    title = f"{recipe.name} on {recipe.data}, seed {seed}, {processes}"
+    title = f"{recipe.name} on {recipe.data}, {recipe.split.describe().lower()} split, seed {seed}, {processes}"
     display = watcher(stderr if is_first else Console(quiet=True), recipe.learner.training, title)
     settings = {**settings_of(recipe), "seed": seed}
     try:
@@ -175,15 +180,18 @@ def _plan_table(planned: Plan) -> Sheet:
     return table
 
 
-def _print_config(recipe: Recipe, sources: Mapping[str, str]) -> None:
+def _print_config(recipe: Recipe, sources: Mapping[str, str], *, as_json: bool) -> None:
     """Every setting as `key = value  # source`; of no value the word that is typed for it."""
+    if as_json:
+        show_json({key: {"value": value, "source": sources[key]} for key, value in settings_of(recipe).items()})
+        return
     for key, value in settings_of(recipe).items():
         show(f"{key} = {'none' if value is None else json.dumps(value)}  # {sources[key]}")
 
 
 def _summary(recipe: Recipe, metrics: Metrics, published: Mapping[str, float]) -> Sheet:
     """Validation and test values, beside published ones of the same recipe on the same data where there are any."""
-    title = f"{recipe.name} on {recipe.data}: {metrics.certificate.cases:,} test users, full catalogue"
+    title = f"{recipe.name} on {recipe.data}: {counted(metrics.certificate.cases, 'test case')}, full catalogue"
     columns = ("metric", "validation", "test", "95 % interval", *(["published"] if published else []))
     table = Sheet(title, columns, left=("metric",))
     for metric in metrics.certificate.metrics:

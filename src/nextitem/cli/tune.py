@@ -1,34 +1,60 @@
 """The verb `tune`: better settings for recipes, found by validation alone and at equal budgets."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nextitem.cli.console import Sheet, say, show, show_json, show_table, stderr
-from nextitem.cli.options import AsJson, Device, Threads, device_of, path_to, seed_of, use_threads
-from nextitem.compute.processes import Alone
+from nextitem.cli.options import (
+    AsJson,
+    ColumnNames,
+    Data,
+    Device,
+    Threads,
+    column_overrides,
+    device_of,
+    path_to,
+    say_if_generated,
+    seed_of,
+    use_threads,
+    with_data,
+)
+from nextitem.compute.processes import Alone, Processes
 from nextitem.errors import ConfigurationError
-from nextitem.experiment.presets import as_toml, load_preset, overrides_of_each, resolve_recipe
+from nextitem.experiment.presets import Preset, as_toml, load_preset, overrides_of_each, resolve_recipe
 from nextitem.experiment.search_space import SearchSpace, parse_searches
 from nextitem.storage import refusals, whole_file, write_text
-from nextitem.studies.tuning import Trial, Tuned
+from nextitem.studies.tuning import Trial, Tuned, checked_space
 from nextitem.studies.tuning import tune as search
 from nextitem.training.watchers.progress import watcher
-from nextitem.words import MOST_OF_A_NAME, epoch_of, shortened
+from nextitem.words import MOST_OF_A_NAME, counted, epoch_of, shortened, time_taken
 
 _SHOWN = 5
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One recipe's part of what is asked for."""
+
+    preset: Preset
+    overrides: list[str]
+    space: SearchSpace
+    folder: Path
 
 
 def tune(
     recipes: Annotated[
         list[str], typer.Argument(metavar="RECIPE... [KEY=VALUE]...", help="Recipes, and settings of all of them.")
     ],
+    data: Data = None,
     vary: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY=VALUES", help="What varies, instead of what the recipe declares; may be repeated."),
     ] = None,
     trials: Annotated[int, typer.Option(min=1, help="Trials of each recipe; a search that is there counts.")] = 20,
+    columns: ColumnNames = "",
     out: Annotated[Path, path_to("Folder of the searches; one that is there goes on.")] = Path("tuning"),
     seed: Annotated[int, seed_of("the search and of every training")] = 0,
     device: Device = "auto",
@@ -37,34 +63,46 @@ def tune(
 ) -> None:
     """Search settings by validation; every recipe gets equally many trials, and leaves its best as best.toml."""
     names = [argument for argument in recipes if "=" not in argument]
-    overrides = [argument for argument in recipes if "=" in argument]
+    overrides = with_data([argument for argument in recipes if "=" in argument], data)
     if not names:
         raise ConfigurationError(f"{' '.join(recipes)} names no recipe; write nextitem tune RECIPE key=value")
     use_threads(threads)
-    processes = Alone(device_of(device))
-    searches: dict[str, Tuned] = {}
-    for name, own in zip(names, overrides_of_each(names, overrides), strict=True):
-        preset = load_preset(name)
-        recipe = resolve_recipe(preset, own).value
-        called = shortened(Path(f"{recipe.name}-{Path(recipe.data).name}").name, MOST_OF_A_NAME)
-        folder = out / f"{called}-seed{seed}"
-
-        def tell(trial: Trial, title: str = recipe.name) -> None:
-            say(f"{title}, trial {trial.number} of {trials}: {_described(trial)}")
-
-        tuned = search(
-            preset, own, parse_searches(vary) if vary else _left_open(preset.search, own),
-            trials=trials, seed=seed, folder=folder, on_trial=tell, processes=processes,
-            watch=lambda recipe, number: watcher(stderr, recipe.learner.training, f"{recipe.name}, trial {number}"),
-        )  # fmt: skip
-        _write_best(folder / "best.toml", as_toml(resolve_recipe(preset, [*own, *tuned.best_overrides]).value))
-        searches[str(folder)] = tuned
+    processes, space = Alone(device_of(device)), parse_searches(vary) if vary else None
+    each = zip(names, overrides_of_each(names, overrides), strict=True)
+    asked = [_search_of(name, [*own, *column_overrides(columns)], space, out, seed) for name, own in each]
+    found = {str(one.folder): _searched(one, trials, seed, processes) for one in asked}
     if as_json:
-        show_json({folder: tuned.as_dict() for folder, tuned in searches.items()})
+        show_json({folder: tuned.as_dict() for folder, tuned in found.items()})
         return
-    show_table(_table(searches))
-    for name in searches:
-        show(f"best: nextitem train {name}/best.toml")
+    show_table(_table(found))
+    for folder in found:
+        show(f"best: nextitem train {folder}/best.toml")
+
+
+def _search_of(name: str, overrides: list[str], space: SearchSpace | None, out: Path, seed: int) -> _Search:
+    """What is to be searched for a recipe; refused before any recipe's first trial if it cannot be."""
+    preset = load_preset(name)
+    resolved = resolve_recipe(preset, overrides)
+    say_if_generated(resolved)
+    space = checked_space(preset, overrides, _left_open(preset.search, overrides) if space is None else space)
+    called = shortened(Path(f"{resolved.value.name}-{Path(resolved.value.data).name}").name, MOST_OF_A_NAME)
+    return _Search(preset, overrides, space, out / f"{called}-seed{seed}")
+
+
+def _searched(asked: _Search, trials: int, seed: int, processes: Processes) -> Tuned:
+    """The search of one recipe, with its best settings as a file."""
+    preset, overrides, name = asked.preset, asked.overrides, asked.preset.name
+
+    def tell(trial: Trial) -> None:
+        say(f"{name}, trial {trial.number} of {trials}: {_described(trial)}")
+
+    tuned = search(
+        preset, overrides, asked.space, trials=trials, seed=seed, folder=asked.folder, on_trial=tell,
+        processes=processes,
+        watch=lambda recipe, number: watcher(stderr, recipe.learner.training, f"{recipe.name}, trial {number}"),
+    )  # fmt: skip
+    _write_best(asked.folder / "best.toml", as_toml(resolve_recipe(preset, [*overrides, *tuned.best_overrides]).value))
+    return tuned
 
 
 def _left_open(space: SearchSpace, overrides: list[str]) -> SearchSpace:
@@ -76,7 +114,7 @@ def _left_open(space: SearchSpace, overrides: list[str]) -> SearchSpace:
 def _described(trial: Trial) -> str:
     value = "" if trial.value is None else f" {trial.value:.4f}"
     reason = "" if trial.error is None else f" ({trial.error})"
-    return f"{trial.outcome}{value} after {trial.epochs} epochs: {_settings(trial)}{reason}"
+    return f"{trial.outcome}{value} after {counted(trial.epochs, 'epoch')}: {_settings(trial)}{reason}"
 
 
 def _settings(trial: Trial) -> str:
@@ -92,7 +130,9 @@ def _write_best(file: Path, text: str) -> None:
 def _table(searches: dict[str, Tuned]) -> Sheet:
     """The best trials of each search, and its budget."""
     title = "Best validation values (no test case was looked at)"
-    table = Sheet(title, ("recipe", "validation", "best epoch", "settings"), left=("recipe", "settings"))
+    table = Sheet(
+        title, ("recipe", "validation", "best epoch", "settings"), left=("recipe", "settings"), prose=("settings",)
+    )
     for tuned in searches.values():
         table.section()
         complete = sorted(
@@ -102,8 +142,8 @@ def _table(searches: dict[str, Tuned]) -> Sheet:
             epoch = epoch_of(trial.best_epoch, trial.epochs)
             table.add(tuned.recipe, f"{trial.value:.4f}", epoch, _settings(trial))
     counts = [
-        f"{tuned.recipe}: {len(tuned.trials)} trials ({tuned.count('pruned')} pruned, {tuned.count('failed')} failed), "
-        f"{tuned.epochs} epochs, {tuned.seconds:.0f} s"
+        f"{tuned.recipe}: {counted(len(tuned.trials), 'trial')} ({tuned.count('pruned')} pruned, "
+        f"{tuned.count('failed')} failed), {counted(tuned.epochs, 'epoch')}, {time_taken(tuned.seconds)}"
         for tuned in searches.values()
     ]
     table.caption = "\n".join(counts)

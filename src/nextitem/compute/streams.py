@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, TextIO, cast
@@ -132,8 +131,8 @@ def quieten_libraries() -> None:
     They speak to programmers: of what a next version will have removed, or of an axis without a point.
     """
     if "--debug" not in sys.argv and not sys.warnoptions:
-        warnings.simplefilter("ignore")
-        logging.getLogger().addHandler(logging.NullHandler())  # without any, log lines of warnings go to stderr
+        logging.captureWarnings(True)  # a filter would be overruled by those that libraries set
+        logging.getLogger().addHandler(logging.NullHandler())  # without any, what is logged as a warning goes to stderr
 
 
 class _Said(logging.Handler):

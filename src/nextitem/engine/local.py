@@ -102,7 +102,9 @@ def _train(answer: Connection, recipe_json: str, seed: int, place: Place) -> Non
 
 def _answer(answer: Connection, recipe_json: str, seed: int, place: Place) -> None:
     recipe, device = Recipe.model_validate_json(recipe_json), torch.device(place.device)
-    display = watcher(stderr, recipe.learner.training, f"{recipe.name} on {recipe.data}, seed {seed}")
+    split = recipe.split.describe().lower()
+    title = f"{recipe.name} on {recipe.data}, {split} split, seed {seed}"
+    display = watcher(stderr, recipe.learner.training, title)
     try:
         session = Session(seed, Alone(device), display)
         run = train(recipe, session, place.out, fresh=place.fresh, say=say, extras=Extras(report=place.report))

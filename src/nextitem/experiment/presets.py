@@ -125,6 +125,16 @@ def _same(name: str, said: _Surroundings, settings: Mapping[str, object], others
     )
 
 
+def recipe_text(recipe: str) -> str:
+    """The file of a recipe by name or path; of another name for one, that one's. Raises ConfigurationError for none."""
+    text, name = _read(recipe)
+    other = load_toml(text, recipe).get("same_as")
+    if not other:
+        return text
+    load_preset(recipe)  # refuses what is the same as itself
+    return f"# {name} is another name for {other}:\n\n{recipe_text(str(other))}"
+
+
 def _read(recipe: str) -> tuple[str, str]:
     """The text of a recipe and its name."""
     if recipe.endswith(".toml"):

@@ -117,6 +117,17 @@ def darker(colour: str) -> str:
     return to_hex(tuple(0.78 * part for part in to_rgb(colour)))  # type: ignore[arg-type]
 
 
+def headroom(highest: float, share: float) -> float:
+    """Where an axis ends that begins at 0: above the highest value by a share of it, and at 1 where all are 0.
+
+    An axis from 0 to 0 is none, which matplotlib says in a warning.
+
+    >>> headroom(0.5, 0.1), headroom(0.0, 0.1)
+    (0.55, 1.0)
+    """
+    return (1 + share) * highest if highest > 0 else 1.0
+
+
 def label_ends(axes: Axes, labels: Sequence[tuple[str, float, str]], *, size: float = 10) -> None:
     """Write (text, height in the axes' units, colour) right of the axes, pushed apart where they would touch.
 

@@ -26,6 +26,7 @@ from nextitem.storage import alone_in, sync
 from nextitem.training.history import Epoch, History, Silent, Watcher
 from nextitem.training.session import Session
 from nextitem.training.validation import validation_cases
+from nextitem.words import counted
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -68,7 +69,9 @@ class Tuned:
         measured = [trial for trial in self.trials if trial.outcome == "complete"]
         if not measured:
             reasons = "; ".join(sorted({str(trial.error) for trial in self.trials}))
-            raise TrainingError(f"none of the {len(self.trials)} trials of {self.recipe} ended with a value: {reasons}")
+            raise TrainingError(
+                f"of {counted(len(self.trials), 'trial')} of {self.recipe} none ended with a value: {reasons}"
+            )
         return max(measured, key=lambda trial: trial.value or 0.0)
 
     @property
@@ -115,10 +118,7 @@ def tune(
     space is none of the recipe's, or the search in `folder` is another one.
     """
     optuna, folder = _optuna(), expanded(folder)
-    space = {short_key(Recipe, key): search for key, search in space.items()}
-    check_keys(space, preset.name, ("model", *Recipe.short_keys))
-    recipe = resolve_recipe(preset, overrides).value
-    _check_space(space, preset, overrides, recipe)
+    space, recipe = checked_space(preset, overrides, space), resolve_recipe(preset, overrides).value
     prepared = prepare(recipe)
     with alone_in(folder, "goes on with the same search"):
         study = _study(optuna, folder, _identity(recipe, space, prepared, seed, processes))
@@ -144,8 +144,11 @@ def tune(
     return Tuned(recipe.name, recipe.learner.training.monitor, tuple(_settled(study)[:trials]))
 
 
-def _check_space(space: SearchSpace, preset: Preset, overrides: Sequence[str], recipe: Recipe) -> None:
-    """Raises ConfigurationError for a misspelt key or an impossible value, before hours of training."""
+def checked_space(preset: Preset, overrides: Sequence[str], space: SearchSpace) -> SearchSpace:
+    """The space by short keys. Raises ConfigurationError for a misspelt key or an impossible value, before training."""
+    space = {short_key(Recipe, key): search for key, search in space.items()}
+    check_keys(space, preset.name, ("model", *Recipe.short_keys))
+    recipe = resolve_recipe(preset, overrides).value
     _check_terms(recipe, recipe)
     used = settings_of(recipe)
     for key, search in space.items():
@@ -153,6 +156,7 @@ def _check_space(space: SearchSpace, preset: Preset, overrides: Sequence[str], r
             _check_terms(_varied(preset, overrides, {key: value}), recipe)
         if key not in used:
             raise ConfigurationError(f"{key} is not used by {recipe.name}: varying it changes nothing")
+    return space
 
 
 def _check_terms(varied: Recipe, recipe: Recipe) -> None:

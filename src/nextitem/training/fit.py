@@ -28,6 +28,7 @@ from nextitem.training.optimisation import LEAST_BETA2, Descent
 from nextitem.training.session import Progress, Session
 from nextitem.training.step import Step
 from nextitem.training.trainable import Trainable
+from nextitem.words import counted
 
 
 class Training(Configuration):
@@ -148,8 +149,8 @@ def _windows(model: Trainable, train: Sequences, training: Training) -> Sequence
     windows = model.windows(train).to(device)
     if not len(windows):
         raise DataError(
-            f"none of the {len(train):,} users has enough training events for a window; next-item windows need two, "
-            f"beside the events that are held out"
+            f"of {counted(len(train), 'user')} none has enough training events for a window; next-item windows need "
+            f"two, beside the events that are held out"
         )
     if train.number_of_items == 1:
         raise DataError("the catalogue has one item, so that there is nothing to tell it from; give events of several")

@@ -51,7 +51,7 @@ def test_counts_are_those_of_training_alone() -> None:
 
 
 def test_a_log_of_short_users_alone_is_refused() -> None:
-    with pytest.raises(DataError, match=r"none of the 2 users has 3 events, so nothing can be held out"):
+    with pytest.raises(DataError, match=r"of 2 users none has 3 events, so nothing can be held out"):
         split_of([[1, 2], [3]])
 
 

@@ -14,16 +14,16 @@ def quality(first: int, cases: int, ndcg: float) -> Quality:
 
 def test_a_sentence_on_large_bands_says_so() -> None:
     large = [quality(1, FEWEST, 0.2), quality(2, FEWEST, 0.4)]
-    assert "by length. From 0.200 at 1 (50 users) to 0.400 at 2" in of_quality([("one", None, large)], "length")
+    assert "by length. From 0.200 at 1 (50 cases) to 0.400 at 2" in of_quality([("one", None, large)], "length")
     best = quality(3, FEWEST - 1, 0.9)
     told = of_quality([("one", None, [*large, best])], "length")
-    assert "Of bands with at least 50 users, from 0.200 at 1 (50 users) to 0.400 at 2 (50 users)." in told
-    assert "From 0.900 at 3 (49 users)" in of_quality([("one", None, [best, best])], "length")
+    assert "Of bands with at least 50 cases, from 0.200 at 1 (50 cases) to 0.400 at 2 (50 cases)." in told
+    assert "From 0.900 at 3 (49 cases)" in of_quality([("one", None, [best, best])], "length")
 
 
 def test_one_band_has_nothing_to_be_compared_with() -> None:
     told = of_quality([("one", None, [quality(3, 24, 0.9)])], "length")
-    assert told.endswith(" by length. All 24 users are in one band, 3.")
+    assert told.endswith(" by length. All 24 cases are in one band, 3.")
 
 
 def test_losses_of_one_epoch_go_nowhere(tmp_path: Path) -> None:

@@ -34,3 +34,11 @@ def test_the_names_of_bands_do_not_touch() -> None:
         boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
     assert len(boxes) == len(bands)
     assert all(left.x1 + 2 < right.x0 for left, right in pairwise(boxes))
+
+
+def test_where_no_target_can_be_hit_the_picture_is_drawn_without_a_warning() -> None:
+    with look.look():
+        bands = rank_bands(10)
+        figure = rank_histogram(bands, [("one", {"color": look.BLUE}, [0.0] * len(bands))])
+        figure.draw_without_rendering()
+    assert figure.axes[0].get_ylim() == (0, 1)

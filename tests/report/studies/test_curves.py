@@ -66,3 +66,11 @@ def test_a_panel_marks_the_lowest_validation_loss() -> None:
 def test_a_run_without_validation_losses_has_no_panel() -> None:
     without = Curve("sasrec-ce", [0.1], [1.0], [5.0], [None], 1)
     assert not [axes for axes in loss_panels([without], "Data").axes if axes.get_visible()]
+
+
+def test_values_that_are_all_zero_are_drawn_without_a_warning() -> None:
+    nothing = Curve("sasrec-ce", [0.0, 0.0], [0.0, 0.0], [5.0, 5.0], [6.0, 6.0], 1)
+    figures = (convergence([nothing], "Data"), by_negatives({1: Point(0.0, 0.0, 0.0)}, None, {}, "Data"))
+    for figure in figures:
+        as_svg(figure)
+        assert all(axes.get_ylim() == (0, 1) for axes in figure.axes)

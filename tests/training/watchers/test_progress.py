@@ -140,3 +140,17 @@ def test_a_file_gets_the_title_and_one_line_an_epoch() -> None:
         "epoch 1  loss 3.0000  validation loss 2.5000  ndcg@10 0.3000 (best)  12,346 positions/s  1.5 s",
         "epoch 2  loss 1.5000  ndcg@10 0.2000 (best 1)  12,346 positions/s  1.5 s",
     ]
+
+
+@pytest.mark.parametrize("width", [120, 80, 60, 40])
+def test_a_narrow_terminal_shows_fewer_columns_and_cuts_none(width: int) -> None:
+    out = StringIO()
+    console = Console(file=out, force_terminal=True, width=width, no_color=True)
+    table = LiveTable(console, Training(epochs=2), "sasrec-ce on a-file-with-a-name.csv, leave-one-out split, seed 0")
+    history = History([Epoch(1, 7.1, 7.2, {"ndcg@10": 0.1234}, 3.0, 123_456.0)], 1)
+    table.epoch(history.epochs[0], history)
+    table.close()
+    text = out.getvalue()
+    assert "…" not in text
+    assert all(word in text for word in ("7.1000", "0.1234", "ndcg@10"))
+    assert ("validation loss" in text, "positions/s" in text) == (width > 70, width > 50)

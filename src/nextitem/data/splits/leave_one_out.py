@@ -9,6 +9,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.data.splits.split import Split, SplitFacts
 from nextitem.errors import DataError
 from nextitem.settings.configuration import Configuration
+from nextitem.words import counted
 
 
 class LeaveOneOut(Configuration):
@@ -30,8 +31,8 @@ class LeaveOneOut(Configuration):
         is_long_U = sequences.lengths_U >= self.least_events
         if not bool(is_long_U.any()):
             raise DataError(
-                f"none of the {len(sequences):,} users has {self.least_events} events, so nothing can be held out; "
-                f"leave-one-out needs one event each for test, validation and training"
+                f"of {counted(len(sequences), 'user')} none has {self.least_events} events, so nothing can be held "
+                f"out; leave-one-out needs one event each for test, validation and training"
             )
         held_out_U = torch.where(is_long_U, 2, 0)
         train = replace(sequences, stops_U=sequences.stops_U - held_out_U, known_counts_N=None)
@@ -39,7 +40,8 @@ class LeaveOneOut(Configuration):
         validation = (long.without_last(2), long.at(long.stops_U - 2))
         test = (long.without_last(1), long.at(long.stops_U - 1))
         short = len(sequences) - len(long)
-        note = f"{short:,} users with fewer than {self.least_events} events are trained on but not evaluated"
+        fewer = f"with fewer than {self.least_events} events"
+        note = f"{counted(short, f'user {fewer} is', f'users {fewer} are')} trained on but not evaluated"
         return Split.of(train, validation, test, (note,) if short else (), facts)
 
     def describe(self) -> str:

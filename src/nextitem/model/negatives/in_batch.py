@@ -10,6 +10,7 @@ from nextitem.model.batches import Batch, Drawn, Sharing
 from nextitem.model.negatives.exclusion import Exclude, TrainedItems
 from nextitem.model.negatives.negatives import Negatives, fewer
 from nextitem.model.negatives.popularity import ByPopularity
+from nextitem.words import counted
 
 _MOST_TARGETS = 1 << 19  # of a step that any machine takes
 
@@ -63,7 +64,7 @@ class InBatch(Negatives):
 
 def targets_of_step(most: int | None) -> str:
     """In words, how many of the step's targets are taken; None: all."""
-    return "all targets of the step" if most is None else f"{most:,} targets of the step"
+    return "all targets of the step" if most is None else f"{counted(most, 'target')} of the step"
 
 
 class InBatchNegatives:

@@ -9,6 +9,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.model.batches import ID_BYTES, Batch, Drawn, Sharing, number_of_sets
 from nextitem.model.negatives.exclusion import Exclude, kept_bytes
 from nextitem.settings.configuration import Configuration
+from nextitem.words import counted
 
 
 class Sampler(Protocol):
@@ -75,7 +76,7 @@ class Negatives(Configuration):
         return []
 
     def _in_words(self, count: int) -> str:
-        return f"{count:,} negatives ({self.name.replace('_', ' ')})"
+        return f"{counted(count, 'negative')} ({self.name.replace('_', ' ')})"
 
 
 def fewer(count: int) -> list[dict[str, object]]:

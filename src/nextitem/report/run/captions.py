@@ -6,7 +6,7 @@ import torch
 
 from nextitem.report.run.bands import TOP, Quality
 from nextitem.report.run.evidence import Evidence
-from nextitem.words import percent
+from nextitem.words import counted, percent
 
 FEWEST = 50  # users of a band that a sentence is built on
 
@@ -39,10 +39,10 @@ def of_learning(runs: Sequence[Evidence], metric: str) -> str:
     if len(runs) == 1:
         run = runs[0]
         value = run.epochs[run.metrics.best_epoch - 1].validation.get(metric)
-        reached = "" if value is None else f": {value:.4f} on the validation users looked at in training"
+        reached = "" if value is None else f": {value:.4f} on the validation cases looked at in training"
         return (
             f"The weights of epoch {run.metrics.best_epoch} of {run.metrics.epochs} are kept{reached}. Test "
-            f"users chose nothing."
+            f"cases chose nothing."
         )
     marked = ", ".join(f"{label} {epoch}" for label, epoch in best.items())
     return f"Marked is the epoch whose weights are kept: {marked}."
@@ -85,12 +85,12 @@ def of_quality(found: Sequence[tuple[str, object, Sequence[Quality]]], what: str
         bands = found[0][2]
         large = [band for band in bands if band.cases >= FEWEST] or list(bands)
         if len(bands) == 1:  # whose users are all users, and whose value is that of the whole
-            return f"{sentence} All {bands[0].cases:,} users are in one band, {bands[0].band}."
+            return f"{sentence} All {counted(bands[0].cases, 'case')} are in one band, {bands[0].band}."
         best, worst = (choose(large, key=lambda band: band.ndcg) for choose in (max, min))
-        among = "From" if len(large) == len(bands) else f"Of bands with at least {FEWEST} users, from"
+        among = "From" if len(large) == len(bands) else f"Of bands with at least {FEWEST} cases, from"
         return (
-            f"{sentence} {among} {worst.ndcg:.3f} at {worst.band} ({worst.cases:,} users) to {best.ndcg:.3f} at "
-            f"{best.band} ({best.cases:,} users)."
+            f"{sentence} {among} {worst.ndcg:.3f} at {worst.band} ({counted(worst.cases, 'case')}) to {best.ndcg:.3f} "
+            f"at {best.band} ({counted(best.cases, 'case')})."
         )
     columns = zip(*([band.ndcg for band in bands] for _, _, bands in found), strict=True)
     first = [found[max(range(len(column)), key=lambda place: column[place])][0] for column in columns]

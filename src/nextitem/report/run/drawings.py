@@ -122,7 +122,7 @@ def rank_histogram(bands: Sequence[Band], found: Sequence[tuple[str, Style, Sequ
         bars = axes.bar(places, shares, width=0.95 * width, color=style["color"], label=label)
         if len(found) == 1:
             axes.bar_label(bars, [_percent(share) for share in shares], fontsize=9, color=look.INK, padding=2)
-    axes.set_ylim(0, 1.12 * max(share for _, _, shares in found for share in shares))
+    axes.set_ylim(0, look.headroom(max(share for _, _, shares in found for share in shares), 0.12))
     _name_bands(axes, [_thousands(band.last) for band in bands])  # with their beginnings a dozen would not fit
     axes.set_title("Rank of the test targets")
     axes.yaxis.set_major_formatter(_PERCENT)
@@ -172,7 +172,7 @@ def quality_by(title: str, axis: str, found: Sequence[tuple[str, Style, Sequence
     axes.set_xlim(-0.5, len(first) - 0.5)
     axes.set_ylim(bottom=0)
     axes.set_title(title)
-    axes.set_xlabel(f"{axis}; below, the number of users")
+    axes.set_xlabel(f"{axis}; below, the number of cases")
     _explain(figure, axes, len(found))
     return figure
 

@@ -21,7 +21,7 @@ from nextitem.report.run.evidence import Evidence
 from nextitem.report.run.examples import examples
 from nextitem.settings.keys import settings_of
 from nextitem.storage import refusals, whole_file, write_text
-from nextitem.words import NOTHING, epoch_of, filled, interval, time_taken, written
+from nextitem.words import NOTHING, counted, epoch_of, filled, interval, time_taken, written
 
 REPORT = "report.html"
 _KEY = ("ndcg@10", "hit_rate@10")
@@ -64,7 +64,7 @@ def report_into(folder: Path, scorer: Scorer) -> None:
 def _head(runs: Sequence[Evidence]) -> dict[str, Any]:
     """Title, the first sentence, the numbers that matter, and the table of metrics."""
     first = runs[0].metrics.certificate
-    setting = f"{first.cases:,} test users, ranking of {'all ' if first.ranking == 'full' else ''}"
+    setting = f"{counted(first.cases, 'test case')}, ranking of {'all ' if first.ranking == 'full' else ''}"
     setting += f"{first.candidates:,} items, {in_words(first.hidden)}"
     if len(runs) > 1:
         lead = f"{len(runs)} models measured on the same: {setting}."
@@ -137,7 +137,7 @@ def _beside(runs: Sequence[Evidence]) -> dict[str, Any]:
 def _note(run: Evidence) -> str:
     ceiling = run.metrics.test.ceiling
     sentence = (
-        "Values are means over test users; the interval is a bootstrap over users. Equal scores count in expectation"
+        "Values are means over test cases; the interval is a bootstrap over them. Equal scores count in expectation"
     )
     sentence += " over a random order. "
     if ceiling == 1:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nextitem.report.look import MUTED, canvas, colour_of, darker, label_ends, label_of, line_of, look
+from nextitem.report.look import MUTED, canvas, colour_of, darker, headroom, label_ends, label_of, line_of, look
 from nextitem.report.studies.points import Point, with_intervals
 
 
@@ -46,7 +46,7 @@ def by_negatives(
         axes.set_xscale("log")
         axes.set_xticks(places, names)
         axes.minorticks_off()
-        axes.set_ylim(0, 1.06 * max([axes.dataLim.ymax, *others.values()]))
+        axes.set_ylim(0, headroom(max([axes.dataLim.ymax, *others.values()]), 0.06))
         axes.set_xlabel("negatives of the sampled softmax")
         axes.set_title(f"{title}: {metric}")
         label_ends(axes, labels)
@@ -66,8 +66,8 @@ def convergence(curves: Sequence[Curve], title: str, metric: str = "NDCG@10") ->
                 axes.plot(places[best], curve.values[best], "o", color=colour_of(curve.recipe), markersize=6)
         labels = [(label_of(curve.recipe), curve.values[-1], colour_of(curve.recipe)) for curve in curves]
         for axes, name in ((by_seconds, "seconds of training"), (by_epoch, "epochs")):
-            axes.set_ylim(0, 1.06 * axes.dataLim.ymax)
-            axes.set_xlim(0, 1.02 * axes.dataLim.xmax)
+            axes.set_ylim(0, headroom(axes.dataLim.ymax, 0.06))
+            axes.set_xlim(0, headroom(axes.dataLim.xmax, 0.02))
             axes.set_xlabel(name)
         by_seconds.xaxis.set_major_formatter(lambda value, _place: f"{value:,.0f}")
         by_seconds.set_title(f"{title}: validation {metric}")

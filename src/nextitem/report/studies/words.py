@@ -17,8 +17,8 @@ def measured_on(comparison: Comparison) -> str:
     if certificate is None:
         return "No run was finished."
     return (
-        f"{certificate.cases:,} test users, {certificate.candidates:,} items, {certificate.ranking} ranking, "
-        f"{in_words(certificate.hidden)}, split `{certificate.split[:12]}…`."
+        f"{counted(certificate.cases, 'test case')}, {counted(certificate.candidates, 'item')}, "
+        f"{certificate.ranking} ranking, {in_words(certificate.hidden)}, split `{certificate.split[:12]}…`."
     )
 
 

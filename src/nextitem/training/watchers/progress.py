@@ -48,7 +48,7 @@ class LiveTable:
     """The latest epochs, how far the present one is, and how long the rest takes at most."""
 
     def __init__(self, console: Console, training: Training, title: str) -> None:
-        self.training, self.title = training, title
+        self.console, self.training, self.title = console, training, title
         self.history = History()
         self.position, self.started, self.steps_done = "starting", time.monotonic(), 0
         self.live = Live(self._table(), console=console, refresh_per_second=4, transient=False)
@@ -75,24 +75,35 @@ class LiveTable:
         self.live.stop()
 
     def _table(self) -> Table:
+        """The latest epochs, with as many columns as there is room for: none is cut."""
         table = Table(
             title=Text(visible(self.title)), caption=self.position, title_justify="left", caption_justify="left"
         )
-        for name in ("epoch", "loss", "validation loss", self.training.monitor, "positions/s", "seconds"):
-            table.add_column(name, justify="right")
-        for epoch in self.history.epochs[-12:]:
+        epochs = self.history.epochs[-12:]
+        rows = [self._cells(epoch) for epoch in epochs]
+        columns = ["epoch", "loss", "validation loss", self.training.monitor, "positions/s", "seconds"]
+        for name in ("validation loss", "positions/s", "seconds"):
+            widths = [max(map(len, (column, *(row[column] for row in rows)))) for column in columns]
+            if 1 + sum(width + 3 for width in widths) > self.console.width:
+                columns.remove(name)
+        for name in columns:
+            table.add_column(name, justify="right", overflow="fold")
+        for epoch, row in zip(epochs, rows, strict=True):
             is_best = self.training.kept_epoch == "best" and epoch.epoch == self.history.best_epoch
-            loss, value = epoch.validation_loss, epoch.validation.get(self.training.monitor)
-            cells = (
-                str(epoch.epoch),
-                f"{epoch.train_loss:.4f}",
-                "" if loss is None else f"{loss:.4f}",
-                "" if value is None else f"{value:.4f}",
-                f"{epoch.positions_per_second:,.0f}",
-                f"{epoch.train_seconds:.1f}",
-            )
-            table.add_row(*cells, style="bold green" if is_best else None)
+            table.add_row(*(row[name] for name in columns), style="bold green" if is_best else None)
         return table
+
+    def _cells(self, epoch: Epoch) -> dict[str, str]:
+        """What is told of an epoch, by column."""
+        loss, value = epoch.validation_loss, epoch.validation.get(self.training.monitor)
+        return {
+            "epoch": str(epoch.epoch),
+            "loss": f"{epoch.train_loss:.4f}",
+            "validation loss": "" if loss is None else f"{loss:.4f}",
+            self.training.monitor: "" if value is None else f"{value:.4f}",
+            "positions/s": f"{epoch.positions_per_second:,.0f}",
+            "seconds": f"{epoch.train_seconds:.1f}",
+        }
 
 
 def watcher(console: Console, training: Training, title: str) -> PlainLog | LiveTable:
