@@ -17,5 +17,5 @@ def check(
     ],
     as_json: ManifestAsJson = False,
 ) -> None:
-    """Compare every file of a prepared folder with its checksum; trainings compare only the sizes."""
+    """Compare every file of a prepared folder with its checksum; trainings leave out large files of events."""
     show_manifest(verify(folder), folder, "intact", as_json=as_json)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from nextitem.errors import DataError
+from nextitem.errors import ArtefactError, DataError
 
 _AT_ONCE = 1 << 20  # places of a mapped log that are read before they are released
 
@@ -25,6 +25,8 @@ class Events:
     """(E,) unix seconds, as exact as they were read: int64 where all are whole, else float64; None: not known."""
     release: Callable[[], object] | None = None
     """Called after each reading of mapped columns; otherwise all that was read would stay in memory."""
+    folder: str = ""
+    """Where mapped columns lie, for whoever is told that they are damaged."""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -35,7 +37,7 @@ class Events:
         return self.release is not None
 
     def items_at(self, places: Tensor) -> Tensor:
-        """The items at `places` (any shape), int64."""
+        """The items at `places` (any shape), int64. Raises ArtefactError where a mapped file holds what is no item."""
         return self._read(self.items, places, torch.int64)
 
     def times_at(self, places: Tensor) -> Tensor:
@@ -51,7 +53,18 @@ class Events:
         for wanted, part in zip(places.flatten().split(_AT_ONCE), found.view(-1).split(_AT_ONCE), strict=True):
             part.copy_(column[wanted])
             self.release()
+            if column is self.items:
+                self._check(part)
         return found
+
+    def _check(self, items: Tensor) -> None:
+        """Raises ArtefactError for what is no item: a mapped file may be too large to be compared at the start."""
+        if len(items) and not 0 <= int(items.min()) <= int(items.max()) < self.number_of_items:
+            worst = int(items.max()) if int(items.min()) >= 0 else int(items.min())
+            raise ArtefactError(
+                f"{self.folder}: the events have item {worst:,} of {self.number_of_items:,}: event_items.npy "
+                f"was altered; restore it or prepare the log anew"
+            )
 
     def without_times(self) -> "Events":
         """The same events for whoever does not ask when."""

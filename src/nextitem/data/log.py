@@ -29,6 +29,17 @@ class Catalog:
         """The distinct values of `ids`, sorted (numbers by size, strings by code point)."""
         return cls(ids.unique().sort())
 
+    @classmethod
+    def stored(cls, ids: pl.Series) -> "Catalog":
+        """A catalogue that was written once. Raises ValueError where these are not ids, all different and in order."""
+        if ids.dtype not in (pl.Int64, pl.String) or ids.null_count():
+            raise ValueError(f"column {ids.name} should hold ids, and holds {ids.dtype} or nothing")
+        unordered = (ids[1:] <= ids[:-1]).arg_true()
+        if len(unordered):
+            place = int(unordered[0]) + 1
+            raise ValueError(f"column {ids.name}: value {place + 1:,}, {ids[place]}, should follow on {ids[place - 1]}")
+        return cls(ids)
+
     def __len__(self) -> int:
         return len(self.ids)
 

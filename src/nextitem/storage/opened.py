@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import stat
 from io import BufferedReader
 from pathlib import Path
 from typing import TypeVar
@@ -10,18 +9,12 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from nextitem.settings.refusals import in_words
+from nextitem.storage.places import A_FILE, kind_of
 
 SHA256 = "^[0-9a-f]{64}$"
 """What a fingerprint looks like."""
 MOST_JSON = 1 << 26
 """Bytes of a file of JSON that are read at once, 64 MB: a manifest, a recipe, metrics."""
-_KINDS = {
-    stat.S_ISFIFO: "a named pipe",
-    stat.S_ISCHR: "a device",
-    stat.S_ISBLK: "a device",
-    stat.S_ISDIR: "a folder",
-    stat.S_ISSOCK: "a socket",
-}
 
 
 def opened(file: Path, most: int | None = None) -> BufferedReader:
@@ -41,8 +34,7 @@ def opened(file: Path, most: int | None = None) -> BufferedReader:
 
 
 def _check(file: Path, facts: os.stat_result, most: int | None) -> None:
-    if not stat.S_ISREG(facts.st_mode):
-        kind = next((words for is_kind, words in _KINDS.items() if is_kind(facts.st_mode)), "something else")
+    if (kind := kind_of(facts.st_mode)) != A_FILE:
         raise ValueError(f"{file} is {kind}, not a regular file")
     if most is not None and facts.st_size > most:
         raise ValueError(f"{file} has {facts.st_size:,} bytes, where at most {most:,} are read")

@@ -37,6 +37,11 @@ def what_is_at(path: Path) -> str | None:
             return DANGLING if path.is_symlink() else None
         reason = f"{error.strerror}; correct the permissions of the folders that it is in"
         raise StorageError(f"{path} cannot be looked at: {reason}") from error
+    return kind_of(mode)
+
+
+def kind_of(mode: int) -> str:
+    """What the system calls so, as `what_is_at` says it."""
     return next((words for is_kind, words in _KINDS.items() if is_kind(mode)), "something else")
 
 

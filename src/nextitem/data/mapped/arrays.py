@@ -1,8 +1,11 @@
 """Columns of numbers as .npy files, which anyone can open: `numpy.load(file, mmap_mode="r")`."""
 
 import mmap
-from collections.abc import Callable, Iterator
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nextitem.storage import filled
+from nextitem.storage import filled, opened
 
 _HEADER = 128  # bytes, whatever the length: so that it can be corrected when the last number has been written
 
@@ -43,18 +46,41 @@ def _header(kind: str, length: int) -> bytes:
     return b"\x93NUMPY\x01\x00" + len(rest).to_bytes(2, "little") + rest
 
 
-def mapped(file: Path) -> tuple[Tensor, mmap.mmap]:
+def numbers(file: Path, kind: str, length: int) -> Tensor:
+    """The numbers of a .npy file, in memory. Raises ValueError and OSError as `mapped`."""
+    with opened(file) as content:
+        found = _checked(content, (kind,), length)
+        return torch.from_numpy(np.frombuffer(bytearray(content.read()), found))
+
+
+def mapped(file: Path, kinds: Sequence[str], length: int) -> tuple[Tensor, mmap.mmap]:
     """The numbers of a .npy file that no reading brings into memory to stay, and the mapping that can be released.
 
-    Raises ValueError for a file that is none, or not of one dimension.
+    Raises ValueError for a file that is not one of `length` numbers of one of these kinds, OSError as the system does.
     """
-    with file.open("rb") as content:
-        if np.lib.format.read_magic(content) != (1, 0):
-            raise ValueError(f"{file} is a .npy file of another version than 1.0")
-        shape, _, kind = np.lib.format.read_array_header_1_0(content)
-        if len(shape) != 1:
-            raise ValueError(f"{file} holds an array of {len(shape)} dimensions, not of one")
+    with opened(file) as content:
+        found = _checked(content, kinds, length)
         start = content.tell()
         # Writable memory that no write reaches the file from: torch does not take memory that is read-only.
         mapping = mmap.mmap(content.fileno(), 0, access=mmap.ACCESS_COPY)
-    return torch.from_numpy(np.frombuffer(mapping, kind, shape[0], start)), mapping
+    return torch.from_numpy(np.frombuffer(mapping, found, length, start)), mapping
+
+
+def _checked(content: BufferedReader, kinds: Sequence[str], length: int) -> str:
+    """The kind of numbers that a file holds, which is then read up to the first of them.
+
+    Its header is compared and not understood: what numpy takes for one may be any literal of Python.
+    """
+    head = content.read(10)
+    if head[:8] != b"\x93NUMPY\x01\x00":
+        raise ValueError("it is no .npy file of version 1.0")
+    rest = content.read(int.from_bytes(head[8:], "little")).decode("latin1")
+    found = re.fullmatch(r"\{'descr': '(<[if][48])', 'fortran_order': False, 'shape': \((\d{1,18}),\), \} *\n", rest)
+    if found is None:
+        raise ValueError("its header is not that of an array of one dimension, as this package writes it")
+    if found[1] not in kinds:
+        raise ValueError(f"it holds numbers of the kind {found[1]} and should hold {' or '.join(kinds)}")
+    held = os.fstat(content.fileno()).st_size - content.tell()
+    if (int(found[2]), held) != (length, length * int(found[1][2:])):
+        raise ValueError(f"it states {int(found[2]):,} numbers in {held:,} bytes, and should hold {length:,} numbers")
+    return found[1]

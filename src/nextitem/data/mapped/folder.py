@@ -12,34 +12,38 @@ Anyone can open the arrays: `numpy.load(file, mmap_mode="r")`. The folder appear
 """
 
 import mmap
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
-import polars as pl
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from nextitem.data.doctor import Counts, notes
 from nextitem.data.events import Events
 from nextitem.data.filters import Filters
 from nextitem.data.log import Catalog, Log
-from nextitem.data.mapped.arrays import mapped
+from nextitem.data.mapped.arrays import mapped, numbers
 from nextitem.data.mapped.ordering import Ordered
 from nextitem.data.reading.columns import Columns, Found
 from nextitem.data.reading.tables import table
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits import AnySplit
 from nextitem.data.splits.split import Split, SplitFacts
-from nextitem.errors import ArtefactError
 from nextitem.settings.given import expanded
-from nextitem.storage import MANIFEST, Kind, Sealed, write_array, write_parquet
+from nextitem.storage import MANIFEST, SHA256, Kind, Sealed, write_array, write_parquet
 from nextitem.storage import Manifest as AnyManifest
-from nextitem.storage.places import is_file
+from nextitem.storage.places import what_is_at
 
 EVENT_ITEMS, EVENT_TIMES = "event_items.npy", "event_times.npy"
 _OFFSETS, _TRAIN_COUNTS = "offsets.npy", "train_counts.npy"
-_UNUSABLE = (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError)
+_EVENTS: Mapping[str, tuple[str, ...]] = {EVENT_ITEMS: ("<i4",), EVENT_TIMES: ("<i8", "<f8")}
+_COMPARED_EVENTS = 1 << 28  # bytes of events that a start may take the time to compare: a third of a second
+_UNUSABLE = (OSError, ValueError)
+Content = TypeVar("Content")
+Mapped = tuple[Tensor, mmap.mmap]
 
 
 class Manifest(AnyManifest):
@@ -56,15 +60,15 @@ class Manifest(AnyManifest):
     filters: Filters
     split: AnySplit
     """What the training counts and the fingerprints of cases are of."""
-    events: int
-    users: int
-    items: int
-    events_read: int
-    repeated_events: int
-    tied_events: int
-    log_sha256: str
-    validation_sha256: str
-    test_sha256: str
+    events: int = Field(ge=1)
+    users: int = Field(ge=1)
+    items: int = Field(ge=1)
+    events_read: int = Field(ge=0)
+    repeated_events: int = Field(ge=0)
+    tied_events: int = Field(ge=0)
+    log_sha256: str = Field(pattern=SHA256)
+    validation_sha256: str = Field(pattern=SHA256)
+    test_sha256: str = Field(pattern=SHA256)
     notes: tuple[str, ...]
     """What was left out or is ambiguous, in words."""
 
@@ -83,7 +87,9 @@ def write_log(draft: Path, ordered: Ordered) -> Log:
     write_array(draft / _OFFSETS, offsets.numpy())
     write_parquet(draft / "users.parquet", ordered.users.ids.alias("user").to_frame())
     write_parquet(draft / "items.parquet", ordered.items.ids.alias("item").to_frame())
-    return Log(_sequences(draft, offsets, len(ordered.items)), ordered.users, ordered.items)
+    there = {name: kinds for name, kinds in _EVENTS.items() if (draft / name).exists()}
+    columns = {name: mapped(draft / name, kinds, ordered.events) for name, kinds in there.items()}
+    return Log(_sequences(draft, columns, offsets, len(ordered.items)), ordered.users, ordered.items)
 
 
 def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, found: Found, **known: Any) -> None:
@@ -109,28 +115,23 @@ def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, found:
 
 
 def is_prepared(path: Path | str) -> bool:
-    """Whether a path is a folder with a manifest. Raises StorageError where one may not look."""
-    return is_file(expanded(path) / MANIFEST)
+    """Whether a path is a folder with a manifest, whatever that is. Raises StorageError where one may not look."""
+    return what_is_at(expanded(path) / MANIFEST) is not None
 
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest, every file of it having the right size.
 
-    Raises ArtefactError for anything missing, foreign or of another length. Contents are not read, since a training
-    should not wait for all events; `verify` reads them.
+    Raises ArtefactError for anything missing, foreign or of another length. Contents are not read; `read_prepared` and
+    `verify` do that.
     """
     return _read(folder).manifest
 
 
 def _read(folder: Path) -> Sealed[Manifest]:
     prepared = PREPARED.read(folder)
-    for name, facts in prepared.manifest.files.items():
-        try:
-            size = (folder / name).stat().st_size
-        except OSError as error:
-            raise PREPARED.unreadable(folder, error) from error
-        if size != facts.bytes:
-            raise ArtefactError(f"{folder / name} has {size:,} bytes, not {facts.bytes:,}; {PREPARED.anew}")
+    for name in prepared.manifest.files:
+        prepared.sized(name)
     return prepared
 
 
@@ -144,32 +145,70 @@ def verify(folder: Path) -> Manifest:
 def read_prepared(folder: Path, split: AnySplit) -> tuple[Log, Split, Manifest]:
     """The log and its parts; memory holds what there is per user and item, not the events.
 
-    All of them are read once where the folder was prepared for another split. Raises ArtefactError as `read_manifest`
-    does.
+    All of them are read once where the folder was prepared for another split. Everything but the events is compared
+    with the manifest, and so are events of up to 256 MB; of others what is read is known to be items, and `verify`
+    tells the rest. Raises ArtefactError, as `read_manifest` does.
     """
-    manifest = read_manifest(folder)
-    try:
-        offsets, counts_N = (torch.from_numpy(np.load(folder / name)) for name in (_OFFSETS, _TRAIN_COUNTS))
-        users = Catalog(table(folder / "users.parquet")["user"])
-        items = Catalog(table(folder / "items.parquet")["item"])
-        sequences = _sequences(folder, offsets, len(items))
-    except (*_UNUSABLE, RuntimeError) as error:
-        raise PREPARED.unreadable(folder, error) from error
+    prepared = _read(folder)
+    manifest, events = prepared.manifest, [name for name in _EVENTS if name in prepared.manifest.files]
+    if sum(manifest.files[name].bytes for name in events) <= _COMPARED_EVENTS:
+        prepared.prove(*events)
+    offsets = _part(prepared, _OFFSETS, partial(_offsets, manifest=manifest))
+    counts_N = _part(prepared, _TRAIN_COUNTS, partial(_counts, manifest=manifest))
+    users = _part(prepared, "users.parquet", partial(_catalog, column="user", length=manifest.users))
+    items = _part(prepared, "items.parquet", partial(_catalog, column="item", length=manifest.items))
+    columns = {name: _map(prepared, name) for name in (EVENT_ITEMS, *events[1:])}
+    sequences = _sequences(folder, columns, offsets, len(items))
     facts = SplitFacts(counts_N, manifest.validation_sha256, manifest.test_sha256)
     parts = split.split(sequences, facts if split == manifest.split else None)
     return Log(sequences, users, items, manifest.log_sha256), parts, manifest
 
 
-def _sequences(folder: Path, offsets: Tensor, number_of_items: int) -> Sequences:
-    items, mapping = mapped(folder / EVENT_ITEMS)
-    times, mappings = None, [mapping]
-    if (folder / EVENT_TIMES).exists():  # what is missing although it was written, the manifest tells
-        times, mapping = mapped(folder / EVENT_TIMES)
-        mappings.append(mapping)
+def _part(prepared: Sealed[Manifest], name: str, read: Callable[[Path], Content]) -> Content:
+    """What is read of a file that was compared with the manifest. Raises ArtefactError where it cannot be."""
+    file = prepared.file(name)
+    try:
+        return read(file)
+    except _UNUSABLE as error:
+        raise PREPARED.unreadable(prepared.folder, f"{name}: {error}") from error
 
+
+def _map(prepared: Sealed[Manifest], name: str) -> Mapped:
+    """A column of the events. Raises ArtefactError where it is none."""
+    try:
+        return mapped(prepared.sized(name), _EVENTS[name], prepared.manifest.events)
+    except _UNUSABLE as error:
+        raise PREPARED.unreadable(prepared.folder, f"{name}: {error}") from error
+
+
+def _offsets(file: Path, manifest: Manifest) -> Tensor:
+    offsets = numbers(file, "<i8", manifest.users + 1)
+    if int(offsets[0]) != 0 or int(offsets[-1]) != manifest.events or bool((offsets[1:] < offsets[:-1]).any()):
+        raise ValueError(f"it should ascend from 0 to {manifest.events:,} events")
+    return offsets
+
+
+def _counts(file: Path, manifest: Manifest) -> Tensor:
+    counts_N = numbers(file, "<i8", manifest.items)
+    if bool((counts_N < 0).any()) or int(counts_N.sum()) > manifest.events:
+        raise ValueError(f"it should count some of {manifest.events:,} events")
+    return counts_N
+
+
+def _catalog(file: Path, column: str, length: int) -> Catalog:
+    ids = table(file)
+    if ids.columns != [column] or ids.height != length:
+        raise ValueError(
+            f"it has {ids.height:,} rows of {', '.join(ids.columns)}, and should have {length:,} of {column}"
+        )
+    return Catalog.stored(ids[column])
+
+
+def _sequences(folder: Path, columns: Mapping[str, Mapped], offsets: Tensor, number_of_items: int) -> Sequences:
     def release() -> None:
-        for mapping in mappings:
+        for _, mapping in columns.values():
             mapping.madvise(mmap.MADV_DONTNEED)
 
-    events = Events(items, number_of_items, times, release)
+    items, times = columns[EVENT_ITEMS][0], columns[EVENT_TIMES][0] if EVENT_TIMES in columns else None
+    events = Events(items, number_of_items, times, release, str(folder))
     return Sequences(events, offsets[:-1], offsets[1:], torch.arange(len(offsets) - 1))

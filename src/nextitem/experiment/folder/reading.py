@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from nextitem.data.reading.opening import UNREADABLE
 from nextitem.errors import ArtefactError, NextitemError, StorageError
 from nextitem.evaluation.certificate import Certificate
 from nextitem.evaluation.values import values
@@ -21,7 +22,7 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.settings.given import expanded
 from nextitem.settings.keys import settings_of
 from nextitem.storage import MANIFEST, Kind, Manifest, Sealed, content_of, parsed
-from nextitem.storage.places import is_file, is_folder
+from nextitem.storage.places import is_folder, what_is_at
 from nextitem.training.history import Epoch, epochs_of
 
 RUN = Kind("run", FORMAT, "`nextitem train` printed", "train anew", Manifest)
@@ -35,7 +36,7 @@ PAGE = (*LISTS, *COMPARED)
 """What a page about a run is made of."""
 
 _USERS = "users.parquet"
-_UNUSABLE = (OSError, ValueError, SafetensorError, pl.exceptions.PolarsError)
+_UNUSABLE = (OSError, ValueError, SafetensorError, *UNREADABLE)
 
 # Where data lie and what they are called decides nothing once their fingerprints are equal, nor does what only rounds.
 _ABOUT_THE_DATA = ("name", "data", "columns", "filters")
@@ -220,13 +221,13 @@ def _read(folder: Path, file: Path, read: Callable[[Path], Content]) -> Content:
     """What is read of a file, where that can be."""
     try:
         return read(file)
-    except (*_UNUSABLE, pl.exceptions.PanicException) as error:
+    except _UNUSABLE as error:
         raise RUN.unreadable(folder, f"{file.name}: {error}") from error
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder looks like a finished run. Raises StorageError where one may not look."""
-    return is_file(folder / MANIFEST) and is_file(folder / "metrics.json")
+    """Whether a folder looks like a finished run, damaged or not. Raises StorageError where one may not look."""
+    return all(what_is_at(folder / name) is not None for name in (MANIFEST, "metrics.json"))
 
 
 def find_runs(roots: Iterable[Path], say: Callable[[str], None]) -> list[Run]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from nextitem.data.log import Catalog
 from nextitem.data.reading.tables import sized
 
 Types = tuple[pl.DataType, ...]
@@ -23,7 +24,7 @@ _RANKS: Mapping[str, Types] = {"part": (pl.String(),), "user": _IDS, "target": _
 def items_in(file: Path, number_of_items: int) -> pl.DataFrame:
     """`item`, `count` and `title` of N items, sorted by id."""
     items = _read(file, _ITEMS, rows=number_of_items)
-    _check_ids(items["item"])
+    Catalog.stored(items["item"])
     _check(items["count"], items["count"] < 0, "should be at least 0")
     return items
 
@@ -38,7 +39,7 @@ def scanned_users(file: Path) -> pl.LazyFrame:
 def users_in(file: Path, number_of_items: int) -> pl.DataFrame:
     """`user`, `history` and maybe `times`, sorted by id."""
     users = _collected(scanned_users(file))
-    _check_ids(users["user"])
+    Catalog.stored(users["user"])
     check_users(users, number_of_items)
     return users
 
@@ -104,12 +105,6 @@ def _check(column: pl.Series, is_wrong: pl.Series, reason: str) -> None:
     place = is_wrong.fill_null(True).arg_max() if len(is_wrong) else None
     if place is not None and is_wrong.fill_null(True)[place]:
         raise ValueError(f"column {column.name}: value {place + 1:,}, {column[place]}, {reason}")
-
-
-def _check_ids(ids: pl.Series) -> None:
-    """Raise ValueError where ids are not all different and in order, as every catalogue is."""
-    later = ids[1:]
-    _check(later, later <= ids[:-1], "should be greater than the one before")
 
 
 def _flat(lists: pl.Series) -> pl.Series:
