@@ -29,6 +29,7 @@ from nextitem.evaluation.evaluate import Evaluation, evaluate
 from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Query, Scorer
 from nextitem.experiment.folder.reading import Run, read_run
+from nextitem.experiment.own import register_encoder
 from nextitem.experiment.presets import load_preset, load_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
@@ -41,6 +42,7 @@ from nextitem.model import negatives as _negatives
 from nextitem.model import objectives as _objectives
 from nextitem.model.baselines import *  # noqa: F403
 from nextitem.model.encoders import *  # noqa: F403
+from nextitem.model.encoders.encoder import Encoder
 from nextitem.model.items import *  # noqa: F403
 from nextitem.model.losses import *  # noqa: F403
 from nextitem.model.negatives import *  # noqa: F403
@@ -59,6 +61,7 @@ __all__ = [  # noqa: RUF022 - in the order of the road
 __all__ += _splits.__all__
 __all__ += _items.__all__
 __all__ += _encoders.__all__
+__all__ += ["Encoder"]
 __all__ += _objectives.__all__
 __all__ += _losses.__all__
 __all__ += _negatives.__all__
@@ -67,7 +70,8 @@ __all__ += [  # noqa: RUF022
     # training
     "Training", "Session", "fit", "History", "Watcher",
     # experiment
-    "Recipe", "SequenceRecipe", "load_recipe", "load_preset", "run", "Outcome", "train", "Run", "read_run", "plan",
+    "Recipe", "SequenceRecipe", "register_encoder", "load_recipe", "load_preset", "run", "Outcome", "train", "Run",
+    "read_run", "plan",
     # evaluation
     "evaluate", "Evaluation", "Ranking", "Scorer", "Query",
     # studies

@@ -10,10 +10,10 @@ from pydantic import Field
 
 from nextitem.data.reading.columns import Columns
 from nextitem.errors import ConfigurationError, StorageError
+from nextitem.experiment.own import known_encoders, register_installed
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.search_space import Search, SearchSpace
 from nextitem.experiment.sequence import SequenceRecipe
-from nextitem.model.encoders import AnyEncoder
 from nextitem.model.losses import AnyLoss
 from nextitem.model.losses.loss import LossConfiguration
 from nextitem.settings.annotations import choices
@@ -159,6 +159,7 @@ def resolve_recipe(preset: Preset, overrides: Sequence[str] = (), columns: Colum
 
     `columns` are those of the option --columns. Raises ConfigurationError where overrides name columns as well.
     """
+    register_installed()
     data = str(preset.settings.get("data", Recipe.model_fields["data"].default))
     for key, value in (parse_override(override) for override in overrides):
         data = str(value) if key == ("data",) else data
@@ -214,7 +215,7 @@ def _with_items_of_encoder(tree: dict[str, object], sources: Mapping[str, str]) 
         return tree
     if not isinstance(encoder, dict) or not isinstance(items, dict):
         return tree
-    chosen: Any = choices(AnyEncoder)[str(encoder["name"])]
+    chosen = known_encoders()[str(encoder["name"])]
     asked = {
         key: value
         for key, value in items.items()

@@ -45,7 +45,7 @@ class SequenceRecipe(Configuration):
 
     name: Literal["sequence"] = "sequence"
     encoder: AnyEncoder = SASRec()
-    """What turns a history into states."""
+    """What turns a history into states; one of your own is registered before, by `register_encoder`."""
     items: AnyItems = Field(default_factory=lambda others: _items_of(others.get("encoder")))
     """What items are read from and scored by; where nothing is said, what goes with the encoder."""
     objective: AnyObjective = NextItem()

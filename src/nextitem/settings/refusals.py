@@ -77,6 +77,8 @@ def _reason(several: Collection[ErrorDetails]) -> str:
 
 
 def _in_our_words(message: str) -> str:
+    if found := re.fullmatch(r"Input tag .* does not match any of the expected tags: (.*)", message, re.DOTALL):
+        return f"is of no known choice; known: {found[1].replace(chr(39), '')}"
     message = re.sub(r"^[A-Z]\w* should ", "should ", message)
     return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
 

@@ -18,6 +18,7 @@ from nextitem.evaluation.certificate import Certificate
 from nextitem.evaluation.values import values
 from nextitem.experiment.folder.metrics import FORMAT, Metrics
 from nextitem.experiment.folder.tables import check_users, items_in, ranks_in, scanned_users, users_in
+from nextitem.experiment.own import check_encoder
 from nextitem.experiment.recipe import Recipe
 from nextitem.settings.given import expanded
 from nextitem.settings.keys import settings_of
@@ -203,10 +204,16 @@ def read_draft(folder: Path) -> Run:
 def _run(folder: Path, recipe: Path, metrics: Path, sealed: Sealed[Manifest] | None) -> Run:
     return Run(
         folder,
-        _read(folder, recipe, lambda file: parsed(Recipe, content_of(file))),
+        _read(folder, recipe, _recipe),
         _read(folder, metrics, lambda file: parsed(Metrics, content_of(file))),
         sealed,
     )
+
+
+def _recipe(file: Path) -> Recipe:
+    content = content_of(file)
+    check_encoder(content)
+    return parsed(Recipe, content)
 
 
 def _weights(file: Path) -> dict[str, Tensor]:
