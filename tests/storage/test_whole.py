@@ -272,3 +272,124 @@ def test_who_dies_holds_nothing(root: Path) -> None:
     with alone_in(root / "place", "does"):
         pass
     assert list(root.iterdir()) == []
+
+
+def refusing(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """That folder's names can no more be put on disk."""
+    fsync, number = os.fsync, folder.stat().st_ino
+
+    def fails(descriptor: int) -> None:
+        if os.fstat(descriptor).st_ino == number:
+            raise OSError(errno.EIO, "Input/output error")
+        fsync(descriptor)
+
+    patch.setattr(os, "fsync", fails)
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+@pytest.mark.parametrize("earlier", ["earlier", None])
+def test_a_file_whose_name_cannot_be_put_on_disk_gives_way_to_the_earlier_one(
+    earlier: str | None, has_links: bool, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if earlier:
+        (root / "page.html").write_text(earlier)
+
+    def unknown(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", unknown)
+    refusing(monkeypatch, root)
+    with pytest.raises(OSError, match="Input/output error"), whole_file(root / "page.html") as draft:
+        draft.write_text("later")
+    kept = "later" if earlier and not has_links else earlier  # without a second name it cannot be had back
+    assert [path.read_text() for path in root.iterdir()] == ([kept] if kept else [])
+
+
+@pytest.mark.parametrize("earlier", ["earlier", None])
+def test_a_folder_whose_name_cannot_be_put_on_disk_gives_way_to_the_earlier_one(
+    earlier: str | None, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if earlier:
+        (root / "study").mkdir()
+        (root / "study" / "table.json").write_text(earlier)
+    refusing(monkeypatch, root)
+    for replace in (True, False) if earlier is None else (True,):
+        with (
+            pytest.raises(StorageError, match="Input/output error"),
+            whole_folder(root / "study", replace=replace) as draft,
+        ):
+            (draft / "table.json").write_text("later")
+    assert [tree(path) for path in root.iterdir()] == ([{"table.json": earlier}] if earlier else [])
+
+
+def test_folders_that_were_made_for_nothing_go_again(root: Path) -> None:
+    with pytest.raises(StorageError), whole_folder(root / "deep" / "place" / "study"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    (root / "file").write_text("1")
+    with pytest.raises(StorageError, match="cannot write to"), alone_in(root / "file" / "place", "does"):
+        pass
+    assert [path.name for path in root.iterdir()] == ["file"]
+
+
+def test_a_link_is_written_through(root: Path) -> None:
+    (root / "real").mkdir()
+    (root / "real" / "page.html").write_text("earlier")
+    (root / "page.html").symlink_to("real/page.html")
+    (root / "dangling.html").symlink_to("real/new.html")
+    (root / "study").symlink_to("real/study")
+    for name in ("page.html", "dangling.html"):
+        with whole_file(root / name) as draft:
+            draft.write_text(name)
+    for content in ("1", "2"):
+        if content == "2":
+            with whole_folder(root / "study", replace=True) as draft:
+                (draft / "table.json").write_text(content)
+        else:
+            (root / "real" / "study").mkdir()
+    assert all((root / name).is_symlink() for name in ("page.html", "dangling.html", "study"))
+    assert tree(root / "real") == {"page.html": "page.html", "new.html": "dangling.html"}
+    assert tree(root / "study") == {"table.json": "2"}
+    assert {path.name for path in (root / "real").iterdir()} == {"page.html", "new.html", "study"}
+
+
+def test_a_link_to_itself_is_refused(root: Path) -> None:
+    (root / "page.html").symlink_to("page.html")
+    with pytest.raises(OSError, match="symbolic links"), whole_file(root / "page.html"):
+        pass
+    assert (root / "page.html").is_symlink()
+
+
+@pytest.mark.parametrize("target", ["nowhere", "file"])
+def test_a_name_that_is_a_link_or_a_file_is_taken(target: str, root: Path) -> None:
+    (root / "file").write_text("1")
+    (root / "prepared").symlink_to(target)
+    with pytest.raises(ConfigurationError, match="prepared exists already"), whole_folder(root / "prepared"):
+        pass
+    with pytest.raises(ConfigurationError, match="file exists already"), whole_folder(root / "file", replace=True):
+        pass
+
+
+def test_a_pipe_is_written_to_and_stays_one(root: Path) -> None:
+    os.mkfifo(root / "pipe")
+    reader = os.open(root / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with whole_file(root / "pipe") as draft:
+        draft.write_text("through")
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    assert stat.S_ISFIFO((root / "pipe").stat().st_mode)
+    assert [path.name for path in root.iterdir()] == ["pipe"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs the device that is always full")
+def test_a_device_is_written_to_and_stays_one() -> None:
+    with pytest.raises(OSError, match="No space left on device"), whole_file(Path("/dev/full")) as draft:
+        draft.write_text("1")
+    assert Path("/dev/full").is_char_device()
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder in which nobody can make one")
+def test_a_folder_that_cannot_be_made_is_not_said_to_be_another_process_s() -> None:
+    message = r"cannot write to /proc/x/place: .*; choose another"
+    with pytest.raises(StorageError, match=message), alone_in(Path("/proc/x/place"), "does"):
+        pass

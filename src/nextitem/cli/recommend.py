@@ -18,6 +18,7 @@ from nextitem.serving.batch import Served, Terms, known_items, serve_histories, 
 from nextitem.serving.ids import read_ids
 from nextitem.serving.lists import as_table, check_format, write_table
 from nextitem.serving.recommender import Recommender
+from nextitem.settings.given import expanded
 from nextitem.words import counted
 
 _ALL = "all"
@@ -81,7 +82,7 @@ def ids_in(text: str, role: str, option: str) -> pl.Series:
 
     Raises ConfigurationError where there is none.
     """
-    file = Path(text).expanduser()
+    file = expanded(text)
     try:
         is_file = bool(text) and file.exists() and not file.is_dir()
     except OSError:  # too long for a name: it is ids

@@ -13,7 +13,8 @@ class Pending(Protocol):
     def folder(self) -> Path:
         """The folder of the finished run, as soon as there is one.
 
-        Raises TrainingError in words for a row of a table, whatever ended the training: an error, a crash, a signal.
+        Raises TrainingError in words for a row of a table, whatever ended the training: an error, a crash, a signal;
+        but StorageError where it could not be stored, which those to come could not be either.
         What interrupts the waiting, Ctrl-C for one, ends this training and all others that were asked for; the last
         full epoch of each stays on disk.
         """

@@ -19,7 +19,7 @@ import torch
 from nextitem.compute.processes import Alone
 from nextitem.compute.streams import quieten_libraries, say, stderr, taking_everything
 from nextitem.engine.entries import Place
-from nextitem.errors import NextitemError, TrainingError
+from nextitem.errors import NextitemError, StorageError, TrainingError
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import Extras, train
 from nextitem.training.session import Session
@@ -48,17 +48,19 @@ class _Asked:
                 # Polars has the system restart a read that Ctrl-C interrupts, so that one would wait for the answer.
                 while not ours.poll(1.0):
                     pass
-                folder, problem = ours.recv()
-            except EOFError:  # it ended without a word
-                folder, problem = None, None
+                answered: str | NextitemError | None = ours.recv()
+            except EOFError:
+                answered = None
             process.join()
         except BaseException:
             process.terminate()  # its last full epoch is on disk
             process.join()
             raise
-        if folder is None:
-            raise TrainingError(problem or f"its process ended with {_ending(process.exitcode)}")
-        return Path(folder)
+        if answered is None:  # it ended without a word
+            raise TrainingError(f"its process ended with {_ending(process.exitcode)}")
+        if isinstance(answered, NextitemError):
+            raise answered
+        return Path(answered)
 
 
 class LocalEngine:
@@ -90,7 +92,7 @@ def _ending(code: int | None) -> str:
 
 
 def _train(answer: Connection, recipe_json: str, seed: int, place: Place) -> None:
-    """In the other process: train, and answer (folder, None) or (None, the problem)."""
+    """In the other process: train, and answer the folder or an error."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the process that waits, which ends this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if place.threads is not None:
@@ -108,12 +110,14 @@ def _answer(answer: Connection, recipe_json: str, seed: int, place: Place) -> No
     try:
         session = Session(seed, Alone(device), display)
         run = train(recipe, session, place.out, fresh=place.fresh, say=say, extras=Extras(report=place.report))
+    except StorageError as error:
+        answer.send(error)
     except NextitemError as error:
-        answer.send((None, str(error)))
+        answer.send(TrainingError(str(error)))
     except Exception as error:
-        answer.send((None, f"internal error: {type(error).__name__}: {error}"))
+        answer.send(TrainingError(f"internal error: {type(error).__name__}: {error}"))
     else:
-        answer.send((str(run.folder), None))
+        answer.send(str(run.folder))
     finally:
         display.close()
 

@@ -5,6 +5,7 @@ whoever starts can tell what a kill left from what another process is at, and re
 no such locks nothing is removed. Nobody can foresee a draft's name, and one that is taken is never written to.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -19,7 +20,7 @@ from pathlib import Path
 from nextitem.words import shortened
 
 _MOST = 220  # bytes of a place's name in that of its draft, which may have 255
-_ATTEMPTS = 10  # at a draft that is taken for an abandoned one before it could be held
+_ATTEMPTS = 10  # at a draft whose name is taken, or that is taken for an abandoned one before it could be held
 _DRAFT, _BEFORE = ".draft", ".before"
 # Locks may mean nothing between machines that share a disk: of what another machine left nothing is known.
 _HERE = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:4]
@@ -92,19 +93,25 @@ def _made(place: Path, *, is_folder: bool) -> tuple[Path, int]:
     """A draft, and the descriptor that holds it."""
     for _ in range(_ATTEMPTS):
         draft = place.with_name(f".{shortened(place.name, _MOST)}-{_HERE}{secrets.token_hex(4)}{_DRAFT}")
-        if is_folder:
-            draft.mkdir()
         try:
-            how = os.O_RDONLY | os.O_DIRECTORY if is_folder else os.O_RDWR | os.O_CREAT | os.O_EXCL
-            descriptor = os.open(draft, how | os.O_NOFOLLOW, 0o666)
-        except BaseException:
-            _removed(draft)
-            raise
+            descriptor = _folder(draft) if is_folder else os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        except FileExistsError:
+            continue
         # Another process may have taken it for abandoned in this moment.
         if _lock(descriptor) and draft.exists():
             return draft, descriptor
         os.close(descriptor)
-    raise FileExistsError(f"all drafts of {place} were taken away")
+    raise FileExistsError(errno.EEXIST, "every draft of it was taken", str(place))
+
+
+def _folder(draft: Path) -> int:
+    """A new folder, opened."""
+    draft.mkdir()
+    try:
+        return os.open(draft, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except BaseException:
+        _removed(draft)
+        raise
 
 
 def _lock(descriptor: int, *, unknown: bool = True) -> bool:

@@ -20,6 +20,8 @@ from nextitem.storage.contents import naming, refusals
 from nextitem.storage.drafts import before_of, draft_of, held
 
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)  # what a folder answers that is not synced by its system
+# The same of second names: also of a file that belongs to somebody else, or that has as many as there may be.
+_CANNOT_LINK = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.EACCES, errno.EMLINK)
 
 
 @contextmanager
@@ -117,7 +119,8 @@ def make_folder(folder: Path) -> list[Path]:
     """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if missing:
+            folder.mkdir(parents=True, exist_ok=True)
         for one in missing:
             sync(one.parent)
     except BaseException:
@@ -170,9 +173,8 @@ def _replace(draft: Path, file: Path) -> None:
     before, is_there = before_of(draft), file.exists()
     with held(file):
         try:
-            # Where a system has no second names, or not of other people's files, the earlier one cannot be kept.
-            with suppress(OSError):
-                before.hardlink_to(file)
+            if is_there:
+                _keep(file, before)
             draft.replace(file)
             try:
                 sync(file.parent)
@@ -185,6 +187,15 @@ def _replace(draft: Path, file: Path) -> None:
         finally:
             with suppress(OSError):
                 before.unlink(missing_ok=True)
+
+
+def _keep(file: Path, before: Path) -> None:
+    """Give a file a second name, where its system has such names; else it cannot be had back. Raises OSError."""
+    try:
+        before.hardlink_to(file)
+    except OSError as error:
+        if error.errno not in _CANNOT_LINK:
+            raise
 
 
 def _exchange(draft: Path, folder: Path) -> None:

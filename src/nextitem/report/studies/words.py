@@ -5,10 +5,14 @@ from nextitem.evaluation.hiding import in_words
 from nextitem.studies.comparison import Comparison
 from nextitem.words import counted
 
+_MOST_OF_A_TITLE = 40  # characters
+
 
 def title_of(data: str) -> str:
-    """What readers call a dataset; what was not published keeps its own name."""
-    return DATASETS[data].title if data in DATASETS else data
+    """What readers call a dataset; what was not published keeps its own name, as far as it fits above a figure."""
+    if data in DATASETS:
+        return DATASETS[data].title
+    return data if len(data) <= _MOST_OF_A_TITLE else f"{data[: _MOST_OF_A_TITLE - 1]}…"
 
 
 def measured_on(comparison: Comparison) -> str:
