@@ -13,7 +13,8 @@ from typer.exceptions import TyperException
 from nextitem.cli.console import say, show
 from nextitem.compute.endings import Ended, told_of_signals
 from nextitem.compute.interrupts import INTERRUPTED, leaving_at_once
-from nextitem.compute.streams import READER_GONE, ReaderGoneError, speaker, taking_everything
+from nextitem.compute.streams import READER_GONE, ReaderGoneError, speaker, stderr, taking_everything
+from nextitem.compute.waiting import silent, told_if_slow
 from nextitem.errors import ConfigurationError, NextitemError, StorageError
 
 _GO_ON = "on the CPU `train --resume`, `compare`, `reproduce` and `study` go on after the last epoch"
@@ -37,7 +38,7 @@ name, and what stands beside it here is the first line of its docstring, for a l
 
 def verb(name: str) -> TyperCommand:
     """A verb of VERBS as a command with its options; its file is imported, which takes a second or two."""
-    with leaving_at_once():
+    with leaving_at_once(), told_if_slow("starting", say if stderr.is_terminal else silent):
         function = getattr(import_module(f"nextitem.cli.{name}"), name)
     one = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     one.command(name)(function)

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from nextitem.cli.console import say
 from nextitem.cli.options import ManifestAsJson
 from nextitem.cli.tables import show_manifest
+from nextitem.compute.waiting import told_if_slow
 from nextitem.data.mapped.folder import verify
 from nextitem.settings.given import expanded
 
@@ -18,4 +20,6 @@ def check(
     as_json: ManifestAsJson = False,
 ) -> None:
     """Compare every file of a prepared folder with its checksum; trainings leave out large files of events."""
-    show_manifest(verify(folder), folder, "intact", as_json=as_json)
+    with told_if_slow(f"comparing the files of {folder}", say):
+        manifest = verify(folder)
+    show_manifest(manifest, folder, "intact", as_json=as_json)

@@ -25,6 +25,7 @@ from nextitem.cli.options import (
     with_data,
 )
 from nextitem.cli.tables import fail_if_any_failed, show_comparison
+from nextitem.compute.waiting import told_if_slow
 from nextitem.engine.each import train_each
 from nextitem.engine.entries import Contestant, Entry, Place
 from nextitem.errors import ConfigurationError
@@ -83,7 +84,8 @@ def compare(
     if against is not None and against not in labels:
         compare_runs([Contestant(label) for label in labels], against)
     trained = train_each(entries, range(seeds), place, say, beside=stored) if entries else []
-    comparison = compare_runs([*trained, *rows], against, names)
+    with told_if_slow("resampling for intervals and differences", say):
+        comparison = compare_runs([*trained, *rows], against, names)
     show_comparison(comparison, as_json=as_json)
     fail_if_any_failed(comparison)
 

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from nextitem.cli.console import Sheet, show_json, show_table
+from nextitem.cli.console import Sheet, say, show_json, show_table
 from nextitem.cli.options import AsJson, Hide, RunFolder, seed_of, stored_run
+from nextitem.compute.waiting import told_if_slow
 from nextitem.evaluation.metrics import DEFAULT_METRICS, SAMPLED_METRICS
 from nextitem.experiment.again import evaluate_again
 from nextitem.experiment.folder.reading import MODEL
@@ -40,7 +41,8 @@ def evaluate(
     default = DEFAULT_METRICS if candidates is None else SAMPLED_METRICS
     names = [*default] if metrics is None else [name.strip() for name in metrics.split(",")]
     stored = stored_run(run_folder, MODEL)
-    measured = evaluate_again(stored, part.value, names, data, candidates=candidates, seed=seed, hide=hide)
+    with told_if_slow(f"measuring {run_folder} on {data or stored.recipe.data}", say):
+        measured = evaluate_again(stored, part.value, names, data, candidates=candidates, seed=seed, hide=hide)
     if as_json:
         # What is sampled stands apart, where nobody takes it for a full ranking.
         block = {part.value: measured.as_dict()}

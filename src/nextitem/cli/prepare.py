@@ -8,6 +8,7 @@ import typer
 from nextitem.cli.console import say
 from nextitem.cli.options import ColumnNames, ManifestAsJson, column_overrides, path_to
 from nextitem.cli.tables import show_manifest
+from nextitem.compute.waiting import told_if_slow
 from nextitem.data.mapped.writing import prepare_into
 
 
@@ -21,7 +22,8 @@ def prepare(
     as_json: ManifestAsJson = False,
 ) -> None:
     """Read, filter and index a log once, in bounded memory; train with data=FOLDER."""
-    manifest = prepare_into(out, data, [*(overrides or []), *column_overrides(columns)])
+    with told_if_slow(f"preparing {data}", say):
+        manifest = prepare_into(out, data, [*(overrides or []), *column_overrides(columns)])
     for note in manifest.notes:
         say(f"note: {note}")
     show_manifest(manifest, out, "prepared", as_json=as_json)

@@ -10,6 +10,7 @@ import typer
 
 from nextitem.cli.console import say, show_data, show_json
 from nextitem.cli.options import AsJson, RunFolder, columns_of, path_to, stored_run
+from nextitem.compute.waiting import told_if_slow
 from nextitem.data.reading.columns import USUAL, Columns
 from nextitem.data.reading.files import found_in, read_interactions, rows_of
 from nextitem.errors import ConfigurationError
@@ -68,10 +69,11 @@ def recommend(
     stored = stored_run(run_folder, LISTS)
     recommender = Recommender.from_run(stored)
     terms, notes = _terms(recommender, listed_ids, Terms(k, None, filter_seen, not drop_unknown, histories_only))
-    if histories is None:
-        served = serve_users(recommender, wanted, terms)
-    else:
-        served = _of_file(recommender, stored, histories, columns_of(columns) or USUAL, terms)
+    with told_if_slow("recommending", say):
+        if histories is None:
+            served = serve_users(recommender, wanted, terms)
+        else:
+            served = _of_file(recommender, stored, histories, columns_of(columns) or USUAL, terms)
     for note in (*notes, *served.notes):
         say(f"note: {note}")
     _show(served, stored, k, out, as_json=as_json)

@@ -7,6 +7,7 @@ import typer
 
 from nextitem.cli.console import say, show, show_json
 from nextitem.cli.options import AsJson, path_to, stored_run
+from nextitem.compute.waiting import told_if_slow
 from nextitem.experiment.again import restore_own
 from nextitem.experiment.folder.reading import PAGE
 from nextitem.settings.given import expanded
@@ -26,8 +27,9 @@ def report(
     from nextitem.report.run.page import write_report
 
     stored = [stored_run(folder, PAGE) for folder in run_folders]
-    runs = comparable([Evidence.of(run) for run in stored])
-    write_report(runs, [restore_own(run) for run in stored], out)
+    with told_if_slow(f"making a page of {counted(len(stored), 'run')}", say):
+        runs = comparable([Evidence.of(run) for run in stored])
+        write_report(runs, [restore_own(run) for run in stored], out)
     size = out.stat().st_size
     if as_json:
         labels = {str(run.folder): run.label for run in runs}

@@ -23,12 +23,14 @@ from nextitem.cli.options import (
 )
 from nextitem.cli.tables import fail_if_any_failed, show_comparison, show_plan
 from nextitem.compute.processes import Alone
+from nextitem.compute.waiting import told_if_slow
 from nextitem.engine.each import find_each, train_each
 from nextitem.engine.entries import Contestant, Place
 from nextitem.errors import ConfigurationError, TrainingError
 from nextitem.studies.comparison import compare
 from nextitem.studies.forecast import plan_reproduction
 from nextitem.studies.reproduction import ReproductionRequest, judged_by, sweep_entries, table_entries, verdicts
+from nextitem.words import counted
 
 if TYPE_CHECKING:
     from nextitem.report.studies.reproduction import Reproduction
@@ -58,7 +60,8 @@ def reproduce(
     use_threads(threads)
     if plan_only:
         entries = {entry.label: entry for entry in [*table_entries(request), *sweep_entries(request).values()]}
-        planned = plan_reproduction(request.data, list(entries.values()), 0, Alone(device_of(device)))
+        with told_if_slow(f"planning {counted(len(entries), 'training')}", say):
+            planned = plan_reproduction(request.data, list(entries.values()), 0, Alone(device_of(device)))
         show_plan(planned, f"reproduce {data}: one seed of each", as_json=as_json)
         return
     place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh, make_report)
@@ -66,9 +69,11 @@ def reproduce(
     # Here, because matplotlib takes half a second to import, which only those who draw should wait.
     from nextitem.report.studies import reproduction as reproduction_page
 
-    reproduction = _reproduction(request, rows, swept)
+    with told_if_slow("resampling for intervals and differences", say):
+        reproduction = _reproduction(request, rows, swept)
     folder = out / f"reproduce-{data}"
-    reproduction_page.write(folder, reproduction)
+    with told_if_slow("drawing", say):
+        reproduction_page.write(folder, reproduction)
     if as_json:
         show_json({**reproduction.as_dict(), "folder": str(folder)})
     else:

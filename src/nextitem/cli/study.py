@@ -27,6 +27,7 @@ from nextitem.cli.options import (
 )
 from nextitem.cli.tables import fail_if_any_failed, show_comparison, show_plan
 from nextitem.compute.processes import Alone
+from nextitem.compute.waiting import told_if_slow
 from nextitem.engine.each import find_each, train_each
 from nextitem.engine.entries import Contestant, Place
 from nextitem.errors import ConfigurationError
@@ -38,7 +39,7 @@ from nextitem.studies.forecast import plan_reproduction
 from nextitem.studies.rankings import compare_rankings
 from nextitem.studies.rows import entries, left_out
 from nextitem.studies.study import StudyRequest, load_study, sampled, study_names
-from nextitem.words import MOST_OF_A_NAME, NOTHING, shortened, with_interval
+from nextitem.words import MOST_OF_A_NAME, NOTHING, counted, shortened, with_interval
 
 if TYPE_CHECKING:
     from nextitem.report.studies.study import Results
@@ -96,7 +97,8 @@ def study(
         say(sentence)
     compare([Contestant(row.label) for row in rows], against)  # a misspelt row is refused before hours of training
     if plan_only:
-        forecast = plan_reproduction(request.used_data, rows, 0, Alone(device_of(device)))
+        with told_if_slow(f"planning {counted(len(rows), 'training')}", say):
+            forecast = plan_reproduction(request.used_data, rows, 0, Alone(device_of(device)))
         show_plan(forecast, f"study {request.study.name} on {request.used_data}: one seed of each", as_json=as_json)
         return
     place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh, make_report)
@@ -136,7 +138,8 @@ def _tell(results: "Results", out: Path, *, as_json: bool) -> None:
     if results.comparison.cells:
         from nextitem.report.studies import study as study_page
 
-        study_page.write(folder, results)
+        with told_if_slow("drawing", say):
+            study_page.write(folder, results)
     if as_json:
         show_json({**results.as_dict(), "folder": str(folder)})
     elif results.comparison.cells:
@@ -179,7 +182,8 @@ def _rankings(
     rank_metrics([metric])
     for kind in kinds:
         Candidates.parse(kind)  # before any model is read
-    disagreements = compare_rankings(folders, kinds, metric, data)
+    with told_if_slow(f"ranking the targets of {counted(len(folders), 'run')}", say):
+        disagreements = compare_rankings(folders, kinds, metric, data)
     command, folder = typed_command(), out / f"study-{OF_RANKINGS}"
     rankings_page.write(folder, disagreements, metric, command)
     if as_json:

@@ -24,6 +24,7 @@ from nextitem.cli.options import (
     with_data,
 )
 from nextitem.compute.processes import Processes, joined
+from nextitem.compute.waiting import silent, told_if_slow
 from nextitem.data.prepare import prepare
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.candidates import Candidates
@@ -128,7 +129,7 @@ def _train(
 ) -> tuple[Path | None, Metrics]:
     """Train with a display and trackers, of several processes at the first one alone."""
     is_first = processes.rank == 0
-    tell = say if is_first else _say_nothing
+    tell = say if is_first else silent
     title = f"{recipe.name} on {recipe.data}, {recipe.split.describe().lower()} split, seed {seed}, {processes}"
     display = watcher(stderr if is_first else Console(quiet=True), recipe.learner.training, title)
     settings = {**settings_of(recipe), "seed": seed}
@@ -143,14 +144,11 @@ def _train(
     return folder, metrics
 
 
-def _say_nothing(text: str) -> None:
-    """What the other processes say."""
-
-
 def _show_plan(recipe: Recipe, seed: int, processes: Processes, *, as_json: bool) -> None:
     """What a training would take; one of several processes speaks, and the others wait for it."""
     if processes.rank == 0:
-        planned = plan(recipe, prepare(recipe), Session(seed, processes))
+        with told_if_slow(f"planning {recipe.name} on {recipe.data}", say):
+            planned = plan(recipe, prepare(recipe), Session(seed, processes))
         if as_json:
             show_json(planned.as_dict())
         else:

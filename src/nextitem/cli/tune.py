@@ -98,7 +98,7 @@ def _searched(asked: _Search, trials: int, seed: int, processes: Processes) -> T
 
     tuned = search(
         preset, overrides, asked.space, trials=trials, seed=seed, folder=asked.folder, on_trial=tell,
-        processes=processes,
+        processes=processes, say=say,
         watch=lambda recipe, number: watcher(stderr, recipe.learner.training, f"{recipe.name}, trial {number}"),
     )  # fmt: skip
     _write_best(asked.folder / "best.toml", as_toml(resolve_recipe(preset, [*overrides, *tuned.best_overrides]).value))

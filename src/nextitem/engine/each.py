@@ -1,9 +1,10 @@
 """Every entry with a finished run per seed: what is on disk is not trained again, what was interrupted goes on."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from nextitem.compute.waiting import Say, told_if_slow
 from nextitem.data.prepare import prepare
 from nextitem.data.source import Source
 from nextitem.engine.engine import Engine, Pending
@@ -19,7 +20,7 @@ def train_each(
     entries: Sequence[Entry],
     seeds: Iterable[int],
     place: Place,
-    say: Callable[[str], None],
+    say: Say,
     *,
     beside: Sequence[Run] = (),
     engine: Engine = LOCAL,
@@ -56,9 +57,7 @@ def train_each(
     return [Contestant(entry.label, tuple(runs[entry.label]), tuple(failures[entry.label])) for entry in entries]
 
 
-def find_each(
-    entries: Sequence[Entry], seeds: Iterable[int], place: Place, say: Callable[[str], None]
-) -> list[Contestant]:
+def find_each(entries: Sequence[Entry], seeds: Iterable[int], place: Place, say: Say) -> list[Contestant]:
     """As `train_each`, but what is not on disk is left out."""
     finished, wanted = _Finished(entries, place, say), list(seeds)
     found = [[finished.run(entry, seed) for seed in wanted] for entry in entries]
@@ -76,10 +75,10 @@ def _key(entry: Entry, seed: int) -> str:
 class _Finished:
     """The finished runs on disk, and which of them an entry's are."""
 
-    def __init__(self, entries: Sequence[Entry], place: Place, say: Callable[[str], None]) -> None:
+    def __init__(self, entries: Sequence[Entry], place: Place, say: Say) -> None:
         self.known = find_runs(dict.fromkeys((place.out, *place.others)), say)
         asked = {_asked(entry.recipe): entry.recipe for entry in entries}
-        self.events = {key: _measured_on(recipe) for key, recipe in asked.items()}
+        self.events = {key: _measured_on(recipe, say) for key, recipe in asked.items()}
 
     def check_cases(self, beside: Sequence[Run]) -> None:
         """Raise ConfigurationError where the entries' test cases are not each other's, or not those of `beside`."""
@@ -108,8 +107,9 @@ def _asked(recipe: Recipe) -> tuple[Source, str, bool]:
     return Source.of(recipe), recipe.hide, recipe.learner.reads_times
 
 
-def _measured_on(recipe: Recipe) -> tuple[str, Certificate]:
+def _measured_on(recipe: Recipe, say: Say) -> tuple[str, Certificate]:
     """The fingerprint of all events, and the certificate that a run's test metrics will have."""
-    prepared, reads_times = prepare(recipe), recipe.learner.reads_times
-    certificate = Certificate.of(prepared.split.test, recipe.ranking, ())
-    return prepared.log.sha256(with_times=reads_times), certificate
+    with told_if_slow(f"reading {recipe.data}", say):
+        prepared, reads_times = prepare(recipe), recipe.learner.reads_times
+        certificate = Certificate.of(prepared.split.test, recipe.ranking, ())
+        return prepared.log.sha256(with_times=reads_times), certificate

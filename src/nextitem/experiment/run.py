@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from nextitem.compute.waiting import Say, silent, told_if_slow
 from nextitem.data.prepare import Prepared, prepare
 from nextitem.data.splits.split import Cases
 from nextitem.errors import ConfigurationError
@@ -31,19 +32,22 @@ class Outcome:
     """What the process that generated the data would earn on the test histories, where that is known."""
 
 
-def run(recipe: Recipe, session: Session, *, prepared: Prepared | None = None) -> Outcome:
+def run(recipe: Recipe, session: Session, *, prepared: Prepared | None = None, say: Say = silent) -> Outcome:
     """Prepare the data, learn with the epoch chosen by validation, evaluate on validation and test.
 
     `prepared` spares reading the same data again; ConfigurationError is raised where the recipe asks for other data.
+    `say` is told of what takes long and has no epochs, which the session's watcher is told of.
     Of several processes all run this, and all get the outcome. Raises what the steps raise; see their docstrings.
     """
     prepared = prepare(recipe) if prepared is None else _of_the_recipe(prepared, recipe)
     prepared = as_learnt(prepared, recipe)
-    learnt = learn(recipe, prepared, session)
-    validation, test = (
-        evaluate(learnt.scorer, cases, ranking=recipe.ranking, processes=session.processes)
-        for cases in (prepared.split.validation, prepared.split.test)
-    )
+    with told_if_slow(f"{recipe.name} learns", silent if recipe.learner.unplanned is None else say):
+        learnt = learn(recipe, prepared, session)
+    measured = []
+    for what, cases in (("validation", prepared.split.validation), ("test", prepared.split.test)):
+        with told_if_slow(f"ranking the targets of {counted(len(cases), f'{what} case')}", say):
+            measured.append(evaluate(learnt.scorer, cases, ranking=recipe.ranking, processes=session.processes))
+    validation, test = measured
     bound = prepared.upper_bound(prepared.split.test) if prepared.upper_bound else None
     return Outcome(
         learnt.scorer, prepared, learnt.history, validation, test, learnt.parameters, learnt.seconds, bound

@@ -16,6 +16,7 @@ from typing import cast
 import torch
 
 from nextitem.compute.machine import machine
+from nextitem.compute.waiting import Say, silent, told_if_slow
 from nextitem.data.prepare import Prepared, prepare
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.evaluate import evaluate
@@ -57,7 +58,7 @@ def train(
     out: Path | str = "runs",
     *,
     fresh: bool = False,
-    say: Callable[[str], None] = lambda _text: None,
+    say: Say = silent,
     extras: Extras = Extras(),
 ) -> Run:
     """The run of a recipe, trained into a folder of its own in `out` by this one process.
@@ -105,7 +106,7 @@ def train_into(
     workplace: Workplace,
     recipe: Recipe,
     session: Session,
-    say: Callable[[str], None],
+    say: Say,
     extras: Extras,
 ) -> tuple[Path | None, Metrics]:
     """Train (on from a checkpoint that is there), evaluate and store; the folder of the run, and its metrics.
@@ -115,16 +116,18 @@ def train_into(
     """
     started, processes, is_first = datetime.now(UTC), session.processes, session.processes.rank == 0
     with workplace.alone() if is_first else nullcontext():
-        prepared = prepare(recipe)
+        with told_if_slow(f"reading {recipe.data}", say):
+            prepared = prepare(recipe)
         for note in notes_on(prepared, recipe):
             say(f"note: {note}")
         ranking = None if extras.candidates is None else _checked(extras.candidates, prepared, recipe)
         if recipe.learner.unplanned is None:
-            recipe, planned = plan_together(recipe, prepared, session)
+            with told_if_slow("planning", say):
+                recipe, planned = plan_together(recipe, prepared, session)
             say(f"plan: {planned}")
         if session.device.type == "cpu":  # elsewhere a training cannot be continued to the same bits: nothing is kept
             session = replace(session, checkpoint=file_checkpoint(workplace.checkpoint, recipe, prepared, session))
-        outcome = run(recipe, session, prepared=prepared)
+        outcome = run(recipe, session, prepared=prepared, say=say)
         for note in outcome.history.notes:
             say(f"note: {note}")
         sampled = None
@@ -148,9 +151,10 @@ def file_checkpoint(path: Path, recipe: Recipe, prepared: Prepared, session: Ses
     return FileCheckpoint(path, settings | identity | together | machine(session.device))
 
 
-def _add_report(make: MakeReport, model: Scorer, say: Callable[[str], None], draft: Path) -> None:
+def _add_report(make: MakeReport, model: Scorer, say: Say, draft: Path) -> None:
     try:
-        make(draft, model)
+        with told_if_slow("making report.html", say):
+            make(draft, model)
     except Exception as error:  # hours of training are worth more than a page that can be made later
         (draft / "report.html").unlink(missing_ok=True)
         say(f"no report.html in the run: {type(error).__name__}: {error}; make one later by `nextitem report RUN`")

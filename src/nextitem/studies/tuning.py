@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from nextitem.compute.processes import ALONE, Processes
+from nextitem.compute.waiting import Say, silent, told_if_slow
 from nextitem.data.prepare import Prepared, prepare
 from nextitem.errors import ConfigurationError, ScoreError, StorageError, TrainingError
 from nextitem.evaluation.evaluate import evaluate
@@ -111,6 +112,7 @@ def tune(
     on_trial: Callable[[Trial], None] = lambda _trial: None,
     watch: Callable[[Recipe, int], Watcher] = lambda _recipe, _number: Silent(),
     processes: Processes = ALONE,
+    say: Say = silent,
 ) -> Tuned:
     """Search `space` until there are `trials`, going on with the search in `folder` if there is one.
 
@@ -119,7 +121,8 @@ def tune(
     """
     optuna, folder = _optuna(), expanded(folder)
     space, recipe = checked_space(preset, overrides, space), resolve_recipe(preset, overrides).value
-    prepared = prepare(recipe)
+    with told_if_slow(f"reading {recipe.data}", say):
+        prepared = prepare(recipe)
     with alone_in(folder, "goes on with the same search"):
         study = _study(optuna, folder, _identity(recipe, space, prepared, seed, processes))
         while len(settled := _settled(study)) < trials:
