@@ -265,6 +265,30 @@ def test_times_of_other_types_are_refused(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("kind", "number", "seconds"),
+    [
+        (pl.Date(), 2**31 - 1, "185,542,587,100,800"),
+        (pl.Datetime("ms"), 2**62, "4,611,686,018,427,388"),
+        (pl.Datetime("us"), 2**62, "4,611,686,018,427"),
+        (pl.Datetime("us", "UTC"), 2**62, "4,611,686,018,427"),
+        (pl.Datetime("ms", "Asia/Tokyo"), 2**62, "4,611,686,018,427,388"),
+    ],
+    ids=str,
+)
+def test_moments_beyond_all_years_are_refused_with_their_row(
+    tmp_path: Path, kind: pl.DataType, number: int, seconds: str, sign: int
+) -> None:
+    times = pl.Series([0, sign * number, 5]).cast(pl.Int32 if kind == pl.Date else pl.Int64).cast(kind)
+    file = tmp_path / "log.parquet"
+    pl.DataFrame({"user": [1, 1, 1], "item": [1, 2, 3], "time": times}).write_parquet(file)
+    assert refusal(file) == (
+        f"{file}:2:time: a moment {'-' if sign < 0 else ''}{seconds} seconds after 1970 lies outside the years 1 to "
+        f"9999; correct the row or drop it"
+    )
+
+
 # files and rows that cannot be read
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -179,3 +180,29 @@ def test_a_locked_file_is_a_storage_error(written: Write) -> None:
     file = written("log.csv", CSV)
     file.chmod(0)
     assert "Permission denied" in refusal(file, kind=StorageError)
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "rows", "place"),
+    [
+        ("log.csv", "user,item", ["a,x", "user,item", "b,x"], 3),
+        ("log.csv", "user,item,time", ["a,x,1", "user,item,time", "b,x,2"], 3),
+        ("log.csv", "rating, user , item", ["5,a,x", "", "", "rating,user,item", "5,b,x"], 5),
+        ("log.csv", '"user","item"', ['"a","x"', '"user", item ', "b,x"], 3),
+        ("log.inter.gz", "user_id:token\titem_id:token", ["a\tx", "user_id:token\titem_id:token"], 3),
+    ],
+)
+def test_a_header_that_stands_there_again_is_refused_with_its_row(
+    written: Write, name: str, header: str, rows: list[str], place: int
+) -> None:
+    file = written(name, "\n".join([header, *rows]))
+    told = f"{file}:{place}: the header stands here a second time, as where files were put together; drop the row"
+    assert refusal(file) == told
+    again = "\n".join([header, *rows, rows[-1], header])
+    assert refusal(written(name, again)) == f"{told} (2 such rows: {place}, {len(rows) + 3})" or name.endswith(".gz")
+
+
+def test_an_event_may_have_ids_like_the_names_of_columns(written: Write, tmp_path: Path) -> None:
+    assert len(read_interactions(written("log.csv", "user,item\nuser,x\na,item\n"))) == 2
+    pl.DataFrame({"user": ["user"], "item": ["item"]}).write_parquet(tmp_path / "log.parquet")
+    assert read_interactions(tmp_path / "log.parquet").events.rows() == [("user", "item")]

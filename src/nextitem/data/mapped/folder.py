@@ -12,7 +12,7 @@ Anyone can open the arrays: `numpy.load(file, mmap_mode="r")`. The folder appear
 """
 
 import mmap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ from nextitem.data.log import Catalog, Log
 from nextitem.data.mapped.arrays import mapped, numbers
 from nextitem.data.mapped.ordering import Ordered
 from nextitem.data.reading.columns import Columns, Found
+from nextitem.data.reading.names import listed
 from nextitem.data.reading.tables import table
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits import AnySplit
@@ -38,6 +39,7 @@ from nextitem.storage import Manifest as AnyManifest
 from nextitem.storage.places import what_is_at
 
 EVENT_ITEMS, EVENT_TIMES = "event_items.npy", "event_times.npy"
+_FILES_NAMED = 10  # in a note; the manifest names all
 _OFFSETS, _TRAIN_COUNTS = "offsets.npy", "train_counts.npy"
 _EVENTS: Mapping[str, tuple[str, ...]] = {EVENT_ITEMS: ("<i4",), EVENT_TIMES: ("<i8", "<f8")}
 _COMPARED_EVENTS = 1 << 28  # bytes of events that a start may take the time to compare: a third of a second
@@ -75,7 +77,7 @@ class Manifest(AnyManifest):
     def notes_with(self, split: Split) -> tuple[str, ...]:
         """`notes`, where the log is split in this way."""
         counts = Counts(self.events_read, self.events, self.repeated_events, self.tied_events)
-        return notes(self.order, counts, split.notes)
+        return (*notes(self.order, counts, split.notes), *_several(self.source))
 
 
 PREPARED = Kind("prepared log", 2, "`nextitem prepare` wrote", "prepare the log anew", Manifest)
@@ -92,7 +94,18 @@ def write_log(draft: Path, ordered: Ordered) -> Log:
     return Log(_sequences(draft, columns, offsets, len(ordered.items)), ordered.users, ordered.items)
 
 
-def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, found: Found, **known: Any) -> None:
+def _several(files: Sequence[str]) -> tuple[str, ...]:
+    """What is said where a log is more than one file."""
+    if len(files) == 1:
+        return ()
+    names = listed([Path(file).name for file in files[:_FILES_NAMED]])
+    more = f" and {len(files) - _FILES_NAMED:,} more" if len(files) > _FILES_NAMED else ""
+    return (f"{len(files):,} files are one log, in this order: {names}{more}",)
+
+
+def write_manifest(
+    draft: Path, log: Log, ordered: Ordered, parts: Split, found: Found, source: Sequence[str], **known: Any
+) -> None:
     """Complete a draft by what reading all events tells about the log and its split."""
     counts = Counts(ordered.events_read, ordered.events, ordered.repeated_events, ordered.tied_events)
     write_array(draft / _TRAIN_COUNTS, parts.train.counts().numpy())
@@ -109,7 +122,8 @@ def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, found:
         test_sha256=parts.test.sha256,
         columns_found=found.columns,
         order=found.note(),
-        notes=notes(found.note(), counts, parts.notes),
+        source=tuple(source),
+        notes=(*notes(found.note(), counts, parts.notes), *_several(source)),
         **known,
     )
 

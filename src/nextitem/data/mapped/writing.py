@@ -46,7 +46,7 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
         ordered = order_events(events, settings.filters, *columns, is_text=is_text(files[0]))
         log = write_log(draft, ordered)
         parts = settings.split.split(log.sequences)
-        write_manifest(draft, log, ordered, parts, found, source=tuple(files), **dict(settings))
+        write_manifest(draft, log, ordered, parts, found, files, **dict(settings))
     return read_manifest(folder)
 
 

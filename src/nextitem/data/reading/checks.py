@@ -11,7 +11,7 @@ from nextitem.data.interactions import MISSING_WORDS
 from nextitem.data.reading.appearance import looks_like_names, other_separator, word_for
 from nextitem.data.reading.columns import Found
 from nextitem.data.reading.names import clipped, listed
-from nextitem.data.reading.times import EARLIEST, LATEST, UNITS, Times, fitting_unit, times_of
+from nextitem.data.reading.times import EARLIEST, LATEST, UNITS, Times, fitting_unit, since_1970, times_of
 from nextitem.errors import DataError
 
 _UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -58,6 +58,7 @@ class EventSource:
     is_text: bool
     separator: str | None  # of the fields of a line, whose number may then be wrong
     rows: int | None  # as the file states them
+    has_header: bool  # as a line of its own, which may then stand in it more than once
     may_be_header: bool  # the first event, since nobody said that it is one
     first_time: Series | None = None
     """The file's first time: whether times in text are numbers or dates is decided by it."""
@@ -65,11 +66,24 @@ class EventSource:
     def checked(self, events: DataFrame) -> EventPart:
         """The events, as columns. Raises BadRowsError, and DataError for a column of the wrong type."""
         self._require_even(events)
+        if self.has_header:
+            self._require_one_header(events)
         if self.may_be_header and events.height:
             self._require_no_header(events)
         user, item = self._ids(events, "user"), self._ids(events, "item")
         times = self._times(events)
         return EventPart(user, item) if times is None else EventPart(user, item, times.seconds, times.nanoseconds)
+
+    def _require_one_header(self, events: DataFrame) -> None:
+        is_header = pl.all_horizontal(pl.col(role).str.strip_chars() == self._name(role) for role in self.found.places)
+
+        def tell(bad: DataFrame) -> str:
+            return (
+                f"{self.file}:{bad['row'][0]}: the header stands here a second time, as where files were put together; "
+                f"drop the row"
+            )
+
+        _refuse(events, lambda batch: batch.filter(is_header), tell)
 
     def _require_no_header(self, events: DataFrame) -> None:
         self.may_be_header = False
@@ -150,6 +164,8 @@ class EventSource:
 
     def _out_of_range(self, column: Series, seconds: Series) -> str:
         """What is told of a time beyond all years: in which unit it would be one."""
+        if column.dtype.is_temporal():
+            return "lies outside the years 1 to 9999; correct the row or drop it"
         unit = self.found.time_unit
         problem = f"lies outside the years 1 to 9999 if taken as unix {_UNIT_NAMES[unit]}"
         first = seconds.filter(~seconds.is_between(EARLIEST, LATEST))[0]
@@ -165,7 +181,7 @@ class EventSource:
 
     def _require(self, events: DataFrame, role: str, are_good: Callable[[Series], Series], problem: str) -> None:
         def tell(bad: DataFrame) -> str:
-            value = "the value" if bad[role][0] is None else _shown(bad[role][0])
+            value = "the value" if bad[role].head(1).null_count() else _first_shown(bad[role])
             return f"{self.file}:{bad['row'][0]}:{self._name(role)}: {value} {problem}"
 
         _refuse(events, lambda batch: batch.filter(~are_good(batch[role])), tell)
@@ -215,6 +231,13 @@ def is_blank(texts: Series) -> Series:
 
 def _are_numbers(texts: Series) -> bool:
     return bool(texts.str.strip_chars().str.contains("^-?[0-9]+$").all())
+
+
+def _first_shown(column: Series) -> str:
+    if column.dtype.is_temporal():
+        numbers, per_second = since_1970(column.head(1))
+        return f"a moment {numbers[0] / per_second:,.0f} seconds after 1970"
+    return _shown(column[0])
 
 
 def _shown(value: object) -> str:

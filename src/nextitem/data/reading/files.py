@@ -128,9 +128,10 @@ def _format_named(file: Path) -> Format | None:
 def _source(file: Path, columns: Columns, like: Columns | None = None) -> EventSource:
     form, content = _content(file, columns, like)
     found = _found(file, content, columns, like)
+    has_header = form.is_text and not content.is_headless
     is_doubtful = content.is_headless and columns.header is None
     frames = content.frames(found.places)
-    return EventSource(file, frames, found, form.is_text, content.separator, content.rows, is_doubtful)
+    return EventSource(file, frames, found, form.is_text, content.separator, content.rows, has_header, is_doubtful)
 
 
 def _found(file: Path, content: Content, columns: Columns, like: Columns | None) -> Found:

@@ -67,7 +67,20 @@ def fitting_unit(number: float) -> str | None:
     return next((unit for unit, per_second in UNITS.items() if EARLIEST <= number / per_second <= LATEST), None)
 
 
+def since_1970(moments: pl.Series) -> tuple[pl.Series, int]:
+    """Moments and dates as whole numbers, and how many of them a second has.
+
+    Also of those beyond the years that the library and Python can write out: they panic, and raise ValueError.
+    """
+    if isinstance(moments.dtype, pl.Datetime):
+        return moments.to_physical(), UNITS[moments.dtype.time_unit]
+    return moments.to_physical().cast(pl.Int64) * 86_400, UNITS["s"]
+
+
 def _of_moments(column: pl.Series) -> Times:
+    numbers, per_second = since_1970(column)
+    if not bool((numbers // per_second).is_between(EARLIEST, LATEST).fill_null(True).all()):
+        return Times(numbers / per_second)  # so that what lies beyond all years can be told of
     microseconds = column.cast(pl.Datetime("us")).dt.timestamp("us")
     seconds = microseconds / 1_000_000
     below = None
