@@ -61,8 +61,41 @@ def test_several_seeds_are_one_row_and_their_mean(runs: dict[str, Run]) -> None:
     table = compare([row, Contestant("popularity", (runs["popularity"],))])
     assert values_of(row, "ndcg@10").shape[0] == 2
     assert table.cells["both"]["ndcg@10"].mean == pytest.approx(outcome("sasrec-ce").test.means["ndcg@10"])
-    assert "seeds where a row has more than one" in table.resampled
-    assert "users and seeds" in compare([row]).resampled
+    assert "resamples of users and seeds;" in table.resampled  # of popularity one seed says all
+    assert "resamples of users and seeds" in compare([row]).resampled
+    assert covered(table) == {"popularity": "users and seeds"}
+
+
+def covered(table: Comparison) -> dict[str, str]:
+    """What the differences of each row speak for."""
+    return {
+        label: cells["ndcg@10"].difference.covers
+        for label, cells in table.cells.items()
+        if cells["ndcg@10"].difference is not None
+    }
+
+
+def test_a_row_of_one_seed_borrows_the_others_spread_or_is_said_to_speak_of_users_alone(runs: dict[str, Run]) -> None:
+    both = Contestant("both", (runs["sasrec-ce"], remeasured(runs["sasrec-ce"], "provenance", seed=1)))
+    lone, counts = Contestant("bert4rec", (runs["bert4rec"],)), Contestant("popularity", (runs["popularity"],))
+    borrowing = compare([both, lone, counts], "both")
+    assert covered(borrowing) == {"bert4rec": "users and seeds", "popularity": "users and seeds"}
+    assert "(a row with one seed: of users only, and in a difference with the other row's spread" in borrowing.resampled
+    mixed = compare([counts, both, lone])
+    assert covered(mixed) == {"both": "users and seeds", "bert4rec": "users"}
+    assert "; of bert4rec differences are over users only, since no seed's luck is known there" in mixed.resampled
+    assert "of users only (what only counts has no luck)" in compare([counts]).resampled
+
+
+def test_intervals_are_within_what_a_metric_can_be_however_far_seeds_are_apart(runs: dict[str, Run]) -> None:
+    """Two seeds of one row that are as unlike as two models."""
+    row = Contestant("both", (runs["sasrec-ce"], runs["popularity"]))
+    table = compare([row, Contestant("bert4rec", (runs["bert4rec"],))], metrics=("ndcg@1", "hit_rate@10", "mrr"))
+    for cells in table.cells.values():
+        for cell in cells.values():
+            assert 0 <= cell.interval[0] <= cell.mean <= cell.interval[1] <= 1
+            if cell.difference is not None:
+                assert -1 <= cell.difference.interval[0] <= cell.difference.interval[1] <= 1
 
 
 def test_with_one_seed_the_table_says_that_seeds_are_not_in_the_interval(found: Comparison) -> None:
@@ -128,6 +161,6 @@ def test_the_object_holds_what_the_table_shows(found: Comparison) -> None:
     assert first["best_epochs"] == [outcome("sasrec-ce").history.best_epoch]
     assert first["train_seconds"] == pytest.approx(outcome("sasrec-ce").history.train_seconds, abs=0.01)
     assert told["rows"][3]["failures"] == ["seed 0 failed: it diverged"]
-    assert set(first["metrics"]["ndcg@10"]["difference"]) == {"value", "interval", "p", "corrected_p"}
+    assert set(first["metrics"]["ndcg@10"]["difference"]) == {"value", "interval", "p", "corrected_p", "covers"}
     assert torch.tensor(first["metrics"]["ndcg@10"]["interval"]).isfinite().all()
     assert told["certificate"]["cases"] == len(outcome("sasrec-ce").prepared.split.test)

@@ -43,6 +43,11 @@ class Contestant:
         return max((run.metrics.provenance.peak_memory_mb for run in self.runs), default=None)
 
     @property
+    def is_fixed(self) -> bool:
+        """Whether every seed learns the same, so that one run says all of seeds there is to say."""
+        return bool(self.runs) and not self.runs[0].recipe.learner.depends_on_seed
+
+    @property
     def parameters(self) -> int | None:
         """Numbers that are learnt."""
         return self.runs[0].metrics.parameters if self.runs else None

@@ -42,6 +42,11 @@ class BaselineLearner:
         """Whether the baseline was asked to."""
         return self.baseline.learns_validation
 
+    @property
+    def depends_on_seed(self) -> bool:
+        """Not where the baseline only counts."""
+        return not self.baseline.only_counts
+
     def described(self, parameters: int, epochs: int) -> str:
         """What it is and whether anything was trained."""
         how = "which only counts" if self.baseline.only_counts else f"trained by a library; {parameters:,} weights"

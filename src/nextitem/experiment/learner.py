@@ -61,6 +61,10 @@ class Learner(Protocol):
         """Whether validation events are learnt too, so that metrics of validation say nothing."""
 
     @property
+    def depends_on_seed(self) -> bool:
+        """Whether another seed learns anything else; of a model that only counts all seeds are one."""
+
+    @property
     def has_users(self) -> bool:
         """Whether the encoder has a vector for each user, and can answer nobody else."""
 

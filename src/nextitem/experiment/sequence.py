@@ -174,6 +174,11 @@ class SequenceRecipe(Configuration):
         return False
 
     @property
+    def depends_on_seed(self) -> bool:
+        """Always: weights, order and negatives are drawn."""
+        return True
+
+    @property
     def has_users(self) -> bool:
         """Whether each user of the training log has a vector."""
         return self.encoder.has_users

@@ -1,7 +1,7 @@
 """Many recipes and seeds -> one table: means with intervals, paired differences to one of them, time and memory."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,7 +11,8 @@ from nextitem.compute.randomness import Purpose, generator
 from nextitem.engine.entries import Contestant
 from nextitem.errors import ArtefactError, ConfigurationError
 from nextitem.evaluation.certificate import Certificate
-from nextitem.evaluation.intervals import bootstrap_means, holm, p_values, percentiles
+from nextitem.evaluation.draws import Draws, bootstrap
+from nextitem.evaluation.intervals import holm, p_values, percentiles
 from nextitem.experiment.folder.reading import Run
 from nextitem.settings.suggestion import suggest
 
@@ -19,6 +20,7 @@ RESAMPLES = 10_000
 COMPARED_METRICS = ("ndcg@10", "hit_rate@10")
 """What a table shows where nothing else is asked for."""
 Interval = tuple[float, float]
+_USERS, _BOTH = "users", "users and seeds"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Difference:
     """Two-sided, of the bootstrap."""
     corrected_p: float
     """The same by Holm's method, with all differences of the table as one family."""
+    covers: str
+    """What it speaks for: other `users and seeds`, or other `users` alone, where no seed's luck is known."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,21 @@ class Comparison:
         """What the intervals stand for, in one sentence."""
         what = varied_in(self.rows)
         sentence = f"95 % intervals and paired differences by {RESAMPLES:,} bootstrap resamples of {what}"
+        if alone := self._of_users_alone:
+            sentence += f"; of {', '.join(alone)} differences are over users only, since no seed's luck is known there"
         tests = self.number_of_tests
         return f"{sentence}; p by Holm over the {tests} differences of the table" if tests > 1 else sentence
+
+    @property
+    def _of_users_alone(self) -> list[str]:
+        """Rows whose differences speak of users alone while others speak of seeds too."""
+        covered = {
+            label: cell.difference.covers
+            for label, cells in self.cells.items()
+            for cell in cells.values()
+            if cell.difference is not None
+        }
+        return [label for label in covered if covered[label] == _USERS] if _BOTH in covered.values() else []
 
     @property
     def number_of_tests(self) -> int:
@@ -79,10 +96,17 @@ class Comparison:
 
 def varied_in(rows: Sequence[Contestant]) -> str:
     """Whose choice the intervals of these rows cover, in words."""
-    seeds = [len(row.runs) for row in rows if row.runs]
+    finished = [row for row in rows if row.runs]
+    seeds = [len(row.runs) for row in finished if not row.is_fixed]
+    if finished and not seeds:
+        return "users only (what only counts has no luck)"
     if max(seeds, default=1) == 1:
         return "users only (one seed tells nothing about seeds)"
-    return "users and seeds" if min(seeds) > 1 else "users, and seeds where a row has more than one"
+    if min(seeds) > 1:
+        return "users and seeds"
+    return (
+        "users and seeds (a row with one seed: of users only, and in a difference with the other row's spread of seeds)"
+    )
 
 
 def compare(
@@ -99,14 +123,17 @@ def compare(
     same_certificate([run for row in rows for run in row.runs])
     finished = [row for row in rows if row.runs]
     values = [_values(row, metrics) for row in finished]
-    draws = draws_of(values)
-    place = {row.label: index for index, row in enumerate(finished)}
+    places = [number for number, row in enumerate(finished) if row.label == against]
+    pairs = [(number, place) for place in places for number in range(len(finished)) if number != place]
+    draws = draws_of(values, pairs, [row.is_fixed for row in finished])
+    tested = {
+        finished[number].label: differences(finished[number], finished[place], values[number], values[place], drawn_RM)
+        for (number, place), drawn_RM in zip(pairs, draws.differences, strict=True)
+    }
     cells: dict[str, dict[str, Cell]] = {}
-    for row, values_SUM, draws_RM in zip(finished, values, draws, strict=True):
-        others = None
-        if row.label != against and against in place:
-            others = differences(values_SUM, draws_RM, values[place[against]], draws[place[against]])
+    for row, values_SUM, draws_RM in zip(finished, values, draws.means, strict=True):
         means, intervals = values_SUM.mean((0, 1)).tolist(), percentiles(draws_RM).tolist()
+        others = tested.get(row.label)
         cells[row.label] = {
             metric: Cell(means[m], (intervals[m][0], intervals[m][1]), None if others is None else others[m])
             for m, metric in enumerate(metrics)
@@ -114,21 +141,29 @@ def compare(
     return Comparison(tuple(rows), against, tuple(metrics), _corrected(cells))
 
 
-def draws_of(values: Sequence[Tensor]) -> list[Tensor]:
-    """Bootstrap draws of the means of several models, paired by user; always the same for the same values."""
-    return bootstrap_means(values, generator(0, Purpose.BOOTSTRAP), resamples=RESAMPLES) if values else []
+def draws_of(
+    values: Sequence[Tensor], pairs: Sequence[tuple[int, int]] = (), is_fixed: Sequence[bool] | None = None
+) -> Draws:
+    """Bootstrap draws of the means of several models and of differences; always the same for the same values."""
+    if not values:
+        return Draws((), ())
+    draws = generator(0, Purpose.BOOTSTRAP)
+    return bootstrap(values, draws, pairs=pairs, is_fixed=is_fixed, resamples=RESAMPLES)
 
 
-def differences(first: Tensor, first_RM: Tensor, second: Tensor, second_RM: Tensor) -> list[Difference]:
-    """The first model's means less the second's, per metric, from values (S, U, M) and draws; not yet corrected."""
-    drawn_RM = first_RM - second_RM
+def differences(
+    first: Contestant, second: Contestant, first_SUM: Tensor, second_SUM: Tensor, drawn_RM: Tensor
+) -> list[Difference]:
+    """The first row's means less the second's, per metric, from their values and the draws; not yet corrected."""
+    seeds = [len(row.runs) for row in (first, second) if not row.is_fixed]
+    covers = _USERS if max(seeds, default=2) == 1 else _BOTH
     found = zip(
-        (first.mean((0, 1)) - second.mean((0, 1))).tolist(),
+        (first_SUM.mean(0) - second_SUM.mean(0)).mean(0).tolist(),
         percentiles(drawn_RM).tolist(),
         p_values(drawn_RM).tolist(),
         strict=True,
     )
-    return [Difference(value, (low, high), p, p) for value, (low, high), p in found]
+    return [Difference(value, (low, high), p, p, covers) for value, (low, high), p in found]
 
 
 def _corrected(cells: Mapping[str, Mapping[str, Cell]]) -> dict[str, dict[str, Cell]]:
@@ -147,7 +182,7 @@ def _corrected(cells: Mapping[str, Mapping[str, Cell]]) -> dict[str, dict[str, C
 def corrected_together(tested: Sequence[Difference]) -> list[Difference]:
     """Differences that are told together, with Holm's p-values for that many."""
     return [
-        Difference(one.value, one.interval, one.p, corrected)
+        replace(one, corrected_p=corrected)
         for one, corrected in zip(tested, holm([one.p for one in tested]), strict=True)
     ]
 

@@ -154,8 +154,8 @@ def verdicts(rows: Sequence[Contestant], data: str) -> list[ClaimVerdict]:
 
 def _tested(first: Contestant, second: Contestant) -> Difference:
     values = [values_of(first, "ndcg@10"), values_of(second, "ndcg@10")]
-    draws = draws_of(values)
-    return differences(values[0], draws[0], values[1], draws[1])[0]
+    draws = draws_of(values, [(0, 1)], [first.is_fixed, second.is_fixed])
+    return differences(first, second, values[0], values[1], draws.differences[0])[0]
 
 
 def _judged(claim: str, difference: Difference | None, published: str) -> ClaimVerdict:

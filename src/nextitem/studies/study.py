@@ -183,7 +183,7 @@ def sampled(rows: Sequence[Contestant], published: PublishedMetric, data: str, s
             evaluate(scorer, split.test, [published.metric], ranking=ranking, intervals=False) for scorer in scorers
         ]
         values.append(torch.stack([value for one in evaluations for value in one.values.values()])[:, :, None])
-    intervals = [percentiles(draws_RM)[0].tolist() for draws_RM in draws_of(values)]
+    intervals = [percentiles(draws_RM)[0].tolist() for draws_RM in draws_of(values).means]
     cells = {
         row.label: (float(values_SU1.mean()), (low, high))
         for row, values_SU1, (low, high) in zip(finished, values, intervals, strict=True)

@@ -126,7 +126,7 @@ def _curve(name: str, row: Contestant) -> Curve:
 
 def _point(row: Contestant) -> Point:
     values_SU1 = values_of(row, "ndcg@10")
-    ((low, high),) = percentiles(draws_of([values_SU1])[0]).tolist()
+    ((low, high),) = percentiles(draws_of([values_SU1]).means[0]).tolist()
     return Point(float(values_SU1.mean()), low, high)
 
 
