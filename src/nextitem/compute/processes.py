@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 import torch.distributed as dist
@@ -28,6 +28,7 @@ _PATIENCE = timedelta(minutes=30)
 _FAILURE, _INTERRUPTED = "nextitem/failure", 130
 
 
+@runtime_checkable
 class Processes(Protocol):
     """Those that train together, seen from one of them. All must call each method but `share` in the same order."""
 

@@ -25,7 +25,7 @@ class Filters(Configuration):
 
     def apply(self, interactions: Interactions) -> Interactions:
         """The events that are kept: first repeats are dropped, then users and items with too few of what is left."""
-        kept = deduplicate(interactions, self.repeats)
+        kept = deduplicate(Interactions.required(interactions), self.repeats)
         if self.minimum_per_user == self.minimum_per_item == 1:
             return kept
         return k_core(kept, self.minimum_per_user, self.minimum_per_item, iterate=self.iterate)

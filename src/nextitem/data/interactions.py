@@ -10,6 +10,7 @@ from typing import Any, Literal
 import polars as pl
 
 from nextitem.errors import DataError
+from nextitem.settings.given import listed, of_kind
 
 Ids = pl.Series | Iterable[str] | Iterable[int]
 MISSING_WORDS = (
@@ -30,6 +31,20 @@ class Interactions:
 
     events: pl.DataFrame
 
+    def __post_init__(self) -> None:
+        """Raises DataError for a frame without the columns, and ConfigurationError for what is no frame of polars."""
+        remedy = "Interactions.from_columns(frame['user'], frame['item'], frame['time']) takes columns of any library"
+        of_kind(self.events, pl.DataFrame, "events", remedy)
+        if missing := [role for role in ("user", "item") if role not in self.events.columns]:
+            there = ", ".join(self.events.columns[:20]) or "none at all"
+            raise DataError(f"the frame has no column {' and no column '.join(missing)} (it has {there}); {remedy}")
+
+    @classmethod
+    def required(cls, interactions: object) -> "Interactions":
+        """The interactions, where they are. Raises ConfigurationError."""
+        remedy = "read_interactions(file) and Interactions.from_columns(user, item, time) make some"
+        return of_kind(interactions, cls, "interactions", remedy)
+
     @classmethod
     def from_columns(
         cls,
@@ -42,11 +57,11 @@ class Interactions:
     ) -> "Interactions":
         """Events from parallel columns; ids are strings or integers, `time` is in unix seconds.
 
-        `nanoseconds` (integers) order events of one time. Words for missing values, such as the string "NaN", are
-        refused among ids unless `missing` says that they are ids.
+        A column is a list, array or series of any library. `nanoseconds` (integers) order events of one time. Words for
+        missing values, such as the string "NaN", are refused among ids unless `missing` says that they are ids.
 
-        Raises DataError where lengths differ, a value is missing, an id is neither string nor integer or beyond 64
-        bits, a column of ids mixes both, or a time is no number.
+        Raises ConfigurationError for what is no list, and DataError where lengths differ, a value is missing, an id is
+        neither string nor integer or beyond 64 bits, a column of ids mixes both, or a time is no number.
 
         >>> Interactions.from_columns(["ann", "ann", "bob"], [7, 9, 7]).number_of_items
         2
@@ -112,7 +127,7 @@ def _require_no_words(*columns: pl.Series) -> None:
 
 
 def _ids(name: str, values: Ids) -> pl.Series:
-    column = values if isinstance(values, pl.Series) else _column(name, list(values))
+    column = values if isinstance(values, pl.Series) else _column(name, listed(values, name))
     if column.dtype == pl.Null and not len(column):
         return column.cast(pl.String)
     if not (column.dtype == pl.String or column.dtype.is_integer()):
@@ -136,7 +151,7 @@ def _column(name: str, values: list[Any], *, strict: bool = True) -> pl.Series:
 
 def _times(values: Iterable[float] | pl.Series) -> pl.Series:
     # Whole and other numbers may be mixed here, in ids not: 1 would become '1.0'.
-    column = values if isinstance(values, pl.Series) else _column("time", list(values), strict=False)
+    column = values if isinstance(values, pl.Series) else _column("time", listed(values, "time"), strict=False)
     if len(column) and not column.dtype.is_numeric():
         raise DataError(f"column 'time' holds {column.dtype}; times are numbers, in unix seconds")
     if column.dtype.is_integer():

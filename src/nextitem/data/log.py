@@ -134,6 +134,7 @@ class Log:
 
 def index(interactions: Interactions) -> Log:
     """The log as `Sequences`, with its times where it has them, and its catalogues. Raises DataError without events."""
+    interactions = Interactions.required(interactions)
     if not len(interactions):
         raise DataError("the log has no events; check the filters (k-core, minimum counts) and the file")
     ordered = interactions.in_time_order()

@@ -1,14 +1,19 @@
 """Ragged histories: views into the flat columns of a log. U users, L length."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from nextitem.compute import transfer
 from nextitem.data.events import Events
+from nextitem.errors import DataError
+from nextitem.settings.given import listed, of_kind, real_number, whole_number
 
+T = TypeVar("T")
 NOBODY = -1  # among users: of no user of the log
 
 
@@ -36,14 +41,26 @@ class Sequences:
     ) -> "Sequences":
         """Views over the given lists of items and, in lists of the same lengths, unix seconds.
 
+        Raises ConfigurationError for what are no lists of numbers, and DataError for an item beyond the catalogue.
+
         >>> Sequences.of([[3, 1], [2]], number_of_items=4).lengths_U
         tensor([2, 1])
         """
+        histories = _checked(histories, "histories", partial(whole_number, meaning="the index of an item"), {int})
+        number_of_items = whole_number(number_of_items, "number_of_items", "the size of a catalogue")
         lengths_U = torch.tensor([len(history) for history in histories], dtype=torch.int64)
         stops_U = lengths_U.cumsum(0)
         flat = torch.tensor([item for history in histories for item in history], dtype=torch.int64)
+        if len(flat) and not 0 <= int(flat.min()) <= int(flat.max()) < number_of_items:
+            worst = int(flat.max()) if int(flat.min()) >= 0 else int(flat.min())
+            raise DataError(f"item {worst} is none of the {number_of_items:,} items, which are counted from 0")
         events = Events(flat, number_of_items, None if times is None else _flat_times(times))
         return cls(events, stops_U - lengths_U, stops_U, torch.arange(len(histories)))
+
+    @classmethod
+    def required(cls, sequences: object) -> "Sequences":
+        """The sequences, where they are. Raises ConfigurationError."""
+        return of_kind(sequences, cls, "sequences", "index(interactions).sequences are the histories of a log")
 
     def __len__(self) -> int:
         return len(self.starts_U)
@@ -169,6 +186,15 @@ class Sequences:
         return [part.tolist() for part in self.flatten()[1].split(self.lengths_U.tolist())] if len(self) else []
 
 
-def _flat_times(times: list[list[float]]) -> Tensor:
-    seconds = [second for history in times for second in history]
+def _checked(rows: object, name: str, number: Callable[[object, str], T], plain: set[type]) -> list[list[T]]:
+    """Lists of numbers, as Python's own; those that all are of `plain` types need no look at each."""
+    lists = [listed(row, f"{name}[{place}]") for place, row in enumerate(listed(rows, name))]
+    if {type(one) for row in lists for one in row} <= plain:
+        return lists
+    return [[number(one, f"{name}[{at}][{n}]") for n, one in enumerate(row)] for at, row in enumerate(lists)]
+
+
+def _flat_times(times: object) -> Tensor:
+    moments = _checked(times, "times", partial(real_number, meaning="a time, in unix seconds,"), {int, float})
+    seconds = [second for history in moments for second in history]
     return torch.tensor(seconds, dtype=torch.int64 if all(isinstance(one, int) for one in seconds) else torch.float64)

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from nextitem.data.filters import Filters
 from nextitem.data.reading.columns import Columns
 from nextitem.data.splits import AnySplit
+from nextitem.settings.given import column_names, must_be
 
 
+@runtime_checkable
 class EventSettings(Protocol):
     """Whatever says which events it wants: a recipe does, and so does a `Source`."""
 
@@ -40,7 +42,11 @@ class Source:
 
     @classmethod
     def of(cls, settings: EventSettings) -> "Source":
-        """Those of a recipe, and no other of its settings."""
+        """Those of a recipe, and no other of its settings. Raises ConfigurationError for what has none."""
+        remedy = "give a recipe, such as load_recipe('sasrec-ce', 'data=events.csv')"
+        if names := column_names(settings):
+            remedy = f"write the frame (of {', '.join(names[:10])}) to a file, and name that as data of a recipe"
+        must_be(settings, EventSettings, "settings", remedy)
         return cls(settings.data, settings.columns, settings.filters, settings.split)
 
     @property

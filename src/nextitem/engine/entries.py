@@ -8,7 +8,7 @@ from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.reading import Run
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import MakeReport
-from nextitem.settings.given import expanded
+from nextitem.settings.given import expanded, listed, must_be, of_kind, texts
 from nextitem.storage.places import is_folder
 
 NEARLY_BEST = 0.95  # share of the best validation value that the time to it is told of
@@ -21,6 +21,14 @@ class Contestant:
     label: str
     runs: tuple[Run, ...] = ()
     failures: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises ConfigurationError for a label that is no text, and for runs that are none."""
+        must_be(self.label, str, "label", "it is what the row is called")
+        remedy = "train(…) and read_run(folder) return one"
+        runs = tuple(of_kind(run, Run, "runs", remedy) for run in listed(self.runs, "runs"))
+        object.__setattr__(self, "runs", runs)
+        object.__setattr__(self, "failures", tuple(texts(self.failures, "failures")))
 
     @property
     def train_seconds(self) -> float | None:

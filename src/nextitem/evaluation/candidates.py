@@ -14,6 +14,7 @@ from nextitem.compute.randomness import Purpose, generator
 from nextitem.data.splits.split import Cases
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.hiding import hidden
+from nextitem.settings.given import seed_number, told
 
 _BLOCK_ELEMENTS = 1 << 24  # of the table that says which items a row may not draw: 16 MB
 
@@ -34,13 +35,13 @@ class Candidates:
     @classmethod
     def parse(cls, text: str, seed: int = 0) -> "Candidates":
         """Those of a text such as `popularity:100`. Raises ConfigurationError for another form."""
-        match = re.fullmatch(r"(popularity|uniform):([1-9][0-9]{0,5})", text)
+        match = re.fullmatch(r"(popularity|uniform):([1-9][0-9]{0,5})", text) if isinstance(text, str) else None
         if match is None:
             raise ConfigurationError(
-                f"candidates '{text}' are of no known kind; write popularity:K or uniform:K, such as popularity:100, "
-                f"with K negatives for each case"
+                f"candidates {told(text)} are of no known kind; write popularity:K or uniform:K, such as "
+                f"popularity:100, with K negatives for each case"
             )
-        return cls("popularity" if match[1] == "popularity" else "uniform", int(match[2]), seed)
+        return cls("popularity" if match[1] == "popularity" else "uniform", int(match[2]), seed_number(seed))
 
     @property
     def label(self) -> str:

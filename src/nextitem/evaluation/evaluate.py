@@ -18,6 +18,7 @@ from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.evaluation.ranks import candidate_ranks, hidden_targets, target_ranks, top_k
 from nextitem.evaluation.scoring import Scorer
 from nextitem.evaluation.values import list_values, values
+from nextitem.settings.given import must_be, seed_number, texts, yes_or_no
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,12 @@ def evaluate(
     would be shown. Raises ConfigurationError for no or an unknown metric, and for one of lists among candidates;
     ScoreError for NaN scores.
     """
+    must_be(scorer, Scorer, "scorer", "a trained model (run(…).model) is one, and whatever has the method query")
+    must_be(cases, Cases, "cases", "prepare(recipe).split.test are some")
+    must_be(ranking, Ranking, "ranking", "Ranking.among('popularity:100') is one; leave it out to rank all items")
+    must_be(processes, Processes, "processes", "leave them out for one process on the CPU")
+    metrics, interval_seed = texts(metrics, "metrics"), seed_number(interval_seed, "interval_seed")
+    yes_or_no(intervals, "intervals")
     asked = _asked(metrics, ranking)
     rows = torch.arange(len(cases))[processes.share(len(cases))]
     above_C, tied_C, *listed = processes.gather(_measured(scorer, cases, rows, ranking, asked), len(cases)).unbind(1)

@@ -7,6 +7,7 @@ from pydantic import AfterValidator
 
 from nextitem.data.sequences import Sequences
 from nextitem.errors import ConfigurationError
+from nextitem.settings.given import told
 
 _LATEST = re.compile(r"last:([1-9][0-9]{0,8})")
 
@@ -27,10 +28,10 @@ def hidden(hide: str, histories: Sequences) -> Sequences | None:
 
 def checked(hide: str) -> str:
     """The same. Raises ConfigurationError for what is neither `history` nor `nothing` nor `last:n`."""
-    if hide in ("history", "nothing") or (isinstance(hide, str) and _LATEST.fullmatch(hide)):
+    if isinstance(hide, str) and (hide in ("history", "nothing") or _LATEST.fullmatch(hide)):
         return hide
     raise ConfigurationError(
-        f"hide={hide!r} should be history, nothing, or last:n for the items of the latest n events, such as last:5"
+        f"hide={told(hide)} should be history, nothing, or last:n for the items of the latest n events, such as last:5"
     )
 
 

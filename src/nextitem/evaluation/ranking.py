@@ -9,6 +9,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.data.splits.split import Cases
 from nextitem.evaluation.candidates import Candidates
 from nextitem.evaluation.hiding import checked, hidden
+from nextitem.settings.given import must_be, word_of
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class Ranking:
 
     def __post_init__(self) -> None:
         checked(self.hidden)
+        word_of(self.ties, "ties", ("expectation",))
+        if self.candidates is not None:
+            must_be(self.candidates, Candidates, "candidates", "Ranking.among('popularity:100') draws some")
 
     @classmethod
     def among(cls, candidates: str, seed: int = 0, *, hidden: str = "history") -> "Ranking":

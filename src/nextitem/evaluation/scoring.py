@@ -1,6 +1,6 @@
 """The seam between whatever produces scores and whatever ranks them. C cases, K candidates, N items."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -31,6 +31,7 @@ class Query(Protocol):
         """The query for some of the histories."""
 
 
+@runtime_checkable
 class Scorer(Protocol):
     """Anything that can be evaluated and served: a neural model, a count, the true process of a generator."""
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, cast
 
 from pydantic import Field
@@ -18,7 +19,7 @@ from nextitem.model.losses import AnyLoss
 from nextitem.model.losses.loss import LossConfiguration
 from nextitem.settings.annotations import choices
 from nextitem.settings.configuration import Configuration
-from nextitem.settings.given import expanded
+from nextitem.settings.given import expanded, path_of, texts
 from nextitem.settings.keys import settings_of, short_key
 from nextitem.settings.overrides import COMMAND_LINE, Resolved, parse_override, resolve
 from nextitem.settings.suggestion import suggest
@@ -67,13 +68,13 @@ class Preset:
         return self.sources.get(path)
 
 
-def load_recipe(recipe: str, *overrides: str) -> Recipe:
+def load_recipe(recipe: str | Path, *overrides: str) -> Recipe:
     """A recipe that comes with the package, by name, or one from a .toml file; `overrides` as on the command line.
 
     `load_recipe("sasrec-ce", "data=ml-1m", "encoder.dim=128")` has the recipe's own settings for that data. Raises
     ConfigurationError for an unknown name and for settings that the recipe does not have or that do not go together.
     """
-    return resolve_recipe(load_preset(recipe), overrides).value
+    return resolve_recipe(load_preset(recipe), texts(overrides, "overrides")).value
 
 
 def preset_names() -> list[str]:
@@ -89,8 +90,9 @@ def _is_toml(entry: Any) -> bool:
     return str(entry.name).endswith(".toml")
 
 
-def load_preset(recipe: str, others: tuple[str, ...] = ()) -> Preset:
+def load_preset(recipe: str | Path, others: tuple[str, ...] = ()) -> Preset:
     """A recipe by name, or from a TOML file; `others` are the same as it. Raises ConfigurationError for none."""
+    recipe = recipe if isinstance(recipe, str) else str(path_of(recipe, "recipe"))
     if recipe in others:
         circle = ", which is the same as ".join((*others[others.index(recipe) :], recipe))
         raise ConfigurationError(f"there is no recipe in {circle}: write out the settings in one of them")

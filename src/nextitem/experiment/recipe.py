@@ -17,7 +17,7 @@ from nextitem.experiment.learner import Learner
 from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.model.baselines import AnyBaseline
 from nextitem.settings.configuration import Configuration
-from nextitem.settings.given import column_names, expanded
+from nextitem.settings.given import column_names, expanded, of_kind
 
 AnyModel = Annotated[SequenceRecipe | AnyBaseline, Field(discriminator="name")]
 
@@ -60,6 +60,11 @@ class Recipe(Configuration):
     def ranking(self) -> Ranking:
         """What targets are ranked against: the whole catalogue, but for what is hidden."""
         return Ranking(self.hide)
+
+    @classmethod
+    def required(cls, recipe: object) -> "Recipe":
+        """The recipe, where it is one. Raises ConfigurationError."""
+        return of_kind(recipe, cls, "recipe", "load_recipe('sasrec-ce', 'data=events.csv') loads one")
 
     @property
     def learner(self) -> Learner:

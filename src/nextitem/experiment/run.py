@@ -11,6 +11,7 @@ from nextitem.evaluation.evaluate import Evaluation, evaluate
 from nextitem.evaluation.ranking import Ranking
 from nextitem.experiment.learner import Learnt, Stored
 from nextitem.experiment.recipe import Recipe
+from nextitem.settings.given import must_be
 from nextitem.training.history import History
 from nextitem.training.session import Session
 from nextitem.words import counted
@@ -39,6 +40,7 @@ def run(recipe: Recipe, session: Session, *, prepared: Prepared | None = None, s
     `say` is told of what takes long and has no epochs, which the session's watcher is told of.
     Of several processes all run this, and all get the outcome. Raises what the steps raise; see their docstrings.
     """
+    recipe, session = Recipe.required(recipe), Session.required(session)
     prepared = prepare(recipe) if prepared is None else _of_the_recipe(prepared, recipe)
     prepared = as_learnt(prepared, recipe)
     with told_if_slow(f"{recipe.name} learns", silent if recipe.learner.unplanned is None else say):
@@ -107,6 +109,7 @@ def _hidden_targets(cases: Cases, ranking: Ranking) -> int:
 
 def _of_the_recipe(prepared: Prepared, recipe: Recipe) -> Prepared:
     """The same. Raises ConfigurationError where it was made of other data, or in another way."""
+    must_be(prepared, Prepared, "prepared", "prepare(recipe) returns one; leave it out to have the data read")
     for setting, used in vars(prepared.source).items():
         if used != getattr(recipe, setting):
             raise ConfigurationError(

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from nextitem.errors import ConfigurationError
 from nextitem.settings.configuration import Configuration
+from nextitem.settings.given import listed, must_be, told
 from nextitem.settings.overrides import parse_override, resolve
 
 Value = bool | int | float | str
@@ -65,6 +66,27 @@ def parse_searches(texts: Sequence[str]) -> SearchSpace:
             )
         tree[".".join(key)] = {"choices": value} if isinstance(value, list) else value
     return resolve(_Varied, [("--vary", {"search": tree})]).value.search
+
+
+def space_of(space: object) -> SearchSpace:
+    """What a program says may vary: of each dotted key a list of choices, a range as a table, or a `Search`.
+
+    Raises ConfigurationError for anything else.
+
+    >>> space_of({"encoder.dim": range(32, 65, 32)})["encoder.dim"].choices
+    (32, 64)
+    """
+    remedy = "give values by the dotted key of a setting: {'encoder.dim': [32, 64]}"
+    found = {}
+    if not isinstance(space, Mapping):
+        raise ConfigurationError(f"space={told(space)} should be a table; {remedy}")
+    for key, value in space.items():
+        must_be(key, str, "a key of space", remedy)
+        if isinstance(value, Search):
+            found[key] = value
+        else:
+            found[key] = Search(**value) if isinstance(value, Mapping) else Search(choices=tuple(listed(value, key)))
+    return found
 
 
 def check_keys(space: SearchSpace, recipe: str, searched: Sequence[str]) -> None:

@@ -31,7 +31,7 @@ from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.plan.plan import plan_together
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import notes_on, run
-from nextitem.settings.given import expanded
+from nextitem.settings.given import must_be, path_of, yes_or_no
 from nextitem.settings.keys import settings_of
 from nextitem.training.checkpoint import FileCheckpoint
 from nextitem.training.session import Session
@@ -67,11 +67,14 @@ def train(
     same bits, unless it is to be `fresh`. `say` is told the notes on the data and the plan. Raises ConfigurationError
     for several processes and for a recipe that does not fit into memory, and what preparing and training raise.
     """
+    recipe, session, out = Recipe.required(recipe), Session.required(session), path_of(out, "out")
+    yes_or_no(fresh, "fresh")
+    must_be(extras, Extras, "extras", "leave them out, or say Extras(users=False)")
     if session.processes.size > 1:
         raise ConfigurationError(
             f"{session.processes.size} processes train together by `torchrun -m nextitem train`; in Python give one"
         )
-    workplace = Workplace.of(expanded(out), recipe, session.seed)
+    workplace = Workplace.of(out, recipe, session.seed)
     can_go_on = session.device.type == "cpu" and not fresh
     settle_earlier(workplace, session.device, resume=can_go_on, fresh=not can_go_on)
     folder, _ = train_into(workplace, recipe, session, say, extras)

@@ -53,15 +53,20 @@ class Configuration(BaseModel):
     @classmethod
     def _as_taken(cls, key: str, value: object) -> object:
         """The value as strict validation takes it: whole numbers of other libraries, and lists where a tuple is."""
-        if isinstance(value, SupportsIndex) and not isinstance(value, int):
-            try:
-                return operator.index(value)
-            except TypeError:  # an array of several numbers, which is refused, or taken as a list
-                pass
-        field = cls.model_fields.get(key)
+        field, value = cls.model_fields.get(key), _plain(value)
         if field is None or value is None or isinstance(value, str) or not takes_lists(field.annotation):
             return value
-        return tuple(listed(value, key, ordered=False))
+        return tuple(_plain(one) for one in listed(value, key, ordered=False))
+
+
+def _plain(value: object) -> object:
+    """A whole number of another library as Python's own, and whatever else as it is."""
+    if isinstance(value, SupportsIndex) and not isinstance(value, int):
+        try:
+            return operator.index(value)
+        except TypeError:  # an array of several numbers, which is refused, or taken as a list
+            pass
+    return value
 
 
 def default_tree(model: type[BaseModel]) -> dict[str, object]:

@@ -169,10 +169,15 @@ def expanded(path: Path | str) -> Path:
 
 def of_kind(value: object, kind: type[T], name: str, remedy: str) -> T:
     """The value, where it is of that kind; `remedy` tells how one is made."""
+    must_be(value, kind, name, remedy)
+    return value  # type: ignore[return-value]
+
+
+def must_be(value: object, kind: type, name: str, remedy: str) -> None:
+    """Raise ConfigurationError unless the value is of that kind, which may be a protocol that can be asked for."""
     if not isinstance(value, kind):
         article = "an" if kind.__name__[0] in "AEIOU" else "a"
         raise ConfigurationError(f"{name}={told(value)} should be {article} {kind.__name__}; {remedy}")
-    return value
 
 
 def told(value: object) -> str:

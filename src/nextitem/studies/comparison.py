@@ -13,7 +13,9 @@ from nextitem.errors import ArtefactError, ConfigurationError
 from nextitem.evaluation.certificate import Certificate
 from nextitem.evaluation.draws import Draws, bootstrap
 from nextitem.evaluation.intervals import holm, p_values, percentiles
+from nextitem.evaluation.metrics import rank_metrics
 from nextitem.experiment.folder.reading import Run
+from nextitem.settings.given import listed, must_be, of_kind, texts
 from nextitem.settings.suggestion import suggest
 
 RESAMPLES = 10_000
@@ -116,8 +118,14 @@ def compare(
 
     Raises ConfigurationError for an unknown `against` or metric, and for runs whose certificates differ.
     """
-    labels = [row.label for row in rows]
+    remedy = "Contestant(label, runs) is one"
+    rows = [of_kind(row, Contestant, f"rows[{n}]", remedy) for n, row in enumerate(listed(rows, "rows"))]
+    metrics, labels = texts(metrics, "metrics"), [row.label for row in rows]
+    if not rows or len(set(labels)) < len(labels):
+        raise ConfigurationError(f"rows are called {', '.join(labels) or 'nothing'}; give each row a label of its own")
+    rank_metrics(metrics)
     against = labels[0] if against is None else against
+    must_be(against, str, "against", "it is the label of a row")
     if against not in labels:
         raise ConfigurationError(f"--against {against}: there is no such row; {suggest(against, labels)}")
     same_certificate([run for row in rows for run in row.runs])

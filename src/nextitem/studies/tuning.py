@@ -16,12 +16,12 @@ from nextitem.compute.waiting import Say, silent, told_if_slow
 from nextitem.data.prepare import Prepared, prepare
 from nextitem.errors import ConfigurationError, ScoreError, StorageError, TrainingError
 from nextitem.evaluation.evaluate import evaluate
-from nextitem.experiment.presets import Preset, resolve_recipe
+from nextitem.experiment.presets import Preset, load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import learn
-from nextitem.experiment.search_space import Search, SearchSpace, Value, check_keys
+from nextitem.experiment.search_space import Search, SearchSpace, Value, check_keys, space_of
 from nextitem.experiment.train import file_checkpoint
-from nextitem.settings.given import expanded
+from nextitem.settings.given import path_of, seed_number, texts, whole_number
 from nextitem.settings.keys import settings_of, short_key
 from nextitem.storage import alone_in, sync
 from nextitem.training.history import Epoch, History, Silent, Watcher
@@ -102,9 +102,9 @@ class Tuned:
 
 
 def tune(
-    preset: Preset,
+    preset: Preset | str | Path,
     overrides: Sequence[str],
-    space: SearchSpace,
+    space: Mapping[str, object],
     *,
     trials: int,
     seed: int,
@@ -116,20 +116,25 @@ def tune(
 ) -> Tuned:
     """Search `space` until there are `trials`, going on with the search in `folder` if there is one.
 
+    `preset` is a recipe as `load_preset` finds it, or by its name; `space` has a list of choices for each dotted key,
+    or a range such as `{"low": 1e-4, "high": 1e-2, "log": True}`, and `load_preset(name).search` is a recipe's own.
     Every trial has the same data, validation cases and seed. Raises ConfigurationError where a key or value of the
     space is none of the recipe's, or the search in `folder` is another one.
     """
-    optuna, folder = _optuna(), expanded(folder)
-    space, recipe = checked_space(preset, overrides, space), resolve_recipe(preset, overrides).value
+    folder, seed = path_of(folder, "folder"), seed_number(seed)
+    overrides, trials = texts(overrides, "overrides"), whole_number(trials, "trials", "the number of trials", least=1)
+    preset = preset if isinstance(preset, Preset) else load_preset(preset)
+    optuna, recipe = _optuna(), resolve_recipe(preset, overrides).value
+    searches = checked_space(preset, overrides, space_of(space))
     with told_if_slow(f"reading {recipe.data}", say):
         prepared = prepare(recipe)
     with alone_in(folder, "goes on with the same search"):
-        study = _study(optuna, folder, _identity(recipe, space, prepared, seed, processes))
+        study = _study(optuna, folder, _identity(recipe, searches, prepared, seed, processes))
         while len(settled := _settled(study)) < trials:
             # What is proposed depends on the seed and the trials so far, not on how often the search was interrupted.
             study.sampler = optuna.samplers.TPESampler(seed=(seed * 1_000_003 + len(settled)) % 2**32)
             asked = study.ask()
-            settings = {key: _suggested(asked, key, search) for key, search in space.items()}
+            settings = {key: _suggested(asked, key, search) for key, search in searches.items()}
             asked.set_user_attr("settings", settings)
             watcher = _Pruning(asked, watch(recipe, len(settled) + 1), recipe.learner.training.monitor)
             try:

@@ -13,7 +13,7 @@ from typing import Literal, Self
 
 import torch
 from pydantic import Field, model_validator
-from torch import Tensor
+from torch import Tensor, nn
 
 from nextitem.compute import transfer
 from nextitem.compute.memory import HEAP
@@ -23,6 +23,7 @@ from nextitem.errors import ConfigurationError, DataError, TrainingError
 from nextitem.model.losses.loss import Loss
 from nextitem.model.negatives.negatives import Sampler
 from nextitem.settings.configuration import Configuration
+from nextitem.settings.given import must_be
 from nextitem.training.history import Epoch, History
 from nextitem.training.optimisation import LEAST_BETA2, Descent
 from nextitem.training.session import Progress, Session
@@ -116,6 +117,9 @@ def fit(
     the monitored metric is not reported and for a precision that the device does not have, TrainingError when the loss
     stops being finite.
     """
+    must_be(model, nn.Module, "model", "run(…) makes one of a recipe")
+    must_be(training, Training, "training", "Training(epochs=10) is one")
+    train, session = Sequences.required(train), Session.required(session)
     windows = _windows(model, train, training)
     if training.patience is not None and validate is None:
         raise ConfigurationError("early stopping needs validation; pass validate, or set training.patience=none")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pydantic import Field
 
@@ -87,6 +87,7 @@ def epochs_of(lines: Iterable[bytes]) -> list[Epoch]:
     return epochs
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """Is told how training goes, to show or log it."""
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nextitem.compute.processes import ALONE, Processes
+from nextitem.settings.given import must_be, of_kind, seed_number
 from nextitem.training.history import History, Silent, Watcher
 from nextitem.training.optimisation import Descent
 from nextitem.training.trainable import Trainable
@@ -43,6 +44,17 @@ class Session:
     """Who is told of steps and epochs."""
     checkpoint: Checkpoint | None = None
     """Where the training is kept after every epoch, and gone on from; None: nowhere."""
+
+    def __post_init__(self) -> None:
+        """Raises ConfigurationError for a seed that is no whole number from 0 to 2⁶⁴ − 1, and for what cannot watch."""
+        object.__setattr__(self, "seed", seed_number(self.seed))
+        must_be(self.processes, Processes, "processes", "leave them out for one process on the CPU")
+        must_be(self.watcher, Watcher, "watcher", "it has the methods step and epoch")
+
+    @classmethod
+    def required(cls, session: object) -> "Session":
+        """The session, where it is one. Raises ConfigurationError."""
+        return of_kind(session, cls, "session", "Session(seed=0) is one")
 
     @property
     def device(self) -> torch.device:

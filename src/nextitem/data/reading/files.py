@@ -23,7 +23,7 @@ from nextitem.data.reading.opening import UNREADABLE, explained
 from nextitem.data.reading.paths import require_file
 from nextitem.data.reading.tables import require_rows
 from nextitem.errors import ConfigurationError, DataError, StorageError
-from nextitem.settings.given import expanded
+from nextitem.settings.given import expanded, of_kind, path_of
 from nextitem.settings.suggestion import suggest
 
 _NO_EVENTS = "{file} has a header and no events; give a file with at least one event"
@@ -38,7 +38,8 @@ def read_interactions(path: Path | str, columns: Columns = USUAL, like: Columns 
     Raises DataError for a file or a row that is not what it must be, StorageError where the system refuses to read it,
     ConfigurationError where `columns` does not apply.
     """
-    file = expanded(path)
+    file = path_of(path, "path")
+    columns = of_kind(columns, Columns, "columns", "Columns(user='visitor', item='sku', time='ts') are some")
     try:
         source = _source(file, columns, like)
         events = pl.concat([frame.collect() for frame in source.frames])

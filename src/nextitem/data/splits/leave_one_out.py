@@ -28,6 +28,7 @@ class LeaveOneOut(Configuration):
 
         Raises DataError when no user has three events.
         """
+        sequences = Sequences.required(sequences)
         is_long_U = sequences.lengths_U >= self.least_events
         if not bool(is_long_U.any()):
             raise DataError(

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from nextitem.data.sequences import Sequences
+from nextitem.errors import DataError
+from nextitem.settings.given import listed, must_be, whole_number
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,12 @@ class Cases:
 
     @classmethod
     def of(cls, histories: Sequences, targets_C: Tensor, counts_N: Tensor, dataset: str = "unnamed") -> "Cases":
-        """Cases with their fingerprint."""
+        """Cases with their fingerprint. Raises ConfigurationError for histories that are none, or not one each."""
+        histories = Sequences.required(histories)
+        for name, tensor in (("targets_C", targets_C), ("counts_N", counts_N)):
+            must_be(tensor, Tensor, name, "torch.tensor(…) makes one of a list")
+        if len(targets_C) != len(histories):
+            raise DataError(f"{len(histories):,} histories and {len(targets_C):,} targets; give each history one")
         digest = hashlib.sha256(str(histories.number_of_items).encode())
         events = (part.flatten()[1] for part in histories.parts())
         for part in chain((histories.users_U, histories.lengths_U), events, (targets_C,)):
@@ -44,8 +51,14 @@ class Cases:
         return self.counts_N > 0
 
     def select(self, rows: Tensor) -> "Cases":
-        """Some of the cases, as cases of their own (another fingerprint)."""
+        """Some of the cases, by their places or a mask, as cases of their own (another fingerprint)."""
+        rows = rows if isinstance(rows, Tensor | slice) else _places(rows)
         return Cases.of(self.histories.select(rows), self.targets_C[rows], self.counts_N, self.dataset)
+
+
+def _places(rows: object) -> Tensor:
+    numbers = [whole_number(row, f"rows[{n}]", "the place of a case") for n, row in enumerate(listed(rows, "rows"))]
+    return torch.tensor(numbers, dtype=torch.int64)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from nextitem.experiment.folder.metrics import FORMAT, Metrics
 from nextitem.experiment.folder.tables import check_users, items_in, ranks_in, scanned_users, users_in
 from nextitem.experiment.own import check_encoder
 from nextitem.experiment.recipe import Recipe
-from nextitem.settings.given import expanded
+from nextitem.settings.given import expanded, path_of
 from nextitem.settings.keys import settings_of
 from nextitem.storage import MANIFEST, Kind, Manifest, Sealed, content_of, parsed
 from nextitem.storage.places import is_folder, what_is_at
@@ -191,7 +191,7 @@ def read_run(folder: Path | str) -> Run:
 
     Raises ArtefactError for a folder that is none, that was altered, or of another format.
     """
-    folder = expanded(folder)
+    folder = path_of(folder, "folder")
     sealed = RUN.read(folder)
     return _run(folder, sealed.file("recipe.json"), sealed.file("metrics.json"), sealed)
 

@@ -19,6 +19,7 @@ from nextitem.experiment.plan.memory import Work, needed, shapes_of
 from nextitem.experiment.plan.timing import StepTimes
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.sequence import SequenceRecipe
+from nextitem.settings.given import must_be
 from nextitem.settings.overrides import resolve
 from nextitem.training.session import Session
 from nextitem.words import amount, in_seconds, percent
@@ -89,6 +90,8 @@ def plan(
     first. Raises ConfigurationError for a recipe that trains nothing, and for one that does not fit: with what it
     needs, what there is, and changes that would fit.
     """
+    recipe, session = Recipe.required(recipe), Session.required(session)
+    must_be(prepared, Prepared, "prepared", "prepare(recipe) returns one")
     if (reason := recipe.learner.unplanned) is not None:
         raise ConfigurationError(f"{recipe.name} {reason}; leave --plan out")
     fitting, memory, room = fit_into(recipe, prepared, session)
