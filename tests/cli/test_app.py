@@ -112,6 +112,12 @@ def test_repeats_may_be_hit_in_training_and_in_an_evaluation_of_its_own(
     for hide, ceiling in (((), "1.0000"), (("--hide", "last:1"), "1.0000"), (("--hide", "history"), "0.0000")):
         assert typed(monkeypatch, "evaluate", run, *hide) == 0
         assert re.search(rf"ceiling +│ {re.escape(ceiling)} │", capfd.readouterr().out)
+    # After a, b, … a, b comes a, which the history holds.
+    for hide, is_repeated in (((), True), (("--hide", "last:1"), True), (("--hide", "history"), False)):
+        assert typed(monkeypatch, "recommend", run, "--users", "u00", "--k", "1", *hide) == 0
+        _, *lists = capfd.readouterr().out.splitlines()
+        assert [line.split(",")[2] == "a" for line in lists] == [is_repeated]
+    assert typed(monkeypatch, "recommend", run, "--users", "u00", "--hide", "seen") == 2
     assert typed(monkeypatch, "evaluate", run, "--hide", "everything") == 2
     assert "hide='everything' should be history, nothing, or last:n" in capfd.readouterr().err
 

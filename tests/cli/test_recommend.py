@@ -93,13 +93,13 @@ def test_candidates_and_exclusions_are_ids_or_files_of_them(
     (tmp_path / "candidates.txt").write_text("item\ni01\ni02\ni03\ni04\nnope\n")
     pl.DataFrame({"item": ["i04"]}).write_parquet(tmp_path / "blocked.parquet")
     monkeypatch.chdir(tmp_path)
-    words = ("--candidates", "candidates.txt", "--exclude", "i02", "--no-filter-seen")
+    words = ("--candidates", "candidates.txt", "--exclude", "i02", "--hide", "nothing")
     assert typed(monkeypatch, "recommend", str(run), "--users", "u00", *words) == 0
     out, err = capfd.readouterr()
     assert sorted(line.split(",")[2] for line in out.splitlines()[1:]) == ["i01", "i03", "i04"]
     assert "note: --candidates: 5 items by the file candidates.txt" in err
     assert "note: 1 of 5 items of --candidates is unknown to the run: 'nope'" in err
-    words = ("--candidates", "i03,i04", "--exclude", "blocked.parquet", "--no-filter-seen")
+    words = ("--candidates", "i03,i04", "--exclude", "blocked.parquet", "--hide", "nothing")
     assert typed(monkeypatch, "recommend", str(run), "--users", "u00", *words) == 0
     assert [line.split(",")[2] for line in capfd.readouterr().out.splitlines()[1:]] == ["i03"]
 

@@ -110,7 +110,7 @@ def test_more_recommendations_than_items_are_all_of_them(recommender: Recommende
     everything = recommender.recommend(users=["u07"], k=ITEMS)
     for k in (ITEMS + 1, 999_999_999_999, 10**30):
         assert recommender.recommend(users=["u07"], k=k) == everything
-    assert len(recommender.recommend(users=["u07"], k=10**30, filter_seen=False)[0]) == ITEMS
+    assert len(recommender.recommend(users=["u07"], k=10**30, hide="nothing")[0]) == ITEMS
 
 
 @pytest.mark.parametrize("item", [2**63, 2**70, -(2**70)])
@@ -142,8 +142,26 @@ def test_nothing_of_the_whole_history_is_recommended(name: str) -> None:
 
 @each_model_for_anyone
 def test_seen_items_can_be_asked_for(name: str) -> None:
-    lists = items(Recommender.from_outcome(outcome(name)).recommend(HISTORIES, k=ITEMS, filter_seen=False))
+    lists = items(Recommender.from_outcome(outcome(name)).recommend(HISTORIES, k=ITEMS, hide="nothing"))
     assert all(sorted(found) == ALL_ITEMS for found in lists)
+
+
+@pytest.mark.parametrize(("hide", "hidden"), [("last:1", 1), ("last:3", 3), ("last:50", 9), ("history", 9)])
+def test_the_latest_items_alone_can_be_left_out(hide: str, hidden: int) -> None:
+    lists = items(Recommender.from_outcome(outcome("co-occurrence")).recommend(HISTORIES, k=ITEMS, hide=hide))
+    for history, found in zip(HISTORIES, lists, strict=True):
+        assert sorted(found) == sorted(set(ALL_ITEMS) - set(history[-hidden:]))
+
+
+def test_what_training_hid_is_left_out_where_nobody_says_otherwise() -> None:
+    recipe = RECIPES["co-occurrence"].model_copy(update={"hide": "last:2"})
+    trained = Recommender.from_outcome(run(recipe, Session(0), prepared=prepared_from(log_of(chains()))))
+    assert trained.hide == "last:2"
+    (found,), (asked,), (all_of_it,) = (
+        items(trained.recommend(HISTORIES[:1], k=ITEMS, hide=hide)) for hide in (None, "last:2", "history")
+    )
+    assert found == asked
+    assert set(all_of_it) < set(found)
 
 
 @pytest.mark.parametrize(

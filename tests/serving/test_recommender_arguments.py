@@ -68,7 +68,8 @@ def test_histories_are_whatever_are_lists_of_ids(recommender: Recommender) -> No
         ({"users": ["u00"], "k": None}, "k=None: the number of recommendations must be a whole number"),
         ({"users": ["u00"], "candidates": "i01"}, "candidates='i01' is a text"),
         ({"users": ["u00"], "exclude": "i01"}, "exclude='i01' is a text"),
-        ({"users": ["u00"], "filter_seen": "no"}, "filter_seen='no' should be True or False"),
+        ({"users": ["u00"], "hide": "no"}, "hide='no' should be history, nothing, or last:n"),
+        ({"users": ["u00"], "hide": False}, "hide=False should be history, nothing, or last:n"),
         ({"users": ["u00"], "unknown": "dorp"}, "unknown='dorp': did you mean 'drop'"),
         ({"histories": [["i01"]], "users": ["u00"], "histories_only": 1}, "histories_only=1 should be True or False"),
     ],
@@ -139,7 +140,7 @@ def test_an_item_that_scores_minus_infinity_is_never_listed(recommender: Recomme
     scores_N = torch.arange(ITEMS, dtype=torch.float64)
     scores_N[3] = -torch.inf
     asked = Recommender(PopularityScorer(scores_N), recommender.items, torch.ones(ITEMS), None, None)
-    ((*found,),) = items(asked.recommend([["i05"]], k=ITEMS, filter_seen=False))
+    ((*found,),) = items(asked.recommend([["i05"]], k=ITEMS, hide="nothing"))
     assert found == [item for item in reversed(ALL_ITEMS) if item != "i03"]
 
 

@@ -158,10 +158,10 @@ def test_words_texts_paths_and_kinds() -> None:
             path_of(value, "folder")
     with pytest.raises(ConfigurationError, match=r"recipe='sasrec-ce' should be an? Configuration; load one"):
         of_kind("sasrec-ce", Configuration, "recipe", "load one")
-    assert yes_or_no(False, "filter_seen") is False
+    assert yes_or_no(False, "histories_only") is False
     for value in (1, "no", None):
-        with pytest.raises(ConfigurationError, match=r"filter_seen=.* should be True or False"):
-            yes_or_no(value, "filter_seen")
+        with pytest.raises(ConfigurationError, match=r"histories_only=.* should be True or False"):
+            yes_or_no(value, "histories_only")
 
 
 class Toy(Configuration):

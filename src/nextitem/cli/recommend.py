@@ -9,11 +9,12 @@ import polars as pl
 import typer
 
 from nextitem.cli.console import say, show_data, show_json
-from nextitem.cli.options import AsJson, RunFolder, columns_of, path_to, stored_run
+from nextitem.cli.options import AsJson, Hide, RunFolder, columns_of, path_to, stored_run
 from nextitem.compute.waiting import told_if_slow
 from nextitem.data.reading.columns import USUAL, Columns
 from nextitem.data.reading.files import found_in, read_interactions, rows_of
 from nextitem.errors import ConfigurationError
+from nextitem.evaluation.hiding import checked
 from nextitem.experiment.folder.reading import LISTS, Run
 from nextitem.serving.batch import Served, Terms, known_items, serve_histories, serve_users
 from nextitem.serving.ids import read_ids
@@ -46,7 +47,7 @@ def recommend(
         str | None, typer.Option(help="Never recommend these items: ids between commas, or a file of them.")
     ] = None,
     out: Annotated[Path | None, path_to("File to write: .csv, .jsonl or .parquet.")] = None,
-    filter_seen: Annotated[bool, typer.Option(help="Leave out items of the history.")] = True,
+    hide: Hide = None,
     drop_unknown: Annotated[
         bool,
         typer.Option("--drop-unknown/--refuse-unknown", help="Leave out unknown users and items and say so, or fail."),
@@ -60,6 +61,8 @@ def recommend(
         raise ConfigurationError("--columns and --histories-only are about --histories FILE; leave them out")
     if out is not None:
         check_format(out)
+    if hide is not None:
+        checked(hide)
     wanted = None if users is None or users == _ALL else ids_in(users, "user", "--users")
     listed_ids = {
         option: ids_in(text, "item", f"--{option}")
@@ -68,7 +71,7 @@ def recommend(
     }
     stored = stored_run(run_folder, LISTS)
     recommender = Recommender.from_run(stored)
-    terms, notes = _terms(recommender, listed_ids, Terms(k, None, filter_seen, not drop_unknown, histories_only))
+    terms, notes = _terms(recommender, listed_ids, Terms(k, None, hide, not drop_unknown, histories_only))
     with told_if_slow("recommending", say):
         if histories is None:
             served = serve_users(recommender, wanted, terms)

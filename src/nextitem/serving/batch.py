@@ -24,7 +24,8 @@ class Terms:
     k: int = 10
     allowed: Tensor | None = None
     """Indices of the items that may be listed; None: all of them."""
-    filter_seen: bool = True
+    hide: str | None = None
+    """Which items of the history are left out, such as `last:5`; None: as in training."""
     refuse_unknown: bool = False
     """Whether unknown ids are an error; otherwise they are left out, counted and named."""
     histories_only: bool = False
@@ -131,18 +132,18 @@ def _served(
     notes: Sequence[str],
     unknown_users: tuple[RawId, ...],
 ) -> Served:
-    lists = recommender.answered(asked, terms.k, terms.allowed, filter_seen=terms.filter_seen)
+    lists = recommender.answered(asked, terms.k, terms.allowed, hide=terms.hide)
     served = Served(owners, lists, unknown_users, len(asked.unknown), asked.continued)
-    return replace(served, notes=(*notes, *_on_lists(served, terms)))
+    return replace(served, notes=(*notes, *_on_lists(served, terms, terms.hide or recommender.hide)))
 
 
-def _on_lists(served: Served, terms: Terms) -> list[str]:
+def _on_lists(served: Served, terms: Terms, hide: str) -> list[str]:
     notes = []
     if without := served.without_items:
         seen = "has seen" if len(without) == 1 else "have seen"
         reason = "all items that may be recommended" if terms.allowed is not None else "all items"
         gets = "gets" if len(without) == 1 else "get"
-        why = f"{seen} {reason}" if terms.filter_seen else "there is nothing that may be recommended"
+        why = f"{seen} {reason}" if hide == "history" else "there is nothing else that may be recommended"
         notes.append(f"{counted(len(without), 'user')} {gets} no list ({why}): {_named(without)}")
     if served.by_popularity:
         notes.append(

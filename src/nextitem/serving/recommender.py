@@ -12,6 +12,7 @@ from torch import Tensor
 from nextitem.data.log import Catalog
 from nextitem.data.sequences import NOBODY, Sequences
 from nextitem.errors import ConfigurationError, DataError
+from nextitem.evaluation.hiding import checked, hidden
 from nextitem.evaluation.ranks import top_k
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.again import restore_own
@@ -43,9 +44,16 @@ class Recommender:
     """Recommends to users of the training log or to any history of known items."""
 
     def __init__(
-        self, scorer: Scorer, items: Catalog, counts_N: Tensor, users: Catalog | None, histories: Sequences | None
+        self,
+        scorer: Scorer,
+        items: Catalog,
+        counts_N: Tensor,
+        users: Catalog | None,
+        histories: Sequences | None,
+        hide: str = "history",
     ) -> None:
         self.scorer = scorer
+        self.hide = hide  # which items of a history are left out where nobody says otherwise
         self.items = items
         self.users = users
         self._popularity = PopularityScorer(counts_N.double())
@@ -56,7 +64,8 @@ class Recommender:
         """A recommender from a training that just ended; histories are complete, test events included."""
         outcome = of_kind(outcome, Outcome, "outcome", "run(…) returns one; Recommender.load reads a run's folder")
         log = outcome.prepared.log
-        return cls(outcome.model, log.items, outcome.prepared.split.train.counts(), log.users, log.sequences)
+        counts_N, hide = outcome.prepared.split.train.counts(), outcome.test.certificate.hidden
+        return cls(outcome.model, log.items, counts_N, log.users, log.sequences, hide)
 
     @classmethod
     def load(cls, folder: Path | str) -> "Recommender":
@@ -69,11 +78,11 @@ class Recommender:
         run = of_kind(run, Run, "run", "read_run(folder) returns one; Recommender.load reads a run's folder")
         items = Catalog(run.items["item"])
         counts_N = torch.from_numpy(run.items["count"].to_numpy(writable=True))
-        scorer = restore_own(run)
+        scorer, hide = restore_own(run), run.recipe.hide
         if run.users is None:
-            return cls(scorer, items, counts_N, None, None)
+            return cls(scorer, items, counts_N, None, None, hide)
         histories = histories_of(run.users, len(items))
-        return cls(scorer, items, counts_N, Catalog(run.users["user"]), histories)
+        return cls(scorer, items, counts_N, Catalog(run.users["user"]), histories, hide)
 
     def recommend(
         self,
@@ -84,7 +93,7 @@ class Recommender:
         users: Ids | None = None,
         candidates: Ids | None = None,
         exclude: Ids | None = None,
-        filter_seen: bool = True,
+        hide: str | None = None,
         histories_only: bool = False,
         unknown: Unknown = "error",
     ) -> list[list[Recommendation]]:
@@ -93,14 +102,15 @@ class Recommender:
         Histories that are given together with their `users` are new events: those of a known user go on from what is
         stored of that user, unless `histories_only`. A model that reads when events were needs the `times` of
         histories, as unix seconds, which then say in which order stored and new events are; others ignore them.
-        A history without any known item gets the most popular items, labelled as such. With `filter_seen` nothing of
-        the whole history is recommended, with `candidates` nothing but them, and nothing of `exclude`; a list is
-        shorter than k when the items run out. Unknown items raise DataError, or are left out by `unknown="drop"`;
+        A history without any known item gets the most popular items, labelled as such. Items of the
+        `history`, `nothing` or, with `last:n`, those of its latest n events are left out as `hide` says, None: as in
+        training. With `candidates` nothing but them is recommended, and nothing of `exclude`; a list is shorter than k
+        when the items run out. Unknown items raise DataError, or are left out by `unknown="drop"`;
         so do users that are asked about without a history, whose list is empty then. A model with user vectors raises
         DataError for histories of nobody or of a user that it has none for.
         """
         asked = self.asked(histories, times=times, users=users, histories_only=histories_only, unknown=unknown)
-        return self.answered(asked, k, self.allowed(candidates, exclude, unknown), filter_seen=filter_seen)
+        return self.answered(asked, k, self.allowed(candidates, exclude, unknown), hide=hide)
 
     def asked(
         self,
@@ -146,11 +156,11 @@ class Recommender:
         return is_allowed_N.nonzero()[:, 0]
 
     def answered(
-        self, asked: Asked, k: int, allowed: Tensor | None = None, *, filter_seen: bool = True
+        self, asked: Asked, k: int, allowed: Tensor | None = None, *, hide: str | None = None
     ) -> list[list[Recommendation]]:
         """The lists of what was asked about; empty ones of users that are unknown."""
         k = min(whole_number(k, "k", "the number of recommendations", least=1), len(self.items))  # room for k is made
-        yes_or_no(filter_seen, "filter_seen")
+        hide = checked(self.hide if hide is None else hide)
         histories = asked.histories
         is_empty_C = histories.lengths_U == 0
         lists: list[list[Recommendation]] = [[] for _ in range(len(histories))]
@@ -158,7 +168,7 @@ class Recommender:
             part = histories.select(rows)
             if not len(part):
                 continue
-            items_Ck, scores_Ck = top_k(scorer.query(part), k, part if filter_seen else None, allowed)
+            items_Ck, scores_Ck = top_k(scorer.query(part), k, hidden(hide, part), allowed)
             source: Literal["model", "popularity"] = "model" if scorer is self.scorer else "popularity"
             for row, ids, scores in zip(rows.nonzero()[:, 0].tolist(), items_Ck, scores_Ck.tolist(), strict=True):
                 found = self.items.raw(ids[ids >= 0]).to_list()
