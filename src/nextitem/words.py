@@ -164,8 +164,9 @@ def spelt_out(text: str) -> str:
 def filled(template: str, content: Mapping[str, object]) -> str:
     """The text of a page from its template, named by its path in the package; a template may use what is above here.
 
-    In HTML whatever is filled in is escaped, unless it is Markup; in Markdown (`.md`) nothing is. Raises jinja2's
-    UndefinedError where the content lacks what the template asks for.
+    In HTML whatever is filled in is escaped, unless it is Markup; in Markdown (`.md`) nothing is. In both, control
+    characters and marks of direction are written out, as on a terminal (`visible`). Raises jinja2's UndefinedError
+    where the content lacks what the template asks for.
     """
     # Here, because only those who make a page should wait for the import.
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -178,6 +179,7 @@ def filled(template: str, content: Mapping[str, object]) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         keep_trailing_newline=is_markdown,
+        finalize=lambda value: visible(value) if type(value) is str else value,  # Markup is of a type of its own
     )
     for word in (counted, interval, percent, with_interval, written):
         environment.globals[word.__name__] = word

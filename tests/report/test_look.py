@@ -77,3 +77,12 @@ def test_what_is_far_apart_stays_where_it_is() -> None:
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"figure\.svg"):
         write_svg(drawing(), tmp_path / "no" / "figure.svg")
+
+
+def test_a_label_from_elsewhere_steers_nothing_in_a_figure() -> None:
+    with look():
+        figure, (axes,) = canvas()
+        axes.set_title("a\u202eb")
+    text = as_svg(figure)
+    assert r"a\u202eb" in text
+    assert "\u202e" not in text

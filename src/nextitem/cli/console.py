@@ -19,7 +19,7 @@ from nextitem.compute.streams import say, stderr
 from nextitem.errors import StorageError
 from nextitem.words import NOTHING, visible
 
-__all__ = ["Sheet", "say", "show", "show_data", "show_json", "show_table", "stderr"]
+__all__ = ["Sheet", "say", "show", "show_data", "show_json", "show_prose", "show_table", "stderr"]
 
 
 _PROSE, _TABLES = 20, 3
@@ -29,6 +29,12 @@ _PROSE, _TABLES = 20, 3
 def show(text: str) -> None:
     """A result on stdout, as lines that are never wrapped."""
     print(visible(text), flush=True)  # noqa: T201 - the one place
+
+
+def show_prose(text: str) -> None:
+    """Sentences on stdout; on a terminal they are broken between words."""
+    console = Console()
+    console.print(Text(visible(text)), highlight=False, soft_wrap=not console.is_terminal)
 
 
 def show_json(content: object) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated
 
-from nextitem.cli.console import Sheet, say, show, show_json, show_table
+from nextitem.cli.console import Sheet, say, show_json, show_prose, show_table
 from nextitem.cli.options import AsJson, seed_of
 from nextitem.experiment.recipe import Recipe
 from nextitem.studies import demo as demonstration
@@ -32,4 +32,4 @@ def demo(
         cells = (f"{row.hit_rate:.4f}", f"{row.ndcg:.4f}", interval(row.interval), f"{row.share_of_bound:.0%}")
         table.add(row.label, *cells, f"{row.train_seconds:.1f}", epoch_of(row.best_epoch, row.epochs))
     show_table(table)
-    show(demonstration.verdict(rows))
+    show_prose(demonstration.verdict(rows))

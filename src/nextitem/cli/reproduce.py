@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextitem.cli.console import say, show, show_json
+from nextitem.cli.console import say, show, show_json, show_prose
 from nextitem.cli.options import (
     AsJson,
     Device,
@@ -114,10 +114,10 @@ def _tell(reproduction: "Reproduction", rows: Sequence[Contestant], folder: Path
     show_comparison(reproduction.comparison, as_json=False)
     for verdict in reproduction.verdicts:
         beside = f" (published: {verdict.published})" if verdict.published else ""
-        show(f"{verdict.claim}: {verdict.finding}; {verdict.facts}{beside}")
-    show(judged_by(rows, reproduction.verdicts))
+        show_prose(f"{verdict.claim}: {verdict.finding}; {verdict.facts}{beside}")
+    show_prose(judged_by(rows, reproduction.verdicts))
     for sentence in reproduction.deviations:
-        show(sentence)
+        show_prose(sentence)
     show(f"results: {folder}")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nextitem.cli.console import Sheet, show, show_json, show_table
+from nextitem.cli.console import Sheet, show, show_json, show_prose, show_table
 from nextitem.data.mapped.folder import Manifest
 from nextitem.engine.entries import Contestant
 from nextitem.errors import TrainingError
@@ -105,8 +105,8 @@ def show_plan(forecast: ReproductionPlan, title: str, *, as_json: bool) -> None:
     show_table(table)
     for line in forecast.lines:
         if line.problem:
-            show(f"{line.label}: {line.problem}")
-    show(forecast.explained)
+            show_prose(f"{line.label}: {line.problem}")
+    show_prose(forecast.explained)
 
 
 def _planned(line: Line, forecast: ReproductionPlan) -> list[str]:

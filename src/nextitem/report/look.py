@@ -21,6 +21,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from nextitem.storage import write_text
+from nextitem.words import visible
 
 # M. Okabe and K. Ito, Color Universal Design (2008), without yellow, which white paper swallows.
 BLUE, GREEN, ORANGE, RED, PINK, SKY = "#0072B2", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#56B4E9"
@@ -176,13 +177,13 @@ def _inside(middle: float, count: int, gap: float, low: float, high: float) -> f
 
 
 def as_svg(figure: Figure) -> str:
-    """The figure as svg; equal figures give equal text."""
+    """The figure as svg; equal figures give equal text, in which nothing steers a terminal or turns text round."""
     content = io.StringIO()
     with look():
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out again, everything would move by a fraction of a point
         figure.savefig(content, format="svg", metadata={"Date": None, "Creator": "nextitem"})
-    return content.getvalue()
+    return visible(content.getvalue())  # names of data and recipes are its only text from elsewhere
 
 
 def write_svg(figure: Figure, file: Path) -> None:

@@ -192,3 +192,13 @@ def test_a_folder_gets_its_report(tmp_path: Path) -> None:
     page = (folder / "report.html").read_text(encoding="utf-8")
     read(page)
     assert page.count("<svg") > 0
+
+
+def test_nothing_of_the_data_turns_the_text_of_the_page_round(tmp_path: Path) -> None:
+    run = evidence(written(tmp_path, "popularity"))
+    named = run.recipe.model_copy(update={"data": "a\u202etxt.vsc\x1b[2J"})
+    hostile = replace(run, run=replace(run.run, recipe=named))
+    page = report_page([hostile], [outcome("popularity").model])
+    assert r"a\u202etxt.vsc\u001b[2J" in page
+    assert not {*page} & {"\u202e", "\x1b"}
+    read(page)
