@@ -69,6 +69,14 @@ def test_users_are_resampled_for_both_rankings_at_once() -> None:
     assert low >= 0  # 0 where a resample ties, never −1
 
 
+def test_models_of_equal_values_tie_in_every_resample() -> None:
+    """As means that are subtracted they would differ by rounding, in one of two directions by chance."""
+    many = torch.rand(300, 1, generator=draws(), dtype=torch.float64).expand(-1, 3)
+    found = disagreement(many, many, NAMES, draws())
+    assert (found.tau, found.tau_interval) == (0, (0, 0))
+    assert {pair.full_interval for pair in found.pairs} == {(0, 0)}
+
+
 @pytest.mark.parametrize(("full", "names"), [(FULL[:, :1], ["a"]), (FULL, ["a", "a", "b"]), (FULL[:0], NAMES)])
 def test_what_has_no_order_is_an_error(full: Tensor, names: list[str]) -> None:
     with pytest.raises(ConfigurationError, match="an order needs at least one case and two models with names"):

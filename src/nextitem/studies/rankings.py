@@ -77,9 +77,12 @@ def disagreement(
     counts = (
         torch.bincount(torch.randint(cases, (cases,), generator=generator), minlength=cases) for _ in range(resamples)
     )
-    means_SX = torch.stack([values_CX.mean(0), *(count.double() @ values_CX / cases for count in counts)])
     better, other = torch.tensor([*combinations(range(len(names)), 2)]).T
-    full_SP, sampled_SP = (part[:, better] - part[:, other] for part in means_SX.split(len(names), 1))
+    # Differences are resampled and not means: where no case differs, none of their signs rests on rounding.
+    values_C2M = values_CX.unflatten(1, (2, -1))
+    pairs_CX = (values_C2M[:, :, better] - values_C2M[:, :, other]).flatten(1)
+    drawn_SX = torch.stack([pairs_CX.mean(0), *(count.double() @ pairs_CX / cases for count in counts)])
+    full_SP, sampled_SP = drawn_SX.split(len(better), 1)
     tau_S = (full_SP * sampled_SP).sign().mean(1)
     pairs = tuple(
         Pair(
@@ -89,7 +92,7 @@ def disagreement(
         )
         for pair in range(len(better))
     )  # fmt: skip
-    full, sampled = (dict(zip(names, part.tolist(), strict=True)) for part in means_SX[0].split(len(names)))
+    full, sampled = (dict(zip(names, part.tolist(), strict=True)) for part in values_CX.mean(0).split(len(names)))
     return Disagreement(full, sampled, float(tau_S[0]), _interval(tau_S[1:]), pairs)
 
 

@@ -32,7 +32,7 @@ def test_shares_up_to_rank_ten_are_the_hit_rate_at_ten() -> None:
     assert sum(shares) == pytest.approx(4 / 5)  # the hidden target is in no band
 
 
-def test_quality_of_a_band_is_a_mean_with_196_standard_errors() -> None:
+def test_quality_of_a_band_is_a_mean_with_196_standard_errors_of_its_log_odds() -> None:
     above = torch.tensor([0.0, 2.0] * 20 + [99.0] * 30, dtype=torch.float64)
     numbers = torch.tensor([1] * 40 + [5] * 30)
     first, second = quality(above, torch.zeros_like(above), 100, numbers)
@@ -40,8 +40,17 @@ def test_quality_of_a_band_is_a_mean_with_196_standard_errors() -> None:
     spread = math.sqrt(sum((value - 0.75) ** 2 for value in values) / 2 * 40 / 39)
     assert (first.band, first.cases, first.hit_rate) == (Band(1, 3), 40, 1.0)
     assert first.ndcg == pytest.approx(0.75)
-    assert first.margin == pytest.approx(1.96 * spread / math.sqrt(40))
-    assert (str(second.band), second.cases, second.ndcg, second.margin) == ("4–5", 30, 0.0, 0.0)
+    margin = 1.96 * spread / math.sqrt(40) / (0.75 * 0.25)
+    expected = [1 / (1 + math.exp(-(math.log(3) + sign * margin))) for sign in (-1, 1)]
+    assert first.interval == pytest.approx(expected)
+    assert (str(second.band), second.cases, second.ndcg, second.interval) == ("4–5", 30, 0.0, (0.0, 0.0))
+
+
+@pytest.mark.parametrize(("hits", "misses"), [(1, 39), (39, 1), (1, 1)])
+def test_an_interval_lies_within_what_a_mean_can_be(hits: int, misses: int) -> None:
+    above = torch.tensor([0.0] * hits + [99.0] * misses, dtype=torch.float64)
+    (found,) = quality(above, torch.zeros_like(above), 100, torch.ones(len(above), dtype=torch.int64))
+    assert 0 < found.interval[0] < found.ndcg < found.interval[1] < 1
 
 
 @given(st.lists(st.integers(0, 5_000), min_size=1, max_size=200))

@@ -9,7 +9,7 @@ from worlds.stored_runs import evidence, written
 
 
 def quality(first: int, cases: int, ndcg: float) -> Quality:
-    return Quality(Band(first, first), cases, ndcg, ndcg, 0.01)
+    return Quality(Band(first, first), cases, ndcg, ndcg, (ndcg, ndcg))
 
 
 def test_a_sentence_on_large_bands_says_so() -> None:

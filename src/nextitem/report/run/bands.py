@@ -35,8 +35,8 @@ class Quality:
     hit_rate: float
     ndcg: float
     """NDCG@10, the mean over cases."""
-    margin: float
-    """1.96 standard errors of it: half of the 95 % interval."""
+    interval: tuple[float, float]
+    """The 95 % interval of it."""
 
 
 def rank_bands(catalogue: int) -> list[Band]:
@@ -71,10 +71,19 @@ def quality(above_C: Tensor, tied_C: Tensor, catalogue: int, numbers_C: Tensor) 
     for band in _bands(numbers_C):
         is_in_C = (numbers_C >= band.first) & (numbers_C <= band.last)
         gains = ndcg_C[is_in_C]
-        spread = float(gains.std()) if len(gains) > 1 else 0.0
-        margin = 1.96 * spread / math.sqrt(len(gains))
-        found.append(Quality(band, len(gains), float(hits_C[is_in_C].mean()), float(gains.mean()), margin))
+        found.append(Quality(band, len(gains), float(hits_C[is_in_C].mean()), float(gains.mean()), _interval(gains)))
     return found
+
+
+def _interval(gains: Tensor) -> tuple[float, float]:
+    """95 % of a mean m of values from 0 to 1: ± 1.96 standard errors of log(m / (1 − m)), which stay in between."""
+    mean = gains.mean()
+    spread = float(gains.std()) if len(gains) > 1 else 0.0
+    if spread == 0:
+        return float(mean), float(mean)
+    margin = 1.96 * spread / math.sqrt(len(gains)) / (mean * (1 - mean))
+    low, high = (mean.logit() + torch.stack([-margin, margin])).sigmoid().tolist()
+    return low, high
 
 
 def _bands(numbers_C: Tensor) -> list[Band]:

@@ -80,7 +80,7 @@ def of_hit_rates(runs: Sequence[Evidence]) -> str:
 
 def of_quality(found: Sequence[tuple[str, object, Sequence[Quality]]], what: str) -> str:
     """For whom the run is best and worst; of several, which is best for how many bands."""
-    sentence = f"NDCG@10 and its 95\u00a0% interval (1.96 standard errors) by {what}."
+    sentence = f"NDCG@10 and its 95\u00a0% interval by {what}."
     if len(found) == 1:
         bands = found[0][2]
         large = [band for band in bands if band.cases >= FEWEST] or list(bands)

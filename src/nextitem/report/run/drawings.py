@@ -158,10 +158,10 @@ def quality_by(title: str, axis: str, found: Sequence[tuple[str, Style, Sequence
         shift = 0.09 * (place - (len(found) - 1) / 2)
         places = [number + shift for number in range(len(bands))]
         values = [band.ndcg for band in bands]
-        # An interval of a mean of values that are never negative ends at 0.
-        below = [min(band.margin, band.ndcg) for band in bands]
+        below = [band.ndcg - band.interval[0] for band in bands]
+        above = [band.interval[1] - band.ndcg for band in bands]
         axes.errorbar(
-            places, values, (below, [band.margin for band in bands]), **style,
+            places, values, (below, above), **style,
             marker=_MARKERS[place % len(_MARKERS)], ms=6, mec="#ffffff", elinewidth=1.4, capsize=2.5, label=label,
         )  # fmt: skip
     first = found[0][2]
