@@ -57,6 +57,17 @@ def test_other_bytes_after_a_gzip_stream_are_refused(tmp_path: Path) -> None:
     assert refusal(file).startswith(f"{file} is not a complete gzip file (")
 
 
+def test_a_stream_that_gives_no_text_before_it_ends_too_early_is_still_no_whole_stream(tmp_path: Path) -> None:
+    file = tmp_path / "log.csv.gz"
+    stream = gzip.compress(CSV.encode() + b"caf\xe9,x,3\n")
+    file.write_bytes(stream[:-6])
+    for read in (read_interactions, lambda file: list(read_parts(file))):
+        with pytest.raises(DataError, match=r"is not a complete gzip file \(Compressed file ended before"):
+            read(file)
+    file.write_bytes(stream)
+    assert f"{file}:5: byte 4 of the line (0xe9) is not UTF-8" in refusal(file)
+
+
 # bytes that are no text
 
 

@@ -79,7 +79,10 @@ def explained(file: Path, error: BaseException, *, is_text: bool = True) -> Data
         return StorageError(f"{file} could not be read: {error.strerror}; check the file's permissions and the disk")
     if _is_gzip(file) and isinstance(error, OSError | EOFError | zlib.error):
         return DataError(f"{file} is not a complete gzip file ({error}); copy or download it again")
-    undecodable = _undecodable(file) if is_text else None
+    try:
+        undecodable = _undecodable(file) if is_text else None
+    except UNREADABLE as further:  # a damaged stream gives what is no text first, and then contradicts its checksum
+        return explained(file, further, is_text=False)
     said = " ".join(str(error).split())[:_LONGEST_REASON]  # a library may print what it has read so far
     return undecodable or DataError(f"{file} could not be read: {said}; write or download the file again")
 

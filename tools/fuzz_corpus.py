@@ -1,0 +1,180 @@
+"""Logs in every format that is read, made up, and the ways in which files come to harm.
+
+All follows from the random generator that is given: the same one makes the same file.
+"""
+
+import csv
+import gzip
+import io
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import polars as pl
+
+ROWS = 60
+_USERS, _ITEMS = 9, 25
+_FIRST_TIME = 1_700_000_000
+_SPECIAL = (
+    b'"', b'""', b",", b"\t", b" ", b"::", b";", b"\n", b"\n\n", b"\r", b"\r\n", b"\r\r\n", b"\0", b"\0" * 40,
+    b"\xef\xbb\xbf", b"\xff\xfe", b"\xe9", b"\xc3", b"NaN", b"null", b"-1", b"1e400", b"9" * 25, b"1970-01-01",
+    b"\x1f", b"\x1f\x8b", b"PK\x03\x04", b"PAR1", b"user,item,time\n", b"#", b"'", b"x" * 3000, b",,,,,,,,", b"\x1a",
+)  # fmt: skip
+_TEXT = {".csv": ",", ".tsv": "\t", ".inter": "\t", ".txt": " ", ".dat": "::"}
+_COMPRESSIONS = ("zstd", "uncompressed", "snappy", "gzip")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A file to be read."""
+
+    name: str
+    content: bytes
+    is_whole: bool
+    """Whether it came to no harm, so that it has to be read."""
+
+
+def a_case(draws: random.Random) -> Case:
+    """A log in one of the formats, in nine cases of ten harmed."""
+    ending = draws.choice((*_TEXT, *(f"{ending}.gz" for ending in _TEXT), ".csv", ".csv", ".parquet", ".parquet"))
+    is_whole = draws.random() < 0.1
+    if ending == ".parquet":
+        content = _parquet(draws)
+        return Case("log.parquet", content if is_whole else harmed(content, draws), is_whole)
+    content = _text(draws, ending.removesuffix(".gz"))
+    is_inside = draws.random() < 0.7
+    if not is_whole and (is_inside or not ending.endswith(".gz")):
+        content = harmed(content, draws)
+    if ending.endswith(".gz"):
+        content = _compressed(content, draws)
+        if not is_whole and not is_inside:
+            content = harmed(content, draws)
+    return Case(f"log{ending}", content, is_whole)
+
+
+def _events(draws: random.Random) -> dict[str, list[str]]:
+    """Columns of text; every user has several events, and none repeats what another column means."""
+    user = draws.choice((lambda n: str(n), lambda n: f"u{n:02}", lambda n: f"Zoë {n}", lambda n: f"00{n}"))
+    item = draws.choice((lambda n: str(n), lambda n: f"i-{n}", lambda n: f"漢{n}"))
+    moments = [_FIRST_TIME + draws.randrange(10**6) for _ in range(ROWS)]
+    write = draws.choice(
+        (str, lambda t: f"{t}.25", lambda t: datetime.fromtimestamp(t, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    )
+    return {
+        "user": [user(draws.randrange(_USERS)) for _ in range(ROWS)],
+        "item": [item(draws.randrange(_ITEMS)) for _ in range(ROWS)],
+        "rating": [str(draws.randrange(1, 6)) for _ in range(ROWS)],
+        "time": [write(moment) for moment in moments],
+    }
+
+
+def _text(draws: random.Random, ending: str) -> bytes:
+    separator, columns = _TEXT[ending], _events(draws)
+    if ending == ".txt":
+        columns = {role: [value.replace(" ", "_") for value in columns[role]] for role in ("user", "item")}
+    elif ending != ".dat" and draws.random() < 0.5:
+        columns = {role: columns[role] for role in draws.sample(("user", "item", "time"), 3)}
+    rows = list(zip(*columns.values(), strict=True))
+    if ending == ".csv" and draws.random() < 0.4:
+        return _quoted(draws, list(columns), rows)
+    named = {".inter": [f"{name}:token" for name in columns], ".csv": list(columns), ".tsv": list(columns)}
+    header = [separator.join(named[ending])] if ending in named else []
+    end = draws.choice(("\n", "\n", "\r\n", "\n\n"))
+    text = end.join([*header, *(separator.join(row) for row in rows)]) + draws.choice(("", end))
+    return draws.choice((b"", b"", b"\xef\xbb\xbf")) + text.encode()
+
+
+def _quoted(draws: random.Random, header: list[str], rows: list[tuple[str, ...]]) -> bytes:
+    titles = [draws.choice(("", "a title", "with, comma", 'a "word"', "two\nlines", "end\r\n")) for _ in rows]
+    sink = io.StringIO(newline="")
+    writer = csv.writer(sink, quoting=draws.choice((csv.QUOTE_ALL, csv.QUOTE_MINIMAL)), lineterminator="\n")
+    writer.writerow([*header, "title"])
+    writer.writerows([*row, title] for row, title in zip(rows, titles, strict=True))
+    return sink.getvalue().encode()
+
+
+def _parquet(draws: random.Random) -> bytes:
+    columns = _events(draws)
+    numbers = [_FIRST_TIME + draws.randrange(10**6) for _ in range(ROWS)]
+    kind = draws.choice((pl.Int64(), pl.Float64(), pl.Datetime("us"), pl.Datetime("ms"), pl.Datetime("ns", "UTC")))
+    per_second = {"ms": 10**3, "us": 10**6, "ns": 10**9}.get(getattr(kind, "time_unit", ""), 1)
+    table = pl.DataFrame({**columns, "time": pl.Series([number * per_second for number in numbers]).cast(kind)})
+    if draws.random() < 0.5:
+        table = table.with_columns(pl.Series("user", [draws.randrange(_USERS) for _ in range(ROWS)]))
+    sink = io.BytesIO()
+    table.write_parquet(
+        sink, compression=draws.choice(_COMPRESSIONS), row_group_size=draws.choice((ROWS, 25)),
+        statistics=draws.random() < 0.7,
+    )  # fmt: skip
+    return sink.getvalue()
+
+
+def _compressed(content: bytes, draws: random.Random) -> bytes:
+    place = draws.randrange(len(content) + 1)
+    streams = (content[:place], content[place:]) if draws.random() < 0.3 else (content,)
+    return b"".join(gzip.compress(part, mtime=0) for part in streams) + draws.choice((b"", b"", b"\0" * 100))
+
+
+# harm
+
+
+def harmed(content: bytes, draws: random.Random) -> bytes:
+    """The content after one to three accidents."""
+    for _ in range(draws.choice((1, 1, 2, 3))):
+        content = draws.choice(_ACCIDENTS)(content, draws)
+    return content
+
+
+def _place(content: bytes, draws: random.Random) -> tuple[int, int]:
+    start = draws.randrange(len(content) + 1)
+    return start, min(len(content), start + draws.choice((1, 2, 5, 20, 200)))
+
+
+def _flip(content: bytes, draws: random.Random) -> bytes:
+    if not content:
+        return content
+    changed = bytearray(content)
+    changed[draws.randrange(len(changed))] ^= 1 << draws.randrange(8)
+    return bytes(changed)
+
+
+def _cut_out(content: bytes, draws: random.Random) -> bytes:
+    start, stop = _place(content, draws)
+    return content[:start] + content[stop:]
+
+
+def _repeat(content: bytes, draws: random.Random) -> bytes:
+    start, stop = _place(content, draws)
+    return content[:stop] + content[start:stop] * draws.choice((1, 1, 2, 50)) + content[stop:]
+
+
+def _insert(content: bytes, draws: random.Random) -> bytes:
+    start, _ = _place(content, draws)
+    return content[:start] + draws.choice(_SPECIAL) + content[start:]
+
+
+def _overwrite(content: bytes, draws: random.Random) -> bytes:
+    start, _ = _place(content, draws)
+    new = draws.choice((draws.choice(_SPECIAL), draws.randbytes(4), b"\xff" * 4))
+    return content[:start] + new + content[start + len(new) :]
+
+
+def _truncate(content: bytes, draws: random.Random) -> bytes:
+    return content[: draws.randrange(len(content) + 1)]
+
+
+def _swap_lines(content: bytes, draws: random.Random) -> bytes:
+    lines = content.split(b"\n")
+    one, other = draws.randrange(len(lines)), draws.randrange(len(lines))
+    lines[one], lines[other] = lines[other], lines[one]
+    return b"\n".join(lines)
+
+
+def _append(content: bytes, draws: random.Random) -> bytes:
+    return content + draws.choice((draws.choice(_SPECIAL), content, b"\0" * 512, draws.randbytes(9)))
+
+
+_ACCIDENTS: tuple[Callable[[bytes, random.Random], bytes], ...] = (
+    _flip, _flip, _cut_out, _repeat, _insert, _insert, _overwrite, _truncate, _swap_lines, _append,
+)  # fmt: skip
