@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check reference bench bench-peers constraints clean
+.PHONY: demo test check reference fuzz bench bench-peers constraints clean
 
 demo: $(STAMP)  ## the whole pipeline on synthetic data, offline
 	$(BIN)/nextitem demo
@@ -22,6 +22,9 @@ check: $(STAMP)  ## style, types, architecture, and a wheel that works outside t
 
 reference: $(STAMP)  ## writes the generated parts of docs/reference.md; a test compares them
 	$(BIN)/python tools/reference.py
+
+fuzz: $(STAMP)  ## for a minute, files that came to harm: none may be lost, misread, waited for or end in a traceback
+	OMP_NUM_THREADS=1 $(BIN)/python tools/fuzz_readers.py --seconds 60
 
 bench: $(STAMP)  ## writes docs/benchmarks.md and its picture; a quarter of an hour, with nothing else running
 	$(BIN)/python benchmarks/run.py

@@ -69,7 +69,7 @@ def test_a_table_has_a_column_of_that_name_or_one_alone(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"ids\.parquet:item\[0\]=1\.5 is no id"):
         read_ids(file, "item")
     file.write_bytes(b"PAR1 and nothing else")
-    with pytest.raises(DataError, match="no parquet file that can be read"):
+    with pytest.raises(DataError, match=r"ids\.parquet is not a whole parquet file"):
         read_ids(file, "item")
 
 
@@ -80,6 +80,8 @@ def test_a_table_has_a_column_of_that_name_or_one_alone(tmp_path: Path) -> None:
         (b"i01\ni02,i03\n", "row 2 holds 2 fields"),
         (b"item,price\ni01\n", "row 2 holds 1 fields"),
         (b"\xff\xfe", "not text in UTF-8"),
+        (b"i01\n\0\0\0i02\n", r"ids\.csv:2: there is a NUL byte in the line"),
+        (b"i01\n" + b"i" * 20_000_000, r"ids\.csv:2: the line is longer than 16,777,216 bytes"),
     ],
 )
 def test_a_line_of_something_else_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
@@ -91,5 +93,5 @@ def test_a_line_of_something_else_is_refused(content: bytes, message: str, tmp_p
 def test_an_empty_file_holds_no_id_and_one_that_cannot_be_read_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("")
     assert len(read_ids(tmp_path / "ids.txt", "item")) == 0
-    with pytest.raises(StorageError, match="cannot read"):
+    with pytest.raises(StorageError, match="could not be read: No such file"):
         read_ids(tmp_path / "nowhere.txt", "item")

@@ -8,7 +8,9 @@ from typing import SupportsIndex
 
 import polars as pl
 
-from nextitem.errors import DataError, StorageError
+from nextitem.data.reading.opening import UNREADABLE, explained, stretches
+from nextitem.data.reading.tables import table
+from nextitem.errors import DataError
 from nextitem.settings.given import listed, told
 
 RawId = str | int
@@ -49,16 +51,15 @@ def read_ids(file: Path, role: str) -> pl.Series:
     The table is a .parquet file, or text with the names of columns between commas in its first line. Raises DataError
     where a line holds more than an id or the file is not what its name says, and StorageError where it cannot be read.
     """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise StorageError(f"cannot read {file}: {error}; correct its permissions or name another file") from error
     if file.suffix.lower() == ".parquet":
-        return _of_table(file, content, role)
+        return _of_table(file, table(file), role)
     try:
-        rows = [row for row in csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True) if row]
+        text = b"".join(stretch.content for stretch in stretches(file)).decode()
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{file}: this is not text in UTF-8 with one id a line ({error})") from error
+    except UNREADABLE as error:
+        raise explained(file, error, is_text=False) from error
     place, first = 0, 0
     header = [name.strip().lower() for name in rows[0]] if rows else []
     if role in header:
@@ -72,12 +73,8 @@ def read_ids(file: Path, role: str) -> pl.Series:
     return pl.Series([text for row in rows[first:] if (text := row[place].strip())], dtype=pl.String)
 
 
-def _of_table(file: Path, content: bytes, role: str) -> pl.Series:
-    try:
-        table = pl.read_parquet(io.BytesIO(content))
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{file}: this is no parquet file that can be read ({error}); write it anew") from error
-    name = role if role in table.columns else table.columns[0] if table.width == 1 else None
+def _of_table(file: Path, content: pl.DataFrame, role: str) -> pl.Series:
+    name = role if role in content.columns else content.columns[0] if content.width == 1 else None
     if name is None:
-        raise DataError(f"{file} has no column {role!r} among {', '.join(table.columns[:10])}; call one of them so")
-    return ids_of(table[name].drop_nulls(), f"{file}:{name}")
+        raise DataError(f"{file} has no column {role!r} among {', '.join(content.columns[:10])}; call one of them so")
+    return ids_of(content[name].drop_nulls(), f"{file}:{name}")

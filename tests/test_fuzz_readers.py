@@ -1,0 +1,75 @@
+"""The tool that reads files which came to harm, with few of them; by hand and in `make fuzz` it reads many."""
+
+import os
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nextitem.data.reading import files
+
+TOOLS = Path(__file__).resolve().parent.parent / "tools"
+
+
+@pytest.fixture
+def _tools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.syspath_prepend(str(TOOLS))
+    yield
+    for name in ("fuzz_corpus", "fuzz_properties"):
+        sys.modules.pop(name, None)
+
+
+def test_files_that_came_to_harm_are_read_or_refused(tmp_path: Path) -> None:
+    done = subprocess.run(
+        (sys.executable, TOOLS / "fuzz_readers.py", "--cases", "120", "--seed", "1", "--limit", "60"),
+        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    found = re.fullmatch(r"120 files in \d+ s, seed 1: 120 right \((\d+) read, (\d+) refused\), 0 wrong\n", done.stdout)
+    assert found, done.stdout
+    assert min(map(int, found.groups())) > 20
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("_tools")
+def test_a_case_follows_from_its_number_alone_and_every_format_has_its_turn() -> None:
+    from fuzz_corpus import a_case
+
+    cases = [a_case(random.Random(f"3 {number}")) for number in range(300)]
+    assert cases == [a_case(random.Random(f"3 {number}")) for number in range(300)]
+    text = [f"log{ending}{gzip}" for ending in (".csv", ".tsv", ".inter", ".txt", ".dat") for gzip in ("", ".gz")]
+    assert {case.name for case in cases} == {*text, "log.parquet"}
+    assert 10 < sum(case.is_whole for case in cases) < 60
+
+
+@pytest.mark.usefixtures("_tools")
+def test_a_reader_that_loses_an_event_crashes_or_refuses_what_is_whole_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fuzz_properties
+    from fuzz_corpus import a_case
+
+    case = next(one for one in (a_case(random.Random(number)) for number in range(999)) if one.is_whole)
+    file = tmp_path / case.name
+    file.write_bytes(case.content)
+    assert fuzz_properties.verdict(str(file), is_whole=True, is_deep=True) == "read"
+    read = files.read_interactions
+
+    def losing(path: Path) -> object:
+        found = read(path)
+        return type(found)(found.events.tail(-1))
+
+    monkeypatch.setattr(fuzz_properties, "read_interactions", losing)
+    assert fuzz_properties.verdict(str(file), is_whole=True, is_deep=False) == "wrong: 59 events of 60 records"
+    monkeypatch.setattr(fuzz_properties, "read_interactions", lambda path: [][0])
+    assert fuzz_properties.verdict(str(file), is_whole=True, is_deep=False).startswith("wrong: IndexError: ")
+    monkeypatch.undo()
+    file.write_bytes(b"")
+    refused = fuzz_properties.verdict(str(file), is_whole=True, is_deep=False)
+    assert refused.startswith("wrong: what came to no harm is refused: ")
+    assert fuzz_properties.verdict(str(file), is_whole=False, is_deep=False) == "refused"
