@@ -312,3 +312,32 @@ def test_a_log_is_prepared_once_and_trained_on(
     (shop / "prepared" / "items.parquet").write_bytes(b"x" * (shop / "prepared" / "items.parquet").stat().st_size)
     assert typed(monkeypatch, "check", "prepared") == 4
     assert "items.parquet was altered" in capfd.readouterr().err
+
+
+def test_check_says_what_is_in_a_log(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    assert typed(monkeypatch, "check", "events.csv") == 0
+    out, err = capfd.readouterr()
+    assert out.startswith("events.csv: ")
+    assert "  columns     user 'visitor', item 'sku', time 'ts'\n" in out
+    assert "note: column 'ts' orders the events of a user; users are in 'visitor', items in 'sku'\n" in err
+    words = ("check", "events.csv", "--columns", COLUMNS, "filters.minimum_per_item=3", "--json")
+    assert typed(monkeypatch, *words) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["used"] <= found["events"]
+    assert typed(monkeypatch, "check", "nowhere.csv") == 3
+    assert typed(monkeypatch, "check", "events.csv", "columns.order=rows") == 0
+    assert "as columns.order=rows asks" in capfd.readouterr().err
+    assert typed(monkeypatch, "check", "events.csv", "--columns", "user=visitor", "columns.user=sku") == 2
+
+
+def test_a_column_called_none_is_named_by_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "log.csv").write_text("none,007,time\na,x,1\na,y,2\na,z,3\n")
+    monkeypatch.chdir(tmp_path)
+    for verb, more in (("check", ()), ("prepare", ("--out", "p"))):
+        assert typed(monkeypatch, verb, "log.csv", "--columns", "user=none,item=007", *more) == 0
+        assert "users are in 'none', items in '007'" in capfd.readouterr().err

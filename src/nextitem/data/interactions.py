@@ -111,6 +111,15 @@ class Interactions:
         return int(self.events.select(pl.struct(self._order).is_duplicated().sum()).item())
 
     @property
+    def users_with_tied_end(self) -> int:
+        """How many users have two last events that share their time, so that only file order says which is the last."""
+        if "time" not in self.events.columns:
+            return 0
+        last = self.in_time_order().group_by("user").agg(moments=pl.struct(self._order).tail(2))
+        is_tied = (pl.col("moments").list.len() == 2) & (pl.col("moments").list.n_unique() == 1)
+        return int(last.select(is_tied.sum()).item())
+
+    @property
     def repeated_events(self) -> int:
         """How many events there are beside the first of each user with each item."""
         return len(self) - self.events.n_unique(["user", "item"])

@@ -13,7 +13,7 @@ from nextitem.data.filters import Filters
 from nextitem.data.interactions import Interactions
 from nextitem.data.log import Log, index
 from nextitem.data.mapped.folder import is_prepared, read_prepared
-from nextitem.data.reading.columns import Columns
+from nextitem.data.reading.columns import Columns, Found
 from nextitem.data.reading.files import found_in, read_interactions
 from nextitem.data.source import EventSettings, Source
 from nextitem.data.splits.split import Cases, Split
@@ -52,16 +52,21 @@ def prepare(settings: EventSettings) -> Prepared:
     source = Source.of(settings)
     if source.data not in (SYNTHETIC, *DATASETS) and is_prepared(source.data):
         return _from_folder(source)
-    read = _load(source)
-    kept = source.filters.apply(read.events)
+    return prepared_of(source, load_events(source))
+
+
+def prepared_of(source: Source, loaded: "Loaded") -> Prepared:
+    """The events that were loaded of a source, filtered, indexed and split. Raises DataError where nothing is left."""
+    kept = source.filters.apply(loaded.events)
     log = index(kept)
     split = source.split.split(log.sequences).named(source.name)
-    counts = Counts(len(read.events), len(kept), kept.repeated_events, kept.tied_events)
-    sentences = notes(read.order, counts, split.notes)
+    counts = Counts(len(loaded.events), len(kept), kept.repeated_events, kept.tied_events)
+    sentences = notes(loaded.order, counts, split.notes)
     # The process knows whole histories only: filtered ones have no exact bound.
-    generated = None if len(kept) < len(read.events) else read.generated
+    generated = None if len(kept) < len(loaded.events) else loaded.generated
     bound = None if generated is None else partial(_upper_bound, generated, log)
-    return Prepared(source, log, split, read.titles, sentences, bound, read.columns)
+    columns = None if loaded.found is None else loaded.found.columns
+    return Prepared(source, log, split, loaded.titles, sentences, bound, columns)
 
 
 def _from_folder(source: Source) -> Prepared:
@@ -84,19 +89,20 @@ def _upper_bound(generated: SyntheticLog, log: Log, cases: Cases) -> Mapping[str
 
 
 @dataclass(frozen=True)
-class _Read:
+class Loaded:
     """Events as they were read or generated, and what is known about them."""
 
     events: Interactions
     order: str
     """By what the events of a user are put in order, as a sentence."""
-    columns: Columns | None = None
+    found: Found | None = None
+    """The columns of a file; None of a dataset by name."""
     titles: Mapping[object, str] = field(default_factory=dict)
     generated: SyntheticLog | None = None
 
 
-def _load(source: Source) -> _Read:
-    """The events that are asked for. Raises what reading raises."""
+def load_events(source: Source) -> Loaded:
+    """The events of a file or a dataset. Raises DataError, StorageError and ConfigurationError as reading them does."""
     if source.columns.said and source.data in (SYNTHETIC, *DATASETS):
         raise ConfigurationError(
             f"columns={source.columns.said} are about those of a file, and {source.data} is a dataset with its own: "
@@ -105,13 +111,13 @@ def _load(source: Source) -> _Read:
     if source.data == SYNTHETIC:
         generated = generate()
         titles = dict(zip(generated.titles["item"], generated.titles["title"], strict=True))
-        return _Read(generated.interactions, "the times that were generated order the events", None, titles, generated)
+        return Loaded(generated.interactions, "the times that were generated order the events", None, titles, generated)
     if source.data in DATASETS:
         events = acquisition.load(DATASETS[source.data])
         has_times = "time" in events.events.columns
-        return _Read(events, f"{source.data} has {_OF_TIMES if has_times else _OF_ROWS}")
+        return Loaded(events, f"{source.data} has {_OF_TIMES if has_times else _OF_ROWS}")
     if not any(mark in source.data for mark in "./\\"):
         known = suggest(source.data, [SYNTHETIC, *DATASETS])
         raise ConfigurationError(f"there is no dataset '{source.data}'; {known}, or the path of a file")
     found = found_in(source.data, source.columns)
-    return _Read(read_interactions(source.data, source.columns), found.note(), found.columns)
+    return Loaded(read_interactions(source.data, source.columns), found.note(), found)

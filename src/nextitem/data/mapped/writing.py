@@ -29,21 +29,26 @@ class Settings(Configuration):
     split: AnySplit = LeaveOneOut()
 
 
+def settings_from(overrides: Sequence[str] = ()) -> Settings:
+    """The settings that overrides describe. Raises ConfigurationError for any that a training alone has."""
+    return resolve(Settings, [], overrides).value
+
+
 def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Manifest:
     """Read, filter, index and order the events of a file, or of all files that a pattern with `*` fits, into a folder.
 
     Memory is bounded whatever the number of events. Raises what reading, filtering and splitting raise; then, and
     when interrupted, there is no folder.
     """
-    settings = resolve(Settings, [], overrides).value
+    settings = settings_from(overrides)
     folder, files = expanded(folder), files_of(source)
     if len({is_text(file) for file in files}) > 1:
         raise ConfigurationError(f"{source} fits parquet and text, whose ids are of different types; prepare one kind")
     found = _columns_of(files, settings.columns)
     with whole_folder(folder) as draft:
         events = _parts(files, settings.columns)
-        columns = (draft / EVENT_ITEMS, draft / EVENT_TIMES)
-        ordered = order_events(events, settings.filters, *columns, is_text=is_text(files[0]))
+        arrays = (draft / EVENT_ITEMS, draft / EVENT_TIMES)
+        ordered = order_events(events, settings.filters, *arrays, is_text=is_text(files[0]))
         log = write_log(draft, ordered)
         parts = settings.split.split(log.sequences)
         write_manifest(draft, log, ordered, parts, found, files, **dict(settings))
