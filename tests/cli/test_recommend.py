@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from nextitem.cli.recommend import listed
+from nextitem.data.reading.files import rows_of
 from worlds.command_line import typed
 
 Capture = pytest.CaptureFixture[str]
@@ -143,3 +144,26 @@ def test_events_of_a_file_go_on_from_stored_histories_unless_they_stand_alone(
         assert ("go on from what the run has stored" in err) is not bool(more)
     assert typed(monkeypatch, *words, "--refuse-unknown") == 3
     assert "row 4, user 'new', item 'gone'; refit with them, or leave --refuse-unknown out" in capfd.readouterr().err
+
+
+def test_what_is_noted_is_in_the_json_too(run: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture) -> None:
+    words = ("--users", "u00,U01", "--exclude", "i03,~gone", "--json")
+    assert typed(monkeypatch, "recommend", str(run), *words) == 0
+    out, err = capfd.readouterr()
+    notes = json.loads(out)["notes"]
+    assert [note.partition(":")[0] for note in notes] == [
+        "1 of 2 items of --exclude is unknown to the run", "1 of 2 users is unknown to the run",
+    ]  # fmt: skip
+    assert all(f"note: {note}\n" in err for note in notes)
+
+
+def test_rows_of_unknown_items_are_read_once(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    read = []
+    monkeypatch.setattr("nextitem.cli.recommend.rows_of", lambda *asked: read.append(asked) or rows_of(*asked))
+    (tmp_path / "today.csv").write_text("user,item\n\nu01,a\nu01,b\nu02,i00\n")
+    assert typed(monkeypatch, "recommend", str(run), "--histories", str(tmp_path / "today.csv"), "--k", "1") == 0
+    err = capfd.readouterr().err
+    assert "row 3, user 'u01', item 'a'; row 4, user 'u01', item 'b'" in err
+    assert len(read) == 1

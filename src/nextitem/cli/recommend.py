@@ -2,6 +2,8 @@
 
 import csv
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,7 +79,8 @@ def recommend(
             served = serve_users(recommender, wanted, terms)
         else:
             served = _of_file(recommender, stored, histories, columns_of(columns) or USUAL, terms)
-    for note in (*notes, *served.notes):
+    served = replace(served, notes=(*notes, *served.notes))
+    for note in served.notes:
         say(f"note: {note}")
     _show(served, stored, k, out, as_json=as_json)
 
@@ -87,7 +90,7 @@ def ids_in(text: str, role: str, option: str) -> pl.Series:
 
     Raises ConfigurationError where there is none.
     """
-    file = expanded(text)
+    file = expanded(text) if text.startswith("~/") else Path(text)  # an id may begin with ~ as well
     try:
         is_file = bool(text) and file.exists() and not file.is_dir()
     except OSError:  # too long for a name: it is ids
@@ -122,17 +125,18 @@ def _terms(recommender: Recommender, ids: Mapping[str, pl.Series], terms: Terms)
     allowed = recommender.allowed(known.get("candidates"), known.get("exclude"))
     if allowed is not None and not len(allowed):
         raise ConfigurationError(f"{' and '.join(f'--{option}' for option in ids)} leave no item to recommend")
-    return Terms(**{**vars(terms), "allowed": allowed}), notes
+    return replace(terms, allowed=allowed), notes
 
 
 def _of_file(recommender: Recommender, stored: Run, file: Path, columns: Columns, terms: Terms) -> Served:
+    rows = cache(lambda: rows_of(file, columns, learnt_from))  # for messages alone: they take another reading
     learnt_from = stored.metrics.provenance.columns or stored.recipe.columns
     say(f"note: {found_in(file, columns, learnt_from).note()}")
     return serve_histories(
         recommender,
         read_interactions(file, columns, learnt_from),
         terms,
-        row_of=lambda event: int(rows_of(file, columns, learnt_from)[event]),
+        row_of=lambda event: int(rows()[event]),
         is_for_known_users=stored.recipe.learner.has_users,
     )
 
