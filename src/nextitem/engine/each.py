@@ -13,6 +13,7 @@ from nextitem.engine.local import LOCAL
 from nextitem.errors import ConfigurationError, TrainingError
 from nextitem.evaluation.certificate import Certificate
 from nextitem.experiment.folder.reading import COMPARED, Run, deciding, find_runs, read_run
+from nextitem.experiment.plan.precision import versions_of
 from nextitem.experiment.recipe import Recipe
 
 
@@ -93,11 +94,12 @@ class _Finished:
 
     def run(self, entry: Entry, seed: int) -> Run | None:
         """The latest run of these settings, events and seed."""
-        wanted, (events, certificate) = deciding(entry.recipe), self.events[_asked(entry.recipe)]
+        wanted = [deciding(version) for version in versions_of(entry.recipe)]
+        events, certificate = self.events[_asked(entry.recipe)]
         for run in reversed(self.known):
             # What the data is called decides nothing where its events and cases are the same.
             same_events = (run.metrics.provenance.events_sha256, run.certificate.split) == (events, certificate.split)
-            if run.seed == seed and same_events and deciding(run.recipe) == wanted:
+            if run.seed == seed and same_events and deciding(run.recipe) in wanted:
                 return run
         return None
 

@@ -29,11 +29,12 @@ from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.plan.plan import plan_together
+from nextitem.experiment.plan.precision import as_begun
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import notes_on, run
 from nextitem.settings.given import must_be, path_of, yes_or_no
 from nextitem.settings.keys import settings_of
-from nextitem.training.checkpoint import FileCheckpoint
+from nextitem.training.checkpoint import FileCheckpoint, identity_in
 from nextitem.training.session import Session
 
 MakeReport = Callable[[Path, Scorer], None]
@@ -125,6 +126,7 @@ def train_into(
             say(f"note: {note}")
         ranking = None if extras.candidates is None else _checked(extras.candidates, prepared, recipe)
         if recipe.learner.unplanned is None:
+            recipe = as_begun(recipe, identity_in(workplace.checkpoint))
             with told_if_slow("planning", say):
                 recipe, planned = plan_together(recipe, prepared, session)
             say(f"plan: {planned}")

@@ -93,6 +93,15 @@ class FileCheckpoint:
             )
 
 
+def identity_in(path: Path) -> dict[str, str]:
+    """What a checkpoint says that it is of; nothing where there is none, or none that `load` would go on from."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _IDENTITY.validate_json((file.metadata() or {})["identity"], strict=True)
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return {}
+
+
 def _fingerprint(words: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
     """sha256 of all words and of the names, types, shapes and bytes of all tensors."""
     digest = hashlib.sha256(json.dumps([words[name] for name in _WORDS]).encode())

@@ -5,7 +5,7 @@ suffices, the training is refused with changes that would fit.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -16,6 +16,7 @@ from nextitem.compute.memory import available, held
 from nextitem.data.prepare import Prepared
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.plan.memory import Work, needed, shapes_of
+from nextitem.experiment.plan.precision import seconds_of, settled
 from nextitem.experiment.plan.timing import StepTimes
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.sequence import SequenceRecipe
@@ -23,6 +24,8 @@ from nextitem.settings.given import must_be
 from nextitem.settings.overrides import resolve
 from nextitem.training.session import Session
 from nextitem.words import amount, in_seconds, percent
+
+_LITTLE, _SHORT = 1.1, 0.1  # by which factor, or by how many seconds, an epoch's may differ and mean nothing
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Plan:
     """Of an epoch, by part; without the writing of its checkpoint."""
     block_rows: int | None
     """Positions whose exponentials exist at a time; None for a loss without blocks."""
+    loss_seconds: dict[str, float]
+    """Of an epoch, by the versions of the loss: what it would take in another precision; empty where there is one."""
     timed_width: int
     """Numbers of a vector as steps were timed: fewer than the recipe's where those are more than 512."""
 
@@ -57,6 +62,7 @@ class Plan:
         part = max(self.seconds, key=lambda name: self.seconds[name])
         share = self.seconds[part] / max(self.seconds_per_epoch, 1e-9)
         told = f"about {amount(self.peak)} and {in_seconds(self.seconds_per_epoch)} an epoch ({part} {percent(share)})"
+        told += _compared(self.recipe.sequence.loss.version, self.loss_seconds)
         is_narrow = self.timed_width < self.recipe.sequence.encoder.dim
         return f"{told}, from steps with encoder.dim={self.timed_width}" if is_narrow else told
 
@@ -70,6 +76,7 @@ class Plan:
             "memory_bytes": self.memory,
             "available_bytes": self.available,
             "seconds": self.seconds,
+            "loss_seconds": self.loss_seconds,
             "block_rows": self.block_rows,
             "timed_width": self.timed_width,
             "threads": torch.get_num_threads(),
@@ -94,10 +101,12 @@ def plan(
     must_be(prepared, Prepared, "prepared", "prepare(recipe) returns one")
     if (reason := recipe.learner.unplanned) is not None:
         raise ConfigurationError(f"{recipe.name} {reason}; leave --plan out")
+    recipe = settled(recipe, prepared, session)
     fitting, memory, room = fit_into(recipe, prepared, session)
     work = Work.of(fitting.sequence, prepared, session.device, session.seed)
     times = StepTimes(fitting.sequence, prepared, session, clock)
     seconds = times.seconds(work)
+    loss_seconds = _of_versions(fitting.sequence, prepared, session, seconds["loss"], clock)
     if session.device.type == "cpu":
         # Looked at after the steps: libraries are loaded, and what reading the data left behind is given back.
         now, most = held()
@@ -105,7 +114,31 @@ def plan(
         del memory["libraries"]
         memory = {"process": max(now, most - sum(memory.values())), **memory}
     block = fitting.sequence.loss.block_size(shapes_of(fitting.sequence, work, len(prepared.log.items)))
-    return Plan(fitting, memory, room, work, seconds, block, times.width)
+    return Plan(fitting, memory, room, work, seconds, block, loss_seconds, times.width)
+
+
+def _of_versions(
+    recipe: SequenceRecipe, prepared: Prepared, session: Session, seconds: float, clock: Callable[[], float]
+) -> dict[str, float]:
+    """Seconds of an epoch's loss in each of its versions, given those of its own; empty where there is one."""
+    versions = recipe.loss.versions
+    if len(versions) < 2:
+        return {}
+    names = [version.version for version in versions]
+    taken = dict(zip(names, seconds_of(versions, recipe, prepared, session, clock), strict=True))
+    own = taken[recipe.loss.version]
+    return {name: seconds * one / own if own else seconds for name, one in taken.items()}
+
+
+def _compared(own: str, seconds: Mapping[str, float]) -> str:
+    """How much faster or slower the loss would be in another version, where that is more than a little."""
+    for name, one in seconds.items():
+        ratio = one / seconds[own] if seconds[own] else 1.0
+        is_much = abs(one - seconds[own]) > _SHORT and not 1 / _LITTLE < ratio < _LITTLE
+        if name != own and is_much:
+            told = f"{1 / ratio:.1f} times as fast" if ratio < 1 else f"{ratio:.1f} times slower"
+            return f"; its loss would be {told} here in {name}"
+    return ""
 
 
 def plan_together(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Recipe, Plan | None]:
@@ -113,6 +146,7 @@ def plan_together(recipe: Recipe, prepared: Prepared, session: Session) -> tuple
 
     Processes see different amounts of free memory, and must train one recipe: the first one decides.
     """
+    recipe = settled(recipe, prepared, session)
     planned = plan(recipe, prepared, session) if session.processes.rank == 0 else None
     versions = enumerate(_versions(recipe, prepared, session))
     place = 0 if planned is None else next(place for place, version in versions if version == planned.recipe)

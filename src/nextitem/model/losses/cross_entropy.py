@@ -7,7 +7,7 @@ Exponentials are powers of two, which are three times as fast on the CPU: the st
 
 import math
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import torch
 from pydantic import Field
@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
 from nextitem.compute import transfer
+from nextitem.errors import ConfigurationError
 from nextitem.model.batches import FLOAT_BYTES, Drawn, StepShapes
 from nextitem.model.items.table import ItemTable
 from nextitem.model.losses.loss import LossConfiguration
@@ -34,8 +35,9 @@ class CrossEntropy(LossConfiguration):
 
     name: Literal["cross_entropy"] = "cross_entropy"
     needs_negatives: ClassVar[bool] = False
-    precision: Precision = "float32"
-    """Of the products over the catalogue and of the exponentials; all sums and both gradients are kept in float32."""
+    precision: Precision | Literal["auto"] = "float32"
+    """Of the products over the catalogue and of the exponentials; all sums and both gradients are kept in float32.
+    `auto`: what the plan of a training finds to be faster on its machine, which the run then has as its setting."""
     block_rows: int | None = Field(None, ge=1)
     """Positions whose N exponentials exist at a time; none: at most 768, and fewer where they would exceed 256 MB; on a
     GPU as many as fit 2 GB."""
@@ -43,7 +45,12 @@ class CrossEntropy(LossConfiguration):
     """Items per matrix product; none: 2,048, so that a tile of exponentials stays in a cache; on a GPU all."""
 
     def build(self) -> "CrossEntropyLoss":
-        """The loss with an empty scratch buffer."""
+        """The loss with an empty scratch buffer. Raises ConfigurationError for a precision that is still open."""
+        if self.precision == "auto":
+            raise ConfigurationError(
+                "loss.precision=auto is settled by the plan of a training; train by `train`, or take the recipe of "
+                "plan(…), or name float32 or bfloat16"
+            )
         return CrossEntropyLoss(self.block_rows, self.tile_items, self.precision)
 
     def bytes(self, shapes: StepShapes) -> int:
@@ -54,7 +61,9 @@ class CrossEntropy(LossConfiguration):
 
     def block_size(self, shapes: StepShapes) -> int:
         """Positions whose exponentials exist at a time."""
-        blocks = self.build().blocks(max(1, shapes.positions), shapes.number_of_items, self._value_bytes)
+        blocks = CrossEntropyLoss(self.block_rows).blocks(
+            max(1, shapes.positions), shapes.number_of_items, self._value_bytes
+        )
         return int(next(blocks).stop)
 
     def smaller(self, shapes: StepShapes) -> Iterator[Self]:
@@ -62,6 +71,16 @@ class CrossEntropy(LossConfiguration):
         if self.block_rows is None:
             for lower in range(self.block_size(shapes) - _ALIGNED, 0, -_ALIGNED):
                 yield self.model_copy(update={"block_rows": lower})
+
+    @property
+    def versions(self) -> tuple[Self, ...]:
+        """In float32 and in bfloat16."""
+        return tuple(self.model_copy(update={"precision": precision}) for precision in get_args(Precision))
+
+    @property
+    def version(self) -> str:
+        """Its precision."""
+        return self.precision
 
     @property
     def _value_bytes(self) -> int:

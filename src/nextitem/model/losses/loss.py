@@ -59,6 +59,19 @@ class LossConfiguration(Configuration):
         """The same loss with ever less memory, for steps of these shapes; results differ by rounding alone."""
         return iter(())
 
+    @property
+    def versions(self) -> tuple[Self, ...]:
+        """Itself as it may be computed on one machine or another; which is the fastest a plan finds out.
+
+        Where the loss is not among them, that is left open, and it cannot be built before it was settled.
+        """
+        return (self,)
+
+    @property
+    def version(self) -> str:
+        """Which of its versions it is, by the setting that tells them apart; "" where there is one."""
+        return ""
+
     def reason_against(self, set_size: int) -> str | None:
         """Why sets of at most so many negatives would teach nothing, and the remedy; None where they do."""
         return None
