@@ -57,6 +57,17 @@ def test_train_prints_one_json_object(
     assert "popularity on events.csv, leave-one-out split, seed 0" in err
 
 
+def test_counting_takes_its_own_seconds_and_all_of_it_more(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    words = ("train", "co-occurrence", "data=events.csv", "--columns", COLUMNS, "--out", "elsewhere")
+    assert typed(monkeypatch, *words) == 0
+    assert re.search(r"^[\d.]+ s of counting, [\d.]+ s in all\.", capfd.readouterr().out, re.MULTILINE)
+    metrics = json.loads(next(Path("elsewhere").glob("*co-occurrence*/metrics.json")).read_text(encoding="utf-8"))
+    assert metrics["train_seconds"] >= 0
+
+
 def test_a_setting_that_a_baseline_does_not_have_is_refused(
     shop: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -115,6 +115,7 @@ def test_a_baseline_is_counted_on_training_events_and_not_trained() -> None:
     trained = [item for history in chains() for item in history[:-2]]
     assert weights_of(outcome.model)["counts"].tolist() == [trained.count(item) for item in range(ITEMS)]
     assert (outcome.history.epochs, outcome.parameters) == ([], 0)
+    assert outcome.train_seconds > 0
 
 
 TO_AND_FRO = [[2 * (user // 5) + event % 2 for event in range(8)] for user in range(20)]  # between two items each

@@ -1,6 +1,7 @@
 """The verb `train`: a recipe trained into a run's folder, or planned only."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -41,7 +42,7 @@ from nextitem.training.watchers import open_tracker
 from nextitem.training.watchers.progress import watcher
 from nextitem.training.watchers.tracked import Told, tracked
 from nextitem.training.watchers.tracker import Tracker, results_of
-from nextitem.words import CEILING, amount, counted, interval, percent
+from nextitem.words import CEILING, amount, counted, interval, percent, time_taken
 
 
 def train(
@@ -75,6 +76,7 @@ def train(
     ] = False,
 ) -> None:
     """Train a recipe, evaluate it on the test cases and store the run."""
+    began = time.monotonic()
     preset = load_preset(recipe)
     resolved = resolve_recipe(preset, with_data(overrides or [], data), columns_of(columns))
     if print_config:
@@ -103,7 +105,8 @@ def train(
         show_json(metrics.as_dict())
         return
     is_preset = all(label != COMMAND_LINE or key == "data" for key, label in resolved.sources.items())
-    show_table(_summary(resolved.value, metrics, preset.published.get(resolved.value.data, {}) if is_preset else {}))
+    published = preset.published.get(resolved.value.data, {}) if is_preset else {}
+    show_table(_summary(resolved.value, metrics, published, time.monotonic() - began))
     show(f"run: {folder}")
 
 
@@ -187,8 +190,11 @@ def _print_config(recipe: Recipe, sources: Mapping[str, str], *, as_json: bool) 
         show(f"{key} = {'none' if value is None else json.dumps(value)}  # {sources[key]}")
 
 
-def _summary(recipe: Recipe, metrics: Metrics, published: Mapping[str, float]) -> Sheet:
-    """Validation and test values, beside published ones of the same recipe on the same data where there are any."""
+def _summary(recipe: Recipe, metrics: Metrics, published: Mapping[str, float], seconds: float) -> Sheet:
+    """Validation and test values, beside published ones of the same recipe on the same data where there are any.
+
+    `seconds` is what all of it took, with reading, planning, ranking and the report.
+    """
     title = f"{recipe.name} on {recipe.data}: {counted(metrics.certificate.cases, 'test case')}, full catalogue"
     columns = ("metric", "validation", "test", "95 % interval", *(["published"] if published else []))
     table = Sheet(title, columns, left=("metric",))
@@ -207,5 +213,6 @@ def _summary(recipe: Recipe, metrics: Metrics, published: Mapping[str, float]) -
     table.add("ceiling", *ceilings, *[""] * (len(columns) - 3))
     kept = f"{recipe.learner.training.kept_epoch} epoch {metrics.best_epoch} of {metrics.epochs}, "
     epochs = kept if metrics.epochs else ""
-    table.caption = f"{epochs}{metrics.train_seconds:.0f} s of training. {CEILING}"
+    what = "training" if metrics.parameters else "counting"
+    table.caption = f"{epochs}{time_taken(metrics.train_seconds)} of {what}, {time_taken(seconds)} in all. {CEILING}"
     return table

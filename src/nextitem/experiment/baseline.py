@@ -56,10 +56,11 @@ class BaselineLearner:
         """The scorer that the training events give, in every process alike and on the CPU."""
         started = time.perf_counter()
         scorer = self.baseline.learn(prepared.split.train, session.seed)
+        seconds = time.perf_counter() - started
         if self.baseline.only_counts:
-            return Learnt(scorer)
+            return Learnt(scorer, seconds=seconds)
         numbers = sum(values.numel() for values in scorer.tensors().values())
-        return Learnt(scorer, History(), numbers, time.perf_counter() - started)
+        return Learnt(scorer, History(), numbers, seconds)
 
     def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> Scorer:
         """The scorer that gave `tensors`. Raises ValueError for those of others."""

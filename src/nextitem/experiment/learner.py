@@ -35,7 +35,7 @@ class Learnt:
     parameters: int = 0
     """Numbers that were learnt; 0 where nothing but counts was made."""
     seconds: float = 0.0
-    """Of optimisation; 0 likewise."""
+    """Of optimisation, or of counting."""
 
 
 class Learner(Protocol):

@@ -28,7 +28,7 @@ class Outcome:
     test: Evaluation
     parameters: int
     train_seconds: float
-    """Seconds of optimisation; 0 where nothing but counts was made."""
+    """Seconds of optimisation, or of counting where nothing else was done."""
     upper_bound: Mapping[str, float] | None
     """What the process that generated the data would earn on the test histories, where that is known."""
 

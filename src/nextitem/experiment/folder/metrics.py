@@ -68,7 +68,7 @@ class Metrics(Configuration):
     """The one whose weights are kept, from 1; 0 without epochs."""
     epochs: Count
     train_seconds: float = Field(ge=0)
-    """Of optimisation, without validation."""
+    """Of optimisation, without validation; of a baseline that counts, of counting."""
     parameters: Count
     """Numbers that are learnt."""
     certificate: Certificate
