@@ -36,7 +36,7 @@ from nextitem.data.splits.split import Split, SplitFacts
 from nextitem.settings.given import expanded
 from nextitem.storage import MANIFEST, SHA256, Kind, Sealed, write_array, write_parquet
 from nextitem.storage import Manifest as AnyManifest
-from nextitem.storage.places import what_is_at
+from nextitem.storage.places import is_folder, what_is_at
 
 EVENT_ITEMS, EVENT_TIMES = "event_items.npy", "event_times.npy"
 _FILES_NAMED = 10  # in a note; the manifest names all
@@ -130,7 +130,8 @@ def write_manifest(
 
 def is_prepared(path: Path | str) -> bool:
     """Whether a path is a folder with a manifest, whatever that is. Raises StorageError where one may not look."""
-    return what_is_at(expanded(path) / MANIFEST) is not None
+    folder = expanded(path)
+    return is_folder(folder) and what_is_at(folder / MANIFEST) is not None
 
 
 def read_manifest(folder: Path) -> Manifest:
