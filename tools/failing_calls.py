@@ -22,28 +22,13 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-SOURCE = Path(__file__).with_suffix(".c")
-LIBRARY = "FAILING_CALLS"
-SMALL = ("encoder.dim=8", "encoder.heads=2", "objective.maximum_length=8", "training.epochs=2")
-STUDY = """
-summary = "two widths"
-source = "our own"
-recipe = "sasrec-ce"
-data = "log.csv"
-overrides = ["encoder.heads=2", "objective.maximum_length=8", "training.epochs=1"]
-against = "narrow"
+from failing_verbs import BEFORE, STUDY, VERBS, Verb
 
-[[rows]]
-label = "narrow"
-overrides = ["encoder.dim=4"]
-
-[[rows]]
-label = "wide"
-overrides = ["encoder.dim=8"]
-"""
-IN_OTHERS = ("FAILING_ROOT", "FAILING_NUMBER", "FAILING_ERROR", "FAILING_TOLD")
 # A result may be whole without these: what is in nobody's way stays, and a folder that is made was there already.
 HARMLESS = ("unlink", "mkdir")
+SOURCE = Path(__file__).with_suffix(".c")
+LIBRARY = "FAILING_CALLS"
+IN_OTHERS = ("FAILING_ROOT", "FAILING_NUMBER", "FAILING_ERROR", "FAILING_TOLD")
 
 
 @dataclass(frozen=True)
@@ -60,55 +45,6 @@ WAYS = {
     "ENOSPC": Failing(errno.ENOSPC),
     "EIO": Failing(errno.EIO),
     "full from there on": Failing(errno.ENOSPC, lasting=True),
-}
-
-
-@dataclass(frozen=True)
-class Verb:
-    """What is typed, and what may be there after a failure although it was not before."""
-
-    words: tuple[str, ...]
-    may_stay: tuple[str, ...] = ()
-    """Parts of names: of a training its last epoch, of a search its finished trials."""
-    may_go_on: tuple[str, ...] = ()
-    """What a verb can do without, and says so: parts of the names of the files."""
-    own_process: bool = False
-    """Whether a process of its own does the writing."""
-
-
-TRAIN = ("train", "sasrec-ce", "data=log.csv", *SMALL, "--out", "runs", "--seed", "7")
-RANKINGS = ("study", "sampled-metrics", "one", "two", "--candidates", "uniform:3", "--out", "ranked")
-REPRODUCE = ("reproduce", "synthetic", "--no-train", "--out", "reproduced")
-EPOCH = ("checkpoint.safetensors",)
-BEFORE = (  # as far as the verbs name these folders
-    ("one", ("train", "sasrec-ce", "data=log.csv", *SMALL, "--out", "one", "--no-report")),
-    ("two", ("train", "popularity", "data=log.csv", "--out", "two", "--no-report")),
-    ("ready", ("prepare", "log.csv", "--out", "ready")),
-    ("studied", ("study", "small.toml", "--out", "studied")),
-    ("reproduced", ("train", "popularity", "data=synthetic", "--out", "reproduced", "--no-report")),
-    ("reproduced", REPRODUCE),
-    ("ranked", RANKINGS),
-)
-VERBS = {
-    "prepare": Verb(("prepare", "log.csv", "filters.minimum_per_item=2", "filters.repeats=last", "--out", "new/one")),
-    "train": Verb((*TRAIN, "--no-report"), EPOCH),
-    "train, all": Verb((*TRAIN, "--tracker", "tensorboard:told"), (*EPOCH, "told"), ("report.html", "told")),
-    "report": Verb(("report", "one", "two", "--out", "page.html")),
-    "report, new": Verb(("report", "one", "--out", "other.html")),
-    "recommend, csv": Verb(("recommend", "one", "--users", "all", "--out", "lists.csv")),
-    "recommend, jsonl": Verb(("recommend", "one", "--users", "all", "--out", "lists.jsonl")),
-    "recommend, parquet": Verb(("recommend", "one", "--users", "all", "--out", "lists.parquet")),
-    "study": Verb(("study", "small.toml", "--no-train", "--out", "studied")),
-    "study, new": Verb(("study", "small.toml", "--no-train", "--runs", "studied", "--out", "elsewhere")),
-    "study of rankings": Verb(RANKINGS),
-    "reproduce": Verb(REPRODUCE),
-    "tune": Verb(
-        ("tune", "sasrec-ce", "data=log.csv", *SMALL, "--vary", "encoder.dim=[4, 8]", "--trials", "2", "--out", "new"),
-        ("trials.log", "trial.safetensors"),
-    ),
-    "compare": Verb(("compare", "popularity", "one", "data=log.csv", "--out", "compared"), own_process=True),
-    "evaluate": Verb(("evaluate", "one")),
-    "check": Verb(("check", "ready")),
 }
 
 
@@ -201,7 +137,7 @@ def try_all(verb: Verb, way: str, every: int, world: Path, work: Path, tally: Ta
     expected = tree(work)
     tally.calls = whole.calls
     if whole.code:
-        tally.wrong.append(f"without any failure: exit code {whole.code}: {whole.said[-300:]}")
+        tally.wrong.append(f"without any failure: exit code {whole.code}: {whole.said[-300:].strip()}")
     number = 1
     while not whole.code:
         shutil.rmtree(work)
@@ -212,7 +148,11 @@ def try_all(verb: Verb, way: str, every: int, world: Path, work: Path, tally: Ta
             break
         tally.tried += 1
         tally.failed[outcome.failed.partition(" ")[0]] += 1
-        if problem := what_is_wrong(verb, outcome, before, tree(work), expected):
+        problem = what_is_wrong(verb, outcome, before, tree(work), expected)
+        if not problem and outcome.code and verb.goes_on is not None:
+            again = typed((*verb.words, *verb.goes_on), work, own_process=verb.own_process)
+            problem = f"and once there is space: exit code {again.code}: {again.said[-300:]}" if again.code else ""
+        if problem:
             tally.wrong.append(f"{way}, call {number}, {outcome.failed}: {problem}")
         number += every
     shutil.rmtree(work)
@@ -224,7 +164,7 @@ def what_is_wrong(
     """What is not as it must be after a failure, or nothing."""
     call, _, place = outcome.failed.partition(" ")
     if outcome.code == 0:
-        goes_on = call in HARMLESS or any(part in place for part in verb.may_go_on)
+        goes_on = call in HARMLESS or any(part in place or part in outcome.said for part in verb.may_go_on)
         missing = {shape(name) for name in expected} - {shape(name) for name in after}
         missing = {name for name in missing if not any(part in name for part in verb.may_go_on)}
         return f"missing {sorted(missing)}" if missing else "" if goes_on else "exit code 0"
@@ -249,7 +189,8 @@ def shape(name: str) -> str:
 def tree(folder: Path) -> dict[str, bytes]:
     """Every file and folder below with its content, by name."""
     return {
-        str(path.relative_to(folder)): b"" if path.is_dir() else path.read_bytes() for path in sorted(folder.rglob("*"))
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b""
+        for path in sorted(folder.rglob("*"))
     }
 
 

@@ -12,6 +12,7 @@ import argparse
 import inspect
 import json
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from pydantic.fields import FieldInfo
 
 from nextitem import errors
 from nextitem.cli.app import VERBS, verb
+from nextitem.compute.endings import ENDING, Ended
 from nextitem.compute.interrupts import INTERRUPTED
 from nextitem.compute.streams import READER_GONE
 from nextitem.data.datasets import DATASETS
@@ -284,8 +286,9 @@ def _exit_codes() -> str:
     kinds.sort(key=lambda kind: kind.exit_code)
     rows = [("0", _NOTHING, "Success."), ("1", _NOTHING, "An internal error.")]
     rows += [(str(kind.exit_code), _code(kind.__name__), inspect.getdoc(kind) or "") for kind in kinds]
-    rows += [(str(INTERRUPTED), _NOTHING, "Interrupted.")]
-    rows += [(str(READER_GONE), _NOTHING, "Whoever read stdout through a pipe had gone, as `head` does.")]
+    signalled = {Ended(number).exit_code: f"Ended by {signal.Signals(number).name}." for number in ENDING}
+    signalled |= {INTERRUPTED: "Interrupted.", READER_GONE: "Whoever read stdout by a pipe had gone, as `head` does."}
+    rows += [(str(code), _NOTHING, signalled[code]) for code in sorted(signalled)]
     return _table(("code", "error", "meaning"), rows)
 
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nextitem.cli.app import app
-from nextitem.errors import ConfigurationError, TrainingError
+from nextitem.errors import ConfigurationError, StorageError, TrainingError
 from nextitem.experiment.presets import Preset, as_toml, load_preset, preset_names, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.search_space import parse_searches
@@ -234,3 +234,25 @@ def test_the_verb_needs_a_recipe() -> None:
     done = CliRunner().invoke(app, ["tune", "data=ml-1m"])
     assert isinstance(done.exception, ConfigurationError)
     assert "names no recipe; write nextitem tune RECIPE key=value" in str(done.exception)
+
+
+def test_a_search_goes_on_after_the_beginning_of_a_line_and_has_no_lock_to_leave(
+    small: list[str], tmp_path: Path
+) -> None:
+    whole, folder = searched(small, tmp_path / "whole", trials=3), tmp_path / "cut"
+    searched(small, folder, trials=2)
+    with (folder / "trials.log").open("ab") as log:
+        log.write(b'{"op_code":4,"worker_id":"a disk that is full')
+    assert measured(searched(small, folder, trials=3)) == measured(whole)
+    assert [path.name for path in folder.iterdir()] == ["trials.log"]
+
+
+def test_a_search_that_cannot_be_kept_is_a_storage_error(
+    small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageError, match=r"cannot write .*search.*No space left on device"):
+        searched(small, tmp_path / "search", trials=1)

@@ -26,7 +26,8 @@ from nextitem.errors import ConfigurationError
 from nextitem.experiment.presets import Preset, as_toml, load_preset, overrides_of_each, resolve_recipe
 from nextitem.experiment.search_space import SearchSpace, parse_searches
 from nextitem.storage import refusals, whole_file, write_text
-from nextitem.studies.tuning import Trial, Tuned, checked_space
+from nextitem.studies.search import Trial
+from nextitem.studies.tuning import Tuned, checked_space
 from nextitem.studies.tuning import tune as search
 from nextitem.training.watchers.progress import watcher
 from nextitem.words import MOST_OF_A_NAME, counted, epoch_of, shortened, time_taken

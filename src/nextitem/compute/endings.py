@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""The signals that a program is told of."""
 
 
 class Ended(BaseException):
@@ -24,7 +25,7 @@ class Ended(BaseException):
 @contextmanager
 def told_of_signals() -> Iterator[None]:
     """Inside the block SIGTERM and SIGHUP raise Ended, once; one that was to be ignored, as under `nohup`, still is."""
-    taken = [number for number in _ENDING if signal.getsignal(number) == signal.SIG_DFL]
+    taken = [number for number in ENDING if signal.getsignal(number) == signal.SIG_DFL]
 
     def end(number: int, _frame: FrameType | None) -> None:
         for each in taken:  # one that comes while the first is being obeyed would leave what that was tidying

@@ -9,6 +9,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from nextitem.training.history import Epoch, History
 from nextitem.training.watchers.tensorboard import TensorBoard
 from nextitem.training.watchers.tracked import tracked
+from worlds.power_loss import EAGER, LAZY, Disk
 
 
 def epoch(number: int) -> Epoch:
@@ -54,3 +55,18 @@ def test_settings_and_results_are_a_row_of_the_table_of_trainings(tmp_path: Path
     settings = HParamsPluginData.FromString(content).session_start_info.hparams
     assert settings["encoder.dim"].number_value == 8
     assert settings["negatives"].string_value == "none"
+
+
+@pytest.mark.parametrize("kind", [LAZY, EAGER])
+def test_what_was_told_is_on_disk_when_the_training_has_ended(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    disk = Disk(root, monkeypatch)
+    told(root / "told", [])
+    left = disk.left(kind, tmp_path / "left")
+    disk.close()
+    files = [path.relative_to(root) for path in root.rglob("*") if path.is_file()]
+    assert files
+    assert all((left / file).read_bytes() == (root / file).read_bytes() for file in files)

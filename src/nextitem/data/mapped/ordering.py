@@ -108,7 +108,7 @@ class _Store:
     def add(self, role: str) -> None:
         """One more column; events that are there already have 0 in it."""
         self.files[role] = next(iter(self.files.values())).with_name(f"{self.name}-{role}")
-        with self.files[role].open("wb") as content:
+        with filled(self.files[role]) as content:
             content.truncate(self.length * _TYPES[role].itemsize)
 
     def write(self, columns: Arrays, at: int) -> None:
