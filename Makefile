@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check reference fuzz bench bench-peers constraints clean
+.PHONY: demo test kernels check reference fuzz bench bench-peers constraints clean
 
 demo: $(STAMP)  ## the whole pipeline on synthetic data, offline
 	$(BIN)/nextitem demo
 
 test: $(STAMP)  ## the default tests: fast, on the CPU, offline
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+
+kernels: $(STAMP)  ## the numeric tests as other processors would compute them; half an hour
+	$(BIN)/python tools/kernels.py
 
 check: $(STAMP)  ## style, types, architecture, and a wheel that works outside the checkout
 	$(BIN)/ruff check .
