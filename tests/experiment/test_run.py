@@ -1,10 +1,15 @@
 """From a recipe to a number. The small log of small_runs.py has 30 users with 5 to 9 events each and 12 items."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
+from nextitem.compute.processes import Alone
 from nextitem.evaluation.evaluate import evaluate
+from nextitem.experiment.baseline import BaselineLearner
 from nextitem.experiment.folder.writing import weights_of
 from nextitem.experiment.presets import load_preset, preset_names, resolve_recipe
 from nextitem.experiment.recipe import Recipe
@@ -141,3 +146,25 @@ def test_hidden_targets_are_counted_in_a_note_with_the_remedy(hide: str) -> None
         f"20 of 21 test targets repeat the history: they cannot be hit, since hide={hide}; hide=nothing ranks them"
     )
     assert found.test.ceiling == pytest.approx(1 / 21)
+
+
+class Listening(Alone):
+    """One process that writes down on what it was asked to agree."""
+
+    def __init__(self) -> None:
+        super().__init__(torch.device("cpu"))
+        object.__setattr__(self, "asked", dict[str, set[str]]())  # the class is frozen
+
+    def agree(self, what: str, tensors: Mapping[str, Tensor]) -> None:
+        self.asked[what] = set(tensors)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("reads_times", [False, True])
+def test_processes_agree_on_times_where_the_model_reads_them(
+    reads_times: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = RECIPES["popularity"]
+    monkeypatch.setattr(BaselineLearner, "reads_times", reads_times)
+    processes = Listening()
+    run(recipe, Session(0, processes), prepared=prepared_from(log_of(chains())))
+    assert processes.asked["its events"] == {"items", "starts", "stops"} | ({"times"} if reads_times else set())

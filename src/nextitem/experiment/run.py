@@ -58,10 +58,11 @@ def run(recipe: Recipe, session: Session, *, prepared: Prepared | None = None, s
 
 def learn(recipe: Recipe, prepared: Prepared, session: Session) -> Learnt:
     """What the recipe's model learns from the training part, the epoch chosen by validation; no test case is seen."""
-    events = prepared.log.sequences
-    session.processes.agree(
-        "its events", {"items": events.events.items, "starts": events.starts_U, "stops": events.stops_U}
-    )
+    log, times = prepared.log.sequences, prepared.log.sequences.events.times
+    read = {"items": log.events.items, "starts": log.starts_U, "stops": log.stops_U}
+    if times is not None and recipe.learner.reads_times:
+        read["times"] = times
+    session.processes.agree("its events", read)
     return recipe.learner.learn(prepared, session, recipe.ranking)
 
 

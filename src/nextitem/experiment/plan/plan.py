@@ -208,10 +208,8 @@ def _ladders(recipe: SequenceRecipe) -> list[list[list[str]]]:
     touched = "training.item_rows=touched"
     size = recipe.training.batch_size
     ways = [[[f"training.batch_size={size >> halvings}"] for halvings in range(1, 20) if size >> halvings]]
-    if recipe.negatives is None:
-        sampled = ["loss=sampled_cross_entropy", "negatives=uniform", "negatives.count=512", "negatives.sharing=batch"]
-        ways.append([sampled, [*sampled, touched]])
-    else:
+    ways += [[way, [*way, touched]] for way in recipe.loss.remedies()]
+    if recipe.negatives is not None:
         ways.append([[touched]])
         for way in _typed("negatives", recipe.negatives.remedies()):
             # A change that cannot be halved is also tried together with touched rows.

@@ -72,6 +72,10 @@ class CrossEntropy(LossConfiguration):
             for lower in range(self.block_size(shapes) - _ALIGNED, 0, -_ALIGNED):
                 yield self.model_copy(update={"block_rows": lower})
 
+    def remedies(self) -> list[list[str]]:
+        """Some of the catalogue in place of all of it."""
+        return [["loss=sampled_cross_entropy", "negatives=uniform", "negatives.count=512", "negatives.sharing=batch"]]
+
     @property
     def versions(self) -> tuple[Self, ...]:
         """In float32 and in bfloat16."""

@@ -72,6 +72,10 @@ class LossConfiguration(Configuration):
         """Which of its versions it is, by the setting that tells them apart; "" where there is one."""
         return ""
 
+    def remedies(self) -> list[list[str]]:
+        """Overrides by which another loss would need less memory and learn something like this; they change results."""
+        return []
+
     def reason_against(self, set_size: int) -> str | None:
         """Why sets of at most so many negatives would teach nothing, and the remedy; None where they do."""
         return None
