@@ -93,7 +93,7 @@ def test_a_query_is_answered_without_dropout_and_leaves_the_mode_as_it_was(
 def test_the_mode_is_restored_when_a_query_fails() -> None:
     model = build_model(*NEXT_ITEM, ITEMS).train()
     with pytest.raises(IndexError):
-        model.query(Sequences.of([[ITEMS]], ITEMS))  # no such item
+        model.query(Sequences.of([[ITEMS]], ITEMS + 1))  # no such item in the model
     assert model.training
 
 

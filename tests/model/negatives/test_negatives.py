@@ -29,7 +29,7 @@ def test_negatives_are_counted_in_words(negatives: Negatives, said: str) -> None
 
 @each_kind
 def test_every_kind_is_described(negatives: Any) -> None:
-    assert "negatives" in negatives.described()
+    assert "negative" in negatives.described()
 
 
 @each_kind
