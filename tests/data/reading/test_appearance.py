@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 
 from nextitem.data.reading.columns import Columns, parse_columns
-from nextitem.data.reading.files import read_interactions
-from nextitem.errors import ConfigurationError
+from nextitem.data.reading.files import read_interactions, read_parts
+from nextitem.errors import ConfigurationError, DataError
 from worlds.event_files import CSV, EVENTS, Write, refusal
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "colons": "::", "space": " "}
@@ -112,3 +112,10 @@ def test_a_header_before_numbered_columns_is_no_event(written: Write) -> None:
 def test_names_among_the_ids_of_other_rows_are_ids(written: Write) -> None:
     assert len(read_interactions(written("log.txt", "ann x\nbob 7\n"))) == 2
     assert len(read_interactions(written("one.txt", "ann x\n"))) == 1
+
+
+def test_a_header_is_told_from_an_event_by_the_rows_that_follow_it_closely(written: Write) -> None:
+    file = written("log.txt", "whose what\n" + "1 2\n" * 1_000 + "ann x\n")
+    for read in (read_interactions, lambda path: list(read_parts(path, events=1_001))):
+        with pytest.raises(DataError, match="'whose' and 'what' look like names of columns"):
+            read(file)

@@ -4,7 +4,6 @@ Ids are numbered as they come and the numbers spilled to disk; once all ids are 
 stretches of the catalogue of users, each small enough to be sorted in memory. U users, N items, E events, P stretches.
 """
 
-import errno
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,19 +24,12 @@ from nextitem.data.interactions import Interactions
 from nextitem.data.log import Catalog
 from nextitem.data.mapped.arrays import growing
 from nextitem.data.mapped.numbering import Numbering
+from nextitem.data.mapped.store import Arrays, Store
 from nextitem.data.reading.checks import EventPart
 from nextitem.errors import DataError
-from nextitem.storage import filled, naming
 
-Arrays = dict[str, NDArray[Any]]
 _Part = TypeVar("_Part")
 _Found = TypeVar("_Found")
-_TYPES: dict[str, np.dtype[Any]] = {
-    "user": np.dtype(np.int32),
-    "item": np.dtype(np.int32),
-    "time": np.dtype(np.float64),
-    "nanoseconds": np.dtype(np.int64),
-}
 _AT_ONCE = 1 << 22  # events in memory for a thread: of a stretch, and of what is dealt out
 _THREADS = 2
 
@@ -94,52 +86,9 @@ def order_events(
     return Ordered(kept_users, kept_items, lengths_U[is_user_U], int(counts_U.sum()), repeated, tied)
 
 
-class _Store:
-    """Columns of events as plain files, read and written piece by piece."""
-
-    def __init__(self, folder: Path, name: str, roles: Iterable[str]) -> None:
-        self.name = name
-        self.files = {role: folder / f"{name}-{role}" for role in roles}
-        self.length = 0
-        for file in self.files.values():
-            with filled(file):
-                pass
-
-    def add(self, role: str) -> None:
-        """One more column; events that are there already have 0 in it."""
-        self.files[role] = next(iter(self.files.values())).with_name(f"{self.name}-{role}")
-        with filled(self.files[role]) as content:
-            content.truncate(self.length * _TYPES[role].itemsize)
-
-    def write(self, columns: Arrays, at: int) -> None:
-        """Put events at a place."""
-        for role, file in self.files.items():
-            with naming(file), file.open("r+b") as content:
-                content.seek(at * _TYPES[role].itemsize)
-                content.write(np.ascontiguousarray(columns[role], _TYPES[role]).data)
-        self.length = max(self.length, at + len(columns["user"]))
-
-    def read(self, start: int, count: int, roles: Iterable[str] | None = None) -> Arrays:
-        """Some events: those that are there. numpy's `fromfile` would take what cannot be read for the end."""
-        return {role: self._read(role, start, min(count, self.length - start)) for role in roles or self.files}
-
-    def _read(self, role: str, start: int, count: int) -> NDArray[Any]:
-        numbers, file = np.empty(count, _TYPES[role]), self.files[role]
-        with naming(file), file.open("rb") as content:
-            content.seek(start * numbers.itemsize)
-            if content.readinto(numbers.data) != numbers.nbytes:
-                raise OSError(errno.EIO, "it ends too early", str(file))
-        return numbers
-
-    def remove(self) -> None:
-        """Delete the files."""
-        for file in self.files.values():
-            file.unlink()
-
-
-def _spill(parts: Iterable[EventPart], users: Numbering, items: Numbering, folder: Path) -> tuple[_Store, str]:
+def _spill(parts: Iterable[EventPart], users: Numbering, items: Numbering, folder: Path) -> tuple[Store, str]:
     """The events in file order, ids as the numbers of their first appearance; and the type of times, "" without any."""
-    store: _Store | None = None
+    store: Store | None = None
     kind_of_times = ""
     # Columns know nothing of each other, and the next part is read while these are numbered; each column in order.
     with ThreadPoolExecutor(1) as of_users, ThreadPoolExecutor(1) as of_items:
@@ -153,7 +102,7 @@ def _spill(parts: Iterable[EventPart], users: Numbering, items: Numbering, folde
                 # Exact: whole seconds of the years 1 to 9999 are far below 2⁵³. Zero has one sign: bits are sorted.
                 columns["time"] = time.cast(pl.Float64).to_numpy() + 0.0
                 kind_of_times = "<i8" if time.dtype.is_integer() and kind_of_times != "<f8" else "<f8"
-            store = store or _Store(folder, "spilled", columns)
+            store = store or Store(folder, "spilled", columns)
             if part.nanoseconds is not None and "nanoseconds" not in store.files:
                 store.add("nanoseconds")
             if "nanoseconds" in store.files:
@@ -195,7 +144,7 @@ def _by_threads(work: Callable[[_Part], _Found], parts: Iterable[_Part]) -> Iter
 class _Dealt:
     """Events in P stretches of users; within each in file order."""
 
-    store: _Store
+    store: Store
     starts_P: NDArray[np.int64]
     counts_P: NDArray[np.int64]
 
@@ -215,14 +164,14 @@ class _Dealt:
 
 
 def _deal(
-    spill: _Store, counts_U: NDArray[np.int64], user_ranks: NDArray[np.int32], item_ranks: NDArray[np.int32]
+    spill: Store, counts_U: NDArray[np.int64], user_ranks: NDArray[np.int32], item_ranks: NDArray[np.int32]
 ) -> _Dealt:
     """Ids as catalogue indices, and every event in the stretch of its user."""
     stretch_U = ((counts_U.cumsum() - counts_U) // _AT_ONCE).astype(np.uint16)  # a user is never divided
     stretch_of_number = stretch_U[user_ranks]
     counts_P = np.bincount(stretch_U, weights=counts_U).astype(np.int64)
     starts_P = counts_P.cumsum() - counts_P
-    store, filled_P = _Store(spill.files["user"].parent, "dealt", spill.files), starts_P.copy()
+    store, filled_P = Store(spill.files["user"].parent, "dealt", spill.files), starts_P.copy()
 
     def dealt(start: int) -> tuple[Arrays, NDArray[np.int64]]:
         """Some events, those of a stretch side by side, and where each stretch ends."""

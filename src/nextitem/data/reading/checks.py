@@ -14,6 +14,8 @@ from nextitem.data.reading.names import clipped, listed
 from nextitem.data.reading.times import EARLIEST, LATEST, UNITS, Times, fitting_unit, since_1970, times_of
 from nextitem.errors import DataError
 
+_ENOUGH = 1_000
+"""Events beside the first one that tell whether it stands alone: as many whether a file is read whole or in parts."""
 _UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 
@@ -88,7 +90,7 @@ class EventSource:
     def _require_no_header(self, events: DataFrame) -> None:
         self.may_be_header = False
         row, user, item = events.select("row", "user", "item").row(0)
-        rest = events.slice(1)
+        rest = events.slice(1, _ENOUGH)
         stands_alone = rest.height > 0 and all(
             not _are_numbers(events[role].head(1)) and _are_numbers(rest[role]) for role in ("user", "item")
         )
