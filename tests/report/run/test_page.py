@@ -171,15 +171,15 @@ def test_a_file_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> Non
 def test_an_earlier_page_stays_where_the_new_one_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, page, write = evidence(written(tmp_path)), tmp_path / "pages" / "report.html", Path.write_text
+    run, page = evidence(written(tmp_path)), tmp_path / "pages" / "report.html"
     page.parent.mkdir()
     page.write_text("a good page", encoding="utf-8")
 
-    def full(file: Path, text: str, **more: str) -> None:
-        write(file, text[:100], **more)
+    def full(file: Path, text: str) -> None:
+        file.write_text(text[:100], encoding="utf-8")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr("nextitem.report.run.page.write_text", full)
     with pytest.raises(StorageError, match="No space left on device; free space"):
         write_report([run], [outcome(NAME).model], page)
     assert page.read_text(encoding="utf-8") == "a good page"
