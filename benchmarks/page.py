@@ -22,6 +22,7 @@ positions of an epoch. The **floor** of an epoch with the softmax over the whole
 operations at the rate of the machine's fp32 product, plus T·N exponentials at the rate of its fp32 `exp`
 ([architecture.md](architecture.md#how-the-full-softmax-works)); both rates are measured right before the steps, in
 their process. A sampled loss, which does less, is shown as a multiple of the same floor, and bfloat16 can be below it.
+That needs a processor with instructions for bfloat16 (AVX-512 BF16, AMX): without them it takes many times as long.
 """
 
 REFERENCE = "#777777"
