@@ -36,6 +36,13 @@ def test_a_model_is_compared_before_memory_is_taken_for_it(name: str) -> None:
         recipe.learner.restore(tensors, 10**12)
 
 
+def test_numbers_of_another_baseline_are_no_ones_own() -> None:
+    tensors = {"counts": COUNTS, "keys": torch.tensor([0, 1, 2]), "popularity": COUNTS}
+    assert RECIPES["co-occurrence"].learner.restore(tensors, 3)
+    with pytest.raises(ValueError, match="keys is of no popularity"):
+        RECIPES["popularity"].learner.restore(tensors, 3)
+
+
 @pytest.mark.parametrize(
     ("baseline", "tensors", "fact"),
     [

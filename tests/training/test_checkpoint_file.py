@@ -125,7 +125,7 @@ def test_safetensors_that_are_no_checkpoint_are_refused(file: Path, words: dict[
 
 def signed(words: dict[str, str], tensors: dict[str, torch.Tensor]) -> dict[str, str]:
     """The words of a checkpoint with the fingerprint of its content, as who alters it on purpose would."""
-    return words | {"sha256": nextitem.training.checkpoint._fingerprint(words, tensors)}
+    return words | {"sha256": nextitem.training.checkpoint.fingerprint(words, tensors)}
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from nextitem.cli.options import (
     path_to,
     say_if_generated,
     seeds_of_each,
+    stored_run,
     with_data,
 )
 from nextitem.cli.tables import fail_if_any_failed, show_comparison
@@ -29,7 +30,7 @@ from nextitem.compute.waiting import told_if_slow
 from nextitem.engine.each import train_each
 from nextitem.engine.entries import Contestant, Entry, Place
 from nextitem.errors import ConfigurationError
-from nextitem.experiment.folder.reading import COMPARED, Run, deciding, is_run, read_run
+from nextitem.experiment.folder.reading import COMPARED, Run, deciding, is_run
 from nextitem.experiment.presets import load_preset, overrides_of_each, preset_names, resolve_recipe
 from nextitem.experiment.repetition import told_apart
 from nextitem.settings.given import expanded
@@ -74,7 +75,7 @@ def compare(
     resolved = [resolve_recipe(load_preset(word), own, columns_of(columns)) for word, own in each]
     say_if_generated(*resolved)
     entries = [Entry(one.value.name, one.value) for one in resolved]
-    stored = [read_run(word).proven(*COMPARED) for word in given]
+    stored = [stored_run(expanded(word), COMPARED) for word in given]
     same_certificate(stored)
     rows = stored_rows(stored)
     labels = [*(entry.label for entry in entries), *(row.label for row in rows)]

@@ -7,7 +7,7 @@ from typing import Literal
 from nextitem.data.prepare import prepare
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits.split import Split
-from nextitem.errors import ArtefactError, DataError
+from nextitem.errors import DataError
 from nextitem.evaluation.evaluate import Evaluation, evaluate
 from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Scorer
@@ -86,10 +86,8 @@ def restore(recipe: Recipe, run: Run, number_of_items: int) -> Scorer:
     try:
         scorer = recipe.learner.restore(run.weights, number_of_items)
     except (ValueError, RuntimeError) as error:
-        raise ArtefactError(f"{run.folder}: the weights do not fit the recipe: {error}; train anew") from error
+        raise run.refused("model.safetensors", f"does not fit recipe.json: {error}") from error
     scored = scorer.query(Sequences.of([], number_of_items)).number_of_items
     if scored != number_of_items:
-        raise ArtefactError(
-            f"{run.folder}: the weights are for {scored:,} items, but the catalogue has {number_of_items:,}; train anew"
-        )
+        raise run.refused("model.safetensors", f"is for {scored:,} items, but the catalogue has {number_of_items:,}")
     return scorer

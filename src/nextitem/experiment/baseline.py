@@ -64,7 +64,10 @@ class BaselineLearner:
 
     def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> Scorer:
         """The scorer that gave `tensors`. Raises ValueError for those of others."""
-        return self.baseline.restore(tensors)
+        scorer = self.baseline.restore(tensors)
+        if unknown := sorted(tensors.keys() - scorer.tensors().keys()):
+            raise ValueError(f"{unknown[0]} is of no {self.baseline.name}")
+        return scorer
 
     def users_in(self, tensors: Mapping[str, Tensor]) -> int:
         """How many users have numbers of their own in `tensors`."""

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.search_space import Search, Value
 from nextitem.storage import sync
+from nextitem.studies.search_log import check, seal, understood
 from nextitem.training.history import Epoch, History, Watcher
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna import Trial as Proposal
 
-_FILE, _NAME = "trials.log", "search"
+LOG, _NAME = "trials.log", "search"
 _UNPRUNED_TRIALS, _UNPRUNED_EPOCHS = 5, 3
 
 
@@ -41,10 +42,21 @@ class Trial:
 def kept_search(optuna: Any, folder: Path, identity: Mapping[str, str]) -> "Study":
     """The search in a folder, or a new one; a trial that was interrupted is the next to be asked for.
 
-    Raises ConfigurationError where what is there is another search, and OSError.
+    Raises ConfigurationError where what is there is another search, ArtefactError where it was altered, and OSError.
     """
+    check(folder / LOG)
+    with understood(folder / LOG):
+        study = _study(optuna, folder)
+        _agree(study, folder, identity)
+        settled_trials(study)  # whoever asks for them later may count on them
+    seal(folder / LOG)
+    return study
+
+
+def _study(optuna: Any, folder: Path) -> "Study":
+    """The search in a folder, or a new one."""
     _mend(folder)
-    backend = optuna.storages.journal.JournalFileBackend(str(folder / _FILE), _Held())
+    backend = optuna.storages.journal.JournalFileBackend(str(folder / LOG), _Held())
     study: Any = optuna.create_study(
         study_name=_NAME,
         storage=optuna.storages.JournalStorage(backend),
@@ -53,6 +65,14 @@ def kept_search(optuna: Any, folder: Path, identity: Mapping[str, str]) -> "Stud
         pruner=optuna.pruners.MedianPruner(_UNPRUNED_TRIALS, _UNPRUNED_EPOCHS),
     )
     sync(folder)  # the name of the file; what is in it Optuna puts on disk
+    return cast("Study", study)
+
+
+def _agree(study: Any, folder: Path, identity: Mapping[str, str]) -> None:
+    """Make the search one of this identity; a trial that was interrupted is the next to be asked for.
+
+    Raises ConfigurationError where it is another's.
+    """
     for key, value in identity.items():
         kept = study.user_attrs.setdefault(key, value)
         if kept != value:
@@ -61,10 +81,9 @@ def kept_search(optuna: Any, folder: Path, identity: Mapping[str, str]) -> "Stud
             )
         study.set_user_attr(key, value)
     for trial in study.trials:
-        if trial.state == optuna.trial.TrialState.RUNNING:
-            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        if trial.state.name == "RUNNING":
+            study.tell(trial.number, state=type(trial.state).FAIL)
             study.enqueue_trial(trial.params)
-    return cast("Study", study)
 
 
 class _Held:
@@ -80,7 +99,7 @@ class _Held:
 
 def _mend(folder: Path) -> None:
     """Take away the beginning of a line that a kill or a full disk has left: Optuna would write on behind it."""
-    file = folder / _FILE
+    file = folder / LOG
     if file.exists():
         content = file.read_bytes()
         if (whole := content.rfind(b"\n") + 1) < len(content):

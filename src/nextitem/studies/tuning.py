@@ -24,7 +24,8 @@ from nextitem.experiment.train import file_checkpoint
 from nextitem.settings.given import path_of, seed_number, texts, whole_number
 from nextitem.settings.keys import settings_of, short_key
 from nextitem.storage import alone_in, refusals
-from nextitem.studies.search import Pruning, Trial, kept_search, settled_trials, suggested
+from nextitem.studies.search import LOG, Pruning, Trial, kept_search, settled_trials, suggested
+from nextitem.studies.search_log import seal
 from nextitem.training.history import Silent, Watcher
 from nextitem.training.session import Session
 from nextitem.training.validation import validation_cases
@@ -96,7 +97,7 @@ def tune(
     `preset` is a recipe as `load_preset` finds it, or by its name; `space` has a list of choices for each dotted key,
     or a range such as `{"low": 1e-4, "high": 1e-2, "log": True}`, and `load_preset(name).search` is a recipe's own.
     Every trial has the same data, validation cases and seed. Raises ConfigurationError where a key or value of the
-    space is none of the recipe's, or the search in `folder` is another one.
+    space is none of the recipe's, or the search in `folder` is another one, and ArtefactError where it was altered.
     """
     folder, seed = path_of(folder, "folder"), seed_number(seed)
     overrides, trials = texts(overrides, "overrides"), whole_number(trials, "trials", "the number of trials", least=1)
@@ -125,6 +126,7 @@ def tune(
                 asked.set_user_attr("error", str(error))
                 study.tell(asked, state=optuna.trial.TrialState.FAIL)
             (folder / _CHECKPOINT).unlink(missing_ok=True)
+            seal(folder / LOG)
             on_trial(settled_trials(study)[-1])
     return Tuned(recipe.name, recipe.learner.training.monitor, tuple(settled_trials(study)[:trials]))
 

@@ -48,7 +48,7 @@ class FileCheckpoint:
         with refusals(f"the checkpoint {self.path}"):
             make_folder(self.path.parent)
             with whole_file(self.path) as draft:
-                write_tensors(draft, tensors, words | {"sha256": _fingerprint(words, tensors)})
+                write_tensors(draft, tensors, words | {"sha256": fingerprint(words, tensors)})
 
     def load(self, progress: Progress) -> None:
         """Restore the saved epoch, if there is one; where it is refused, nothing was touched.
@@ -96,13 +96,14 @@ class FileCheckpoint:
 def identity_in(path: Path) -> dict[str, str]:
     """What a checkpoint says that it is of; nothing where there is none, or none that `load` would go on from."""
     try:
+        opened(path).close()
         with safe_open(path, framework="pt") as file:
             return _IDENTITY.validate_json((file.metadata() or {})["identity"], strict=True)
     except (OSError, SafetensorError, KeyError, ValueError):
         return {}
 
 
-def _fingerprint(words: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+def fingerprint(words: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
     """sha256 of all words and of the names, types, shapes and bytes of all tensors."""
     digest = hashlib.sha256(json.dumps([words[name] for name in _WORDS]).encode())
     for name in sorted(tensors):
@@ -123,7 +124,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         raise ArtefactError(f"{path} cannot be read as a checkpoint: {error}; train anew by --fresh") from error
     if words.keys() != {*_WORDS, "sha256"}:
         raise ArtefactError(f"{path} is not a checkpoint of a training by this version; train anew by --fresh")
-    if words["sha256"] != _fingerprint(words, tensors):
+    if words["sha256"] != fingerprint(words, tensors):
         raise ArtefactError(f"{path} was altered: its content has another sha256 than it says; train anew by --fresh")
     return words, tensors
 

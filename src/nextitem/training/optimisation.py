@@ -126,9 +126,9 @@ class Descent:
 
 
 def _check_numbers(prefix: str, tensors: Mapping[str, Tensor], positive: Iterable[str]) -> None:
-    """Raises ValueError for what is no number, and for what is below 0 in the `positive` ones."""
+    """Raises ValueError for what is not finite, and for what is below 0 in the `positive` ones."""
     for name, tensor in tensors.items():
-        if bool(tensor.isnan().any()) or (name in positive and bool((tensor < 0).any())):
+        if not bool(tensor.isfinite().all()) or (name in positive and bool((tensor < 0).any())):
             raise ValueError(f"{prefix}{name} holds what can be no moment")
 
 

@@ -13,6 +13,7 @@ Anyone can open the arrays: `numpy.load(file, mmap_mode="r")`. The folder appear
 
 import mmap
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -129,9 +130,9 @@ def write_manifest(
 
 
 def is_prepared(path: Path | str) -> bool:
-    """Whether a path is a folder with a manifest, whatever that is. Raises StorageError where one may not look."""
+    """Whether a path is a folder that was prepared, damaged or not. Raises StorageError where one may not look."""
     folder = expanded(path)
-    return is_folder(folder) and what_is_at(folder / MANIFEST) is not None
+    return is_folder(folder) and any(what_is_at(folder / name) is not None for name in (MANIFEST, EVENT_ITEMS))
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -151,10 +152,22 @@ def _read(folder: Path) -> Sealed[Manifest]:
 
 
 def verify(folder: Path) -> Manifest:
-    """The manifest, every file of it being the one that was written. Raises ArtefactError."""
+    """The manifest, every file of it being the one that was written, and one that could be. Raises ArtefactError.
+
+    All events are read: they have to have the fingerprint of the log, and what is stored of their split.
+    """
     prepared = _read(folder)
     prepared.prove()
-    return prepared.manifest
+    manifest = prepared.manifest
+    log, _, _ = read_prepared(folder, manifest.split)
+    if replace(log, known_sha256=None).sha256() != manifest.log_sha256:
+        raise PREPARED.unreadable(folder, f"{MANIFEST}: log_sha256 is not that of the events")
+    found = SplitFacts.of(manifest.split.split(log.sequences))
+    if (found.validation_sha256, found.test_sha256) != (manifest.validation_sha256, manifest.test_sha256):
+        raise PREPARED.unreadable(folder, f"{MANIFEST}: the fingerprints of cases are not those of the events")
+    if not torch.equal(found.train_counts_N, _part(prepared, _TRAIN_COUNTS, partial(_counts, manifest=manifest))):
+        raise PREPARED.unreadable(folder, f"{_TRAIN_COUNTS}: the events have other counts")
+    return manifest
 
 
 def read_prepared(folder: Path, split: AnySplit) -> tuple[Log, Split, Manifest]:

@@ -30,8 +30,10 @@ class Measured(Configuration):
         if self.means.keys() != self.intervals.keys():
             raise ValueError(f"intervals are of {sorted(self.intervals)} and means of {sorted(self.means)}")
         for name, (low, high) in self.intervals.items():
-            if low > high:
-                raise ValueError(f"intervals.{name} = {[low, high]} should ascend")
+            if not 0 <= low <= high:
+                raise ValueError(f"intervals.{name} = {[low, high]} should ascend from 0 or more")
+            if self.means[name] < 0:
+                raise ValueError(f"{name} = {self.means[name]} should be at least 0")
         return self
 
     @property

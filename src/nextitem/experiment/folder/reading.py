@@ -1,5 +1,6 @@
 """A run read from its folder, every part of it proven before it is used; finished runs found by what decides them."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -15,6 +16,7 @@ from torch import Tensor
 from nextitem.data.reading.opening import UNREADABLE
 from nextitem.errors import ArtefactError, NextitemError, StorageError
 from nextitem.evaluation.certificate import Certificate
+from nextitem.evaluation.metrics import parse_metrics
 from nextitem.evaluation.values import values
 from nextitem.experiment.folder.metrics import FORMAT, Metrics
 from nextitem.experiment.folder.tables import check_users, items_in, ranks_in, scanned_users, users_in
@@ -36,7 +38,7 @@ COMPARED = ("ranks.parquet", "history.jsonl")
 PAGE = (*LISTS, *COMPARED)
 """What a page about a run is made of."""
 
-_USERS = "users.parquet"
+_USERS, _EVENTS = "users.parquet", pl.col("history").list.len().cast(pl.Int64).alias("events")
 _UNUSABLE = (OSError, ValueError, SafetensorError, *UNREADABLE)
 
 # Where data lie and what they are called decides nothing once their fingerprints are equal, nor does what only rounds.
@@ -102,7 +104,11 @@ class Run:
         """
         if not self.has_users:
             return None
-        return self._read(_USERS, partial(users_in, number_of_items=self._number_of_items))
+        users = self._read(_USERS, partial(users_in, number_of_items=self._number_of_items))
+        held, learnt = int(users["history"].list.len().sum()), int(self.items["count"].sum())
+        if held < learnt:
+            raise self.refused(_USERS, f"column history holds {held:,} events, and items.parquet counts {learnt:,}")
+        return users
 
     def users_among(self, ids: pl.Series) -> pl.DataFrame:
         """The rows of `users` that have one of these ids, and `number`, their index; other histories are not held."""
@@ -115,6 +121,10 @@ class Run:
 
         return self._read(_USERS, chosen)
 
+    def lengths(self) -> pl.DataFrame:
+        """`user` and how many `events` each has stored; no history is held."""
+        return self._read(_USERS, lambda file: scanned_users(file).select("user", _EVENTS).collect())
+
     @cached_property
     def ranks(self) -> pl.DataFrame:
         """Per part and case: `user`, `length`, `target`, how many items scored `above` it and how many `tied`.
@@ -122,8 +132,17 @@ class Run:
         The history that was asked about are the first `length` events of the user. Runs that were stored before there
         was such a column have none.
         """
-        cases = self.metrics.certificate.cases
-        return self._read("ranks.parquet", partial(ranks_in, cases=cases, number_of_items=self._number_of_items))
+        return self._read("ranks.parquet", self._ranks)
+
+    def _ranks(self, file: Path) -> pl.DataFrame:
+        """Those that metrics.json was computed from."""
+        told, candidates = self.metrics.test.means, self._number_of_items
+        ranks = ranks_in(file, self.metrics.certificate.cases, candidates)
+        names = list(parse_metrics(self.metrics.certificate.metrics).of_ranks)
+        for name, value_C in _values(ranks, names, candidates).items():
+            if not math.isclose(mean := float(value_C.mean()), told[name], rel_tol=1e-6, abs_tol=1e-9):
+                raise ValueError(f"its {name} is {mean:.6f}, and metrics.json has {told[name]:.6f}")
+        return ranks
 
     @cached_property
     def history(self) -> list[Epoch]:
@@ -145,9 +164,7 @@ class Run:
 
     def values(self, metrics: Sequence[str]) -> Tensor:
         """Each metric of each test case, shape (C, M) float64. Raises ArtefactError, and as `values`."""
-        ranks = self.ranks.filter(pl.col("part") == "test")
-        above_C, tied_C = (torch.tensor(ranks[name].to_numpy()) for name in ("above", "tied"))
-        found = values(above_C, tied_C, metrics, self.metrics.certificate.candidates)
+        found = _values(self.ranks, metrics, self._number_of_items)
         return torch.stack([found[name] for name in metrics], 1)
 
     def seconds_to(self, share: float) -> float | None:
@@ -214,6 +231,13 @@ def _recipe(file: Path) -> Recipe:
     content = content_of(file)
     check_encoder(content)
     return parsed(Recipe, content)
+
+
+def _values(ranks: pl.DataFrame, metrics: Sequence[str], candidates: int) -> dict[str, Tensor]:
+    """By metric the value of each test case."""
+    of_test = ranks.filter(pl.col("part") == "test")
+    above_C, tied_C = (torch.tensor(of_test[name].to_numpy()) for name in ("above", "tied"))
+    return values(above_C, tied_C, metrics, candidates)
 
 
 def _weights(file: Path) -> dict[str, Tensor]:

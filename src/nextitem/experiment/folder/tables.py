@@ -10,6 +10,7 @@ import polars as pl
 
 from nextitem.data.log import Catalog
 from nextitem.data.reading.tables import sized
+from nextitem.experiment.folder.provenance import MOST
 
 Types = tuple[pl.DataType, ...]
 _IDS: Types = (pl.Int64(), pl.String())
@@ -25,7 +26,7 @@ def items_in(file: Path, number_of_items: int) -> pl.DataFrame:
     """`item`, `count` and `title` of N items, sorted by id."""
     items = _read(file, _ITEMS, rows=number_of_items)
     Catalog.stored(items["item"])
-    _check(items["count"], items["count"] < 0, "should be at least 0")
+    _check(items["count"], (items["count"] < 0) | (items["count"] > MOST), f"should be from 0 to {MOST:,}")
     return items
 
 
@@ -69,7 +70,17 @@ def ranks_in(file: Path, cases: int, number_of_items: int) -> pl.DataFrame:
         _check(ranks["length"], ranks["length"] < 0, "should be at least 0")
     if (found := ranks["part"].eq("test").sum()) != cases:
         raise ValueError(f"column part says test {found:,} times, and metrics.json has {cases:,} cases")
+    _check_order(ranks)
     return ranks
+
+
+def _check_order(ranks: pl.DataFrame) -> None:
+    """Raise ValueError unless validation stands before test, and users in order: runs are paired row by row."""
+    for name, column in (("part", ranks["part"].eq("test").cast(pl.Int8).rename("part")), ("user", ranks["user"])):
+        is_earlier = column < column.shift(1)
+        if name == "user":
+            is_earlier &= ranks["part"] == ranks["part"].shift(1)
+        _check(ranks[name], is_earlier.fill_null(False), "should not follow on the one before")
 
 
 def _read(file: Path, columns: Mapping[str, Types], rows: int | None = None) -> pl.DataFrame:

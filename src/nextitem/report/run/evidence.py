@@ -44,8 +44,8 @@ class Evidence:
             raise run.refused("ranks.parquet", f"{asked.height - cases.height:,} targets are not in items.parquet")
         if not run.has_users:
             cases = cases.drop("length", strict=False)
-        elif "length" not in cases.columns:
-            raise run.refused("ranks.parquet", "has no column length, which a report needs")
+        else:
+            _check_lengths(run, cases)
         titles = run.items.filter(pl.col("title").is_not_null()).select("item", "title")
         return cls(run, cases, dict(titles.iter_rows()), label_of(run.recipe.name))
 
@@ -99,6 +99,21 @@ class Evidence:
     def has_histories(self) -> bool:
         """Whether the run was stored with its users' histories."""
         return "length" in self.cases.columns
+
+
+def _check_lengths(run: Run, cases: pl.DataFrame) -> None:
+    """Raises ArtefactError where a history that was asked about is not among those that are stored."""
+    if "length" not in cases.columns:
+        raise run.refused("ranks.parquet", "has no column length, which a report needs")
+    known = run.lengths()
+    if known["user"].dtype != cases["user"].dtype:
+        raise run.refused("ranks.parquet", f"column user holds {cases['user'].dtype}, and users.parquet others")
+    beside = cases.join(known, on="user", how="left", maintain_order="left")
+    missing = beside.filter(pl.col("events").is_null())["user"]
+    if len(missing):
+        raise run.refused("users.parquet", f"has no history of user {missing[0]!r}, who is in ranks.parquet")
+    if (beside["length"] > beside["events"]).any():
+        raise run.refused("ranks.parquet", "column length: a history of users.parquet is shorter")
 
 
 def comparable(runs: Sequence[Evidence]) -> list[Evidence]:
