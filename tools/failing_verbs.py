@@ -82,7 +82,11 @@ VERBS = {
         ("trials.log", "trial.safetensors"),
         goes_on=(),
     ),
-    "compare": Verb(("compare", "popularity", "one", "data=log.csv", "--out", "compared"), own_process=True),
+    "compare": Verb(
+        ("compare", "popularity", "one", "data=log.csv", "--out", "compared"),
+        may_go_on=("report.html",),
+        own_process=True,
+    ),
     "evaluate": Verb(("evaluate", "one")),
     "check": Verb(("check", "ready")),
 }

@@ -181,7 +181,7 @@ def saved_epochs(out: Path) -> int:
     """How many epochs the checkpoint holds; 0 where there is none."""
     for file in (out / ".partial").glob("*/checkpoint.safetensors"):
         with safe_open(file, framework="pt") as checkpoint:
-            return len(json.loads(checkpoint.metadata()["epochs"]))
+            return len(checkpoint.metadata()["epochs"].splitlines())
     return 0
 
 
