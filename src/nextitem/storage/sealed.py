@@ -19,6 +19,7 @@ from nextitem.storage.contents import write_text
 from nextitem.storage.opened import SHA256, content_of, opened, parsed, sha256
 
 MANIFEST = "manifest.json"
+_UNNAMED = f"is not named by {MANIFEST}"
 
 
 def _plain(name: str) -> str:
@@ -113,6 +114,11 @@ class Sealed(Generic[M]):
     manifest: M
     proven: set[str] = field(default_factory=set)
 
+    def named(self, name: str) -> None:
+        """Raise ArtefactError for a file that the manifest does not name."""
+        if name not in self.manifest.files:
+            self._without(_UNNAMED, name)
+
     def sized(self, name: str) -> Path:
         """A file of as many bytes as the manifest says; nothing of it is read."""
         content, fault = self._at(name)
@@ -149,7 +155,7 @@ class Sealed(Generic[M]):
     def _at(self, name: str) -> tuple[BufferedReader | None, str | None]:
         """A file of the size that the manifest says, or what is wrong with it."""
         if name not in self.manifest.files:
-            return None, f"is not named by {MANIFEST}"
+            return None, _UNNAMED
         try:
             content = opened(self.folder / name)
         except FileNotFoundError:

@@ -136,17 +136,11 @@ def test_a_manifest_of_other_fields_is_refused_by_them(changes: dict[str, object
     assert fact in refusal(folder)
 
 
-@pytest.mark.parametrize("name", sorted({*FILES} - {"event_times.npy"}))
+@pytest.mark.parametrize("name", FILES)
 def test_a_file_that_the_manifest_does_not_name_is_not_trusted(name: str, folder: Path) -> None:
     files = json.loads((folder / MANIFEST).read_text())["files"]
     sign(folder, files={key: value for key, value in files.items() if key != name})
     assert f"{name} is not named by manifest.json" in refusal(folder)
-
-
-def test_times_that_the_manifest_does_not_name_are_not_read(folder: Path) -> None:
-    files = json.loads((folder / MANIFEST).read_text())["files"]
-    sign(folder, files={key: value for key, value in files.items() if key != "event_times.npy"})
-    assert not read_prepared(folder, LeaveOneOut())[0].sequences.has_times
 
 
 def changed(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:

@@ -84,6 +84,9 @@ def test_a_file_that_the_manifest_does_not_name_is_not_trusted(name: str, folder
 
 def test_users_that_the_manifest_does_not_name_are_not_read(folder: Path) -> None:
     declare(folder, **{"users.parquet": None})
+    with pytest.raises(ArtefactError, match=r"users\.parquet is not named by manifest\.json; restore it or train anew"):
+        read_run(folder).users  # noqa: B018 - reading it is the point
+    (folder / "users.parquet").unlink()
     assert read_run(folder).users is None
 
 

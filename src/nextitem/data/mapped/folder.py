@@ -146,6 +146,8 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _read(folder: Path) -> Sealed[Manifest]:
     prepared = PREPARED.read(folder)
+    if what_is_at(folder / EVENT_TIMES) is not None:  # a log without times has no such file
+        prepared.named(EVENT_TIMES)
     for name in prepared.manifest.files:
         prepared.sized(name)
     return prepared

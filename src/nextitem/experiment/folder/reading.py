@@ -91,10 +91,13 @@ class Run:
 
     @property
     def has_users(self) -> bool:
-        """Whether the users' histories were stored."""
-        if self.sealed is not None:
-            return _USERS in self.sealed.manifest.files
-        return (self.folder / _USERS).is_file()
+        """Whether the users' histories were stored. Raises ArtefactError where they are there and nothing proves it."""
+        is_there = what_is_at(self.folder / _USERS) is not None
+        if self.sealed is None:
+            return is_there
+        if is_there:
+            self.sealed.named(_USERS)
+        return _USERS in self.sealed.manifest.files
 
     @cached_property
     def users(self) -> pl.DataFrame | None:
