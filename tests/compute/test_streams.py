@@ -70,9 +70,16 @@ def test_a_closed_stdout_is_told_of_before_anything_is_done() -> None:
     assert "stdout is closed, so there is no place for results" in done.stderr
 
 
-def test_a_closed_stderr_keeps_no_result_back() -> None:
-    done = nextitem("--version", "2>&-")
-    assert (done.returncode, done.stdout[:9]) == (0, "nextitem ")
+def test_a_closed_stderr_keeps_no_result_back_and_no_file_gets_its_number() -> None:
+    script = """
+import os
+from nextitem.cli import app
+from nextitem.cli.console import show
+app.app = lambda *words, **named: (app.say("a note"), show(os.readlink("/proc/self/fd/2")))
+app.main()
+"""
+    done = subprocess.run(("sh", "-c", f"exec {sys.executable} -c '{script}' 2>&-"), capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "/dev/null\n")
 
 
 def test_a_reader_that_has_gone_ends_it_as_the_signal_would_and_without_a_word() -> None:

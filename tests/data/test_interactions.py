@@ -128,6 +128,31 @@ def test_integer_ids_of_any_width_become_one_type() -> None:
     assert (len(narrow), narrow.number_of_users, narrow.number_of_items) == (2, 2, 1)
 
 
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ({"user": ["ann", None]}, "column 'user' has 1 missing values, the first in row 2"),
+        ({"item": [1.5, 2.5]}, "column 'item' holds Float64; ids are strings or integers"),
+        ({"item": pl.Series([2**63, 1], dtype=pl.UInt64)}, "column 'item' has integers of 2⁶³ or more"),
+        ({"time": [None, 3]}, "column 'time' has 1 missing values, the first in row 1"),
+        ({"time": [1.0, float("nan")]}, "column 'time' has 1 missing values, the first in row 2"),
+        ({"time": [1.0, float("inf")]}, "column 'time' has 1 missing values, the first in row 2"),
+        ({"time": ["2024-01-02", "2024-01-01"]}, "column 'time' holds String; times are numbers"),
+        ({"nanoseconds": [0.5, 1.0]}, "column 'nanoseconds' holds Float64; it is in whole numbers"),
+    ],
+)
+def test_a_frame_is_held_to_what_columns_are_held_to(column: dict[str, Any], message: str) -> None:
+    frame = pl.DataFrame({"user": ["ann", "ann"], "item": ["x", "y"], "time": [2, 1]} | column)
+    with pytest.raises(DataError, match=message):
+        Interactions(frame)
+
+
+def test_integers_of_a_frame_become_one_type_and_other_columns_stay() -> None:
+    columns = {"user": [1, 2], "price": [1.5, None], "item": [7, 7]}
+    frame = pl.DataFrame(columns, {"user": pl.Int16, "price": pl.Float32, "item": pl.UInt8})
+    assert Interactions(frame).events.schema == {"user": pl.Int64, "price": pl.Float32, "item": pl.Int64}
+
+
 # order in time
 
 

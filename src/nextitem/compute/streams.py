@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import Any, TextIO, cast
 
 from rich.console import Console
@@ -18,8 +19,6 @@ from nextitem.words import spelt_out, visible
 
 stderr = Console(stderr=True)
 """Where all goes that is no result."""
-
-
 READER_GONE = 128 + signal.SIGPIPE
 """The exit code that a shell gives what SIGPIPE ends."""
 
@@ -94,12 +93,11 @@ class Words(_Stream):
     is_lost = False
     """Whether something could not be written, and not because its reader has gone."""
 
-    def write(self, text: str) -> int:
-        return len(text) if self.stream is None else super().write(text)
-
-    def flush(self) -> None:
-        if self.stream is not None:
-            super().flush()
+    def __init__(self, stream: TextIO | None) -> None:
+        # Closed before the start, as by `2>&-`: else the next file that is opened would have the number of stderr, and
+        # what a library says to that would stand in it. It is open until the process ends.
+        nowhere = Path(os.devnull)
+        super().__init__(stream or nowhere.open("w", encoding="utf-8"))
 
     def _failed(self, error: OSError) -> None:
         super()._failed(error)

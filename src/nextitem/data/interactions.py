@@ -26,18 +26,31 @@ class Interactions:
     """A log of events in file order: columns `user`, `item` and, if known, `time`.
 
     Times are unix seconds, whole ones int64 and others float64. Where that is not fine enough for the order of events
-    there is a column `nanoseconds`: by how many each lies after its time.
+    there is a column `nanoseconds`: by how many each lies after its time. Ids are strings or int64, and no value is
+    missing.
     """
 
     events: pl.DataFrame
 
     def __post_init__(self) -> None:
-        """Raises DataError for a frame without the columns, and ConfigurationError for what is no frame of polars."""
+        """Whole numbers of other types are taken for int64.
+
+        Raises ConfigurationError for what is no frame of polars, and DataError for a frame without the columns or with
+        a value in them that `from_columns` refuses; words for missing values are ids here.
+        """
         remedy = "Interactions.from_columns(frame['user'], frame['item'], frame['time']) takes columns of any library"
         of_kind(self.events, pl.DataFrame, "events", remedy)
         if missing := [role for role in ("user", "item") if role not in self.events.columns]:
             there = ", ".join(self.events.columns[:20]) or "none at all"
             raise DataError(f"the frame has no column {' and no column '.join(missing)} (it has {there}); {remedy}")
+        taken = {"user": _ids, "item": _ids, "time": _times, "nanoseconds": _whole}
+        columns = {name: take(name, self.events[name]) for name, take in taken.items() if name in self.events.columns}
+        for name, column in columns.items():
+            if column.null_count():
+                row = int(column.is_null().arg_max() or 0) + 1
+                fact = f"{column.null_count():,} missing values, the first in row {row}"
+                raise DataError(f"column '{name}' has {fact} (rows count from 1); give them or drop the rows")
+        object.__setattr__(self, "events", self.events.with_columns(**columns))
 
     @classmethod
     def required(cls, interactions: object) -> "Interactions":
@@ -68,20 +81,16 @@ class Interactions:
         """
         columns = {"user": _ids("user", user), "item": _ids("item", item)}
         if time is not None:
-            columns["time"] = _times(time)
+            columns["time"] = _times("time", time)
         if nanoseconds is not None:
             columns["nanoseconds"] = nanoseconds
         lengths = {name: len(column) for name, column in columns.items()}
         if len(set(lengths.values())) != 1:
             raise DataError(f"columns of unequal length: {lengths}; every event needs a value in each of them")
-        for name, column in columns.items():
-            if column.null_count():
-                row = int(column.is_null().arg_max() or 0) + 1
-                fact = f"{column.null_count():,} missing values, the first in row {row}"
-                raise DataError(f"column '{name}' has {fact} (rows count from 1); give them or drop the rows")
+        interactions = cls(pl.DataFrame(columns))
         if missing == "refuse":
             _require_no_words(columns["user"], columns["item"])
-        return cls(pl.DataFrame(columns))
+        return interactions
 
     def __len__(self) -> int:
         return self.events.height
@@ -158,15 +167,22 @@ def _column(name: str, values: list[Any], *, strict: bool = True) -> pl.Series:
         raise DataError(f"column '{name}' has {fact}") from None
 
 
-def _times(values: Iterable[float] | pl.Series) -> pl.Series:
+def _times(name: str, values: Iterable[float] | pl.Series) -> pl.Series:
     # Whole and other numbers may be mixed here, in ids not: 1 would become '1.0'.
-    column = values if isinstance(values, pl.Series) else _column("time", listed(values, "time"), strict=False)
+    column = values if isinstance(values, pl.Series) else _column(name, listed(values, name), strict=False)
     if len(column) and not column.dtype.is_numeric():
-        raise DataError(f"column 'time' holds {column.dtype}; times are numbers, in unix seconds")
+        raise DataError(f"column '{name}' holds {column.dtype}; times are numbers, in unix seconds")
     if column.dtype.is_integer():
         whole = column.cast(pl.Int64, strict=False)
         if whole.null_count() > column.null_count():
-            raise DataError("column 'time' has integers of 2⁶³ or more; times are in unix seconds")
+            raise DataError(f"column '{name}' has integers of 2⁶³ or more; times are in unix seconds")
         return whole
-    # As missing values, NaN times are found with the others: sorted, they would be the newest.
-    return column.cast(pl.Float64).fill_nan(None)
+    # As missing values, NaN and infinite times are found with the others: sorted, they would be the newest.
+    seconds = column.cast(pl.Float64)
+    return seconds.set(~seconds.is_finite().fill_null(True), None)
+
+
+def _whole(name: str, column: pl.Series) -> pl.Series:
+    if not column.dtype.is_integer():
+        raise DataError(f"column '{name}' holds {column.dtype}; it is in whole numbers")
+    return column.cast(pl.Int64)
