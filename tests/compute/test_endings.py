@@ -4,11 +4,12 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from nextitem.compute.endings import Ended, told_of_signals
+from nextitem.compute.endings import ENDING, Ended, told_of_signals
 from worlds.small_runs import chains, log_of, write_csv
 
 # The verb, and what of it is waited in.
@@ -30,6 +31,15 @@ CODE = """
     from nextitem.__main__ import main
     main()
 """
+
+
+@pytest.fixture(autouse=True)
+def signals_end_a_process() -> Iterator[None]:
+    """As they do unless whoever started the tests had them ignored, as `nohup` has, which new processes inherit."""
+    before = [(number, signal.signal(number, signal.SIG_DFL)) for number in ENDING]
+    yield
+    for number, handler in before:
+        signal.signal(number, handler)
 
 
 def told(verb: tuple[str, ...], place: str, number: int, folder: Path) -> tuple[int, str]:
