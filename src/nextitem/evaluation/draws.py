@@ -17,6 +17,8 @@ from torch import Tensor
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.intervals import user_means
 
+_ROUNDING = 1e-12  # of a mean over users, in parts of the mean size of what is summed
+
 
 @dataclass(frozen=True)
 class Draws:
@@ -56,13 +58,16 @@ def bootstrap(
     fixed = [False] * len(values) if is_fixed is None else is_fixed
     seeds = [_Seeds.of(one, is_one) for one, is_one in zip(values, fixed, strict=True)]
     of_users = [values_SUM.mean(0) for values_SUM in values]
-    columns = [*of_users, *(of_users[first] - of_users[second] for first, second in pairs)]
+    paired = [paired_differences(values[first], values[second]) for first, second in pairs]
+    columns = [*of_users, *paired]
     drawn = user_means(torch.cat(columns, dim=1), generator, resamples).split([one.shape[1] for one in columns], dim=1)
     means = [means_RM.clamp(0, 1) for means_RM in drawn[: len(values)]]
     luck = [_Luck.draw(one, resamples, generator) for one in seeds]
     own = [_shifts(*each) for each in zip(means, seeds, luck, strict=True)]
     differences = []
-    for (first, second), drawn_RM in zip(pairs, drawn[len(values) :], strict=True):
+    for (first, second), differences_UM, summed_RM in zip(pairs, paired, drawn[len(values) :], strict=True):
+        # What users gain and lose by equal amounts leaves 0, and not what its sum was rounded to: a tail counts signs.
+        drawn_RM = summed_RM.where(summed_RM.abs() > _ROUNDING * differences_UM.abs().mean(0), 0.0)
         shifts_RM = [
             _borrowed(means[one], seeds[other], luck[one], luck[other])
             if seeds[one].borrows(seeds[other])
@@ -74,6 +79,17 @@ def bootstrap(
         differences.append((drawn_RM + (shifts_RM[0] - shifts_RM[1]).masked_fill(is_equal_M, 0.0)).clamp(-1, 1))
     moved = [(means_RM + shifts_RM).clamp(0, 1) for means_RM, shifts_RM in zip(means, own, strict=True)]
     return Draws(tuple(moved), tuple(differences))
+
+
+def paired_differences(first_SUM: Tensor, second_SUM: Tensor) -> Tensor:
+    """Each user's mean over the first model's seeds less that over the second's, shape (U, M).
+
+    Exactly 0 where the means differ by no more than their rounding, as those of equal values in another order do.
+    """
+    differences_UM = first_SUM.mean(0) - second_SUM.mean(0)
+    seeds = max(len(first_SUM), len(second_SUM))
+    rounding = seeds * torch.finfo(differences_UM.dtype).eps if seeds > 1 else 0.0
+    return differences_UM.where(differences_UM.abs() > rounding, 0.0)
 
 
 def _check(models: Sequence[Tensor]) -> None:

@@ -11,7 +11,7 @@ from nextitem.compute.randomness import Purpose, generator
 from nextitem.engine.entries import Contestant
 from nextitem.errors import ArtefactError, ConfigurationError
 from nextitem.evaluation.certificate import Certificate
-from nextitem.evaluation.draws import Draws, bootstrap
+from nextitem.evaluation.draws import Draws, bootstrap, paired_differences
 from nextitem.evaluation.intervals import holm, p_values, percentiles
 from nextitem.evaluation.metrics import rank_metrics
 from nextitem.experiment.folder.reading import Run
@@ -166,7 +166,7 @@ def differences(
     seeds = [len(row.runs) for row in (first, second) if not row.is_fixed]
     covers = _USERS if max(seeds, default=2) == 1 else _BOTH
     found = zip(
-        (first_SUM.mean(0) - second_SUM.mean(0)).mean(0).tolist(),
+        paired_differences(first_SUM, second_SUM).mean(0).tolist(),
         percentiles(drawn_RM).tolist(),
         p_values(drawn_RM).tolist(),
         strict=True,
