@@ -49,6 +49,8 @@ def test_a_text_is_no_list_of_ids() -> None:
         "item\ni01\ni02",
         "\ufeffitem\r\n i01 \r\n\r\ni02\r\n",
         "sku,Item\n7,i01\n8,i02\n",
+        "item_id:token\ni01\ni02\n",
+        "price,product_id\n7,i01\n8,i02\n",
         '"i01"\n"i02"\n',
     ],
 )
@@ -59,11 +61,17 @@ def test_a_file_holds_an_id_a_line_or_a_column_of_them(content: str, tmp_path: P
 
 def test_a_table_has_a_column_of_that_name_or_one_alone(tmp_path: Path) -> None:
     file = tmp_path / "ids.parquet"
-    for table in ({"item": [7, 8], "price": [1, 2]}, {"sku": [7, 8]}):
+    for table in ({"item": [7, 8], "price": [1, 2]}, {"sku": [7, 8], "price": [1, 2]}, {"code": [7, 8]}):
         pl.DataFrame(table).write_parquet(file)
         assert read_ids(file, "item").to_list() == [7, 8]
-    pl.DataFrame({"sku": [7], "price": [1]}).write_parquet(file)
-    with pytest.raises(DataError, match="has no column 'item' among sku, price"):
+    pl.DataFrame({"code": [7], "price": [1]}).write_parquet(file)
+    with pytest.raises(DataError, match="has no column of items among code, price; call one of them 'item'"):
+        read_ids(file, "item")
+    pl.DataFrame({"sku": [7], "asin": [1]}).write_parquet(file)
+    with pytest.raises(DataError, match="has 2 columns of items among sku, asin"):
+        read_ids(file, "item")
+    pl.DataFrame({"item": [7, None]}).write_parquet(file)
+    with pytest.raises(DataError, match=r"ids\.parquet:item\[1\]=None is no id"):
         read_ids(file, "item")
     pl.DataFrame({"item": [1.5]}).write_parquet(file)
     with pytest.raises(DataError, match=r"ids\.parquet:item\[0\]=1\.5 is no id"):
@@ -76,9 +84,10 @@ def test_a_table_has_a_column_of_that_name_or_one_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"i01,i02\n", "row 1 holds 2 fields"),
-        (b"i01\ni02,i03\n", "row 2 holds 2 fields"),
-        (b"item,price\ni01\n", "row 2 holds 1 fields"),
+        (b"i01,i02\n", "has no column of items among i01, i02; .* or give one item a line"),
+        (b"i01\n\ni02,i03\n", r"ids\.csv:3: the row holds 2 fields, and the first one 1"),
+        (b"item,price\ni01\n", r"ids\.csv:2: the row holds 1 field, and the first one 2"),
+        (b"item,price\ni01,3\n ,4\n", r"ids\.csv:3: the id is blank; give it or drop the row"),
         (b"\xff\xfe", "not text in UTF-8"),
         (b"i01\n\0\0\0i02\n", r"ids\.csv:2: there is a NUL byte in the line"),
         (b"i01\n" + b"i" * 20_000_000, r"ids\.csv:2: the line is longer than 16,777,216 bytes"),

@@ -8,10 +8,13 @@ from typing import SupportsIndex
 
 import polars as pl
 
+from nextitem.data.reading.names import listed as listed_names
+from nextitem.data.reading.names import own, usual
 from nextitem.data.reading.opening import UNREADABLE, explained, stretches
 from nextitem.data.reading.tables import table
 from nextitem.errors import DataError
 from nextitem.settings.given import listed, told
+from nextitem.words import counted
 
 RawId = str | int
 
@@ -46,35 +49,50 @@ def _id(value: object, name: str, place: int) -> RawId:
 
 
 def read_ids(file: Path, role: str) -> pl.Series:
-    """The ids in a file: the column `role` (`user`, `item`) of a table, or one id a line; blanks around do not count.
+    """The ids in a file: a column of a table, or one id a line; blanks around do not count.
 
-    The table is a .parquet file, or text with the names of columns between commas in its first line. Raises DataError
-    where a line holds more than an id or the file is not what its name says, and StorageError where it cannot be read.
+    The table is a .parquet file, or text with the names of columns between commas in its first line; of several columns
+    the one with a usual name for the role (`user`, `item`) is read. Raises DataError where a line holds more than an id
+    or a row of a table none, and where the file is not what its name says; StorageError where it cannot be read.
     """
     if file.suffix.lower() == ".parquet":
-        return _of_table(file, table(file), role)
+        content = table(file)
+        place = 0 if content.width == 1 else _place(file, content.columns, role)
+        return ids_of(content.to_series(place), f"{file}:{content.columns[place]}")
     try:
         text = b"".join(stretch.content for stretch in stretches(file)).decode()
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        rows = [(reader.line_num, [field.strip() for field in row]) for row in reader if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{file}: this is not text in UTF-8 with one id a line ({error})") from error
     except UNREADABLE as error:
         raise explained(file, error, is_text=False) from error
-    place, first = 0, 0
-    header = [name.strip().lower() for name in rows[0]] if rows else []
-    if role in header:
-        place, first = header.index(role), 1
-    for number, row in enumerate(rows[first:], first + 1):
-        if len(row) != max(1, len(header)) or (len(row) > 1 and not first):
-            raise DataError(
-                f"{file}: row {number} holds {len(row)} fields; give one {role} a line, or name the column {role!r} in "
-                f"the first line"
-            )
-    return pl.Series([text for row in rows[first:] if (text := row[place].strip())], dtype=pl.String)
+    header = rows[0][1] if rows else []
+    if len(header) > 1:
+        place = _place(file, header, role)
+        return pl.Series(_fields(file, rows[1:], place, len(header)), dtype=pl.String)
+    # What others call a user or an item may as well be an id.
+    ids = _fields(file, rows[len(own(role, header)) :], 0, 1)
+    return pl.Series([one for one in ids if one], dtype=pl.String)
 
 
-def _of_table(file: Path, content: pl.DataFrame, role: str) -> pl.Series:
-    name = role if role in content.columns else content.columns[0] if content.width == 1 else None
-    if name is None:
-        raise DataError(f"{file} has no column {role!r} among {', '.join(content.columns[:10])}; call one of them so")
-    return ids_of(content[name].drop_nulls(), f"{file}:{name}")
+def _place(file: Path, names: list[str], role: str) -> int:
+    """Which column of several holds the ids."""
+    fitting = usual(role, names)
+    if len(fitting) != 1:
+        which = f"{len(fitting)} columns" if fitting else "no column"
+        raise DataError(
+            f"{file} has {which} of {role}s among {listed_names(names)}; call one of them {role!r}, or give one {role} "
+            f"a line"
+        )
+    return names.index(fitting[0])
+
+
+def _fields(file: Path, rows: list[tuple[int, list[str]]], place: int, width: int) -> list[str]:
+    """What stands at a place of each row, whose number comes with it."""
+    for number, row in rows:
+        if len(row) != width:
+            raise DataError(f"{file}:{number}: the row holds {counted(len(row), 'field')}, and the first one {width}")
+        if width > 1 and not row[place]:
+            raise DataError(f"{file}:{number}: the id is blank; give it or drop the row")
+    return [row[place] for _, row in rows]

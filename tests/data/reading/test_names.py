@@ -100,3 +100,15 @@ def test_the_unit_and_the_separator_of_another_log_go_with_its_columns(written: 
     asked = Columns(separator="comma")
     other = read_interactions(written("b.csv", "user,item,ts\na,x,1700000000\n"), asked, learnt)
     assert other.events["time"][0] == 1_700_000_000
+
+
+def test_what_ordered_another_log_and_what_its_ids_might_be_holds_unless_it_is_said_otherwise(written: Write) -> None:
+    asked = Columns(order="rows", missing="ids")
+    learnt = found_in(written("log.csv", "user,item,time\na,x,1\n"), asked).columns
+    file = written("today.csv", "user,item,time\nNA,x,2\nNA,y,1\n")
+    assert read_interactions(file, like=learnt).events.rows() == [("NA", "x"), ("NA", "y")]
+    assert found_in(file, like=learnt).note() == "the order of rows is taken for time, as columns.order=rows asks"
+    for by_time in (Columns(order="time"), Columns(time="time")):
+        assert read_interactions(file, by_time, learnt).events.rows() == [("NA", "x", 2), ("NA", "y", 1)]
+    with pytest.raises(DataError, match="'NA' stands for a missing value"):
+        read_interactions(file, Columns(missing="refuse"), learnt)

@@ -129,10 +129,12 @@ def parse_columns(text: str) -> Columns:
 def find(file: Path, content: Content, asked: Columns, like: Columns | None = None) -> Found:
     """Where the events of a file are.
 
-    Roles that `asked` leaves open are those of `like`, where the file has such columns, else those with usual names.
-    Raises DataError where a column is not there or cannot be told from another, ConfigurationError for what cannot be.
+    Roles that `asked` leaves open are those of `like`, where the file has such columns, else those with usual names;
+    `like` also says what orders the events and what ids may be, where `asked` does not. Raises DataError where a column
+    is not there or cannot be told from another, ConfigurationError for what cannot be.
     """
     header = [str(name) for name in content.header]
+    asked = asked if like is None else _completed(asked, like)
     if asked.order == "rows" and asked.time is not None:
         raise ConfigurationError(f"columns.order=rows reads no times: leave out columns.time={asked.time}")
     if content.layout is not None and any(asked.roles.values()):
@@ -157,6 +159,12 @@ def find(file: Path, content: Content, asked: Columns, like: Columns | None = No
     unit = asked.time_unit or (like.time_unit if like is not None and names.get("time") == like.time else None)
     columns = asked.model_copy(update={"time": None, **names, "time_unit": unit})
     return Found(columns, places, tuple(header))
+
+
+def _completed(asked: Columns, like: Columns) -> Columns:
+    """What was asked and, where that was left open, what orders the events of another log and what its ids may be."""
+    keys = {"missing"} if asked.time is not None else {"missing", "order"}
+    return asked.model_copy(update={key: getattr(like, key) for key in keys - asked.model_fields_set})
 
 
 def _named(file: Path, header: list[str], role: Role, name: str) -> int:

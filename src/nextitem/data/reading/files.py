@@ -33,7 +33,8 @@ def read_interactions(path: Path | str, columns: Columns = USUAL, like: Columns 
     """The events of a file, in file order.
 
     `like` are the columns of the log that a model learnt from: those that `columns` leaves open are called the same in
-    this file, or have usual names. Where that log had times, this one must have them too, or say columns.order=rows.
+    this file, or have usual names. Where that log had times, this one must have them too, or say columns.order=rows;
+    where rows ordered that log, or words for missing values were ids in it, so it is here unless `columns` says no.
 
     Raises DataError for a file or a row that is not what it must be, StorageError where the system refuses to read it,
     ConfigurationError where `columns` does not apply.

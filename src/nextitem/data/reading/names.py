@@ -38,6 +38,15 @@ def plain(name: str) -> str:
     return name.lower().partition(":")[0].translate(str.maketrans("", "", " _-"))
 
 
+def own(role: Role, names: list[str]) -> list[str]:
+    """Those of the names that are the role's own word.
+
+    >>> own("user", ["userId", "customer_id"])
+    ['userId']
+    """
+    return [name for name in names if plain(name) in _OWN[role]]
+
+
 def usual(role: Role, names: list[str]) -> list[str]:
     """Those of the names that are usual for a role; its own word (`user`, `user_id`) wins over the words of others.
 
@@ -46,8 +55,7 @@ def usual(role: Role, names: list[str]) -> list[str]:
     >>> usual("user", ["user_id", "customer_id"]), usual("time", ["timestamp", "date"])
     (['user_id'], ['timestamp', 'date'])
     """
-    own = [name for name in names if plain(name) in _OWN[role]]
-    return own or [name for name in names if _without_unit(role, plain(name)) in _USUAL[role]]
+    return own(role, names) or [name for name in names if _without_unit(role, plain(name)) in _USUAL[role]]
 
 
 def unit_of(name: str) -> str | None:
