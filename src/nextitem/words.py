@@ -25,9 +25,11 @@ _ASCII |= str.maketrans({"…": "...", "≥": ">=", "≤": "<=", "≈": "~", "σ
 def amount(size: float) -> str:
     """Bytes in words.
 
-    >>> amount(1.25e9), amount(64_000_000)
-    ('1.2 GB', '64 MB')
+    >>> amount(1.25e9), amount(64_000_000), amount(2.4007e12), amount(3e20)
+    ('1.2 GB', '64 MB', '2.4 TB', '300,000,000.0 TB')
     """
+    if size >= 1e12:
+        return f"{size / 1e12:,.1f} TB"
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 

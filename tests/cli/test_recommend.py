@@ -32,6 +32,12 @@ def test_line_breaks_and_commas_stand_between_ids(run: Path, monkeypatch: pytest
         assert [line.split(",")[0] for line in capfd.readouterr().out.splitlines()] == ["user", "u03", "u04"]
 
 
+def test_k_has_a_short_name(run: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture) -> None:
+    for words in (("-k", "2"), ("-k2",), ("--k", "2")):
+        assert typed(monkeypatch, "recommend", str(run), "--users", "u03", *words) == 0
+        assert len(capfd.readouterr().out.splitlines()) == 1 + 2
+
+
 @pytest.mark.parametrize("option", ["--users", "--candidates", "--exclude"])
 @pytest.mark.parametrize("text", ["", " ", ",", "\n"])
 def test_no_id_is_a_mistake(option: str, text: str, run: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture) -> None:
@@ -117,6 +123,7 @@ def test_candidates_and_exclusions_are_ids_or_files_of_them(
         (("--users", "u00", "--histories-only"), 2, "are about --histories FILE; leave them out"),
         (("--users", "u00", "--columns", "user=v"), 2, "are about --histories FILE; leave them out"),
         (("--users", "u00", "--k", "3.5"), 2, "Invalid value for '--k'"),
+        (("--users", "u00", "-k", "0"), 2, "Invalid value for '--k'"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(

@@ -26,8 +26,10 @@ class Here:
     """An engine that trains in this very process and keeps a diary; seed 13 fails."""
 
     diary: list[str] = field(default_factory=list)
+    told: set[tuple[str, ...]] = field(default_factory=set)
 
     def submit(self, recipe: Recipe, seed: int, place: Place) -> Pending:
+        self.told.add(place.told)
         self.diary.append(f"asked for {recipe.name} {seed}")
         return Waiting(self, recipe, seed, place)
 
@@ -63,9 +65,29 @@ def test_all_trainings_are_asked_for_before_the_first_is_waited_for(entries: lis
     rows = train_each(entries, [0, 1], Place(tmp_path / "runs"), said.append, engine=(engine := Here()))
     order = ["popular 0", "pairs 0", "popular 1", "pairs 1"]
     assert engine.diary == [*(f"asked for {one}" for one in order), *(f"waited for {one}" for one in order)]
-    assert said == ["popular, seed 0: training", "pairs, seed 0: training", "popular, seed 1: training",
-                    "pairs, seed 1: training"]  # fmt: skip
+    assert said[1:] == ["popular, seed 0: training", "pairs, seed 0: training", "popular, seed 1: training",
+                        "pairs, seed 1: training"]  # fmt: skip
     assert [[run.seed for run in row.runs] for row in rows] == [[0, 1], [0, 1]]
+
+
+def test_what_holds_for_all_trainings_is_said_once_and_told_to_each(entries: list[Entry], tmp_path: Path) -> None:
+    timed = Entry("timed", entries[0].recipe.model_copy(update={"hide": "history"}))
+    said: list[str] = []
+    train_each([*entries, timed], [0, 1], Place(tmp_path / "runs"), said.append, engine=(engine := Here()))
+    notes = [line.removeprefix("note: ") for line in said if line.startswith("note: ")]
+    assert notes == ["column 'time' orders the events of a user; users are in 'user', items in 'item'"]
+    assert engine.told == {tuple(notes)}
+
+
+def test_notes_are_said_where_nothing_is_left_to_train(entries: list[Entry], tmp_path: Path) -> None:
+    place, alternating = Place(tmp_path / "runs"), tmp_path / "alternating.csv"
+    rows = [f"u{user},i{(user + event) % 2},{event}" for user in range(5) for event in range(6)]
+    alternating.write_text("\n".join(["user,item,time", *rows, ""]))
+    one = [Entry("popular", entries[0].recipe.model_copy(update={"data": str(alternating)}))]
+    for _ in range(2):
+        said: list[str] = []
+        train_each(one, [0], place, said.append, engine=Here())
+        assert any("5 of 5 test targets repeat the history" in line for line in said)
 
 
 def test_what_is_on_disk_is_not_asked_for(entries: list[Entry], tmp_path: Path) -> None:
@@ -83,7 +105,7 @@ def test_one_training_serves_all_entries_that_would_be_the_same(entries: list[En
     rows = train_each([entries[0], twin], [0], Place(tmp_path / "runs"), said.append, engine=(engine := Here()))
     assert engine.diary == ["asked for popular 0", "waited for popular 0"]
     assert rows[0].runs[0].folder == rows[1].runs[0].folder
-    assert said == ["popular, seed 0: training", f"twin, seed 0: finished in {rows[0].runs[0].folder}"]
+    assert said[1:] == ["popular, seed 0: training", f"twin, seed 0: finished in {rows[0].runs[0].folder}"]
 
 
 def test_a_training_that_fails_is_told_of_in_its_row(entries: list[Entry], tmp_path: Path) -> None:
@@ -91,7 +113,7 @@ def test_a_training_that_fails_is_told_of_in_its_row(entries: list[Entry], tmp_p
     rows = train_each(entries[:1], [13, 0], Place(tmp_path / "runs"), said.append, engine=Here())
     assert rows[0].failures == ("seed 13 failed: 13 is unlucky",)
     assert [run.seed for run in rows[0].runs] == [0]
-    assert said[1] == "popular, seed 13 failed: 13 is unlucky"
+    assert said[2] == "popular, seed 13 failed: 13 is unlucky"
 
 
 def test_different_cases_are_refused_before_anything_is_asked_for(entries: list[Entry], tmp_path: Path) -> None:

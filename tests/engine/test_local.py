@@ -42,6 +42,18 @@ def test_a_training_ends_with_its_folder(events: str, tmp_path: Path) -> None:
     assert (folder / "metrics.json").is_file()
 
 
+def test_what_was_said_of_all_is_not_said_of_each(
+    events: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    recipe = Recipe(name="popular", data=events, model=Popularity())
+    note = "column 'time' orders the events of a user; users are in 'user', items in 'item'"
+    heard = []
+    for seed, told in enumerate(((), (note,))):
+        LOCAL.submit(recipe, seed, Place(tmp_path / "runs", told=told)).folder()
+        heard.append(capfd.readouterr().err.count(note))
+    assert heard == [1, 0]
+
+
 def test_nothing_begins_before_it_is_waited_for(events: str, tmp_path: Path) -> None:
     LOCAL.submit(Recipe(data=events, model=Popularity()), 0, Place(tmp_path / "runs"))
     assert multiprocessing.active_children() == []

@@ -72,7 +72,7 @@ def test_an_unknown_item_is_named_with_row_and_user_and_the_others_are_served() 
     assert lists(found) == {"cia": ["i3", "i2", "0663713002"], "dan": ["i3", "i1", "0663713002"]}
     assert found.unknown_events == 1
     assert found.notes[0] == (
-        "1 of 3 events are of items that the model does not know: row 3, user 'cia', item '663713002' (did you mean "
+        "1 of 3 events is of an item that the model does not know: row 3, user 'cia', item '663713002' (did you mean "
         "'0663713002'?); left out (--refuse-unknown makes this an error)"
     )
     with pytest.raises(DataError, match=r"row 3, user 'cia', item '663713002' .*leave --refuse-unknown out"):

@@ -76,8 +76,8 @@ KEYS = "title, note, folder, device, mode, clip, cap, metrics, limits, source, l
             "    loss.t: Calibration: 0 is plain BCE, 1 unbiased.",
         ),
         (
-            ["training.learning_rate=.001"],
-            'training.learning_rate = ".001" (command line) should be a number (written 0.001 or 1e-3)',
+            ["training.learning_rate=0,001"],
+            'training.learning_rate = "0,001" (command line) should be a number (written 0.001 or 1e-3)',
         ),
         (["training.learning_rate=nan"], "training.learning_rate = NaN (command line) should be a finite number"),
         (["training.mixed=True"], 'training.mixed = "True" (command line) should be true or false'),

@@ -111,6 +111,17 @@ def test_a_file_of_other_content_is_refused(file: Path) -> None:
         FileCheckpoint(file, IDENTITY).load(untouched_progress())
 
 
+def test_an_epoch_that_the_system_does_not_let_one_read_is_not_to_be_thrown_away(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> int:
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(StorageError, match=r"cannot be read: Permission denied; correct its permissions and those of"):
+        FileCheckpoint(file, IDENTITY).load(untouched_progress())
+
+
 def test_a_folder_of_that_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="cannot be read as a checkpoint"):
         FileCheckpoint(tmp_path, IDENTITY).load(untouched_progress())

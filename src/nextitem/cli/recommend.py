@@ -41,7 +41,7 @@ def recommend(
     histories_only: Annotated[
         bool, typer.Option("--histories-only", help="Go by that file alone, not on from what the run has stored.")
     ] = False,
-    k: Annotated[int, typer.Option("--k", min=1, help="Recommendations per user.")] = 10,
+    k: Annotated[int, typer.Option("--k", "-k", min=1, help="Recommendations per user.")] = 10,
     candidates: Annotated[
         str | None, typer.Option(help="Recommend these items alone: ids between commas, or a file of them.")
     ] = None,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from nextitem.compute.waiting import Say, told_if_slow
@@ -15,6 +16,7 @@ from nextitem.evaluation.certificate import Certificate
 from nextitem.experiment.folder.reading import COMPARED, Run, deciding, find_runs, read_run
 from nextitem.experiment.plan.precision import versions_of
 from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.run import notes_on_cases
 
 
 def train_each(
@@ -30,11 +32,13 @@ def train_each(
 
     The engine is asked for all trainings at once and waited for in their order. A run is used again when settings,
     events and seed are those of the entry. Seeds are the outer loop, so that what is there after an interruption is
-    comparable. Raises what preparing the data raises, and ConfigurationError, before anything is trained, where entries
-    and the runs `beside` which they will stand are not measured on the same cases.
+    comparable. Notes on events and cases are said once, before all. Raises what preparing the data raises, and
+    ConfigurationError, before anything is trained, where entries and the runs `beside` which they will stand are not
+    measured on the same cases.
     """
     finished = _Finished(entries, place, say)
     finished.check_cases(beside)
+    place = replace(place, told=finished.told)
     asked = [(entry, seed) for seed in seeds for entry in entries]
     pending: dict[str, Pending] = {}
     for entry, seed in asked:  # another entry may be the same under another name
@@ -79,7 +83,11 @@ class _Finished:
     def __init__(self, entries: Sequence[Entry], place: Place, say: Say) -> None:
         self.known = find_runs(dict.fromkeys((place.out, *place.others)), say)
         asked = {_asked(entry.recipe): entry.recipe for entry in entries}
-        self.events = {key: _measured_on(recipe, say) for key, recipe in asked.items()}
+        measured = {key: _measured_on(recipe, say) for key, recipe in asked.items()}
+        self.events = {key: (events, certificate) for key, (events, certificate, _) in measured.items()}
+        self.told = tuple(dict.fromkeys(note for *_, notes in measured.values() for note in notes))
+        for note in self.told:
+            say(f"note: {note}")
 
     def check_cases(self, beside: Sequence[Run]) -> None:
         """Raise ConfigurationError where the entries' test cases are not each other's, or not those of `beside`."""
@@ -109,9 +117,9 @@ def _asked(recipe: Recipe) -> tuple[Source, str, bool]:
     return Source.of(recipe), recipe.hide, recipe.learner.reads_times
 
 
-def _measured_on(recipe: Recipe, say: Say) -> tuple[str, Certificate]:
-    """The fingerprint of all events, and the certificate that a run's test metrics will have."""
+def _measured_on(recipe: Recipe, say: Say) -> tuple[str, Certificate, tuple[str, ...]]:
+    """The fingerprint of all events, the certificate that a run's test metrics will have, and notes on both."""
     with told_if_slow(f"reading {recipe.data}", say):
         prepared, reads_times = prepare(recipe), recipe.learner.reads_times
         certificate = Certificate.of(prepared.split.test, recipe.ranking, ())
-        return prepared.log.sha256(with_times=reads_times), certificate
+        return prepared.log.sha256(with_times=reads_times), certificate, notes_on_cases(prepared, recipe)

@@ -80,6 +80,8 @@ class Place:
     """Discard interrupted trainings instead of going on with them."""
     report: MakeReport | None = None
     """What puts a page into the folder of each run."""
+    told: tuple[str, ...] = ()
+    """Notes that have been said of all trainings, and are not said of each."""
 
     def __post_init__(self) -> None:
         for folder in self.others:

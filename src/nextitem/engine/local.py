@@ -106,10 +106,16 @@ def _answer(answer: Connection, recipe_json: str, seed: int, place: Place) -> No
     recipe, device = Recipe.model_validate_json(recipe_json), torch.device(place.device)
     split = recipe.split.describe().lower()
     title = f"{recipe.name} on {recipe.data}, {split} split, seed {seed}"
+    told = {f"note: {note}" for note in place.told}
     display = watcher(stderr, recipe.learner.training, title)
+
+    def anew(text: str) -> None:
+        if text not in told:
+            say(text)
+
     try:
         session = Session(seed, Alone(device), display)
-        run = train(recipe, session, place.out, fresh=place.fresh, say=say, extras=Extras(report=place.report))
+        run = train(recipe, session, place.out, fresh=place.fresh, say=anew, extras=Extras(report=place.report))
     except StorageError as error:
         answer.send(error)
     except NextitemError as error:

@@ -80,18 +80,25 @@ def as_learnt(prepared: Prepared, recipe: Recipe) -> Prepared:
 
 def notes_on(prepared: Prepared, recipe: Recipe) -> tuple[str, ...]:
     """What is to know about the events, and about what this recipe makes of them, in words."""
-    said = list(prepared.notes)
-    if missed := _hidden_targets(prepared.split.test, recipe.ranking):
-        repeats = "repeats" if missed == 1 else "repeat"
-        said.append(
-            f"{missed:,} of {counted(len(prepared.split.test), 'test target')} {repeats} the history: they cannot be "
-            f"hit, since hide={recipe.hide}; hide=nothing ranks them"
-        )
+    said = [*notes_on_cases(prepared, recipe)]
     if recipe.learner.learns_validation:
         said.append(
             "validation events were learnt too (model.events=train_and_validation): metrics of validation say nothing"
         )
     return tuple(said)
+
+
+def notes_on_cases(prepared: Prepared, recipe: Recipe) -> tuple[str, ...]:
+    """Those of the notes that hold for whatever learns from the same events and is ranked in the same way."""
+    missed = _hidden_targets(prepared.split.test, recipe.ranking)
+    if not missed:
+        return prepared.notes
+    fact, they = ("repeats", "it") if missed == 1 else ("repeat", "they")
+    return (
+        *prepared.notes,
+        f"{missed:,} of {counted(len(prepared.split.test), 'test target')} {fact} the history: {they} cannot be hit, "
+        f"since hide={recipe.hide}; hide=nothing ranks {'it' if missed == 1 else 'them'}",
+    )
 
 
 def _hidden_targets(cases: Cases, ranking: Ranking) -> int:

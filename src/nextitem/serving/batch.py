@@ -146,9 +146,10 @@ def _on_lists(served: Served, terms: Terms, hide: str) -> list[str]:
         why = f"{seen} {reason}" if hide == "history" else "there is nothing else that may be recommended"
         notes.append(f"{counted(len(without), 'user')} {gets} no list ({why}): {_named(without)}")
     if served.by_popularity:
+        gets, theirs = ("gets", "that user's") if served.by_popularity == 1 else ("get", "their")
         notes.append(
-            f"{served.by_popularity:,} of {counted(len(served.owners), 'user')} get the most popular items: the model "
-            f"knows none of their items"
+            f"{served.by_popularity:,} of {counted(len(served.owners), 'user')} {gets} the most popular items: the "
+            f"model knows none of {theirs} items"
         )
     return notes
 
@@ -164,8 +165,9 @@ def _on_unknown_events(
         named.append(f"row {row}, user {user!r}, item {one.item!r}{items.hint(one.item)}")
     events = int(grouped["item"].list.len().sum())
     more = f"; and {len(asked.unknown) - _NAMED:,} more" if len(asked.unknown) > _NAMED else ""
+    are = "is of an item" if len(asked.unknown) == 1 else "are of items"
     fact = (
-        f"{len(asked.unknown):,} of {counted(events, 'event')} are of items that the model does not know: "
+        f"{len(asked.unknown):,} of {counted(events, 'event')} {are} that the model does not know: "
         f"{'; '.join(named)}{more}"
     )
     return (_refused_or_noted(fact, terms),)

@@ -9,7 +9,6 @@ Layers are merged table by table; anything else, lists included, is replaced who
 configurations its name alone will do (`loss=gbce`), and another name than before starts from that choice's defaults.
 """
 
-import datetime
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +23,7 @@ from nextitem.settings.configuration import Configuration, default_tree
 from nextitem.settings.keys import is_within, joined, leaves, short_key, whole_key
 from nextitem.settings.refusals import Refusal, refusals, shown
 from nextitem.settings.suggestion import suggest
-from nextitem.settings.written import as_json, read_toml, without_dates
+from nextitem.settings.written import as_json, one_value
 
 COMMAND_LINE = "command line"
 DEFAULT = "default"
@@ -55,7 +54,7 @@ def parse_override(text: str) -> tuple[tuple[str, ...], object]:
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ConfigurationError(f"the override {text!r} is not valid UTF-8: type it anew")
     try:
-        value = _parsed(typed)
+        value = one_value(typed)
     except ValueError as error:
         if typed.lstrip().startswith(('"', "'", "[", "{")):
             fact = str(error).partition(" (at ")[0]
@@ -63,14 +62,6 @@ def parse_override(text: str) -> tuple[tuple[str, ...], object]:
             raise ConfigurationError(f"{text!r} begins like TOML but is not ({fact}): {advice}") from None
         value = typed
     return tuple(key.split(".")), value
-
-
-def _parsed(typed: str) -> object:
-    """The one TOML value in `typed`, dates as typed. Raises ValueError where there is no such value."""
-    tree = read_toml(f"x = {typed}")
-    if tree.keys() != {"x"}:
-        raise ValueError("more than one value")
-    return typed if isinstance(tree["x"], datetime.date | datetime.time) else without_dates(tree["x"])
 
 
 def resolve(

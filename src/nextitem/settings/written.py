@@ -8,6 +8,8 @@ from pydantic_core import to_json
 
 from nextitem.errors import ConfigurationError
 
+_SHORT_NUMBER = re.compile(r"[+-]?(\d+\.|\.\d+)([eE][+-]?\d+)?")
+
 
 def load_toml(text: str, where: str) -> dict[str, object]:
     """The tree that `text` holds, dates as ISO text. Raises ConfigurationError naming `where`, line and column."""
@@ -29,6 +31,20 @@ def read_toml(text: str) -> dict[str, object]:
         return tomllib.loads(text)
     except RecursionError:
         raise ValueError("lists or tables are nested too deeply") from None
+
+
+def one_value(typed: str) -> object:
+    """The one TOML value in `typed`, dates as typed; .5 and 1. are numbers as well. Raises ValueError without one.
+
+    >>> one_value("[1, 2]"), one_value(".5")
+    ([1, 2], 0.5)
+    """
+    if _SHORT_NUMBER.fullmatch(typed):  # not TOML, but how people and other tools write it
+        return float(typed)
+    tree = read_toml(f"x = {typed}")
+    if tree.keys() != {"x"}:
+        raise ValueError("more than one value")
+    return typed if isinstance(tree["x"], datetime.date | datetime.time) else without_dates(tree["x"])
 
 
 def without_dates(value: object) -> object:

@@ -12,7 +12,7 @@ from nextitem.storage.contents import (
     write_tensors,
     write_text,
 )
-from nextitem.storage.opened import SHA256, content_of, opened, parsed, sha256
+from nextitem.storage.opened import SHA256, cannot_read, content_of, opened, parsed, sha256
 from nextitem.storage.sealed import MANIFEST, FileFacts, Kind, Manifest, Sealed
 from nextitem.storage.whole import empty_folder, make_folder, publish, settle, sync, whole_file, whole_folder
 
@@ -24,6 +24,7 @@ __all__ = [
     "Manifest",
     "Sealed",
     "alone_in",
+    "cannot_read",
     "clear",
     "content_of",
     "empty_folder",

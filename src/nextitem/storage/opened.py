@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from nextitem.errors import StorageError
 from nextitem.settings.refusals import in_words
 from nextitem.storage.places import A_FILE, kind_of
 
@@ -44,6 +45,13 @@ def content_of(file: Path, most: int = MOST_JSON) -> bytes:
     """All of a regular file. Raises as `opened`."""
     with opened(file, most) as content:
         return content.read()
+
+
+def cannot_read(file: Path, error: OSError) -> StorageError:
+    """What to say where the system refuses to read what may well be whole, so that nobody makes it anew."""
+    is_denied = isinstance(error, PermissionError)
+    remedy = "correct its permissions and those of the folders that it is in" if is_denied else "try again"
+    return StorageError(f"{file} cannot be read: {error.strerror or error}; {remedy}")
 
 
 C = TypeVar("C", bound=BaseModel)

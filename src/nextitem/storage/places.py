@@ -16,6 +16,8 @@ _KINDS = {
     stat.S_ISSOCK: "a socket",
 }
 _IS_NO_NAME = (errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL)
+NO_NAME = (*_IS_NO_NAME, errno.ENOENT, errno.ELOOP)
+"""What the system answers where nothing is at a path."""
 
 
 def what_is_at(path: Path) -> str | None:

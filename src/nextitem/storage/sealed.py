@@ -13,10 +13,11 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from nextitem.errors import ArtefactError
+from nextitem.errors import ArtefactError, StorageError
 from nextitem.settings.configuration import Configuration
 from nextitem.storage.contents import write_text
-from nextitem.storage.opened import SHA256, content_of, opened, parsed, sha256
+from nextitem.storage.opened import SHA256, cannot_read, content_of, opened, parsed, sha256
+from nextitem.storage.places import NO_NAME
 
 MANIFEST = "manifest.json"
 _UNNAMED = f"is not named by {MANIFEST}"
@@ -75,14 +76,19 @@ class Kind(Generic[M]):
         write_text(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
 
     def read(self, folder: Path) -> "Sealed[M]":
-        """A folder of this kind, nothing of it read but the manifest. Raises ArtefactError."""
+        """A folder of this kind, nothing of it read but the manifest.
+
+        Raises ArtefactError, and StorageError where the system does not let one read it.
+        """
         try:
             content = content_of(folder / MANIFEST)
             self._check(folder, parsed(_Head, content))
             return Sealed(folder, self, parsed(self.manifest, content))
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise self._foreign(folder, f": it has no {MANIFEST}") from error
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            if error.errno in NO_NAME:
+                raise self._foreign(folder, f": it has no {MANIFEST}") from error
+            raise cannot_read(folder / MANIFEST, error) from error
+        except ValueError as error:
             raise self.unreadable(folder, f"{MANIFEST}: {error}") from error
 
     def _check(self, folder: Path, head: _Head) -> None:
@@ -107,7 +113,10 @@ class Kind(Generic[M]):
 
 @dataclass(frozen=True)
 class Sealed(Generic[M]):
-    """A folder with a manifest. What is asked for is there and as it was written, or ArtefactError is raised."""
+    """A folder with a manifest. What is asked for is there and as it was written, or ArtefactError is raised.
+
+    What the system does not let one read may be as it was written: that is a StorageError.
+    """
 
     folder: Path
     kind: Kind[M]
@@ -128,7 +137,7 @@ class Sealed(Generic[M]):
 
     def file(self, name: str) -> Path:
         """A file whose content is that of the manifest; it is read to find out, once."""
-        return self._without(self.fault(name), name)
+        return self._without(self._altered(name), name)
 
     def prove(self, *names: str) -> None:
         """Compare these files with the manifest, or all."""
@@ -137,6 +146,13 @@ class Sealed(Generic[M]):
 
     def fault(self, name: str) -> str | None:
         """What is wrong with a file, to be read after its name; None where its content is that of the manifest."""
+        try:
+            return self._altered(name)
+        except StorageError as error:
+            return f"cannot be read: {error.__cause__}"
+
+    def _altered(self, name: str) -> str | None:
+        """As `fault`. Raises StorageError."""
         if name in self.proven:
             return None
         content, fault = self._at(name)
@@ -146,7 +162,7 @@ class Sealed(Generic[M]):
             try:
                 found = hashlib.file_digest(content, "sha256").hexdigest()
             except OSError as error:
-                return f"cannot be read: {error}"
+                raise cannot_read(self.folder / name, error) from error
         if found != self.manifest.files[name].sha256:
             return f"was altered: its sha256 is not the one in {MANIFEST}"
         self.proven.add(name)
@@ -158,9 +174,11 @@ class Sealed(Generic[M]):
             return None, _UNNAMED
         try:
             content = opened(self.folder / name)
-        except FileNotFoundError:
-            return None, "is missing"
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            if error.errno in NO_NAME:
+                return None, "is missing"
+            raise cannot_read(self.folder / name, error) from error
+        except ValueError as error:
             return None, f"cannot be read: {error}"
         found, said = os.fstat(content.fileno()).st_size, self.manifest.files[name].bytes
         if found != said:

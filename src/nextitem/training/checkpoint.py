@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nextitem.errors import ArtefactError, ConfigurationError
 from nextitem.model.weights import check_alike
-from nextitem.storage import make_folder, opened, refusals, whole_file, write_tensors
+from nextitem.storage import cannot_read, make_folder, opened, refusals, whole_file, write_tensors
 from nextitem.training.history import epochs_of
 from nextitem.training.session import Progress
 
@@ -53,8 +53,8 @@ class FileCheckpoint:
     def load(self, progress: Progress) -> None:
         """Restore the saved epoch, if there is one; where it is refused, nothing was touched.
 
-        Raises ArtefactError for a file that is no checkpoint, that was altered or that is of another model, and
-        ConfigurationError where the identity differs.
+        Raises ArtefactError for a file that is no checkpoint, that was altered or that is of another model,
+        StorageError where the system does not let one read it, and ConfigurationError where the identity differs.
         """
         if not self.path.exists():
             return
@@ -114,13 +114,15 @@ def fingerprint(words: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """What is said about a checkpoint, and its tensors, both as they were saved. Raises ArtefactError."""
+    """What is said about a checkpoint, and its tensors, both as they were saved. Raises as `FileCheckpoint.load`."""
     try:
         opened(path).close()
         with safe_open(path, framework="pt") as file:
             words = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except (OSError, SafetensorError, ValueError) as error:
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    except (SafetensorError, ValueError) as error:
         raise ArtefactError(f"{path} cannot be read as a checkpoint: {error}; train anew by --fresh") from error
     if words.keys() != {*_WORDS, "sha256"}:
         raise ArtefactError(f"{path} is not a checkpoint of a training by this version; train anew by --fresh")

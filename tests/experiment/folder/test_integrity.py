@@ -1,5 +1,6 @@
 """A run that was altered, or is none, is refused; nothing of it is ever executed."""
 
+import errno
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nextitem.errors import ArtefactError
+from nextitem.errors import ArtefactError, StorageError
 from nextitem.experiment.folder.reading import LISTS, RUN, Run, read_run
 from nextitem.storage import MANIFEST
 from worlds.stored_runs import FILES, written
@@ -235,3 +236,37 @@ def test_nothing_is_ever_unpickled(name: str, folder: Path, tmp_path: Path) -> N
     assert not (tmp_path / "sprung").exists()
     torch.load((folder / name).rename(tmp_path / "trap.pt"), weights_only=False)  # noqa: TID251 - it would have
     assert (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize("reason", [errno.EACCES, errno.EIO])
+def test_what_the_system_does_not_let_one_read_is_not_to_be_trained_anew(
+    reason: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (MANIFEST, "recipe.json", "model.safetensors"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", refusing(folder / name, reason))
+            with pytest.raises(StorageError, match=f"{name} cannot be read: ") as caught:
+                everything(folder)
+        assert "train anew" not in str(caught.value)
+
+
+def test_an_unreadable_file_that_nothing_rests_on_is_told_and_not_missed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = read_run(folder).proven(*LISTS)
+    monkeypatch.setattr(os, "open", refusing(folder / "ranks.parquet", errno.EACCES))
+    (doubt,) = run.doubts(*LISTS)
+    assert doubt.startswith(f"{folder / 'ranks.parquet'} cannot be read: [Errno 13] Permission denied")
+    assert doubt.endswith("; nothing here rests on it")
+
+
+def refusing(file: Path, reason: int) -> Callable[..., int]:
+    """`os.open`, which refuses one file for this reason."""
+    before = os.open
+
+    def opening(path: Path, *arguments: int, **named: int) -> int:
+        if path == file:
+            raise OSError(reason, os.strerror(reason), str(path))
+        return before(path, *arguments, **named)
+
+    return opening
