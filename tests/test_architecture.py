@@ -21,7 +21,8 @@ def shown() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for line in tree.splitlines():
         if start := re.match(r"  (\w+)(/|\.py) ", line):
-            room = found.setdefault(start[1], set())
+            assert start[1] not in found, f"{start[1]} has two lines"
+            room = found[start[1]] = set()
             line = line[start.end() :]
         room |= set(re.findall(r"\w+", line))
     return found
