@@ -143,6 +143,14 @@ def test_times_finer_than_a_float_resolves_keep_their_order(ending: str, tmp_pat
     assert tied < whole.select(pl.struct("user", "time").is_duplicated().sum()).item()
 
 
+def test_a_fraction_among_whole_numbers_changes_the_order_of_no_other_event(tmp_path: Path) -> None:
+    start = 1_700_000_000 * 10**9
+    text = (pl.int_range(900, 0, -1) % 7 + start).cast(pl.String)
+    last = pl.when(pl.int_range(900) < 890).then(text).otherwise(text + ".5")
+    table = events().drop("time").with_columns(timestamp_ns=last)
+    assert_equal(*both(as_written(table, tmp_path / "log.csv"), [], tmp_path))
+
+
 def test_files_that_call_their_columns_otherwise_are_refused(tmp_path: Path) -> None:
     as_written(events(), tmp_path / "part-0.csv")
     as_written(events().rename({"time": "date"}), tmp_path / "part-1.csv")

@@ -45,7 +45,12 @@ def times_of(column: pl.Series, unit: str = "s") -> Times | None:
     if numbers.head(1).null_count():
         return _of_dates(text)
     whole = text.cast(pl.Int64, strict=False)
-    return Times(numbers / UNITS[unit]) if whole.null_count() else _of_integers(whole, unit)
+    times = _of_integers(whole, unit)
+    if not whole.null_count():
+        return times
+    # Each by itself, so that a part of a file says the same of a number as all of it.
+    seconds = times.seconds.cast(pl.Float64).zip_with(whole.is_not_null(), numbers / UNITS[unit])
+    return Times(seconds, times.nanoseconds)
 
 
 def unix_seconds(column: pl.Series, unit: str = "s") -> pl.Series | None:
