@@ -161,11 +161,11 @@ def test_a_damaged_gzip_file_is_refused(given_folder: Path) -> None:
 
 
 def test_a_file_that_may_not_be_read_is_a_storage_error(given_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(file: Path, mode: str) -> None:
+    def refuse(file: Path, flags: int) -> None:
         raise PermissionError(13, "Permission denied", str(file))
 
     (given_folder / "tiny.txt").write_bytes(CONTENT)
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(StorageError, match="could not be read: Permission denied"):
         locate(described())
 

@@ -22,7 +22,7 @@ from typing import BinaryIO
 from nextitem.data.description import Description
 from nextitem.data.interactions import Interactions
 from nextitem.data.reading.files import read_interactions
-from nextitem.data.reading.opening import UNREADABLE, explained, opened
+from nextitem.data.reading.opening import UNREADABLE, explained, unpacked
 from nextitem.errors import ConfigurationError, DataError, StorageError
 from nextitem.settings.given import expanded
 from nextitem.storage import make_folder, whole_file
@@ -67,7 +67,7 @@ def local(description: Description) -> Path | None:
         try:
             if not is_file(file):
                 continue
-            with opened(file) as content:
+            with unpacked(file) as content:
                 difference = _difference(content, description, description.size or _length(file))
         except UNREADABLE as error:
             raise explained(file, error) from error
@@ -113,7 +113,7 @@ def _unpacked(description: Description, archive: Path) -> Path:
 
 def _length(file: Path) -> int:
     """Bytes of a file's content, as it is without gzip."""
-    with opened(file) as content:
+    with unpacked(file) as content:
         return sum(len(chunk) for chunk in iter(lambda: content.read(_CHUNK), b""))
 
 

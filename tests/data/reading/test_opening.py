@@ -3,6 +3,7 @@
 import errno
 import gzip
 import io
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,3 +178,10 @@ def test_what_the_system_refuses_while_lines_are_read_names_the_file(
         str(caught.value) == f"{file} could not be read: Input/output error; check the file's permissions and the disk"
     )
     assert not isinstance(caught.value, DataError)
+
+
+@pytest.mark.parametrize("name", ["log.csv", "log.csv.gz"])
+def test_what_a_file_was_exchanged_for_is_not_waited_for(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match=f"{name} is a named pipe, not a regular file; write its content into a file"):
+        next(stretches(tmp_path / name))

@@ -3,6 +3,7 @@
 import gzip
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -10,6 +11,7 @@ from typing import BinaryIO, cast
 import polars as pl
 
 from nextitem.errors import DataError, StorageError
+from nextitem.storage.opened import opened
 
 # A library that panics raises what is no Exception, so it is named here and caught nowhere else.
 UNREADABLE = (
@@ -43,9 +45,15 @@ class Stretch:
     content: bytes
 
 
-def opened(file: Path) -> BinaryIO:
-    """The content of a file, as it is without gzip."""
-    return cast(BinaryIO, gzip.open(file)) if _is_gzip(file) else file.open("rb")
+@contextmanager
+def unpacked(file: Path) -> Iterator[BinaryIO]:
+    """The content of a regular file, as it is without gzip. Raises DataError for anything else, and OSError."""
+    try:
+        content = opened(file)
+    except ValueError as error:
+        raise DataError(f"{error}; write its content into a file") from error
+    with content:
+        yield cast(BinaryIO, gzip.GzipFile(fileobj=content)) if _is_gzip(file) else content
 
 
 def stretches(file: Path, at_once: int = MOST_BYTES) -> Iterator[Stretch]:
@@ -56,7 +64,7 @@ def stretches(file: Path, at_once: int = MOST_BYTES) -> Iterator[Stretch]:
     NUL, with its row; and what is `UNREADABLE`.
     """
     row, rest = 1, b""
-    with opened(file) as content:
+    with unpacked(file) as content:
         while block := content.read(min(at_once, MOST_BYTES)):
             first = block.find(b"\n")
             if len(rest) + (len(block) if first < 0 else first) > MOST_BYTES:
