@@ -3,7 +3,7 @@
 Padding dies here: a loss sees the T real target positions only, never a mask, a pad or a label of −100.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -19,6 +19,8 @@ MASK = -2
 Sharing = Literal["position", "sequence", "batch"]
 
 FLOAT_BYTES, ID_BYTES = 4, 8  # of a number, and of an item's index
+
+_FEW = 8  # negatives of a set, of which one nearly always counts
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,14 @@ class Drawn:
 
         Found by the least and the greatest id that a set may hold: no score of every position is looked at.
         """
-        if not self.ids.shape[-1]:
+        size = self.ids.shape[-1]
+        if not size:
             return torch.ones_like(targets_T, dtype=torch.bool)
+        if size > _FEW and not transfer.is_asynchronous(self.ids.device):
+            excluded = None if self.excluded is None else self.excluded[..., :_FEW]
+            is_empty_T = replace(self, ids=self.ids[..., :_FEW], excluded=excluded).is_empty(targets_T)
+            if not bool(is_empty_T.any()):  # so that the others need not be looked at
+                return is_empty_T
         least = most = self.ids
         if self.excluded is not None:
             ids = self.ids.expand_as(self.excluded)
