@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from torch import tensor
 
 from nextitem.data.sequences import Sequences
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.evaluate import evaluate
-from nextitem.evaluation.hiding import checked, hidden, in_words
+from nextitem.evaluation.hiding import checked, hidden, hidden_targets, in_words
 from nextitem.evaluation.ranking import Ranking
 from nextitem.experiment.recipe import Recipe
 from nextitem.model.baselines import CoOccurrence
@@ -83,3 +84,12 @@ def test_candidates_are_drawn_outside_what_is_hidden_and_may_be_of_the_rest() ->
     assert drawn_CK is not None
     assert [sorted(row) for row in drawn_CK.tolist()] == [[0, 1, 2]] * 6
     assert torch.equal(split.test.targets_C, torch.full((6,), 5))
+
+
+def test_hidden_targets_are_found_in_histories_too_long_to_be_read_at_once() -> None:
+    long, targets_C = [0] * 600_000, tensor([0, 1, 2, 0])
+    seen = Sequences.of([long, long, [1, 2], []], 3)
+    assert len([*seen.parts()]) == 2
+    assert hidden_targets(seen, targets_C).tolist() == [True, False, True, False]
+    assert hidden_targets(None, targets_C).tolist() == [False] * 4
+    assert hidden_targets(Sequences.of([], 3), targets_C[:0]).tolist() == []

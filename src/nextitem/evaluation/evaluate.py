@@ -11,11 +11,12 @@ from nextitem.compute.randomness import Purpose, generator
 from nextitem.data.splits.split import Cases
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.certificate import Certificate
+from nextitem.evaluation.hiding import hidden_targets
 from nextitem.evaluation.intervals import bootstrap_interval
 from nextitem.evaluation.metrics import DEFAULT_METRICS, Asked, parse_metrics
 from nextitem.evaluation.metrics.metric import Lists
 from nextitem.evaluation.ranking import FULL, Ranking
-from nextitem.evaluation.ranks import candidate_ranks, hidden_targets, target_ranks, top_k
+from nextitem.evaluation.ranks import candidate_ranks, target_ranks, top_k
 from nextitem.evaluation.scoring import Scorer
 from nextitem.evaluation.values import list_values, values
 from nextitem.settings.given import must_be, seed_number, texts, yes_or_no

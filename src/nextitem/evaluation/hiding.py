@@ -1,9 +1,11 @@
-"""Which items of a history are left out of what is ranked or recommended after it: one setting for both."""
+"""Which items of a history are left out of what is ranked or recommended after it: one setting for both. C cases."""
 
 import re
 from typing import Annotated
 
+import torch
 from pydantic import AfterValidator
+from torch import Tensor
 
 from nextitem.data.sequences import Sequences
 from nextitem.errors import ConfigurationError
@@ -24,6 +26,25 @@ def hidden(hide: str, histories: Sequences) -> Sequences | None:
         return None
     match = _LATEST.fullmatch(checked(hide))
     return histories if match is None else histories.last(int(match[1]))
+
+
+def hidden_targets(seen: Sequences | None, targets_C: Tensor) -> Tensor:
+    """Whether each case's target is an item of its view of `seen`, shape (C,); never where `seen` is None.
+
+    Some of the views are read at a time: those of a mapped log may be larger than the memory.
+    """
+    if seen is None:
+        return torch.zeros(len(targets_C), dtype=torch.bool)
+    found, start, targets_C = [torch.zeros(0, dtype=torch.bool)], 0, targets_C.cpu()
+    for part in seen.parts():
+        found.append(among(*part.flatten(), targets_C[start : start + len(part)]))
+        start += len(part)
+    return torch.cat(found)
+
+
+def among(rows: Tensor, items: Tensor, targets_R: Tensor) -> Tensor:
+    """Whether each target is one of the `items` of its row, shape (R,); `rows` says of each item whose it is."""
+    return torch.zeros(len(targets_R), dtype=torch.bool).index_fill(0, rows[items == targets_R[rows]], True)
 
 
 def checked(hide: str) -> str:

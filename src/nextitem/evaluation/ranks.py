@@ -15,6 +15,7 @@ from torch import Tensor
 from nextitem.compute import transfer
 from nextitem.data.sequences import Sequences
 from nextitem.errors import ScoreError
+from nextitem.evaluation.hiding import among, hidden_targets
 from nextitem.evaluation.scoring import Query
 
 _Found = TypeVar("_Found")
@@ -79,20 +80,8 @@ def _block_ranks(tiles: "_Tiles", targets_R: Tensor) -> tuple[Tensor, Tensor]:
         above_R += torch.gt(scores, targets_R1, out=is_more).sum(1)
         reached_R += torch.ge(scores, targets_R1, out=is_more).sum(1)
     above_R, reached_R = above_R.cpu(), reached_R.cpu()
-    is_miss_R = (targets_R1[:, 0] == -torch.inf).cpu() | _among(tiles.rows, tiles.items, targets_R)
+    is_miss_R = (targets_R1[:, 0] == -torch.inf).cpu() | among(tiles.rows, tiles.items, targets_R)
     return above_R.masked_fill(is_miss_R, torch.inf), (reached_R - above_R - 1).masked_fill(is_miss_R, 0)
-
-
-def hidden_targets(seen: Sequences | None, targets_C: Tensor) -> Tensor:
-    """Whether each case's target is an item of its view of `seen`, shape (C,); never where `seen` is None."""
-    if seen is None:
-        return torch.zeros(len(targets_C), dtype=torch.bool)
-    return _among(*seen.flatten(), targets_C.cpu())
-
-
-def _among(rows: Tensor, items: Tensor, targets_R: Tensor) -> Tensor:
-    """Whether each target is one of the items of its row."""
-    return torch.zeros(len(targets_R), dtype=torch.bool).index_fill(0, rows[items == targets_R[rows]], True)
 
 
 def candidate_ranks(query: Query, targets_C: Tensor, ids_CK: Tensor, seen: Sequences | None) -> tuple[Tensor, Tensor]:

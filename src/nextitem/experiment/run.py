@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 
 from nextitem.compute.waiting import Say, silent, told_if_slow
 from nextitem.data.prepare import Prepared, prepare
-from nextitem.data.splits.split import Cases
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.evaluate import Evaluation, evaluate
-from nextitem.evaluation.ranking import Ranking
+from nextitem.evaluation.hiding import hidden_targets
 from nextitem.experiment.learner import Learnt, Stored
 from nextitem.experiment.recipe import Recipe
 from nextitem.settings.given import must_be
@@ -90,29 +89,16 @@ def notes_on(prepared: Prepared, recipe: Recipe) -> tuple[str, ...]:
 
 def notes_on_cases(prepared: Prepared, recipe: Recipe) -> tuple[str, ...]:
     """Those of the notes that hold for whatever learns from the same events and is ranked in the same way."""
-    missed = _hidden_targets(prepared.split.test, recipe.ranking)
+    cases = prepared.split.test
+    missed = int(hidden_targets(recipe.ranking.seen(cases.histories), cases.targets_C).sum())
     if not missed:
         return prepared.notes
     fact, they = ("repeats", "it") if missed == 1 else ("repeat", "they")
     return (
         *prepared.notes,
-        f"{missed:,} of {counted(len(prepared.split.test), 'test target')} {fact} the history: {they} cannot be hit, "
+        f"{missed:,} of {counted(len(cases), 'test target')} {fact} the history: {they} cannot be hit, "
         f"since hide={recipe.hide}; hide=nothing ranks {'it' if missed == 1 else 'them'}",
     )
-
-
-def _hidden_targets(cases: Cases, ranking: Ranking) -> int:
-    """How many targets are hidden themselves."""
-    seen = ranking.seen(cases.histories)
-    if seen is None:
-        return 0
-    found, start = 0, 0
-    for part in seen.parts():
-        rows, items = part.flatten()
-        targets = cases.targets_C[start : start + len(part)]
-        found += len(rows[items == targets[rows]].unique())
-        start += len(part)
-    return found
 
 
 def _of_the_recipe(prepared: Prepared, recipe: Recipe) -> Prepared:
