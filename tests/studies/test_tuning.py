@@ -1,6 +1,7 @@
 """A search for settings: its space, its trials, and what becomes of an interrupted one."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -177,10 +178,49 @@ def test_a_search_does_not_vary_whether_validation_events_are_learnt(small: list
         searched(small[:1], tmp_path / "search", space, preset=load_preset("bpr-mf"))
 
 
-def test_another_search_in_the_folder_is_refused(small: list[str], tmp_path: Path) -> None:
+@pytest.fixture
+def begun(small: list[str], tmp_path: Path) -> Path:
+    """The folder of a search of one trial."""
     searched(small, tmp_path / "search", trials=1)
-    with pytest.raises(ConfigurationError, match=r"holds a search with another space .*; choose another --out"):
-        searched(small, tmp_path / "search", {"encoder.dropout": "[0.1, 0.2]"}, trials=1)
+    return tmp_path / "search"
+
+
+def refusal(settings: list[str], folder: Path, space: Mapping[str, str] = RATE) -> str:
+    """What is said of such a search in the folder of another."""
+    with pytest.raises(ConfigurationError) as caught:
+        searched(settings, folder, space, trials=1)
+    assert not (folder / "trial.safetensors").exists()
+    return str(caught.value)
+
+
+def test_another_search_in_the_folder_is_refused_by_the_settings_that_differ(small: list[str], begun: Path) -> None:
+    changed = [*small[:1], "encoder.dim=4", *SMALL[1:], "training.patience=none"]
+    assert refusal(changed, begun) == (
+        f"{begun} holds another search: encoder.dim was 8, is 4; training.patience was 10, is none; "
+        f"choose another --out, or go on with what it had"
+    )
+
+
+def test_another_space_in_the_folder_is_refused_by_the_keys_that_differ(small: list[str], begun: Path) -> None:
+    space = {"training.learning_rate": "{low=1e-3, high=1e-2, log=true}", "encoder.dropout": "[0.1, 0.2]"}
+    said = refusal(small, begun, space)
+    assert "the space of training.learning_rate was " in said
+    assert '"high": 0.03' in said
+    assert '"high": 0.01' in said
+    assert 'the space of encoder.dropout was none, is {"choices": [0.1, 0.2], "log": false}' in said
+
+
+def test_of_many_differences_between_searches_the_first_are_named(small: list[str], begun: Path) -> None:
+    said = refusal([*small, "encoder=gru4rec"], begun)
+    assert "encoder.name was sasrec, is gru4rec; " in said
+    assert re.search(r"; and \d+ more differences; choose another --out", said)
+    assert len(said) < 400 + len(str(begun))
+
+
+def test_other_events_in_the_file_of_a_search_are_another_search(small: list[str], begun: Path) -> None:
+    file = Path(small[0].removeprefix("data="))
+    file.write_text(file.read_text(encoding="utf-8").replace("u00 i00\n", "u00 i01\n", 1), encoding="utf-8")
+    assert re.search(r"the sha256 of the events was \w{64}, is \w{64}; choose", refusal(small, begun))
 
 
 @pytest.mark.parametrize("name", preset_names())

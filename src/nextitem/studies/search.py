@@ -1,5 +1,6 @@
 """The trials of a search as Optuna keeps them in a folder, proposes and prunes them."""
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,10 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from nextitem.errors import ConfigurationError
+from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.search_space import Search, Value
+from nextitem.settings.keys import leaves, short_key
 from nextitem.storage import sync
 from nextitem.studies.search_log import check, seal, understood
 from nextitem.training.history import Epoch, History, Watcher
+from nextitem.words import counted
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 
 LOG, _NAME = "trials.log", "search"
 _UNPRUNED_TRIALS, _UNPRUNED_EPOCHS = 5, 3
+_TOLD, _MOST_TOLD = 4, 80  # differences between searches, and characters of a value
 
 
 @dataclass(frozen=True)
@@ -73,17 +78,47 @@ def _agree(study: Any, folder: Path, identity: Mapping[str, str]) -> None:
 
     Raises ConfigurationError where it is another's.
     """
+    kept = {**identity, **study.user_attrs}
+    unlike = [
+        fact for key, value in identity.items() for fact in _differences(_facts(key, kept[key]), _facts(key, value))
+    ]
+    if unlike:
+        more = f"; and {counted(len(unlike) - _TOLD, 'more difference')}" if len(unlike) > _TOLD else ""
+        raise ConfigurationError(
+            f"{folder} holds another search: {'; '.join(unlike[:_TOLD])}{more}; choose another --out, or go on with "
+            f"what it had"
+        )
     for key, value in identity.items():
-        kept = study.user_attrs.setdefault(key, value)
-        if kept != value:
-            raise ConfigurationError(
-                f"{folder} holds a search with another {key} ({kept[:200]}, now {value[:200]}); choose another --out"
-            )
         study.set_user_attr(key, value)
     for trial in study.trials:
         if trial.state.name == "RUNNING":
             study.tell(trial.number, state=type(trial.state).FAIL)
             study.enqueue_trial(trial.params)
+
+
+def _facts(key: str, text: str) -> dict[str, object]:
+    """What a part of an identity says, setting by setting where it is of several."""
+    if key == "recipe":
+        return {short_key(Recipe, path): value for path, value in leaves(json.loads(text))}
+    if key == "space":
+        return {f"the space of {path}": search for path, search in json.loads(text).items()}
+    return {"the sha256 of the events" if key == "data" else key: text}
+
+
+def _differences(was: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    return [
+        f"{name} was {_told(was.get(name))}, is {_told(now.get(name))}"
+        for name in dict.fromkeys((*was, *now))
+        if was.get(name) != now.get(name)
+    ]
+
+
+def _told(value: object) -> str:
+    """A value about as it is typed."""
+    if isinstance(value, dict):
+        value = {name: one for name, one in value.items() if one is not None}
+    text = "none" if value is None else value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= _MOST_TOLD else f"{text[: _MOST_TOLD - 1]}…"
 
 
 class _Held:

@@ -7,6 +7,7 @@ makes the trials that an uninterrupted one would have made.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -115,16 +116,8 @@ def tune(
             settings = {key: suggested(asked, key, search) for key, search in searches.items()}
             asked.set_user_attr("settings", settings)
             watcher = Pruning(asked, watch(recipe, len(settled) + 1), recipe.learner.training.monitor)
-            try:
-                value = _validated(
-                    _varied(preset, overrides, settings), prepared, Session(seed, processes, watcher), folder
-                )
-                study.tell(asked, value)
-            except optuna.TrialPruned:
-                study.tell(asked, state=optuna.trial.TrialState.PRUNED)
-            except (ConfigurationError, TrainingError, ScoreError) as error:
-                asked.set_user_attr("error", str(error))
-                study.tell(asked, state=optuna.trial.TrialState.FAIL)
+            session, own = Session(seed, processes, watcher), [*overrides, *_overrides(settings)]
+            _tell(optuna, study, asked, partial(_validated, preset, own, prepared, session, folder))
             (folder / _CHECKPOINT).unlink(missing_ok=True)
             seal(folder / LOG)
             on_trial(settled_trials(study)[-1])
@@ -190,8 +183,20 @@ def _identity(
     }
 
 
-def _validated(recipe: Recipe, prepared: Prepared, session: Session, folder: Path) -> float:
+def _tell(optuna: Any, study: Any, asked: Any, train: Callable[[], float]) -> None:
+    """Train, and tell the study what came of it: a value, that it was given up, or that it failed and why."""
+    try:
+        study.tell(asked, train())
+    except optuna.TrialPruned:
+        study.tell(asked, state=optuna.trial.TrialState.PRUNED)
+    except (ConfigurationError, TrainingError, ScoreError) as error:
+        asked.set_user_attr("error", str(error))
+        study.tell(asked, state=optuna.trial.TrialState.FAIL)
+
+
+def _validated(preset: Preset, overrides: Sequence[str], prepared: Prepared, session: Session, folder: Path) -> float:
     """The best value of the monitored metric, on the cases that every trial is validated on."""
+    recipe = resolve_recipe(preset, overrides).value
     checkpoint = file_checkpoint(folder / _CHECKPOINT, recipe, prepared, session)
     learnt = learn(recipe, prepared, replace(session, checkpoint=checkpoint))
     training = recipe.learner.training
