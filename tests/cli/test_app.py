@@ -1,12 +1,12 @@
 """The verbs as a user types them: results on stdout, everything else on stderr, one message and an exit code."""
 
 import functools
+import itertools
 import json
 import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import polars as pl
@@ -284,27 +284,44 @@ def test_an_unknown_user_is_named(
     assert "note: 1 of 2 users is unknown to the run: 'v99'; left out" in capfd.readouterr().err
 
 
+def test_who_presses_ctrl_c_twice_gets_the_same_word(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_words: object, **_named: object) -> None:
+        raise KeyboardInterrupt
+
+    def pressing(text: str) -> str:
+        signal.raise_signal(signal.SIGINT)
+        return text
+
+    monkeypatch.setattr("nextitem.cli.app.app", interrupted)
+    monkeypatch.setattr("nextitem.compute.streams.visible", pressing)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert typed(monkeypatch, "recipes") == 130
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capfd.readouterr().err.startswith("interrupted; on the CPU")
+
+
 def test_an_interrupted_training_is_not_lost_by_typing_the_same_again(
     shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     data = str(shop / "events.csv")
-    words = ("train", "sasrec-ce", f"data={data}", *SMALL[:2], "training.epochs=500", "--out", str(tmp_path / "runs"))
-    settings = (*words, "--columns", COLUMNS, "training.patience=none", "--threads", "1")
+    endless = ("training.epochs=1000000", "training.patience=none")  # it is stopped by the signal and nothing else
+    settings = ("train", "sasrec-ce", f"data={data}", *SMALL[:2], *endless, "--out", str(tmp_path / "runs"))
+    command = [sys.executable, "-m", "nextitem", *settings, "--columns", COLUMNS, "--threads", "1"]
     # A test run in the background may ignore the signal, and would pass that on.
     heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    command = [sys.executable, "-m", "nextitem", *settings]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
-    waited = time.monotonic() + 120
-    while (
-        not [*(tmp_path / "runs").glob(".partial/sasrec-ce-events-seed0-*/checkpoint.safetensors")]
-        and time.monotonic() < waited
-    ):
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert "interrupted" in err
-    assert typed(monkeypatch, *settings) == 2
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:
+        assert process.stderr is not None
+        said = [*itertools.takewhile(lambda line: not line.startswith("epoch 1 "), process.stderr)]
+        process.send_signal(signal.SIGINT)  # that epoch is on disk, or the process has ended by itself
+        said += process.stderr
+    assert process.returncode == 130, "".join(said)
+    assert "interrupted" in said[-1]
+    assert typed(monkeypatch, *command[3:]) == 2
     assert "go on with it by --resume, or discard it by --fresh" in capfd.readouterr().err
 
 

@@ -12,7 +12,7 @@ from typer.exceptions import TyperException
 
 from nextitem.cli.console import say, show
 from nextitem.compute.endings import Ended, told_of_signals
-from nextitem.compute.interrupts import INTERRUPTED, leaving_at_once
+from nextitem.compute.interrupts import INTERRUPTED, heeded_already, leaving_at_once
 from nextitem.compute.streams import READER_GONE, ReaderGoneError, speaker, stderr, taking_everything
 from nextitem.compute.waiting import silent, told_if_slow
 from nextitem.errors import ConfigurationError, NextitemError, StorageError
@@ -104,7 +104,8 @@ def _exit_code(arguments: list[str], *, debug: bool) -> int:
     except TyperException as error:
         return _complain(f"error: {_usage(error)}", ConfigurationError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        return _complain(f"interrupted; {_GO_ON}", INTERRUPTED)
+        with heeded_already():
+            return _complain(f"interrupted; {_GO_ON}", INTERRUPTED)
     except Ended as end:
         return _complain(f"ended by {end.name}; {_GO_ON}", end.exit_code)
     except ReaderGoneError:
