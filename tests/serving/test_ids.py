@@ -1,5 +1,7 @@
 """Raw ids as programs and files give them."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import polars as pl
 import pytest
 import torch
 
-from nextitem.errors import ConfigurationError, DataError, StorageError
+from nextitem.errors import ConfigurationError, DataError
 from nextitem.serving.ids import ids_of, read_ids
 
 
@@ -35,6 +37,24 @@ def test_a_mixture_becomes_text_and_nothing_is_a_column_of_text() -> None:
 def test_whatever_else_is_no_id_and_is_named(value: object) -> None:
     with pytest.raises(DataError, match=r"users\[1\]=.* is no id; ids are strings and whole numbers"):
         ids_of(["a", value], "users")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("make", "fact"),
+    [
+        (os.mkfifo, "is a named pipe, and ids are read from files alone; write them into one"),
+        (lambda file: file.symlink_to("/dev/zero"), "is a device, and ids are read from files alone"),
+        (lambda file: file.symlink_to("nothing"), "is a link to nothing: there is no 'nothing'"),
+    ],
+)
+@pytest.mark.parametrize("name", ["ids.txt", "ids.parquet"])
+def test_what_is_no_file_is_not_waited_for(
+    make: Callable[[Path], object], fact: str, name: str, tmp_path: Path
+) -> None:
+    make(tmp_path / name)
+    with pytest.raises(DataError, match=fact):
+        read_ids(tmp_path / name, "user")
 
 
 def test_a_text_is_no_list_of_ids() -> None:
@@ -99,8 +119,8 @@ def test_a_line_of_something_else_is_refused(content: bytes, message: str, tmp_p
         read_ids(tmp_path / "ids.csv", "item")
 
 
-def test_an_empty_file_holds_no_id_and_one_that_cannot_be_read_is_a_storage_error(tmp_path: Path) -> None:
+def test_an_empty_file_holds_no_id_and_one_that_is_not_there_is_told(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("")
     assert len(read_ids(tmp_path / "ids.txt", "item")) == 0
-    with pytest.raises(StorageError, match="could not be read: No such file"):
+    with pytest.raises(DataError, match=r"there is no file .*nowhere\.txt"):
         read_ids(tmp_path / "nowhere.txt", "item")

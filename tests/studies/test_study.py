@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,13 @@ def test_runs_can_be_ordered_by_both_kinds_of_ranking(
     assert told["full"].keys() == told["sampled"].keys() == {
         "popularity, seed 0", "popularity, seed 1", "bert4rec",
     }  # fmt: skip
+
+
+@pytest.mark.timeout(60)
+def test_a_study_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mine.toml")
+    with pytest.raises(ConfigurationError, match=r"there is no file .*mine\.toml"):
+        load_study(str(tmp_path / "mine.toml"))
 
 
 @pytest.mark.parametrize(

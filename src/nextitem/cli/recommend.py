@@ -23,6 +23,7 @@ from nextitem.serving.ids import read_ids
 from nextitem.serving.lists import as_table, check_format, write_table
 from nextitem.serving.recommender import Recommender
 from nextitem.settings.given import expanded
+from nextitem.storage.places import A_FOLDER, what_is_at
 from nextitem.words import counted
 
 _ALL = "all"
@@ -91,10 +92,7 @@ def ids_in(text: str, role: str, option: str) -> pl.Series:
     Raises ConfigurationError where there is none.
     """
     file = expanded(text) if text.startswith("~/") else Path(text)  # an id may begin with ~ as well
-    try:
-        is_file = bool(text) and file.exists() and not file.is_dir()
-    except OSError:  # too long for a name: it is ids
-        is_file = False
+    is_file = bool(text) and what_is_at(file) not in (None, A_FOLDER)
     ids = read_ids(file, role) if is_file else pl.Series(listed(text), dtype=pl.String)
     if is_file:
         say(f"note: {option}: {counted(len(ids), role)} by the file {text}")

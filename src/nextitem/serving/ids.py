@@ -11,6 +11,7 @@ import polars as pl
 from nextitem.data.reading.names import listed as listed_names
 from nextitem.data.reading.names import own, usual
 from nextitem.data.reading.opening import UNREADABLE, explained, stretches
+from nextitem.data.reading.paths import require_file
 from nextitem.data.reading.tables import table
 from nextitem.errors import DataError
 from nextitem.settings.given import listed, told
@@ -55,6 +56,7 @@ def read_ids(file: Path, role: str) -> pl.Series:
     the one with a usual name for the role (`user`, `item`) is read. Raises DataError where a line holds more than an id
     or a row of a table none, and where the file is not what its name says; StorageError where it cannot be read.
     """
+    require_file(file, "ids")
     if file.suffix.lower() == ".parquet":
         content = table(file)
         place = 0 if content.width == 1 else _place(file, content.columns, role)

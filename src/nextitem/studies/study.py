@@ -25,6 +25,7 @@ from nextitem.settings.given import expanded
 from nextitem.settings.overrides import parse_override, resolve
 from nextitem.settings.suggestion import suggest
 from nextitem.settings.written import load_toml
+from nextitem.storage.places import is_file
 from nextitem.studies.comparison import Interval, draws_of
 
 
@@ -113,12 +114,12 @@ def load_study(study: str, others: Sequence[str] = ()) -> Study:
             known = sorted([*study_names(), *others])
             raise ConfigurationError(f"there is no study '{study}'; {suggest(study, known)}, or a .toml file")
         file = files("nextitem.studies") / "grids" / f"{study}.toml"
+    elif not is_file(file):
+        raise ConfigurationError(f"there is no file {study}; a name without .toml is a built-in study")
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{study} is not text in UTF-8 ({error}); save it as UTF-8") from error
-    except FileNotFoundError as error:
-        raise ConfigurationError(f"there is no file {study}; a name without .toml is a built-in study") from error
     except OSError as error:
         raise StorageError(f"cannot read {study}: {error}; correct its permissions") from error
     name = Path(study).name.removesuffix(".toml")

@@ -33,7 +33,7 @@ def test_pipes_and_devices_are_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "zero.csv").symlink_to("/dev/zero")
     for name, kind in (("pipe.csv", "a named pipe"), ("zero.csv", "a device")):
         assert refusal(tmp_path / name) == (
-            f"{tmp_path / name} is {kind}, and events are read more than once; write them into a file"
+            f"{tmp_path / name} is {kind}, and events are read from files alone; write them into one"
         )
 
 

@@ -9,8 +9,8 @@ from nextitem.settings.given import expanded
 from nextitem.storage.places import A_FILE, A_FOLDER, DANGLING, is_file, is_folder, what_is_at
 
 
-def require_file(file: Path) -> None:
-    """Raise DataError where there is no regular file at a path, StorageError where one may not look."""
+def require_file(file: Path, of: str = "events") -> None:
+    """Raise DataError where no regular file `of` something is at a path, StorageError where one may not look."""
     kind = what_is_at(file)
     if kind == A_FILE:
         return
@@ -20,7 +20,7 @@ def require_file(file: Path) -> None:
         raise DataError(f"{file} is a folder; name one file in it")
     if kind == DANGLING:
         raise DataError(f"{file} is a link to nothing: there is no {_target(file)}; correct the link or give the file")
-    raise DataError(f"{file} is {kind}, and events are read more than once; write them into a file")
+    raise DataError(f"{file} is {kind}, and {of} are read from files alone; write them into one")
 
 
 def files_of(source: str) -> list[str]:
