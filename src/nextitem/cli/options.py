@@ -33,7 +33,9 @@ def path_to(what: str) -> Any:
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-ColumnNames = Annotated[str, typer.Option(help="Columns of a file with a header: user=visitor,item=sku,time=ts.")]
+ColumnNames = Annotated[
+    str, typer.Option(help="Columns by name, or by number without a header: user=visitor,item=sku,time=ts.")
+]
 Data = Annotated[str | None, typer.Option(help="Dataset, file or prepared folder; the same as data=…")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Discard interrupted trainings and start anew.")]

@@ -20,7 +20,7 @@ class EventSettings(Protocol):
 
     @property
     def columns(self) -> Columns:
-        """Names of the columns of a file with a header."""
+        """Which columns of a file hold the events: names or, without a header, numbers."""
 
     @property
     def filters(self) -> Filters:

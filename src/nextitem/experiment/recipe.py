@@ -34,7 +34,7 @@ class Recipe(Configuration):
     """A dataset's name (`synthetic`, `ml-1m`, `beauty`, `ml-20m`, `steam`, `yelp`), the path of a file of events, or a
     prepared folder."""
     columns: Columns = Columns()
-    """Names of the columns of a file with a header."""
+    """Which columns of a file hold the events: names or, without a header, numbers."""
     filters: Filters = Filters()
     """Filters applied before the split."""
     split: AnySplit = LeaveOneOut()
