@@ -150,6 +150,7 @@ def test_a_baseline_is_searched_too(small: list[str], tmp_path: Path) -> None:
             {"training.monitor": '["ndcg@10", "mrr@10"]'},
             r"training\.monitor says what trials are chosen by.*set training",
         ),
+        ({"loss.precision": '["float32", "auto"]'}, r"loss\.precision=auto is settled by the plan of a training"),
         ({"training.validation_users": "[5, 10]"}, r"training\.validation_users says what trials are chosen by"),
     ],
 )

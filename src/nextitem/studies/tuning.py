@@ -140,11 +140,16 @@ def checked_space(preset: Preset, overrides: Sequence[str], space: SearchSpace) 
 
 
 def _check_terms(varied: Recipe, recipe: Recipe) -> None:
-    """Raises ConfigurationError where trials would not be chosen by one metric of the same cases, unknown to all."""
+    """Raises ConfigurationError where trials would not be chosen by one metric of the same cases, unknown to all.
+
+    And for a loss that is yet to be settled.
+    """
     if varied.learner.learns_validation:
         raise ConfigurationError(
             f"{recipe.name} learns the validation events that a search chooses by; set model.events=train"
         )
+    if varied.learner.unplanned is None:
+        varied.sequence.loss.build()  # refuses what the plan of a training would settle: a trial has none
     for name in ("monitor", "validation_users"):
         if getattr(varied.learner.training, name) != getattr(recipe.learner.training, name):
             raise ConfigurationError(

@@ -51,6 +51,17 @@ def test_what_is_open_is_settled_by_what_is_faster_here(
     assert loss_of(plan.plan(OPEN, prepared, Session(0)).recipe).precision == chosen
 
 
+def test_nothing_is_timed_of_what_does_not_fit(monkeypatch: pytest.MonkeyPatch, prepared: Prepared) -> None:
+    def timed(*_: object) -> list[float]:
+        raise AssertionError("the whole table was allocated")
+
+    monkeypatch.setattr(precision, "seconds_of", timed)
+    monkeypatch.setattr(plan, "available", lambda _device: 1)
+    for planning in (plan.plan, plan.plan_together):
+        with pytest.raises(ConfigurationError, match="more memory on cpu, and 0 MB are available"):
+            planning(OPEN, prepared, Session(0))
+
+
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
 def test_what_is_said_stays(name: str, monkeypatch: pytest.MonkeyPatch, prepared: Prepared) -> None:
     faster(monkeypatch, *((9.0, 1.0) if name == "float32" else (1.0, 9.0)))

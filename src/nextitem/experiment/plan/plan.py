@@ -16,7 +16,7 @@ from nextitem.compute.memory import available, held
 from nextitem.data.prepare import Prepared
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.plan.memory import Work, needed, shapes_of
-from nextitem.experiment.plan.precision import seconds_of, settled
+from nextitem.experiment.plan.precision import seconds_of, settled, versions_of
 from nextitem.experiment.plan.timing import StepTimes
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.sequence import SequenceRecipe
@@ -101,7 +101,7 @@ def plan(
     must_be(prepared, Prepared, "prepared", "prepare(recipe) returns one")
     if (reason := recipe.learner.unplanned) is not None:
         raise ConfigurationError(f"{recipe.name} {reason}; leave --plan out")
-    recipe = settled(recipe, prepared, session)
+    recipe = _settled(recipe, prepared, session)
     fitting, memory, room = fit_into(recipe, prepared, session)
     work = Work.of(fitting.sequence, prepared, session.device, session.seed)
     times = StepTimes(fitting.sequence, prepared, session, clock)
@@ -115,6 +115,13 @@ def plan(
         memory = {"process": max(now, most - sum(memory.values())), **memory}
     block = fitting.sequence.loss.block_size(shapes_of(fitting.sequence, work, len(prepared.log.items)))
     return Plan(fitting, memory, room, work, seconds, block, loss_seconds, times.width)
+
+
+def _settled(recipe: Recipe, prepared: Prepared, session: Session) -> Recipe:
+    """The recipe with what its loss leaves open settled, once it is known to fit: timing it takes the whole table."""
+    if len(versions_of(recipe)) > 1 and session.processes.rank == 0:
+        fit_into(recipe, prepared, session)
+    return settled(recipe, prepared, session)
 
 
 def _of_versions(
@@ -146,7 +153,7 @@ def plan_together(recipe: Recipe, prepared: Prepared, session: Session) -> tuple
 
     Processes see different amounts of free memory, and must train one recipe: the first one decides.
     """
-    recipe = settled(recipe, prepared, session)
+    recipe = _settled(recipe, prepared, session)
     planned = plan(recipe, prepared, session) if session.processes.rank == 0 else None
     versions = enumerate(_versions(recipe, prepared, session))
     place = 0 if planned is None else next(place for place, version in versions if version == planned.recipe)

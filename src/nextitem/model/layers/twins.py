@@ -28,7 +28,8 @@ class Twins:
     def among(cls, vectors_Ne: Tensor, bias_N: Tensor | None = None) -> "Twins":
         """The twins of a table, where `bias_N` has to be equal too. Zeros are equal whatever their sign.
 
-        Costs less than a product with one state: a sort of the first bytes of each row, which seldom coincide.
+        Costs about as much as the products with one or two states: a sort of the first bytes of each row, which seldom
+        coincide.
         """
         nothing = torch.zeros(0, dtype=torch.int64, device=vectors_Ne.device)
         alike = _of_equal_beginning(vectors_Ne)
