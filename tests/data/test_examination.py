@@ -58,7 +58,8 @@ def test_a_log_without_times_has_no_span(written: Write) -> None:
     found = examine(Recipe(data=str(written("log.txt", "1 2\n1 3\n1 2\n"))))
     assert (found.first_time, found.tied, found.users_with_tied_end) == (None, 0, 0)
     assert found.lines()[2] == "  times       none: the order of rows is taken for time"
-    assert found.lines()[4] == "  repeats     1 events repeat an item of their user"
+    assert found.lines()[5] == "  ties        none"
+    assert found.lines()[4] == "  repeats     1 event repeats an item of their user"
 
 
 def test_generated_events_have_columns_of_their_own() -> None:

@@ -81,14 +81,14 @@ def test_columns_of_unequal_length_are_refused_with_their_lengths() -> None:
 def test_a_missing_value_is_refused_with_its_column_and_row() -> None:
     with pytest.raises(DataError, match=r"column 'item' has 2 missing values, the first in row 2"):
         Interactions.from_columns(["ann", "bob", "eve"], pl.Series(["x", None, None]))
-    with pytest.raises(DataError, match=r"column 'time' has 1 missing values, the first in row 1"):
+    with pytest.raises(DataError, match=r"column 'time' has 1 missing value, the first in row 1"):
         Interactions.from_columns(["ann", "bob"], ["x", "y"], pl.Series([None, 3]))
 
 
 def test_a_time_that_is_no_number_is_refused() -> None:
     with pytest.raises(DataError, match=r"column 'time' holds String; times are numbers"):
         Interactions.from_columns(["ann"], ["x"], pl.Series(["2024-01-01"]))
-    with pytest.raises(DataError, match=r"column 'time' has 1 missing values, the first in row 2"):
+    with pytest.raises(DataError, match=r"column 'time' has 1 missing value, the first in row 2"):
         Interactions.from_columns(["ann", "ann"], ["x", "y"], [1.0, float("nan")])
 
 
@@ -131,12 +131,12 @@ def test_integer_ids_of_any_width_become_one_type() -> None:
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        ({"user": ["ann", None]}, "column 'user' has 1 missing values, the first in row 2"),
+        ({"user": ["ann", None]}, "column 'user' has 1 missing value, the first in row 2"),
         ({"item": [1.5, 2.5]}, "column 'item' holds Float64; ids are strings or integers"),
         ({"item": pl.Series([2**63, 1], dtype=pl.UInt64)}, "column 'item' has integers of 2⁶³ or more"),
-        ({"time": [None, 3]}, "column 'time' has 1 missing values, the first in row 1"),
-        ({"time": [1.0, float("nan")]}, "column 'time' has 1 missing values, the first in row 2"),
-        ({"time": [1.0, float("inf")]}, "column 'time' has 1 missing values, the first in row 2"),
+        ({"time": [None, 3]}, "column 'time' has 1 missing value, the first in row 1"),
+        ({"time": [1.0, float("nan")]}, "column 'time' has 1 missing value, the first in row 2"),
+        ({"time": [1.0, float("inf")]}, "column 'time' has 1 missing value, the first in row 2"),
         ({"time": ["2024-01-02", "2024-01-01"]}, "column 'time' holds String; times are numbers"),
         ({"nanoseconds": [0.5, 1.0]}, "column 'nanoseconds' holds Float64; it is in whole numbers"),
     ],

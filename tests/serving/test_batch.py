@@ -91,6 +91,15 @@ def test_whoever_gets_the_most_popular_items_is_counted() -> None:
     assert found.notes[-1] == "2 of 3 users get the most popular items: the model knows none of their items"
 
 
+def test_one_of_one_is_told_in_the_singular() -> None:
+    notes = served([("cia", "x")]).notes
+    assert notes[0].startswith("1 of 1 event is of an item that the model does not know: ")
+    assert notes[1:] == (
+        "the user is not known: the events of the file are all that is gone by",
+        "1 of 1 user gets the most popular items: the model knows none of that user's items",
+    )
+
+
 def test_known_users_go_on_from_what_is_stored_and_it_is_said() -> None:
     found = served([("ann", "i3"), ("cia", "i3")])
     assert lists(found) == {"ann": ["0663713002"], "cia": ["i2", "i1", "0663713002"]}

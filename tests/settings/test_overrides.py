@@ -60,6 +60,11 @@ def test_a_key_is_words_and_dots(text: str) -> None:
     assert str(caught.value) == f"{text!r} is not an override: write key=value, such as negatives.count=3000"
 
 
+def test_a_file_without_a_key_is_taken_for_the_data() -> None:
+    with pytest.raises(ConfigurationError, match=r"^'log/L\.csv' is not an override: .* such as data=log/L\.csv$"):
+        parse_override("log/L.csv")
+
+
 @pytest.mark.parametrize(
     ("text", "fact"),
     [

@@ -214,6 +214,14 @@ def test_what_cannot_be_put_on_disk_does_not_appear(root: Path, monkeypatch: pyt
     assert list(root.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "/", "folder"])
+def test_a_folder_is_no_file_to_write(name: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "folder").mkdir()
+    monkeypatch.chdir(root)
+    with pytest.raises(IsADirectoryError, match="Is a directory"), whole_file(Path(name)):
+        pass
+
+
 def test_a_name_that_is_taken_is_refused(root: Path) -> None:
     (root / "study").mkdir()
     message = "study exists already; remove it, or choose another --out"

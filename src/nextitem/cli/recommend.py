@@ -122,7 +122,8 @@ def _terms(recommender: Recommender, ids: Mapping[str, pl.Series], terms: Terms)
         notes += more
     allowed = recommender.allowed(known.get("candidates"), known.get("exclude"))
     if allowed is not None and not len(allowed):
-        raise ConfigurationError(f"{' and '.join(f'--{option}' for option in ids)} leave no item to recommend")
+        leave = "leaves" if len(ids) == 1 else "leave"
+        raise ConfigurationError(f"{' and '.join(f'--{option}' for option in ids)} {leave} no item to recommend")
     return replace(terms, allowed=allowed), notes
 
 

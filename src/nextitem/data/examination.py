@@ -55,8 +55,10 @@ class Examination:
 
     def lines(self) -> list[str]:
         """The same for people, a line each; notes are not among them."""
-        share = percent(self.users_with_tied_end / self.users, 1)
         has_times = self.first_time is not None
+        share, ends = percent(self.users_with_tied_end / self.users, 1), counted(self.users_with_tied_end, "user")
+        tied = counted(self.tied, "event shares", "events share")
+        ties = f"{tied} user and time with another; the last two of {ends} ({share}) do" if has_times else "none"
         of_times = (
             f"{self.first_time} to {self.last_time}" if has_times else "none: the order of rows is taken for time"
         )
@@ -66,9 +68,8 @@ class Examination:
             f"  columns     {self._columns()}",
             f"  times       {of_times}",
             f"  histories   {self.shortest:,} to {self.longest:,} events, median {self.median:,.0f}",
-            f"  repeats     {self.repeated:,} events repeat an item of their user{at_once}",
-            f"  ties        {self.tied:,} events share user and time with another; the last two of "
-            f"{counted(self.users_with_tied_end, 'user')} ({share}) do",
+            f"  repeats     {counted(self.repeated, 'event repeats', 'events repeat')} an item of their user{at_once}",
+            f"  ties        {ties}",
             "  missing     none: a missing value is refused with its row",
             f"  would use   {self.used:,} events: {self.training:,} to learn from, {self.validation:,} validation "
             f"cases, {self.test:,} test cases",

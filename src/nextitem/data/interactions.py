@@ -11,6 +11,7 @@ import polars as pl
 
 from nextitem.errors import DataError
 from nextitem.settings.given import listed, of_kind
+from nextitem.words import counted
 
 Ids = pl.Series | Iterable[str] | Iterable[int]
 MISSING_WORDS = (
@@ -48,7 +49,7 @@ class Interactions:
         for name, column in columns.items():
             if column.null_count():
                 row = int(column.is_null().arg_max() or 0) + 1
-                fact = f"{column.null_count():,} missing values, the first in row {row}"
+                fact = f"{counted(column.null_count(), 'missing value')}, the first in row {row}"
                 raise DataError(f"column '{name}' has {fact} (rows count from 1); give them or drop the rows")
         object.__setattr__(self, "events", self.events.with_columns(**columns))
 
@@ -138,8 +139,9 @@ def _require_no_words(*columns: pl.Series) -> None:
     for name, column in zip(("user", "item"), columns, strict=True):
         if column.dtype == pl.String and bool((is_word := column.is_in(MISSING_WORDS)).any()):
             row, count = int(is_word.arg_max() or 0) + 1, int(is_word.sum())
+            words = counted(count, "word for a missing value", "words for missing values")
             raise DataError(
-                f"column '{name}' has {count:,} words for missing values, the first {column[row - 1]!r} in row {row} "
+                f"column '{name}' has {words}, the first {column[row - 1]!r} in row {row} "
                 f"(rows count from 1); give them, drop the rows, or say by missing='ids' that they are ids"
             )
 

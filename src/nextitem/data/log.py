@@ -12,6 +12,7 @@ from nextitem.data.events import Events
 from nextitem.data.interactions import Interactions
 from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
+from nextitem.words import counted
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ class Catalog:
             first = int(unknown[0])
             raise DataError(
                 f"{what} {ids[first]!r} (number {first + 1} of {len(ids):,}) is not among the {len(self):,} {what}s "
-                f"of this catalogue{self.hint(ids[first])}; refit with it, or leave it out ({len(unknown):,} ids are "
-                f"unknown)"
+                f"of this catalogue{self.hint(ids[first])}; refit with it, or leave it out "
+                f"({counted(len(unknown), 'id is', 'ids are')} unknown)"
             )
         return positions
 

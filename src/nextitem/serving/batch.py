@@ -179,7 +179,8 @@ def _on_continued(asked: Asked, users: int, recommender: Recommender, terms: Ter
     if terms.histories_only:
         return ("stored histories are left out (--histories-only): the events of the file are all that is gone by",)
     if not asked.continued:
-        return (f"none of the {counted(users, 'user')} is known: the events of the file are all that is gone by",)
+        who = "the user is not known" if users == 1 else f"none of the {users:,} users is known"
+        return (f"{who}: the events of the file are all that is gone by",)
     order = "in order of time" if asked.histories.has_times else "their events after the stored ones"
     parts = [
         f"the histories of {asked.continued:,} of {counted(users, 'user')} go on from what the run has stored of them, "

@@ -50,7 +50,8 @@ def parse_override(text: str) -> tuple[tuple[str, ...], object]:
     """
     key, equals, typed = text.partition("=")
     if not equals or not _KEY.fullmatch(key):
-        raise ConfigurationError(f"{text!r} is not an override: write key=value, such as negatives.count=3000")
+        example = f"data={text}" if not equals and set("./") & set(text) else "negatives.count=3000"
+        raise ConfigurationError(f"{text!r} is not an override: write key=value, such as {example}")
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ConfigurationError(f"the override {text!r} is not valid UTF-8: type it anew")
     try:

@@ -32,6 +32,8 @@ def whole_file(file: Path) -> Iterator[Path]:
     caller's to name: OSError.
     """
     file = expanded(file)
+    if file.is_dir():  # also what has no name of its own, such as . and /
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
     if _is_stream(file):
         yield file
         return
