@@ -198,7 +198,7 @@ class StateQuery:
     @cached_property
     def _shared_CG(self) -> Tensor:
         """Of each group of twins the one score."""
-        return self.items.candidate_scores(self.states_Ce, self._twins.first_G, "batch", self._rows_C)
+        return self.items.candidate_scores(self.states_Ce, self._twins.last_G, "batch", self._rows_C)
 
     def select(self, rows: Tensor) -> "StateQuery":
         """The query for some of the histories."""

@@ -143,7 +143,7 @@ class BPRMFQuery:
     @cached_property
     def _shared_CG(self) -> Tensor:
         """Of each group of twins the one score."""
-        return self.users_Cf @ self.items_Nf[self._twins.first_G].T
+        return self.users_Cf @ self.items_Nf[self._twins.last_G].T
 
     def select(self, rows: Tensor) -> "BPRMFQuery":
         """The query for some of the users (indices or a mask)."""

@@ -21,8 +21,8 @@ class Twins:
 
     group_N: Tensor
     """The group of each item, −1 where it has no twin; empty where no item has one."""
-    first_G: Tensor
-    """An item of each group, whose score is that of all."""
+    last_G: Tensor
+    """The last item of each group, whose score is that of all."""
 
     @classmethod
     def among(cls, vectors_Ne: Tensor, bias_N: Tensor | None = None) -> "Twins":
@@ -44,13 +44,13 @@ class Twins:
             0, numbers_G, torch.arange(len(numbers_G), device=counts.device)
         )
         group_N = alike.new_full((len(vectors_Ne),), -1).index_copy(0, alike, group_of[numbers])
-        first_G = torch.zeros_like(numbers_G)
         members = (group_N >= 0).nonzero()[:, 0]
-        first_G[group_N[members]] = members  # whichever is written last
-        return cls(group_N, first_G)
+        # Always the same one: which of several that are written to a place stays is not said, and scores would vary.
+        last_G = torch.zeros_like(numbers_G).scatter_reduce(0, group_N[members], members, "amax")
+        return cls(group_N, last_G)
 
     def __len__(self) -> int:
-        return len(self.first_G)
+        return len(self.last_G)
 
     def level_slice(self, scores_CI: Tensor, start: int, shared_CG: Tensor) -> Tensor:
         """The scores of the items from `start` on, with those of twins taken from `shared_CG`; in place."""
