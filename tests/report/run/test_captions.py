@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nextitem.report.run.bands import Band, Quality
-from nextitem.report.run.captions import FEWEST, of_losses, of_quality
+from nextitem.report.run.captions import FEWEST, of_lists, of_losses, of_quality
 from worlds.stored_runs import evidence, written
 
 
@@ -24,6 +24,13 @@ def test_a_sentence_on_large_bands_says_so() -> None:
 def test_one_band_has_nothing_to_be_compared_with() -> None:
     told = of_quality([("one", None, [quality(3, 24, 0.9)])], "length")
     assert told.endswith(" by length. All 24 cases are in one band, 3.")
+
+
+def test_which_items_are_never_recommended_is_said_as_it_was() -> None:
+    assert of_lists("history") == "Items of the history are never recommended."
+    assert of_lists("last:5") == "Items of the last 5 events are never recommended."
+    assert of_lists("last:1") == "Items of the last event are never recommended."
+    assert of_lists("nothing") == "Items of the history may be recommended again."
 
 
 def test_losses_of_one_epoch_go_nowhere(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ import polars as pl
 import pytest
 
 from nextitem.errors import StorageError
-from nextitem.experiment.folder.reading import RUN
+from nextitem.experiment.folder.reading import RUN, read_run
 from nextitem.experiment.presets import load_preset, resolve_recipe
-from nextitem.report.run.evidence import comparable
+from nextitem.report.run.evidence import Evidence, comparable
 from nextitem.report.run.page import report_into, report_page, write_report
 from nextitem.serving.recommender import Recommender
 from worlds.small_runs import chains, outcome
-from worlds.stored_runs import NAME, evidence, written
+from worlds.stored_runs import NAME, evidence, remeasured, written
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
@@ -116,6 +116,13 @@ def test_examples_are_what_the_recommender_says(tmp_path: Path) -> None:
             item for item in expected if item == history[-1]
         ]
         assert f"<strong>{'The First' if history[-1] == 'i00' else f'<code>{history[-1]}</code>'}</strong>" in article
+
+
+def test_where_nothing_is_hidden_the_page_says_so_and_recommends_it_again(tmp_path: Path) -> None:
+    run = remeasured(read_run(written(tmp_path)), "certificate", hidden="nothing")
+    text = report_page([Evidence.of(run)], [outcome(NAME).model])
+    assert "Items of the history may be recommended again." in text
+    assert "never recommended" not in text
 
 
 def test_several_runs_answer_for_the_same_users(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
+from nextitem.evaluation.hiding import in_words
 from nextitem.report.run.bands import TOP, Quality
 from nextitem.report.run.evidence import Evidence
 from nextitem.words import counted, percent
@@ -46,6 +47,14 @@ def of_learning(runs: Sequence[Evidence], metric: str) -> str:
         )
     marked = ", ".join(f"{label} {epoch}" for label, epoch in best.items())
     return f"Marked is the epoch whose weights are kept: {marked}."
+
+
+def of_lists(hidden: str) -> str:
+    """Which items no example recommends, by what was hidden in the ranking too."""
+    if hidden == "nothing":
+        return "Items of the history may be recommended again."
+    of = in_words(hidden).removesuffix(" hidden").replace("history", "the history")
+    return f"Items of {of} are never recommended."
 
 
 def of_ranks(run: Evidence, is_one_of_many: bool) -> str:

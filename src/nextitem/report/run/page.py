@@ -42,6 +42,7 @@ def report_page(runs: Sequence[Evidence], scorers: Sequence[Scorer]) -> str:
     content |= {
         "version": version("nextitem"),
         "examples": examples(runs, scorers) if has_histories else None,
+        "left_out": captions.of_lists(runs[0].metrics.certificate.hidden),
         "has_histories": has_histories,
         "without_histories": ", ".join(run.label for run in runs if not run.has_histories),
         "has_titles": bool(runs[0].titles),
