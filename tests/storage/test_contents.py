@@ -13,7 +13,16 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from nextitem.errors import StorageError
-from nextitem.storage import refusals, write_array, write_csv, write_parquet, write_rows, write_tensors, write_text
+from nextitem.storage import (
+    refusals,
+    whole_file,
+    write_array,
+    write_csv,
+    write_parquet,
+    write_rows,
+    write_tensors,
+    write_text,
+)
 
 TABLE = pl.DataFrame({"user": ["a", "b"], "n": [1, 2]})
 TENSORS = {
@@ -107,3 +116,12 @@ def test_a_refusal_says_what_was_to_be_written_what_failed_and_what_helps() -> N
     message = r"cannot write the page: \[Errno 5\] Input/output error: 'draft'; free space or choose another --out"
     with pytest.raises(StorageError, match=message), refusals("the page"):
         raise OSError(errno.EIO, os.strerror(errno.EIO), "draft")
+
+
+def test_a_folder_that_is_not_there_is_named_and_not_the_draft_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "none" / "lists.csv"
+    with pytest.raises(StorageError) as caught, refusals(file), whole_file(file):
+        pass
+    assert (
+        str(caught.value) == f"cannot write {file}: there is no folder {file.parent}; make it, or choose another place"
+    )

@@ -41,6 +41,10 @@ def refusals(place: Path | str, remedy: str = "free space or choose another --ou
     try:
         yield
     except OSError as error:
+        folder = None if error.filename is None else Path(error.filename).parent
+        if isinstance(error, FileNotFoundError) and folder is not None and not folder.is_dir():
+            fact = f"there is no folder {folder}; make it, or choose another place"
+            raise StorageError(f"cannot write {place}: {fact}") from error
         raise StorageError(f"cannot write {place}: {error}; {remedy}") from error
 
 
