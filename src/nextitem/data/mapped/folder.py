@@ -220,7 +220,8 @@ def _offsets(file: Path, manifest: Manifest) -> Tensor:
 
 def _counts(file: Path, manifest: Manifest) -> Tensor:
     counts_N = numbers(file, "<i8", manifest.items)
-    if bool((counts_N < 0).any()) or int(counts_N.sum()) > manifest.events:
+    # Each by itself as well: the sum of very large ones begins again below zero.
+    if bool(((counts_N < 0) | (counts_N > manifest.events)).any()) or int(counts_N.sum()) > manifest.events:
         raise ValueError(f"it should count some of {manifest.events:,} events")
     return counts_N
 
