@@ -123,5 +123,5 @@ def test_a_folder_that_is_not_there_is_named_and_not_the_draft_in_it(tmp_path: P
     with pytest.raises(StorageError) as caught, refusals(file), whole_file(file):
         pass
     assert (
-        str(caught.value) == f"cannot write {file}: there is no folder {file.parent}; make it, or choose another place"
+        str(caught.value) == f"cannot write {file}: there is no folder {file.parent}; make it or choose another --out"
     )

@@ -11,7 +11,10 @@ WRITING = re.compile(
     r"|\b(save_file|np\.save|np\.savez|os\.replace|shutil\.(copy\w*|move))\("
     r"|open\([^)]*[\"'][wax]b?\+?[\"']"
 )
-ELSEWHERE = {"data/acquisition.py"}  # a download is counted while it is written, into a draft
+ELSEWHERE = {
+    "data/acquisition.py",  # a download is counted while it is written, into a draft
+    "compute/streams.py",  # the stream that stands for a closed stderr goes nowhere
+}
 
 
 def test_files_and_folders_are_written_by_storage_alone() -> None:

@@ -43,7 +43,7 @@ def refusals(place: Path | str, remedy: str = "free space or choose another --ou
     except OSError as error:
         folder = None if error.filename is None else Path(error.filename).parent
         if isinstance(error, FileNotFoundError) and folder is not None and not folder.is_dir():
-            fact = f"there is no folder {folder}; make it, or choose another place"
+            fact = f"there is no folder {folder}; make it or {remedy.rpartition(' or ')[2]}"
             raise StorageError(f"cannot write {place}: {fact}") from error
         raise StorageError(f"cannot write {place}: {error}; {remedy}") from error
 
