@@ -109,10 +109,10 @@ def test_an_interrupted_trial_is_taken_up_where_it_was(small: list[str], tmp_pat
 
 def test_trials_worse_than_the_median_are_pruned(small: list[str], tmp_path: Path) -> None:
     space = {"training.learning_rate": "[1e-2, 5e-3, 2e-2, 1e-9]"}
-    tuned = searched([*small[:-1], "training.epochs=6"], tmp_path / "search", space, trials=12)
+    tuned = searched([*small[:-1], "training.epochs=5"], tmp_path / "search", space, trials=9)
     assert tuned.count("pruned") > 0
     assert {trial.settings["training.learning_rate"] for trial in tuned.trials if trial.outcome == "pruned"} == {1e-9}
-    assert all(trial.epochs < 6 for trial in tuned.trials if trial.outcome == "pruned")
+    assert all(trial.epochs < 5 for trial in tuned.trials if trial.outcome == "pruned")
 
 
 def test_a_trial_that_fails_is_told_and_the_search_goes_on(small: list[str], tmp_path: Path) -> None:
