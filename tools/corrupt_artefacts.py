@@ -1,6 +1,6 @@
 """Damage what the package left in every way that was thought of, and ask for all that is made of it.
 
-    python tools/corrupt_artefacts.py                          2,000 damages, half an hour
+    python tools/corrupt_artefacts.py                          2,000 damages, minutes
     python tools/corrupt_artefacts.py --damages 40 --seed 1
 
 Runs of several kinds, a prepared log, a checkpoint and a search are damaged one at a time: bits, cuts, files that are

@@ -157,6 +157,8 @@ def content(folder: Path, name: str, draws: Random) -> None:
 
 def wrong(value: object, draws: Random) -> object:
     """What cannot stand in the place of a value of JSON."""
+    if value is None:  # a setting that may be left out is often one of several types
+        return draws.choice(("@deep@", {"a": [1]}))
     if isinstance(value, bool):
         return draws.choice(("text", 2, [], "@deep@"))
     if isinstance(value, int):
@@ -182,6 +184,8 @@ def _damage_tree(tree: Any, draws: Random) -> None:
             continue
         if isinstance(tree, dict) and draws.random() < 0.1:
             tree["@unknown"] = 1
+        elif key == "validation_loss":  # which may be any number or none: it decides nothing
+            tree[key] = "text"
         else:
             tree[key] = wrong(below, draws)
         return

@@ -87,6 +87,14 @@ def test_metrics_are_refused_by_their_field(key: str, value: object, fact: str, 
     assert fact in refusal(folder)
 
 
+@pytest.mark.parametrize("number", [2**64, 10**400])
+def test_a_setting_that_no_computer_counts_to_is_refused_by_its_key(number: int, folder: Path) -> None:
+    recipe = json.loads((folder / "recipe.json").read_text())
+    put(recipe, "model/training/epochs", number)
+    (folder / "recipe.json").write_text(json.dumps(recipe))
+    assert "recipe.json: training.epochs should be below 2⁶⁴, and has " in refusal(folder)
+
+
 @pytest.mark.parametrize("name", ["recipe.json", "metrics.json", "history.jsonl"])
 def test_json_of_any_depth_is_refused(name: str, folder: Path) -> None:
     (folder / name).write_text("[" * 3000 + "]" * 3000)

@@ -39,6 +39,7 @@ PAGE = (*LISTS, *COMPARED)
 """What a page about a run is made of."""
 
 _USERS, _EVENTS = "users.parquet", pl.col("history").list.len().cast(pl.Int64).alias("events")
+_TOO_LARGE = 2**64  # of a setting: one more than the largest seed
 _UNUSABLE = (OSError, ValueError, SafetensorError, *UNREADABLE)
 
 # Where data lie and what they are called decides nothing once their fingerprints are equal, nor does what only rounds.
@@ -233,7 +234,11 @@ def _run(folder: Path, recipe: Path, metrics: Path, sealed: Sealed[Manifest] | N
 def _recipe(file: Path) -> Recipe:
     content = content_of(file)
     check_encoder(content)
-    return parsed(Recipe, content)
+    recipe = parsed(Recipe, content)
+    for key, value in settings_of(recipe).items():
+        if isinstance(value, int) and abs(value) >= _TOO_LARGE:
+            raise ValueError(f"{key} should be below 2⁶⁴, and has {value.bit_length():,} bits")
+    return recipe
 
 
 def _values(ranks: pl.DataFrame, metrics: Sequence[str], candidates: int) -> dict[str, Tensor]:
