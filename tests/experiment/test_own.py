@@ -184,3 +184,13 @@ def test_its_draws_are_those_of_the_seed() -> None:
     one, again, other = (parts.build(5, seed).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(one[name], again[name]) for name in one)
     assert sha256(one) != sha256(other)
+
+
+def test_what_is_no_configuration_is_refused_in_our_words() -> None:
+    class Nothing:
+        pass
+
+    ones: list[Any] = [Nothing(), {"dim": 8}]
+    for given in ones:
+        with pytest.raises(ConfigurationError, match=r"encoder.* should be a choice of this package, or a table with"):
+            SequenceRecipe(encoder=given)

@@ -28,6 +28,7 @@ _REASONS = {  # pydantic's own words are for programmers, or for JSON; those abo
     "dict_type": "should be a table",
     "model_type": "should be a table",
     "model_attributes_type": "should be a choice of this package, or a table with its name",
+    "union_tag_not_found": "should be a choice of this package, or a table with its name",
 }
 _FIRST = 3  # refusals of a stored file that are told
 _HINTS = {  # where text was given
