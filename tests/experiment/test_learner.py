@@ -49,11 +49,12 @@ def test_what_was_learnt_is_restored_from_its_tensors(name: str) -> None:
 
 
 @each_kind
-def test_numbers_and_seconds_are_told_of_what_was_learnt_and_not_of_counts(name: str) -> None:
+def test_numbers_are_told_of_what_was_learnt_and_not_of_counts_and_seconds_of_both(name: str) -> None:
     learner = KINDS[name].learner
     found = learner.learn(prepared_from(log_of(chains())), Session(seed=0))
     is_counted = "counts" in learner.described(found.parameters, len(found.history.epochs))
-    assert (found.parameters == 0, found.seconds == 0.0) == (is_counted, is_counted)
+    assert (found.parameters == 0) == is_counted
+    assert found.seconds > 0.0
     assert bool(found.history.epochs) == (learner.unplanned is None)
 
 
