@@ -1,5 +1,6 @@
 """`nextitem compare` as a user types it: trains what is missing, uses what is there, goes on where it was stopped."""
 
+import functools
 import json
 import os
 import signal
@@ -140,7 +141,8 @@ def test_an_interruption_ends_the_training_and_the_same_words_go_on_with_it(plac
     recipe(place, "long", epochs=300)
     words = [sys.executable, "-m", "nextitem", "compare", "long.toml", "--data", "events.csv", "--out", "stopped"]
     words += ["--threads", "1"]
-    process = subprocess.Popen(words, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # in the background too
+    process = subprocess.Popen(words, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed)
     deadline = time.monotonic() + 240
     while not list(place.glob("stopped/.partial/*/checkpoint.safetensors")):
         assert process.poll() is None

@@ -167,7 +167,7 @@ def test_a_model_beyond_all_memory_is_refused_without_being_built(
     recipe = sequence(
         encoder=encoder, objective=NextItem(maximum_length=8) if not others else MaskedItem(maximum_length=8)
     )
-    with pytest.raises(ConfigurationError, match=r"needs about .* GB more memory on cpu, and .* are available"):
+    with pytest.raises(ConfigurationError, match=r"needs about .* TB more memory on cpu, and .* are available"):
         plan.fit_into(recipe, prepared, Session(0))
 
 
