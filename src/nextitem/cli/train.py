@@ -68,7 +68,7 @@ def train(
     ] = False,
     tracker: Annotated[
         list[str] | None,
-        typer.Option(help="Also tell tensorboard, tensorboard:FOLDER, mlflow or mlflow:URI; may be given again."),
+        typer.Option(help="Also tell tensorboard[:FOLDER], mlflow[:URI] or clearml[:PROJECT]; may be given again."),
     ] = None,
     print_config: Annotated[bool, typer.Option(help="Print every setting with its source, and stop.")] = False,
     plan_only: Annotated[

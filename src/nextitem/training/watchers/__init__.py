@@ -21,13 +21,23 @@ def _mlflow(address: str | None, _folder: Path) -> Tracker:
     return MLflow(address and _at_home(address))
 
 
+def _clearml(project: str | None, _folder: Path) -> Tracker:
+    from nextitem.training.watchers.clearml import ClearML
+
+    return ClearML(project)
+
+
 def _at_home(address: str) -> str:
     """A tracking address, with the home folder where it or the path in it begins with `~`."""
     scheme, mark, path = address.rpartition(":///")
     return f"{scheme}{mark}{expanded(path)}" if path.startswith("~") else address
 
 
-TRACKERS: Mapping[str, Callable[[str | None, Path], Tracker]] = {"tensorboard": _tensorboard, "mlflow": _mlflow}
+TRACKERS: Mapping[str, Callable[[str | None, Path], Tracker]] = {
+    "tensorboard": _tensorboard,
+    "mlflow": _mlflow,
+    "clearml": _clearml,
+}
 
 
 def open_tracker(asked: str, folder: Path) -> Tracker:
