@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from hypothesis import settings
 
 # The first call of a torch operation can take a second; how long a test may take is pytest-timeout's business.
@@ -30,12 +31,13 @@ def data_folder() -> Path:
 
 @pytest.fixture
 def written(tmp_path: Path) -> Callable[[str, str | bytes], Path]:
-    """Writes content under a name; .gz is compressed."""
+    """Writes content under a name; .gz and .zst are compressed."""
+    packed = {".gz": gzip.compress, ".zst": zstandard.compress}
 
     def write(name: str, content: str | bytes) -> Path:
         raw = content.encode() if isinstance(content, str) else content
         file = tmp_path / name
-        file.write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+        file.write_bytes(packed.get(file.suffix, bytes)(raw))
         return file
 
     return write

@@ -42,13 +42,13 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
     """
     settings = settings_from(overrides)
     folder, files = expanded(folder), files_of(source)
-    if len({is_text(file) for file in files}) > 1:
+    if len({is_text(file, settings.columns) for file in files}) > 1:
         raise ConfigurationError(f"{source} fits parquet and text, whose ids are of different types; prepare one kind")
     found = _columns_of(files, settings.columns)
     with whole_folder(folder) as draft:
         events = _parts(files, settings.columns)
         arrays = (draft / EVENT_ITEMS, draft / EVENT_TIMES)
-        ordered = order_events(events, settings.filters, *arrays, is_text=is_text(files[0]))
+        ordered = order_events(events, settings.filters, *arrays, is_text=is_text(files[0], settings.columns))
         log = write_log(draft, ordered)
         parts = settings.split.split(log.sequences)
         write_manifest(draft, log, ordered, parts, found, files, **dict(settings))

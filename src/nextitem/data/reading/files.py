@@ -1,7 +1,7 @@
 """A file of events -> Interactions. What cannot be used is named by file, row (line of the file, from 1) and column.
 
-The ending of a name tells its format, one of the shelf `formats`. All but parquet may be gzip-compressed (`.csv.gz`).
-Text is UTF-8, blank lines are skipped, and only csv knows quotes.
+Its format is one of the shelf `formats` (`choosing.py`). Text may be packed (`.csv.gz`, `.csv.zst`); it is UTF-8, blank
+lines are skipped, and only csv knows quotes.
 Ids in text are strings, unless every id of a column is an integer in canonical form ('7', not '007'): then they are
 integers, so that they sort by size. Blanks around an id or a name of a column do not count in text, quoted or not:
 'ann, x' is user 'ann' and item 'x'. Ids in parquet keep their type and their blanks. `times.py` tells which times are
@@ -15,16 +15,15 @@ import polars as pl
 
 from nextitem.data.interactions import Interactions
 from nextitem.data.reading.checks import BadRowsError, EventPart, EventSource, integers_if_canonical
+from nextitem.data.reading.choosing import format_of, told_format
 from nextitem.data.reading.columns import USUAL, Columns, Found, find, settled_layout
 from nextitem.data.reading.format import Content, Format
-from nextitem.data.reading.formats import EVENT_FORMATS
 from nextitem.data.reading.names import listed
 from nextitem.data.reading.opening import UNREADABLE, explained
 from nextitem.data.reading.paths import require_file
 from nextitem.data.reading.tables import require_rows
-from nextitem.errors import ConfigurationError, DataError, StorageError
+from nextitem.errors import DataError, NextitemError
 from nextitem.settings.given import expanded, of_kind, path_of
-from nextitem.settings.suggestion import suggest
 
 _NO_EVENTS = "{file} has a header and no events; give a file with at least one event"
 
@@ -51,7 +50,7 @@ def read_interactions(path: Path | str, columns: Columns = USUAL, like: Columns 
         user, item = (integers_if_canonical(ids) if source.is_text else ids for ids in (part.user, part.item))
         return Interactions.from_columns(user, item, part.time, nanoseconds=part.nanoseconds, missing="ids")
     except UNREADABLE as error:
-        raise _explained(file, error) from error
+        raise _explained(file, error, columns, like) from error
     except BadRowsError as error:
         raise DataError(error.told()) from None
 
@@ -62,7 +61,7 @@ def found_in(path: Path | str, columns: Columns = USUAL, like: Columns | None = 
     try:
         return _found(file, _content(file, columns, like)[1], columns, like)
     except UNREADABLE as error:
-        raise _explained(file, error) from error
+        raise _explained(file, error, columns, like) from error
 
 
 def read_parts(path: Path | str, columns: Columns = USUAL, events: int = 1_000_000) -> Iterator[EventPart]:
@@ -87,7 +86,7 @@ def read_parts(path: Path | str, columns: Columns = USUAL, events: int = 1_000_0
         except BadRowsError as error:
             raise DataError(error.told(batches)) from None
     except UNREADABLE as error:
-        raise _explained(file, error) from error
+        raise _explained(file, error, columns) from error
 
 
 def rows_of(path: Path | str, columns: Columns = USUAL, like: Columns | None = None) -> pl.Series:
@@ -96,35 +95,19 @@ def rows_of(path: Path | str, columns: Columns = USUAL, like: Columns | None = N
     try:
         return pl.concat([frame.select("row").collect() for frame in _source(file, columns, like).frames])["row"]
     except UNREADABLE as error:
-        raise _explained(file, error) from error
+        raise _explained(file, error, columns, like) from error
 
 
-def is_text(path: Path | str) -> bool:
+def is_text(path: Path | str, columns: Columns = USUAL) -> bool:
     """Whether ids in the file are text, which stands for integers where all of it does. May raise DataError."""
-    return _format_of(expanded(path)).is_text
-
-
-def _explained(file: Path, error: BaseException) -> DataError | StorageError:
-    form = _format_named(file)
-    return explained(file, error, is_text=form is None or form.is_text)
-
-
-def _format_of(file: Path) -> Format:
+    file = expanded(path)
     require_file(file)
-    form = _format_named(file)
-    if form is None:
-        text, typed = ([e for f in EVENT_FORMATS if f.is_text is wanted for e in f.endings] for wanted in (True, False))
-        known = suggest(file.name.lower(), [*text, *(f"{ending}.gz" for ending in text), *typed])
-        raise DataError(f"{file}: the ending of the name has to tell the format; {known}")
-    return form
+    return format_of(file, columns).is_text
 
 
-def _format_named(file: Path) -> Format | None:
-    name = file.name.lower()
-    for form in EVENT_FORMATS:
-        if name.endswith(form.endings) or (form.is_text and name.removesuffix(".gz").endswith(form.endings)):
-            return form
-    return None
+def _explained(file: Path, error: BaseException, columns: Columns, like: Columns | None = None) -> NextitemError:
+    form = told_format(file, columns, like)
+    return explained(file, error, is_text=form is None or form.may_be_packed)
 
 
 def _source(file: Path, columns: Columns, like: Columns | None = None) -> EventSource:
@@ -148,12 +131,8 @@ def _found(file: Path, content: Content, columns: Columns, like: Columns | None)
 
 
 def _content(file: Path, columns: Columns, like: Columns | None) -> tuple[Format, Content]:
-    form = _format_of(file)
-    if not form.is_text and (columns.separator or columns.header):
-        raise ConfigurationError(
-            f"{file} is no text, so its columns have names and nothing divides them; leave out columns.separator and "
-            f"columns.header"
-        )
+    require_file(file)
+    form = format_of(file, columns, like)
     content = form.content(file, settled_layout(columns, like, is_text=form.is_text))
     if content is None:
         raise DataError(f"{file} is empty; give a file with at least one event")

@@ -46,12 +46,24 @@ class Format(Protocol):
     """One way to write events into a file."""
 
     @property
+    def name(self) -> str:
+        """What `columns.format` calls it."""
+
+    @property
     def endings(self) -> tuple[str, ...]:
-        """What names of such files end in, each with its dot, in lower case."""
+        """What names of such files end in, each with its dot, in lower case; none where it has to be asked for."""
 
     @property
     def is_text(self) -> bool:
-        """Whether ids are text, which stands for integers where all of it does. Text may be gzipped."""
+        """Whether ids are text, which stands for integers where all of it does."""
+
+    @property
+    def may_be_packed(self) -> bool:
+        """Whether such files are read through gzip and the like too."""
+
+    @property
+    def separator(self) -> str | None:
+        """What divides a line into fields, where nobody says otherwise; None of what has no such lines."""
 
     def content(self, file: Path, layout: Layout = AS_THE_FORMAT) -> Content | None:
         """The columns of a file, None where it holds no record. May raise DataError and what is `UNREADABLE`.

@@ -1,23 +1,21 @@
-"""A file as it lies on disk: opened, through gzip or not, its lines, and what is to be said where that fails."""
+"""A file as it lies on disk: opened, packed or not, its lines, and what is to be said where that fails."""
 
-import gzip
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import polars as pl
 
+from nextitem.data.reading.packing import BROKEN, PACKINGS, packing_of
 from nextitem.errors import DataError, StorageError
 from nextitem.storage.opened import opened
 
 # A library that panics raises what is no Exception, so it is named here and caught nowhere else.
 UNREADABLE = (
     OSError,
-    EOFError,
-    zlib.error,
+    *BROKEN,
     UnicodeDecodeError,
     pl.exceptions.PolarsError,
     pl.exceptions.PanicException,
@@ -25,12 +23,18 @@ UNREADABLE = (
 MOST_BYTES = 1 << 24
 """How long a line may be. A file without line ends would otherwise be asked into memory whole."""
 
+MOST_EXPANSION = 100
+"""How many times as large as a packed file its content may be, beyond what any file may hold, `ALWAYS_UNPACKED`."""
+ALWAYS_UNPACKED = 1 << 30
+
 _LONGEST_REASON = 200  # characters
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SIGNATURES = {
     b"\x1f\x8b": "gzip; name it .gz",
+    b"\x28\xb5\x2f\xfd": "Zstandard; name it .zst",
     b"PK\x03\x04": "zip or Excel; save it as csv",
     b"PAR1": "parquet; name it .parquet",
+    b"ARROW1": "an Arrow file; name it .arrow",
     b"\xff\xfe": "UTF-16; save it as UTF-8",
     b"\xfe\xff": "UTF-16; save it as UTF-8",
 }
@@ -47,25 +51,29 @@ class Stretch:
 
 @contextmanager
 def unpacked(file: Path) -> Iterator[BinaryIO]:
-    """The content of a regular file, as it is without gzip. Raises DataError for anything else, and OSError."""
+    """The content of a regular file, unpacked. Raises DataError for what is none, and what is `UNREADABLE`."""
     try:
         content = opened(file)
     except ValueError as error:
         raise DataError(f"{error}; write its content into a file") from error
     with content:
-        yield cast(BinaryIO, gzip.GzipFile(fileobj=content)) if _is_gzip(file) else content
+        packing = packing_of(file)
+        yield content if packing is None else PACKINGS[packing].unpack(content)
 
 
 def stretches(file: Path, at_once: int = MOST_BYTES) -> Iterator[Stretch]:
     """The lines of a text in their order, about `at_once` bytes at a time, without a mark of the byte order.
 
     Read by Python, and not by the library that divides lines: so a failing disk is told with its own words, zeros after
-    a gzip stream are its padding, and no line is longer than `MOST_BYTES`. Raises DataError for one that is, and for a
-    NUL, with its row; and what is `UNREADABLE`.
+    a packed stream are its padding, and no line is longer than `MOST_BYTES`. Raises DataError for one that is, and for
+    a NUL, with its row, and for packed content without measure; and what is `UNREADABLE`.
     """
-    row, rest = 1, b""
+    row, rest, read = 1, b"", 0
     with unpacked(file) as content:
         while block := content.read(min(at_once, MOST_BYTES)):
+            read += len(block)
+            if read > ALWAYS_UNPACKED:
+                _require_measure(file, read)
             first = block.find(b"\n")
             if len(rest) + (len(block) if first < 0 else first) > MOST_BYTES:
                 raise _foreign(file, row, rest) or DataError(
@@ -85,8 +93,9 @@ def explained(file: Path, error: BaseException, *, is_text: bool = True) -> Data
     """What one of the `UNREADABLE` errors says about a file: its place, the cause and the remedy."""
     if isinstance(error, OSError) and error.errno is not None:
         return StorageError(f"{file} could not be read: {error.strerror}; check the file's permissions and the disk")
-    if _is_gzip(file) and isinstance(error, OSError | EOFError | zlib.error):
-        return DataError(f"{file} is not a complete gzip file ({error}); copy or download it again")
+    if (packing := packing_of(file)) and isinstance(error, (OSError, *BROKEN)):
+        kind = PACKINGS[packing].name
+        return DataError(f"{file} is not a complete {kind} file ({error}); copy or download it again")
     try:
         undecodable = _undecodable(file) if is_text else None
     except UNREADABLE as further:  # a damaged stream gives what is no text first, and then contradicts its checksum
@@ -95,8 +104,13 @@ def explained(file: Path, error: BaseException, *, is_text: bool = True) -> Data
     return undecodable or DataError(f"{file} could not be read: {said}; write or download the file again")
 
 
-def _is_gzip(file: Path) -> bool:
-    return file.suffix.lower() == ".gz"
+def _require_measure(file: Path, read: int) -> None:
+    size = file.stat().st_size
+    if packing_of(file) and read > MOST_EXPANSION * size:
+        raise DataError(
+            f"{file} has {size:,} bytes, and what it unpacks to is more than {MOST_EXPANSION} times as large and more "
+            f"than {ALWAYS_UNPACKED:,} bytes; unpack it yourself if you trust it"
+        )
 
 
 def _checked(file: Path, row: int, content: bytes) -> Stretch:

@@ -28,7 +28,9 @@ class Divided:
     """A format of text whose lines are fields with a separator between them; blank lines are skipped."""
 
     is_text: ClassVar[bool] = True
+    may_be_packed: ClassVar[bool] = True
 
+    name: str
     endings: tuple[str, ...]
     separator: str
     header: tuple[str, ...] | None = None

@@ -1,4 +1,4 @@
-"""The shelf of formats in which events may be stored; the ending of a file's name chooses one."""
+"""The shelf of formats in which events may be stored; the ending of a file's name chooses one, or `columns.format`."""
 
 from nextitem.data.reading.format import Format
 from nextitem.data.reading.formats.comma_separated import COMMA_SEPARATED

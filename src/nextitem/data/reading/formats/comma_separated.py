@@ -2,4 +2,4 @@
 
 from nextitem.data.reading.records import Divided
 
-COMMA_SEPARATED = Divided((".csv",), ",", has_quotes=True)
+COMMA_SEPARATED = Divided("csv", (".csv",), ",", has_quotes=True)

@@ -2,4 +2,4 @@
 
 from nextitem.data.reading.records import Divided
 
-PAIRS = Divided((".txt",), " ", ("user", "item"))
+PAIRS = Divided("pairs", (".txt",), " ", ("user", "item"))

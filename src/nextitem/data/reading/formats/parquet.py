@@ -15,8 +15,11 @@ from nextitem.data.reading.tables import scanned
 class Parquet:
     """Typed columns; rows are counted from 1."""
 
+    name: str = "parquet"
     endings: tuple[str, ...] = (".parquet",)
     is_text: bool = False
+    may_be_packed: bool = False  # it packs its columns itself
+    separator: None = None
 
     def content(self, file: Path, layout: Layout = AS_THE_FORMAT) -> Content:
         """The columns by the file's schema, whatever `layout` says of text."""

@@ -2,4 +2,4 @@
 
 from nextitem.data.reading.records import Divided
 
-RATINGS = Divided((".dat",), "::", ("user", "item", "rating", "time"))
+RATINGS = Divided("ratings", (".dat",), "::", ("user", "item", "rating", "time"))

@@ -2,4 +2,4 @@
 
 from nextitem.data.reading.records import Divided
 
-TAB_SEPARATED = Divided((".tsv", ".inter"), "\t")
+TAB_SEPARATED = Divided("tsv", (".tsv", ".inter"), "\t")
