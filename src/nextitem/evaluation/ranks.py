@@ -14,9 +14,9 @@ from torch import Tensor
 
 from nextitem.compute import transfer
 from nextitem.data.sequences import Sequences
-from nextitem.errors import ScoreError
 from nextitem.evaluation.hiding import among, hidden_targets
-from nextitem.evaluation.scoring import Query
+from nextitem.evaluation.scoring import Query, SparseQuery, refuse_nan
+from nextitem.evaluation.sparse_ranks import SparseRanks
 
 _Found = TypeVar("_Found")
 _TILE_ELEMENTS = 1 << 19  # scores alive at a time: 2 MB of float32
@@ -35,9 +35,13 @@ def target_ranks(query: Query, targets_C: Tensor, seen: Sequences | None) -> tup
     targets_C = targets_C.cpu()
     above_C = torch.zeros(len(query), dtype=torch.float64)
     tied_C = torch.zeros(len(query), dtype=torch.float64)
+    sparse = SparseRanks(query, seen) if isinstance(query, SparseQuery) else None
 
     def rank(rows: Tensor) -> None:
-        above_C[rows], tied_C[rows] = _block_ranks(_Tiles(query, seen, rows), targets_C[rows])
+        if sparse is None:
+            above_C[rows], tied_C[rows] = _block_ranks(_Tiles(query, seen, rows), targets_C[rows])
+        else:
+            above_C[rows], tied_C[rows] = sparse.of(rows, targets_C[rows])
 
     # In order of targets, those of a block lie in few tiles, and no more than these are scored twice.
     _of_blocks(query, targets_C.argsort(stable=True), rank)
@@ -98,7 +102,7 @@ def candidate_ranks(query: Query, targets_C: Tensor, ids_CK: Tensor, seen: Seque
         # The target's score is read from the very product its rivals come from, as in a full ranking.
         ids = torch.cat([targets_C[rows, None], ids_CK[rows]], 1)
         scores = query.select(rows).candidate_scores(ids).cpu()
-        _refuse_nan(scores)
+        refuse_nan(scores)
         above_C[rows] = (scores[:, 1:] > scores[:, :1]).sum(1).double()
         tied_C[rows] = (scores[:, 1:] == scores[:, :1]).sum(1).double()
         is_miss_C[rows] |= scores[:, 0] == -torch.inf
@@ -184,12 +188,6 @@ def _block_rows(query: Query) -> int:
     return max(1, _TILE_ELEMENTS // min(query.number_of_items, _TILE_ITEMS))
 
 
-def _refuse_nan(scores: Tensor) -> None:
-    # NaN compares false with everything: unguarded, every target of a diverged model would rank first.
-    if not bool(scores.sum().isfinite()) and bool(scores.isnan().any()):
-        raise ScoreError("the model's scores contain NaN, so nothing can be ranked; training diverged")
-
-
 class _Tiles:
     """Scores of a block of cases, a tile of items at a time, and which of them are hidden.
 
@@ -214,7 +212,7 @@ class _Tiles:
     def scores(self, number: int) -> Tensor:
         """Scores of the tile's items, shape (R, W), to be overwritten. Raises ScoreError when one is NaN."""
         scores = self.query.scores(self.start(number), self.start(number) + self.width)
-        _refuse_nan(scores)
+        refuse_nan(scores)
         return scores
 
     def hide(self, scores: Tensor, number: int, value: float) -> None:

@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor
 
 from nextitem.data.sequences import Sequences
+from nextitem.errors import ScoreError
 
 
 class Query(Protocol):
@@ -32,6 +33,26 @@ class Query(Protocol):
 
 
 @runtime_checkable
+class SparseQuery(Query, Protocol):
+    """A query that has few scores of its own for each history: all other items score as `common_N` says.
+
+    An optional ability: what is ranked by it gets the very ranks that its `scores` give, without a score of all items.
+    """
+
+    common_N: Tensor
+    """Of each item the score after every history that says nothing else, shape (N,)."""
+
+    def own(self) -> tuple[Tensor, Tensor, Tensor]:
+        """(rows_E, items_E, scores_E): the scores that are a history's own, by row and item, each pair once.
+
+        Of all histories of the query: whoever has many selects some of them before.
+        """
+
+    def select(self, rows: Tensor) -> "SparseQuery":
+        """The query for some of the histories."""
+
+
+@runtime_checkable
 class Scorer(Protocol):
     """Anything that can be evaluated and served: a neural model, a count, the true process of a generator."""
 
@@ -42,3 +63,10 @@ class Scorer(Protocol):
         bits; nothing rests on more. Equal items of one history have equal scores, to the bit, in every slice and among
         all candidates: whoever multiplies scores one of them for all, since a product's columns promise no such thing.
         """
+
+
+def refuse_nan(scores: Tensor) -> None:
+    """Raises ScoreError where a score is NaN."""
+    # NaN compares false with everything: unguarded, every target of a diverged model would rank first.
+    if not bool(scores.sum().isfinite()) and bool(scores.isnan().any()):
+        raise ScoreError("the model's scores contain NaN, so nothing can be ranked; training diverged")

@@ -1,7 +1,7 @@
-"""What followed the last item in training: a Markov chain of counts. C cases, K candidates, N items, P pairs.
+"""What followed the last item in training: a Markov chain of counts. E entries, N items, P pairs.
 
-The counts are sparse: one sorted key last · N + next per pair that occurs, so that the pairs of one last item, and of
-those the ones in a slice of the catalogue, lie side by side.
+The counts are sparse: one sorted key last · N + next per pair that occurs, so that the pairs of one last item lie side
+by side.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from torch import Tensor
 from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.model.baselines.baseline import Baseline
+from nextitem.model.baselines.sparse import Entries, SparseQuery
 from nextitem.model.weights import stored
 
 
@@ -67,53 +68,22 @@ class CoOccurrenceScorer:
         self.keys_P = keys_P
         self.counts_P = counts_P
         self.popularity_N = popularity_N
+        self._fallback_N = popularity_N / (popularity_N.sum() + 1)
 
-    def query(self, histories: Sequences) -> "CoOccurrenceQuery":
+    def query(self, histories: Sequences) -> SparseQuery:
         """Scores by the last item of each history."""
-        rows, items = histories.last(1).flatten()
-        last_C = torch.full((len(histories),), -1, device=rows.device).index_put((rows,), items)
-        return CoOccurrenceQuery(self, last_C)
+        return SparseQuery(self._fallback_N, histories.last(1), self._followers)
 
     def tensors(self) -> dict[str, Tensor]:
         """What is stored of it, and `CoOccurrence.restore` needs."""
         return {"keys": self.keys_P, "counts": self.counts_P, "popularity": self.popularity_N}
 
-
-class CoOccurrenceQuery:
-    """Scores after C last items; −1 stands for an empty history."""
-
-    def __init__(self, scorer: CoOccurrenceScorer, last_C: Tensor) -> None:
-        self.scorer = scorer
-        self.last_C = last_C
-        self.number_of_items = len(scorer.popularity_N)
-        self._fallback_N = scorer.popularity_N / (scorer.popularity_N.sum() + 1)
-
-    def __len__(self) -> int:
-        return len(self.last_C)
-
-    def scores(self, start: int, stop: int) -> Tensor:
-        """Scores of the items start…stop−1, shape (C, stop − start) float64."""
-        scores = self._fallback_N[start:stop].repeat(len(self), 1)
-        # The keys of an empty history are negative or 0 at most, and no pair is found below them.
-        first_C = torch.searchsorted(self.scorer.keys_P, self.last_C * self.number_of_items + start)
-        after_C = torch.searchsorted(self.scorer.keys_P, self.last_C * self.number_of_items + stop)
-        found_C = after_C - first_C
-        rows = torch.repeat_interleave(torch.arange(len(self), device=found_C.device), found_C)
-        places = torch.arange(len(rows), device=rows.device) + (first_C - found_C.cumsum(0) + found_C)[rows]
-        columns = self.scorer.keys_P[places] - self.last_C[rows] * self.number_of_items - start
-        scores[rows, columns] += self.scorer.counts_P[places]
-        return scores
-
-    def candidate_scores(self, ids_CK: Tensor) -> Tensor:
-        """Scores of each history's own candidates, shape (C, K)."""
-        wanted_CK = self.last_C[:, None] * self.number_of_items + ids_CK
-        scores_CK = self._fallback_N[ids_CK]
-        places_CK = torch.searchsorted(self.scorer.keys_P, wanted_CK)
-        after_CK = torch.searchsorted(self.scorer.keys_P, wanted_CK, right=True)
-        is_found_CK = after_CK > places_CK
-        scores_CK[is_found_CK] += self.scorer.counts_P[places_CK[is_found_CK]]
-        return scores_CK
-
-    def select(self, rows: Tensor) -> "CoOccurrenceQuery":
-        """The query for some of the histories (indices or a mask)."""
-        return CoOccurrenceQuery(self.scorer, self.last_C[rows])
+    def _followers(self, histories: Sequences) -> Entries:
+        """The items that followed the last one of each history in training."""
+        rows, items = histories.flatten()
+        first = torch.searchsorted(self.keys_P, items * len(self.popularity_N))
+        found = torch.searchsorted(self.keys_P, (items + 1) * len(self.popularity_N)) - first
+        asked_E = torch.repeat_interleave(torch.arange(len(rows)), found)
+        places_E = torch.arange(len(asked_E)) + (first - found.cumsum(0) + found)[asked_E]
+        items_E = self.keys_P[places_E] - items[asked_E] * len(self.popularity_N)
+        return Entries(rows[asked_E], items_E, self._fallback_N[items_E] + self.counts_P[places_E])

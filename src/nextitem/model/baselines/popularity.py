@@ -1,4 +1,4 @@
-"""The most popular items, the same for everyone. C cases, K candidates, N items."""
+"""The most popular items, the same for everyone. N items."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nextitem.data.sequences import Sequences
 from nextitem.model.baselines.baseline import Baseline
+from nextitem.model.baselines.sparse import SparseQuery
 from nextitem.model.weights import stored
 
 
@@ -34,34 +35,10 @@ class PopularityScorer:
     def __init__(self, counts_N: Tensor) -> None:
         self.counts_N = counts_N
 
-    def query(self, histories: Sequences) -> "PopularityQuery":
+    def query(self, histories: Sequences) -> SparseQuery:
         """The same counts for every history, an empty one included."""
-        return PopularityQuery(self.counts_N, len(histories))
+        return SparseQuery(self.counts_N, histories)
 
     def tensors(self) -> dict[str, Tensor]:
         """What is stored of it, and `Popularity.restore` needs."""
         return {"counts": self.counts_N}
-
-
-class PopularityQuery:
-    """C rows of the same counts."""
-
-    def __init__(self, counts_N: Tensor, cases: int) -> None:
-        self.counts_N = counts_N
-        self.cases = cases
-        self.number_of_items = len(counts_N)
-
-    def __len__(self) -> int:
-        return self.cases
-
-    def scores(self, start: int, stop: int) -> Tensor:
-        """Counts of the items start…stop−1, shape (C, stop − start) float64."""
-        return self.counts_N[start:stop].repeat(self.cases, 1)
-
-    def candidate_scores(self, ids_CK: Tensor) -> Tensor:
-        """Counts of each history's own candidates, shape (C, K)."""
-        return self.counts_N[ids_CK]
-
-    def select(self, rows: Tensor) -> "PopularityQuery":
-        """The query for some of the histories (indices or a mask)."""
-        return PopularityQuery(self.counts_N, len(torch.arange(self.cases, device=rows.device)[rows]))
