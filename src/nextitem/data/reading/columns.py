@@ -46,7 +46,7 @@ class Columns(Configuration):
     separator: str | None = Field(default=None, pattern=r'^[^"\r\n]{1,16}$')
     """What divides a line of text: comma, semicolon, tab, pipe, colons, space, or the text itself; none: as its format
     has it."""
-    format: Literal["csv", "tsv", "pairs", "ratings", "parquet"] | None = None
+    format: Literal["csv", "tsv", "pairs", "sequences", "ratings", "parquet"] | None = None
     """How the file is written, whatever its name ends in; none: as that ending says, or else `separator`."""
     missing: Literal["refuse", "ids"] = "refuse"
     """What the words NaN, null, None, NA, N/A, <NA> and \\N are in a column of ids: missing values, which are refused,
@@ -141,8 +141,7 @@ def find(file: Path, content: Content, asked: Columns, like: Columns | None = No
         raise ConfigurationError(f"columns.order=rows reads no times: leave out columns.time={asked.time}")
     if content.layout is not None and any(asked.roles.values()):
         raise ConfigurationError(
-            f"{file} holds {content.layout!r} without a header; leave out the names of columns, or give user and item "
-            f"by number (columns.user=1 columns.item=2)"
+            f"{file} holds {content.layout!r} without a header; leave out the names of columns{_by_number(content)}"
         )
     known = {} if like is None else like.roles
     places: dict[Role, int] = {}
@@ -161,6 +160,12 @@ def find(file: Path, content: Content, asked: Columns, like: Columns | None = No
     unit = asked.time_unit or (like.time_unit if like is not None and names.get("time") == like.time else None)
     columns = asked.model_copy(update={"time": None, **names, "time_unit": unit})
     return Found(columns, places, tuple(header))
+
+
+def _by_number(content: Content) -> str:
+    if content.separator is None:
+        return ""
+    return ", or give user and item by number (columns.user=1 columns.item=2)"
 
 
 def _completed(asked: Columns, like: Columns) -> Columns:

@@ -64,7 +64,9 @@ class Divided:
             wanted = {role: fields.list.get(place, null_on_oob=True) for role, place in places.items()}
             uneven = pl.when(width != len(header)).then(fields.list.join(form.separator))
             for frame in _records(file, form):
-                yield frame.filter(pl.col("row") > header_row).select("row", width=width, uneven=uneven, **wanted)
+                yield frame.filter(pl.col("row") > header_row).select(
+                    "row", "fields", width=width, uneven=uneven, **wanted
+                )
 
         return Content(header, frames, rule, form.separator, is_headless=not header_row)
 

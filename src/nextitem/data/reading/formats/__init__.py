@@ -5,8 +5,9 @@ from nextitem.data.reading.formats.comma_separated import COMMA_SEPARATED
 from nextitem.data.reading.formats.pairs import PAIRS
 from nextitem.data.reading.formats.parquet import PARQUET
 from nextitem.data.reading.formats.ratings import RATINGS
+from nextitem.data.reading.formats.sequences import SEQUENCES
 from nextitem.data.reading.formats.tab_separated import TAB_SEPARATED
 
-EVENT_FORMATS: tuple[Format, ...] = (COMMA_SEPARATED, TAB_SEPARATED, PAIRS, RATINGS, PARQUET)
+EVENT_FORMATS: tuple[Format, ...] = (COMMA_SEPARATED, TAB_SEPARATED, PAIRS, SEQUENCES, RATINGS, PARQUET)
 
-__all__ = ["COMMA_SEPARATED", "EVENT_FORMATS", "PAIRS", "PARQUET", "RATINGS", "TAB_SEPARATED"]
+__all__ = ["COMMA_SEPARATED", "EVENT_FORMATS", "PAIRS", "PARQUET", "RATINGS", "SEQUENCES", "TAB_SEPARATED"]
