@@ -59,7 +59,7 @@ def test_a_file_that_is_not_there_is_an_error_of_data() -> None:
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("ml-1", "did you mean 'ml-1m' or 'ml-20m'?"),
+        ("ml-1", "did you mean 'ml-1m' or 'ml-100k' or 'ml-20m'?"),
         ("synthtic", "did you mean 'synthetic'?"),
         ("Beauty", "did you mean 'beauty'?"),
     ],

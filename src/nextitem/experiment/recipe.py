@@ -31,8 +31,8 @@ class Recipe(Configuration):
     name: str = Field("unnamed", pattern=r"^[^/\\\x00-\x1f]{1,100}$")
     """What the run is called; part of its folder's name, so without slashes."""
     data: str = "synthetic"
-    """A dataset's name (`synthetic`, `ml-1m`, `beauty`, `ml-20m`, `steam`, `yelp`), the path of a file of events, or a
-    prepared folder."""
+    """A dataset's name (`synthetic`, `ml-100k`, `ml-1m`, `beauty`, `ml-20m`, `steam`, `yelp`), the path of a file of
+    events, or a prepared folder."""
     columns: Columns = Columns()
     """Which columns of a file hold the events: names or, without a header, numbers."""
     filters: Filters = Filters()

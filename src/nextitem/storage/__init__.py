@@ -2,6 +2,7 @@
 
 from nextitem.storage.alone import alone_in, clear
 from nextitem.storage.contents import (
+    extended,
     filled,
     naming,
     refusals,
@@ -28,6 +29,7 @@ __all__ = [
     "clear",
     "content_of",
     "empty_folder",
+    "extended",
     "filled",
     "make_folder",
     "naming",

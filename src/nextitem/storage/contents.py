@@ -66,6 +66,13 @@ def filled(file: Path) -> Iterator[BinaryIO]:
         yield content
 
 
+@contextmanager
+def extended(file: Path) -> Iterator[BinaryIO]:
+    """A file to fill from its end, made where it is not there. Raises OSError."""
+    with naming(file), file.open("ab") as content:
+        yield content
+
+
 def write_text(file: Path, text: str) -> None:
     """Write a text as UTF-8. Raises OSError."""
     with filled(file) as content:

@@ -40,7 +40,9 @@ def described(content: bytes, address: str = "http://127.0.0.1:9/never") -> Desc
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("NEXTITEM_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("NEXTITEM_MIRROR", raising=False)
     monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr("nextitem.data.acquisition.downloading._PAUSE", 0.01)
     (tmp_path / "cache" / "nextitem").mkdir(parents=True)
     return tmp_path / "cache" / "nextitem"
 
