@@ -53,5 +53,18 @@ def test_without_metrics_it_tells_of_cases_and_ranking_alone() -> None:
 
 def test_no_field_differs_unnoticed() -> None:
     for field in fields(CERTIFICATE):
+        if field.name == "rule":
+            continue
         other = replace(CERTIFICATE, **{field.name: "another"})  # type: ignore[arg-type]
         assert CERTIFICATE.differences(other).startswith(f"{field.name} ")
+
+
+def test_the_rule_is_told_where_cases_differ_and_decides_nothing_where_they_do_not() -> None:
+    """What was stored before there were rules has none, and compares with what has one."""
+    ruled = replace(CERTIFICATE, rule="temporal")
+    assert ruled == CERTIFICATE
+    assert ruled.differences(CERTIFICATE) == ""
+    of_others = replace(CERTIFICATE, split="other", rule="users")
+    assert ruled.differences(of_others).endswith("; rule temporal and users")
+    assert ruled.as_dict() == {**CERTIFICATE.as_dict(), "rule": "temporal"}
+    assert "rule" not in CERTIFICATE.as_dict()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from nextitem.data.reading.columns import Columns
+from nextitem.data.splits import Temporal
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.presets import as_toml, load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
@@ -21,6 +22,37 @@ from nextitem.training.fit import Training
 from worlds.parts import sequence
 from worlds.resolving import refused, resolved, said
 from worlds.small_runs import RECIPES
+
+
+@pytest.mark.parametrize("preset", ["bpr-mf", "ncf", "fpmc"])
+@pytest.mark.parametrize(
+    "split", [("split=users",), ("split=temporal", "split.validation=users")], ids=["users", "temporal"]
+)
+def test_a_model_with_users_is_not_asked_about_strangers(preset: str, split: tuple[str, ...]) -> None:
+    told = refused(preset, *split)
+    assert f"{split[0]} asks here about users of whom nothing is learnt, and" in told
+    assert "has a vector for each user that is learnt from: choose another split, or a model that goes by" in told
+
+
+@pytest.mark.parametrize("preset", ["bpr-mf", "ncf"])
+def test_a_model_with_users_may_be_split_by_time(preset: str) -> None:
+    assert resolved(preset, "split=temporal", "split.cut=2015-03-01", "split.target=all").split == Temporal(
+        cut="2015-03-01", target="all"
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("split.cut=1.5", "split: cut = 1.5 is no share between 0 and 1 of the events; a date is written 2015-03-01"),
+        ("split.target=next", """split.target = "next" (command line) should be 'first', 'last', 'random', """),
+        ("split.share=0.5", "split.share (command line): no such key; did you mean"),
+        ("split.test_share=0.5", "it belongs to split=users, not to split=temporal"),
+    ],
+)
+def test_settings_of_a_split_are_refused_with_what_they_may_be(override: str, said: str) -> None:
+    assert said in refused("sasrec-ce", "split=temporal", override)
+
 
 # Precedence.
 

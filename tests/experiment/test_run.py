@@ -8,12 +8,18 @@ import torch
 from torch import Tensor
 
 from nextitem.compute.processes import Alone
+from nextitem.data.interactions import Interactions
+from nextitem.data.log import index
+from nextitem.data.prepare import Prepared
+from nextitem.data.source import Source
+from nextitem.data.splits import Temporal
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.experiment.baseline import BaselineLearner
 from nextitem.experiment.folder.writing import weights_of
 from nextitem.experiment.presets import load_preset, preset_names, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
+from nextitem.model.baselines import BPRMF
 from nextitem.training.fit import Training
 from nextitem.training.session import Session
 from worlds.parts import with_parts
@@ -53,6 +59,12 @@ def with_permuted_held_out_events(histories: list[list[int]]) -> list[list[int]]
     return [history[:-2] + histories[(user + 7) % len(histories)][-2:] for user, history in enumerate(histories)]
 
 
+def split_by(recipe: Recipe, interactions: Interactions) -> Prepared:
+    """These events as the recipe splits them."""
+    log = index(interactions)
+    return Prepared(Source.of(recipe), log, recipe.split.split(log.sequences), {}, ())
+
+
 @pytest.mark.parametrize("preset", preset_names())
 def test_nothing_that_is_trained_depends_on_a_held_out_event(preset: str) -> None:
     honest, permuted = chains(), with_permuted_held_out_events(chains())
@@ -65,6 +77,36 @@ def test_nothing_that_is_trained_depends_on_a_held_out_event(preset: str) -> Non
     assert sha256(weights_of(one.model)) == sha256(weights_of(other.model))
     assert [epoch.train_loss for epoch in one.history.epochs] == [epoch.train_loss for epoch in other.history.epochs]
     assert one.test.above_C.tolist() != other.test.above_C.tolist()
+
+
+@pytest.mark.parametrize("validation", ["time", "users", "last"])
+@pytest.mark.parametrize("name", ["sasrec-sampled", "bert4rec", "co-occurrence"])
+def test_nothing_that_is_trained_depends_on_an_event_at_or_after_the_cut(name: str, validation: Any) -> None:
+    """Not either on when such an event is, and how many there are, as long as the catalogue stays the same."""
+    split = Temporal(cut="1970-01-01T00:05", validation_cut="1970-01-01T00:04", validation=validation)
+    recipe = RECIPES[name].model_copy(update={"split": split})
+    if recipe.learner.unplanned is None:
+        recipe = with_parts(recipe, training=TWO_EPOCHS)
+    honest = chains()
+    permuted = [history[:5] + honest[(user + 7) % len(honest)][5:] for user, history in enumerate(honest)]
+    one, other = (run(recipe, Session(seed=1), prepared=split_by(recipe, log_of(log))) for log in (honest, permuted))
+    assert one.prepared.split.train.tolist() == other.prepared.split.train.tolist()
+    assert sha256(weights_of(one.model)) == sha256(weights_of(other.model))
+    assert one.validation.above_C.tolist() == other.validation.above_C.tolist()
+    assert one.test.certificate.split != other.test.certificate.split
+    assert one.test.certificate.rule == split.rule
+
+
+def test_test_users_of_whom_nothing_is_learnt_are_counted_where_users_have_vectors() -> None:
+    split = Temporal(cut="1970-01-01T00:10", validation="last")
+    recipe = Recipe(model=BPRMF(factors=2, iterations=1), split=split)
+    later = [(f"u{user:02}", f"i{user}", 600.0 + second) for user in (3, 90) for second in (0, 1, 2)]
+    events = log_of(chains()).events.rows()
+    users, items, times = zip(*[*((u, i, t) for u, i, t in events), *later], strict=True)
+    outcome = run(recipe, Session(seed=0), prepared=split_by(recipe, Interactions.from_columns(users, items, times)))
+    assert len(outcome.prepared.split.test) == 2
+    said = "1 of 2 test cases are of users of whom nothing is learnt: bpr_mf has a vector for each user"
+    assert outcome.prepared.notes[-1].startswith(said)
 
 
 @pytest.mark.parametrize("preset", preset_names())

@@ -24,6 +24,7 @@ class Purpose(IntEnum):
     BOOTSTRAP = 5
     EXAMPLES = 6
     CANDIDATES = 7
+    SPLIT = 8
 
 
 def key_seed(seed: int, purpose: Purpose, *parts: int) -> int:

@@ -1,7 +1,7 @@
 """What a number was measured on."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 
 from nextitem.data.splits.split import Cases
 from nextitem.evaluation.ranking import Ranking
@@ -24,6 +24,8 @@ class Certificate:
     candidates: int
     """Number of items that are ranked."""
     metrics: tuple[str, ...]
+    rule: str = field(default="", compare=False)
+    """How the cases were chosen, in words; "" where nobody said. What they are is compared by `split`."""
 
     @classmethod
     def of(cls, cases: Cases, ranking: Ranking, metrics: Sequence[str]) -> "Certificate":
@@ -37,6 +39,7 @@ class Certificate:
             ranking=str(ranking),
             candidates=ranking.size(cases.histories.number_of_items),
             metrics=tuple(metrics),
+            rule=cases.rule,
         )
 
     def without_metrics(self) -> "Certificate":
@@ -44,12 +47,13 @@ class Certificate:
         return replace(self, metrics=())
 
     def as_dict(self) -> dict[str, object]:
-        """Plain values by field; without metrics there is no such field."""
-        return {name: value for name, value in asdict(self).items() if value != ()}
+        """Plain values by field; without metrics there is no such field, and none without a rule."""
+        return {name: value for name, value in asdict(self).items() if value not in ((), "")}
 
     def differences(self, other: "Certificate") -> str:
         """What differs between the two, in words, such as `hidden history and nothing`; "" where they are equal."""
-        pairs = ((field.name, getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+        compared = [one.name for one in fields(self) if one.compare or self.split != other.split]
+        pairs = ((name, getattr(self, name), getattr(other, name)) for name in compared)
         return "; ".join(f"{name} {_told(ours)} and {_told(theirs)}" for name, ours, theirs in pairs if ours != theirs)
 
 

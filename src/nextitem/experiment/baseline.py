@@ -22,7 +22,6 @@ class BaselineLearner:
 
     baseline: AnyBaseline
     training = Training()
-    has_users = False
     reads_times = False
 
     @property
@@ -36,6 +35,11 @@ class BaselineLearner:
         if self.baseline.only_counts:
             return "only counts: there is no training to plan"
         return f"is the baseline {self.baseline.name}: its training is not planned"
+
+    @property
+    def has_users(self) -> bool:
+        """Whether the baseline knows the users that it was trained on, and no others."""
+        return self.baseline.has_users
 
     @property
     def learns_validation(self) -> bool:

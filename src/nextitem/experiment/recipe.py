@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from nextitem.data.filters import Filters
 from nextitem.data.reading.columns import Columns
@@ -55,6 +55,16 @@ class Recipe(Configuration):
             )
         named = str(data) if isinstance(data, PurePath) else data
         return str(expanded(named)) if isinstance(named, str) and named.startswith("~") else named
+
+    @model_validator(mode="after")
+    def _knows_whom_it_is_asked_about(self) -> Self:
+        if self.split.asks_strangers and self.learner.has_users:
+            raise ValueError(
+                f"split={self.split.name} asks here about users of whom nothing is learnt, and "
+                f"{self.learner.parts[0]} has a vector for each user that is learnt from: "
+                f"choose another split, or a model that goes by histories"
+            )
+        return self
 
     @property
     def ranking(self) -> Ranking:

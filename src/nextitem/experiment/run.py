@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import torch
+
 from nextitem.compute.waiting import Say, silent, told_if_slow
 from nextitem.data.prepare import Prepared, prepare
+from nextitem.data.splits.split import Split
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.evaluate import Evaluation, evaluate
 from nextitem.evaluation.hiding import hidden_targets
@@ -80,6 +83,11 @@ def as_learnt(prepared: Prepared, recipe: Recipe) -> Prepared:
 def notes_on(prepared: Prepared, recipe: Recipe) -> tuple[str, ...]:
     """What is to know about the events, and about what this recipe makes of them, in words."""
     said = [*notes_on_cases(prepared, recipe)]
+    if recipe.learner.has_users and (unknown := _unknown(prepared.split, recipe)):
+        said.append(
+            f"{unknown:,} of {counted(len(prepared.split.test), 'test case')} are of users of whom nothing is learnt: "
+            f"{recipe.learner.parts[0]} has a vector for each user, and none was trained for them"
+        )
     if recipe.learner.learns_validation:
         said.append(
             "validation events were learnt too (model.events=train_and_validation): metrics of validation say nothing"
@@ -99,6 +107,13 @@ def notes_on_cases(prepared: Prepared, recipe: Recipe) -> tuple[str, ...]:
         f"{missed:,} of {counted(len(cases), 'test target')} {fact} the history: {they} cannot be hit, "
         f"since hide={recipe.hide}; hide=nothing ranks {'it' if missed == 1 else 'them'}",
     )
+
+
+def _unknown(split: Split, recipe: Recipe) -> int:
+    """How many test cases are of users without an event that is learnt."""
+    learnt = split.train_and_validation if recipe.learner.learns_validation else split.train
+    known = learnt.users_U[learnt.lengths_U > 0]
+    return int((~torch.isin(split.test.histories.users_U, known)).sum())
 
 
 def _of_the_recipe(prepared: Prepared, recipe: Recipe) -> Prepared:

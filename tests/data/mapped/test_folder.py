@@ -49,6 +49,15 @@ def known(folder: Path) -> dict[str, object]:
     return {key: value for key, value in read.items() if key not in ("format", "version", "files")}
 
 
+def test_stored_cuts_that_are_not_those_of_the_events_are_found(tmp_path: Path) -> None:
+    folder = tmp_path / "prepared"
+    prepare_into(folder, str(write_csv(log_of(chains()), tmp_path / "log.csv")), ["split=temporal"])
+    assert len(verify(folder).cuts) == 2
+    sign(folder, cuts=[360.0, 240.0])
+    with pytest.raises(ArtefactError, match=r"manifest.json: cuts are not those of the events"):
+        verify(folder)
+
+
 def read_all(folder: Path) -> None:
     """Everything that a training reads."""
     log, _, _ = read_prepared(folder, LeaveOneOut())

@@ -19,7 +19,7 @@ from nextitem.data.reading import files as reading
 from nextitem.data.reading.columns import Columns
 from nextitem.data.reading.files import read_interactions, read_parts
 from nextitem.data.sequences import Sequences
-from nextitem.data.splits import LeaveOneOut
+from nextitem.data.splits import AnySplit, LeaveOneOut, Temporal, Users
 from nextitem.data.splits.split import Split, SplitFacts
 from nextitem.errors import ArtefactError, ConfigurationError, DataError, NextitemError, StorageError
 from nextitem.experiment.folder.writing import weights_of
@@ -327,6 +327,22 @@ def test_a_folder_can_be_split_in_another_way_than_it_was_prepared_for(tmp_path:
     assert Otherwise.facts == [None]  # what is stored is of leave-one-out, and this is not
     assert manifest.split == LeaveOneOut()
     assert parts.train.counts().sum() > 0
+
+
+@pytest.mark.parametrize("split", [Temporal(), Temporal(validation="users", target="all"), Users()], ids=repr)
+def test_a_folder_is_prepared_for_any_split_and_its_cuts_are_stored(
+    split: AnySplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, folder = as_written(events(), tmp_path / "log.csv"), tmp_path / "prepared"
+    overrides = [f"split.{key}={value}" for key, value in split.model_dump().items() if value is not None]
+    prepare_into(folder, str(file), [f"split={split.name}", *overrides])
+    raw = prepare(Recipe(data=str(file), split=split))
+    assert (read_manifest(folder).split, read_manifest(folder).cuts) == (split, raw.split.cuts)
+    assert verify(folder).split == split
+    monkeypatch.setattr("nextitem.data.splits.moments.span", None)  # what reads the times of all events
+    stored = prepare(Recipe(data=str(folder), split=split))
+    assert_equal(raw, stored)
+    assert stored.split.cuts == raw.split.cuts
 
 
 def test_a_folder_that_is_not_whole_is_refused(tmp_path: Path) -> None:

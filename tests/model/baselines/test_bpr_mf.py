@@ -70,6 +70,14 @@ def test_a_user_it_was_not_trained_on_is_refused(user: int) -> None:
         scorer.query(histories)
 
 
+def test_a_user_of_whom_nothing_is_learnt_is_scored_by_the_biases_of_items() -> None:
+    scorer = BPRMF(factors=3, iterations=5).learn(Sequences.of([*GROUPS, []], N))
+    assert len(scorer.users_Uf) == len(GROUPS) + 1
+    scores = scorer.query(Sequences.of([*GROUPS, []], N)).scores(0, N)
+    assert torch.equal(scores[-1], scorer.items_Nf[:, -1])
+    assert not torch.equal(scores[0], scores[-1])
+
+
 def test_validation_events_are_learnt_only_where_that_is_asked_for() -> None:
     split = LeaveOneOut().split(Sequences.of([[0, 1, 2, 3, 4], [5, 6], [7, 8, 9]], 10))
     merged = split.with_validation()

@@ -72,6 +72,8 @@ class Manifest(AnyManifest):
     log_sha256: str = Field(pattern=SHA256)
     validation_sha256: str = Field(pattern=SHA256)
     test_sha256: str = Field(pattern=SHA256)
+    cuts: tuple[float, ...] = ()
+    """The moments that part the log by this split, latest first, in unix seconds."""
     notes: tuple[str, ...]
     """What was left out or is ambiguous, in words."""
 
@@ -121,6 +123,7 @@ def write_manifest(
         log_sha256=log.sha256(),
         validation_sha256=parts.validation.sha256,
         test_sha256=parts.test.sha256,
+        cuts=parts.cuts,
         columns_found=found.columns,
         order=found.note(),
         source=tuple(source),
@@ -165,6 +168,8 @@ def verify(folder: Path) -> Manifest:
     if replace(log, known_sha256=None).sha256() != manifest.log_sha256:
         raise PREPARED.unreadable(folder, f"{MANIFEST}: log_sha256 is not that of the events")
     found = SplitFacts.of(manifest.split.split(log.sequences))
+    if found.cuts != manifest.cuts:
+        raise PREPARED.unreadable(folder, f"{MANIFEST}: cuts are not those of the events")
     if (found.validation_sha256, found.test_sha256) != (manifest.validation_sha256, manifest.test_sha256):
         raise PREPARED.unreadable(folder, f"{MANIFEST}: the fingerprints of cases are not those of the events")
     if not torch.equal(found.train_counts_N, _part(prepared, _TRAIN_COUNTS, partial(_counts, manifest=manifest))):
@@ -189,7 +194,7 @@ def read_prepared(folder: Path, split: AnySplit) -> tuple[Log, Split, Manifest]:
     items = _part(prepared, "items.parquet", partial(_catalog, column="item", length=manifest.items))
     columns = {name: _map(prepared, name) for name in (EVENT_ITEMS, *events[1:])}
     sequences = _sequences(folder, columns, offsets, len(items))
-    facts = SplitFacts(counts_N, manifest.validation_sha256, manifest.test_sha256)
+    facts = SplitFacts(counts_N, manifest.validation_sha256, manifest.test_sha256, manifest.cuts)
     parts = split.split(sequences, facts if split == manifest.split else None)
     return Log(sequences, users, items, manifest.log_sha256), parts, manifest
 

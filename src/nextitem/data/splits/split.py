@@ -27,9 +27,13 @@ class Cases:
     """Of histories and targets."""
     dataset: str = "unnamed"
     """What the data is called."""
+    rule: str = ""
+    """How cases were chosen, in words; "" where nobody said."""
 
     @classmethod
-    def of(cls, histories: Sequences, targets_C: Tensor, counts_N: Tensor, dataset: str = "unnamed") -> "Cases":
+    def of(
+        cls, histories: Sequences, targets_C: Tensor, counts_N: Tensor, dataset: str = "unnamed", rule: str = ""
+    ) -> "Cases":
         """Cases with their fingerprint. Raises ConfigurationError for histories that are none, or not one each."""
         histories = Sequences.required(histories)
         for name, tensor in (("targets_C", targets_C), ("counts_N", counts_N)):
@@ -40,7 +44,7 @@ class Cases:
         events = (part.flatten()[1] for part in histories.parts())
         for part in chain((histories.users_U, histories.lengths_U), events, (targets_C,)):
             digest.update(part.to(torch.int64).contiguous().numpy().tobytes())
-        return cls(histories, targets_C, counts_N, digest.hexdigest(), dataset)
+        return cls(histories, targets_C, counts_N, digest.hexdigest(), dataset, rule)
 
     def __len__(self) -> int:
         return len(self.targets_C)
@@ -53,12 +57,28 @@ class Cases:
     def select(self, rows: Tensor) -> "Cases":
         """Some of the cases, by their places or a mask, as cases of their own (another fingerprint)."""
         rows = rows if isinstance(rows, Tensor | slice) else _places(rows)
-        return Cases.of(self.histories.select(rows), self.targets_C[rows], self.counts_N, self.dataset)
+        return Cases.of(self.histories.select(rows), self.targets_C[rows], self.counts_N, self.dataset, self.rule)
 
 
 def _places(rows: object) -> Tensor:
     numbers = [whole_number(row, f"rows[{n}]", "the place of a case") for n, row in enumerate(listed(rows, "rows"))]
     return torch.tensor(numbers, dtype=torch.int64)
+
+
+@dataclass(frozen=True)
+class Views:
+    """What a split makes of a log, before anything is counted: of cases the histories and the targets."""
+
+    train: Sequences
+    train_and_validation: Sequences
+    validation: tuple[Sequences, Tensor]
+    test: tuple[Sequences, Tensor]
+    rule: str
+    """How all this was chosen, in words."""
+    notes: tuple[str, ...] = ()
+    """What could not be divided, in words."""
+    cuts: tuple[float, ...] = ()
+    """The moments that part the log, latest first, in unix seconds; none of a split that knows no time."""
 
 
 @dataclass(frozen=True)
@@ -68,38 +88,30 @@ class Split:
     train: Sequences
     validation: Cases
     test: Cases
+    train_and_validation: Sequences
+    """What may be learnt when nothing is to be chosen any more: all that is not held out for the test."""
     notes: tuple[str, ...] = ()
     """What could not be divided, in words."""
+    cuts: tuple[float, ...] = ()
+    """The moments that part the log, latest first, in unix seconds; none of a split that knows no time."""
 
     @classmethod
-    def of(
-        cls,
-        train: Sequences,
-        validation: tuple[Sequences, Tensor],
-        test: tuple[Sequences, Tensor],
-        notes: tuple[str, ...] = (),
-        facts: "SplitFacts | None" = None,
-    ) -> "Split":
-        """The parts, of cases the histories and targets, with counts and fingerprints; `facts` spares finding them."""
-        counts_N = train.counts() if facts is None else facts.train_counts_N
-        train = replace(train, known_counts_N=counts_N)
+    def of(cls, views: Views, facts: "SplitFacts | None" = None) -> "Split":
+        """The parts with counts and fingerprints; `facts` about this very split spare finding them."""
+        counts_N = views.train.counts() if facts is None else facts.train_counts_N
+        train = replace(views.train, known_counts_N=counts_N)
         if facts is None:
-            return cls(train, Cases.of(*validation, counts_N), Cases.of(*test, counts_N), notes)
-        chosen = Cases(*validation, counts_N, facts.validation_sha256)
-        return cls(train, chosen, Cases(*test, counts_N, facts.test_sha256), notes)
+            validation, test = (Cases.of(*asked, counts_N, rule=views.rule) for asked in (views.validation, views.test))
+        else:
+            validation = Cases(*views.validation, counts_N, facts.validation_sha256, rule=views.rule)
+            test = Cases(*views.test, counts_N, facts.test_sha256, rule=views.rule)
+        return cls(train, validation, test, views.train_and_validation, views.notes, views.cuts)
 
     def with_validation(self) -> "Split":
-        """The validation events in the training part as well; the validation cases then ask for what may be learnt.
-
-        A user's events up to the latest validation target: it stands right after its case's history, in the same log.
-        """
-        asked = self.validation.histories
-        targets_U = torch.zeros(int(torch.cat([self.train.users_U, asked.users_U]).max()) + 1, dtype=torch.int64)
-        targets_U.scatter_reduce_(0, asked.users_U, asked.stops_U + 1, "amax")
-        stops_U = torch.maximum(self.train.stops_U, targets_U[self.train.users_U])
-        train = replace(self.train, stops_U=stops_U, known_counts_N=None)
-        train = replace(train, known_counts_N=train.counts())
-        validation, test = (replace(cases, counts_N=train.counts()) for cases in (self.validation, self.test))
+        """The validation events in the training part as well; the validation cases then ask for what may be learnt."""
+        counts_N = self.train_and_validation.counts()
+        train = replace(self.train_and_validation, known_counts_N=counts_N)
+        validation, test = (replace(cases, counts_N=counts_N) for cases in (self.validation, self.test))
         return replace(self, train=train, validation=validation, test=test)
 
     def named(self, dataset: str) -> "Split":
@@ -115,8 +127,10 @@ class SplitFacts:
     train_counts_N: Tensor
     validation_sha256: str
     test_sha256: str
+    cuts: tuple[float, ...] = ()
+    """As `Split.cuts`."""
 
     @classmethod
     def of(cls, split: Split) -> "SplitFacts":
         """The facts of a split."""
-        return cls(split.train.counts(), split.validation.sha256, split.test.sha256)
+        return cls(split.train.counts(), split.validation.sha256, split.test.sha256, split.cuts)

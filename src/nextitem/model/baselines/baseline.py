@@ -27,6 +27,8 @@ class Baseline(Configuration):
     """By which the baseline is chosen."""
     only_counts: ClassVar[bool] = True
     """Whether its numbers are counts; else they are learnt, and told as parameters with the seconds that they took."""
+    has_users: ClassVar[bool] = False
+    """Whether it knows the users that it was trained on, and can answer nobody else."""
 
     @property
     def learns_validation(self) -> bool:

@@ -25,11 +25,13 @@ class BPRMF(Baseline):
     """Scores an item by the product of its factors with the user's: it knows trained users alone, and no history.
 
     Rendle et al. (2009), learnt by the library `implicit`; the defaults are those of Klenitskiy & Vasilev (2023), who
-    trained on a GPU, where the library draws otherwise.
+    trained on a GPU, where the library draws otherwise. A user of whom nothing is learnt, as a temporal split leaves
+    some, has factors of 0 and the items' biases alone as scores.
     """
 
     name: Literal["bpr_mf"] = "bpr_mf"
     only_counts: ClassVar[bool] = False
+    has_users: ClassVar[bool] = True
     also_called: ClassVar[Mapping[str, str]] = {"regularization": "l2"}
     factors: int = Field(128, ge=1)
     """Factors of a user and of an item."""
@@ -70,7 +72,9 @@ class BPRMF(Baseline):
             random_state=key_seed(seed, Purpose.WEIGHTS),
         )
         model.fit(liked_UN, show_progress=False)
-        return BPRMFScorer(torch.from_numpy(model.user_factors), torch.from_numpy(model.item_factors))
+        users_Uf = torch.from_numpy(model.user_factors)
+        users_Uf[torch.from_numpy(np.bincount(users, minlength=len(users_Uf)) == 0), :-1] = 0
+        return BPRMFScorer(users_Uf, torch.from_numpy(model.item_factors))
 
     def restore(self, tensors: Mapping[str, Tensor]) -> "BPRMFScorer":
         """The scorer that gave `tensors`. Raises ValueError for those of others."""

@@ -1,0 +1,67 @@
+"""Which of the events that may be asked for are asked for, and after which history. U users, C cases.
+
+The rules and their names are those of Gusak et al., "Time to Split: Exploring Data Splitting Strategies for Offline
+Evaluation of Sequential Recommenders" (RecSys 2025).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from nextitem.compute import transfer
+from nextitem.compute.randomness import Purpose, generator
+from nextitem.data.sequences import Sequences
+
+TargetRule = Literal["first", "last", "random", "successive", "all"]
+IN_WORDS: Mapping[TargetRule, str] = {
+    "first": "the first event, after the history up to the cut",
+    "last": "the last event, after all before it",
+    "random": "one event drawn by chance, after all before it",
+    "successive": "every event, each after all before it",
+    "all": "every event, all of them after the history up to the cut",
+}
+Asked = tuple[Sequences, Tensor]  # the histories, and the target of each
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Of each view of `whole` the events at from_U to before stop_U, which may be asked for."""
+
+    whole: Sequences
+    from_U: Tensor
+    stop_U: Tensor
+
+    def asked(self, rule: TargetRule, seed: int, part: int) -> Asked:
+        """The cases, user by user and oldest first; `seed` and `part` name the draws of `random`.
+
+        Nobody is asked about an empty history: `first` and `all` skip whoever has no event before the stretch, and the
+        others the first event of a user.
+        """
+        whole = self.whole
+        is_known_U = self.from_U > whole.starts_U
+        if rule in ("first", "all"):
+            from_U = torch.where(is_known_U, self.from_U, self.stop_U)
+        else:
+            from_U = torch.where(is_known_U, self.from_U, torch.minimum(self.from_U + 1, self.stop_U))
+        rows, places = _chosen(from_U, self.stop_U, rule, seed, part)
+        ends = self.from_U[rows] if rule == "all" else places
+        return replace(whole.select(rows), stops_U=ends), whole.at(places)
+
+
+def _chosen(from_U: Tensor, stop_U: Tensor, rule: TargetRule, seed: int, part: int) -> tuple[Tensor, Tensor]:
+    """(rows, places) of the events that are asked for, in order."""
+    counts_U = stop_U - from_U
+    if rule in ("successive", "all"):
+        rows, columns = transfer.places(counts_U, int(counts_U.sum()))
+        return rows, from_U[rows] + columns
+    rows = (counts_U > 0).nonzero()[:, 0]
+    if rule == "first":
+        return rows, from_U[rows]
+    if rule == "last":
+        return rows, stop_U[rows] - 1
+    # One draw for each user that can be asked: who comes later than all of them moves no draw.
+    shares = torch.rand(len(rows), generator=generator(seed, Purpose.SPLIT, part), dtype=torch.float64)
+    return rows, from_U[rows] + (shares * counts_U[rows]).long()
