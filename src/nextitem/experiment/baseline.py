@@ -22,7 +22,6 @@ class BaselineLearner:
 
     baseline: AnyBaseline
     training = Training()
-    reads_times = False
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -48,8 +47,13 @@ class BaselineLearner:
 
     @property
     def depends_on_seed(self) -> bool:
-        """Not where the baseline only counts."""
-        return not self.baseline.only_counts
+        """Where the baseline draws anything."""
+        return self.baseline.is_drawn
+
+    @property
+    def reads_times(self) -> bool:
+        """Where the baseline goes by times."""
+        return self.baseline.reads_times
 
     def described(self, parameters: int, epochs: int) -> str:
         """What it is and whether anything was trained."""

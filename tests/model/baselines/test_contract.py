@@ -14,7 +14,7 @@ from nextitem.data.splits.leave_one_out import LeaveOneOut
 from nextitem.errors import DataError
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.model.baselines import AnyBaseline, CoOccurrence, Popularity
-from worlds.shelves import each, variations
+from worlds.shelves import each, timed, variations
 
 History = list[int]
 Naive = Callable[[list[History], History, int], float]
@@ -28,6 +28,11 @@ histories = st.lists(st.lists(st.integers(0, N - 1), max_size=6), min_size=1, ma
 
 def naive_popularity(train: list[History], history: History, item: int) -> float:
     return sum(history.count(item) for history in train)
+
+
+def naive_recent_popularity(train: list[History], history: History, item: int) -> float:
+    popularity = naive_popularity(train, history, item)  # all of a small log happened within a month
+    return popularity + popularity / (sum(map(len, train)) + 1)
 
 
 def naive_co_occurrence(window: int) -> Naive:
@@ -46,6 +51,7 @@ SHELF = {**variations(AnyBaseline), "co_occurrence-window=3": CoOccurrence(windo
 COUNTS = {name: baseline for name, baseline in SHELF.items() if baseline.only_counts}
 NAIVE = {
     "popularity": naive_popularity,
+    "recent_popularity": naive_recent_popularity,
     "co_occurrence": naive_co_occurrence(1),
     "co_occurrence-window=3": naive_co_occurrence(3),
 }
@@ -53,8 +59,13 @@ each_baseline = each("configuration", SHELF)
 each_count = each("configuration", COUNTS)
 
 
+def logged(log: list[History]) -> Sequences:
+    """A log of events an hour apart, one user after another."""
+    return timed(Sequences.of(log, N))
+
+
 def scores_of(configuration: AnyBaseline, asked: list[History] = HISTORIES) -> Tensor:
-    return configuration.learn(Sequences.of(TRAIN, N)).query(Sequences.of(asked, N)).scores(0, N)
+    return configuration.learn(logged(TRAIN)).query(Sequences.of(asked, N)).scores(0, N)
 
 
 def same(scores: Tensor, expected: Tensor) -> None:
@@ -66,9 +77,9 @@ def same(scores: Tensor, expected: Tensor) -> None:
 @settings(max_examples=50)
 @given(train=histories, asked=histories)
 def test_scores_equal_naive_counts(name: str, train: list[History], asked: list[History]) -> None:
-    assume(name == "popularity" or any(len(history) > 1 for history in train))
+    assume("popularity" in name or any(len(history) > 1 for history in train))
     naive = NAIVE[name]
-    query = SHELF[name].learn(Sequences.of(train, N)).query(Sequences.of(asked, N))
+    query = SHELF[name].learn(logged(train)).query(Sequences.of(asked, N))
     expected = tensor([[naive(train, history, item) for item in range(N)] for history in asked], dtype=torch.float64)
     torch.testing.assert_close(query.scores(0, N), expected, rtol=1e-15, atol=0)
 
@@ -81,7 +92,7 @@ def test_histories_in_which_nothing_follows_anything_are_nothing_to_count_pairs_
 
 @each_baseline
 def test_a_slice_of_the_catalogue_has_the_scores_of_the_whole(configuration: AnyBaseline) -> None:
-    query = configuration.learn(Sequences.of(TRAIN, N)).query(Sequences.of(HISTORIES, N))
+    query = configuration.learn(logged(TRAIN)).query(Sequences.of(HISTORIES, N))
     whole = query.scores(0, N)
     assert (len(query), query.number_of_items, whole.shape) == (6, N, (6, N))
     for start in range(N + 1):
@@ -91,7 +102,7 @@ def test_a_slice_of_the_catalogue_has_the_scores_of_the_whole(configuration: Any
 
 @each_baseline
 def test_candidates_have_the_scores_of_the_whole(configuration: AnyBaseline) -> None:
-    query = configuration.learn(Sequences.of(TRAIN, N)).query(Sequences.of(HISTORIES, N))
+    query = configuration.learn(logged(TRAIN)).query(Sequences.of(HISTORIES, N))
     ids_CK = torch.randint(N, (6, 40), generator=torch.Generator().manual_seed(0))
     same(query.candidate_scores(ids_CK), query.scores(0, N).gather(1, ids_CK))
     assert query.candidate_scores(ids_CK[:, :0]).shape == (6, 0)
@@ -104,7 +115,7 @@ def test_candidates_have_the_scores_of_the_whole(configuration: AnyBaseline) -> 
     ids=["indices", "none", "mask"],
 )
 def test_selected_rows_keep_their_scores(configuration: AnyBaseline, rows: Tensor) -> None:
-    query = configuration.learn(Sequences.of(TRAIN, N)).query(Sequences.of(HISTORIES, N))
+    query = configuration.learn(logged(TRAIN)).query(Sequences.of(HISTORIES, N))
     chosen = query.select(rows)
     same(chosen.scores(0, N), query.scores(0, N)[rows])
     assert len(chosen) == len(query.scores(0, N)[rows])
@@ -112,7 +123,7 @@ def test_selected_rows_keep_their_scores(configuration: AnyBaseline, rows: Tenso
 
 @each_baseline
 def test_overwritten_scores_are_fresh_on_the_next_call(configuration: AnyBaseline) -> None:
-    query = configuration.learn(Sequences.of(TRAIN, N)).query(Sequences.of([[0]], N))
+    query = configuration.learn(logged(TRAIN)).query(Sequences.of([[0]], N))
     ids_CK = tensor([[2, 1]])
     whole, candidates = query.scores(0, N).clone(), query.candidate_scores(ids_CK).clone()
     query.scores(0, N).fill_(torch.nan)
@@ -123,7 +134,7 @@ def test_overwritten_scores_are_fresh_on_the_next_call(configuration: AnyBaselin
 
 @each_baseline
 def test_tensors_rebuild_the_scorer(configuration: AnyBaseline) -> None:
-    scorer = configuration.learn(Sequences.of(TRAIN, N))
+    scorer = configuration.learn(logged(TRAIN))
     assert all(values.is_contiguous() for values in scorer.tensors().values())  # safetensors stores no views
     again = configuration.restore(scorer.tensors())
     asked = Sequences.of(HISTORIES, N)
@@ -143,15 +154,15 @@ def test_popularity_of_nothing_is_zero_for_every_item() -> None:
 
 @each_baseline
 def test_permuting_held_out_events_changes_nothing_learnt(configuration: AnyBaseline) -> None:
-    before = configuration.learn(LeaveOneOut().split(Sequences.of([[0, 1, 2, 3], [4, 0, 1, 2]], N)).train)
-    after = configuration.learn(LeaveOneOut().split(Sequences.of([[0, 1, 1, 2], [4, 0, 3, 2]], N)).train)
+    before = configuration.learn(LeaveOneOut().split(logged([[0, 1, 2, 3], [4, 0, 1, 2]])).train)
+    after = configuration.learn(LeaveOneOut().split(logged([[0, 1, 1, 2], [4, 0, 3, 2]])).train)
     for name, values in before.tensors().items():
         assert torch.equal(values, after.tensors()[name])
 
 
 @each_count
 def test_a_baseline_can_be_evaluated(configuration: AnyBaseline) -> None:
-    split = LeaveOneOut().split(Sequences.of([[3, 0, 1, 2], [4, 0, 1, 2]], N))
+    split = LeaveOneOut().split(logged([[3, 0, 1, 2], [4, 0, 1, 2]]))
     # Trained are 3 and 4, once each. With the history 3, 0, 1 hidden, item 4 ranks above the target 2; likewise 3.
     report = evaluate(configuration.learn(split.train), split.test, ["hit_rate@1", "hit_rate@2", "mrr@2"])
     assert report.means == {"hit_rate@1": 0, "hit_rate@2": 1, "mrr@2": 1 / 2}
@@ -159,7 +170,7 @@ def test_a_baseline_can_be_evaluated(configuration: AnyBaseline) -> None:
 
 @each_baseline
 def test_equal_seeds_give_equal_numbers(configuration: AnyBaseline) -> None:
-    first, again = (configuration.learn(Sequences.of(TRAIN, N), seed).tensors() for seed in (7, 7))
+    first, again = (configuration.learn(logged(TRAIN), seed).tensors() for seed in (7, 7))
     assert all(torch.equal(values, again[name]) for name, values in first.items())
 
 

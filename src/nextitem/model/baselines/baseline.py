@@ -29,10 +29,19 @@ class Baseline(Configuration):
     """Whether its numbers are counts; else they are learnt, and told as parameters with the seconds that they took."""
     has_users: ClassVar[bool] = False
     """Whether it knows the users that it was trained on, and can answer nobody else."""
+    is_drawn: ClassVar[bool] = False
+    """Whether another seed learns anything else."""
+    is_yardstick: ClassVar[bool] = False
+    """Whether every model is shown beside it: it takes seconds, and what is no better than it has learnt nothing."""
 
     @property
     def learns_validation(self) -> bool:
         """Whether it is to learn validation events too; metrics of validation then say nothing."""
+        return False
+
+    @property
+    def reads_times(self) -> bool:
+        """Whether it has to know when events were, to learn."""
         return False
 
     @abstractmethod

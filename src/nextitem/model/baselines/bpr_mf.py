@@ -32,6 +32,7 @@ class BPRMF(Baseline):
     name: Literal["bpr_mf"] = "bpr_mf"
     only_counts: ClassVar[bool] = False
     has_users: ClassVar[bool] = True
+    is_drawn: ClassVar[bool] = True
     also_called: ClassVar[Mapping[str, str]] = {"regularization": "l2"}
     factors: int = Field(128, ge=1)
     """Factors of a user and of an item."""

@@ -5,7 +5,7 @@ by side.
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -22,6 +22,7 @@ class CoOccurrence(Baseline):
     """Scores an item by how often it followed the last item of the history; popularity decides between equal counts."""
 
     name: Literal["co_occurrence"] = "co_occurrence"
+    is_yardstick: ClassVar[bool] = True
     window: int = Field(1, ge=1)
     """How many events after an item count as following it; 1 is the very next event. All of them count alike."""
 

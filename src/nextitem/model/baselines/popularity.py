@@ -1,7 +1,7 @@
 """The most popular items, the same for everyone. N items."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ class Popularity(Baseline):
     """Scores an item by how often it occurs in training."""
 
     name: Literal["popularity"] = "popularity"
+    is_yardstick: ClassVar[bool] = True
 
     def learn(self, train: Sequences, seed: int = 0) -> "PopularityScorer":
         """The scorer with the counts of `train`; nothing is random."""

@@ -1,0 +1,80 @@
+"""The items that were popular lately, the same for everyone. N items, U users."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from nextitem.data.sequences import Sequences
+from nextitem.errors import DataError
+from nextitem.model.baselines.baseline import Baseline
+from nextitem.model.baselines.sparse import SparseQuery
+from nextitem.model.weights import stored
+
+_SECONDS_OF_A_DAY = 86_400
+
+
+class RecentPopularity(Baseline):
+    """Scores an item by how often it occurs in the last days of training; popularity decides between equal counts.
+
+    The days end at the newest training event, which is all that is known when a model begins to serve: not at the time
+    of each question, although a split by users has training events later than some of them.
+    """
+
+    name: Literal["recent_popularity"] = "recent_popularity"
+    is_yardstick: ClassVar[bool] = True
+    days: float = Field(30.0, gt=0.0)
+    """How many days before the newest training event count, and parts of days."""
+
+    @property
+    def reads_times(self) -> bool:
+        """Always."""
+        return True
+
+    def learn(self, train: Sequences, seed: int = 0) -> "RecentPopularityScorer":
+        """The scorer with the counts of `train`; nothing is random. Raises DataError where times are not known."""
+        if not train.has_times:
+            raise DataError(
+                "the log has no times, so nobody knows which events are recent; give events with a column of times, or "
+                "take the baseline popularity"
+            )
+        newest = max((part.times().max() for part in train.parts() if int(part.sizes_U.sum())), default=None)
+        since = -torch.inf if newest is None else float(newest) - self.days * _SECONDS_OF_A_DAY
+        recent = [torch.zeros(0, dtype=torch.int64)]
+        for part in train.parts():
+            is_recent = part.times() >= since
+            recent.append(torch.bincount(part.flatten()[0][is_recent], minlength=len(part)))
+        # A history is in order of time, so that what is recent is the end of it.
+        lately = replace(train, starts_U=train.stops_U - torch.cat(recent), known_counts_N=None, host_lengths_U=None)
+        return RecentPopularityScorer(lately.counts().double(), train.counts().double())
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> "RecentPopularityScorer":
+        """The scorer that gave `tensors`. Raises ValueError for those of others."""
+        recent_N, popularity_N = (
+            stored(tensors, name, like=torch.empty(0, dtype=torch.float64)) for name in ("recent", "popularity")
+        )
+        if len(recent_N) != len(popularity_N):
+            raise ValueError(f"recent has {len(recent_N):,} numbers and popularity {len(popularity_N):,}")
+        if bool((recent_N < 0).any() | (recent_N > popularity_N).any()):
+            raise ValueError("recent should be at least 0 and at most popularity")
+        return RecentPopularityScorer(recent_N, popularity_N)
+
+
+class RecentPopularityScorer:
+    """Counts of the last days, and of all: the score is recent + popularity / (events + 1)."""
+
+    def __init__(self, recent_N: Tensor, popularity_N: Tensor) -> None:
+        self.recent_N = recent_N
+        self.popularity_N = popularity_N
+        self._scores_N = recent_N + popularity_N / (popularity_N.sum() + 1)
+
+    def query(self, histories: Sequences) -> SparseQuery:
+        """The same scores for every history, an empty one included."""
+        return SparseQuery(self._scores_N, histories)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What is stored of it, and `RecentPopularity.restore` needs."""
+        return {"recent": self.recent_N, "popularity": self.popularity_N}
