@@ -42,8 +42,9 @@ def test_a_case_follows_from_its_number_alone_and_every_format_has_its_turn() ->
 
     cases = [a_case(random.Random(f"3 {number}")) for number in range(300)]
     assert cases == [a_case(random.Random(f"3 {number}")) for number in range(300)]
-    text = [f"log{ending}{gzip}" for ending in (".csv", ".tsv", ".inter", ".txt", ".dat") for gzip in ("", ".gz")]
-    assert {case.name for case in cases} == {*text, "log.parquet"}
+    lines = (".csv", ".tsv", ".inter", ".txt", ".dat", ".jsonl")
+    text = [f"log{ending}{packed}" for ending in lines for packed in ("", ".gz", ".zst")]
+    assert {case.name for case in cases} == {*text, "log.parquet", "log.arrow"}
     assert 10 < sum(case.is_whole for case in cases) < 60
 
 

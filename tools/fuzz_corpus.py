@@ -6,12 +6,15 @@ All follows from the random generator that is given: the same one makes the same
 import csv
 import gzip
 import io
+import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import polars as pl
+import zstandard
 
 ROWS = 60
 _USERS, _ITEMS = 9, 25
@@ -21,7 +24,9 @@ _SPECIAL = (
     b"\xef\xbb\xbf", b"\xff\xfe", b"\xe9", b"\xc3", b"NaN", b"null", b"-1", b"1e400", b"9" * 25, b"1970-01-01",
     b"\x1f", b"\x1f\x8b", b"PK\x03\x04", b"PAR1", b"user,item,time\n", b"#", b"'", b"x" * 3000, b",,,,,,,,", b"\x1a",
 )  # fmt: skip
-_TEXT = {".csv": ",", ".tsv": "\t", ".inter": "\t", ".txt": " ", ".dat": "::"}
+_TEXT = {".csv": ",", ".tsv": "\t", ".inter": "\t", ".txt": " ", ".dat": "::", ".jsonl": ""}
+_TABLES = (".parquet", ".arrow")
+_PACK = {".gz": partial(gzip.compress, mtime=0), ".zst": zstandard.ZstdCompressor(write_checksum=True).compress}
 _COMPRESSIONS = ("zstd", "uncompressed", "snappy", "gzip")
 
 
@@ -37,17 +42,18 @@ class Case:
 
 def a_case(draws: random.Random) -> Case:
     """A log in one of the formats, in nine cases of ten harmed."""
-    ending = draws.choice((*_TEXT, *(f"{ending}.gz" for ending in _TEXT), ".csv", ".csv", ".parquet", ".parquet"))
+    packed = (f"{ending}{packing}" for ending in _TEXT for packing in _PACK)
+    ending = draws.choice((*_TEXT, *packed, *(".csv",) * 4, *_TABLES * 3))
     is_whole = draws.random() < 0.1
-    if ending == ".parquet":
-        content = _parquet(draws)
-        return Case("log.parquet", content if is_whole else harmed(content, draws), is_whole)
-    content = _text(draws, ending.removesuffix(".gz"))
-    is_inside = draws.random() < 0.7
-    if not is_whole and (is_inside or not ending.endswith(".gz")):
+    if ending in _TABLES:
+        content = _table(draws, ending)
+        return Case(f"log{ending}", content if is_whole else harmed(content, draws), is_whole)
+    content = _text(draws, f".{ending.split('.')[1]}")
+    is_packed, is_inside = ending.endswith(tuple(_PACK)), draws.random() < 0.7
+    if not is_whole and (is_inside or not is_packed):
         content = harmed(content, draws)
-    if ending.endswith(".gz"):
-        content = _compressed(content, draws)
+    if is_packed:
+        content = _compressed(content, draws, f".{ending.split('.')[2]}")
         if not is_whole and not is_inside:
             content = harmed(content, draws)
     return Case(f"log{ending}", content, is_whole)
@@ -76,6 +82,8 @@ def _text(draws: random.Random, ending: str) -> bytes:
     elif ending != ".dat" and draws.random() < 0.5:
         columns = {role: columns[role] for role in draws.sample(("user", "item", "time"), 3)}
     rows = list(zip(*columns.values(), strict=True))
+    if ending == ".jsonl":
+        return _objects(draws, list(columns), rows)
     if ending == ".csv" and draws.random() < 0.4:
         return _quoted(draws, list(columns), rows)
     named = {".inter": [f"{name}:token" for name in columns], ".csv": list(columns), ".tsv": list(columns)}
@@ -94,7 +102,12 @@ def _quoted(draws: random.Random, header: list[str], rows: list[tuple[str, ...]]
     return sink.getvalue().encode()
 
 
-def _parquet(draws: random.Random) -> bytes:
+def _objects(draws: random.Random, names: list[str], rows: list[tuple[str, ...]]) -> bytes:
+    is_ascii, end = draws.random() < 0.5, draws.choice(("\n", "\n", "\r\n", "\n\n"))
+    return end.join(json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=is_ascii) for row in rows).encode()
+
+
+def _table(draws: random.Random, ending: str) -> bytes:
     columns = _events(draws)
     numbers = [_FIRST_TIME + draws.randrange(10**6) for _ in range(ROWS)]
     kind = draws.choice((pl.Int64(), pl.Float64(), pl.Datetime("us"), pl.Datetime("ms"), pl.Datetime("ns", "UTC")))
@@ -103,6 +116,9 @@ def _parquet(draws: random.Random) -> bytes:
     if draws.random() < 0.5:
         table = table.with_columns(pl.Series("user", [draws.randrange(_USERS) for _ in range(ROWS)]))
     sink = io.BytesIO()
+    if ending == ".arrow":
+        table.write_ipc(sink, compression=draws.choice(("uncompressed", "lz4", "zstd")), record_batch_size=25)
+        return sink.getvalue()
     table.write_parquet(
         sink, compression=draws.choice(_COMPRESSIONS), row_group_size=draws.choice((ROWS, 25)),
         statistics=draws.random() < 0.7,
@@ -110,10 +126,10 @@ def _parquet(draws: random.Random) -> bytes:
     return sink.getvalue()
 
 
-def _compressed(content: bytes, draws: random.Random) -> bytes:
+def _compressed(content: bytes, draws: random.Random, packing: str) -> bytes:
     place = draws.randrange(len(content) + 1)
     streams = (content[:place], content[place:]) if draws.random() < 0.3 else (content,)
-    return b"".join(gzip.compress(part, mtime=0) for part in streams) + draws.choice((b"", b"", b"\0" * 100))
+    return b"".join(map(_PACK[packing], streams)) + draws.choice((b"", b"", b"\0" * 100))
 
 
 # harm

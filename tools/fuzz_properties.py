@@ -23,11 +23,14 @@ from nextitem.data.prepare import Prepared, prepare
 from nextitem.data.reading import opening, records
 from nextitem.data.reading.checks import EventPart
 from nextitem.data.reading.files import read_interactions, read_parts
+from nextitem.data.reading.packing import PACKINGS
 from nextitem.errors import DataError
 from nextitem.experiment.recipe import Recipe
 
 _ROLES = ("user", "item", "time", "nanoseconds")
-_HEADLESS = (".txt", ".dat")
+_HEADLESS = (".txt", ".dat", ".jsonl")
+_TABLES = (".parquet", ".arrow")
+_PACKED = (".gz", ".zst")
 _SMALL = 97  # bytes and events at a time, so that a part ends everywhere
 
 
@@ -122,7 +125,7 @@ def _told(found: Any) -> str:
 
 
 def _require_all_rows(path: Path, found: pl.DataFrame) -> None:
-    expected = ROWS if path.suffix == ".parquet" else _records(path)
+    expected = ROWS if path.suffix in _TABLES else _records(path)
     if found.height != expected:
         raise WrongError(f"{found.height} events of {expected} records")
 
@@ -136,11 +139,21 @@ def _records(path: Path) -> int:
         if is_csv
         else (line.rstrip("\r") for line in text.split("\n"))
     )
-    return sum(1 for row in rows if row) - (not path.name.removesuffix(".gz").endswith(_HEADLESS))
+    return sum(1 for row in rows if row) - (not _is_headless(path))
+
+
+def _is_headless(path: Path) -> bool:
+    return _unpacked_name(path).endswith(_HEADLESS)
+
+
+def _unpacked_name(path: Path) -> str:
+    return path.stem if path.suffix in _PACKED else path.name
 
 
 def _text(path: Path) -> str:
     content = path.read_bytes()
+    if path.suffix == ".zst":
+        content = PACKINGS[".zst"].unpack(io.BytesIO(content)).read()
     return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
 
 
@@ -177,7 +190,7 @@ def _facts(prepared: Prepared) -> tuple[Any, ...]:
 
 def _can_be_divided(path: Path) -> int:
     """Into how many files lines can be dealt out: none where a record may have several, or where bytes are no lines."""
-    if path.suffix == ".parquet" or '"' in _text(path) or zlib.crc32(path.read_bytes()) % 2:
+    if path.suffix in _TABLES or '"' in _text(path) or zlib.crc32(path.read_bytes()) % 2:
         return 0
     return 2 + zlib.crc32(path.read_bytes()) % 3
 
@@ -185,15 +198,15 @@ def _can_be_divided(path: Path) -> int:
 def _divided(path: Path, files: int) -> Path:
     """Write the lines into so many files beside each other, each with the header; the pattern that fits them."""
     lines = _text(path).split("\n")
-    is_headless = path.name.removesuffix(".gz").endswith(_HEADLESS)
+    is_headless = _is_headless(path)
     first = next(number for number, line in enumerate(lines) if line.strip("\r"))
     header, events = ([], lines) if is_headless else ([lines[first]], lines[first + 1 :])
     events = [line for line in events if line.strip("\r")]
     size = max(1, -(-len(events) // files))
     for number, start in enumerate(range(0, len(events), size)):
-        part = path.with_name(f"part-{number}-{path.name}".removesuffix(".gz"))
+        part = path.with_name(f"part-{number}-{_unpacked_name(path)}")
         part.write_text("\n".join([*header, *events[start : start + size]]), encoding="utf-8", newline="")
-    return path.with_name(f"part-*-{path.name}".removesuffix(".gz"))
+    return path.with_name(f"part-*-{_unpacked_name(path)}")
 
 
 if __name__ == "__main__":

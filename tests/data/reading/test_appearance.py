@@ -84,7 +84,7 @@ def test_numbers_beside_a_header_are_places_too(written: Write, tmp_path: object
     table = file.with_suffix(".parquet")
     pl.DataFrame({"what": ["x"], "who": ["ann"]}).write_parquet(table)
     assert read_interactions(table, Columns(user="2", item="1")).events.rows() == [("ann", "x")]
-    with pytest.raises(ConfigurationError, match=r"is no text, .* leave out columns\.separator and columns\.header"):
+    with pytest.raises(ConfigurationError, match=r"is read as parquet, .* leave out columns\.separator and col"):
         read_interactions(table, Columns(separator="tab"))
 
 

@@ -29,8 +29,8 @@ def format_of(file: Path, columns: Columns, like: Columns | None = None) -> Form
         raise DataError(f"{file}: {form.name} packs its columns itself, and is not read out of another file; unpack it")
     if not form.is_text and (columns.separator or columns.header):
         raise ConfigurationError(
-            f"{file} is no text, so its columns have names and nothing divides them; leave out columns.separator and "
-            f"columns.header"
+            f"{file} is read as {form.name}, where columns have names and nothing divides them; leave out "
+            f"columns.separator and columns.header"
         )
     return form
 

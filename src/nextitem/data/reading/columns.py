@@ -46,7 +46,7 @@ class Columns(Configuration):
     separator: str | None = Field(default=None, pattern=r'^[^"\r\n]{1,16}$')
     """What divides a line of text: comma, semicolon, tab, pipe, colons, space, or the text itself; none: as its format
     has it."""
-    format: Literal["csv", "tsv", "pairs", "sequences", "ratings", "parquet"] | None = None
+    format: Literal["csv", "tsv", "pairs", "sequences", "ratings", "jsonl", "parquet", "arrow"] | None = None
     """How the file is written, whatever its name ends in; none: as that ending says, or else `separator`."""
     missing: Literal["refuse", "ids"] = "refuse"
     """What the words NaN, null, None, NA, N/A, <NA> and \\N are in a column of ids: missing values, which are refused,
