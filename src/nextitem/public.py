@@ -75,7 +75,7 @@ __all__ += [  # noqa: RUF022
     # evaluation
     "evaluate", "Evaluation", "Ranking", "Scorer", "Query",
     # studies
-    "Contestant", "compare", "Comparison", "tune",
+    "Contestant", "compare", "Comparison", "tune", "check", "Checkup",
     # serving
     "Recommender", "Recommendation",
     # errors
@@ -86,12 +86,15 @@ if TYPE_CHECKING:
     from nextitem.engine.entries import Contestant
     from nextitem.experiment.plan.plan import plan
     from nextitem.experiment.train import train
+    from nextitem.studies.checkup import Checkup, check
     from nextitem.studies.comparison import Comparison, compare
     from nextitem.studies.tuning import tune
 else:  # what few programs need is imported when it is asked for
     _LATER = {
+        "Checkup": "nextitem.studies.checkup",
         "Comparison": "nextitem.studies.comparison",
         "Contestant": "nextitem.engine.entries",
+        "check": "nextitem.studies.checkup",
         "compare": "nextitem.studies.comparison",
         "plan": "nextitem.experiment.plan.plan",
         "train": "nextitem.experiment.train",

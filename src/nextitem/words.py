@@ -18,7 +18,7 @@ CEILING = "No model of ids alone hits a larger share of targets than the ceiling
 # What would move a cursor, colour or hide what stands beside it, or turn its order round: control characters but tab
 # and newline, marks of direction, separators of lines, and halves of characters, which stand for bytes of file names.
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_ASCII = str.maketrans(dict(zip("–—−×·“”‘’\u00a0\u202f", "---x.\"\"''  ", strict=True)))
+_ASCII = str.maketrans(dict(zip("▇–—−×·“”‘’\u00a0\u202f", "#---x.\"\"''  ", strict=True)))
 _ASCII |= str.maketrans({"…": "...", "≥": ">=", "≤": "<=", "≈": "~", "σ": "sigma", "→": "->", "±": "+-"})
 
 

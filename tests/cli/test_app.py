@@ -335,8 +335,7 @@ def test_a_log_is_prepared_once_and_trained_on(
     assert typed(monkeypatch, "train", "popularity", "data=prepared", "--json", "--out", "mapped") == 0
     assert json.loads(capfd.readouterr().out)["certificate"]["cases"] == 40
     assert typed(monkeypatch, "check", "prepared", "--json") == 0
-    named = json.loads(capfd.readouterr().out)["columns"]
-    assert [named[role] for role in ("user", "item", "time")] == ["visitor", "sku", "ts"]
+    assert json.loads(capfd.readouterr().out)["columns"] == {"user": "visitor", "item": "sku", "time": "ts"}
     (shop / "prepared" / "items.parquet").write_bytes(b"x" * (shop / "prepared" / "items.parquet").stat().st_size)
     assert typed(monkeypatch, "check", "prepared") == 4
     assert "items.parquet was altered" in capfd.readouterr().err
@@ -348,13 +347,14 @@ def test_check_says_what_is_in_a_log(
     monkeypatch.chdir(shop)
     assert typed(monkeypatch, "check", "events.csv") == 0
     out, err = capfd.readouterr()
-    assert out.startswith("events.csv: ")
-    assert "  columns     user 'visitor', item 'sku', time 'ts'\n" in out
+    assert out.startswith("events.csv\n")
+    assert "  columns         user 'visitor', item 'sku', time 'ts'\n" in out
+    assert all(f"\n  {name}" in out for name in ("events", "lengths", "repeats", "bots", "popularity", "hide=history"))
     assert "note: column 'ts' orders the events of a user; users are in 'visitor', items in 'sku'\n" in err
     words = ("check", "events.csv", "--columns", COLUMNS, "filters.minimum_per_item=3", "--json")
     assert typed(monkeypatch, *words) == 0
     found = json.loads(capfd.readouterr().out)
-    assert found["used"] <= found["events"]
+    assert found["size"]["events"] <= found["size"]["events_read"]
     assert typed(monkeypatch, "check", "nowhere.csv") == 3
     assert typed(monkeypatch, "check", "events.csv", "columns.order=rows") == 0
     assert "as columns.order=rows asks" in capfd.readouterr().err

@@ -24,7 +24,7 @@ VERBS: Mapping[str, str] = {
     "reproduce": "Reproduce the paper on a dataset: its table, claims and figures, beside the published values.",
     "study": "Vary one thing of a recipe: table, paired tests and figure, with published values where there are any.",
     "prepare": "Read, filter and index a log once, in bounded memory; train with data=FOLDER.",
-    "check": "Say what is in a log and what of it would be used; compare a prepared folder with its checksums.",
+    "check": "Say what is in a log, what is wrong with it and what to train; whether a prepared folder is intact.",
     "tune": "Search settings by validation; every recipe gets equally many trials, and leaves its best as best.toml.",
     "report": "Write one HTML page about runs: tables, figures, examples, and how they were made.",
     "evaluate": "Evaluate a stored run again, on the data it was trained on.",

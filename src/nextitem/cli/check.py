@@ -1,21 +1,28 @@
-"""The verb `check`: what a log holds and what would be used of it; whether a prepared folder is what was written."""
+"""The verb `check`: a data doctor: what a log holds, what is wrong with it, and what to train on it."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nextitem.cli.console import say, show, show_json
-from nextitem.cli.options import ColumnNames, column_overrides
+from nextitem.cli.console import say, show, show_entry, show_json
+from nextitem.cli.options import ColumnNames, column_overrides, path_to
 from nextitem.cli.tables import show_manifest
 from nextitem.compute.waiting import told_if_slow
-from nextitem.data.datasets import DATASETS
-from nextitem.data.examination import examine
-from nextitem.data.mapped.folder import verify
+from nextitem.data.checkup.finding import Severity
+from nextitem.data.checkup.lengths import Band
+from nextitem.data.mapped.folder import Manifest, is_prepared, verify
 from nextitem.data.mapped.writing import settings_from
-from nextitem.data.prepare import SYNTHETIC
 from nextitem.data.source import Source
-from nextitem.errors import ConfigurationError
+from nextitem.errors import ConfigurationError, DataError
 from nextitem.settings.given import expanded
+from nextitem.storage import refusals, whole_file, write_text
+from nextitem.studies.checkup import Checkup
+from nextitem.studies.checkup import check as check_log
+from nextitem.words import percent
+
+_BAR = 24  # characters of the longest bar of a histogram
 
 
 def check(
@@ -24,27 +31,68 @@ def check(
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as filters.repeats=first.")
     ] = None,
     columns: ColumnNames = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; of a folder, its manifest.")] = False,
+    write: Annotated[Path | None, path_to("Write what is advised as a recipe, a .toml file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say what is in a log and what of it would be used; compare a prepared folder with its checksums."""
+    """Say what is in a log, what is wrong with it and what to train; whether a prepared folder is intact."""
+    if write is not None and write.suffix != ".toml":
+        raise ConfigurationError(f"--write {write}: a recipe is a .toml file; name it so")
     asked = [*(overrides or []), *column_overrides(columns)]
     path = expanded(data)
-    if path.is_dir() and data not in (SYNTHETIC, *DATASETS):
-        if asked:
-            raise ConfigurationError(f"{data} is a folder, which has settings of its own; leave settings out")
-        with told_if_slow(f"comparing the files of {data}", say):
-            manifest = verify(path)
-        for note in manifest.notes:
-            say(f"note: {note}")
-        show_manifest(manifest, path, "intact", as_json=as_json)
-        return
+    manifest = _verified(path, data, asked) if is_prepared(path) else None
     settings = settings_from(asked)
-    with told_if_slow(f"reading {data}", say):
-        found = examine(Source(data, settings.columns, settings.filters, settings.split))
-    for note in found.notes:
+    with told_if_slow(f"examining {data}", say):
+        where = str(path) if data.startswith("~") else data  # as a recipe takes it
+        found = check_log(Source(where, settings.columns, settings.filters, settings.split))
+    for note in found.found.notes:
         say(f"note: {note}")
     if as_json:
         show_json(found.as_dict())
-        return
-    for line in found.lines():
-        show(line)
+    else:
+        if manifest is not None:
+            show_manifest(manifest, path, "intact", as_json=False)
+        _show(found)
+    if found.refusal:
+        raise DataError(found.refusal)
+    if write is not None:
+        with refusals(write), whole_file(write) as draft:
+            write_text(draft, found.toml())
+        say(f"recipe: {write}; train it by `nextitem train {write}`")
+
+
+def _verified(path: Path, data: str, asked: Sequence[str]) -> Manifest:
+    if asked:
+        raise ConfigurationError(f"{data} is a folder, which has settings of its own; leave settings out")
+    with told_if_slow(f"comparing the files of {data}", say):
+        return verify(path)
+
+
+def _show(found: Checkup) -> None:
+    """Every finding in a line, warnings marked and with what to do; then what is advised, with the reasons."""
+    show(found.found.source.data)
+    show_entry("  columns", found.found.described_columns)
+    for name, one in found.findings.items():
+        is_warning = one.severity is Severity.WARNING
+        show_entry(f"{'!' if is_warning else ' '} {name}", one.sentence)
+        if one.remedy and is_warning:
+            show_entry("", f"-> {one.remedy}")
+        if name == "lengths":
+            for line in _histogram(found.found.lengths.bands):
+                show_entry("", line)
+    show("advised")
+    settings = [(f"  {said.key}={said.value}", said.reason) for said in found.advice]
+    width = 2 + max(len(name) for name, _ in settings)
+    for name, reason in settings:
+        show_entry(name, reason, width)
+
+
+def _histogram(bands: Sequence[Band]) -> list[str]:
+    """A bar for each band of lengths, by the share of the users."""
+    most, users = max(band.users for band in bands), sum(band.users for band in bands)
+    names = [f"{band.first:,}–{band.last:,}" if band.first < band.last else f"{band.first:,}" for band in bands]
+    width = max(map(len, names))
+    bars = ["▇" * round(_BAR * band.users / most) for band in bands]
+    return [
+        f"{name:>{width}} {bar}{' ' if bar else ''}{percent(band.users / users, 1)}"
+        for name, bar, band in zip(names, bars, bands, strict=True)
+    ]

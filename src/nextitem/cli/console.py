@@ -19,7 +19,7 @@ from nextitem.compute.streams import say, stderr
 from nextitem.errors import StorageError
 from nextitem.words import NOTHING, visible
 
-__all__ = ["Sheet", "say", "show", "show_data", "show_json", "show_prose", "show_table", "stderr"]
+__all__ = ["Sheet", "say", "show", "show_data", "show_entry", "show_json", "show_prose", "show_table", "stderr"]
 
 
 _PROSE, _TABLES = 20, 3
@@ -35,6 +35,19 @@ def show_prose(text: str) -> None:
     """Sentences on stdout; on a terminal they are broken between words."""
     console = Console()
     console.print(Text(visible(text)), highlight=False, soft_wrap=not console.is_terminal)
+
+
+def show_entry(name: str, text: str, width: int = 18) -> None:
+    """A line of a list on stdout, the name in front, `width` wide; on a terminal the text is broken beside it."""
+    console = Console()
+    if not console.is_terminal:
+        show(f"{name:<{width}}{text}")
+        return
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(min_width=width - 1, no_wrap=True)
+    grid.add_column()
+    grid.add_row(Text(visible(name)), Text(visible(text)))
+    console.print(grid, highlight=False)
 
 
 def show_json(content: object) -> None:

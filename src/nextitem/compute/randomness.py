@@ -25,6 +25,7 @@ class Purpose(IntEnum):
     EXAMPLES = 6
     CANDIDATES = 7
     SPLIT = 8
+    SHUFFLE = 9
 
 
 def key_seed(seed: int, purpose: Purpose, *parts: int) -> int:

@@ -1,0 +1,187 @@
+"""What a log holds and what a training would use of it, before anything is made of it."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nextitem.data.checkup import finding
+from nextitem.data.checkup.bots import Bots
+from nextitem.data.checkup.finding import Finding, Numbers
+from nextitem.data.checkup.held_out import HeldOut, held_out
+from nextitem.data.checkup.leak import Leak
+from nextitem.data.checkup.lengths import Lengths
+from nextitem.data.checkup.minima import Minima
+from nextitem.data.checkup.popularity import Popularity
+from nextitem.data.checkup.repeats import Repeats
+from nextitem.data.checkup.size import Size
+from nextitem.data.checkup.ties import Ties, tied_ends
+from nextitem.data.checkup.times import Activity, Times
+from nextitem.data.checkup.windows import Windows
+from nextitem.data.datasets import DATASETS
+from nextitem.data.doctor import Counts, notes
+from nextitem.data.log import Log, index
+from nextitem.data.mapped.folder import is_prepared, read_prepared
+from nextitem.data.prepare import SYNTHETIC, load_events
+from nextitem.data.reading.columns import Columns, Found
+from nextitem.data.source import EventSettings, Source
+from nextitem.data.splits import LeaveOneOut
+from nextitem.data.splits.split import Split
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was found in the events that the filters keep; `None` where a log has nothing to tell of it."""
+
+    source: Source
+    columns: Mapping[str, str] | None
+    """Role -> name of the column in the file, and what else was said or found; None for a dataset by name."""
+    not_read: tuple[str, ...]
+    """The other columns of the file."""
+    notes: tuple[str, ...]
+    size: Size
+    lengths: Lengths
+    repeats: Repeats
+    times: Times | None
+    ties: Ties | None
+    bots: Bots
+    popularity: Popularity
+    minima: Minima
+    splits: tuple[HeldOut, ...]
+    """What each split would hold; the first is the one that was asked for."""
+    windows: Windows | None
+    """Of that split's training part."""
+    leak: Leak | None
+    """Under leave-one-out."""
+
+    @property
+    def described_columns(self) -> str:
+        """Which columns of the file are used, and which are not."""
+        if self.columns is None:
+            return "its own"
+        named = ", ".join(f"{key} {name!r}" for key, name in self.columns.items())
+        return named + (f"; not read: {', '.join(self.not_read)}" if self.not_read else "")
+
+    @property
+    def findings(self) -> dict[str, Finding]:
+        """Each by its name, in the order in which they are read; those that the log has."""
+        numbers: dict[str, Numbers | None] = {
+            "events": self.size,
+            "lengths": self.lengths,
+            "minima": self.minima,
+            "repeats": self.repeats,
+            "times": self.times,
+            "activity": None if self.times is None else Activity(self.times),
+            "ties": self.ties,
+            "bots": self.bots,
+            "popularity": self.popularity,
+            **{one.split: one for one in self.splits},
+            "leak": self.leak,
+            "windows": self.windows,
+        }
+        found = {name: one.finding for name, one in numbers.items() if one is not None}
+        if self.times is None:
+            found["times"] = Finding("none: the order of rows is taken for time")
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values: every number, with what it says."""
+        parts = ("size", "lengths", "minima", "repeats", "times", "ties", "bots", "popularity", "leak", "windows")
+        known = {name: one for name in parts if (one := getattr(self, name)) is not None}
+        return {
+            "data": self.source.data,
+            "columns": self.columns,
+            "not_read": list(self.not_read),
+            "notes": list(self.notes),
+            **{name: finding.as_dict(one) for name, one in known.items()},
+            "splits": [finding.as_dict(one) for one in self.splits],
+        }
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What was found, and the events that it was found in."""
+
+    found: Examination
+    log: Log
+    split: Split | None
+    """As it was asked for; None where it refuses the log."""
+
+
+def examine(settings: EventSettings) -> Examined:
+    """What is in a file, a dataset or a prepared folder, and what filters and splits make of it.
+
+    Raises what reading raises, and DataError where the filters leave nothing. That nothing can be held out is a
+    finding, and no error.
+    """
+    source = Source.of(settings)
+    read = _mapped(source) if _is_folder(source) else _in_memory(source)
+    log, histories = read.log, read.log.sequences
+    name = source.split.name
+    asked, split = held_out(name, source.split, histories)
+    by_user, apart = held_out("leave_one_out", LeaveOneOut(), histories) if name != "leave_one_out" else (asked, split)
+    repeats = Repeats.of(histories)
+    found = Examination(
+        source=source,
+        columns=None if read.columns is None else read.columns.said,
+        not_read=read.not_read,
+        notes=(*notes(read.order, read.counts, () if split is None else split.notes), *read.notes),
+        size=Size(
+            read.counts.read, read.counts.kept, len(log.users), len(log.items), repeats.events - repeats.repeated
+        ),
+        lengths=Lengths.of(histories),
+        repeats=repeats,
+        times=Times.of(histories, time.time()) if histories.has_times else None,
+        ties=read.ties,
+        bots=Bots.of(log),
+        popularity=Popularity.of(histories.counts()),
+        minima=Minima.of(histories),
+        splits=(asked, *(() if by_user is asked else (by_user,))),
+        windows=None if split is None else Windows.of(split.train),
+        leak=None if apart is None else Leak.of(apart),
+    )
+    return Examined(found, log, split)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A log as it was read, with what is known of it beside."""
+
+    log: Log
+    counts: Counts
+    ties: Ties | None
+    order: str
+    columns: Columns | None = None
+    not_read: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Beside those that all logs have."""
+
+
+def _is_folder(source: Source) -> bool:
+    return source.data not in (SYNTHETIC, *DATASETS) and is_prepared(source.data)
+
+
+def _in_memory(source: Source) -> _Read:
+    loaded = load_events(source)
+    kept = source.filters.apply(loaded.events)
+    log, tied = index(kept), kept.tied_events
+    counts = Counts(len(loaded.events), len(kept), kept.repeated_events, tied)
+    ties = Ties(len(kept), len(log.users), tied, kept.users_with_tied_end) if log.sequences.has_times else None
+    columns = None if loaded.found is None else loaded.found.columns
+    return _Read(log, counts, ties, loaded.order, columns, _not_read(loaded.found))
+
+
+def _mapped(source: Source) -> _Read:
+    log, _, manifest = read_prepared(Path(source.data), source.split)
+    counts = Counts(manifest.events_read, manifest.events, manifest.repeated_events, manifest.tied_events)
+    ties = None
+    if log.sequences.has_times:
+        ties = Ties(manifest.events, manifest.users, manifest.tied_events, tied_ends(log.sequences))
+    return _Read(log, counts, ties, manifest.order, manifest.columns_found)
+
+
+def _not_read(found: Found | None) -> tuple[str, ...]:
+    if found is None:
+        return ()
+    return tuple(name for name in found.header if name not in found.columns.roles.values())

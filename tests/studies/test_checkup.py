@@ -1,0 +1,54 @@
+"""A log examined as a whole: findings, advice, and a recipe that can be trained."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nextitem.experiment.presets import load_recipe
+from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.run import run
+from nextitem.studies.checkup import Checkup, check
+from nextitem.training.session import Session
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Checkup:
+    file = tmp_path_factory.mktemp("log") / "log.csv"
+    rows = [f"u{user},i{(user + n) % 9},{1_000_000_000 + 3600 * n}" for user in range(30) for n in range(6)]
+    file.write_text("\n".join(["visitor,item,time", *rows]))
+    return check(load_recipe("sasrec-ce", f"data={file}", "columns.user=visitor", "filters.repeats=first"))
+
+
+def test_the_whole_is_plain_values(found: Checkup) -> None:
+    whole = json.loads(json.dumps(found.as_dict()))
+    assert whole["size"]["events"] == 180
+    assert whole["order"]["severity"] in ("fine", "note", "warning")
+    assert {one["key"] for one in whole["advice"]} >= {"split", "hide", "loss"}
+    assert whole["recipe"]["filters.repeats"] == "first"
+    assert "order" in found.findings
+
+
+def test_the_recipe_has_the_columns_and_filters_that_were_asked_for(found: Checkup) -> None:
+    assert found.recipe.columns.user == "visitor"
+    assert found.recipe.filters.repeats == "first"
+    assert found.recipe.hide == "history"
+
+
+def test_the_recipe_is_a_file_that_can_be_trained(found: Checkup, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(found.toml())
+    recipe = load_recipe(file)
+    assert recipe == found.recipe.model_copy(update={"name": "mine"})
+    assert "# hide=history: nobody comes back to an item\n" in found.toml()
+    outcome = run(load_recipe(file, "training.epochs=1"), Session(0))
+    assert outcome.test.certificate.cases == 30
+
+
+def test_a_log_of_which_nothing_can_be_held_out_is_examined_nevertheless(tmp_path: Path) -> None:
+    file = tmp_path / "short.csv"
+    file.write_text("user,item\nann,x\nbob,x\n")
+    found = check(Recipe(data=str(file)))
+    assert found.order is None
+    assert "of 2 users none has 3 events" in found.refusal
+    assert found.findings["events"].sentence.startswith("2 events of 2 users and 1 item")
