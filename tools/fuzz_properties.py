@@ -80,14 +80,14 @@ def _read(path: Path) -> pl.DataFrame | str:
 
 def _read_in_parts(path: Path) -> pl.DataFrame | str:
     """The same by parts of few events, of a text that is read few bytes at a time."""
-    whole = records.stretches
-    records.stretches = lambda file, at_once=0: opening.stretches(file, _SMALL)
+    whole = records.raw_stretches
+    records.raw_stretches = lambda file, at_once=0: opening.raw_stretches(file, _SMALL)
     try:
         parts = list(read_parts(path, events=_SMALL // 10))
     except DataError as error:
         return str(error)
     finally:
-        records.stretches = whole
+        records.raw_stretches = whole
     return pl.DataFrame({role: _joined(parts, role) for role in _ROLES if any(_has(part, role) for part in parts)})
 
 

@@ -295,7 +295,7 @@ def test_uneven_lines_are_counted_over_all_parts(tmp_path: Path) -> None:
 def test_the_first_time_of_the_file_decides_how_times_are_written(tmp_path: Path) -> None:
     times = ["5"] * 600 + ["2024-01-31"] * 300
     file = as_written(events().with_columns(time=pl.Series(times)), tmp_path / "log.csv")
-    with pytest.raises(DataError, match=r"log.csv:602:time: '2024-01-31' is not a time.*\(300 such rows"):
+    with pytest.raises(DataError, match=r"log.csv:602:time: '2024-01-31' is a date where.*\(300 such rows"):
         prepare_into(tmp_path / "prepared", str(file))
 
 

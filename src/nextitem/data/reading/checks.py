@@ -1,7 +1,8 @@
-"""Columns of an event file -> checked events. What cannot be used is named by file, row and column."""
+"""Columns of an event file -> checked events. What cannot be used is named by file, row and column, or left out."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -10,13 +11,16 @@ from polars import DataFrame, Series
 from nextitem.data.interactions import MISSING_WORDS
 from nextitem.data.reading.appearance import looks_like_names, other_separator, word_for
 from nextitem.data.reading.columns import Found
-from nextitem.data.reading.names import clipped, listed
-from nextitem.data.reading.times import EARLIEST, LATEST, UNITS, Times, fitting_unit, since_1970, times_of
+from nextitem.data.reading.names import listed
+from nextitem.data.reading.rejected import RejectedRows
+from nextitem.data.reading.sieve import Sieve, shown
+from nextitem.data.reading.time_checks import TimeChecks
 from nextitem.errors import DataError
 
+MOST_OF_AN_ID = 1 << 16
+"""Bytes of an id. What is longer is no name of anything, as where a quote is missing."""
 _ENOUGH = 1_000
 """Events beside the first one that tell whether it stands alone: as many whether a file is read whole or in parts."""
-_UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 
 @dataclass(frozen=True)
@@ -28,26 +32,11 @@ class EventPart:
     time: Series | None = None
     nanoseconds: Series | None = None
     """By how many each event lies after its time, where the order rests on that."""
+    row: Series = field(default_factory=Series)
+    """The row (line of a text) that each event stands in, from 1."""
 
     def __len__(self) -> int:
         return len(self.user)
-
-
-class BadRowsError(Exception):
-    """Some of the events cannot be used: which ones, and how the first of them is told of."""
-
-    def __init__(self, among: Callable[[DataFrame], DataFrame], found: DataFrame, tell: Callable[[DataFrame], str]):
-        self.among, self.found, self.tell = among, found, tell
-
-    def told(self, further: Iterable[DataFrame] = ()) -> str:
-        """The message, with the number of rows that are bad in this way, in `further` batches too."""
-        rows, count = self.found["row"].head(5).to_list(), self.found.height
-        for batch in further:
-            more = self.among(batch)["row"]
-            rows, count = (rows + more.head(5).to_list())[:5], count + len(more)
-        listed = ", ".join(map(str, rows))
-        others = "" if count == 1 else f" ({count:,} such rows: {listed}{', …' if count > 5 else ''})"
-        return self.tell(self.found) + others
 
 
 @dataclass
@@ -62,22 +51,57 @@ class EventSource:
     rows: int | None  # as the file states them
     has_header: bool  # as a line of its own, which may then stand in it more than once
     may_be_header: bool  # the first event, since nobody said that it is one
-    first_time: Series | None = None
-    """The file's first time: whether times in text are numbers or dates is decided by it."""
+    rejected: RejectedRows | None = None  # where rows go that are left out; None: they are refused
+
+    def __post_init__(self) -> None:
+        self._sieve = Sieve(self.file, self.found, self.separator, self.rejected)
+        self._times = TimeChecks(self._sieve)
 
     def checked(self, events: DataFrame) -> EventPart:
         """The events, as columns. Raises BadRowsError, and DataError for a column of the wrong type."""
-        self._require_even(events)
+        events = self._even(self._sound(events))
         if self.has_header:
-            self._require_one_header(events)
+            events = self._without_headers(events)
         if self.may_be_header and events.height:
             self._require_no_header(events)
-        user, item = self._ids(events, "user"), self._ids(events, "item")
-        times = self._times(events)
-        return EventPart(user, item) if times is None else EventPart(user, item, times.seconds, times.nanoseconds)
+        events = self._with_ids(self._with_ids(events, "user"), "item")
+        events, times = self._times.passed(events)
+        part = EventPart(events["user"], events["item"], row=events["row"])
+        return part if times is None else EventPart(part.user, part.item, times.seconds, times.nanoseconds, part.row)
 
-    def _require_one_header(self, events: DataFrame) -> None:
-        is_header = pl.all_horizontal(pl.col(role).str.strip_chars() == self._name(role) for role in self.found.places)
+    def _sound(self, events: DataFrame) -> DataFrame:
+        """Without rows that are no text, or that quotes leave no end."""
+
+        def tell(bad: DataFrame) -> str:
+            return f"{self.file}:{bad['row'][0]}: {bad['told'][0]}"
+
+        for flaw in _flaws(events).drop_nulls().unique(maintain_order=True):
+            events = self._sieve.passed(events, partial(_are_flawed, flaw=flaw), flaw, tell)
+        return events
+
+    def _even(self, events: DataFrame) -> DataFrame:
+        def tell(bad: DataFrame) -> str:
+            row, number, text = bad.select("row", "width", "uneven").row(0)
+            header, separator = list(self.found.header), str(self.separator)
+            other = other_separator(text, separator)
+            advice = "" if other is None else f", or say columns.separator={word_for(other)} if {other!r} divides rows"
+            return (
+                f"{self.file}:{row}: {shown(text)} has {number} fields separated by {separator!r}, "
+                f"not {len(header)} ({listed(header)}); correct the row or drop it{advice}"
+            )
+
+        if self.separator is None:
+            return events
+        width, reasons = len(self.found.header), ("has too few fields", "has too many fields")
+        if self.rejected is None:  # told of together
+            return self._sieve.passed(events, lambda batch: batch["uneven"].is_not_null(), "", tell)
+        few = self._sieve.passed(events, lambda batch: batch["width"] < width, reasons[0], tell)
+        return self._sieve.passed(few, lambda batch: batch["width"] > width, reasons[1], tell)
+
+    def _without_headers(self, events: DataFrame) -> DataFrame:
+        is_header = pl.all_horizontal(
+            pl.col(role).str.strip_chars() == self._sieve.name(role) for role in self.found.places
+        )
 
         def tell(bad: DataFrame) -> str:
             return (
@@ -85,7 +109,8 @@ class EventSource:
                 f"drop the row"
             )
 
-        _refuse(events, lambda batch: batch.filter(is_header), tell)
+        reason = "is the header a second time"
+        return self._sieve.passed(events, lambda batch: batch.select(is_header).to_series(), reason, tell)
 
     def _require_no_header(self, events: DataFrame) -> None:
         self.may_be_header = False
@@ -96,123 +121,56 @@ class EventSource:
         )
         if stands_alone or looks_like_names(str(user), str(item)):
             raise DataError(
-                f"{self.file}:{row}: {_shown(user)} and {_shown(item)} look like names of columns and not like the "
+                f"{self.file}:{row}: {shown(user)} and {shown(item)} look like names of columns and not like the "
                 f"user and the item of an event; say columns.header=yes if they are names, columns.header=no if not"
             )
 
-    def _ids(self, events: DataFrame, role: str) -> Series:
-        column = self._present(events, role)
-        if isinstance(column.dtype, pl.Categorical | pl.Enum):
-            column = column.cast(pl.String)
+    def _with_ids(self, events: DataFrame, role: str) -> DataFrame:
+        column = events[role]
+        if isinstance(column.dtype, pl.Categorical | pl.Enum | pl.Null):
+            events = events.with_columns(pl.col(role).cast(pl.String))
+        elif not (column.dtype == pl.String or column.dtype.is_integer()):
+            raise self._wrong_type(role, column)
+        remedy = "every event needs a value, give it or drop the row"
+        events = self._sieve.required(events, role, Series.is_not_null, "is missing", remedy)
         if column.dtype.is_integer():
-            problem = "is beyond 64 bits with a sign; store such ids as strings"
-            self._require(events, role, lambda ids: ids.cast(pl.Int64, strict=False).is_not_null(), problem)
-            return column.cast(pl.Int64)
-        if column.dtype != pl.String:
-            raise self._wrong_type(role, column, "ids are strings or integers")
-        problem = "is blank; every event needs an id, give it or drop the row"
-        self._require(events, role, lambda ids: ids.cast(pl.String).str.strip_chars() != "", problem)
+            fact, remedy = "is beyond 64 bits with a sign", "store such ids as strings"
+            events = self._sieve.required(
+                events, role, lambda ids: ids.cast(pl.Int64, strict=False).is_not_null(), fact, remedy
+            )
+            return events.with_columns(pl.col(role).cast(pl.Int64))
+        events = self._of_words(events, role)
+        return events.with_columns(pl.col(role).str.strip_chars()) if self.is_text else events
+
+    def _of_words(self, events: DataFrame, role: str) -> DataFrame:
+        """Without ids that are blank, stand for a missing value, are no text that is shown, or have no end."""
+        remedy = "every event needs an id, give it or drop the row"
+        events = self._sieve.required(events, role, lambda ids: ~is_blank(ids), "is blank", remedy)
         if self.found.columns.missing == "refuse":
-            problem = "stands for a missing value; give it, drop the row, or say columns.missing=ids if it is an id"
-            self._require(events, role, lambda ids: ~is_missing_word(ids.cast(pl.String)), problem)
-        return column.str.strip_chars() if self.is_text else column
+            remedy = "give it, drop the row, or say columns.missing=ids if it is an id"
+            fact = "stands for a missing value"
+            events = self._sieve.required(events, role, lambda ids: ~is_missing_word(ids), fact, remedy)
+        fact, remedy = f"is longer than the {MOST_OF_AN_ID:,} bytes of an id", "close every quote, or drop the row"
+        events = self._sieve.required(events, role, lambda ids: ids.str.len_bytes() <= MOST_OF_AN_ID, fact, remedy)
+        fact, remedy = "has a NUL byte in it, as where it was not written to its end", "write it anew, or drop the row"
+        return self._sieve.required(events, role, lambda ids: ~ids.str.contains("\0", literal=True), fact, remedy)
 
-    def _times(self, events: DataFrame) -> Times | None:
-        if "time" not in self.found.places:
-            return None
-        column = self._present(events, "time")
-        if column.dtype == pl.String:
-            problem = "is missing; every event needs a time, give it or drop the row"
-            self._require(events, "time", lambda times: ~(is_missing_word(times) | is_blank(times)), problem)
-        if self.first_time is None and len(column):
-            self.first_time = column.head(1)
-        times = self._understood(column)
-        if times is None:
-            raise self._wrong_type("time", column, "times are numbers (unix seconds), dates, or text in ISO 8601")
-        if bool(times.seconds.is_between(EARLIEST, LATEST).fill_null(False).all()):
-            return times
-        problem = "is not a time; write unix seconds or ISO 8601 (2024-01-31T12:00:00Z), one of them throughout"
-        self._require(events, "time", self._are_times, f"{problem} the column")
-        self._require(events, "time", self._are_in_range, self._out_of_range(column, times.seconds))
-        return times
-
-    def _understood(self, column: Series) -> Times | None:
-        unit = self.found.time_unit
-        if self.found.columns.time_unit is not None and self._are_dates(column):
-            raise DataError(
-                f"{self.file}: column {self._name('time')!r} holds dates, which have no unit; leave out "
-                f"columns.time_unit={unit}"
-            )
-        if self.first_time is None or column.dtype != pl.String:
-            return times_of(column, unit)
-        times = times_of(pl.concat([self.first_time, column]), unit)
-        if times is None:
-            return None
-        return Times(times.seconds[1:], None if times.nanoseconds is None else times.nanoseconds[1:])
-
-    def _are_dates(self, column: Series) -> bool:
-        if column.dtype != pl.String:
-            return column.dtype.is_temporal()
-        first = column.head(1) if self.first_time is None else self.first_time
-        return bool(first.str.strip_chars().cast(pl.Float64, strict=False).null_count())
-
-    def _are_times(self, column: Series) -> Series:
-        times = self._understood(column)
-        return column.is_null() if times is None else times.seconds.is_not_null() | column.is_null()
-
-    def _are_in_range(self, column: Series) -> Series:
-        times = self._understood(column)
-        return column.is_null() if times is None else times.seconds.is_between(EARLIEST, LATEST).fill_null(True)
-
-    def _out_of_range(self, column: Series, seconds: Series) -> str:
-        """What is told of a time beyond all years: in which unit it would be one."""
-        if column.dtype.is_temporal():
-            return "lies outside the years 1 to 9999; correct the row or drop it"
-        unit = self.found.time_unit
-        problem = f"lies outside the years 1 to 9999 if taken as unix {_UNIT_NAMES[unit]}"
-        first = seconds.filter(~seconds.is_between(EARLIEST, LATEST))[0]
-        better = fitting_unit(float(first) * UNITS[unit])
-        if better is None:
-            return f"{problem}, and in any smaller unit; correct the row or drop it"
-        return f"{problem}; if the column holds {_UNIT_NAMES[better]}, say columns.time_unit={better}"
-
-    def _present(self, events: DataFrame, role: str) -> Series:
-        problem = "is missing; every event needs a value, give it or drop the row"
-        self._require(events, role, lambda column: column.is_not_null(), problem)
-        return events[role]
-
-    def _require(self, events: DataFrame, role: str, are_good: Callable[[Series], Series], problem: str) -> None:
-        def tell(bad: DataFrame) -> str:
-            value = "the value" if bad[role].head(1).null_count() else _first_shown(bad[role])
-            return f"{self.file}:{bad['row'][0]}:{self._name(role)}: {value} {problem}"
-
-        _refuse(events, lambda batch: batch.filter(~are_good(batch[role])), tell)
-
-    def _require_even(self, events: DataFrame) -> None:
-        def tell(bad: DataFrame) -> str:
-            row, number, text = bad.select("row", "width", "uneven").row(0)
-            header, separator = list(self.found.header), str(self.separator)
-            other = other_separator(text, separator)
-            advice = "" if other is None else f", or say columns.separator={word_for(other)} if {other!r} divides rows"
-            return (
-                f"{self.file}:{row}: {_shown(text)} has {number} fields separated by {separator!r}, "
-                f"not {len(header)} ({listed(header)}); correct the row or drop it{advice}"
-            )
-
-        if self.separator is not None:
-            _refuse(events, lambda batch: batch.filter(pl.col("uneven").is_not_null()), tell)
-
-    def _wrong_type(self, role: str, column: Series, what: str) -> DataError:
-        return DataError(f"{self.file}: column {self._name(role)!r} holds {column.dtype}, but {what}; convert it")
-
-    def _name(self, role: str) -> str:
-        return self.found.header[self.found.places[role]]
+    def _wrong_type(self, role: str, column: Series) -> DataError:
+        fact = f"{self.file}: column {self._sieve.name(role)!r} holds {column.dtype}"
+        missing = column.null_count() + int(column.is_nan().sum()) if column.dtype.is_float() else 0
+        gaps = f" with {missing:,} missing values (which make floats of integers)" if missing else ""
+        return DataError(f"{fact}{gaps}, but ids are strings or integers; convert it")
 
 
-def _refuse(events: DataFrame, among: Callable[[DataFrame], DataFrame], tell: Callable[[DataFrame], str]) -> None:
-    bad = among(events)
-    if bad.height:
-        raise BadRowsError(among, bad, tell)
+def _flaws(events: DataFrame) -> Series:
+    """What is wrong with each row as it stands in the file, null where nothing is."""
+    if "flaw" in events.columns:
+        return events["flaw"]
+    return Series("flaw", [None], dtype=pl.String).new_from_index(0, events.height)
+
+
+def _are_flawed(events: DataFrame, flaw: str) -> Series:
+    return _flaws(events) == flaw
 
 
 def integers_if_canonical(column: Series) -> Series:
@@ -233,14 +191,3 @@ def is_blank(texts: Series) -> Series:
 
 def _are_numbers(texts: Series) -> bool:
     return bool(texts.str.strip_chars().str.contains("^-?[0-9]+$").all())
-
-
-def _first_shown(column: Series) -> str:
-    if column.dtype.is_temporal():
-        numbers, per_second = since_1970(column.head(1))
-        return f"a moment {numbers[0] / per_second:,.0f} seconds after 1970"
-    return _shown(column[0])
-
-
-def _shown(value: object) -> str:
-    return clipped(repr(value))

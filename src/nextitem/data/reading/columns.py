@@ -51,6 +51,9 @@ class Columns(Configuration):
     missing: Literal["refuse", "ids"] = "refuse"
     """What the words NaN, null, None, NA, N/A, <NA> and \\N are in a column of ids: missing values, which are refused,
     or ids like others."""
+    on_bad_rows: Literal["refuse", "skip"] = "refuse"
+    """Whether a row that cannot be used ends the reading with a message, or is left out, counted and written to a file
+    of such rows, with its reason. What is wrong with all of a file is refused in any case."""
 
     @property
     def roles(self) -> Mapping[Role, str | None]:

@@ -14,22 +14,34 @@ from pathlib import Path
 import polars as pl
 
 from nextitem.data.interactions import Interactions
-from nextitem.data.reading.checks import BadRowsError, EventPart, EventSource, integers_if_canonical
+from nextitem.data.reading.checks import EventPart, EventSource, integers_if_canonical
 from nextitem.data.reading.choosing import format_of, told_format
 from nextitem.data.reading.columns import USUAL, Columns, Found, find, settled_layout
 from nextitem.data.reading.format import Content, Format
 from nextitem.data.reading.names import listed
 from nextitem.data.reading.opening import UNREADABLE, explained
 from nextitem.data.reading.paths import require_file
+from nextitem.data.reading.rejected import RejectedRows
+from nextitem.data.reading.sieve import BadRowsError
 from nextitem.data.reading.tables import require_rows
-from nextitem.errors import DataError, NextitemError
+from nextitem.errors import ConfigurationError, DataError, NextitemError
 from nextitem.settings.given import expanded, of_kind, path_of
+from nextitem.words import counted
 
 _NO_EVENTS = "{file} has a header and no events; give a file with at least one event"
 
 
-def read_interactions(path: Path | str, columns: Columns = USUAL, like: Columns | None = None) -> Interactions:
+def read_interactions(
+    path: Path | str,
+    columns: Columns = USUAL,
+    like: Columns | None = None,
+    *,
+    rejected: RejectedRows | None = None,
+) -> Interactions:
     """The events of a file, in file order.
+
+    With `columns.on_bad_rows=skip` rows that cannot be used are left out and go to `rejected`, which is asked for then:
+    every row of the file is an event that is returned, or stands there.
 
     `like` are the columns of the log that a model learnt from: those that `columns` leaves open are called the same in
     this file, or have usual names. Where that log had times, this one must have them too, or say columns.order=rows;
@@ -41,12 +53,11 @@ def read_interactions(path: Path | str, columns: Columns = USUAL, like: Columns 
     file = path_of(path, "path")
     columns = of_kind(columns, Columns, "columns", "Columns(user='visitor', item='sku', time='ts') are some")
     try:
-        source = _source(file, columns, like)
-        events = pl.concat([frame.collect() for frame in source.frames])
+        source = _source(file, columns, like, rejected)
+        events = pl.concat([frame.collect() for frame in source.frames], how="diagonal")
         require_rows(file, events.height, source.rows)
-        if not events.height:
-            raise DataError(_NO_EVENTS.format(file=file))
         part = source.checked(events)
+        _require_events(file, events.height, len(part), source.rejected)
         user, item = (integers_if_canonical(ids) if source.is_text else ids for ids in (part.user, part.item))
         return Interactions.from_columns(user, item, part.time, nanoseconds=part.nanoseconds, missing="ids")
     except UNREADABLE as error:
@@ -64,25 +75,32 @@ def found_in(path: Path | str, columns: Columns = USUAL, like: Columns | None = 
         raise _explained(file, error, columns, like) from error
 
 
-def read_parts(path: Path | str, columns: Columns = USUAL, events: int = 1_000_000) -> Iterator[EventPart]:
+def read_parts(
+    path: Path | str,
+    columns: Columns = USUAL,
+    events: int = 1_000_000,
+    *,
+    rejected: RejectedRows | None = None,
+) -> Iterator[EventPart]:
     """The events of a file in file order, about `events` at a time, so that a file may be larger than the memory.
 
     Raises what `read_interactions` raises, and names the same rows, unless rows are bad in two ways: the part that has
-    the first of them is told of.
+    the first of them is told of. Rows that are left out are in `rejected` once the part is there that they are from.
     """
     file = expanded(path)
     try:
-        source = _source(file, columns)
+        source = _source(file, columns, rejected=rejected)
         batches = (batch for frame in source.frames for batch in frame.collect_batches(chunk_size=events))
         try:
-            found = 0
+            found = used = 0
             for batch in batches:
                 if batch.height:
-                    found += batch.height
-                    yield source.checked(batch)
+                    part = source.checked(batch)
+                    found, used = found + batch.height, used + len(part)
+                    if len(part):
+                        yield part
             require_rows(file, found, source.rows)
-            if not found:
-                raise DataError(_NO_EVENTS.format(file=file))
+            _require_events(file, found, used, source.rejected)
         except BadRowsError as error:
             raise DataError(error.told(batches)) from None
     except UNREADABLE as error:
@@ -93,7 +111,8 @@ def rows_of(path: Path | str, columns: Columns = USUAL, like: Columns | None = N
     """The row that each event of `read_interactions` stands in, for messages about them; raises what that raises."""
     file = expanded(path)
     try:
-        return pl.concat([frame.select("row").collect() for frame in _source(file, columns, like).frames])["row"]
+        source = _source(file, columns, like, RejectedRows())
+        return source.checked(pl.concat([frame.collect() for frame in source.frames], how="diagonal")).row
     except UNREADABLE as error:
         raise _explained(file, error, columns, like) from error
 
@@ -110,13 +129,30 @@ def _explained(file: Path, error: BaseException, columns: Columns, like: Columns
     return explained(file, error, is_text=form is None or form.may_be_packed)
 
 
-def _source(file: Path, columns: Columns, like: Columns | None = None) -> EventSource:
+def _require_events(file: Path, rows: int, used: int, rejected: RejectedRows | None) -> None:
+    if not rows:
+        raise DataError(_NO_EVENTS.format(file=file))
+    if not used and rejected is not None:
+        raise DataError(f"{file}: none of {counted(rows, 'row')} can be used: {rejected.told()}; correct the file")
+
+
+def _source(
+    file: Path, columns: Columns, like: Columns | None = None, rejected: RejectedRows | None = None
+) -> EventSource:
+    if columns.on_bad_rows == "skip" and rejected is None:
+        raise ConfigurationError(
+            "columns.on_bad_rows=skip leaves rows out, which nobody would be told of; pass rejected=RejectedRows() too"
+        )
     form, content = _content(file, columns, like)
     found = _found(file, content, columns, like)
     has_header = form.is_text and not content.is_headless
     is_doubtful = content.is_headless and columns.header is None
-    frames = content.frames(found.places)
-    return EventSource(file, frames, found, form.is_text, content.separator, content.rows, has_header, is_doubtful)
+    frames, kept = content.frames(found.places), rejected
+    if columns.on_bad_rows == "refuse":  # of which nobody wants to know what stands in them
+        frames, kept = (frame.drop("fields", strict=False) for frame in frames), None
+    return EventSource(
+        file, frames, found, form.is_text, content.separator, content.rows, has_header, is_doubtful, kept
+    )
 
 
 def _found(file: Path, content: Content, columns: Columns, like: Columns | None) -> Found:

@@ -30,7 +30,10 @@ class Content:
     header: Sequence[str]
     """Names of the columns, as the file has them or as its format lays down."""
     frames: Callable[[Mapping[str, int]], Iterator[pl.LazyFrame]]
-    """Role -> place in the header, to frames of `row` (line or row of the file, from 1) and a column of each role."""
+    """Role -> place in the header, to frames of `row` (line or row of the file, from 1) and a column of each role.
+
+    Where rows are there that are no records, a frame also has `flaw` (what is wrong with the row, null of all others)
+    and `told` (the same of this very row, with the remedy); `fields` are what stands in a row, where it is text."""
     layout: str | None = None
     """What a line holds where the file itself names no columns: then names of columns cannot be chosen."""
     separator: str | None = None

@@ -27,7 +27,10 @@ MOST_EXPANSION = 100
 """How many times as large as a packed file its content may be, beyond what any file may hold, `ALWAYS_UNPACKED`."""
 ALWAYS_UNPACKED = 1 << 30
 
+NUL = "there is a NUL byte in the line, as where a file was not written to its end; drop the line, or write or "
+NUL += "download the file again"
 _LONGEST_REASON = 200  # characters
+_LOOKED_AT = 1 << 10  # bytes, for zeros at every other place
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SIGNATURES = {
     b"\x1f\x8b": "gzip; name it .gz",
@@ -62,11 +65,21 @@ def unpacked(file: Path) -> Iterator[BinaryIO]:
 
 
 def stretches(file: Path, at_once: int = MOST_BYTES) -> Iterator[Stretch]:
-    """The lines of a text in their order, about `at_once` bytes at a time, without a mark of the byte order.
+    """The `raw_stretches` of a text. Raises DataError for a NUL too, with its row."""
+    for stretch in raw_stretches(file, at_once):
+        if (place := stretch.content.find(b"\0")) >= 0:
+            row = stretch.row + stretch.content.count(b"\n", 0, place)
+            raise foreign(file, stretch) or DataError(f"{file}:{row}: {NUL}")
+        yield stretch
+
+
+def raw_stretches(file: Path, at_once: int = MOST_BYTES) -> Iterator[Stretch]:
+    """The lines of a file in their order, about `at_once` bytes at a time, without a mark of the byte order.
 
     Read by Python, and not by the library that divides lines: so a failing disk is told with its own words, zeros after
-    a packed stream are its padding, and no line is longer than `MOST_BYTES`. Raises DataError for one that is, and for
-    a NUL, with its row, and for packed content without measure; and what is `UNREADABLE`.
+    a packed stream are its padding, and no line is longer than `MOST_BYTES`. Raises DataError for one that is, with its
+    row, and for packed content without measure; and what is `UNREADABLE`. Lines may hold anything: bytes that are no
+    text, and NULs.
     """
     row, rest, read = 1, b"", 0
     with unpacked(file) as content:
@@ -76,17 +89,31 @@ def stretches(file: Path, at_once: int = MOST_BYTES) -> Iterator[Stretch]:
                 _require_measure(file, read)
             first = block.find(b"\n")
             if len(rest) + (len(block) if first < 0 else first) > MOST_BYTES:
-                raise _foreign(file, row, rest) or DataError(
+                raise foreign(file, Stretch(row, rest)) or DataError(
                     f"{file}:{row}: the line is longer than {MOST_BYTES:,} bytes; end every event with a line break"
                 )
             end = block.rfind(b"\n") + 1
             if end:
-                yield _checked(file, row, rest + block[:end])
+                yield _unmarked(row, rest + block[:end])
                 row, rest = row + block.count(b"\n"), block[end:]
             else:
                 rest += block
     if rest:
-        yield _checked(file, row, rest)
+        yield _unmarked(row, rest)
+
+
+def foreign(file: Path, stretch: Stretch) -> DataError | None:
+    """What to say where the file's first bytes are those of another kind of file; None where they are not."""
+    if stretch.row != 1:
+        return None
+    for signature, kind in _SIGNATURES.items():
+        if stretch.content.startswith(signature):
+            return DataError(f"{file} is not text: it begins like {kind}")
+    beginning = stretch.content[:_LOOKED_AT]
+    fewer, more = sorted(beginning[start::2].count(0) for start in (0, 1))
+    if more > len(beginning) // 3 and fewer * 20 < more:
+        return DataError(f"{file} is not text: it looks like UTF-16 without its mark; save it as UTF-8")
+    return None
 
 
 def explained(file: Path, error: BaseException, *, is_text: bool = True) -> DataError | StorageError:
@@ -113,26 +140,8 @@ def _require_measure(file: Path, read: int) -> None:
         )
 
 
-def _checked(file: Path, row: int, content: bytes) -> Stretch:
-    if (place := content.find(b"\0")) >= 0:
-        raise _foreign(file, row, content) or DataError(
-            f"{file}:{_row(row, content, place)}: there is a NUL byte in the line, as where a file was not written to "
-            f"its end; drop the line, or write or download the file again"
-        )
+def _unmarked(row: int, content: bytes) -> Stretch:
     return Stretch(row, content.removeprefix(_BYTE_ORDER_MARK) if row == 1 else content)
-
-
-def _row(first: int, content: bytes, place: int) -> int:
-    """The line of the file that a place in lines is in, `first` being the first of these."""
-    return first + content.count(b"\n", 0, place)
-
-
-def _foreign(file: Path, row: int, content: bytes) -> DataError | None:
-    """What to say where the file's first bytes are those of another kind of file."""
-    for signature, kind in _SIGNATURES.items():
-        if row == 1 and content.startswith(signature):
-            return DataError(f"{file} is not text: it begins like {kind}")
-    return None
 
 
 def _undecodable(file: Path) -> DataError | None:
@@ -142,7 +151,7 @@ def _undecodable(file: Path) -> DataError | None:
         except UnicodeDecodeError as error:
             row = stretch.row + stretch.content.count(b"\n", 0, error.start)
             place = error.start - stretch.content.rfind(b"\n", 0, error.start)
-            return _foreign(file, stretch.row, stretch.content) or DataError(
+            return foreign(file, stretch) or DataError(
                 f"{file}:{row}: byte {place} of the line (0x{stretch.content[error.start]:02x}) is not UTF-8; "
                 f"save the file as UTF-8"
             )

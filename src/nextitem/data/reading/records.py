@@ -1,9 +1,6 @@
 """Text with one record a line, divided at a separator: what csv and its like have in common."""
 
-import csv
-import io
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -11,16 +8,18 @@ from typing import ClassVar
 
 import polars as pl
 
+from nextitem.data.reading.flaws import Flawed, sound
 from nextitem.data.reading.format import AS_THE_FORMAT, Content, Layout
-from nextitem.data.reading.opening import MOST_BYTES, Stretch, stretches
+from nextitem.data.reading.opening import MOST_BYTES, Stretch, raw_stretches
+from nextitem.data.reading.quoted import quoted
 from nextitem.errors import DataError
 
 MOST_COLUMNS = 10_000
 """How many names a header may have."""
 
 _RECORDS_AT_ONCE = 100_000
+_FLAWED = pl.Schema({"row": pl.Int64(), "fields": pl.List(pl.String()), "flaw": pl.String(), "told": pl.String()})
 _HEADER_BYTES = 1 << 16  # are read for the first record, or as many more as it has
-_CARRIAGE_RETURN_INSIDE = re.compile(rb"\r+[^\r\n]")
 
 
 @dataclass(frozen=True)
@@ -44,14 +43,15 @@ class Divided:
         A `layout` that was asked for wins.
         """
         form = replace(self, separator=layout.separator or self.separator)
-        first = _first(file, form)
+        own = None if layout.is_numbered or layout.has_header else self.header
+        has_names = own is None and not layout.is_numbered and layout.has_header is not False
+        first = _first(file, form, has_names=has_names)
         if first is None:
             return None
         header_row, header, rule = first[0], [name.strip() for name in first[1]], None
-        own = None if layout.is_numbered else self.header
-        if own is not None and not layout.has_header:
+        if own is not None:
             header_row, header, rule = 0, list(own), form.separator.join(own)
-        elif layout.is_numbered or layout.has_header is False:
+        elif not has_names:
             header_row, header = 0, [str(number) for number in range(1, len(first[1]) + 1)]
         if len(header) > MOST_COLUMNS:
             raise DataError(
@@ -64,94 +64,79 @@ class Divided:
             wanted = {role: fields.list.get(place, null_on_oob=True) for role, place in places.items()}
             uneven = pl.when(width != len(header)).then(fields.list.join(form.separator))
             for frame in _records(file, form):
-                yield frame.filter(pl.col("row") > header_row).select(
-                    "row", "fields", width=width, uneven=uneven, **wanted
-                )
+                flaws = [name for name in ("flaw", "told") if name in frame.collect_schema()]
+                events = frame.filter(pl.col("row") > header_row)
+                yield events.select("row", "fields", *flaws, width=width, uneven=uneven, **wanted)
 
         return Content(header, frames, rule, form.separator, is_headless=not header_row)
 
 
-def _first(file: Path, form: Divided) -> tuple[int, list[str]] | None:
-    """The record that is first, and the line in which it begins."""
-    lines = stretches(file, _HEADER_BYTES)
-    if form.has_quotes:
-        return next(_quoted(file, lines, form), None)
-    for stretch in lines:
-        for record in _split(file, stretch, form).head(1).collect().iter_rows():
-            return record
+def _first(file: Path, form: Divided, *, has_names: bool) -> tuple[int, list[str]] | None:
+    """The record that is first, and the line in which it begins; of events the first that can be divided.
+
+    Raises DataError where it should hold names of columns and cannot be divided, or where none can.
+    """
+    flawed = None
+    for row, fields, told in chain.from_iterable(map(_heads, _records(file, form, _HEADER_BYTES))):
+        if told is None:
+            return row, fields
+        flawed = flawed or DataError(f"{file}:{row}: {told}")
+        if has_names:
+            break
+    if flawed is not None:
+        raise flawed
     return None
 
 
-def _records(file: Path, form: Divided) -> Iterator[pl.LazyFrame]:
-    """Frames of `row` (the line in which a record begins, from 1) and `fields`; blank lines are skipped."""
-    lines = stretches(file)
+def _heads(frame: pl.LazyFrame) -> Iterator[tuple[int, list[str], str | None]]:
+    """The first records of a frame, and those that are flawed, in order."""
+    known = frame.collect_schema()
+    if "told" not in known:
+        frame = frame.head(1).with_columns(told=pl.lit(None, dtype=pl.String))
+    yield from frame.select("row", "fields", "told").sort("row").collect().iter_rows()
+
+
+def _records(file: Path, form: Divided, at_once: int = MOST_BYTES) -> Iterator[pl.LazyFrame]:
+    """Frames of `row` (the line in which a record begins, from 1) and `fields`; blank lines are skipped.
+
+    Where there are flawed rows, at the end, a frame has their `flaw` and what is `told` of each too.
+    """
+    lines = raw_stretches(file, at_once)
     for stretch in lines:
         if form.has_quotes and b'"' in stretch.content:
             # A quoted field may hold separators and line breaks: the csv module, slower, is exact from here on.
-            yield from _in_batches(_quoted(file, chain([stretch], lines), form))
+            yield from _in_batches(quoted(file, chain([stretch], lines), form.separator))
             return
         yield _split(file, stretch, form)
 
 
 def _split(file: Path, stretch: Stretch, form: Divided) -> pl.LazyFrame:
     """The records of lines without quotes; before its end a line may have carriage returns, as some tools leave two."""
-    has_returns = b"\r" in stretch.content
-    if has_returns and (found := _CARRIAGE_RETURN_INSIDE.search(stretch.content)):
-        raise _carriage_return(file, stretch.row + stretch.content.count(b"\n", 0, found.start()))
+    content, flawed = sound(file, stretch)
     # The library would unpack what begins like a compressed file. No such file begins with a blank line, and that one
     # is skipped with the others.
-    lines = pl.scan_lines(b"\n" + stretch.content, row_index_name="row")
-    if has_returns:
+    lines = pl.scan_lines(b"\n" + content, row_index_name="row")
+    if b"\r" in content:
         lines = lines.with_columns(pl.col("line").str.strip_chars_end("\r"))
     row = pl.col("row").cast(pl.Int64) + (stretch.row - 1)
-    return lines.filter(pl.col("line") != "").select(row=row, fields=pl.col("line").str.split(form.separator))
+    records = lines.filter(pl.col("line") != "").select(row=row, fields=pl.col("line").str.split(form.separator))
+    return _with(records, flawed)
 
 
-def _in_batches(records: Iterator[tuple[int, list[str]]]) -> Iterator[pl.LazyFrame]:
+def _with(records: pl.LazyFrame, flawed: Sequence[Flawed]) -> pl.LazyFrame:
+    """Records, and behind them the rows that are none."""
+    if not flawed:
+        return records
+    rows = [(one.row, [one.text], one.flaw, one.told) for one in flawed]
+    return pl.concat([records, pl.LazyFrame(rows, _FLAWED, orient="row")], how="diagonal")
+
+
+def _in_batches(records: Iterator[tuple[int, list[str]] | Flawed]) -> Iterator[pl.LazyFrame]:
     while batch := list(islice(records, _RECORDS_AT_ONCE)):
+        whole = [one for one in batch if not isinstance(one, Flawed)]
         # A column of lists built from Python's lists takes ten times as long as this.
-        row = [begins for begins, fields in batch for _ in fields]
-        field = [field for _, fields in batch for field in fields]
+        row = [begins for begins, fields in whole for _ in fields]
+        field = [field for _, fields in whole for field in fields]
         cells = pl.LazyFrame({"row": row, "field": field}, {"row": pl.Int64, "field": pl.String})
-        yield cells.group_by("row", maintain_order=True).agg(fields="field")
-
-
-def _quoted(file: Path, lines: Iterator[Stretch], form: Divided) -> Iterator[tuple[int, list[str]]]:
-    """The records of lines with quotes that are not blank: the line in which each begins, and its fields."""
-    # The module divides at one character; an ASCII unit separator stands for what is longer.
-    delimiter = form.separator if len(form.separator) == 1 else "\x1f"
-    read = 0  # characters of the record that is being read
-
-    def texts() -> Iterator[str]:
-        nonlocal read
-        for stretch in lines:
-            for line in io.StringIO(stretch.content.decode(), newline="\n"):
-                read += len(line)
-                if read > MOST_BYTES:
-                    raise DataError(
-                        f"{file}:{begins}: the record is longer than {MOST_BYTES:,} characters; close every quote that "
-                        f"opens a field"
-                    )
-                yield line.replace(form.separator, delimiter)
-
-    first = next(lines, None)
-    if first is None:
-        return
-    begins, lines = first.row, chain([first], lines)
-    # The module's own limit, which all of the process share, is below a long review; `texts` has a limit of its own.
-    csv.field_size_limit(max(csv.field_size_limit(), MOST_BYTES))
-    reader = csv.reader(texts(), delimiter=delimiter, strict=True)
-    try:
-        for fields in reader:
-            if fields:
-                yield begins, fields
-            begins, read = first.row + reader.line_num, 0
-    except csv.Error as error:
-        if "new-line" in str(error):
-            raise _carriage_return(file, begins) from error
-        remedy = "close every quote that opens a field, and write a quote inside a quoted field twice"
-        raise DataError(f"{file}:{begins}: {error}; {remedy}") from error
-
-
-def _carriage_return(file: Path, row: int) -> DataError:
-    return DataError(f"{file}:{row}: there is a carriage return inside the line; end lines with \\n or \\r\\n")
+        divided = cells.group_by("row", maintain_order=True).agg(fields="field")
+        yield _with(divided, [one for one in batch if isinstance(one, Flawed)])

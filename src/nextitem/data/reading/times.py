@@ -63,6 +63,16 @@ def unix_seconds(column: pl.Series, unit: str = "s") -> pl.Series | None:
     return None if times is None else times.seconds
 
 
+def are_numbers(texts: pl.Series) -> pl.Series:
+    """Which texts are finite numbers."""
+    return texts.str.strip_chars().cast(pl.Float64, strict=False).is_finite().fill_null(False)
+
+
+def are_dates(texts: pl.Series) -> pl.Series:
+    """Which texts have the form of ISO 8601."""
+    return texts.str.strip_chars().str.contains(_ISO_8601).fill_null(False)
+
+
 def fitting_unit(number: float) -> str | None:
     """The largest unit in which a number lies within the years 1 to 9999, None where it does in none.
 
