@@ -348,7 +348,7 @@ def test_check_says_what_is_in_a_log(
     assert typed(monkeypatch, "check", "events.csv") == 0
     out, err = capfd.readouterr()
     assert out.startswith("events.csv\n")
-    assert "  columns         user 'visitor', item 'sku', time 'ts'\n" in out
+    assert "  columns           user 'visitor', item 'sku', time 'ts'\n" in out
     assert all(f"\n  {name}" in out for name in ("events", "lengths", "repeats", "bots", "popularity", "hide=history"))
     assert "note: column 'ts' orders the events of a user; users are in 'visitor', items in 'sku'\n" in err
     words = ("check", "events.csv", "--columns", COLUMNS, "filters.minimum_per_item=3", "--json")

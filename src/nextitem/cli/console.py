@@ -37,7 +37,7 @@ def show_prose(text: str) -> None:
     console.print(Text(visible(text)), highlight=False, soft_wrap=not console.is_terminal)
 
 
-def show_entry(name: str, text: str, width: int = 18) -> None:
+def show_entry(name: str, text: str, width: int = 20) -> None:
     """A line of a list on stdout, the name in front, `width` wide; on a terminal the text is broken beside it."""
     console = Console()
     if not console.is_terminal:

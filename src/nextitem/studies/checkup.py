@@ -37,7 +37,7 @@ class Checkup:
     def refusal(self) -> str:
         """Why nothing can be trained on these events, however they are split; "" where something can."""
         (split,) = (one.value for one in self.advice if one.key == "split")
-        return next((one.refusal for one in self.found.splits if one.split == split), "")
+        return next(one.refusal for one in self.found.splits if one.settings["split"] == split)
 
     @property
     def recipe(self) -> Recipe:

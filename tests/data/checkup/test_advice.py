@@ -38,16 +38,17 @@ def test_every_setting_is_advised_with_a_reason(found: Examination) -> None:
 
 
 def test_a_log_is_split_by_time_where_leave_one_out_learns_from_the_future(found: Examination) -> None:
-    by_time = HeldOut("temporal", test=500)
+    by_time = HeldOut("temporal cut=0.8", {"split": "temporal", "split.cut": "0.8"}, test=500)
     future = Leak(1.0, 0.4, 0.4, 0.4, 0.0)
-    assert said(replace(found, splits=(*found.splits, by_time), leak=future))["split"].value == "temporal"
+    asked = said(replace(found, splits=(*found.splits, by_time), leak=future))
+    assert (asked["split"].value, asked["split.cut"].value) == ("temporal", "0.8")
     few = replace(by_time, test=20)
     assert said(replace(found, splits=(*found.splits, few), leak=future))["split"].value == "leave_one_out"
     nothing = Leak(0.0, 0.0, 0.0, 0.0, 0.0)
     assert said(replace(found, splits=(*found.splits, by_time), leak=nothing))["split"].value == "leave_one_out"
     tied = Ties(events=48, users=8, tied=8, users_with_tied_end=4)
-    asked = said(replace(found, splits=(*found.splits, by_time), leak=nothing, ties=tied))["split"]
-    assert (asked.value, "arbitrary for 50 %" in asked.reason) == ("temporal", True)
+    chosen = said(replace(found, splits=(*found.splits, by_time), leak=nothing, ties=tied))["split"]
+    assert (chosen.value, "arbitrary for 50 %" in chosen.reason) == ("temporal", True)
     without = said(replace(found, times=None, leak=None, ties=None))["split"]
     assert (without.value, without.reason) == ("leave_one_out", "there are no times to split by")
 

@@ -5,7 +5,7 @@ import torch
 
 from nextitem.data.checkup.bots import Bots, outer_fence
 from nextitem.data.checkup.finding import Severity
-from nextitem.data.checkup.held_out import HeldOut, held_out, repeats_history
+from nextitem.data.checkup.held_out import HeldOut, compared, held_out, name_of, repeats_history, settings_of
 from nextitem.data.checkup.leak import Leak
 from nextitem.data.checkup.lengths import Lengths
 from nextitem.data.checkup.minima import Minima
@@ -17,7 +17,7 @@ from nextitem.data.checkup.windows import Windows
 from nextitem.data.interactions import Interactions
 from nextitem.data.log import index
 from nextitem.data.sequences import Sequences
-from nextitem.data.splits import LeaveOneOut
+from nextitem.data.splits import LeaveOneOut, Temporal, Users
 
 NOW = 2_000_000_000.0
 
@@ -152,18 +152,33 @@ def test_windows_lose_what_lies_before_them() -> None:
 def test_cold_and_repeated_targets_lower_the_ceiling() -> None:
     # Targets: 3 (trained), 4 (cold), 0 (trained, and in its own history).
     log = histories([0, 3, 1, 3], [0, 1, 2, 4], [0, 1, 2, 0])
-    found, split = held_out("leave_one_out", LeaveOneOut(), log)
+    found, split = held_out(LeaveOneOut(), log)
     assert split is not None
     assert repeats_history(split.test).tolist() == [True, False, True]
     assert (found.training, found.validation, found.test, found.users) == (6, 3, 3, 3)
-    assert (found.cold, found.repeated, found.ceiling) == (1 / 3, 2 / 3, 0)
+    assert (found.cold, found.repeated, found.ceiling, found.new) == (1 / 3, 2 / 3, 0, 0)
     assert found.finding.severity is Severity.NOTE
 
 
+def test_the_splits_that_are_looked_at_go_with_the_log() -> None:
+    log = histories([0, 1, 2], times=[[1, 2, 3]])
+    assert [name_of(one) for one in compared(log)] == [
+        "leave_one_out", "temporal cut=0.8", "temporal cut=0.9", "users",
+    ]  # fmt: skip
+    assert [name_of(one) for one in compared(log.without_times())] == ["leave_one_out", "users"]
+    odd = Temporal(cut="2015-03-01", target="first")
+    assert name_of(odd) == "temporal cut=2015-03-01 target=first"
+    assert settings_of(odd) == {"split": "temporal", "split.cut": "2015-03-01", "split.target": "first"}
+    many = histories(*([[0, 1, 2, 3]] * 20))
+    strangers, _ = held_out(Users(), many)
+    assert (strangers.test, strangers.new) == (2, 1.0)
+    assert "of 2 users, 100 % of them new" in strangers.finding.sentence
+
+
 def test_a_split_that_refuses_a_log_says_why() -> None:
-    found, split = held_out("leave_one_out", LeaveOneOut(), histories([0, 1]))
+    found, split = held_out(LeaveOneOut(), histories([0, 1]))
     assert split is None
-    assert found == HeldOut("leave_one_out", refusal=found.refusal)
+    assert found == HeldOut("leave_one_out", {"split": "leave_one_out"}, rule=LeaveOneOut().rule, refusal=found.refusal)
     assert "of 1 user none has 3 events" in found.finding.sentence
 
 

@@ -20,7 +20,7 @@ FEWEST_CASES = 100
 MANY_SHORT = 0.1
 MANY_RARE, FEW_LOST = 0.25, 0.05
 """Items are left out where a quarter of the catalogue is rare, and a twentieth of the events at most goes with it."""
-DEFAULT = "leave_one_out"
+DEFAULT, BY_TIME = "leave_one_out", "temporal"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def advice(found: Examination) -> tuple[Advice, ...]:
 
 
 def _split(found: Examination) -> Iterator[Advice]:
-    by_time = [one for one in found.splits if one.split.startswith("temporal") and one.test >= FEWEST_CASES]
+    by_time = [one for one in found.splits if one.settings["split"] == BY_TIME and one.test >= FEWEST_CASES]
     if found.times is None:
         yield Advice("split", DEFAULT, "there are no times to split by")
     elif not by_time:
@@ -58,14 +58,17 @@ def _split(found: Examination) -> Iterator[Advice]:
 
 def _temporal(by_time: list[HeldOut], reason: str) -> Iterator[Advice]:
     chosen = by_time[-1]
-    yield Advice("split", chosen.split, f"{reason}; {counted(chosen.test, 'test case')} lie after the cut")
+    yield Advice("split", BY_TIME, f"{reason}; {counted(chosen.test, 'test case')} of {chosen.split}")
+    for key, value in chosen.settings.items():
+        if key != "split":
+            yield Advice(key, value, "as was looked at")
 
 
 def _minima(found: Examination) -> Iterator[Advice]:
     users, popularity = found.lengths, found.popularity
     short, rare = users.under_3 / users.users, popularity.under_5 / popularity.items
     if short > MANY_SHORT:
-        reason = f"{percent(short)} of the users have fewer than 3 events: at most one to learn from, none to be asked"
+        reason = f"{percent(short)} of the users have fewer than 3 events, at most one target to learn from"
         yield Advice("filters.minimum_per_user", "3", reason)
     else:
         yield Advice("filters.minimum_per_user", "1", f"{percent(short)} of the users have fewer than 3 events")

@@ -9,7 +9,7 @@ from typing import Any
 from nextitem.data.checkup import finding
 from nextitem.data.checkup.bots import Bots
 from nextitem.data.checkup.finding import Finding, Numbers
-from nextitem.data.checkup.held_out import HeldOut, held_out
+from nextitem.data.checkup.held_out import HeldOut, compared, held_out
 from nextitem.data.checkup.leak import Leak
 from nextitem.data.checkup.lengths import Lengths
 from nextitem.data.checkup.minima import Minima
@@ -118,9 +118,9 @@ def examine(settings: EventSettings) -> Examined:
     source = Source.of(settings)
     read = _mapped(source) if _is_folder(source) else _in_memory(source)
     log, histories = read.log, read.log.sequences
-    name = source.split.name
-    asked, split = held_out(name, source.split, histories)
-    by_user, apart = held_out("leave_one_out", LeaveOneOut(), histories) if name != "leave_one_out" else (asked, split)
+    asked, split = held_out(source.split, histories)
+    others = {one: held_out(one, histories) for one in compared(histories) if one != source.split}
+    _, by_user = (asked, split) if source.split == LeaveOneOut() else others[LeaveOneOut()]
     repeats = Repeats.of(histories)
     found = Examination(
         source=source,
@@ -137,9 +137,9 @@ def examine(settings: EventSettings) -> Examined:
         bots=Bots.of(log),
         popularity=Popularity.of(histories.counts()),
         minima=Minima.of(histories),
-        splits=(asked, *(() if by_user is asked else (by_user,))),
+        splits=(asked, *(one for one, _ in others.values())),
         windows=None if split is None else Windows.of(split.train),
-        leak=None if apart is None else Leak.of(apart),
+        leak=None if by_user is None else Leak.of(by_user),
     )
     return Examined(found, log, split)
 

@@ -1,5 +1,6 @@
 """What each split would hold: what is learnt from, what is asked, and what cannot be answered. C cases."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor
 
 from nextitem.data.checkup.finding import Finding, Severity
 from nextitem.data.sequences import Sequences
-from nextitem.data.splits import AnySplit
+from nextitem.data.splits import AnySplit, LeaveOneOut, Temporal, Users
 from nextitem.data.splits.split import Cases, Split
 from nextitem.errors import DataError
 from nextitem.words import counted, percent
@@ -20,7 +21,9 @@ class HeldOut:
     """What one split makes of a log; shares are of its test targets, and 0 where there are none."""
 
     split: str
-    """As it is written among settings."""
+    """Its name and what is not as by default."""
+    settings: Mapping[str, str]
+    """The same as settings that are typed: key -> value."""
     training: int = 0
     """Events to learn from."""
     validation: int = 0
@@ -28,27 +31,35 @@ class HeldOut:
     test: int = 0
     users: int = 0
     """Users with a test case."""
+    new: float = 0.0
+    """Share of these users of whom nothing is learnt."""
     cold: float = 0.0
     """Share that occurs in no training event: no model of ids alone can hit it."""
     repeated: float = 0.0
     """Share that repeats the history: hide=history counts it as missed."""
     ceiling: float = 0.0
     """The highest hit rate of a model of ids alone under hide=history; under hide=nothing 1 − cold."""
+    rule: str = ""
+    """How it divides a log, in words."""
     refusal: str = ""
     """Why the log cannot be split so; "" where it can."""
 
     @classmethod
-    def of(cls, name: str, split: Split) -> "HeldOut":
+    def of(cls, asked: AnySplit, split: Split) -> "HeldOut":
         """Counts and shares of a split that was made."""
         cases = split.test
         is_cold_C = ~cases.is_trained_N[cases.targets_C]
         is_repeated_C = repeats_history(cases)
+        asked_about, learnt = cases.histories.users_U.unique(), split.train.users_U[split.train.sizes_U > 0]
         return cls(
-            split=name,
+            split=name_of(asked),
+            settings=settings_of(asked),
+            rule=asked.rule,
             training=int(split.train.sizes_U.sum()),
             validation=len(split.validation),
             test=len(cases),
-            users=len(cases.histories.users_U.unique()),
+            users=len(asked_about),
+            new=_share(~torch.isin(asked_about, learnt)),
             cold=_share(is_cold_C),
             repeated=_share(is_repeated_C),
             ceiling=_share(~is_cold_C & ~is_repeated_C),
@@ -61,19 +72,45 @@ class HeldOut:
             return Finding(self.refusal, Severity.WARNING)
         sentence = (
             f"{self.training:,} events to learn from, {self.validation:,} validation and {self.test:,} test cases of "
-            f"{counted(self.users, 'user')}; {percent(self.cold, 2)} of the targets are cold, "
-            f"so no hit rate exceeds {self.ceiling:.3f}"
+            f"{counted(self.users, 'user')}{f', {percent(self.new)} of them new' if self.new else ''}; "
+            f"{percent(self.cold, 2)} of the targets are cold, so no hit rate exceeds {self.ceiling:.3f}"
         )
         return Finding(sentence, Severity.NOTE if self.cold > _MANY_COLD else Severity.FINE)
 
 
-def held_out(name: str, split: AnySplit, histories: Sequences) -> tuple[HeldOut, Split | None]:
+def held_out(asked: AnySplit, histories: Sequences) -> tuple[HeldOut, Split | None]:
     """What a split of the shelf makes of a log, and the split itself; None where it refuses the log."""
     try:
-        made = split.split(histories)
+        made = asked.split(histories)
     except DataError as refusal:
-        return HeldOut(name, refusal=str(refusal)), None
-    return HeldOut.of(name, made), made
+        return HeldOut(name_of(asked), settings_of(asked), rule=asked.rule, refusal=str(refusal)), None
+    return HeldOut.of(asked, made), made
+
+
+def compared(histories: Sequences) -> tuple[AnySplit, ...]:
+    """The splits that a log is looked at by beside the one that was asked for; by time where it has times."""
+    by_time = (Temporal(cut=0.8), Temporal(cut=0.9)) if histories.has_times else ()
+    return (LeaveOneOut(), *by_time, Users())
+
+
+def settings_of(split: AnySplit) -> dict[str, str]:
+    """A split as settings that are typed; of those that have a default only what differs from it.
+
+    >>> settings_of(Temporal(cut=0.8))
+    {'split': 'temporal', 'split.cut': '0.8'}
+    """
+    changed = split.model_dump(mode="json", exclude_defaults=True)
+    return {"split": split.name} | {f"split.{key}": str(value) for key, value in changed.items()}
+
+
+def name_of(split: AnySplit) -> str:
+    """The name of a split and, of one by time, its cut; then what else is not as by default.
+
+    >>> name_of(Temporal()), name_of(LeaveOneOut())
+    ('temporal cut=0.9', 'leave_one_out')
+    """
+    changed = split.model_dump(mode="json", exclude_defaults=True) | split.model_dump(mode="json", include={"cut"})
+    return " ".join([split.name, *(f"{key}={value}" for key, value in changed.items())])
 
 
 def _share(which_C: Tensor) -> float:
