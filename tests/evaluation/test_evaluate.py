@@ -88,7 +88,7 @@ def test_a_target_that_repeats_its_history_counts_as_missed() -> None:
     assert evaluate(DESCENDING, repeated, ["hit_rate@1"], ranking=NOTHING_HIDDEN).means["hit_rate@1"] == 1
 
 
-@pytest.mark.parametrize("metric", ["hit_rate", "ndcg", "mrr"])
+@pytest.mark.parametrize("metric", ["hit_rate", "ndcg", "mrr", "recall", "precision", "map"])
 def test_a_k_beyond_the_catalogue_counts_as_its_size(metric: str) -> None:
     beyond = [f"{metric}@{k}" for k in (N + 1, 9_999_999_999, 10**30)]
     found = evaluate(DESCENDING, CASES, [f"{metric}@{N}", *beyond])
@@ -165,8 +165,8 @@ def test_a_report_is_plain_values_for_json() -> None:
 
 
 def test_an_unknown_metric_is_refused_before_anything_is_scored() -> None:
-    with pytest.raises(ConfigurationError, match="unknown metric 'recall@10'"):
-        evaluate(Untouchable(), CASES, ["ndcg@10", "recall@10"])
+    with pytest.raises(ConfigurationError, match="unknown metric 'recal@10'"):
+        evaluate(Untouchable(), CASES, ["ndcg@10", "recal@10"])
 
 
 def test_no_metric_is_refused_before_anything_is_scored() -> None:

@@ -15,20 +15,27 @@ from torch import Tensor, tensor
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.metrics import (
     LIST_METRICS,
-    RANK_METRICS,
-    RankMetric,
+    QUESTION_METRICS,
+    TARGET_METRICS,
+    TargetMetric,
+    average_precision,
     hit_rate,
     mrr,
     ndcg,
     parse_metrics,
     rank_metrics,
+    recall,
 )
 from nextitem.evaluation.values import values
 
-GAINS = {
-    "hit_rate": lambda rank: 1,
-    "ndcg": lambda rank: 1 / log2(rank + 1),
-    "mrr": lambda rank: 1 / rank,
+RANK_METRICS: dict[str, TargetMetric] = {**TARGET_METRICS, **QUESTION_METRICS}  # type: ignore[dict-item]
+GAINS = {  # of a rank within the first k, where a question has one target
+    "hit_rate": lambda rank, k: 1,
+    "mrr": lambda rank, k: 1 / rank,
+    "ndcg": lambda rank, k: 1 / log2(rank + 1),
+    "recall": lambda rank, k: 1,
+    "precision": lambda rank, k: 1 / k,
+    "map": lambda rank, k: 1 / rank,
 }
 every_metric = pytest.mark.parametrize("name", RANK_METRICS)
 
@@ -37,7 +44,7 @@ def doubles(*values: float) -> Tensor:
     return tensor(values, dtype=torch.float64)
 
 
-def without_ties(metric: RankMetric, above: list[float], k: int) -> list[float]:
+def without_ties(metric: TargetMetric, above: list[float], k: int) -> list[float]:
     values: list[float] = metric(doubles(*above), torch.zeros(len(above), dtype=torch.float64), k).tolist()
     return values
 
@@ -98,7 +105,7 @@ def test_a_tie_earns_the_average_over_every_order(name: str, above: int, tied: i
     orders = list(permutations(group))
     for k in range(1, 9):
         ranks = [above + 1 + order.index("target") for order in orders]
-        expected = sum(GAINS[name](rank) if rank <= k else 0 for rank in ranks) / len(orders)
+        expected = sum(GAINS[name](rank, k) if rank <= k else 0 for rank in ranks) / len(orders)
         found = RANK_METRICS[name](doubles(above), doubles(tied), k).item()
         assert found == pytest.approx(expected, abs=1e-12)
 
@@ -116,7 +123,8 @@ def test_values_lie_in_the_unit_interval_and_fall_with_rivals(name: str, above: 
     assert 0 <= here <= 1
     assert metric(doubles(above + 1), doubles(tied), k).item() <= here + 1e-12
     assert metric(doubles(above), doubles(tied + 1), k).item() <= here + 1e-12
-    assert metric(doubles(above), doubles(tied), k + 1).item() >= here - 1e-12
+    found = here * (k if name == "precision" else 1)  # which is a share of k
+    assert metric(doubles(above), doubles(tied), k + 1).item() * (k + 1 if name == "precision" else 1) >= found - 1e-12
 
 
 @pytest.mark.parametrize("k", [1, 5, 10])
@@ -131,7 +139,7 @@ def test_values_equal_those_of_an_outside_library(k: int) -> None:
         for case, scores in enumerate(scores_CN.tolist())
     }
     truth = {f"case {case:02}": {str(target): 1} for case, target in enumerate(targets_C.tolist())}
-    ours = {Success @ k: hit_rate, R @ k: hit_rate, nDCG @ k: ndcg, RR @ k: mrr, AP @ k: mrr}
+    ours = {Success @ k: hit_rate, R @ k: recall, nDCG @ k: ndcg, RR @ k: mrr, AP @ k: average_precision}
     theirs: dict[object, dict[str, float]] = {measure: {} for measure in ours}
     for one in ir_measures.iter_calc(list(ours), truth, run):
         theirs[one.measure][one.query_id] = one.value
@@ -146,11 +154,12 @@ def test_values_equal_those_of_an_outside_library(k: int) -> None:
 
 def test_a_name_gives_function_and_length() -> None:
     found = rank_metrics(["ndcg@10", "hit_rate@1", "mrr@100"])
-    assert found == {"ndcg@10": (ndcg, 10), "hit_rate@1": (hit_rate, 1), "mrr@100": (mrr, 100)}
+    assert found.of_questions == {"ndcg@10": (ndcg, 10)}
+    assert found.of_targets == {"hit_rate@1": (hit_rate, 1), "mrr@100": (mrr, 100)}
 
 
 def test_mrr_alone_is_not_cut() -> None:
-    function, k = rank_metrics(["mrr"])["mrr"]
+    function, k = rank_metrics(["mrr"]).of_targets["mrr"]
     assert function is mrr
     assert k > 10**15
 
@@ -162,7 +171,7 @@ def test_another_name_is_refused_with_those_that_are_known(name: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_metrics([name])
     known = ", ".join(f"{metric}@k" for metric in (*RANK_METRICS, *LIST_METRICS))
-    assert known.startswith("hit_rate@k, ndcg@k, mrr@k, novelty@k")
+    assert known.startswith("hit_rate@k, mrr@k, ndcg@k, recall@k, precision@k, map@k, novelty@k")
     assert str(caught.value) == (
         f"unknown metric '{name}'; known are {known}, with k a positive number, and mrr without one"
     )
@@ -209,7 +218,7 @@ def test_nothing_but_values_turns_ranks_into_metrics() -> None:
         for name in line.names
     }
     assert imported
-    assert not imported & {*RANK_METRICS}
+    assert not imported & {*RANK_METRICS, "average_precision"}
 
 
 def test_a_metric_of_lists_is_refused_where_only_ranks_are_known() -> None:

@@ -79,7 +79,7 @@ def test_models_of_equal_values_tie_in_every_resample() -> None:
 
 @pytest.mark.parametrize(("full", "names"), [(FULL[:, :1], ["a"]), (FULL, ["a", "a", "b"]), (FULL[:0], NAMES)])
 def test_what_has_no_order_is_an_error(full: Tensor, names: list[str]) -> None:
-    with pytest.raises(ConfigurationError, match="an order needs at least one case and two models with names"):
+    with pytest.raises(ConfigurationError, match="an order needs at least one user and two models with names"):
         disagreement(full, full, names, draws())
 
 

@@ -46,7 +46,7 @@ def _title(comparison: Comparison) -> str:
     certificate = comparison.certificate
     where = ""
     if certificate is not None:
-        where = f" on {certificate.dataset}: {counted(certificate.cases, 'test case')}, "
+        where = f" on {certificate.dataset}: {certificate.asked}, "
         where += f"{counted(certificate.candidates, 'item')}, {certificate.ranking} ranking"
     return f"comparison{where}; differences to {comparison.against}"
 

@@ -5,6 +5,10 @@ from dataclasses import asdict, dataclass, field, fields, replace
 
 from nextitem.data.splits.split import Cases
 from nextitem.evaluation.ranking import Ranking
+from nextitem.evaluation.users import have_several
+from nextitem.words import counted
+
+PER_USER = "per user"
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,8 @@ class Certificate:
     metrics: tuple[str, ...]
     rule: str = field(default="", compare=False)
     """How the cases were chosen, in words; "" where nobody said. What they are is compared by `split`."""
+    averaged: str = ""
+    """How cases become one number where a user may have several: `per user`, and then over users."""
 
     @classmethod
     def of(cls, cases: Cases, ranking: Ranking, metrics: Sequence[str]) -> "Certificate":
@@ -40,14 +46,20 @@ class Certificate:
             candidates=ranking.size(cases.histories.number_of_items),
             metrics=tuple(metrics),
             rule=cases.rule,
+            averaged=PER_USER if have_several(cases.histories.users_U) else "",
         )
+
+    @property
+    def asked(self) -> str:
+        """How many cases there are and what is made of them, in words."""
+        return counted(self.cases, "test case") + (f", averaged {self.averaged}" if self.averaged else "")
 
     def without_metrics(self) -> "Certificate":
         """What is measured on, whatever the metric: where ranks are stored, any can be computed from them."""
         return replace(self, metrics=())
 
     def as_dict(self) -> dict[str, object]:
-        """Plain values by field; without metrics there is no such field, and none without a rule."""
+        """Plain values by field; without metrics there is no such field, nor one of what is not said."""
         return {name: value for name, value in asdict(self).items() if value not in ((), "")}
 
     def differences(self, other: "Certificate") -> str:
@@ -61,5 +73,5 @@ def _told(value: str | int | tuple[str, ...]) -> str:
     """A field's value as people read it; of a fingerprint its beginning."""
     if isinstance(value, tuple):
         return " ".join(value) or "none"
-    text = f"{value:,}" if isinstance(value, int) else value
+    text = f"{value:,}" if isinstance(value, int) else value or "not said"
     return f"{text[:12]}…" if len(text) == 64 else text

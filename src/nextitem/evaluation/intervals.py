@@ -1,4 +1,4 @@
-"""How sure a mean is: intervals, p-values, and their correction. C cases, U users, M metrics, R resamples."""
+"""How sure a mean is: intervals, p-values, and their correction. U users, M metrics, R resamples."""
 
 from collections.abc import Sequence
 
@@ -11,16 +11,16 @@ _BLOCK = 1 << 18  # counts of users that exist at a time, near a cache
 
 
 def bootstrap_interval(
-    values_CM: Tensor, generator: torch.Generator, *, resamples: int = 1000, confidence: float = 0.95
+    values_UM: Tensor, generator: torch.Generator, *, resamples: int = 1000, confidence: float = 0.95
 ) -> Tensor:
-    """Percentile bootstrap interval of each column's mean over cases, shape (M, 2) float64.
+    """Percentile bootstrap interval of each column's mean over users, shape (M, 2) float64.
 
     All columns share their resamples, so intervals of several metrics belong together. Efron & Tibshirani (1993),
     chapter 13. Raises ConfigurationError without cases.
     """
-    if len(values_CM) == 0:
+    if len(values_UM) == 0:
         raise ConfigurationError("an interval needs at least one case, got 0")
-    return percentiles(user_means(values_CM.double(), generator, resamples), confidence)
+    return percentiles(user_means(values_UM.double(), generator, resamples), confidence)
 
 
 def user_means(values_UM: Tensor, generator: torch.Generator, resamples: int) -> Tensor:

@@ -1,12 +1,13 @@
-"""Ranks by counting and lists by partial sorting, a tile of scores at a time. C cases, N items.
+"""Ranks by counting and lists by partial sorting, a tile of scores at a time. C cases, Q questions, N items.
 
-The catalogue is never sorted for a rank: it is enough to count who scores higher. R cases of a block are scored against
+The catalogue is never sorted for a rank: it is enough to count who scores higher. R rows of a block are scored against
 W items of a tile, few enough to stay in a cache. On the CPU each thread takes whole blocks: operations of this size do
 not share well, and what a block is does not depend on how many threads there are.
 """
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TypeVar
 
 import torch
@@ -26,26 +27,56 @@ _GROUPS = 64  # of a tile's columns, whose maxima are compared first; divides _T
 _MOST_HITS = 1 / 4  # share of groups that are looked into; beyond it a partial sort is faster
 
 
-def target_ranks(query: Query, targets_C: Tensor, seen: Sequences | None) -> tuple[Tensor, Tensor]:
+def target_ranks(
+    query: Query, targets_C: Tensor, seen: Sequences | None, questions_C: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """(above_C, tied_C): how many items score higher than each target and how many others the same; float64.
 
-    Items of `seen` (one view per case) are hidden: neither above nor tied. A target that cannot be listed, because it
-    is hidden itself or scores −inf, is a miss: above is inf, tied 0. Raises ScoreError when a score is NaN.
+    Of a query with Q histories `questions_C` says which one each target comes after; without it each has one target.
+    Other targets of a question are items like any others. Items of `seen` (one view per history) are hidden: neither
+    above nor tied. A target that cannot be listed, because it is hidden itself or scores −inf, is a miss: above is inf,
+    tied 0. Raises ScoreError when a score is NaN.
     """
     targets_C = targets_C.cpu()
-    above_C = torch.zeros(len(query), dtype=torch.float64)
-    tied_C = torch.zeros(len(query), dtype=torch.float64)
+    above_C = torch.zeros(len(targets_C), dtype=torch.float64)
+    tied_C = torch.zeros(len(targets_C), dtype=torch.float64)
+    asked = _Asked(targets_C, torch.arange(len(query)) if questions_C is None else questions_C)
     sparse = SparseRanks(query, seen) if isinstance(query, SparseQuery) else None
 
     def rank(rows: Tensor) -> None:
+        rows = rows[asked.counts_Q[rows].argsort(stable=True, descending=True)]
+        cases_T, rows_T = asked.cases_of(rows)
         if sparse is None:
-            above_C[rows], tied_C[rows] = _block_ranks(_Tiles(query, seen, rows), targets_C[rows])
+            above_C[cases_T], tied_C[cases_T] = _block_ranks(_Tiles(query, seen, rows), targets_C[cases_T], rows_T)
         else:
-            above_C[rows], tied_C[rows] = sparse.of(rows, targets_C[rows])
+            above_C[cases_T], tied_C[cases_T] = sparse.of(rows[rows_T], targets_C[cases_T])
 
     # In order of targets, those of a block lie in few tiles, and no more than these are scored twice.
-    _of_blocks(query, targets_C.argsort(stable=True), rank)
+    _of_blocks(query, targets_C[asked.first_Q].argsort(stable=True), rank)
     return above_C, tied_C
+
+
+class _Asked:
+    """The cases of each of Q questions."""
+
+    def __init__(self, targets_C: Tensor, questions_C: Tensor) -> None:
+        order_C = targets_C.argsort(stable=True)
+        self.order_C = order_C[questions_C[order_C].argsort(stable=True)]
+        self.counts_Q = torch.bincount(questions_C)
+        self.starts_Q = self.counts_Q.cumsum(0) - self.counts_Q
+        self.first_Q = self.order_C[self.starts_Q]
+        """The case of the smallest target."""
+
+    def cases_of(self, rows_R: Tensor) -> tuple[Tensor, Tensor]:
+        """(cases_T, rows_T): the cases of some questions, and which of these each belongs to.
+
+        The first of every question come first, then the second of those that have one, and so on.
+        """
+        counts_R = self.counts_Q[rows_R]
+        rows_T = torch.repeat_interleave(torch.arange(len(rows_R)), counts_R)
+        rounds_T = torch.arange(len(rows_T)) - (counts_R.cumsum(0) - counts_R)[rows_T]
+        order_T = rounds_T.argsort(stable=True)
+        return self.order_C[self.starts_Q[rows_R][rows_T] + rounds_T][order_T], rows_T[order_T]
 
 
 def _of_blocks(query: Query, order_C: Tensor, work: Callable[[Tensor], _Found]) -> list[_Found]:
@@ -63,29 +94,42 @@ def _of_blocks(query: Query, order_C: Tensor, work: Callable[[Tensor], _Found]) 
         torch.set_num_threads(before)  # also of threads that are yet to be started
 
 
-def _block_ranks(tiles: "_Tiles", targets_R: Tensor) -> tuple[Tensor, Tensor]:
-    """(above_R, tied_R) of a block whose targets ascend."""
+def _block_ranks(tiles: "_Tiles", targets_T: Tensor, rows_T: Tensor) -> tuple[Tensor, Tensor]:
+    """(above_T, tied_T) of a block's targets, of which `rows_T` says whose they are: 0…, and 0… again, and so on."""
     # The target's score is read from the very product its rivals come from: computed apart, it can differ in the
     # last bit, and equal items would no longer tie.
-    numbers, counts = (targets_R // tiles.width).unique_consecutive(return_counts=True)
+    order_T = (targets_T // tiles.width).argsort(stable=True)
+    numbers, counts = (targets_T // tiles.width)[order_T].unique_consecutive(return_counts=True)
     target_scores, number, scores = [], -1, torch.empty(0)
-    for number, rows in zip(numbers.tolist(), torch.arange(len(targets_R)).split(counts.tolist()), strict=True):
+    for number, places in zip(numbers.tolist(), order_T.split(counts.tolist()), strict=True):
         scores = tiles.scores(number)
-        target_scores.append(scores[rows, targets_R[rows] - tiles.start(number)])
-    targets_R1 = torch.cat(target_scores)[:, None]
-    above_R = torch.zeros(len(targets_R), dtype=torch.float64, device=scores.device)
-    reached_R = torch.zeros_like(above_R)
+        target_scores.append(scores[rows_T[places], targets_T[places] - tiles.start(number)])
+    scores_T1 = torch.cat(target_scores)[order_T.argsort()][:, None]
+    above_T = torch.zeros(len(targets_T), dtype=torch.float64, device=scores.device)
+    reached_T = torch.zeros_like(above_T)
+    rounds = _rounds(rows_T)
     # Ones and zeros as numbers: torch writes and sums booleans several times slower.
     is_more = torch.empty_like(scores, dtype=torch.float32)
     last = number
     for number in (last, *(number for number in range(tiles.count) if number != last)):
         scores = scores if number == last else tiles.scores(number)
         tiles.hide(scores, number, torch.nan)  # compares false with everything
-        above_R += torch.gt(scores, targets_R1, out=is_more).sum(1)
-        reached_R += torch.ge(scores, targets_R1, out=is_more).sum(1)
-    above_R, reached_R = above_R.cpu(), reached_R.cpu()
-    is_miss_R = (targets_R1[:, 0] == -torch.inf).cpu() | among(tiles.rows, tiles.items, targets_R)
-    return above_R.masked_fill(is_miss_R, torch.inf), (reached_R - above_R - 1).masked_fill(is_miss_R, 0)
+        for places in rounds:
+            rows = slice(places.stop - places.start)
+            above_T[places] += torch.gt(scores[rows], scores_T1[places], out=is_more[rows]).sum(1)
+            reached_T[places] += torch.ge(scores[rows], scores_T1[places], out=is_more[rows]).sum(1)
+    above_T, reached_T = above_T.cpu(), reached_T.cpu()
+    is_miss_T = (scores_T1[:, 0] == -torch.inf).cpu()
+    for places in rounds:
+        is_asked = tiles.rows < places.stop - places.start
+        is_miss_T[places] |= among(tiles.rows[is_asked], tiles.items[is_asked], targets_T[places])
+    return above_T.masked_fill(is_miss_T, torch.inf), (reached_T - above_T - 1).masked_fill(is_miss_T, 0)
+
+
+def _rounds(rows_T: Tensor) -> list[slice]:
+    """The stretches of `rows_T` that begin again with row 0."""
+    starts = [*(rows_T == 0).nonzero()[:, 0].tolist(), len(rows_T)]
+    return [slice(start, stop) for start, stop in pairwise(starts)]
 
 
 def candidate_ranks(query: Query, targets_C: Tensor, ids_CK: Tensor, seen: Sequences | None) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Do sampled and full ranking put models in the same order? C cases, M models, P pairs of models.
+"""Do sampled and full ranking put models in the same order? U users, M models, P pairs of models.
 
 Krichene & Rendle (KDD 2020) show why they need not: among few drawn items every rank is close to the top, so a sampled
 metric rewards what a full one at the same k does not see.
@@ -48,40 +48,40 @@ class Disagreement:
     """One metric of M models by full ranking and among drawn candidates."""
 
     full: dict[str, float]
-    """Mean over cases by model, best first."""
+    """Mean over users by model, best first."""
     sampled: dict[str, float]
     """Likewise among the candidates, in the same order of models."""
     tau: float
     """Kendall's τ of the two orders: the share of pairs in the same order less the share in the other."""
     tau_interval: tuple[float, float]
-    """95 % bootstrap interval over cases."""
+    """95 % bootstrap interval over users."""
     pairs: tuple[Pair, ...]
     """All pairs of models."""
 
 
 def disagreement(
-    full_CM: Tensor, sampled_CM: Tensor, models: Sequence[str], generator: torch.Generator, *, resamples: int = 1000
+    full_UM: Tensor, sampled_UM: Tensor, models: Sequence[str], generator: torch.Generator, *, resamples: int = 1000
 ) -> Disagreement:
-    """How the values of M models compare, each resample of cases taken for both kinds of ranking at once.
+    """How the values of M models compare, each resample of users taken for both kinds of ranking at once.
 
-    Raises ConfigurationError for fewer than two models, two of one name, or no case.
+    Raises ConfigurationError for fewer than two models, two of one name, or no user.
     """
-    if len(models) < 2 or len({*models}) < len(models) or not len(full_CM):
+    if len(models) < 2 or len({*models}) < len(models) or not len(full_UM):
         raise ConfigurationError(
-            f"an order needs at least one case and two models with names of their own, got {len(full_CM):,} cases of "
+            f"an order needs at least one user and two models with names of their own, got {len(full_UM):,} users of "
             f"{', '.join(models) or 'nothing'}"
         )
-    order = full_CM.double().mean(0).argsort(descending=True, stable=True)
-    values_CX = torch.cat([full_CM[:, order], sampled_CM[:, order]], 1).double()
-    cases, names = len(values_CX), [models[number] for number in order.tolist()]
+    order = full_UM.double().mean(0).argsort(descending=True, stable=True)
+    values_UX = torch.cat([full_UM[:, order], sampled_UM[:, order]], 1).double()
+    users, names = len(values_UX), [models[number] for number in order.tolist()]
     counts = (
-        torch.bincount(torch.randint(cases, (cases,), generator=generator), minlength=cases) for _ in range(resamples)
+        torch.bincount(torch.randint(users, (users,), generator=generator), minlength=users) for _ in range(resamples)
     )
     better, other = torch.tensor([*combinations(range(len(names)), 2)]).T
-    # Differences are resampled and not means: where no case differs, none of their signs rests on rounding.
-    values_C2M = values_CX.unflatten(1, (2, -1))
-    pairs_CX = (values_C2M[:, :, better] - values_C2M[:, :, other]).flatten(1)
-    drawn_SX = torch.stack([pairs_CX.mean(0), *(count.double() @ pairs_CX / cases for count in counts)])
+    # Differences are resampled and not means: where no user differs, none of their signs rests on rounding.
+    values_U2M = values_UX.unflatten(1, (2, -1))
+    pairs_UX = (values_U2M[:, :, better] - values_U2M[:, :, other]).flatten(1)
+    drawn_SX = torch.stack([pairs_UX.mean(0), *(count.double() @ pairs_UX / users for count in counts)])
     full_SP, sampled_SP = drawn_SX.split(len(better), 1)
     tau_S = (full_SP * sampled_SP).sign().mean(1)
     pairs = tuple(
@@ -92,7 +92,7 @@ def disagreement(
         )
         for pair in range(len(better))
     )  # fmt: skip
-    full, sampled = (dict(zip(names, part.tolist(), strict=True)) for part in values_CX.mean(0).split(len(names)))
+    full, sampled = (dict(zip(names, part.tolist(), strict=True)) for part in values_UX.mean(0).split(len(names)))
     return Disagreement(full, sampled, float(tau_S[0]), _interval(tau_S[1:]), pairs)
 
 
@@ -124,9 +124,10 @@ def compare_rankings(
     for run in runs:
         scorer = restore(run.recipe, run, split.train.number_of_items)
         for found, kind in zip(values, kinds, strict=True):
-            found.extend(evaluate(scorer, split.test, [metric], ranking=kind, intervals=False).values.values())
-    full_CM, *others = (torch.stack(found, 1) for found in values)
+            measured = evaluate(scorer, split.test, [metric], ranking=kind, intervals=False)
+            found.extend(measured.of_users().values())
+    full_UM, *others = (torch.stack(found, 1) for found in values)
     return {
-        text: disagreement(full_CM, sampled_CM, names, generator(0, Purpose.BOOTSTRAP))
-        for text, sampled_CM in zip(candidates, others, strict=True)
+        text: disagreement(full_UM, sampled_UM, names, generator(0, Purpose.BOOTSTRAP))
+        for text, sampled_UM in zip(candidates, others, strict=True)
     }

@@ -6,6 +6,7 @@ from nextitem.compute import transfer
 from nextitem.compute.memory import HEAP
 from nextitem.compute.randomness import Purpose, generator
 from nextitem.data.sequences import Sequences
+from nextitem.data.splits.questions import owners
 from nextitem.data.splits.split import Cases
 from nextitem.model.losses.loss import Loss
 from nextitem.model.model import SequenceModel
@@ -14,11 +15,13 @@ from nextitem.training.session import Session
 
 
 def validation_cases(cases: Cases, users: int | None, seed: int) -> Cases:
-    """The cases that are looked at after every epoch: all, or `users` of them drawn once."""
-    if users is None or len(cases) <= users:
+    """The cases that are looked at after every epoch: all, or those of `users` users drawn once."""
+    numbers_C = owners(cases.histories.users_U)
+    count = int(numbers_C.max()) + 1 if len(cases) else 0
+    if users is None or count <= users:
         return cases
-    drawn = torch.randperm(len(cases), generator=generator(seed, Purpose.VALIDATION))[:users]
-    return cases.select(drawn.sort().values)
+    drawn = torch.randperm(count, generator=generator(seed, Purpose.VALIDATION))[:users]
+    return cases.select(torch.isin(numbers_C, drawn))
 
 
 def outside_sampler(negatives: Negatives, train: Sequences, of_training: Sampler) -> Sampler:

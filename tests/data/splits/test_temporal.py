@@ -274,3 +274,10 @@ def test_stored_cuts_spare_looking_for_them(validation: Any, monkeypatch: pytest
     again = split.split(LOG, SplitFacts.of(found))
     assert (again.cuts, again.train.tolist()) == (found.cuts, found.train.tolist())
     assert max(read) <= len(LOG)  # by halving: an event of each user at a time
+
+
+def test_all_asks_for_an_item_once_that_comes_twice() -> None:
+    log = Sequences.of([[0, 1, 2, 3, 2, 1]], 4, times=[[1, 2, 3, 10, 11, 12]])
+    test = temporal(cut="1970-01-01T00:00:03", validation="last", target="all").split(log).test
+    assert (test.targets_C.tolist(), test.histories.tolist()) == ([2, 3, 1], [[0, 1]] * 3)
+    assert test.questions_C.tolist() == [0, 0, 0]

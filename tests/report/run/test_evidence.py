@@ -18,7 +18,7 @@ def test_cases_have_rank_length_and_popularity(tmp_path: Path) -> None:
     assert found.cases["user"].to_list() == [f"u{user:02}" for user in range(len(chains()))]
     assert found.cases["length"].to_list() == [len(history) - 1 for history in chains()]
     assert found.cases["trained"].to_list() == [trained.count(history[-1]) for history in chains()]
-    assert found.above_C.tolist() == outcome("sasrec-ce").test.above_C.tolist()
+    assert found.ranks.above_C.tolist() == outcome("sasrec-ce").test.above_C.tolist()
     assert found.titles == {"i00": "The First"}
     assert [line.epoch for line in found.epochs] == [1, 2]
 

@@ -2,20 +2,23 @@
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 
 import torch
 from torch import Tensor
 
 from nextitem.data.sequences import Sequences
+from nextitem.data.splits.questions import questions
 from nextitem.errors import DataError
 from nextitem.settings.given import listed, must_be, whole_number
 
 
 @dataclass(frozen=True)
 class Cases:
-    """C questions: after this history, which item came next?
+    """C targets, each after a history: which item came next?
 
+    A user may have several, after one history or after several; cases of a user are neighbours, and users ascend.
     Everything that a number on them depends on beside the ranking: a certificate is made of the two.
     """
 
@@ -48,6 +51,11 @@ class Cases:
 
     def __len__(self) -> int:
         return len(self.targets_C)
+
+    @cached_property
+    def questions_C(self) -> Tensor:
+        """Which question each case belongs to, numbered from 0: cases of one user after the same history are one."""
+        return questions(self.histories)
 
     @property
     def is_trained_N(self) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 from nextitem.compute import transfer
 from nextitem.compute.randomness import Purpose, generator
 from nextitem.data.sequences import Sequences
+from nextitem.data.splits.questions import firsts, numbered
 
 TargetRule = Literal["first", "last", "random", "successive", "all"]
 IN_WORDS: Mapping[TargetRule, str] = {
@@ -21,7 +22,7 @@ IN_WORDS: Mapping[TargetRule, str] = {
     "last": "the last event, after all before it",
     "random": "one event drawn by chance, after all before it",
     "successive": "every event, each after all before it",
-    "all": "every event, all of them after the history up to the cut",
+    "all": "every item, all of them after the history up to the cut",
 }
 Asked = tuple[Sequences, Tensor]  # the histories, and the target of each
 
@@ -47,8 +48,14 @@ class Stretch:
         else:
             from_U = torch.where(is_known_U, self.from_U, torch.minimum(self.from_U + 1, self.stop_U))
         rows, places = _chosen(from_U, self.stop_U, rule, seed, part)
-        ends = self.from_U[rows] if rule == "all" else places
-        return replace(whole.select(rows), stops_U=ends), whole.at(places)
+        if rule != "all":
+            return replace(whole.select(rows), stops_U=places), whole.at(places)
+        # An item that comes twice is one item of one list.
+        keys = rows * whole.number_of_items + whole.at(places)
+        is_first = torch.zeros(len(keys), dtype=torch.bool)
+        is_first[firsts(numbered(keys))] = True
+        rows, places = rows[is_first], places[is_first]
+        return replace(whole.select(rows), stops_U=self.from_U[rows]), whole.at(places)
 
 
 def _chosen(from_U: Tensor, stop_U: Tensor, rule: TargetRule, seed: int, part: int) -> tuple[Tensor, Tensor]:

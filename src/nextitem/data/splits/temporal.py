@@ -35,7 +35,7 @@ class Temporal(Division):
     of all events, in order of time, that may lie before it."""
     target: TargetRule = "last"
     """Which later events of a user are test targets: the `first`, the `last`, a `random` one, `successive` (every one,
-    each after its own history) or `all` (every one, after the one history that ends at the cut)."""
+    each after its own history) or `all` (every item once, after the one history that ends at the cut)."""
     validation: Literal["time", "users", "last"] = "time"
     """What chooses: `time` (events between an earlier cut and this one, which are not learnt), `users` (the last event
     before the cut of users of whom nothing is learnt) or `last` (the last event before the cut of each user)."""

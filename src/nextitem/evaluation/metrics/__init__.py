@@ -1,7 +1,7 @@
-"""The shelf of metrics: one file each, and one line in a table of contents, of ranks or of lists.
+"""The shelf of metrics: one file each, and one line in a table of contents, of targets, of questions or of lists.
 
-A metric of ranks is known wherever ranks are, also of stored runs. One of lists needs the k best items of every case,
-which `evaluate` makes only where such a metric is asked for; none is in a default list.
+One of targets or questions is known wherever ranks are, also of stored runs. One of lists needs the k best items of
+every case, which `evaluate` makes only where such a metric is asked for; none is in a default list.
 """
 
 import re
@@ -10,13 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nextitem.errors import ConfigurationError
+from nextitem.evaluation.metrics.average_precision import average_precision
 from nextitem.evaluation.metrics.hit_rate import hit_rate
-from nextitem.evaluation.metrics.metric import ListMetric, RankMetric
+from nextitem.evaluation.metrics.metric import ListMetric, QuestionMetric, TargetMetric
 from nextitem.evaluation.metrics.mrr import mrr
 from nextitem.evaluation.metrics.ndcg import ndcg
 from nextitem.evaluation.metrics.novelty import novelty
+from nextitem.evaluation.metrics.precision import precision
+from nextitem.evaluation.metrics.recall import recall
 
-RANK_METRICS: dict[str, RankMetric] = {"hit_rate": hit_rate, "ndcg": ndcg, "mrr": mrr}
+TARGET_METRICS: dict[str, TargetMetric] = {"hit_rate": hit_rate, "mrr": mrr}
+QUESTION_METRICS: dict[str, QuestionMetric] = {
+    "ndcg": ndcg, "recall": recall, "precision": precision, "map": average_precision,
+}  # fmt: skip
 LIST_METRICS: dict[str, ListMetric] = {"novelty": novelty}
 
 DEFAULT_METRICS = ("hit_rate@10", "ndcg@10", "mrr@10", "hit_rate@100", "ndcg@100", "mrr@100")
@@ -29,8 +35,14 @@ SAMPLED_METRICS = ("hit_rate@1", "hit_rate@5", "hit_rate@10", "ndcg@5", "ndcg@10
 class Asked:
     """Metrics by name, such as `ndcg@10`, each with its k."""
 
-    of_ranks: Mapping[str, tuple[RankMetric, int]]
+    of_targets: Mapping[str, tuple[TargetMetric, int]]
+    of_questions: Mapping[str, tuple[QuestionMetric, int]]
     of_lists: Mapping[str, tuple[ListMetric, int]]
+
+    @property
+    def of_ranks(self) -> tuple[str, ...]:
+        """The names of those for which ranks are enough."""
+        return (*self.of_targets, *self.of_questions)
 
 
 def parse_metrics(names: Sequence[str]) -> Asked:
@@ -42,12 +54,13 @@ def parse_metrics(names: Sequence[str]) -> Asked:
         raise ConfigurationError("no metric to report; name at least one, such as 'ndcg@10'")
     parsed = {name: _parsed(name) for name in names}
     return Asked(
-        {name: (RANK_METRICS[word], k) for name, (word, k) in parsed.items() if word in RANK_METRICS},
+        {name: (TARGET_METRICS[word], k) for name, (word, k) in parsed.items() if word in TARGET_METRICS},
+        {name: (QUESTION_METRICS[word], k) for name, (word, k) in parsed.items() if word in QUESTION_METRICS},
         {name: (LIST_METRICS[word], k) for name, (word, k) in parsed.items() if word in LIST_METRICS},
     )
 
 
-def rank_metrics(names: Sequence[str]) -> Mapping[str, tuple[RankMetric, int]]:
+def rank_metrics(names: Sequence[str]) -> Asked:
     """As `parse_metrics`, where ranks are all that is known: also raises ConfigurationError for a metric of lists."""
     asked = parse_metrics(names)
     for name in asked.of_lists:
@@ -55,13 +68,13 @@ def rank_metrics(names: Sequence[str]) -> Mapping[str, tuple[RankMetric, int]]:
             f"{name} is a metric of lists, and ranks do not tell what was listed; `nextitem evaluate RUN --metrics "
             f"{name}` makes the lists of a stored run anew"
         )
-    return asked.of_ranks
+    return asked
 
 
 def _parsed(name: str) -> tuple[str, int]:
     if name == "mrr":
         return name, sys.maxsize
-    known = (*RANK_METRICS, *LIST_METRICS)
+    known = (*TARGET_METRICS, *QUESTION_METRICS, *LIST_METRICS)
     match = re.fullmatch(r"([a-z_]+)@([1-9][0-9]*)", name)
     if match is None or match[1] not in known:
         raise ConfigurationError(

@@ -1,8 +1,12 @@
-"""What a metric is: a value for each case, of the rank of its target or of what is listed to it. C cases, N items.
+"""What a metric is: a value for each case, of the ranks of targets or of what is listed. C cases, Q questions, N items.
 
 Every metric of ranks takes `above_C`, how many items score strictly higher than the target, and `tied_C`, how many
 others score exactly the same, and is the expectation over a random order of tied items. A target that cannot be ranked
 has above = inf and earns 0. Values are float64, whatever is given.
+
+One of questions also takes `questions_C`, equal for the targets that one history is asked for; where it is left out,
+each target is a question of its own. Every case of a question has the question's value. The other targets of a question
+are items like any others in `above_C` and `tied_C`.
 """
 
 from collections.abc import Callable
@@ -11,8 +15,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-RankMetric = Callable[[Tensor, Tensor, int], Tensor]
+TargetMetric = Callable[[Tensor, Tensor, int], Tensor]
 """(above_C, tied_C, k) -> the value of each case, shape (C,)."""
+QuestionMetric = Callable[[Tensor, Tensor, int, Tensor | None], Tensor]
+"""(above_C, tied_C, k, questions_C) -> the value of each case's question, shape (C,)."""
 
 
 @dataclass(frozen=True)
@@ -40,3 +46,14 @@ def expected_gain(above_C: Tensor, tied_C: Tensor, gains_k: Tensor) -> Tensor:
     first_C = above_C.clamp(max=k).long()
     last_C = (above_C + tied_C + 1).clamp(max=k).long()
     return (sums[last_C] - sums[first_C]) / (tied_C + 1)
+
+
+def total(values_C: Tensor, questions_C: Tensor | None) -> Tensor:
+    """Of each case the sum over all cases of its question, shape (C,).
+
+    >>> total(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0, 0, 1]))
+    tensor([3., 3., 4.])
+    """
+    if questions_C is None:
+        return values_C
+    return torch.zeros_like(values_C).index_add(0, questions_C, values_C)[questions_C]

@@ -25,7 +25,7 @@ def model_card(recipe: Recipe, outcome: Outcome, metrics: Metrics) -> str:
         "ceiling": test.ceiling,
         "hidden": in_words(test.certificate.hidden).replace("history", "the history"),
         "split": recipe.split.describe(),
-        "cases": len(prepared.split.test),
+        "asked": test.certificate.asked,
         "notes": metrics.notes,
         "made": metrics.provenance,
     }

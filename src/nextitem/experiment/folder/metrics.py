@@ -15,13 +15,13 @@ FORMAT: Final = 2
 
 
 class Measured(Configuration):
-    """The metrics of one part, each a mean over its cases, under their own names beside two fields."""
+    """The metrics of one part, each a mean over users, under their own names beside two fields."""
 
     model_config: ClassVar[ConfigDict] = {"extra": "allow"}
     __pydantic_extra__: dict[str, float]
 
     intervals: dict[str, tuple[float, float]]
-    """Per metric the 95 % bootstrap interval of the mean over cases."""
+    """Per metric the 95 % bootstrap interval of the mean over users."""
     ceiling: float = Field(ge=0, le=1)
     """Share of targets that occur in training and are not hidden."""
 
@@ -38,7 +38,7 @@ class Measured(Configuration):
 
     @property
     def means(self) -> dict[str, float]:
-        """Per metric the mean over cases."""
+        """Per metric the mean over users of the mean over their cases."""
         return self.__pydantic_extra__
 
     @model_serializer

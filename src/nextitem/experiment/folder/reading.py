@@ -17,7 +17,7 @@ from nextitem.data.reading.opening import UNREADABLE
 from nextitem.errors import ArtefactError, NextitemError, StorageError
 from nextitem.evaluation.certificate import Certificate
 from nextitem.evaluation.metrics import parse_metrics
-from nextitem.evaluation.values import values
+from nextitem.evaluation.values import Ranks
 from nextitem.experiment.folder.metrics import FORMAT, Metrics
 from nextitem.experiment.folder.tables import check_users, items_in, ranks_in, scanned_users, users_in
 from nextitem.experiment.own import check_encoder
@@ -142,9 +142,9 @@ class Run:
         """Those that metrics.json was computed from."""
         told, candidates = self.metrics.test.means, self._number_of_items
         ranks = ranks_in(file, self.metrics.certificate.cases, candidates)
-        names = list(parse_metrics(self.metrics.certificate.metrics).of_ranks)
-        for name, value_C in _values(ranks, names, candidates).items():
-            if not math.isclose(mean := float(value_C.mean()), told[name], rel_tol=1e-6, abs_tol=1e-9):
+        names = parse_metrics(self.metrics.certificate.metrics).of_ranks
+        for name, value_U in _values(ranks, names, candidates).items():
+            if not math.isclose(mean := float(value_U.mean()), told[name], rel_tol=1e-6, abs_tol=1e-9):
                 raise ValueError(f"its {name} is {mean:.6f}, and metrics.json has {told[name]:.6f}")
         return ranks
 
@@ -167,7 +167,10 @@ class Run:
         return epochs
 
     def values(self, metrics: Sequence[str]) -> Tensor:
-        """Each metric of each test case, shape (C, M) float64. Raises ArtefactError, and as `values`."""
+        """Each metric of each user of the test cases, the mean over theirs, shape (U, M) float64.
+
+        Raises ArtefactError, and as `values`.
+        """
         found = _values(self.ranks, metrics, self._number_of_items)
         return torch.stack([found[name] for name in metrics], 1)
 
@@ -242,10 +245,17 @@ def _recipe(file: Path) -> Recipe:
 
 
 def _values(ranks: pl.DataFrame, metrics: Sequence[str], candidates: int) -> dict[str, Tensor]:
-    """By metric the value of each test case."""
-    of_test = ranks.filter(pl.col("part") == "test")
-    above_C, tied_C = (torch.tensor(of_test[name].to_numpy()) for name in ("above", "tied"))
-    return values(above_C, tied_C, metrics, candidates)
+    """By metric of each user the mean over their test cases."""
+    return ranks_of(ranks.filter(pl.col("part") == "test")).of_users(metrics, candidates)
+
+
+def ranks_of(cases: pl.DataFrame) -> Ranks:
+    """The ranks of cases in order, as they are stored. Those of a user after as many events are one question."""
+    above_C, tied_C = (torch.tensor(cases[name].to_numpy()) for name in ("above", "tied"))
+    asked = pl.struct(name for name in ("user", "length") if name in cases.columns)
+    numbers = cases.select(pl.col("user").rle_id().alias("users"), asked.rle_id().alias("questions"))
+    users_C, questions_C = (torch.tensor(column.cast(pl.Int64).to_numpy()) for column in numbers)
+    return Ranks(above_C, tied_C, users_C, questions_C)
 
 
 def _weights(file: Path) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from nextitem.evaluation.values import values
+from nextitem.evaluation.values import Ranks
 
 TOP = 10
 _FEWEST = 20  # cases of a band; fewer join the band beside them
@@ -34,7 +34,7 @@ class Quality:
     cases: int
     hit_rate: float
     ndcg: float
-    """NDCG@10, the mean over cases."""
+    """NDCG@10, the mean over users of the mean over their cases of the band, as the hit rate is."""
     interval: tuple[float, float]
     """The 95 % interval of it."""
 
@@ -52,26 +52,24 @@ def rank_bands(catalogue: int) -> list[Band]:
     return [Band(first, last) for first, last in zip([1, *(end + 1 for end in ends)], ends, strict=False)]
 
 
-def rank_shares(above_C: Tensor, tied_C: Tensor, bands: Sequence[Band]) -> list[float]:
+def rank_shares(ranks: Ranks, bands: Sequence[Band]) -> list[float]:
     """The share of cases whose target ranks in each band, in expectation over the order of tied items.
 
-    Up to rank k they add up to the hit rate at k. A target that is hidden itself is in no band.
-
-    >>> rank_shares(torch.tensor([0.0, 9.0]), torch.tensor([1.0, 0.0]), [Band(1, 1), Band(2, 10)])
-    [0.25, 0.75]
+    Of users with several cases, the mean of the user's. Up to rank k they add up to the hit rate at k. A target that is
+    hidden itself is in no band.
     """
-    hit_rates = values(above_C, tied_C, [f"hit_rate@{band.last}" for band in bands], bands[-1].last)
-    return [high - low for low, high in pairwise([0.0, *(float(value_C.mean()) for value_C in hit_rates.values())])]
+    hit_rates = ranks.of_users([f"hit_rate@{band.last}" for band in bands], bands[-1].last)
+    return [high - low for low, high in pairwise([0.0, *(float(value_U.mean()) for value_U in hit_rates.values())])]
 
 
-def quality(above_C: Tensor, tied_C: Tensor, catalogue: int, numbers_C: Tensor) -> list[Quality]:
+def quality(ranks: Ranks, catalogue: int, numbers_C: Tensor) -> list[Quality]:
     """Quality by bands of a number that each case has, such as the length of its history."""
-    hits_C, ndcg_C = values(above_C, tied_C, [f"hit_rate@{TOP}", f"ndcg@{TOP}"], catalogue).values()
     found = []
     for band in _bands(numbers_C):
         is_in_C = (numbers_C >= band.first) & (numbers_C <= band.last)
-        gains = ndcg_C[is_in_C]
-        found.append(Quality(band, len(gains), float(hits_C[is_in_C].mean()), float(gains.mean()), _interval(gains)))
+        hits_U, gains_U = ranks.select(is_in_C).of_users([f"hit_rate@{TOP}", f"ndcg@{TOP}"], catalogue).values()
+        cases = int(is_in_C.sum())
+        found.append(Quality(band, cases, float(hits_U.mean()), float(gains_U.mean()), _interval(gains_U)))
     return found
 
 

@@ -60,13 +60,14 @@ def of_lists(hidden: str) -> str:
 def of_ranks(run: Evidence, is_one_of_many: bool) -> str:
     """How many targets rank among the first ten, and where the middle one is."""
     share = unbroken(run.means([f"hit_rate@{TOP}"])[0])
-    middle = float(torch.quantile(run.above_C + run.tied_C / 2 + 1, 0.5, interpolation="lower"))
+    middle = float(torch.quantile(run.rank_C, 0.5, interpolation="lower"))
     rest = "more than half repeat the history" if middle == float("inf") else f"half within the first {middle:,.0f}"
+    averaged = f" (averaged {said})" if (said := run.metrics.certificate.averaged) else ""
     if is_one_of_many:
         return f"{run.label}: {share} among the first {TOP}, {rest}."
     return (
-        f"{share} of {len(run.cases):,} targets rank among the first {TOP} of {run.catalogue:,} items, {rest}. A "
-        f"random order would put {unbroken(min(1.0, TOP / run.catalogue), 2)} there."
+        f"{share} of {len(run.cases):,} targets{averaged} rank among the first {TOP} of {run.catalogue:,} items, "
+        f"{rest}. A random order would put {unbroken(min(1.0, TOP / run.catalogue), 2)} there."
     )
 
 

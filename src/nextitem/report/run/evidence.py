@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import torch
 from torch import Tensor
 
 from nextitem.errors import ConfigurationError
-from nextitem.evaluation.values import values
+from nextitem.evaluation.values import Ranks
 from nextitem.experiment.folder.metrics import Metrics
-from nextitem.experiment.folder.reading import Run
+from nextitem.experiment.folder.reading import Run, ranks_of
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.repetition import told_apart
 from nextitem.report.look import label_of
@@ -74,15 +74,15 @@ class Evidence:
         """What training went through; none for a model that only counts."""
         return self.run.history
 
-    @property
-    def above_C(self) -> Tensor:
-        """How many items scored higher than each target."""
-        return torch.from_numpy(self.cases["above"].to_numpy(writable=True))
+    @cached_property
+    def ranks(self) -> Ranks:
+        """Where the targets stand, and whose they are."""
+        return ranks_of(self.run.ranks.filter(pl.col("part") == "test"))
 
     @property
-    def tied_C(self) -> Tensor:
-        """How many others scored the same."""
-        return torch.from_numpy(self.cases["tied"].to_numpy(writable=True))
+    def rank_C(self) -> Tensor:
+        """Expected rank of each target; inf of one that is hidden."""
+        return self.ranks.above_C + self.ranks.tied_C / 2 + 1
 
     @property
     def catalogue(self) -> int:
@@ -90,10 +90,8 @@ class Evidence:
         return self.metrics.certificate.candidates
 
     def means(self, metrics: Sequence[str]) -> list[float]:
-        """Each metric, such as `hit_rate@10`, as a mean over the test cases."""
-        return [
-            float(value_C.mean()) for value_C in values(self.above_C, self.tied_C, metrics, self.catalogue).values()
-        ]
+        """Each metric, such as `hit_rate@10`, as a mean over users of the mean over their test cases."""
+        return [float(value_U.mean()) for value_U in self.ranks.of_users(metrics, self.catalogue).values()]
 
     @property
     def has_histories(self) -> bool:

@@ -63,7 +63,7 @@ class Examples:
 
 def examples(runs: Sequence[Evidence], scorers: Sequence[Scorer]) -> Examples:
     """The same users for every run; the draw is fixed and knows nothing but the bands."""
-    best_C = torch.stack([_rank(run) for run in runs]).amin(0)
+    best_C = torch.stack([run.rank_C for run in runs]).amin(0)
     catalogue = runs[0].catalogue
     ends = [0, *(end for end in (TOP, 10 * TOP) if end < catalogue), catalogue]
     found = []
@@ -74,15 +74,10 @@ def examples(runs: Sequence[Evidence], scorers: Sequence[Scorer]) -> Examples:
     return Examples(tuple(found))
 
 
-def _rank(run: Evidence) -> torch.Tensor:
-    """Expected rank of each target; infinite where it is hidden."""
-    return run.above_C + run.tied_C / 2 + 1
-
-
 def _of_rows(runs: Sequence[Evidence], scorers: Sequence[Scorer], rows: list[int]) -> tuple[Example, ...]:
     cases = runs[0].cases[rows]
     asked = [_histories(run, cases) for run in runs]
-    titles = runs[0].titles
+    titles, ranks = runs[0].titles, [run.rank_C for run in runs]
     items = runs[0].run.items["item"]
     lists = [
         _lists(scorer, histories, Ranking(run.run.certificate.hidden))
@@ -96,9 +91,9 @@ def _of_rows(runs: Sequence[Evidence], scorers: Sequence[Scorer], rows: list[int
             Answer(
                 run.label,
                 tuple(Shown(items[index], titles.get(items[index]), items[index] == target) for index in best[place]),
-                float(_rank(run)[row]) if bool(_rank(run)[row].isfinite()) else None,
+                float(rank_C[row]) if bool(rank_C[row].isfinite()) else None,
             )
-            for run, best in zip(runs, lists, strict=True)
+            for run, best, rank_C in zip(runs, lists, ranks, strict=True)
         )
         latest = tuple(Shown(item, titles.get(item)) for item in past[-_LATEST:])
         found.append(Example(user, len(past) - len(latest), latest, shown, answers))

@@ -21,7 +21,7 @@ from nextitem.report.run.evidence import Evidence
 from nextitem.report.run.examples import examples
 from nextitem.settings.keys import settings_of
 from nextitem.storage import refusals, whole_file, write_text
-from nextitem.words import NOTHING, counted, epoch_of, filled, interval, time_taken, written
+from nextitem.words import NOTHING, epoch_of, filled, interval, time_taken, written
 
 REPORT = "report.html"
 _KEY = ("ndcg@10", "hit_rate@10")
@@ -65,7 +65,7 @@ def report_into(folder: Path, scorer: Scorer) -> None:
 def _head(runs: Sequence[Evidence]) -> dict[str, Any]:
     """Title, the first sentence, the numbers that matter, and the table of metrics."""
     first = runs[0].metrics.certificate
-    setting = f"{counted(first.cases, 'test case')}, ranking of {'all ' if first.ranking == 'full' else ''}"
+    setting = f"{first.asked}, ranking of {'all ' if first.ranking == 'full' else ''}"
     setting += f"{first.candidates:,} items, {in_words(first.hidden)}"
     if len(runs) > 1:
         lead = f"{len(runs)} models measured on the same: {setting}."
@@ -137,10 +137,10 @@ def _beside(runs: Sequence[Evidence]) -> dict[str, Any]:
 
 def _note(run: Evidence) -> str:
     ceiling = run.metrics.test.ceiling
-    sentence = (
-        "Values are means over test cases; the interval is a bootstrap over them. Equal scores count in expectation"
-    )
-    sentence += " over a random order. "
+    over = "users of the mean over their test cases" if run.metrics.certificate.averaged else "test cases"
+    sentence = f"Values are means over {over}; the interval is a bootstrap over "
+    sentence += "users. " if run.metrics.certificate.averaged else "them. "
+    sentence += "Equal scores count in expectation over a random order. "
     if ceiling == 1:
         return sentence + "Every target occurs in training."
     return sentence + (
@@ -190,7 +190,7 @@ def _ranks(runs: Sequence[Evidence]) -> list[tuple[Figure, str]]:
     """Where the targets rank, with captions."""
     bands = rank_bands(runs[0].catalogue)
     shares = [
-        (run.label, style, rank_shares(run.above_C, run.tied_C, bands))
+        (run.label, style, rank_shares(run.ranks, bands))
         for run, style in zip(runs, drawings.styles(runs), strict=True)
     ]
     caption = " ".join(captions.of_ranks(run, len(runs) > 1) for run in runs)
@@ -203,7 +203,7 @@ def _ranks(runs: Sequence[Evidence]) -> list[tuple[Figure, str]]:
 def _quality(runs: Sequence[Evidence], column: str) -> list[tuple[str, drawings.Style, list[Quality]]]:
     numbers = [torch.from_numpy(run.cases[column].to_numpy(writable=True)) for run in runs]
     return [
-        (run.label, style, quality(run.above_C, run.tied_C, run.catalogue, numbers_C))
+        (run.label, style, quality(run.ranks, run.catalogue, numbers_C))
         for run, style, numbers_C in zip(runs, drawings.styles(runs), numbers, strict=True)
     ]
 
