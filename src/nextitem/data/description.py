@@ -1,6 +1,16 @@
 """What identifies a public dataset: where it is kept, its exact content, and the counts it must show when read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raw:
+    """The file that a dataset was made of, as its owners give it to who accepts their terms, and how it was made."""
+
+    files: tuple[str, ...]  # names that it has, as it comes or packed
+    columns: Mapping[str, str]  # settings of `Columns`
+    least_distinct: int  # users with fewer different items were left out; repeats were kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,5 +28,6 @@ class Description:
     events: int
     events_rounded_to: int = 1  # the number of events is published rounded to a multiple of this
     archive: str = ""  # name of the zip that the address sends and that holds one file, the events; "" for no zip
+    raw: Raw | None = None  # from which it is made where its own file is not there
     source: str  # who published it, and what to cite
     terms: str  # what its owners allow

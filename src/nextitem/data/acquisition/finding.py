@@ -1,13 +1,17 @@
 """Where the file of a dataset is: in the folder that was given, in the cache, or downloaded now."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+
+import polars as pl
 
 from nextitem.data.acquisition.downloading import download
 from nextitem.data.acquisition.fingerprint import CHUNK, difference
 from nextitem.data.acquisition.unpacking import can_write, unpacked_into
 from nextitem.data.description import Description
 from nextitem.data.interactions import Interactions
+from nextitem.data.reading.columns import Columns
 from nextitem.data.reading.files import read_interactions
 from nextitem.data.reading.opening import UNREADABLE, explained, unpacked
 from nextitem.errors import ConfigurationError, DataError, StorageError
@@ -16,18 +20,45 @@ from nextitem.storage.places import is_file, is_folder
 
 
 def load(description: Description) -> Interactions:
-    """The events of a dataset. Raises DataError where their counts are not the published ones; and as `locate`."""
-    file = locate(description)
-    interactions = read_interactions(file)
+    """The events of a dataset, made of its raw file where only that is there.
+
+    Raises DataError where their counts are not the published ones; and as `locate`.
+    """
+    raw = _raw(description)
+    file = locate(description) if raw is None else raw
+    interactions = read_interactions(file) if raw is None else _made_of(raw, description)
     published = (description.users, description.items, description.events)
     found = (interactions.number_of_users, interactions.number_of_items, len(interactions))
     kept = round(len(interactions) / description.events_rounded_to) * description.events_rounded_to
     if (*found[:2], kept) != published:
+        fault = "the content is the published one, so correct the description"
+        if raw is not None:
+            settings = " ".join(f"columns.{key}={name}" for key, name in _columns(description).items())
+            fault = f"it is another edition: train on it by data={file} {settings}, or take it away"
         raise DataError(
             f"{file} was read as (users, items, events) = {found}, but {description.name} is described by {published}; "
-            f"the content is the published one, so correct the description"
+            f"{fault}"
         )
     return interactions
+
+
+def _raw(description: Description) -> Path | None:
+    """The file that a dataset is made of, where that was put into a folder of data and the dataset itself was not."""
+    if description.raw is None or local(description) is not None:
+        return None
+    places = [folder / name for folder in _folders() for name in description.raw.files]
+    return next((place for place in places if is_file(place)), None)
+
+
+def _columns(description: Description) -> Mapping[str, str]:
+    return {} if description.raw is None else description.raw.columns
+
+
+def _made_of(file: Path, description: Description) -> Interactions:
+    """The events of the users with enough different items; their repeats are kept."""
+    read = read_interactions(file, Columns.model_validate(_columns(description)))
+    least = 1 if description.raw is None else description.raw.least_distinct
+    return Interactions(read.events.filter(pl.col("item").n_unique().over("user") >= least))
 
 
 def locate(description: Description, timeout: float = 30.0) -> Path:

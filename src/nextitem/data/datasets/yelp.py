@@ -1,6 +1,11 @@
-"""Yelp reviews as Klenitskiy and Vasilev prepared them: users with at least 5 items, repeats kept, in a zip."""
+"""Yelp reviews as Klenitskiy and Vasilev prepared them: users with at least 5 different items, repeats kept.
 
-from nextitem.data.description import Description
+Their file is a zip. Where the owners' file of reviews is there, it is made of that, and then has times.
+"""
+
+from nextitem.data.description import Description, Raw
+
+_REVIEWS = "yelp_academic_dataset_review.json"
 
 YELP = Description(
     name="yelp",
@@ -13,6 +18,11 @@ YELP = Description(
     users=279_106,
     items=148_415,
     events=4_350_510,
+    raw=Raw(
+        files=(_REVIEWS, f"{_REVIEWS}.gz", f"{_REVIEWS}.zst"),
+        columns={"format": "jsonl", "user": "user_id", "item": "business_id", "time": "date"},
+        least_distinct=5,
+    ),
     source="Yelp Open Dataset; this file: A. Klenitskiy and A. Vasilev, RecSys 2023",
     terms="Yelp dataset licence: academic use, no redistribution",
 )
