@@ -64,7 +64,7 @@ CALLS: dict[str, tuple[Call, tuple[str, ...]]] = {
     "from_columns user": (lambda it: Interactions.from_columns(it, [1, 2]), ()),
     "from_columns item": (lambda it: Interactions.from_columns([1, 2], it), ()),
     "from_columns time": (lambda it: Interactions.from_columns([1], [2], it), ("nothing",)),
-    "read_interactions": (read_interactions, ()),
+    "read_interactions": (read_interactions, ("frame",)),
     "read_interactions columns": (lambda it: read_interactions("events.csv", it), ()),
     "index": (index, ()),
     "prepare": (prepare, ()),
@@ -188,9 +188,9 @@ def test_a_frame_without_the_columns_is_told_which_it_lacks() -> None:
 
 
 def test_a_frame_as_data_is_told_what_to_do() -> None:
-    with pytest.raises(ConfigurationError, match=r"not a frame \(of user, item\); write the frame to a file"):
+    with pytest.raises(ConfigurationError, match=r"not a frame \(of user, item\); give that as events"):
         Recipe(data=FRAME)  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError, match=r"write the frame \(of user, item\) to a file, and name that as data"):
+    with pytest.raises(ConfigurationError, match=r"give the frame \(of user, item\) as events: prepare"):
         prepare(FRAME)  # type: ignore[arg-type]
     assert Recipe(data=Path("events.csv")).data == "events.csv"  # type: ignore[arg-type]
 

@@ -1,9 +1,11 @@
 """From the name of the data to events that are indexed and split."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+
+from narwhals.typing import IntoFrame
 
 from nextitem.data import acquisition
 from nextitem.data.datasets import DATASETS
@@ -15,12 +17,15 @@ from nextitem.data.log import Log, index
 from nextitem.data.mapped.folder import is_prepared, read_prepared
 from nextitem.data.reading.columns import Columns, Found
 from nextitem.data.reading.files import found_in, read_interactions
+from nextitem.data.reading.frames import FRAME
 from nextitem.data.source import EventSettings, Source
 from nextitem.data.splits.split import Cases, Split
 from nextitem.errors import ConfigurationError
 from nextitem.settings.suggestion import suggest
 
 SYNTHETIC = "synthetic"
+GivenEvents = IntoFrame | Interactions
+"""Events of a program: a frame of pandas, polars, pyarrow and others, or what was made of one."""
 _OF_TIMES = "times, which order the events of a user"
 _OF_ROWS = "no times: the order of rows is taken for time"
 
@@ -42,14 +47,18 @@ class Prepared:
     """The columns that a file was read by, each with its name there; None for a dataset by name."""
 
 
-def prepare(settings: EventSettings) -> Prepared:
+def prepare(settings: EventSettings, *, events: GivenEvents | None = None) -> Prepared:
     """Read (or generate) the events that a recipe asks for, filter, index and split them.
 
-    A prepared folder is mapped as it is.
+    A prepared folder is mapped as it is. Given `events` are taken in place of the recipe's data, which then are called
+    `frame`: a frame by its columns as a file by its own, or `Interactions`.
 
     Raises DataError, ConfigurationError, and ArtefactError for a folder that is not whole.
     """
     source = Source.of(settings)
+    if events is not None:
+        source = replace(source, data=data_of_given(source.data))
+        return prepared_of(source, load_events(source, events))
     if source.data not in (SYNTHETIC, *DATASETS) and is_prepared(source.data):
         return _from_folder(source)
     return prepared_of(source, load_events(source))
@@ -101,8 +110,30 @@ class Loaded:
     generated: SyntheticLog | None = None
 
 
-def load_events(source: Source) -> Loaded:
-    """The events of a file or a dataset. Raises DataError, StorageError and ConfigurationError as reading them does."""
+def data_of_given(data: str) -> str:
+    """What data are called where a program gives the events. Raises ConfigurationError where a recipe names others."""
+    if data not in (SYNTHETIC, FRAME):
+        raise ConfigurationError(f"the recipe names data={data}, and events are given as well; leave one of them out")
+    return FRAME
+
+
+def load_events(source: Source, events: GivenEvents | None = None) -> Loaded:
+    """The events of a file or a dataset, or those that are given.
+
+    Raises DataError, StorageError and ConfigurationError as reading them does.
+    """
+    if isinstance(events, Interactions):
+        if source.columns.said:
+            raise ConfigurationError(
+                f"columns={source.columns.said} are about a frame's or a file's: leave columns out"
+            )
+        has_times = "time" in events.events.columns
+        return Loaded(events, f"the events that were given have {_OF_TIMES if has_times else _OF_ROWS}")
+    if events is None and source.data == FRAME:
+        raise ConfigurationError(
+            f"data={FRAME} stands for events that a Python program gave, which are not kept: give them again by "
+            f"events=…, or a file of them (data=FILE; to `nextitem evaluate` --data FILE)"
+        )
     if source.columns.said and source.data in (SYNTHETIC, *DATASETS):
         raise ConfigurationError(
             f"columns={source.columns.said} are about those of a file, and {source.data} is a dataset with its own: "
@@ -116,8 +147,9 @@ def load_events(source: Source) -> Loaded:
         events = acquisition.load(DATASETS[source.data])
         has_times = "time" in events.events.columns
         return Loaded(events, f"{source.data} has {_OF_TIMES if has_times else _OF_ROWS}")
-    if not any(mark in source.data for mark in "./\\"):
+    if events is None and not any(mark in source.data for mark in "./\\"):
         known = suggest(source.data, [SYNTHETIC, *DATASETS])
         raise ConfigurationError(f"there is no dataset '{source.data}'; {known}, or the path of a file")
-    found = found_in(source.data, source.columns)
-    return Loaded(read_interactions(source.data, source.columns), found.note(), found)
+    given = source.data if events is None else events
+    found = found_in(given, source.columns)
+    return Loaded(read_interactions(given, source.columns), found.note(), found)

@@ -45,7 +45,7 @@ class Source:
         """Those of a recipe, and no other of its settings. Raises ConfigurationError for what has none."""
         remedy = "give a recipe, such as load_recipe('sasrec-ce', 'data=events.csv')"
         if names := column_names(settings):
-            remedy = f"write the frame (of {', '.join(names[:10])}) to a file, and name that as data of a recipe"
+            remedy = f"give the frame (of {', '.join(names[:10])}) as events: prepare(recipe, events=frame)"
         must_be(settings, EventSettings, "settings", remedy)
         return cls(settings.data, settings.columns, settings.filters, settings.split)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from nextitem.data.prepare import prepare
+from nextitem.data.prepare import GivenEvents, prepare
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits.split import Split
 from nextitem.errors import DataError
@@ -13,7 +13,7 @@ from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.reading import Run
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import as_learnt
+from nextitem.experiment.run import as_learnt, on_given
 from nextitem.settings.given import expanded
 from nextitem.storage.places import what_is_at
 
@@ -24,11 +24,14 @@ def evaluate_again(
     metrics: Sequence[str],
     data: str | None = None,
     *,
+    events: GivenEvents | None = None,
     candidates: str | None = None,
     seed: int = 0,
     hide: str | None = None,
 ) -> Evaluation:
     """The evaluation of a stored run, made anew; `data` tells where its data is now, if not where it was.
+
+    Of a run that learnt from a frame, give that again as `events`, or a file of the same events as `data`.
 
     With `candidates`, such as `popularity:100`, targets are ranked among negatives drawn by `seed`; with `hide`, such
     as `nothing`, other items are left out than in training. Raises DataError where the data is not what it was trained
@@ -36,24 +39,25 @@ def evaluate_again(
     """
     hidden = run.recipe.hide if hide is None else hide
     ranking = Ranking(hidden) if candidates is None else Ranking.among(candidates, seed, hidden=hidden)
-    split = split_of(run, data)
+    split = split_of(run, data, events)
     cases = split.test if part == "test" else split.validation
     scorer = restore(run.recipe, run, split.train.number_of_items)
     return evaluate(scorer, cases, metrics, ranking=ranking)
 
 
-def split_of(run: Run, data: str | None = None) -> Split:
+def split_of(run: Run, data: str | None = None, events: GivenEvents | None = None) -> Split:
     """The split that a stored run was trained on, by the name it had; raises DataError where the data is not that."""
     recipe = run.recipe if data is None else run.recipe.model_copy(update={"data": str(expanded(data))})
     try:
-        prepared = as_learnt(prepare(recipe), recipe)
+        recipe = on_given(recipe, events)
+        prepared = as_learnt(prepare(recipe, events=events), recipe)
         split, log = prepared.split, prepared.log
     except DataError as error:
         if data is not None:
             asked = run.recipe.columns.said
             named = f", its columns by {' '.join(f'{role}={name}' for role, name in asked.items())}" if asked else ""
             raise DataError(f"{error}. {run.folder} was made of {run.recipe.data}{named}: give those events") from error
-        if what_is_at(Path(recipe.data)) is not None:
+        if events is not None or what_is_at(Path(recipe.data)) is not None:
             raise
         raise DataError(
             f"{error}. If the data has moved, tell where it is: `nextitem evaluate {run.folder} --data PATH`"

@@ -50,8 +50,8 @@ class Recipe(Configuration):
     def _is_named(cls, data: object) -> object:
         if names := column_names(data):
             raise ValueError(
-                f"should be a name or a path, and not a frame (of {', '.join(names[:10])}); write the frame to a file, "
-                f"such as events.parquet, and name that"
+                f"should be a name or a path, and not a frame (of {', '.join(names[:10])}); give that as events: "
+                f"prepare(recipe, events=frame), or run and train"
             )
         named = str(data) if isinstance(data, PurePath) else data
         return str(expanded(named)) if isinstance(named, str) and named.startswith("~") else named

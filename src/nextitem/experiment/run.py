@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from nextitem.compute.waiting import Say, silent, told_if_slow
-from nextitem.data.prepare import Prepared, prepare
+from nextitem.data.prepare import SYNTHETIC, GivenEvents, Prepared, data_of_given, prepare
+from nextitem.data.reading.frames import FRAME
 from nextitem.data.splits.split import Split
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.evaluate import Evaluation, evaluate
@@ -35,15 +36,25 @@ class Outcome:
     """What the process that generated the data would earn on the test histories, where that is known."""
 
 
-def run(recipe: Recipe, session: Session, *, prepared: Prepared | None = None, say: Say = silent) -> Outcome:
+def run(
+    recipe: Recipe,
+    session: Session,
+    *,
+    prepared: Prepared | None = None,
+    events: GivenEvents | None = None,
+    say: Say = silent,
+) -> Outcome:
     """Prepare the data, learn with the epoch chosen by validation, evaluate on validation and test.
 
     `prepared` spares reading the same data again; ConfigurationError is raised where the recipe asks for other data.
+    `events`, a frame of any library, are taken in place of the recipe's data, as `prepare` takes them.
     `say` is told of what takes long and has no epochs, which the session's watcher is told of.
     Of several processes all run this, and all get the outcome. Raises what the steps raise; see their docstrings.
     """
     recipe, session = Recipe.required(recipe), Session.required(session)
-    prepared = prepare(recipe) if prepared is None else _of_the_recipe(prepared, recipe)
+    if prepared is not None and events is not None:
+        raise ConfigurationError("run takes prepared events, or events to be prepared; give one of them")
+    prepared = prepare(recipe, events=events) if prepared is None else _of_the_recipe(prepared, recipe)
     prepared = as_learnt(prepared, recipe)
     with told_if_slow(f"{recipe.name} learns", silent if recipe.learner.unplanned is None else say):
         learnt = learn(recipe, prepared, session)
@@ -116,9 +127,16 @@ def _unknown(split: Split, recipe: Recipe) -> int:
     return int((~torch.isin(split.test.histories.users_U, known)).sum())
 
 
+def on_given(recipe: Recipe, events: GivenEvents | None) -> Recipe:
+    """The recipe, with the name that given events have as its data. Raises ConfigurationError where it names others."""
+    return recipe if events is None else recipe.model_copy(update={"data": data_of_given(recipe.data)})
+
+
 def _of_the_recipe(prepared: Prepared, recipe: Recipe) -> Prepared:
     """The same. Raises ConfigurationError where it was made of other data, or in another way."""
     must_be(prepared, Prepared, "prepared", "prepare(recipe) returns one; leave it out to have the data read")
+    if prepared.source.data == FRAME and recipe.data == SYNTHETIC:
+        recipe = recipe.model_copy(update={"data": FRAME})
     for setting, used in vars(prepared.source).items():
         if used != getattr(recipe, setting):
             raise ConfigurationError(

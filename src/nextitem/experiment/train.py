@@ -17,7 +17,7 @@ import torch
 
 from nextitem.compute.machine import machine
 from nextitem.compute.waiting import Say, silent, told_if_slow
-from nextitem.data.prepare import Prepared, prepare
+from nextitem.data.prepare import GivenEvents, Prepared, prepare
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.metrics import SAMPLED_METRICS
@@ -31,7 +31,7 @@ from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.plan.plan import plan_together
 from nextitem.experiment.plan.precision import as_begun
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import notes_on, run
+from nextitem.experiment.run import notes_on, on_given, run
 from nextitem.settings.given import must_be, path_of, yes_or_no
 from nextitem.settings.keys import settings_of
 from nextitem.training.checkpoint import FileCheckpoint, identity_in
@@ -58,6 +58,7 @@ def train(
     session: Session,
     out: Path | str = "runs",
     *,
+    events: GivenEvents | None = None,
     fresh: bool = False,
     say: Say = silent,
     extras: Extras = Extras(),
@@ -65,8 +66,10 @@ def train(
     """The run of a recipe, trained into a folder of its own in `out` by this one process.
 
     On the CPU a training of the same recipe and seed that was interrupted goes on after its last full epoch, to the
-    same bits, unless it is to be `fresh`. `say` is told the notes on the data and the plan. Raises ConfigurationError
-    for several processes and for a recipe that does not fit into memory, and what preparing and training raise.
+    same bits, unless it is to be `fresh`. `events`, a frame of any library, are taken in place of the recipe's data, as
+    `prepare` takes them; the run does not keep them, and calls its data `frame`. `say` is told the notes on the data
+    and the plan. Raises ConfigurationError for several processes and for a recipe that does not fit into memory, and
+    what preparing and training raise.
     """
     recipe, session, out = Recipe.required(recipe), Session.required(session), path_of(out, "out")
     yes_or_no(fresh, "fresh")
@@ -75,10 +78,11 @@ def train(
         raise ConfigurationError(
             f"{session.processes.size} processes train together by `torchrun -m nextitem train`; in Python give one"
         )
+    recipe = on_given(recipe, events)
     workplace = Workplace.of(out, recipe, session.seed)
     can_go_on = session.device.type == "cpu" and not fresh
     settle_earlier(workplace, session.device, resume=can_go_on, fresh=not can_go_on)
-    folder, _ = train_into(workplace, recipe, session, say, extras)
+    folder, _ = train_into(workplace, recipe, session, say, extras, events)
     return read_run(cast(Path, folder))  # of one process, which is the first
 
 
@@ -112,6 +116,7 @@ def train_into(
     session: Session,
     say: Say,
     extras: Extras,
+    events: GivenEvents | None = None,
 ) -> tuple[Path | None, Metrics]:
     """Train (on from a checkpoint that is there), evaluate and store; the folder of the run, and its metrics.
 
@@ -121,7 +126,7 @@ def train_into(
     started, processes, is_first = datetime.now(UTC), session.processes, session.processes.rank == 0
     with workplace.alone() if is_first else nullcontext():
         with told_if_slow(f"reading {recipe.data}", say):
-            prepared = prepare(recipe)
+            prepared = prepare(recipe, events=events)
         for note in notes_on(prepared, recipe):
             say(f"note: {note}")
         ranking = None if extras.candidates is None else _checked(extras.candidates, prepared, recipe)

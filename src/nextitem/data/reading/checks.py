@@ -43,7 +43,7 @@ class EventPart:
 class EventSource:
     """What matters of a file: frames of the columns `row`, `user`, `item` and, if there is one, `time`."""
 
-    file: Path
+    file: Path | str  # or what stands for one in messages
     frames: Iterator[pl.LazyFrame]
     found: Found
     is_text: bool

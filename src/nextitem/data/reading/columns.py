@@ -131,7 +131,7 @@ def parse_columns(text: str) -> Columns:
     return Columns.model_validate(named)
 
 
-def find(file: Path, content: Content, asked: Columns, like: Columns | None = None) -> Found:
+def find(file: Path | str, content: Content, asked: Columns, like: Columns | None = None) -> Found:
     """Where the events of a file are.
 
     Roles that `asked` leaves open are those of `like`, where the file has such columns, else those with usual names;
@@ -177,7 +177,7 @@ def _completed(asked: Columns, like: Columns) -> Columns:
     return asked.model_copy(update={key: getattr(like, key) for key in keys - asked.model_fields_set})
 
 
-def _named(file: Path, header: list[str], role: Role, name: str) -> int:
+def _named(file: Path | str, header: list[str], role: Role, name: str) -> int:
     fitting = [each for each in header if each == name] or [each for each in header if each.partition(":")[0] == name]
     if not fitting and _is_number(name) and int(name) <= len(header):
         return int(name) - 1
@@ -187,7 +187,7 @@ def _named(file: Path, header: list[str], role: Role, name: str) -> int:
     raise DataError(f"{file}: the header {fact}; {suggest(name, map(clipped, header[:50]))}; {_remedy(role)}")
 
 
-def _usual(file: Path, content: Content, header: list[str], role: Role) -> int | None:
+def _usual(file: Path | str, content: Content, header: list[str], role: Role) -> int | None:
     fitting = usual(role, header)
     if fitting:
         return header.index(_one_of(file, fitting, role))
@@ -210,7 +210,7 @@ def _usual(file: Path, content: Content, header: list[str], role: Role) -> int |
     raise DataError(f"{file}: the header has no column {role!r}; {known}; {_remedy(role)}{without}")
 
 
-def _one_of(file: Path, fitting: Sequence[str], role: Role) -> str:
+def _one_of(file: Path | str, fitting: Sequence[str], role: Role) -> str:
     if len(fitting) > 1:
         names = " and ".join(map(repr, map(clipped, fitting)))
         rows = ", take the order of rows by columns.order=rows" if role == "time" else ""

@@ -8,16 +8,19 @@ integers, so that they sort by size. Blanks around an id or a name of a column d
 understood.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
+from narwhals.typing import IntoFrame
 
 from nextitem.data.interactions import Interactions
 from nextitem.data.reading.checks import EventPart, EventSource, integers_if_canonical
 from nextitem.data.reading.choosing import format_of, told_format
 from nextitem.data.reading.columns import USUAL, Columns, Found, find, settled_layout
 from nextitem.data.reading.format import Content, Format
+from nextitem.data.reading.frames import FRAME, Frame, found_in_frame, source_of, understood
 from nextitem.data.reading.names import listed
 from nextitem.data.reading.opening import UNREADABLE, explained
 from nextitem.data.reading.paths import require_file
@@ -31,14 +34,18 @@ from nextitem.words import counted
 _NO_EVENTS = "{file} has a header and no events; give a file with at least one event"
 
 
+Events = Path | str | IntoFrame
+"""A file of events by its path, or a frame of them."""
+
+
 def read_interactions(
-    path: Path | str,
+    path: Events,
     columns: Columns = USUAL,
     like: Columns | None = None,
     *,
     rejected: RejectedRows | None = None,
 ) -> Interactions:
-    """The events of a file, in file order.
+    """The events of a file, or of a frame (of pandas, polars, pyarrow and others) in place of its path, in their order.
 
     With `columns.on_bad_rows=skip` rows that cannot be used are left out and go to `rejected`, which is asked for then:
     every row of the file is an event that is returned, or stands there.
@@ -47,17 +54,19 @@ def read_interactions(
     this file, or have usual names. Where that log had times, this one must have them too, or say columns.order=rows;
     where rows ordered that log, or words for missing values were ids in it, so it is here unless `columns` says no.
 
+    A frame is read by the same rules; messages call it `frame`, and its rows count from 1.
+
     Raises DataError for a file or a row that is not what it must be, StorageError where the system refuses to read it,
     ConfigurationError where `columns` does not apply.
     """
-    file = path_of(path, "path")
+    file = _given(path)
     columns = of_kind(columns, Columns, "columns", "Columns(user='visitor', item='sku', time='ts') are some")
     try:
         source = _source(file, columns, like, rejected)
         events = pl.concat([frame.collect() for frame in source.frames], how="diagonal")
-        require_rows(file, events.height, source.rows)
+        require_rows(source.file, events.height, source.rows)
         part = source.checked(events)
-        _require_events(file, events.height, len(part), source.rejected)
+        _require_events(source.file, events.height, len(part), source.rejected)
         user, item = (integers_if_canonical(ids) if source.is_text else ids for ids in (part.user, part.item))
         return Interactions.from_columns(user, item, part.time, nanoseconds=part.nanoseconds, missing="ids")
     except UNREADABLE as error:
@@ -66,11 +75,11 @@ def read_interactions(
         raise DataError(error.told()) from None
 
 
-def found_in(path: Path | str, columns: Columns = USUAL, like: Columns | None = None) -> Found:
+def found_in(path: Events, columns: Columns = USUAL, like: Columns | None = None) -> Found:
     """The columns that `read_interactions` takes the events from; raises what reading the first line raises."""
-    file = expanded(path)
+    file = _given(path)
     try:
-        return _found(file, _content(file, columns, like)[1], columns, like)
+        return _found(file, columns, like)
     except UNREADABLE as error:
         raise _explained(file, error, columns, like) from error
 
@@ -107,9 +116,9 @@ def read_parts(
         raise _explained(file, error, columns) from error
 
 
-def rows_of(path: Path | str, columns: Columns = USUAL, like: Columns | None = None) -> pl.Series:
+def rows_of(path: Events, columns: Columns = USUAL, like: Columns | None = None) -> pl.Series:
     """The row that each event of `read_interactions` stands in, for messages about them; raises what that raises."""
-    file = expanded(path)
+    file = _given(path)
     try:
         source = _source(file, columns, like, RejectedRows())
         return source.checked(pl.concat([frame.collect() for frame in source.frames], how="diagonal")).row
@@ -124,12 +133,20 @@ def is_text(path: Path | str, columns: Columns = USUAL) -> bool:
     return format_of(file, columns).is_text
 
 
-def _explained(file: Path, error: BaseException, columns: Columns, like: Columns | None = None) -> NextitemError:
+def _given(events: Events) -> Path | Frame:
+    return path_of(events, "path") if isinstance(events, str | os.PathLike) else understood(events)
+
+
+def _explained(
+    file: Path | Frame, error: BaseException, columns: Columns, like: Columns | None = None
+) -> NextitemError:
+    if not isinstance(file, Path):
+        return DataError(f"{FRAME} could not be read: {' '.join(str(error).split())[:200]}")
     form = told_format(file, columns, like)
     return explained(file, error, is_text=form is None or form.may_be_packed)
 
 
-def _require_events(file: Path, rows: int, used: int, rejected: RejectedRows | None) -> None:
+def _require_events(file: Path | str, rows: int, used: int, rejected: RejectedRows | None) -> None:
     if not rows:
         raise DataError(_NO_EVENTS.format(file=file))
     if not used and rejected is not None:
@@ -137,26 +154,35 @@ def _require_events(file: Path, rows: int, used: int, rejected: RejectedRows | N
 
 
 def _source(
-    file: Path, columns: Columns, like: Columns | None = None, rejected: RejectedRows | None = None
+    file: Path | Frame, columns: Columns, like: Columns | None = None, rejected: RejectedRows | None = None
 ) -> EventSource:
     if columns.on_bad_rows == "skip" and rejected is None:
         raise ConfigurationError(
             "columns.on_bad_rows=skip leaves rows out, which nobody would be told of; pass rejected=RejectedRows() too"
         )
+    kept = None if columns.on_bad_rows == "refuse" else rejected
+    if not isinstance(file, Path):
+        return source_of(file, _found(file, columns, like), kept)
     form, content = _content(file, columns, like)
-    found = _found(file, content, columns, like)
+    found = _timed(file, find(file, content, columns, like), columns, like)
+    frames = content.frames(found.places)
     has_header = form.is_text and not content.is_headless
     is_doubtful = content.is_headless and columns.header is None
-    frames, kept = content.frames(found.places), rejected
     if columns.on_bad_rows == "refuse":  # of which nobody wants to know what stands in them
-        frames, kept = (frame.drop("fields", strict=False) for frame in frames), None
+        frames = (frame.drop("fields", strict=False) for frame in frames)
     return EventSource(
         file, frames, found, form.is_text, content.separator, content.rows, has_header, is_doubtful, kept
     )
 
 
-def _found(file: Path, content: Content, columns: Columns, like: Columns | None) -> Found:
-    found = find(file, content, columns, like)
+def _found(file: Path | Frame, columns: Columns, like: Columns | None) -> Found:
+    if not isinstance(file, Path):
+        return _timed(FRAME, found_in_frame(file, columns, like), columns, like)
+    return _timed(file, find(file, _content(file, columns, like)[1], columns, like), columns, like)
+
+
+def _timed(file: Path | str, found: Found, columns: Columns, like: Columns | None) -> Found:
+    """The same. Raises DataError where the log of `like` had times, and these events have none."""
     if like is not None and like.time is not None and found.columns.time is None and columns.order == "time":
         raise DataError(
             f"the model learnt from events in the order of {like.time!r}, and {file} has no column of times among "

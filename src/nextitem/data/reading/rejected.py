@@ -38,7 +38,7 @@ class RejectedRows:
         found, self._frames = self.table, {}
         return found
 
-    def add(self, file: Path, rows: DataFrame, column: str, reason: str) -> None:
+    def add(self, file: Path | str, rows: DataFrame, column: str, reason: str) -> None:
         """Take note of rows (`row` and `content`) of a file that are left out for one reason."""
         known = {"file": pl.lit(str(file)), "column": pl.lit(column), "reason": pl.lit(reason)}
         frame = rows.with_columns(**known).select(list(_SCHEMA)).cast(_SCHEMA)  # type: ignore[arg-type]

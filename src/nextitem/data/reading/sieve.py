@@ -38,7 +38,7 @@ class BadRowsError(Exception):
 class Sieve:
     """What is done with rows of one file that do not pass."""
 
-    file: Path
+    file: Path | str
     found: Found
     separator: str | None
     """What divides the fields of a line, if anything does."""

@@ -35,7 +35,7 @@ def table(file: Path) -> pl.DataFrame:
     return content
 
 
-def require_rows(file: Path, found: int, stated: int | None) -> None:
+def require_rows(file: Path | str, found: int, stated: int | None) -> None:
     """Raise DataError where a file did not give as many rows as it states, if it does: the library drops the rest."""
     if stated is not None and found != stated:
         raise DataError(
