@@ -369,3 +369,24 @@ def test_a_column_called_none_is_named_by_columns(
     for verb, more in (("check", ()), ("prepare", ("--out", "p"))):
         assert typed(monkeypatch, verb, "log.csv", "--columns", "user=none,item=007", *more) == 0
         assert "users are in 'none', items in '007'" in capfd.readouterr().err
+
+
+def test_check_writes_a_page_and_a_recipe_that_trains(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    assert typed(monkeypatch, "check", "events.csv", "--write", "mine.json") == 2
+    assert "a recipe is a .toml file" in capfd.readouterr().err
+    words = ("--columns", COLUMNS, "--html", "page.html", "--write", "mine.toml")
+    assert typed(monkeypatch, "check", "events.csv", *words) == 0
+    err = capfd.readouterr().err
+    assert "recipe: mine.toml; train it by `nextitem train mine.toml`\n" in err
+    assert (shop / "page.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert typed(monkeypatch, "train", "mine.toml", "training.epochs=1", "--no-report", "--json") == 0
+    (shop / "few.csv").write_text("user,item\nann,x\nbob,x\n")
+    capfd.readouterr()
+    assert typed(monkeypatch, "check", "few.csv", "--write", "few.toml") == 3
+    out, err = capfd.readouterr()
+    assert "2 events of 2 users and 1 item" in out
+    assert "of 2 users none has 3 events" in err
+    assert not (shop / "few.toml").exists()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from nextitem.cli.console import say, show, show_entry, show_json
-from nextitem.cli.options import ColumnNames, column_overrides, path_to
+from nextitem.cli.options import ColumnNames, column_overrides, path_to, typed_command
 from nextitem.cli.tables import show_manifest
 from nextitem.compute.waiting import told_if_slow
 from nextitem.data.checkup.finding import Severity
@@ -31,6 +31,7 @@ def check(
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as filters.repeats=first.")
     ] = None,
     columns: ColumnNames = "",
+    html: Annotated[Path | None, path_to("Write the findings as a page to look at.")] = None,
     write: Annotated[Path | None, path_to("Write what is advised as a recipe, a .toml file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -52,6 +53,12 @@ def check(
         if manifest is not None:
             show_manifest(manifest, path, "intact", as_json=False)
         _show(found)
+    if html is not None:
+        # Here, because matplotlib takes half a second to import, which only those who want a page should wait.
+        from nextitem.report.checkup.page import write_page
+
+        write_page(found, typed_command(), html)
+        say(f"page: {html}")
     if found.refusal:
         raise DataError(found.refusal)
     if write is not None:

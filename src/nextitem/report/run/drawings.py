@@ -1,9 +1,8 @@
 """The figures of a report, as svg to be set into the page."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
-from itertools import accumulate, count
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -19,19 +18,6 @@ from nextitem.words import percent
 Style = Mapping[str, Any]
 _MARKERS = "osD^vP"
 _PERCENT = PercentFormatter(1, decimals=0, symbol=" %")
-# What a page in the dark has to paint differently, by the names its style sheet gives these colours.
-_PAINTS = {
-    look.INK: "ink",
-    look.MUTED: "muted",
-    look.FAINT: "faint",
-    "#ffffff": "paper",
-    look.BLUE: "blue",
-    look.GREEN: "green",
-    look.ORANGE: "orange",
-    look.RED: "red",
-    look.PINK: "pink",
-    look.SKY: "sky",
-}
 
 
 def styles(runs: Sequence[Evidence]) -> list[Style]:
@@ -195,32 +181,3 @@ def _thousands(number: int) -> str:
 
 def _percent(share: float) -> str:
     return percent(share, 0 if share >= 0.0995 else 1)
-
-
-class Pictures:
-    """Sets figures into one page: each with ids of its own, a description, and colours that the page may change."""
-
-    def __init__(self) -> None:
-        self._numbers = count(1)
-
-    def __call__(self, figure: Figure, description: str) -> str:
-        """The figure as an svg element; equal figures in equal order give equal text."""
-        number = next(self._numbers)
-        svg = look.as_svg(figure)
-        svg = svg[svg.index("<svg") :]
-        svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-        svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>f{number}-", svg)
-        size = re.search(r'viewBox="[^"]*"', svg)
-        opening = f'<svg {size[0] if size else ""} role="img" aria-label="{_escaped(description)}" '
-        opening += 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
-        svg = opening + svg[svg.index(">") + 1 :]
-        return re.sub(r"#[0-9a-fA-F]{6}\b", _paint, svg)
-
-
-def _paint(found: re.Match[str]) -> str:
-    name = {colour.lower(): name for colour, name in _PAINTS.items()}.get(found[0].lower())
-    return found[0] if name is None else f"var(--{name})"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")

@@ -15,6 +15,7 @@ from nextitem.experiment.folder.reading import read_draft
 from nextitem.experiment.presets import load_preset
 from nextitem.experiment.repetition import repeating_command, unchanged_preset
 from nextitem.report.look import look, name_of_metric
+from nextitem.report.pictures import Pictures, style_sheet
 from nextitem.report.run import captions, drawings
 from nextitem.report.run.bands import Quality, quality, rank_bands, rank_shares
 from nextitem.report.run.evidence import Evidence
@@ -41,6 +42,7 @@ def report_page(runs: Sequence[Evidence], scorers: Sequence[Scorer]) -> str:
     has_histories = all(run.has_histories for run in runs)
     content |= {
         "version": version("nextitem"),
+        "style": style_sheet(),
         "examples": examples(runs, scorers) if has_histories else None,
         "left_out": captions.of_lists(runs[0].metrics.certificate.hidden),
         "has_histories": has_histories,
@@ -156,7 +158,7 @@ def _published(run: Evidence) -> Mapping[str, float]:
 
 def _figures(runs: Sequence[Evidence]) -> dict[str, Any]:
     """All figures with what is seen in them."""
-    draw = drawings.Pictures()
+    draw = Pictures()
 
     def shown(figure: Figure, caption: str) -> dict[str, Any]:
         # What matplotlib writes is svg; the caption in it is escaped.
