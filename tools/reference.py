@@ -135,6 +135,8 @@ def _kind(annotation: Any, limits: str) -> str:
     if _is_configuration(annotation):
         names = model_names(annotation)
         return _code(names[0]) if names else "a table"
+    if get_origin(annotation) is dict:
+        return "a table"
     words = {bool: "`true` or `false`", int: "a whole number", float: "a number", str: "text"}
     return f"{words[annotation]}{limits}"
 

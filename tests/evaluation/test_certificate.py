@@ -56,7 +56,8 @@ def test_no_field_differs_unnoticed() -> None:
         if field.name == "rule":
             continue
         other = replace(CERTIFICATE, **{field.name: "another"})  # type: ignore[arg-type]
-        assert CERTIFICATE.differences(other).startswith(f"{field.name} ")
+        assert CERTIFICATE.differences(other).startswith(f"{field.name} ") is field.compare
+        assert (other == CERTIFICATE) is not field.compare
 
 
 def test_the_rule_is_told_where_cases_differ_and_decides_nothing_where_they_do_not() -> None:

@@ -110,7 +110,7 @@ def test_every_value_that_a_recipe_states_has_a_source(name: str) -> None:
 @each_preset
 def test_every_source_is_of_something_that_is_there(name: str) -> None:
     preset = load_preset(name)
-    there = [key for key, value in leaves({**settings_of(resolved(name)), **beside(preset)}) if value != {}]
+    there = [*settings_of(resolved(name)), *(key for key, value in leaves(beside(preset)) if value != {})]
     assert [path for path in preset.sources if not any(f"{key}.".startswith(f"{path}.") for key in there)] == []
 
 

@@ -53,11 +53,16 @@ def test_an_override_is_a_key_and_a_toml_value_or_text(text: str, key: str, valu
     assert type(parse_override(text)[1]) is type(value)
 
 
-@pytest.mark.parametrize("text", ["loss", "=3", "a b=3", ".a=3", "a.=3", "a..b=3", '"a"=3', "é=3"])
+@pytest.mark.parametrize("text", ["loss", "=3", "a b=3", ".a=3", "a.=3", "a..b=3", '""=3', '"a=3', "é=3"])
 def test_a_key_is_words_and_dots(text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_override(text)
     assert str(caught.value) == f"{text!r} is not an override: write key=value, such as negatives.count=3000"
+
+
+def test_a_word_that_is_not_bare_stands_in_quotes() -> None:
+    assert parse_override('kinds."add to cart"=0.5') == (("kinds", "add to cart"), 0.5)
+    assert parse_override('kinds."a.b"=1') == (("kinds", "a.b"), 1)
 
 
 def test_a_file_without_a_key_is_taken_for_the_data() -> None:

@@ -1,7 +1,7 @@
 """Events as flat columns: which item, and when, where that is known. E events, N items."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ _AT_ONCE = 1 << 20  # places of a mapped log that are read before they are relea
 class Events:
     """E events side by side, one history after another, oldest first within each; in memory, or mapped from files.
 
-    Columns are read through `items_at` and `times_at`, which keep a mapped log out of the memory.
+    Columns are read through `items_at` and its like, which keep a mapped log out of the memory.
     """
 
     items: Tensor
@@ -27,6 +27,10 @@ class Events:
     """Called after each reading of mapped columns; otherwise all that was read would stay in memory."""
     folder: str = ""
     """Where mapped columns lie, for whoever is told that they are damaged."""
+    weights: Tensor | None = None
+    """(E,) float32: what each event weighs as a target, 0 where it is in histories and never one; None: all weigh 1."""
+    kinds: Mapping[str, float | str] = field(default_factory=dict)
+    """What the kinds of events meant that these came of; empty where there were no kinds."""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -45,6 +49,12 @@ class Events:
         if self.times is None:
             raise DataError("the log has no times; give events with a column of times, or do without what reads them")
         return self._read(self.times, places, self.times.dtype)
+
+    def weights_at(self, places: Tensor) -> Tensor:
+        """The weights of the events at `places` (any shape) as targets, float32; 0 of what is never one."""
+        if self.weights is None:
+            return torch.ones(places.shape, device=places.device)
+        return self._read(self.weights, places, torch.float32)
 
     def _read(self, column: Tensor, places: Tensor, kind: torch.dtype) -> Tensor:
         if self.release is None:
@@ -72,5 +82,5 @@ class Events:
 
     def to(self, device: torch.device | str) -> "Events":
         """The same columns on another device."""
-        times = None if self.times is None else self.times.to(device)
-        return replace(self, items=self.items.to(device), times=times)
+        times, weights = (None if column is None else column.to(device) for column in (self.times, self.weights))
+        return replace(self, items=self.items.to(device), times=times, weights=weights)

@@ -28,7 +28,7 @@ class Interactions:
 
     Times are unix seconds, whole ones int64 and others float64. Where that is not fine enough for the order of events
     there is a column `nanoseconds`: by how many each lies after its time. Ids are strings or int64, and no value is
-    missing.
+    missing. Events of several kinds have these in a column `kind`; what came of them are targets of some `weight`.
     """
 
     events: pl.DataFrame
@@ -44,7 +44,7 @@ class Interactions:
         if missing := [role for role in ("user", "item") if role not in self.events.columns]:
             there = ", ".join(self.events.columns[:20]) or "none at all"
             raise DataError(f"the frame has no column {' and no column '.join(missing)} (it has {there}); {remedy}")
-        taken = {"user": _ids, "item": _ids, "time": _times, "nanoseconds": _whole}
+        taken = {"user": _ids, "item": _ids, "time": _times, "nanoseconds": _whole, "kind": _kinds}
         columns = {name: take(name, self.events[name]) for name, take in taken.items() if name in self.events.columns}
         for name, column in columns.items():
             if column.null_count():
@@ -67,12 +67,14 @@ class Interactions:
         time: Iterable[float] | pl.Series | None = None,
         *,
         nanoseconds: pl.Series | None = None,
+        kind: Iterable[str] | pl.Series | None = None,
         missing: Literal["refuse", "ids"] = "refuse",
     ) -> "Interactions":
         """Events from parallel columns; ids are strings or integers, `time` is in unix seconds.
 
-        A column is a list, array or series of any library. `nanoseconds` (integers) order events of one time. Words for
-        missing values, such as the string "NaN", are refused among ids unless `missing` says that they are ids.
+        A column is a list, array or series of any library. `nanoseconds` (integers) order events of one time; `kind`
+        are the kinds of events, by any words. Words for missing values, such as the string "NaN", are refused among ids
+        unless `missing` says that they are ids.
 
         Raises ConfigurationError for what is no list, and DataError where lengths differ, a value is missing, an id is
         neither string nor integer or beyond 64 bits, a column of ids mixes both, or a time is no number.
@@ -85,6 +87,8 @@ class Interactions:
             columns["time"] = _times("time", time)
         if nanoseconds is not None:
             columns["nanoseconds"] = nanoseconds
+        if kind is not None:
+            columns["kind"] = _kinds("kind", kind)
         lengths = {name: len(column) for name, column in columns.items()}
         if len(set(lengths.values())) != 1:
             raise DataError(f"columns of unequal length: {lengths}; every event needs a value in each of them")
@@ -182,6 +186,13 @@ def _times(name: str, values: Iterable[float] | pl.Series) -> pl.Series:
     # As missing values, NaN and infinite times are found with the others: sorted, they would be the newest.
     seconds = column.cast(pl.Float64)
     return seconds.set(~seconds.is_finite().fill_null(True), None)
+
+
+def _kinds(name: str, values: Iterable[str] | pl.Series) -> pl.Series:
+    column = values if isinstance(values, pl.Series) else _column(name, listed(values, name))
+    if column.dtype.is_nested() or column.dtype.is_float():
+        raise DataError(f"column '{name}' holds {column.dtype}; kinds of events are words or whole numbers")
+    return column.cast(pl.String)
 
 
 def _whole(name: str, column: pl.Series) -> pl.Series:

@@ -1,6 +1,7 @@
 """Events as indices: catalogues that turn raw ids into 0…N−1, and histories in time order."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -111,7 +112,7 @@ class Log:
     """What `sha256` returns, where that is known without reading all events."""
 
     def sha256(self, *, with_times: bool = False) -> str:
-        """A fingerprint of all events with their raw ids, in order; of their times too only `with_times`.
+        """A fingerprint of all events with raw ids and weights, in order; of their times too only `with_times`.
 
         For whoever reads times: to others two logs in one order are the same. Raises DataError where there are none.
         """
@@ -130,18 +131,28 @@ class Log:
         digest.update(self.sequences.lengths_U.contiguous().numpy().tobytes())
         for part in self.sequences.parts():
             digest.update(part.flatten()[1].numpy().tobytes())
+            if part.has_weights:
+                digest.update(part.weights().numpy().tobytes())
         return digest.hexdigest()
 
 
-def index(interactions: Interactions) -> Log:
-    """The log as `Sequences`, with its times where it has them, and its catalogues. Raises DataError without events."""
+def index(interactions: Interactions, kinds: Mapping[str, float | str] | None = None) -> Log:
+    """The log as `Sequences`, with its times where it has them, and its catalogues. Raises DataError without events.
+
+    It raises for kinds of events as well, which have to be interpreted before; `kinds` then says what they meant.
+    """
     interactions = Interactions.required(interactions)
+    if "kind" in interactions.events.columns:
+        raise DataError("the events have kinds, and nobody said what they mean; say it by kinds of the recipe")
     if not len(interactions):
         raise DataError("the log has no events; check the filters (k-core, minimum counts) and the file")
     ordered = interactions.in_time_order()
     users, items = Catalog.of(ordered["user"]), Catalog.of(ordered["item"])
     counts = torch.bincount(users.index(ordered["user"], "user"), minlength=len(users))
     stops_U = counts.cumsum(0)
-    times = torch.from_numpy(ordered["time"].to_numpy(writable=True)) if "time" in ordered.columns else None
-    events = Events(items.index(ordered["item"]), len(items), times)
+    times, weights = (
+        torch.from_numpy(ordered[name].to_numpy(writable=True)) if name in ordered.columns else None
+        for name in ("time", "weight")
+    )
+    events = Events(items.index(ordered["item"]), len(items), times, weights=weights, kinds=kinds or {})
     return Log(Sequences(events, stops_U - counts, stops_U, torch.arange(len(users))), users, items)

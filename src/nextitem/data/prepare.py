@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from narwhals.typing import IntoFrame
@@ -13,11 +13,13 @@ from nextitem.data.datasets.synthetic import SyntheticLog, TrueTransitions, gene
 from nextitem.data.doctor import Counts, notes
 from nextitem.data.filters import Filters
 from nextitem.data.interactions import Interactions
+from nextitem.data.kinds import interpret
 from nextitem.data.log import Log, index
 from nextitem.data.mapped.folder import is_prepared, read_prepared
 from nextitem.data.reading.columns import Columns, Found
-from nextitem.data.reading.files import found_in, read_interactions
+from nextitem.data.reading.files import found_in, read_interactions, rows_of
 from nextitem.data.reading.frames import FRAME
+from nextitem.data.reading.kinds import unread_kinds, with_kinds
 from nextitem.data.source import EventSettings, Source
 from nextitem.data.splits.split import Cases, Split
 from nextitem.errors import ConfigurationError
@@ -67,10 +69,10 @@ def prepare(settings: EventSettings, *, events: GivenEvents | None = None) -> Pr
 def prepared_of(source: Source, loaded: "Loaded") -> Prepared:
     """The events that were loaded of a source, filtered, indexed and split. Raises DataError where nothing is left."""
     kept = source.filters.apply(loaded.events)
-    log = index(kept)
+    log = index(kept, source.kinds)
     split = source.split.split(log.sequences).named(source.name)
     counts = Counts(len(loaded.events), len(kept), kept.repeated_events, kept.tied_events)
-    sentences = notes(loaded.order, counts, split.notes)
+    sentences = (*loaded.notes, *notes(loaded.order, counts, split.notes))
     # The process knows whole histories only: filtered ones have no exact bound.
     generated = None if len(kept) < len(loaded.events) else loaded.generated
     bound = None if generated is None else partial(_upper_bound, generated, log)
@@ -80,6 +82,8 @@ def prepared_of(source: Source, loaded: "Loaded") -> Prepared:
 
 def _from_folder(source: Source) -> Prepared:
     """What `nextitem prepare` left. Raises ConfigurationError where the recipe asks for other filters."""
+    if source.kinds:
+        raise ConfigurationError(f"{source.data} was prepared without kinds of events; leave kinds out")
     log, split, manifest = read_prepared(Path(source.data), source.split)
     for key, default in (("columns", Columns()), ("filters", Filters())):
         asked, there = (getattr(one, key) for one in (source, manifest))
@@ -108,6 +112,8 @@ class Loaded:
     """The columns of a file; None of a dataset by name."""
     titles: Mapping[object, str] = field(default_factory=dict)
     generated: SyntheticLog | None = None
+    notes: tuple[str, ...] = ()
+    """What became of kinds of events, in words."""
 
 
 def data_of_given(data: str) -> str:
@@ -127,8 +133,11 @@ def load_events(source: Source, events: GivenEvents | None = None) -> Loaded:
             raise ConfigurationError(
                 f"columns={source.columns.said} are about a frame's or a file's: leave columns out"
             )
-        has_times = "time" in events.events.columns
-        return Loaded(events, f"the events that were given have {_OF_TIMES if has_times else _OF_ROWS}")
+        order = f"the events that were given have {_OF_TIMES if 'time' in events.events.columns else _OF_ROWS}"
+        if not source.kinds:
+            return Loaded(events, order)
+        meant = interpret(events, source.kinds)
+        return Loaded(meant.events, order, notes=(meant.note,))
     if events is None and source.data == FRAME:
         raise ConfigurationError(
             f"data={FRAME} stands for events that a Python program gave, which are not kept: give them again by "
@@ -138,6 +147,11 @@ def load_events(source: Source, events: GivenEvents | None = None) -> Loaded:
         raise ConfigurationError(
             f"columns={source.columns.said} are about those of a file, and {source.data} is a dataset with its own: "
             f"leave columns out"
+        )
+    if source.kinds and source.data in (SYNTHETIC, *DATASETS):
+        raise ConfigurationError(
+            f"kinds say what kinds of events mean, and {source.data} is a dataset whose events are all alike: leave "
+            f"kinds out"
         )
     if source.data == SYNTHETIC:
         generated = generate()
@@ -151,5 +165,10 @@ def load_events(source: Source, events: GivenEvents | None = None) -> Loaded:
         known = suggest(source.data, [SYNTHETIC, *DATASETS])
         raise ConfigurationError(f"there is no dataset '{source.data}'; {known}, or the path of a file")
     given = source.data if events is None else events
-    found = found_in(given, source.columns)
-    return Loaded(read_interactions(given, source.columns), found.note(), found)
+    columns = with_kinds(given, source.columns, source.kinds, source.data)
+    found, log = found_in(given, columns), read_interactions(given, columns)
+    if not source.kinds:
+        return Loaded(log, found.note(), found, notes=unread_kinds(found))
+    rows = cache(partial(rows_of, given, columns))  # for messages alone: they take another reading
+    meant = interpret(log, source.kinds, lambda event: f"{source.data}:{rows()[event]}")
+    return Loaded(meant.events, found.note(), found, notes=(meant.note,))

@@ -14,6 +14,7 @@ from nextitem.errors import DataError
 from nextitem.settings.given import listed, of_kind, real_number, whole_number
 
 T = TypeVar("T")
+_NEAR = 16  # events at the end of a history among which its last targets are looked for first
 NOBODY = -1  # among users: of no user of the log
 
 
@@ -74,6 +75,11 @@ class Sequences:
     def has_times(self) -> bool:
         """Whether it is known when the events happened."""
         return self.events.times is not None
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether events differ in what they weigh as targets, or some are never one."""
+        return self.events.weights is not None
 
     @property
     def lengths_U(self) -> Tensor:
@@ -172,6 +178,34 @@ class Sequences:
         rows, offsets = transfer.places(self.lengths_U, int(self.sizes_U.sum()))
         return self.events.times_at(self.starts_U[rows] + offsets)
 
+    def weights(self) -> Tensor:
+        """What all events of all views weigh as targets, shape (events,) float32; 0 of what is never one."""
+        rows, offsets = transfer.places(self.lengths_U, int(self.sizes_U.sum()))
+        return self.events.weights_at(self.starts_U[rows] + offsets)
+
+    def last_targets(self, count: int) -> Tensor:
+        """Where in the flat columns the latest `count` targets of each view are, the newest last; shape (U, count).
+
+        −1 stands in place of those that a view has not. An event that is never a target is passed over.
+
+        >>> Sequences.of([[3, 1, 2], [0]], number_of_items=4).last_targets(2)
+        tensor([[ 1,  2],
+                [-1,  3]])
+        """
+        back_k = torch.arange(count, 0, -1, device=self.stops_U.device)
+        if not self.has_weights:
+            places_Uk = self.stops_U[:, None] - back_k
+            return places_Uk.where(places_Uk >= self.starts_U[:, None], -1)
+        none = torch.full((0, count), -1, device=self.stops_U.device)
+        # Nearly all are found near the end, and of a mapped log nothing else has to be read.
+        ends = self.last(_NEAR)
+        found_Uk = torch.cat([none, *(_latest(part, count) for part in ends.parts())])
+        open_U = ((found_Uk[:, 0] < 0) & (ends.starts_U > self.starts_U)).nonzero()[:, 0]
+        if len(open_U):
+            whole = self.select(open_U)
+            found_Uk[open_U] = torch.cat([none, *(_latest(part, count) for part in whole.parts())])
+        return found_Uk
+
     def counts(self) -> Tensor:
         """How often each item occurs in the views, shape (N,) int64."""
         if self.known_counts_N is not None:
@@ -181,9 +215,30 @@ class Sequences:
             counts_N += torch.bincount(part.flatten()[1], minlength=self.number_of_items)
         return counts_N
 
+    def weighted_counts(self) -> Tensor:
+        """What the targets of each item in the views weigh together, shape (N,) float64."""
+        if not self.has_weights:
+            return self.counts().double()
+        sums_N = torch.zeros(self.number_of_items, dtype=torch.float64, device=self.users_U.device)
+        for part in self.parts():
+            sums_N.index_add_(0, part.flatten()[1], part.weights().double())
+        return sums_N
+
     def tolist(self) -> list[list[int]]:
         """The views as lists, for small examples and output."""
         return [part.tolist() for part in self.flatten()[1].split(self.lengths_U.tolist())] if len(self) else []
+
+
+def _latest(part: Sequences, count: int) -> Tensor:
+    """Where the latest `count` targets of each view are, shape (U, count); −1 for those that it has not."""
+    rows, offsets = transfer.places(part.lengths_U, int(part.sizes_U.sum()))
+    places = part.starts_U[rows] + offsets
+    is_target = part.events.weights_at(places) > 0
+    rows, places = rows[is_target], places[is_target]
+    edges_U = torch.searchsorted(rows, torch.arange(len(part) + 1, device=rows.device))
+    at_Uk = edges_U[1:, None] - torch.arange(count, 0, -1, device=rows.device)
+    found_Uk = places[at_Uk.clamp(min=0)] if len(places) else torch.full_like(at_Uk, -1)
+    return found_Uk.where(at_Uk >= edges_U[:-1, None], -1)
 
 
 def _checked(rows: object, name: str, number: Callable[[object, str], T], plain: set[type]) -> list[list[T]]:

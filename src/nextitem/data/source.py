@@ -1,10 +1,11 @@
 """Which events are asked for: the settings that decide what is prepared, and nothing of what is learnt from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from nextitem.data.filters import Filters
+from nextitem.data.kinds import Kinds
 from nextitem.data.reading.columns import Columns
 from nextitem.data.splits import AnySplit
 from nextitem.settings.given import column_names, must_be
@@ -30,6 +31,10 @@ class EventSettings(Protocol):
     def split(self) -> AnySplit:
         """Which events are held out."""
 
+    @property
+    def kinds(self) -> Kinds:
+        """What the kinds of events mean; empty where events are all alike."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -39,6 +44,7 @@ class Source:
     columns: Columns
     filters: Filters
     split: AnySplit
+    kinds: Kinds = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: EventSettings) -> "Source":
@@ -47,7 +53,7 @@ class Source:
         if names := column_names(settings):
             remedy = f"give the frame (of {', '.join(names[:10])}) as events: prepare(recipe, events=frame)"
         must_be(settings, EventSettings, "settings", remedy)
-        return cls(settings.data, settings.columns, settings.filters, settings.split)
+        return cls(settings.data, settings.columns, settings.filters, settings.split, settings.kinds)
 
     @property
     def name(self) -> str:

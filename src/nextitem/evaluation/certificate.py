@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 
+from nextitem.data.kinds import measured, weighed
 from nextitem.data.splits.split import Cases
 from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.users import have_several
@@ -32,6 +33,11 @@ class Certificate:
     """How the cases were chosen, in words; "" where nobody said. What they are is compared by `split`."""
     averaged: str = ""
     """How cases become one number where a user may have several: `per user`, and then over users."""
+    kinds: str = ""
+    """What the kinds of events are to the cases, such as `purchase target, view history`; "" of a log without kinds."""
+    weights: str = field(default="", compare=False)
+    """What targets weigh in training, such as `purchase 1, view 0.2`: stated, and not compared, since no case of the
+    test depends on it."""
 
     @classmethod
     def of(cls, cases: Cases, ranking: Ranking, metrics: Sequence[str]) -> "Certificate":
@@ -47,6 +53,8 @@ class Certificate:
             metrics=tuple(metrics),
             rule=cases.rule,
             averaged=PER_USER if have_several(cases.histories.users_U) else "",
+            kinds=measured(cases.histories.events.kinds),
+            weights=weighed(cases.histories.events.kinds),
         )
 
     @property

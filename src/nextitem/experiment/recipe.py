@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 
 from nextitem.data.filters import Filters
+from nextitem.data.kinds import Kinds
 from nextitem.data.reading.columns import Columns
 from nextitem.data.splits import AnySplit, LeaveOneOut
 from nextitem.errors import ConfigurationError
@@ -35,6 +36,10 @@ class Recipe(Configuration):
     events, or a prepared folder."""
     columns: Columns = Columns()
     """Which columns of a file hold the events: names or, without a header, numbers."""
+    kinds: Kinds = Field({})
+    """What each kind of event means (`kinds.purchase=1`, `kinds.view=0.2`), and what those mean that are not named
+    (`kinds.others=ignored`): a weight above 0, `history`, `disliked`, `ignored`, `retracts KIND` or `retracts`. Without
+    any no kinds are read."""
     filters: Filters = Filters()
     """Filters applied before the split."""
     split: AnySplit = LeaveOneOut()

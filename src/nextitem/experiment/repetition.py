@@ -10,7 +10,8 @@ from nextitem.experiment.presets import load_preset, preset_names, resolve_recip
 from nextitem.experiment.recipe import Recipe
 from nextitem.settings.annotations import model_names
 from nextitem.settings.configuration import Configuration, default_tree
-from nextitem.settings.keys import joined, short_key
+from nextitem.settings.keys import short_key
+from nextitem.settings.written import joined
 
 _FALLBACK = "sasrec-ce"  # what a recipe of the user's own is written as a change of
 

@@ -224,21 +224,54 @@ def _stacked_times(upper: Batch, lower: Batch, width: int) -> Tensor | None:
     return torch.cat([times[:, columns_L.clamp(max=times.shape[1] - 1)] for times in (upper.times_BL, lower.times_BL)])
 
 
+def weighed(batch: Batch, weights_T: Tensor) -> Batch:
+    """The batch whose positions weigh so much, whatever they weighed before; those of weight 0 are none any more.
+
+    They have no loss and do not count in T. Their items are still read where they are inputs.
+    """
+    kept_T = transfer.fetch(weights_T > 0).nonzero()[:, 0]  # it decides T, which the host has to know
+    counts_B = torch.bincount(transfer.fetch(batch.rows_T)[kept_T], minlength=len(batch.lengths_B))
+    kept_T = transfer.send(kept_T, weights_T.device)
+    weights_T = weights_T if batch.weights_T is None else weights_T * batch.weights_T
+    return replace(
+        batch,
+        positions_T=batch.positions_T[kept_T],
+        targets_T=batch.targets_T[kept_T],
+        rows_T=batch.rows_T[kept_T],
+        weights_T=weights_T[kept_T],
+        host_counts_B=counts_B,
+    )
+
+
+def may_be_asked(sequences: Sequences) -> Tensor:
+    """Which places of the rows that `pad_right` gives may be targets, shape (B, L), on the CPU: no padding is one."""
+    sizes_B = sequences.sizes_U
+    columns_L = torch.arange(int(sizes_B.max()) if len(sequences) else 0)
+    is_real_BL = columns_L < sizes_B[:, None]
+    if not sequences.has_weights:
+        return is_real_BL
+    return is_real_BL.masked_scatter(is_real_BL, transfer.fetch(sequences.weights() > 0))
+
+
 def hide(sequences: Sequences, is_hidden_BL: Tensor) -> Batch:
     """The views as rows in which MASK stands for some items, which are the targets; T may be 0.
 
-    `is_hidden_BL` is on the CPU, wherever the views are: it decides T. No padding may be hidden.
+    `is_hidden_BL` is on the CPU, wherever the views are: it decides T. It is within `may_be_asked`.
     """
     items_BL, lengths_B = pad_right(sequences)
     positions_T = transfer.send(is_hidden_BL.flatten().nonzero()[:, 0], items_BL.device)
-    flat = items_BL.flatten()
+    flat, width = items_BL.flatten(), max(1, items_BL.shape[1])
+    rows_T, weights_T = positions_T // width, None
+    if sequences.has_weights:
+        weights_T = sequences.events.weights_at(sequences.starts_U[rows_T] + positions_T % width)
     return Batch(
         flat.index_fill(0, positions_T, MASK).view_as(items_BL),
         lengths_B,
         positions_T,
         flat[positions_T],
-        positions_T // max(1, items_BL.shape[1]),
+        rows_T,
         sequences.users_U,
+        weights_T,
         host_lengths_B=sequences.sizes_U,
         host_counts_B=is_hidden_BL.sum(1),
         times_BL=pad_times(sequences),

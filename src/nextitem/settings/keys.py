@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from nextitem.settings.configuration import Configuration
+from nextitem.settings.written import joined
 
 
 def leaves(tree: object, key: str = "") -> Iterator[tuple[str, object]]:
@@ -30,11 +31,6 @@ def whole_key(model: type[Configuration], words: tuple[str, ...]) -> tuple[str, 
     """The words of a key with the table that was left out."""
     table = model.short_keys.get(words[0])
     return words if table is None else (table, *words)
-
-
-def joined(key: str, word: str) -> str:
-    """The key of what is called `word` in the table at `key`."""
-    return f"{key}.{word}" if key else word
 
 
 def is_within(key: str, other: str) -> bool:

@@ -20,17 +20,18 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from nextitem.errors import ConfigurationError
 from nextitem.settings.annotations import admits_none, admits_text, choices, table_values
 from nextitem.settings.configuration import Configuration, default_tree
-from nextitem.settings.keys import is_within, joined, leaves, short_key, whole_key
+from nextitem.settings.keys import is_within, leaves, short_key, whole_key
 from nextitem.settings.refusals import Refusal, refusals, shown
 from nextitem.settings.suggestion import suggest
-from nextitem.settings.written import as_json, one_value
+from nextitem.settings.written import as_json, joined, one_value
 
 COMMAND_LINE = "command line"
 DEFAULT = "default"
 M = TypeVar("M", bound=Configuration)
 Tree = dict[str, object]
 Models = Mapping[str, type[BaseModel]]
-_KEY = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_WORD = r"""[A-Za-z0-9_-]+|"[^"\\=]+\""""
+_KEY = re.compile(rf"(?:{_WORD})(?:\.(?:{_WORD}))*")
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def parse_override(text: str) -> tuple[tuple[str, ...], object]:
             advice = "text in it needs quotes, and the shell needs quotes around the whole to keep them"
             raise ConfigurationError(f"{text!r} begins like TOML but is not ({fact}): {advice}") from None
         value = typed
-    return tuple(key.split(".")), value
+    return tuple(word.strip('"') for word in re.findall(_WORD, key)), value
 
 
 def resolve(

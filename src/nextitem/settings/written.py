@@ -1,6 +1,7 @@
 """Trees of settings as text: TOML is read, JSON is written."""
 
 import datetime
+import json
 import re
 import tomllib
 
@@ -8,6 +9,7 @@ from pydantic_core import to_json
 
 from nextitem.errors import ConfigurationError
 
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SHORT_NUMBER = re.compile(r"[+-]?(\d+\.|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -54,6 +56,16 @@ def without_dates(value: object) -> object:
     if isinstance(value, list):
         return [without_dates(element) for element in value]
     return value.isoformat() if isinstance(value, datetime.date | datetime.time) else value
+
+
+def joined(key: str, word: str) -> str:
+    """The dotted key of what is called `word` in the table at `key`; the word in quotes, as in TOML, unless it is bare.
+
+    >>> joined("kinds", "view"), joined("kinds", "add to cart")
+    ('kinds.view', 'kinds."add to cart"')
+    """
+    written = word if _BARE.fullmatch(word) else json.dumps(word, ensure_ascii=False)
+    return f"{key}.{written}" if key else written
 
 
 def as_json(value: object) -> bytes:

@@ -1,5 +1,6 @@
 import hashlib
 import struct
+from dataclasses import replace
 
 import pytest
 import torch
@@ -129,3 +130,40 @@ def test_selected_cases_have_a_fingerprint_of_their_own() -> None:
     assert chosen.histories.tolist() == [[8, 9], [1, 2, 3]]
     assert chosen.sha256 != cases.sha256
     assert cases.select(torch.arange(3)).sha256 == cases.sha256
+
+
+def weighed(histories: list[list[int]], weights: list[list[float]]) -> Sequences:
+    """Histories whose events weigh so much; what weighs nothing is never a target."""
+    sequences = Sequences.of(histories, 10)
+    return replace(sequences, events=replace(sequences.events, weights=tensor([one for row in weights for one in row])))
+
+
+def test_the_last_two_targets_are_held_out_and_histories_have_all_that_was_before() -> None:
+    split = LeaveOneOut().split(weighed([[1, 2, 3, 4, 5, 6, 7]], [[1, 0, 0.2, 0, 0, 1, 0]]))
+    assert split.train.tolist() == [[1, 2]]
+    assert split.validation.histories.tolist() == [[1, 2]]
+    assert split.validation.targets_C.tolist() == [3]
+    assert split.test.histories.tolist() == [[1, 2, 3, 4, 5]]
+    assert split.test.targets_C.tolist() == [6]
+    assert split.with_validation().train.tolist() == [[1, 2, 3, 4, 5]]
+
+
+def test_who_has_no_two_targets_after_an_event_is_not_asked_about() -> None:
+    histories = [[1, 2, 3], [1, 2, 3], [1, 2, 3], [1, 2], [4]]
+    weights = [[0, 1, 1], [1, 0, 1], [0, 0, 1], [1, 1], [0]]
+    split = LeaveOneOut().split(weighed(histories, [[float(one) for one in row] for row in weights]))
+    assert split.test.histories.users_U.tolist() == [0]
+    assert split.train.tolist() == [[1], *histories[1:]]
+    with pytest.raises(DataError, match=r"of 1 user none has two targets with an event before them"):
+        LeaveOneOut().split(weighed([[1, 2, 3]], [[1.0, 0.0, 0.0]]))
+
+
+@given(st.lists(st.lists(st.booleans(), max_size=60), min_size=1, max_size=6), st.integers(1, 3))
+def test_the_last_targets_are_found_in_long_histories_and_in_parts(are: list[list[bool]], count: int) -> None:
+    sequences = weighed([[0] * len(one) for one in are], [[float(each) for each in one] for one in are])
+    found, start = [], 0
+    for one in are:
+        places = [start + place for place, each in enumerate(one) if each][-count:]
+        found.append([-1] * (count - len(places)) + places)
+        start += len(one)
+    assert sequences.last_targets(count).tolist() == found

@@ -1,7 +1,7 @@
 """Columns of an event file -> checked events. What cannot be used is named by file, row and column, or left out."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +34,8 @@ class EventPart:
     """By how many each event lies after its time, where the order rests on that."""
     row: Series = field(default_factory=Series)
     """The row (line of a text) that each event stands in, from 1."""
+    kind: Series | None = None
+    """What kind of event each is, where that was asked for."""
 
     def __len__(self) -> int:
         return len(self.user)
@@ -65,9 +67,12 @@ class EventSource:
         if self.may_be_header and events.height:
             self._require_no_header(events)
         events = self._with_ids(self._with_ids(events, "user"), "item")
+        if "kind" in self.found.places:
+            events = self._with_kinds(events)
         events, times = self._times.passed(events)
-        part = EventPart(events["user"], events["item"], row=events["row"])
-        return part if times is None else EventPart(part.user, part.item, times.seconds, times.nanoseconds, part.row)
+        kind = events["kind"] if "kind" in self.found.places else None
+        part = EventPart(events["user"], events["item"], row=events["row"], kind=kind)
+        return part if times is None else replace(part, time=times.seconds, nanoseconds=times.nanoseconds)
 
     def _sound(self, events: DataFrame) -> DataFrame:
         """Without rows that are no text, or that quotes leave no end."""
@@ -141,6 +146,18 @@ class EventSource:
             return events.with_columns(pl.col(role).cast(pl.Int64))
         events = self._of_words(events, role)
         return events.with_columns(pl.col(role).str.strip_chars()) if self.is_text else events
+
+    def _with_kinds(self, events: DataFrame) -> DataFrame:
+        kinds = events["kind"]
+        if kinds.dtype.is_nested() or kinds.dtype.is_float() or kinds.dtype.is_temporal():
+            raise DataError(
+                f"{self.file}: column {self._sieve.name('kind')!r} holds {kinds.dtype}, but kinds of events are words "
+                f"or whole numbers; convert it"
+            )
+        events = events.with_columns(pl.col("kind").cast(pl.String).str.strip_chars())
+        remedy = "every event needs a kind, give it or drop the row"
+        events = self._sieve.required(events, "kind", Series.is_not_null, "is missing", remedy)
+        return self._sieve.required(events, "kind", lambda kinds: ~is_blank(kinds), "is blank", remedy)
 
     def _of_words(self, events: DataFrame, role: str) -> DataFrame:
         """Without ids that are blank, stand for a missing value, are no text that is shown, or have no end."""

@@ -35,6 +35,9 @@ class Columns(Configuration):
     time: str | None = Field(default=None, min_length=1)
     """The column of times; usually time, timestamp, datetime, date, ts, event_time, created_at and the like. Without
     one the order of rows is the order in time."""
+    kind: str | None = Field(default=None, min_length=1)
+    """The column of kinds of events, such as event, event_type, behavior or action; read where `kinds` say what each
+    kind means, and then by its usual name unless it is given here."""
     time_unit: Literal["s", "ms", "us", "ns"] | None = None
     """What times that are numbers count since 1970: seconds, milli-, micro- or nanoseconds; none: what the name of the
     column ends in (`timestamp_ms`), else seconds."""
@@ -57,8 +60,9 @@ class Columns(Configuration):
 
     @property
     def roles(self) -> Mapping[Role, str | None]:
-        """The names, by role."""
-        return {"user": self.user, "item": self.item, "time": self.time}
+        """The names, by role; kinds of events have none unless they are asked for."""
+        of_kinds = {} if self.kind is None else {"kind": self.kind}
+        return {"user": self.user, "item": self.item, "time": self.time, **of_kinds}
 
     @property
     def layout(self) -> Layout:

@@ -68,7 +68,9 @@ def read_interactions(
         part = source.checked(events)
         _require_events(source.file, events.height, len(part), source.rejected)
         user, item = (integers_if_canonical(ids) if source.is_text else ids for ids in (part.user, part.item))
-        return Interactions.from_columns(user, item, part.time, nanoseconds=part.nanoseconds, missing="ids")
+        return Interactions.from_columns(
+            user, item, part.time, nanoseconds=part.nanoseconds, kind=part.kind, missing="ids"
+        )
     except UNREADABLE as error:
         raise _explained(file, error, columns, like) from error
     except BadRowsError as error:

@@ -9,6 +9,7 @@ _OWN: Mapping[Role, frozenset[str]] = {
     "user": frozenset({"user", "userid"}),
     "item": frozenset({"item", "itemid"}),
     "time": frozenset(),
+    "kind": frozenset(),
 }
 _USUAL: Mapping[Role, frozenset[str]] = {
     "user": frozenset({
@@ -24,6 +25,10 @@ _USUAL: Mapping[Role, frozenset[str]] = {
         "time", "timestamp", "datetime", "date", "ts", "epoch", "unixtime", "unixtimestamp", "unixreviewtime",
         "eventtime", "eventtimestamp", "eventdatetime", "eventdate", "eventts", "createdat", "createdtime",
         "creationtime", "occurredat", "reviewtime", "reviewdate", "visittime", "clicktime", "purchasedate", "orderdate",
+    }),
+    "kind": frozenset({
+        "kind", "event", "eventtype", "eventname", "behavior", "behaviour", "behaviortype", "behaviourtype", "action",
+        "actiontype", "interaction", "interactiontype", "feedback", "feedbacktype",
     }),
 }  # fmt: skip
 _UNITS = ("ms", "us", "ns", "s")

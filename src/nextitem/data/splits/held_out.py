@@ -14,9 +14,9 @@ from nextitem.words import counted
 def drawn_users(sequences: Sequences, share: float, seed: int, part: int) -> Tensor:
     """Which views are a share, drawn by chance, of those that can be asked about, at least one of them; (U,) bool.
 
-    Those have two events, a history and a target. Raises DataError where there are fewer than two.
+    Those have a target with a history, so two events. Raises DataError where there are fewer than two.
     """
-    able = (sequences.lengths_U >= 2).nonzero()[:, 0]
+    able = (sequences.last_targets(1)[:, 0] > sequences.starts_U).nonzero()[:, 0]
     if len(able) < 2:
         raise DataError(
             f"{counted(len(able), 'user has', 'users have')} two events, a history and a target, so nothing can be "

@@ -16,7 +16,9 @@ class LeaveOneOut(Division):
     """Each user's last event is the test target, the one before it the validation target, the rest is training.
 
     The test history includes the validation item. A user with fewer than three events has nothing to be held out:
-    all of them are training, and `Split.notes` counts such users.
+    all of them are training, and `Split.notes` counts such users. Where events are of several kinds, the last two that
+    may be targets are held out. A history has every event before its target; training has those before the first of
+    the two, of which there must be one.
     """
 
     name: Literal["leave_one_out"] = "leave_one_out"
@@ -34,21 +36,30 @@ class LeaveOneOut(Division):
         Raises DataError when no user has three events.
         """
         sequences = Sequences.required(sequences)
-        is_long_U = sequences.lengths_U >= self.least_events
+        targets_U2 = sequences.last_targets(2)
+        is_long_U = targets_U2[:, 0] > sequences.starts_U  # one that is missing is at −1
         if not bool(is_long_U.any()):
+            if sequences.has_weights:
+                raise DataError(
+                    f"of {counted(len(sequences), 'user')} none has two targets with an event before them, so nothing "
+                    f"can be held out; leave-one-out needs one target each for test and validation"
+                )
             raise DataError(
                 f"of {counted(len(sequences), 'user')} none has {self.least_events} events, so nothing can be held "
                 f"out; leave-one-out needs one event each for test, validation and training"
             )
         train, train_and_validation = (
-            replace(sequences, stops_U=sequences.stops_U - torch.where(is_long_U, held_out, 0), known_counts_N=None)
-            for held_out in (2, 1)
+            replace(sequences, stops_U=torch.where(is_long_U, places_U, sequences.stops_U), known_counts_N=None)
+            for places_U in targets_U2.unbind(1)
         )
         long = sequences.select(is_long_U)
-        validation = (long.without_last(2), long.at(long.stops_U - 2))
-        test = (long.without_last(1), long.at(long.stops_U - 1))
+        validation, test = (
+            (replace(long, stops_U=places_U), long.at(places_U)) for places_U in targets_U2[is_long_U].unbind(1)
+        )
         short = len(sequences) - len(long)
         fewer = f"with fewer than {self.least_events} events"
+        if sequences.has_weights:
+            fewer = "without two targets and an event before them"
         note = f"{counted(short, f'user {fewer} is', f'users {fewer} are')} trained on but not evaluated"
         notes = (note,) if short else ()
         return Split.of(Views(train, train_and_validation, validation, test, self.rule, notes), facts)

@@ -47,7 +47,7 @@ class Stretch:
             from_U = torch.where(is_known_U, self.from_U, self.stop_U)
         else:
             from_U = torch.where(is_known_U, self.from_U, torch.minimum(self.from_U + 1, self.stop_U))
-        rows, places = _chosen(from_U, self.stop_U, rule, seed, part)
+        rows, places = _chosen(whole, from_U, self.stop_U, rule, seed, part)
         if rule != "all":
             return replace(whole.select(rows), stops_U=places), whole.at(places)
         # An item that comes twice is one item of one list.
@@ -58,17 +58,27 @@ class Stretch:
         return replace(whole.select(rows), stops_U=self.from_U[rows]), whole.at(places)
 
 
-def _chosen(from_U: Tensor, stop_U: Tensor, rule: TargetRule, seed: int, part: int) -> tuple[Tensor, Tensor]:
+def _chosen(
+    whole: Sequences, from_U: Tensor, stop_U: Tensor, rule: TargetRule, seed: int, part: int
+) -> tuple[Tensor, Tensor]:
     """(rows, places) of the events that are asked for, in order."""
-    counts_U = stop_U - from_U
-    if rule in ("successive", "all"):
+    counts_U, able = stop_U - from_U, None
+    if whole.has_weights or rule in ("successive", "all"):
         rows, columns = transfer.places(counts_U, int(counts_U.sum()))
-        return rows, from_U[rows] + columns
+        able = from_U[rows] + columns
+        if whole.has_weights:
+            is_target = whole.events.weights_at(able) > 0
+            rows, able = rows[is_target], able[is_target]
+        if rule in ("successive", "all"):
+            return rows, able
+        counts_U = torch.bincount(rows, minlength=len(whole))
+        from_U = counts_U.cumsum(0) - counts_U  # among those that may be targets
     rows = (counts_U > 0).nonzero()[:, 0]
-    if rule == "first":
-        return rows, from_U[rows]
+    found = from_U[rows]
     if rule == "last":
-        return rows, stop_U[rows] - 1
-    # One draw for each user that can be asked: who comes later than all of them moves no draw.
-    shares = torch.rand(len(rows), generator=generator(seed, Purpose.SPLIT, part), dtype=torch.float64)
-    return rows, from_U[rows] + (shares * counts_U[rows]).long()
+        found = found + counts_U[rows] - 1
+    elif rule == "random":
+        # One draw for each user that can be asked: who comes later than all of them moves no draw.
+        shares = torch.rand(len(rows), generator=generator(seed, Purpose.SPLIT, part), dtype=torch.float64)
+        found = found + (shares * counts_U[rows]).long()
+    return rows, found if able is None else able[found]

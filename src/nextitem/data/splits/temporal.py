@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Literal, Self
 
+import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
@@ -131,7 +132,8 @@ class Temporal(Division):
             note = f"{counted(int(held_U.sum()), 'user is', 'users are')} held out for validation, and not learnt from"
             return without(earlier, held_U), asked, (), (note,)
         asked = Stretch(earlier, starts_U, stops_U).asked("last", 0, _VALIDATION)
-        train = replace(earlier, stops_U=stops_U - (earlier.lengths_U > 1).long(), known_counts_N=None)
+        targets_U = earlier.last_targets(1)[:, 0]
+        train = replace(earlier, stops_U=torch.where(targets_U > starts_U, targets_U, stops_U), known_counts_N=None)
         single = int((earlier.lengths_U == 1).sum())
         one = f"{counted(single, 'user has', 'users have')} one event before the cut: learnt from, but not validated"
         return train, asked, (), (one,) if single else ()

@@ -29,17 +29,19 @@ class CoOccurrence(Baseline):
     def learn(self, train: Sequences, seed: int = 0) -> "CoOccurrenceScorer":
         """The scorer with the counts of `train`; nothing is random. Raises DataError where no item follows another."""
         rows, items = train.flatten()
-        keys = []
+        weights = train.weights()
+        keys, weighed = [], []
         for distance in range(1, self.window + 1):
-            is_pair = rows[distance:] == rows[:-distance]
+            is_pair = (rows[distance:] == rows[:-distance]) & (weights[distance:] > 0)
             keys.append((items[:-distance] * train.number_of_items + items[distance:])[is_pair])
-        keys_P, counts_P = torch.unique(torch.cat(keys), return_counts=True)
+            weighed.append(weights[distance:][is_pair])
+        keys_P, counts_P = _counted(torch.cat(keys), torch.cat(weighed) if train.has_weights else None)
         if not len(keys_P):
             raise DataError(
                 f"in none of the {len(train):,} histories does a training event follow another, so there is nothing to "
                 f"count; give longer histories, or take the baseline popularity"
             )
-        return CoOccurrenceScorer(keys_P, counts_P.double(), train.counts().double())
+        return CoOccurrenceScorer(keys_P, counts_P, train.weighted_counts())
 
     def restore(self, tensors: Mapping[str, Tensor]) -> "CoOccurrenceScorer":
         """The scorer that gave `tensors`. Raises ValueError for those of others."""
@@ -58,10 +60,22 @@ class CoOccurrence(Baseline):
         return CoOccurrenceScorer(keys_P, counts_P, popularity_N)
 
 
-class CoOccurrenceScorer:
-    """Counts of pairs, and of items: the score is count + popularity / (events + 1).
+def _counted(keys: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The distinct keys, ascending, and how often each is there or, with `weights`, what it weighs, float64."""
+    if weights is None:
+        keys_P, counts_P = torch.unique(keys, return_counts=True)
+        return keys_P, counts_P.double()
+    keys_P, places = torch.unique(keys, return_inverse=True)
+    sums_P = torch.zeros(len(keys_P), dtype=torch.float64).index_add_(0, places, weights.double())
+    # So that five events of 0.2 are one of 1, whatever float32 makes of 0.2.
+    return keys_P, sums_P.round(decimals=6)
 
-    The second part is below 1, so it only orders equal counts; for an empty history, or a last item that nothing
+
+class CoOccurrenceScorer:
+    """Counts of pairs, and of items: the score is count + step · popularity / (events + 1).
+
+    The step is the least difference between two counts of pairs, 1 where all are whole: the second part is below it, so
+    it only orders equal counts; for an empty history, or a last item that nothing
     followed in training, it is all there is.
     """
 
@@ -69,7 +83,7 @@ class CoOccurrenceScorer:
         self.keys_P = keys_P
         self.counts_P = counts_P
         self.popularity_N = popularity_N
-        self._fallback_N = popularity_N / (popularity_N.sum() + 1)
+        self._fallback_N = popularity_N / (popularity_N.sum() + 1) * _step(counts_P)
 
     def query(self, histories: Sequences) -> SparseQuery:
         """Scores by the last item of each history."""
@@ -88,3 +102,9 @@ class CoOccurrenceScorer:
         places_E = torch.arange(len(asked_E)) + (first - found.cumsum(0) + found)[asked_E]
         items_E = self.keys_P[places_E] - items[asked_E] * len(self.popularity_N)
         return Entries(rows[asked_E], items_E, self._fallback_N[items_E] + self.counts_P[places_E])
+
+
+def _step(counts_P: Tensor) -> float:
+    if bool((counts_P == counts_P.round()).all()):
+        return 1.0
+    return float(torch.cat([counts_P.new_zeros(1), counts_P]).unique().diff().min())

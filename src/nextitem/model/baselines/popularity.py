@@ -13,14 +13,14 @@ from nextitem.model.weights import stored
 
 
 class Popularity(Baseline):
-    """Scores an item by how often it occurs in training."""
+    """Scores an item by how often it occurs in training; where events are of several kinds, by what they weigh."""
 
     name: Literal["popularity"] = "popularity"
     is_yardstick: ClassVar[bool] = True
 
     def learn(self, train: Sequences, seed: int = 0) -> "PopularityScorer":
-        """The scorer with the counts of `train`; nothing is random."""
-        return PopularityScorer(train.counts().double())
+        """The scorer with the weighted counts of `train`; nothing is random."""
+        return PopularityScorer(train.weighted_counts())
 
     def restore(self, tensors: Mapping[str, Tensor]) -> "PopularityScorer":
         """The scorer that gave `tensors`. Raises ValueError for those of others."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nextitem.compute import transfer
 from nextitem.data.sequences import Sequences
-from nextitem.model.batches import MASK, Batch, hide, pad_right, pad_times
+from nextitem.model.batches import MASK, Batch, hide, may_be_asked, pad_right, pad_times
 from nextitem.model.objectives.objective import Objective
 
 
@@ -77,34 +77,35 @@ class MaskedItem(Objective):
 
         The draws are made on the CPU, wherever the windows are: they decide T, and all devices hide the same items.
         """
-        is_masked_BL = self._masked(windows.sizes_U, generator)
+        may_be_BL = may_be_asked(windows)
+        is_masked_BL = self._masked(may_be_BL, generator)
         if windows.host_marks_U is not None:
-            is_last_BL = torch.arange(is_masked_BL.shape[1]) == windows.sizes_U[:, None] - 1
-            is_masked_BL = torch.where(windows.host_marks_U[:, None], is_last_BL, is_masked_BL)
+            is_masked_BL = torch.where(windows.host_marks_U[:, None], _last(may_be_BL), is_masked_BL)
         batch = hide(windows, is_masked_BL)
         if self.last_weight == 1.0:
             return batch
         counts_B = batch.counts_B
         weights_T = torch.ones(int(counts_B.sum()))
         weights_T[counts_B.cumsum(0)[counts_B > 0] - 1] = self.last_weight
-        return replace(batch, weights_T=transfer.send(weights_T, batch.targets_T.device))
+        weights_T = transfer.send(weights_T, batch.targets_T.device)
+        return replace(batch, weights_T=weights_T if batch.weights_T is None else weights_T * batch.weights_T)
 
-    def _masked(self, lengths_B: Tensor, generator: torch.Generator) -> Tensor:
-        """Which places are hidden, shape (B, L), all on the CPU."""
-        columns_L = torch.arange(int(lengths_B.max()) if len(lengths_B) else 0)
-        draws_BL = torch.rand(len(lengths_B), len(columns_L), generator=generator)
-        draws_BL.masked_fill_(columns_L >= lengths_B[:, None], 2.0)  # above every share: padding is never hidden
-        is_masked_BL = self._choose(draws_BL, lengths_B)
+    def _masked(self, may_be_BL: Tensor, generator: torch.Generator) -> Tensor:
+        """Which places are hidden of those that may be, shape (B, L), all on the CPU."""
+        draws_BL = torch.rand(may_be_BL.shape, generator=generator)
+        draws_BL.masked_fill_(~may_be_BL, 2.0)  # above every share: padding is never hidden
+        # A window of no such place has a smallest draw as well.
+        is_masked_BL = self._choose(draws_BL, may_be_BL.sum(1)) & may_be_BL
         if self.force_last_probability == 0:
             return is_masked_BL
-        is_forced_B = torch.rand(len(lengths_B), generator=generator) < self.force_last_probability
-        return is_masked_BL | ((columns_L == lengths_B[:, None] - 1) & is_forced_B[:, None])
+        is_forced_B = torch.rand(len(may_be_BL), generator=generator) < self.force_last_probability
+        return is_masked_BL | (_last(may_be_BL) & is_forced_B[:, None])
 
-    def _choose(self, draws_BL: Tensor, lengths_B: Tensor) -> Tensor:
-        """Which places are hidden, given one uniform draw for each."""
+    def _choose(self, draws_BL: Tensor, counts_B: Tensor) -> Tensor:
+        """Which places are hidden, given one uniform draw for each of so many that may be."""
         if self.masks == "exact_share":
             # In double precision, as Python rounds: 0.3 · 5 is 1.5.
-            counts_B = (lengths_B.double() * self.mask_probability).round().clamp_(min=1, max=self.most_masks)
+            counts_B = (counts_B.double() * self.mask_probability).round().clamp_(min=1, max=self.most_masks)
             return draws_BL.argsort(1).argsort(1) < counts_B[:, None]
         is_masked_BL = draws_BL < self.mask_probability
         if self.masks == "at_least_one":
@@ -126,3 +127,8 @@ class MaskedItem(Objective):
             host_lengths_B=histories.sizes_U + 1, host_counts_B=torch.ones(len(histories), dtype=torch.int64),
             times_BL=pad_times(histories, room=1),
         )  # fmt: skip
+
+
+def _last(may_be_BL: Tensor) -> Tensor:
+    """The last place of each row that may be hidden, shape (B, L); none of a row without any."""
+    return may_be_BL & (may_be_BL.cumsum(1) == may_be_BL.sum(1, keepdim=True))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nextitem.compute import transfer
 from nextitem.data.sequences import Sequences
-from nextitem.model.batches import PAD, Batch, pad_right, pad_times
+from nextitem.model.batches import PAD, Batch, pad_right, pad_times, weighed
 from nextitem.model.objectives.objective import Objective
 
 
@@ -39,12 +39,15 @@ class NextFew(Objective):
         inputs_BL.masked_fill_(torch.arange(inputs_BL.shape[1], device=lengths_B.device) >= lengths_B[:, None], PAD)
         counts_B = windows.sizes_U - sizes_B
         rows_T, following_T = transfer.places(targets_B, int(counts_B.sum()))
-        places_B = _newest(inputs_BL, lengths_B)
-        return Batch(
-            inputs_BL, lengths_B, places_B[rows_T], events_BM[rows_T, lengths_B[rows_T] + following_T], rows_T,
+        places_B, columns_T = _newest(inputs_BL, lengths_B), lengths_B[rows_T] + following_T
+        batch = Batch(
+            inputs_BL, lengths_B, places_B[rows_T], events_BM[rows_T, columns_T], rows_T,
             windows.users_U, host_lengths_B=sizes_B, host_counts_B=counts_B, places_B=places_B,
             times_BL=pad_times(replace(windows, stops_U=windows.stops_U - targets_B, host_lengths_U=sizes_B)),
         )  # fmt: skip
+        if not windows.has_weights:
+            return batch
+        return weighed(batch, windows.events.weights_at(windows.starts_U[rows_T] + columns_T))
 
     def _targets(self, events_B: Tensor) -> Tensor:
         return (events_B - 1).clamp(max=self.targets)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nextitem.compute import transfer
 from nextitem.data.sequences import Sequences
-from nextitem.model.batches import PAD, Batch, hide, pad_right, pad_times, stack
+from nextitem.model.batches import PAD, Batch, hide, may_be_asked, pad_right, pad_times, stack, weighed
 from nextitem.model.objectives.objective import Objective
 
 
@@ -73,19 +73,22 @@ class NextItem(Objective):
             kept_T = transfer.send(kept_T, rows_T.device)
             rows_T, columns_T = rows_T[kept_T], columns_T[kept_T]
         positions_T, targets_T = rows_T * inputs_BL.shape[1] + columns_T, events_BM[rows_T, columns_T + 1]
-        return Batch(
+        batch = Batch(
             inputs_BL, lengths_B, positions_T, targets_T, rows_T, windows.users_U,
             host_lengths_B=sizes_B, host_counts_B=counts_B, times_BL=pad_times(windows.without_last(1)),
         )  # fmt: skip
+        if not windows.has_weights:
+            return batch
+        return weighed(batch, windows.events.weights_at(windows.starts_U[rows_T] + columns_T + 1))
 
     def _cloze(self, windows: Sequences, generator: torch.Generator) -> Batch:
         """The last L events of each window with some of them hidden."""
         windows = windows.last(self.maximum_length)
         columns_L = torch.arange(int(windows.sizes_U.max()) if len(windows) else 0)
         draws_BL = torch.rand(len(windows), len(columns_L), generator=generator)
-        batch = hide(windows, (draws_BL < self.cloze_probability) & (columns_L < windows.sizes_U[:, None]))
+        batch = hide(windows, (draws_BL < self.cloze_probability) & may_be_asked(windows))
         weights_T = torch.full((len(batch.targets_T),), self.cloze_weight, device=batch.targets_T.device)
-        return replace(batch, weights_T=weights_T)
+        return replace(batch, weights_T=weights_T if batch.weights_T is None else weights_T * batch.weights_T)
 
     def query(self, histories: Sequences, targets_C: Tensor | None = None) -> Batch:
         """The last L events of each history, asked at the newest one. Empty histories have no such state."""

@@ -22,9 +22,12 @@ class UserItem(Objective):
     """The place at which the target is asked for, which holds no item."""
 
     def windows(self, train: Sequences) -> Sequences:
-        """One view for every event."""
+        """One view for every event that may be a target."""
         rows, offsets = transfer.places(train.lengths_U, int(train.sizes_U.sum()))
         starts = train.starts_U[rows] + offsets
+        if train.has_weights:
+            is_target = train.events.weights_at(starts) > 0
+            rows, starts = rows[is_target], starts[is_target]
         is_on_host = train.host_lengths_U is None
         return replace(
             train, starts_U=starts, stops_U=starts + 1, users_U=train.users_U[rows], known_counts_N=None,
@@ -33,7 +36,10 @@ class UserItem(Objective):
 
     def batch(self, windows: Sequences, generator: torch.Generator) -> Batch:
         """Events as targets, with nothing to read before them; nothing is random here."""
-        return self.query(windows, windows.at(windows.starts_U))
+        batch = self.query(windows, windows.at(windows.starts_U))
+        if not windows.has_weights:
+            return batch
+        return replace(batch, weights_T=windows.events.weights_at(windows.starts_U))
 
     def query(self, histories: Sequences, targets_C: Tensor | None = None) -> Batch:
         """One position for each user."""
