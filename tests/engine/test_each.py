@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nextitem.data.splits import Temporal
 from nextitem.engine.each import find_each, train_each
 from nextitem.engine.engine import Pending
 from nextitem.engine.entries import Entry, Place
@@ -141,3 +142,23 @@ def test_a_run_under_another_setting_of_what_is_hidden_is_not_used(entries: list
     assert len(engine.diary) == 4
     found = find_each(other, [0], place, lambda _text: None)
     assert [[run.certificate.hidden for run in one.runs] for one in found] == [["last:1"], ["last:1"]]
+
+
+def test_a_training_is_asked_about_the_cases_of_another_rule_and_not_repeated(
+    entries: list[Entry], tmp_path: Path
+) -> None:
+    def ruled(target: str) -> list[Entry]:
+        split = Temporal(cut="1970-01-01T00:05", validation="last").model_copy(update={"target": target})
+        return [Entry(one.label, one.recipe.model_copy(update={"split": split})) for one in entries]
+
+    place, said = Place(tmp_path / "runs"), list[str]()
+    (first, _) = train_each(ruled("last"), [0], place, said.append, engine=Here())
+    rows = train_each(ruled("successive"), [0], place, said.append, engine=(engine := Here()))
+    assert engine.diary == []
+    assert f"popular, seed 0: trained in {first.runs[0].folder}, asked about other cases" in said
+    assert [len(row.runs) for row in rows] == [1, 1]
+    assert rows[0].runs[0].certificate.split != first.runs[0].certificate.split
+    again = train_each(ruled("successive"), [0], place, said.append, engine=(engine := Here()))
+    assert [row.runs[0].folder for row in again] == [row.runs[0].folder for row in rows]
+    assert find_each(ruled("successive"), [0], place, said.append)[0].runs[0].folder == rows[0].runs[0].folder
+    assert engine.diary == []

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from nextitem.data.splits import Temporal
 from nextitem.errors import ConfigurationError, DataError
-from nextitem.experiment.again import evaluate_again
+from nextitem.evaluation.evaluate import evaluate
+from nextitem.evaluation.ranking import Ranking
+from nextitem.experiment.again import asked_otherwise, evaluate_again, stored_by
 from nextitem.experiment.folder.metrics import metrics_of
 from nextitem.experiment.folder.provenance import provenance
 from nextitem.experiment.folder.reading import Run, read_run
@@ -43,14 +46,12 @@ def test_a_stored_run_is_evaluated_again_to_the_same_values(part: str, from_file
 
 def test_other_items_may_be_left_out_than_in_training(from_file: tuple[Outcome, Run]) -> None:
     _, found = from_file
-    hidden, open_ = (evaluate_again(found, "test", ["mrr"], hide=hide) for hide in (None, "nothing"))
+    hidden, open_ = (evaluate_again(found, "test", ["mrr"], ranking=ranking) for ranking in (None, Ranking("nothing")))
     assert (hidden.certificate.hidden, open_.certificate.hidden) == ("history", "nothing")
     assert bool((open_.above_C >= hidden.above_C).all())  # nobody repeats an item, so hiding can only help
     assert hidden.certificate.differences(open_.certificate) == "hidden history and nothing"
-    sampled = evaluate_again(found, "test", ["mrr"], candidates="uniform:3", hide="last:1")
+    sampled = evaluate_again(found, "test", ["mrr"], ranking=Ranking.among("uniform:3", hidden="last:1"))
     assert (sampled.certificate.hidden, sampled.certificate.ranking) == ("last:1", "uniform:3, seed 0")
-    with pytest.raises(ConfigurationError, match="hide='all' should be history, nothing, or last:n"):
-        evaluate_again(found, "test", ["mrr"], hide="all")
 
 
 def test_a_report_made_anew_has_the_certificate_of_the_run_wherever_the_data_is(
@@ -85,3 +86,64 @@ def test_other_data_than_was_trained_on_is_refused(from_file: tuple[Outcome, Run
             evaluate_again(found, "test", ["ndcg@10"])
     finally:
         file.write_text(before)
+
+
+# other cases of the same training
+
+
+@pytest.fixture(scope="module")
+def by_time(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Run]:
+    """A model that learnt what was before 5 minutes, and its stored run."""
+    folder = tmp_path_factory.mktemp("data")
+    data = write_csv(log_of(chains()), folder / "events.csv")
+    recipe = RECIPES[NAME].model_copy(update={"data": str(data), "split": BY_TIME})
+    trained = run(recipe, Session(seed=3))
+    found = metrics_of(trained, provenance(trained.prepared, Session(seed=3), datetime.now(UTC)))
+    return trained, read_run(write_run(Workplace(folder, NAME, 3), recipe, trained, found))
+
+
+BY_TIME = Temporal(cut="1970-01-01T00:05", validation="last")
+
+
+def test_the_same_training_may_be_asked_by_another_rule(by_time: tuple[Outcome, Run]) -> None:
+    trained, found = by_time
+    asked = evaluate_again(found, "test", ["ndcg@10"], overrides=["split.target=all"])
+    split = Temporal(cut="1970-01-01T00:05", validation="last", target="all").split(trained.prepared.log.sequences)
+    direct = evaluate(trained.model, split.test, ["ndcg@10"])
+    assert torch.equal(asked.above_C, direct.above_C)
+    assert asked.certificate.split == split.test.sha256
+    assert "every item, all of them after the history up to the cut" in asked.certificate.rule
+    own = evaluate_again(found, "test", ["ndcg@10"])
+    assert own.certificate.split == trained.test.certificate.split != asked.certificate.split
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [["split.cut=0.5"], ["split.validation=users"], ["hide=nothing"], ["split=users"], ["training.epochs=9"]],
+)
+def test_what_would_have_been_learnt_otherwise_is_refused(overrides: list[str], by_time: tuple[Outcome, Run]) -> None:
+    with pytest.raises(ConfigurationError, match=r"only what decides the test cases and nothing that is learnt"):
+        evaluate_again(by_time[1], "test", ["ndcg@10"], overrides=overrides)
+
+
+def test_what_was_asked_otherwise_is_a_run_of_its_own(by_time: tuple[Outcome, Run], tmp_path: Path) -> None:
+    trained, found = by_time
+    recipe = asked_otherwise(found.recipe, ["split.target=successive"])
+    stored = stored_by(found, recipe, tmp_path)
+    assert stored.proven().recipe.split == BY_TIME.model_copy(update={"target": "successive"})
+    assert stored.weights.keys() == found.weights.keys()
+    assert [epoch.train_loss for epoch in stored.history] == [epoch.train_loss for epoch in found.history]
+    assert stored.metrics.validation == found.metrics.validation
+    assert stored.metrics.provenance == found.metrics.provenance
+    assert stored.metrics.notes[-1] == f"weights and history are those of {found.folder.name}, which learnt the same"
+    assert stored.metrics.certificate.cases == len(stored.ranks.filter(part="test")) > len(trained.test.above_C)
+    again = evaluate_again(stored, "test", ["ndcg@10"])
+    assert again.means["ndcg@10"] == stored.metrics.test.means["ndcg@10"]
+
+
+def test_other_events_are_refused_also_where_other_cases_are_asked_for(
+    by_time: tuple[Outcome, Run], tmp_path: Path
+) -> None:
+    other = write_csv(log_of(chains(seed=1)), tmp_path / "other.csv")
+    with pytest.raises(DataError, match=r"is not the data that .* was trained on: its events are others"):
+        evaluate_again(by_time[1], "test", ["ndcg@10"], str(other), overrides=["split.target=all"])

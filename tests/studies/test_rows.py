@@ -7,6 +7,7 @@ import torch
 
 from nextitem.compute.randomness import Purpose, generator
 from nextitem.data.sequences import Sequences
+from nextitem.data.splits import Temporal
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.reading import deciding
 from nextitem.experiment.presets import load_preset, preset_names, resolve_recipe
@@ -130,3 +131,20 @@ def test_the_parts_that_are_left_out_are_those_that_an_encoder_can_do_without() 
 
 
 PARTS = {"positions", "feed_forward", "norms", "residuals"}
+
+
+def test_settings_about_events_are_those_of_all_rows_whatever_their_recipe() -> None:
+    study = load_study("temporal")
+    rows = entries(StudyRequest(study, overrides=("split.target=all",)))
+    assert {row.recipe.split for row in rows} == {Temporal(cut=0.8, target="all", validation_target="last")}
+
+
+def test_rows_may_be_left_out() -> None:
+    study = load_study("temporal")
+    with pytest.raises(ConfigurationError, match="row 'BPR-MF' of study temporal, recipe bpr-mf: split=temporal asks"):
+        entries(StudyRequest(study, overrides=("split.validation=users",)))
+    request = StudyRequest(study, overrides=("split.validation=users",), without=("BPR-MF",))
+    assert [row.label for row in entries(request)] == [row.label for row in study.rows if row.label != "BPR-MF"]
+    assert request.changes == ("split.validation=users", "without BPR-MF")
+    with pytest.raises(ConfigurationError, match="--without BPR: there is no such row; did you mean 'BPR-MF'"):
+        StudyRequest(study, without=("BPR",))

@@ -9,6 +9,7 @@ from nextitem.cli.console import Sheet, say, show_json, show_table
 from nextitem.cli.options import AsJson, Hide, RunFolder, seed_of, stored_run
 from nextitem.compute.waiting import told_if_slow
 from nextitem.evaluation.metrics import DEFAULT_METRICS, SAMPLED_METRICS
+from nextitem.evaluation.ranking import Ranking
 from nextitem.experiment.again import evaluate_again
 from nextitem.experiment.folder.reading import MODEL
 from nextitem.words import CEILING, interval
@@ -23,6 +24,10 @@ class HeldOut(StrEnum):
 
 def evaluate(
     run_folder: RunFolder,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Other test cases for the same training: split.target=all."),
+    ] = None,
     part: Annotated[HeldOut, typer.Option(help="Which cases.")] = HeldOut.TEST,
     data: Annotated[str | None, typer.Option(help="Where that data is now, if not where it was.")] = None,
     metrics: Annotated[
@@ -37,12 +42,14 @@ def evaluate(
     hide: Hide = None,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate a stored run again, on the data it was trained on."""
+    """Evaluate a stored run again, on the data it was trained on: on its own test cases, or on others of its split."""
     default = DEFAULT_METRICS if candidates is None else SAMPLED_METRICS
     names = [*default] if metrics is None else [name.strip() for name in metrics.split(",")]
     stored = stored_run(run_folder, MODEL)
+    hidden = stored.recipe.hide if hide is None else hide
+    ranking = Ranking(hidden) if candidates is None else Ranking.among(candidates, seed, hidden=hidden)
     with told_if_slow(f"measuring {run_folder} on {data or stored.recipe.data}", say):
-        measured = evaluate_again(stored, part.value, names, data, candidates=candidates, seed=seed, hide=hide)
+        measured = evaluate_again(stored, part.value, names, data, ranking=ranking, overrides=overrides or ())
     if as_json:
         # What is sampled stands apart, where nobody takes it for a full ranking.
         block = {part.value: measured.as_dict()}

@@ -64,6 +64,9 @@ def study(
     against: Annotated[
         str | None, typer.Option(help="Row that the others are tested against; default: the study's base.")
     ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="Leave this row out; may be repeated.", metavar="ROW")
+    ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="On synthetic: few steps, a first look in minutes.")] = False,
     training: TrainMissing = True,
     plan_only: Annotated[
@@ -92,6 +95,7 @@ def study(
         _rankings([expanded(word) for word in words or ()], kinds, metric, data, out, as_json=as_json)
         return
     request = _request(name, [*(words or []), *column_overrides(columns)], data, recipe, fast=fast)
+    request = replace(request, without=tuple(without or ()))
     rows = entries(request)
     for sentence in left_out(request):
         say(sentence)

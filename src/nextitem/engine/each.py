@@ -1,9 +1,10 @@
 """Every entry with a finished run per seed: what is on disk is not trained again, what was interrupted goes on."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 from nextitem.compute.waiting import Say, told_if_slow
 from nextitem.data.prepare import prepare
@@ -13,6 +14,7 @@ from nextitem.engine.entries import Contestant, Entry, Place
 from nextitem.engine.local import LOCAL
 from nextitem.errors import ConfigurationError, TrainingError
 from nextitem.evaluation.certificate import Certificate
+from nextitem.experiment.again import stored_by
 from nextitem.experiment.folder.reading import COMPARED, Run, deciding, find_runs, read_run
 from nextitem.experiment.plan.precision import versions_of
 from nextitem.experiment.recipe import Recipe
@@ -32,7 +34,10 @@ def train_each(
 
     The engine is asked for all trainings at once and waited for in their order. A run is used again when settings,
     events and seed are those of the entry. Seeds are the outer loop, so that what is there after an interruption is
-    comparable. Notes on events and cases are said once, before all. Raises what preparing the data raises, and
+    comparable. Where a run is there of the same training that was asked about other test cases, as `split.target` of a
+    temporal split decides, it is asked about these and nothing is trained.
+
+    Notes on events and cases are said once, before all. Raises what preparing the data raises, and
     ConfigurationError, before anything is trained, where entries and the runs `beside` which they will stand are not
     measured on the same cases.
     """
@@ -42,15 +47,19 @@ def train_each(
     asked = [(entry, seed) for seed in seeds for entry in entries]
     pending: dict[str, Pending] = {}
     for entry, seed in asked:  # another entry may be the same under another name
-        if (key := _key(entry, seed)) not in pending and finished.run(entry, seed) is None:
+        is_there = finished.run(entry, seed) is not None or finished.trained(entry, seed) is not None
+        if (key := _key(entry, seed)) not in pending and not is_there:
             pending[key] = engine.submit(entry.recipe, seed, place)
     runs: dict[str, list[Run]] = {entry.label: [] for entry in entries}
     failures: dict[str, list[str]] = {entry.label: [] for entry in entries}
     for entry, seed in asked:
-        found = finished.run(entry, seed)
-        where = "training" if found is None else f"finished in {found.folder}"
-        say(f"{entry.label}, seed {seed}: {where}")
-        if found is None:
+        found, trained = finished.run(entry, seed), finished.trained(entry, seed)
+        where = "training" if trained is None else f"trained in {trained.folder}, asked about other cases"
+        say(f"{entry.label}, seed {seed}: {where if found is None else f'finished in {found.folder}'}")
+        if found is None and trained is not None:
+            found = stored_by(trained, entry.recipe, place.out, say)
+            finished.known.append(found)
+        elif found is None:
             try:
                 found = read_run(pending[_key(entry, seed)].folder()).proven(*COMPARED)
             except TrainingError as problem:
@@ -103,13 +112,26 @@ class _Finished:
     def run(self, entry: Entry, seed: int) -> Run | None:
         """The latest run of these settings, events and seed."""
         wanted = [deciding(version) for version in versions_of(entry.recipe)]
-        events, certificate = self.events[_asked(entry.recipe)]
+        _, certificate = self.events[_asked(entry.recipe)]
+        runs = (run for run in self._on_these_events(entry, seed) if run.certificate.split == certificate.split)
+        return next((run for run in runs if deciding(run.recipe) in wanted), None)
+
+    def trained(self, entry: Entry, seed: int) -> Run | None:
+        """The latest run that learnt what this entry's would, whatever it was asked about."""
+        wanted = [_learnt(version) for version in versions_of(entry.recipe)]
+        return next((run for run in self._on_these_events(entry, seed) if _learnt(run.recipe) in wanted), None)
+
+    def _on_these_events(self, entry: Entry, seed: int) -> Iterator[Run]:
+        """The runs of the same events and seed, the latest first; what the data is called decides nothing."""
+        events, _ = self.events[_asked(entry.recipe)]
         for run in reversed(self.known):
-            # What the data is called decides nothing where its events and cases are the same.
-            same_events = (run.metrics.provenance.events_sha256, run.certificate.split) == (events, certificate.split)
-            if run.seed == seed and same_events and deciding(run.recipe) in wanted:
-                return run
-        return None
+            if run.seed == seed and run.metrics.provenance.events_sha256 == events:
+                yield run
+
+
+def _learnt(recipe: Recipe) -> dict[str, Any]:
+    """The settings that decide what is learnt, and which epoch is chosen."""
+    return deciding(recipe.model_copy(update={"split": recipe.split.as_learnt()}))
 
 
 def _asked(recipe: Recipe) -> tuple[Source, str, bool]:

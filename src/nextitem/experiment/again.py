@@ -1,21 +1,30 @@
-"""A stored run restored, and measured again."""
+"""A stored run restored, and measured again: on its own cases, or on others that the same training may be asked."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from nextitem.data.prepare import GivenEvents, prepare
+from nextitem.compute.waiting import Say, silent, told_if_slow
+from nextitem.data.prepare import GivenEvents, Prepared, prepare
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits.split import Split
-from nextitem.errors import DataError
+from nextitem.errors import ConfigurationError, DataError
 from nextitem.evaluation.evaluate import Evaluation, evaluate
 from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Scorer
-from nextitem.experiment.folder.reading import Run
+from nextitem.experiment.folder.metrics import Metrics, metrics_of
+from nextitem.experiment.folder.reading import COMPARED, MODEL, Run, read_run
+from nextitem.experiment.folder.workplace import Workplace
+from nextitem.experiment.folder.writing import write_run
+from nextitem.experiment.learner import Stored
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import as_learnt, on_given
+from nextitem.experiment.run import Outcome, as_learnt, on_given
 from nextitem.settings.given import expanded
+from nextitem.settings.overrides import resolve
 from nextitem.storage.places import what_is_at
+from nextitem.training.history import History
+from nextitem.words import counted
 
 
 def evaluate_again(
@@ -25,33 +34,84 @@ def evaluate_again(
     data: str | None = None,
     *,
     events: GivenEvents | None = None,
-    candidates: str | None = None,
-    seed: int = 0,
-    hide: str | None = None,
+    ranking: Ranking | None = None,
+    overrides: Sequence[str] = (),
 ) -> Evaluation:
     """The evaluation of a stored run, made anew; `data` tells where its data is now, if not where it was.
 
     Of a run that learnt from a frame, give that again as `events`, or a file of the same events as `data`.
 
-    With `candidates`, such as `popularity:100`, targets are ranked among negatives drawn by `seed`; with `hide`, such
-    as `nothing`, other items are left out than in training. Raises DataError where the data is not what it was trained
-    on, and ConfigurationError for words of another form.
+    Targets are ranked against `ranking`, by default as in training. `overrides`, such as `split.target=all`, ask for
+    other cases of the same training. Raises DataError where the data is not what it was trained on, and
+    ConfigurationError for overrides by which something else would have been learnt.
     """
-    hidden = run.recipe.hide if hide is None else hide
-    ranking = Ranking(hidden) if candidates is None else Ranking.among(candidates, seed, hidden=hidden)
-    split = split_of(run, data, events)
+    recipe = asked_otherwise(run.recipe, overrides) if overrides else run.recipe
+    split = otherwise(run, recipe, data, events).split if overrides else split_of(run, data, events)
     cases = split.test if part == "test" else split.validation
     scorer = restore(run.recipe, run, split.train.number_of_items)
-    return evaluate(scorer, cases, metrics, ranking=ranking)
+    return evaluate(scorer, cases, metrics, ranking=recipe.ranking if ranking is None else ranking)
 
 
-def split_of(run: Run, data: str | None = None, events: GivenEvents | None = None) -> Split:
-    """The split that a stored run was trained on, by the name it had; raises DataError where the data is not that."""
-    recipe = run.recipe if data is None else run.recipe.model_copy(update={"data": str(expanded(data))})
+def asked_otherwise(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+    """The recipe with other test cases, by settings of its split such as `split.target=all`.
+
+    Raises ConfigurationError for settings by which something else would be learnt.
+    """
+    stored = ("run", recipe.model_dump(mode="json"))
+    other = resolve(Recipe, [stored], overrides).value
+    is_same = other.model_copy(update={"split": recipe.split}) == recipe
+    if not is_same or other.split.as_learnt() != recipe.split.as_learnt():
+        raise ConfigurationError(
+            f"{' '.join(overrides)}: only what decides the test cases and nothing that is learnt can be asked for "
+            f"otherwise, such as split.target of split=temporal; train anew with other settings"
+        )
+    return other
+
+
+def measured_by(run: Run, recipe: Recipe, say: Say = silent) -> tuple[Outcome, Metrics]:
+    """The training of a stored run on the cases of a recipe that learns the same: what a run of its own is made of.
+
+    Raises DataError where the data is not what it was trained on.
+    """
+    prepared, known = otherwise(run, recipe), run.metrics
+    scorer = restore(run.recipe, run, len(prepared.log.items))
+    with told_if_slow(f"ranking the targets of {counted(len(prepared.split.test), 'test case')}", say):
+        parts = (prepared.split.validation, prepared.split.test)
+        validation, test = (evaluate(scorer, cases, ranking=recipe.ranking) for cases in parts)
+    note = f"weights and history are those of {run.folder.name}, which learnt the same"
+    prepared = replace(prepared, notes=(*prepared.notes, note))
+    history = History(run.history, known.best_epoch)
+    outcome = Outcome(scorer, prepared, history, validation, test, known.parameters, known.train_seconds, None)
+    return outcome, metrics_of(outcome, known.provenance)
+
+
+def stored_by(run: Run, recipe: Recipe, out: Path, say: Say = silent) -> Run:
+    """`measured_by` stored in `out`, without a page; raises as that and as storing does."""
+    run.proven(*MODEL)
+    outcome, metrics = measured_by(run, recipe, say)
+    workplace = Workplace.of(out, recipe, run.seed)
+    with workplace.alone():
+        folder = write_run(workplace, recipe, outcome, metrics, with_users=run.has_users)
+    return read_run(folder).proven(*COMPARED)
+
+
+def otherwise(run: Run, recipe: Recipe, data: str | None = None, events: GivenEvents | None = None) -> Prepared:
+    """The events of a stored run with the cases of a recipe that learns the same; raises as `split_of`."""
+    prepared = _prepared(run, recipe, data, events)
+    if prepared.log.sha256(with_times=recipe.learner.reads_times) != run.metrics.provenance.events_sha256:
+        raise DataError(
+            f"{prepared.source.data} is not the data that {run.folder} was trained on: its events are others; restore "
+            f"the file, or train anew"
+        )
+    return replace(prepared, split=prepared.split.named(run.metrics.certificate.dataset))
+
+
+def _prepared(run: Run, recipe: Recipe, data: str | None, events: GivenEvents | None) -> Prepared:
+    """The events as a run's model was given them. Raises DataError with what to do where they cannot be read."""
+    recipe = recipe if data is None else recipe.model_copy(update={"data": str(expanded(data))})
     try:
         recipe = on_given(recipe, events)
-        prepared = as_learnt(prepare(recipe, events=events), recipe)
-        split, log = prepared.split, prepared.log
+        return as_learnt(prepare(recipe, events=events), recipe)
     except DataError as error:
         if data is not None:
             asked = run.recipe.columns.said
@@ -62,16 +122,22 @@ def split_of(run: Run, data: str | None = None, events: GivenEvents | None = Non
         raise DataError(
             f"{error}. If the data has moved, tell where it is: `nextitem evaluate {run.folder} --data PATH`"
         ) from error
+
+
+def split_of(run: Run, data: str | None = None, events: GivenEvents | None = None) -> Split:
+    """The split that a stored run was trained on, by the name it had; raises DataError where the data is not that."""
+    prepared = _prepared(run, run.recipe, data, events)
+    split, log, recipe = prepared.split, prepared.log, run.recipe
     trained_on = run.metrics.certificate.split
     if split.test.sha256 != trained_on:
         raise DataError(
-            f"{recipe.data} is not the data that {run.folder} was trained on: its test cases have sha256 "
+            f"{prepared.source.data} is not the data that {run.folder} was trained on: its test cases have sha256 "
             f"{split.test.sha256[:12]}…, the run's have {trained_on[:12]}…; restore the file, or train anew"
         )
     if recipe.learner.reads_times and log.sha256(with_times=True) != run.metrics.provenance.events_sha256:
         raise DataError(
-            f"{recipe.data} is not the data that {run.folder} was trained on: its events have other times, which the "
-            f"model reads; restore the file, or train anew"
+            f"{prepared.source.data} is not the data that {run.folder} was trained on: its events have other times, "
+            f"which the model reads; restore the file, or train anew"
         )
     return split.named(run.metrics.certificate.dataset)
 
@@ -85,7 +151,7 @@ def restore_own(run: Run) -> Scorer:
     return scorer
 
 
-def restore(recipe: Recipe, run: Run, number_of_items: int) -> Scorer:
+def restore(recipe: Recipe, run: Run, number_of_items: int) -> Stored:
     """The model of a stored run. Raises ArtefactError where the weights do not fit the recipe."""
     try:
         scorer = recipe.learner.restore(run.weights, number_of_items)

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from nextitem.data.prepare import Prepared
 from nextitem.evaluation.ranking import FULL, Ranking
-from nextitem.evaluation.scoring import Scorer
-from nextitem.experiment.learner import Learnt
+from nextitem.experiment.learner import Learnt, Stored
 from nextitem.model.baselines import AnyBaseline
 from nextitem.training.fit import Training
 from nextitem.training.history import History
@@ -70,7 +69,7 @@ class BaselineLearner:
         numbers = sum(values.numel() for values in scorer.tensors().values())
         return Learnt(scorer, History(), numbers, seconds)
 
-    def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> Scorer:
+    def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> Stored:
         """The scorer that gave `tensors`. Raises ValueError for those of others."""
         scorer = self.baseline.restore(tensors)
         if unknown := sorted(tensors.keys() - scorer.tensors().keys()):

@@ -9,7 +9,7 @@ from torch import Tensor
 from nextitem.data.prepare import Prepared
 from nextitem.data.sequences import Sequences
 from nextitem.evaluation.ranking import FULL, Ranking
-from nextitem.evaluation.scoring import Query, Scorer
+from nextitem.evaluation.scoring import Query
 from nextitem.training.fit import Training
 from nextitem.training.history import History
 from nextitem.training.session import Session
@@ -81,7 +81,7 @@ class Learner(Protocol):
         `ranking` is what validation targets are ranked against.
         """
 
-    def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> Scorer:
+    def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> Stored:
         """The scorer that gave `tensors`. Raises ValueError for those of others."""
 
     def users_in(self, tensors: Mapping[str, Tensor]) -> int:

@@ -68,7 +68,7 @@ def _kind(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _rows(request: StudyRequest) -> list[_Laid]:
-    return [_laid(request, row) for row in request.study.rows]
+    return [_laid(request, row) for row in request.study.rows if row.label not in request.without]
 
 
 def _laid(request: StudyRequest, row: StudyRow) -> _Laid:
@@ -83,7 +83,8 @@ def _laid(request: StudyRequest, row: StudyRow) -> _Laid:
         known = _keys(preset, request.used_data, request.overrides)
         fast = tuple(text for text in fast if known.has(text, fast))
         varied, missing = _of_another(request, row, known)
-    laid = {_key(text): text for layer in (common, fast, request.overrides, varied) for text in layer}
+    layers = (study.events, common, fast, request.overrides, varied)
+    laid = {_key(text): text for layer in layers for text in layer}
     try:
         chosen = resolve_recipe(preset, [f"data={request.used_data}", *laid.values()])
     except ConfigurationError as error:

@@ -70,8 +70,10 @@ class Study(Configuration):
     """The recipe that is varied."""
     data: str
     """Data that it is trained on where nothing else is asked for."""
+    events: tuple[str, ...] = ()
+    """Settings about the events, such as the split, of all rows whatever their recipe, as they are typed."""
     overrides: tuple[str, ...] = ()
-    """Settings of all rows, as they are typed."""
+    """Settings of all rows of the study's recipe, as they are typed."""
     fast: tuple[str, ...] = ()
     """More of them for a first look at synthetic data in minutes."""
     against: str
@@ -138,8 +140,14 @@ class StudyRequest:
     overrides: tuple[str, ...] = ()
     """Settings laid on every row, as they are typed."""
     fast: bool = False
+    without: tuple[str, ...] = ()
+    """Labels of rows that are left out."""
 
     def __post_init__(self) -> None:
+        labels = [row.label for row in self.study.rows]
+        for label in self.without:
+            if label not in labels:
+                raise ConfigurationError(f"--without {label}: there is no such row; {suggest(label, labels)}")
         if self.fast and self.data not in (None, SYNTHETIC):
             raise ConfigurationError(f"--fast is a first look at synthetic data, not at {self.data}; leave one out")
         varied = {parse_override(text)[0] for row in self.study.rows for text in row.overrides}
@@ -156,7 +164,8 @@ class StudyRequest:
     def changes(self) -> tuple[str, ...]:
         """What is not as the study declares it, as typed."""
         recipe = () if self.recipe in (None, self.study.recipe) else (f"--recipe {self.recipe}",)
-        return (*(("--fast",) if self.fast else ()), *recipe, *self.overrides)
+        without = (f"without {label}" for label in self.without)
+        return (*(("--fast",) if self.fast else ()), *recipe, *self.overrides, *without)
 
 
 @dataclass(frozen=True)

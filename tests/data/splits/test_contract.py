@@ -1,6 +1,7 @@
 """What holds of every split, whatever it holds out."""
 
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -167,3 +168,26 @@ def test_a_misspelt_split_is_answered_with_the_known_ones() -> None:
         resolve_recipe(load_preset("sasrec-ce"), ["split=leave_one_uot"])
     said = """split = "leave_one_uot" (command line): no such choice; did you mean 'leave_one_out'? Known: """
     assert str(caught.value).startswith(said)
+
+
+@every_split
+def test_where_splits_are_the_same_as_learnt_all_but_the_test_is(split: AnySplit) -> None:
+    own = split.split(LOG)
+    for other in SPLITS:
+        if other.as_learnt() != split.as_learnt():
+            continue
+        parts = other.split(LOG)
+        assert parts.train.tolist() == own.train.tolist()
+        assert parts.validation.sha256 == own.validation.sha256
+
+
+def test_the_target_rule_concerns_the_test_alone_unless_validation_has_the_same() -> None:
+    def same(**settings: Any) -> bool:
+        return Temporal(**settings).as_learnt() == Temporal(**settings | {"target": "all"}).as_learnt()
+
+    assert same(validation="users")
+    assert same(validation="last")
+    assert same(validation_target="first")
+    assert not same()
+    assert Temporal(target="first").as_learnt() == Temporal(target="all", validation_target="first").as_learnt()
+    assert Users(target="random").as_learnt() != Users().as_learnt()

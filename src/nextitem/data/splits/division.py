@@ -23,6 +23,10 @@ class Division(Configuration):
     def rule(self) -> str:
         """Which events are learnt from and which are asked for, in words: what a certificate says."""
 
+    def as_learnt(self) -> "Division":
+        """The same but for what concerns the test alone: with equal ones the same is learnt, and the same chooses."""
+        return self
+
     @abstractmethod
     def split(self, sequences: Sequences, facts: SplitFacts | None = None) -> Split:
         """What may be learnt of a log, and the cases of it; `facts` about this very split spare reading all events.

@@ -89,6 +89,11 @@ class Temporal(Division):
     def _of_validation(self) -> TargetRule:
         return self.target if self.validation_target is None else self.validation_target
 
+    def as_learnt(self) -> "Temporal":
+        """The same but for the target rule, which decides what is learnt only where it is that of validation too."""
+        by_time = {"validation_target": self._of_validation} if self.validation == "time" else {}
+        return self.model_copy(update={"target": "last", **by_time})
+
     def describe(self) -> str:
         """What it is called at the beginning of a sentence."""
         return "Temporal"
