@@ -54,7 +54,21 @@ def test_train_prints_one_json_object(
     metrics = json.loads(out)
     assert set(metrics) >= {"test", "validation", "best_epoch", "train_seconds", "certificate", "provenance"}
     assert metrics["certificate"]["cases"] == 40
+    assert [*metrics["baselines"]] == ["recent_popularity", "co_occurrence"]
     assert "popularity on events.csv, leave-one-out split, seed 0" in err
+
+
+def test_what_only_counts_stands_beside_a_model_unless_it_is_not_wanted(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    words = ("train", "co-occurrence", "model.window=3", "data=events.csv", "--columns", COLUMNS, "--out", "elsewhere")
+    assert typed(monkeypatch, *words) == 0
+    shown = capfd.readouterr().out
+    assert "counting alone, on the same test cases" in shown
+    assert re.search(r"^│ recent-popularity +│ +[01]\.\d{4} │ +[01]\.\d{4} │ +[+-]0\.\d{4} │", shown, re.MULTILINE)
+    assert typed(monkeypatch, *words, "--no-baselines") == 0
+    assert "counting alone" not in capfd.readouterr().out
 
 
 def test_counting_takes_its_own_seconds_and_all_of_it_more(

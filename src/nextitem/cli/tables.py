@@ -9,7 +9,8 @@ from nextitem.cli.console import Sheet, show, show_json, show_prose, show_table
 from nextitem.data.mapped.folder import Manifest
 from nextitem.engine.entries import Contestant
 from nextitem.errors import TrainingError
-from nextitem.studies.comparison import Comparison, Difference, as_dict
+from nextitem.evaluation.paired import Difference
+from nextitem.studies.comparison import Comparison, as_dict
 from nextitem.studies.forecast import Line, ReproductionPlan
 from nextitem.words import NOTHING, amount, counted, duration, interval, written
 

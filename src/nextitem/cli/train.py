@@ -29,12 +29,13 @@ from nextitem.compute.waiting import silent, told_if_slow
 from nextitem.data.prepare import prepare
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.candidates import Candidates
-from nextitem.experiment.folder.metrics import Metrics
+from nextitem.experiment.folder.metrics import BesideIt, Metrics
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.plan.plan import Plan, plan
 from nextitem.experiment.presets import load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import Extras, settle_earlier, train_into
+from nextitem.experiment.yardsticks import DECIDING, RULE
 from nextitem.settings.keys import settings_of
 from nextitem.settings.overrides import COMMAND_LINE
 from nextitem.training.session import Session
@@ -60,6 +61,9 @@ def train(
     threads: Threads = None,
     users: Annotated[bool, typer.Option(help="Store the users' histories, for `recommend --users`.")] = True,
     report: Annotated[bool, typer.Option(help="Store report.html, a page with tables, figures and examples.")] = True,
+    baselines: Annotated[
+        bool, typer.Option(help="Rank what only counts on the same test cases, and compare the model with it.")
+    ] = True,
     candidates: Annotated[
         str | None, typer.Option(help="Also rank test targets among drawn items: popularity:100 or uniform:100.")
     ] = None,
@@ -83,7 +87,7 @@ def train(
         _print_config(resolved.value, resolved.sources, as_json=as_json)
         return
     say_if_generated(resolved)
-    extras = Extras(users, make_report if report else None, candidates)
+    extras = Extras(users, make_report if report else None, candidates, baselines)
     _check(extras, resolved.value)
     use_threads(threads)
     workplace = Workplace.of(out, resolved.value, seed)
@@ -107,6 +111,8 @@ def train(
     is_preset = all(label != COMMAND_LINE or key == "data" for key, label in resolved.sources.items())
     published = preset.published.get(resolved.value.data, {}) if is_preset else {}
     show_table(_summary(resolved.value, metrics, published, time.monotonic() - began))
+    if metrics.baselines:
+        show_table(_beside(metrics, metrics.baselines))
     show(f"run: {folder}")
 
 
@@ -215,4 +221,22 @@ def _summary(recipe: Recipe, metrics: Metrics, published: Mapping[str, float], s
     epochs = kept if metrics.epochs else ""
     what = "training" if metrics.parameters else "counting"
     table.caption = f"{epochs}{time_taken(metrics.train_seconds)} of {what}, {time_taken(seconds)} in all. {CEILING}"
+    return table
+
+
+def _beside(metrics: Metrics, baselines: Mapping[str, BesideIt]) -> Sheet:
+    """What only counts on the same test cases, and by how much the model is above it."""
+    shown = [metric for metric in (DECIDING, "hit_rate@10") if metric in metrics.certificate.metrics]
+    columns = ("baseline", *shown, f"model's difference in {DECIDING}", "95 % interval", "p")
+    table = Sheet("counting alone, on the same test cases", columns, left=("baseline",))
+    for name, found in baselines.items():
+        compared = found.differences[DECIDING]
+        table.add(
+            name.replace("_", "-"),
+            *(f"{found.means[metric]:.4f}" for metric in shown),
+            f"{compared.value:+.4f}",
+            interval(compared.interval, "+.4f"),
+            f"{compared.corrected_p:.2g}",
+        )
+    table.caption = f"{metrics.verdict} {RULE}" if metrics.verdict else RULE
     return table

@@ -32,6 +32,7 @@ from nextitem.experiment.plan.plan import plan_together
 from nextitem.experiment.plan.precision import as_begun
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import notes_on, on_given, run
+from nextitem.experiment.yardsticks import UNCOMPARED, beside
 from nextitem.settings.given import must_be, path_of, yes_or_no
 from nextitem.settings.keys import settings_of
 from nextitem.training.checkpoint import FileCheckpoint, identity_in
@@ -51,6 +52,8 @@ class Extras:
     """What puts report.html into the folder, where one is wanted."""
     candidates: str | None = None
     """Such as `popularity:100`: a block of sampled metrics."""
+    baselines: bool = True
+    """What only counts, ranked on the same test cases: seconds, and a model that is no better is called so."""
 
 
 def train(
@@ -145,7 +148,8 @@ def train_into(
             test = outcome.prepared.split.test
             sampled = evaluate(outcome.model, test, SAMPLED_METRICS, ranking=ranking, processes=processes)
         made = provenance(prepared, session, started, reads_times=recipe.learner.reads_times)
-        metrics = metrics_of(outcome, made, sampled)
+        counted = beside(recipe, outcome, processes, say) if extras.baselines else UNCOMPARED
+        metrics = metrics_of(outcome, made, sampled, counted)
         add = extras.report and partial(_add_report, extras.report, outcome.model, say)
         folder = write_run(workplace, recipe, outcome, metrics, with_users=extras.users, add=add) if is_first else None
         processes.wait()  # whoever ends successfully says that the run is stored

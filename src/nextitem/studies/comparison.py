@@ -1,42 +1,26 @@
 """Many recipes and seeds -> one table: means with intervals, paired differences to one of them, time and memory."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nextitem.compute.randomness import Purpose, generator
 from nextitem.engine.entries import Contestant
 from nextitem.errors import ArtefactError, ConfigurationError
+from nextitem.evaluation import paired
 from nextitem.evaluation.certificate import Certificate
-from nextitem.evaluation.draws import Draws, bootstrap, paired_differences
-from nextitem.evaluation.intervals import holm, p_values, percentiles
+from nextitem.evaluation.intervals import percentiles
 from nextitem.evaluation.metrics import rank_metrics
+from nextitem.evaluation.paired import RESAMPLES, Difference, Interval, corrected_together, draws_of
 from nextitem.experiment.folder.reading import Run
 from nextitem.settings.given import listed, must_be, of_kind, texts
 from nextitem.settings.suggestion import suggest
 
-RESAMPLES = 10_000
 COMPARED_METRICS = ("ndcg@10", "hit_rate@10")
 """What a table shows where nothing else is asked for."""
-Interval = tuple[float, float]
 _USERS, _BOTH = "users", "users and seeds"
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A model's mean less another's, on the same users."""
-
-    value: float
-    interval: Interval
-    p: float
-    """Two-sided, of the bootstrap."""
-    corrected_p: float
-    """The same by Holm's method, with all differences of the table as one family."""
-    covers: str
-    """What it speaks for: other `users and seeds`, or other `users` alone, where no seed's luck is known."""
 
 
 @dataclass(frozen=True)
@@ -149,29 +133,13 @@ def compare(
     return Comparison(tuple(rows), against, tuple(metrics), _corrected(cells))
 
 
-def draws_of(
-    values: Sequence[Tensor], pairs: Sequence[tuple[int, int]] = (), is_fixed: Sequence[bool] | None = None
-) -> Draws:
-    """Bootstrap draws of the means of several models and of differences; always the same for the same values."""
-    if not values:
-        return Draws((), ())
-    draws = generator(0, Purpose.BOOTSTRAP)
-    return bootstrap(values, draws, pairs=pairs, is_fixed=is_fixed, resamples=RESAMPLES)
-
-
 def differences(
     first: Contestant, second: Contestant, first_SUM: Tensor, second_SUM: Tensor, drawn_RM: Tensor
 ) -> list[Difference]:
     """The first row's means less the second's, per metric, from their values and the draws; not yet corrected."""
     seeds = [len(row.runs) for row in (first, second) if not row.is_fixed]
     covers = _USERS if max(seeds, default=2) == 1 else _BOTH
-    found = zip(
-        paired_differences(first_SUM, second_SUM).mean(0).tolist(),
-        percentiles(drawn_RM).tolist(),
-        p_values(drawn_RM).tolist(),
-        strict=True,
-    )
-    return [Difference(value, (low, high), p, p, covers) for value, (low, high), p in found]
+    return paired.differences(first_SUM, second_SUM, drawn_RM, covers)
 
 
 def _corrected(cells: Mapping[str, Mapping[str, Cell]]) -> dict[str, dict[str, Cell]]:
@@ -185,14 +153,6 @@ def _corrected(cells: Mapping[str, Mapping[str, Cell]]) -> dict[str, dict[str, C
         }
         for label, row in cells.items()
     }
-
-
-def corrected_together(tested: Sequence[Difference]) -> list[Difference]:
-    """Differences that are told together, with Holm's p-values for that many."""
-    return [
-        replace(one, corrected_p=corrected)
-        for one, corrected in zip(tested, holm([one.p for one in tested]), strict=True)
-    ]
 
 
 def values_of(row: Contestant, metric: str) -> Tensor:

@@ -10,9 +10,10 @@ from nextitem.data.datasets import DATASETS
 from nextitem.data.prepare import SYNTHETIC
 from nextitem.engine.entries import Contestant, Entry
 from nextitem.errors import ConfigurationError
+from nextitem.evaluation.paired import Difference, corrected_together, draws_of
 from nextitem.experiment.presets import load_preset, resolve_recipe
 from nextitem.settings.suggestion import suggest
-from nextitem.studies.comparison import Difference, corrected_together, differences, draws_of, values_of, varied_in
+from nextitem.studies.comparison import differences, values_of, varied_in
 from nextitem.words import counted, interval
 
 # The table's rows. GRU4Rec is quoted from another public README that repeats the paper's values.

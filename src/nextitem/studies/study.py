@@ -17,6 +17,7 @@ from nextitem.engine.entries import Contestant
 from nextitem.errors import ConfigurationError, StorageError
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.intervals import percentiles
+from nextitem.evaluation.paired import Interval, draws_of
 from nextitem.evaluation.ranking import Ranking
 from nextitem.experiment.again import restore, split_of
 from nextitem.experiment.folder.reading import MODEL, read_run
@@ -26,7 +27,6 @@ from nextitem.settings.overrides import parse_override, resolve
 from nextitem.settings.suggestion import suggest
 from nextitem.settings.written import load_toml
 from nextitem.storage.places import is_file
-from nextitem.studies.comparison import Interval, draws_of
 
 
 class StudyRow(Configuration):

@@ -4,6 +4,7 @@ from nextitem.evaluation.hiding import in_words
 from nextitem.experiment.folder.metrics import Metrics
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome
+from nextitem.experiment.yardsticks import DECIDING, RULE
 from nextitem.words import filled
 
 
@@ -26,6 +27,10 @@ def model_card(recipe: Recipe, outcome: Outcome, metrics: Metrics) -> str:
         "hidden": in_words(test.certificate.hidden).replace("history", "the history"),
         "split": recipe.split.describe(),
         "asked": test.certificate.asked,
+        "baselines": metrics.baselines,
+        "deciding": DECIDING,
+        "verdict": metrics.verdict,
+        "rule": RULE,
         "notes": metrics.notes,
         "made": metrics.provenance,
     }

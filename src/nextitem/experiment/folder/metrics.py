@@ -1,5 +1,6 @@
 """metrics.json: what was measured of a run, on what, and how the run was made."""
 
+from math import isclose, nan
 from typing import Any, ClassVar, Final, Literal, Self
 
 from pydantic import ConfigDict, Field, model_serializer, model_validator
@@ -8,6 +9,7 @@ from nextitem.evaluation.certificate import Certificate
 from nextitem.evaluation.evaluate import Evaluation
 from nextitem.experiment.folder.provenance import MOST, Count, Provenance
 from nextitem.experiment.run import Outcome
+from nextitem.experiment.yardsticks import UNCOMPARED, Beside, Yardstick
 from nextitem.settings.configuration import Configuration
 
 FORMAT: Final = 2
@@ -56,6 +58,35 @@ class Sampled(Measured):
         return {**self._metrics_first(), "certificate": self.certificate}
 
 
+class Compared(Configuration):
+    """The model's mean less a baseline's, on the same users."""
+
+    value: float = Field(ge=-1, le=1)
+    interval: tuple[float, float]
+    """95 %, by paired bootstrap over users."""
+    p: float = Field(ge=0, le=1)
+    """Two-sided, of the bootstrap."""
+    corrected_p: float = Field(ge=0, le=1)
+    """By Holm's method over the baselines."""
+
+
+class BesideIt(Measured):
+    """What a baseline that counts reaches on the test cases, and what the model has beyond it."""
+
+    differences: dict[str, Compared]
+    """Per metric."""
+
+    @model_validator(mode="after")
+    def _has_differences(self) -> Self:
+        if self.means.keys() != self.differences.keys():
+            raise ValueError(f"differences are of {sorted(self.differences)} and means of {sorted(self.means)}")
+        return self
+
+    @model_serializer
+    def _differences_last(self) -> dict[str, Any]:
+        return {**self._metrics_first(), "differences": self.differences}
+
+
 class Metrics(Configuration):
     """The content of metrics.json, which `train --json` prints as well."""
 
@@ -64,6 +95,10 @@ class Metrics(Configuration):
     validation: Measured
     sampled: dict[Literal["test"], Sampled] | None = None
     """Where `--candidates` asked for it."""
+    baselines: dict[str, BesideIt] | None = None
+    """By name, what only counts, on the test cases of the model; None where it was not asked for."""
+    verdict: str | None = None
+    """Why the model is no better than counting, in a sentence; None where it is, or nobody looked."""
     test_upper_bound: dict[str, float] | None = None
     """What no model can exceed, on average, by metric; known of generated data."""
     best_epoch: int = Field(ge=0)
@@ -92,6 +127,12 @@ class Metrics(Configuration):
         for name in certificate.metrics:
             if name not in self.test.means or name not in self.validation.means:
                 raise ValueError(f"certificate.metrics names {name}, which is not among test and validation")
+        for baseline, beside in (self.baselines or {}).items():
+            for name, compared in beside.differences.items():
+                if not isclose(self.test.means.get(name, nan) - beside.means[name], compared.value, abs_tol=1e-9):
+                    raise ValueError(
+                        f"baselines.{baseline}.differences.{name} is not the test mean less the baseline's"
+                    )
         return self
 
     def as_dict(self) -> dict[str, Any]:
@@ -99,12 +140,16 @@ class Metrics(Configuration):
         return self.model_dump(mode="json", exclude_none=True)
 
 
-def metrics_of(outcome: Outcome, provenance: Provenance, sampled: Evaluation | None = None) -> Metrics:
-    """What was measured in a training; `sampled` metrics are a block of their own."""
+def metrics_of(
+    outcome: Outcome, provenance: Provenance, sampled: Evaluation | None = None, beside: Beside = UNCOMPARED
+) -> Metrics:
+    """What was measured in a training; `sampled` metrics are a block of their own, and so is what stands beside it."""
     return Metrics(
         test=_measured(outcome.test),
         validation=_measured(outcome.validation),
         sampled=None if sampled is None else {"test": _sampled(sampled)},
+        baselines={one.name: _beside(one) for one in beside.yardsticks} or None,
+        verdict=beside.verdict,
         test_upper_bound=dict(outcome.upper_bound) if outcome.upper_bound else None,
         best_epoch=outcome.history.best_epoch,
         epochs=len(outcome.history.epochs),
@@ -122,3 +167,11 @@ def _measured(evaluation: Evaluation) -> Measured:
 
 def _sampled(evaluation: Evaluation) -> Sampled:
     return Sampled(**dict(_measured(evaluation)), certificate=evaluation.certificate)
+
+
+def _beside(yardstick: Yardstick) -> BesideIt:
+    differences = {
+        name: Compared(value=one.value, interval=one.interval, p=one.p, corrected_p=one.corrected_p)
+        for name, one in yardstick.differences.items()
+    }
+    return BesideIt(**dict(_measured(yardstick.evaluation)), differences=differences)

@@ -18,6 +18,7 @@ from nextitem.report.look import look, name_of_metric
 from nextitem.report.pictures import Pictures, style_sheet
 from nextitem.report.run import captions, drawings
 from nextitem.report.run.bands import Quality, quality, rank_bands, rank_shares
+from nextitem.report.run.beside import counted as counted_beside
 from nextitem.report.run.evidence import Evidence
 from nextitem.report.run.examples import examples
 from nextitem.settings.keys import settings_of
@@ -71,12 +72,14 @@ def _head(runs: Sequence[Evidence]) -> dict[str, Any]:
     setting += f"{first.candidates:,} items, {in_words(first.hidden)}"
     if len(runs) > 1:
         lead = f"{len(runs)} models measured on the same: {setting}."
-        return {"title": f"Models on {first.dataset}", "lead": lead, "key": [], "quality": _beside(runs)}
+        title = f"Models on {first.dataset}"
+        return {"title": title, "lead": lead, "key": [], "quality": _beside(runs), "counted": None}
     (run,) = runs
     what = run.recipe.learner.described(run.metrics.parameters, run.metrics.epochs)
     lead = f"{what} Measured on {setting}."
     title = f"{run.label} on {first.dataset}"
-    return {"title": title, "lead": lead, "key": _key(run), "quality": _metrics(run)}
+    quality, counting = _metrics(run), counted_beside(run)
+    return {"title": title, "lead": lead, "key": _key(run), "quality": quality, "counted": counting}
 
 
 def _key(run: Evidence) -> list[tuple[str, str, str]]:

@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 
 from nextitem.engine.entries import Contestant
 from nextitem.evaluation.intervals import percentiles
+from nextitem.evaluation.paired import RESAMPLES, draws_of
 from nextitem.report.look import label_of, name_of_metric, write_svg
 from nextitem.report.studies.curves import Curve, by_negatives, convergence, loss_panels
 from nextitem.report.studies.points import Point
 from nextitem.report.studies.words import measured_on, title_of, where_made
 from nextitem.storage import whole_folder, write_rows, write_text
-from nextitem.studies.comparison import COMPARED_METRICS, RESAMPLES, Comparison, as_dict, draws_of, values_of, varied_in
+from nextitem.studies.comparison import COMPARED_METRICS, Comparison, as_dict, values_of, varied_in
 from nextitem.studies.reproduction import PUBLISHED_VALUES, ClaimVerdict, agreement, deviations, judged_by
 from nextitem.words import NOTHING, filled, with_interval, written
 

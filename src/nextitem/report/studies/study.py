@@ -9,12 +9,13 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from nextitem.engine.entries import Contestant
+from nextitem.evaluation.paired import Interval
 from nextitem.report.look import write_svg
 from nextitem.report.studies.points import Point
 from nextitem.report.studies.sweeps import Panel, Standing, curve, dots
 from nextitem.report.studies.words import measured_on, title_of, where_made
 from nextitem.storage import whole_folder, write_rows, write_text
-from nextitem.studies.comparison import COMPARED_METRICS, Cell, Comparison, Interval, as_dict
+from nextitem.studies.comparison import COMPARED_METRICS, Cell, Comparison, as_dict
 from nextitem.studies.reproduction import LEVEL
 from nextitem.studies.rows import left_out, published
 from nextitem.studies.study import SampledColumn, StudyRequest
