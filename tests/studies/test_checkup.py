@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from nextitem.errors import ConfigurationError
 from nextitem.experiment.presets import load_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
@@ -52,3 +54,12 @@ def test_a_log_of_which_nothing_can_be_held_out_is_examined_nevertheless(tmp_pat
     assert found.order is None
     assert "of 2 users none has 3 events" in found.refusal
     assert found.findings["events"].sentence.startswith("2 events of 2 users and 1 item")
+
+
+def test_a_frame_is_examined_by_its_columns(found: Checkup) -> None:
+    frame = pl.DataFrame({"visitor": ["ann"] * 4 + ["bob"] * 4, "item": ["x", "y", "z", "x"] * 2, "time": range(8)})
+    seen = check(Recipe.model_validate({"columns": {"user": "visitor"}}), events=frame)
+    assert (seen.found.size.events, seen.found.size.users, seen.recipe.data) == (8, 2, "frame")
+    assert seen.found.findings["repeats"].sentence.startswith("2 events repeat an item of their user (25.0 %)")
+    with pytest.raises(ConfigurationError, match="events are given as well"):
+        check(found.recipe, events=frame)

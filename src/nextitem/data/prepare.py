@@ -15,7 +15,7 @@ from nextitem.data.filters import Filters
 from nextitem.data.interactions import Interactions
 from nextitem.data.kinds import interpret
 from nextitem.data.log import Log, index
-from nextitem.data.mapped.folder import is_prepared, read_prepared
+from nextitem.data.mapped.folder import Manifest, is_prepared, read_prepared
 from nextitem.data.reading.columns import Columns, Found
 from nextitem.data.reading.files import found_in, read_interactions, rows_of
 from nextitem.data.reading.frames import FRAME
@@ -61,9 +61,12 @@ def prepare(settings: EventSettings, *, events: GivenEvents | None = None) -> Pr
     if events is not None:
         source = replace(source, data=data_of_given(source.data))
         return prepared_of(source, load_events(source, events))
-    if source.data not in (SYNTHETIC, *DATASETS) and is_prepared(source.data):
-        return _from_folder(source)
-    return prepared_of(source, load_events(source))
+    return _from_folder(source) if is_mapped(source) else prepared_of(source, load_events(source))
+
+
+def is_mapped(source: Source) -> bool:
+    """Whether the data are a folder that `nextitem prepare` left, damaged or not."""
+    return source.data not in (SYNTHETIC, *DATASETS) and is_prepared(source.data)
 
 
 def prepared_of(source: Source, loaded: "Loaded") -> Prepared:
@@ -81,7 +84,14 @@ def prepared_of(source: Source, loaded: "Loaded") -> Prepared:
 
 
 def _from_folder(source: Source) -> Prepared:
-    """What `nextitem prepare` left. Raises ConfigurationError where the recipe asks for other filters."""
+    """What `nextitem prepare` left, as it is prepared for a recipe."""
+    log, split, manifest = mapped(source)
+    named, columns = split.named(source.name), manifest.columns_found
+    return Prepared(source, log, named, {}, manifest.notes_with(split), columns=columns)
+
+
+def mapped(source: Source) -> tuple[Log, Split, Manifest]:
+    """What `nextitem prepare` left. Raises ConfigurationError where the source asks for other columns or filters."""
     if source.kinds:
         raise ConfigurationError(f"{source.data} was prepared without kinds of events; leave kinds out")
     log, split, manifest = read_prepared(Path(source.data), source.split)
@@ -92,9 +102,7 @@ def _from_folder(source: Source) -> Prepared:
                 f"{source.data} was prepared with {key} {there.model_dump_json()}, not {asked.model_dump_json()}; "
                 f"leave {key} out, or prepare the log anew"
             )
-    return Prepared(
-        source, log, split.named(source.name), {}, manifest.notes_with(split), columns=manifest.columns_found
-    )
+    return log, split, manifest
 
 
 def _upper_bound(generated: SyntheticLog, log: Log, cases: Cases) -> Mapping[str, float]:

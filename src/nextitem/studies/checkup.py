@@ -9,6 +9,7 @@ from nextitem.data.checkup import finding
 from nextitem.data.checkup.advice import Advice, advice
 from nextitem.data.checkup.examination import Examination, examine
 from nextitem.data.checkup.finding import Finding
+from nextitem.data.prepare import GivenEvents
 from nextitem.data.source import EventSettings
 from nextitem.experiment.presets import as_toml, load_recipe
 from nextitem.experiment.recipe import Recipe
@@ -69,13 +70,14 @@ class Checkup:
         return f"# What `nextitem check` advised.\n{reasons}\n{as_toml(self.recipe)}"
 
 
-def check(settings: EventSettings) -> Checkup:
+def check(settings: EventSettings, *, events: GivenEvents | None = None) -> Checkup:
     """Examine the events that a recipe (or a `Source`) names, test whether order helps, and advise settings.
 
-    Nothing is trained but counts, and no test case is scored. Raises what reading raises, and DataError where the
-    filters leave no event; that nothing can be held out is a finding.
+    Given `events`, a frame of any library or `Interactions`, are taken in place of its data, as by `prepare`. Nothing
+    is trained but counts, and no test case is scored. Raises what reading raises, and DataError where the filters leave
+    no event; that nothing can be held out is a finding.
     """
-    examined = examine(settings)
+    examined = examine(settings, events=events)
     said = advice(examined.found)
     hide = next(one.value for one in said if one.key == "hide")
     order = None if examined.split is None else order_test(examined.split, hide)

@@ -2,8 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nextitem.data.checkup import finding
@@ -19,11 +18,9 @@ from nextitem.data.checkup.size import Size
 from nextitem.data.checkup.ties import Ties, tied_ends
 from nextitem.data.checkup.times import Activity, Times
 from nextitem.data.checkup.windows import Windows
-from nextitem.data.datasets import DATASETS
 from nextitem.data.doctor import Counts, notes
 from nextitem.data.log import Log, index
-from nextitem.data.mapped.folder import is_prepared, read_prepared
-from nextitem.data.prepare import SYNTHETIC, load_events
+from nextitem.data.prepare import GivenEvents, data_of_given, is_mapped, load_events, mapped
 from nextitem.data.reading.columns import Columns, Found
 from nextitem.data.source import EventSettings, Source
 from nextitem.data.splits import LeaveOneOut
@@ -109,14 +106,16 @@ class Examined:
     """As it was asked for; None where it refuses the log."""
 
 
-def examine(settings: EventSettings) -> Examined:
+def examine(settings: EventSettings, *, events: GivenEvents | None = None) -> Examined:
     """What is in a file, a dataset or a prepared folder, and what filters and splits make of it.
 
-    Raises what reading raises, and DataError where the filters leave nothing. That nothing can be held out is a
-    finding, and no error.
+    Given `events` are taken in place of the settings' data, as by `prepare`. Raises what reading raises, and DataError
+    where the filters leave nothing; that nothing can be held out is a finding, and no error.
     """
     source = Source.of(settings)
-    read = _mapped(source) if _is_folder(source) else _in_memory(source)
+    if events is not None:
+        source = replace(source, data=data_of_given(source.data))
+    read = _mapped(source) if events is None and is_mapped(source) else _in_memory(source, events)
     log, histories = read.log, read.log.sequences
     asked, split = held_out(source.split, histories)
     others = {one: held_out(one, histories) for one in compared(histories) if one != source.split}
@@ -126,7 +125,7 @@ def examine(settings: EventSettings) -> Examined:
         source=source,
         columns=None if read.columns is None else read.columns.said,
         not_read=read.not_read,
-        notes=(*notes(read.order, read.counts, () if split is None else split.notes), *read.notes),
+        notes=(*read.notes, *notes(read.order, read.counts, () if split is None else split.notes)),
         size=Size(
             read.counts.read, read.counts.kept, len(log.users), len(log.items), repeats.events - repeats.repeated
         ),
@@ -158,22 +157,18 @@ class _Read:
     """Beside those that all logs have."""
 
 
-def _is_folder(source: Source) -> bool:
-    return source.data not in (SYNTHETIC, *DATASETS) and is_prepared(source.data)
-
-
-def _in_memory(source: Source) -> _Read:
-    loaded = load_events(source)
+def _in_memory(source: Source, events: GivenEvents | None) -> _Read:
+    loaded = load_events(source, events)
     kept = source.filters.apply(loaded.events)
-    log, tied = index(kept), kept.tied_events
+    log, tied = index(kept, source.kinds), kept.tied_events
     counts = Counts(len(loaded.events), len(kept), kept.repeated_events, tied)
     ties = Ties(len(kept), len(log.users), tied, kept.users_with_tied_end) if log.sequences.has_times else None
     columns = None if loaded.found is None else loaded.found.columns
-    return _Read(log, counts, ties, loaded.order, columns, _not_read(loaded.found))
+    return _Read(log, counts, ties, loaded.order, columns, _not_read(loaded.found), loaded.notes)
 
 
 def _mapped(source: Source) -> _Read:
-    log, _, manifest = read_prepared(Path(source.data), source.split)
+    log, _, manifest = mapped(source)
     counts = Counts(manifest.events_read, manifest.events, manifest.repeated_events, manifest.tied_events)
     ties = None
     if log.sequences.has_times:
