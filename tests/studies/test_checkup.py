@@ -63,3 +63,13 @@ def test_a_frame_is_examined_by_its_columns(found: Checkup) -> None:
     assert seen.found.findings["repeats"].sentence.startswith("2 events repeat an item of their user (25.0 %)")
     with pytest.raises(ConfigurationError, match="events are given as well"):
         check(found.recipe, events=frame)
+
+
+def test_kinds_mean_what_was_said_and_stay_in_the_recipe(tmp_path: Path) -> None:
+    rows = [f"u{user},i{n},{'buy' if n % 2 else 'view'},{n}" for user in range(5) for n in range(8)]
+    (tmp_path / "log.csv").write_text("\n".join(["user,item,kind,time", *rows]))
+    asked = ("columns.kind=kind", "kinds.buy=1", "kinds.view=history")
+    seen = check(load_recipe("sasrec-ce", f"data={tmp_path / 'log.csv'}", *asked))
+    assert seen.found.windows is not None
+    assert seen.found.windows.targets == 10  # buys at 1 and 3; those at 5 and 7 are held out
+    assert seen.recipe.kinds == {"buy": 1.0, "view": "history"}

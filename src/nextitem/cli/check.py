@@ -10,10 +10,10 @@ from nextitem.cli.console import say, show, show_entry, show_json
 from nextitem.cli.options import ColumnNames, column_overrides, path_to, typed_command
 from nextitem.cli.tables import show_manifest
 from nextitem.compute.waiting import told_if_slow
+from nextitem.data.checkup.asked import asked_from
 from nextitem.data.checkup.finding import Severity
 from nextitem.data.checkup.lengths import Band
 from nextitem.data.mapped.folder import Manifest, is_prepared, verify
-from nextitem.data.mapped.writing import settings_from
 from nextitem.data.source import Source
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.settings.given import expanded
@@ -41,10 +41,10 @@ def check(
     asked = [*(overrides or []), *column_overrides(columns)]
     path = expanded(data)
     manifest = _verified(path, data, asked) if is_prepared(path) else None
-    settings = settings_from(asked)
+    settings = asked_from(asked)
     with told_if_slow(f"examining {data}", say):
         where = str(path) if data.startswith("~") else data  # as a recipe takes it
-        found = check_log(Source(where, settings.columns, settings.filters, settings.split))
+        found = check_log(Source(where, **dict(settings)))
     for note in found.found.notes:
         say(f"note: {note}")
     if as_json:

@@ -48,8 +48,12 @@ class Checkup:
         source = self.found.source
         asked = {
             f"{section}.{key}": value
-            for section, settings in (("columns", source.columns), ("filters", source.filters))
-            for key, value in settings.model_dump(exclude_unset=True).items()
+            for section, settings in (
+                ("columns", source.columns.model_dump(exclude_unset=True)),
+                ("filters", source.filters.model_dump(exclude_unset=True)),
+                ("kinds", source.kinds),
+            )
+            for key, value in settings.items()
         }
         given = {key: json.dumps(value) for key, value in asked.items() if value is not None}
         typed = {"data": source.data, **given, **said}

@@ -87,7 +87,8 @@ def shuffled(histories: Sequences, stream: int) -> Sequences:
     """The same views with the events of each in a random order of their own, copied into memory, without times."""
     rows, items = histories.flatten()
     keys = torch.rand(len(items), generator=generator(0, Purpose.SHUFFLE, stream), dtype=torch.float64)
-    items = items[torch.argsort(rows.double() + keys)]
+    order = torch.argsort(rows.double() + keys)
+    weights = histories.weights()[order] if histories.has_weights else None
     stops_U = histories.sizes_U.cumsum(0)
-    events = Events(items, histories.number_of_items)
+    events = Events(items[order], histories.number_of_items, weights=weights)
     return Sequences(events, stops_U - histories.sizes_U, stops_U, histories.users_U)

@@ -1,5 +1,7 @@
 """Each finding of a log: numbers that can be counted by hand, and what is said of them."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -147,6 +149,15 @@ def test_windows_lose_what_lies_before_them() -> None:
     assert found.shortest(0.2) == found.at(100)
     assert found.finding.sentence.endswith("leaves out 81.3 % at 20, 56.9 % at 50, 16.3 % at 100 events")
     assert "no target to learn from" in Windows.of(histories([0])).finding.sentence
+
+
+def test_what_is_never_a_target_is_not_lost() -> None:
+    log = histories(list(range(121)))
+    weights = torch.zeros(121)
+    weights[[0, 10, 110]] = 1.0  # the first event of a user is no target either
+    found = Windows.of(replace(log, events=replace(log.events, weights=weights)))
+    assert found.targets == 2
+    assert [one.lost for one in found.by_length] == [0.5, 0.5, 0.5, 0, 0]
 
 
 def test_cold_and_repeated_targets_lower_the_ceiling() -> None:

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from nextitem.compute import transfer
 from nextitem.data.checkup.finding import Finding, Severity
 from nextitem.data.sequences import Sequences
 from nextitem.words import percent
@@ -24,17 +26,23 @@ class Window:
 
 @dataclass(frozen=True)
 class Windows:
-    """Training targets: all events of a user in the training part but the first."""
+    """Training targets: of a user all events in the training part but the first, if their kind is one of targets."""
 
     targets: int
     by_length: tuple[Window, ...]
 
     @classmethod
     def of(cls, train: Sequences) -> "Windows":
-        """What each of `LENGTHS` leaves out."""
-        targets_U = (train.sizes_U - 1).clamp(min=0)
-        targets_U = targets_U[targets_U > 0]
-        return cls(int(targets_U.sum()), tuple(_window(targets_U, length) for length in LENGTHS))
+        """What each of `LENGTHS` leaves out; a mapped log is read some users at a time."""
+        later = torch.zeros(len(LENGTHS), dtype=torch.int64)
+        total = 0
+        for part in train.parts():
+            ages = _ages(part)
+            total += len(ages)
+            later += torch.stack([(ages >= length).sum() for length in LENGTHS])
+        sizes_U = train.sizes_U[train.sizes_U > 1] - 1
+        by_length = zip(LENGTHS, later.tolist(), strict=True)
+        return cls(total, tuple(Window(one, lost / max(total, 1), _windows(sizes_U, one)) for one, lost in by_length))
 
     def shortest(self, lost: float) -> Window | None:
         """The first length that loses at most such a share of the targets; None where all lose more."""
@@ -60,9 +68,15 @@ class Windows:
         return Finding(sentence, Severity.NOTE, "set objective.stride as well: windows of earlier events keep them")
 
 
-def _window(targets_U: Tensor, length: int) -> Window:
-    total = int(targets_U.sum())
-    if not total:
-        return Window(length, 0.0, 1.0)
-    windows_U = 1 + (targets_U - 1) // length
-    return Window(length, 1 - int(targets_U.clamp(max=length).sum()) / total, float(windows_U.double().mean()))
+def _ages(train: Sequences) -> Tensor:
+    """Of each training target how many events of its user are newer."""
+    lengths_U = train.sizes_U
+    rows, offsets = transfer.places(lengths_U, int(lengths_U.sum()))
+    is_target = offsets > 0
+    if train.has_weights:
+        is_target &= train.events.weights_at(train.starts_U[rows] + offsets) > 0
+    return (lengths_U[rows] - 1 - offsets)[is_target]
+
+
+def _windows(targets_U: Tensor, length: int) -> float:
+    return float((1 + (targets_U - 1) // length).double().mean()) if len(targets_U) else 1.0

@@ -1,0 +1,29 @@
+"""What `nextitem check` lets be changed."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from pydantic import Field
+
+from nextitem.data.filters import Filters
+from nextitem.data.kinds import Kinds
+from nextitem.data.reading.columns import Columns
+from nextitem.data.splits import AnySplit, LeaveOneOut
+from nextitem.settings.configuration import Configuration
+from nextitem.settings.overrides import resolve
+
+
+class Asked(Configuration):
+    """The settings of a recipe that concern the events alone."""
+
+    also_called: ClassVar[Mapping[str, str]] = {"preparation": "filters"}
+
+    columns: Columns = Columns()
+    filters: Filters = Filters()
+    kinds: Kinds = Field({})
+    split: AnySplit = LeaveOneOut()
+
+
+def asked_from(overrides: Sequence[str] = ()) -> Asked:
+    """The settings that overrides describe. Raises ConfigurationError for any that a training alone has."""
+    return resolve(Asked, [], overrides).value
