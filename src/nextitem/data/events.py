@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from nextitem.data.dislikes import Dislikes
 from nextitem.errors import ArtefactError, DataError
 
 _AT_ONCE = 1 << 20  # places of a mapped log that are read before they are released
@@ -31,6 +32,8 @@ class Events:
     """(E,) float32: what each event weighs as a target, 0 where it is in histories and never one; None: all weigh 1."""
     kinds: Mapping[str, float | str] = field(default_factory=dict)
     """What the kinds of events meant that these came of; empty where there were no kinds."""
+    dislikes: Dislikes | None = None
+    """What users said no to, beside these events; None: nothing."""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -83,4 +86,5 @@ class Events:
     def to(self, device: torch.device | str) -> "Events":
         """The same columns on another device."""
         times, weights = (None if column is None else column.to(device) for column in (self.times, self.weights))
-        return replace(self, items=self.items.to(device), times=times, weights=weights)
+        dislikes = None if self.dislikes is None else self.dislikes.to(device)
+        return replace(self, items=self.items.to(device), times=times, weights=weights, dislikes=dislikes)

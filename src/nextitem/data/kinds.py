@@ -97,7 +97,7 @@ class Interpreted:
     events: Interactions
     """What is in histories; with a column `weight` where not all weigh 1."""
     disliked: Interactions
-    """What users said no to, in no history; both with their places in the log, `place`, where there is any."""
+    """What users said no to, in no history. Both have `place`, their order in the file, where anybody did."""
     note: str
     """What became of the events of each kind, as a sentence."""
 

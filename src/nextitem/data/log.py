@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import polars as pl
 import torch
 from torch import Tensor
 
+from nextitem.data.dislikes import Dislikes
 from nextitem.data.events import Events
 from nextitem.data.interactions import Interactions
 from nextitem.data.sequences import Sequences
@@ -136,10 +137,15 @@ class Log:
         return digest.hexdigest()
 
 
-def index(interactions: Interactions, kinds: Mapping[str, float | str] | None = None) -> Log:
+def index(
+    interactions: Interactions,
+    kinds: Mapping[str, float | str] | None = None,
+    disliked: Interactions | None = None,
+) -> Log:
     """The log as `Sequences`, with its times where it has them, and its catalogues. Raises DataError without events.
 
-    It raises for kinds of events as well, which have to be interpreted before; `kinds` then says what they meant.
+    It raises for kinds of events as well, which have to be interpreted before; `kinds` then says what they meant,
+    and `disliked` is what came of them and is in no history.
     """
     interactions = Interactions.required(interactions)
     if "kind" in interactions.events.columns:
@@ -155,4 +161,28 @@ def index(interactions: Interactions, kinds: Mapping[str, float | str] | None = 
         for name in ("time", "weight")
     )
     events = Events(items.index(ordered["item"]), len(items), times, weights=weights, kinds=kinds or {})
+    if disliked is not None and len(disliked):
+        events = replace(events, dislikes=_dislikes(interactions, disliked, users, items))
     return Log(Sequences(events, stops_U - counts, stops_U, torch.arange(len(users))), users, items)
+
+
+def _dislikes(kept: Interactions, disliked: Interactions, users: Catalog, items: Catalog) -> Dislikes | None:
+    """What users said no to, with its place among the events that are kept; None where nobody and nothing is left.
+
+    Both have a column `place`, which is in the order of the file.
+    """
+    is_here = pl.Series(
+        ((users.lookup(disliked.events["user"]) >= 0) & (items.lookup(disliked.events["item"]) >= 0)).numpy()
+    )
+    left = disliked.events.filter(is_here)
+    if not left.height:
+        return None
+    keys = [name for name in ("user", "time", "nanoseconds", "place") if name in kept.events.columns]
+    told = [frame.select(*keys, "item", is_kept=pl.lit(number)) for number, frame in enumerate((left, kept.events))]
+    both = pl.concat(told, how="vertical_relaxed").sort(keys).with_columns(place=pl.col("is_kept").cum_sum())
+    left = both.filter(pl.col("is_kept") == 0)
+    counts_U = torch.bincount(users.index(left["user"], "user"), minlength=len(users))
+    offsets = torch.cat([counts_U.new_zeros(1), counts_U.cumsum(0)])
+    return Dislikes(
+        items.index(left["item"]), offsets, torch.from_numpy(left["place"].cast(pl.Int64).to_numpy(writable=True))
+    )

@@ -72,7 +72,7 @@ def is_mapped(source: Source) -> bool:
 def prepared_of(source: Source, loaded: "Loaded") -> Prepared:
     """The events that were loaded of a source, filtered, indexed and split. Raises DataError where nothing is left."""
     kept = source.filters.apply(loaded.events)
-    log = index(kept, source.kinds)
+    log = index(kept, source.kinds, loaded.disliked)
     split = source.split.split(log.sequences).named(source.name)
     counts = Counts(len(loaded.events), len(kept), kept.repeated_events, kept.tied_events)
     sentences = (*loaded.notes, *notes(loaded.order, counts, split.notes))
@@ -120,6 +120,8 @@ class Loaded:
     """The columns of a file; None of a dataset by name."""
     titles: Mapping[object, str] = field(default_factory=dict)
     generated: SyntheticLog | None = None
+    disliked: Interactions | None = None
+    """What users said no to, beside the events."""
     notes: tuple[str, ...] = ()
     """What became of kinds of events, in words."""
 
@@ -145,7 +147,7 @@ def load_events(source: Source, events: GivenEvents | None = None) -> Loaded:
         if not source.kinds:
             return Loaded(events, order)
         meant = interpret(events, source.kinds)
-        return Loaded(meant.events, order, notes=(meant.note,))
+        return Loaded(meant.events, order, disliked=meant.disliked, notes=(meant.note,))
     if events is None and source.data == FRAME:
         raise ConfigurationError(
             f"data={FRAME} stands for events that a Python program gave, which are not kept: give them again by "
@@ -179,4 +181,4 @@ def load_events(source: Source, events: GivenEvents | None = None) -> Loaded:
         return Loaded(log, found.note(), found, notes=unread_kinds(found))
     rows = cache(partial(rows_of, given, columns))  # for messages alone: they take another reading
     meant = interpret(log, source.kinds, lambda event: f"{source.data}:{rows()[event]}")
-    return Loaded(meant.events, found.note(), found, notes=(meant.note,))
+    return Loaded(meant.events, found.note(), found, disliked=meant.disliked, notes=(meant.note,))

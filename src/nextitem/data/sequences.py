@@ -183,6 +183,14 @@ class Sequences:
         rows, offsets = transfer.places(self.lengths_U, int(self.sizes_U.sum()))
         return self.events.weights_at(self.starts_U[rows] + offsets)
 
+    def disliked(self) -> "Sequences | None":
+        """Per view the items that its user had said no to by its end; None where nobody ever did."""
+        dislikes = self.events.dislikes
+        if dislikes is None:
+            return None
+        starts_U, stops_U = dislikes.known(self.users_U, self.stops_U)
+        return Sequences(Events(dislikes.items_D, self.number_of_items), starts_U, stops_U, self.users_U)
+
     def last_targets(self, count: int) -> Tensor:
         """Where in the flat columns the latest `count` targets of each view are, the newest last; shape (U, count).
 

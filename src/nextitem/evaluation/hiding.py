@@ -1,7 +1,9 @@
 """Which items of a history are left out of what is ranked or recommended after it: one setting for both. C cases."""
 
 import re
-from typing import Annotated
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Protocol
 
 import torch
 from pydantic import AfterValidator
@@ -14,21 +16,68 @@ from nextitem.settings.given import told
 _LATEST = re.compile(r"last:([1-9][0-9]{0,8})")
 
 
-def hidden(hide: str, histories: Sequences) -> Sequences | None:
-    """The events whose items are left out after each history: all, none (None), or the latest of them.
+class Seen(Protocol):
+    """Items of each case that are left out: views of histories, or what else is known to be unwanted."""
+
+    def __len__(self) -> int:
+        """C."""
+
+    def select(self, rows: Tensor | slice) -> "Seen":
+        """Those of some of the cases."""
+
+    def flatten(self) -> tuple[Tensor, Tensor]:
+        """(rows, items) of all of them; an item may be there more than once."""
+
+    def parts(self) -> "Iterator[Seen]":
+        """The cases in order, some at a time: those of a mapped log may be larger than the memory."""
+
+
+@dataclass(frozen=True)
+class SeenOrDisliked:
+    """Items of histories, and those that their users said no to before their end."""
+
+    histories: Sequences
+    disliked: Sequences
+
+    def __len__(self) -> int:
+        return len(self.histories)
+
+    def select(self, rows: Tensor | slice) -> "SeenOrDisliked":
+        """Those of some of the cases."""
+        return SeenOrDisliked(self.histories.select(rows), self.disliked.select(rows))
+
+    def flatten(self) -> tuple[Tensor, Tensor]:
+        """(rows, items): all of the histories, and then all that is disliked."""
+        rows, items = zip(self.histories.flatten(), self.disliked.flatten(), strict=True)
+        return torch.cat(rows), torch.cat(items)
+
+    def parts(self) -> "Iterator[SeenOrDisliked]":
+        """The cases in order, some at a time."""
+        start = 0
+        for part in self.histories.parts():
+            yield SeenOrDisliked(part, self.disliked.select(slice(start, start + len(part))))
+            start += len(part)
+
+
+def hidden(hide: str, histories: Sequences) -> Seen | None:
+    """What is left out after each history: the items of all events, of none (None), or of the latest of them.
+
+    What its user had said no to by its end is left out beside these, whatever `hide` says.
 
     >>> hidden("last:2", Sequences.of([[3, 1, 2], [0]], number_of_items=4)).tolist()
     [[1, 2], [0]]
 
     Raises ConfigurationError for what is neither `history` nor `nothing` nor `last:n`.
     """
+    disliked = histories.disliked()
     if hide == "nothing":
-        return None
+        return disliked
     match = _LATEST.fullmatch(checked(hide))
-    return histories if match is None else histories.last(int(match[1]))
+    seen = histories if match is None else histories.last(int(match[1]))
+    return seen if disliked is None else SeenOrDisliked(seen, disliked)
 
 
-def hidden_targets(seen: Sequences | None, targets_C: Tensor) -> Tensor:
+def hidden_targets(seen: Seen | None, targets_C: Tensor) -> Tensor:
     """Whether each case's target is an item of its view of `seen`, shape (C,); never where `seen` is None.
 
     Some of the views are read at a time: those of a mapped log may be larger than the memory.

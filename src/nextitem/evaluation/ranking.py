@@ -8,7 +8,7 @@ from torch import Tensor
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits.split import Cases
 from nextitem.evaluation.candidates import Candidates
-from nextitem.evaluation.hiding import checked, hidden
+from nextitem.evaluation.hiding import Seen, checked, hidden
 from nextitem.settings.given import must_be, word_of
 
 
@@ -58,7 +58,7 @@ class Ranking:
         """
         return None if self.candidates is None else self.candidates.draw(cases, self.hidden)
 
-    def seen(self, histories: Sequences) -> Sequences | None:
+    def seen(self, histories: Sequences) -> Seen | None:
         """The items that are hidden from each case's ranking."""
         return hidden(self.hidden, histories)
 

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from nextitem.compute import transfer
-from nextitem.data.sequences import Sequences
-from nextitem.evaluation.hiding import among, hidden_targets
+from nextitem.evaluation.hiding import Seen, among, hidden_targets
 from nextitem.evaluation.scoring import Query, SparseQuery, refuse_nan
 from nextitem.evaluation.sparse_ranks import SparseRanks
 
@@ -28,7 +27,7 @@ _MOST_HITS = 1 / 4  # share of groups that are looked into; beyond it a partial 
 
 
 def target_ranks(
-    query: Query, targets_C: Tensor, seen: Sequences | None, questions_C: Tensor | None = None
+    query: Query, targets_C: Tensor, seen: Seen | None, questions_C: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """(above_C, tied_C): how many items score higher than each target and how many others the same; float64.
 
@@ -132,7 +131,7 @@ def _rounds(rows_T: Tensor) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(starts)]
 
 
-def candidate_ranks(query: Query, targets_C: Tensor, ids_CK: Tensor, seen: Sequences | None) -> tuple[Tensor, Tensor]:
+def candidate_ranks(query: Query, targets_C: Tensor, ids_CK: Tensor, seen: Seen | None) -> tuple[Tensor, Tensor]:
     """As `target_ranks`, but (above_C, tied_C) among K candidates `ids_CK` of each case and not the whole catalogue.
 
     What is hidden, or scores −inf, is a miss here too. The candidates hold neither the target nor a hidden item. Raises
@@ -153,7 +152,7 @@ def candidate_ranks(query: Query, targets_C: Tensor, ids_CK: Tensor, seen: Seque
     return above_C.masked_fill(is_miss_C, torch.inf), tied_C.masked_fill(is_miss_C, 0)
 
 
-def top_k(query: Query, k: int, seen: Sequences | None, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def top_k(query: Query, k: int, seen: Seen | None, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """(items_Ck, scores_Ck) of the k best items of each history, best first; items of `seen` never appear.
 
     With `candidates` (item indices) no other item does.
@@ -238,7 +237,7 @@ class _Tiles:
     The last tile begins early so that it is as wide as the others; the few items it repeats count as hidden.
     """
 
-    def __init__(self, query: Query, seen: Sequences | None, rows_R: Tensor) -> None:
+    def __init__(self, query: Query, seen: Seen | None, rows_R: Tensor) -> None:
         self.query = query.select(rows_R)
         self.number_of_items = query.number_of_items
         self.count = -(-self.number_of_items // _TILE_ITEMS)

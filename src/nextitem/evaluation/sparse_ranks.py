@@ -7,15 +7,14 @@ and by what is hidden: the same numbers as from a score of every item, for a sma
 import torch
 from torch import Tensor
 
-from nextitem.data.sequences import Sequences
-from nextitem.evaluation.hiding import among
+from nextitem.evaluation.hiding import Seen, among
 from nextitem.evaluation.scoring import SparseQuery, refuse_nan
 
 
 class SparseRanks:
     """Finds ranks of the cases of a query; items of `seen` are hidden. Raises ScoreError when a score is NaN."""
 
-    def __init__(self, query: SparseQuery, seen: Sequences | None) -> None:
+    def __init__(self, query: SparseQuery, seen: Seen | None) -> None:
         self.query = query
         self.seen = seen
         self.common_N = query.common_N.cpu()

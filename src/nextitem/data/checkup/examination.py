@@ -160,7 +160,7 @@ class _Read:
 def _in_memory(source: Source, events: GivenEvents | None) -> _Read:
     loaded = load_events(source, events)
     kept = source.filters.apply(loaded.events)
-    log, tied = index(kept, source.kinds), kept.tied_events
+    log, tied = index(kept, source.kinds, loaded.disliked), kept.tied_events
     counts = Counts(len(loaded.events), len(kept), kept.repeated_events, tied)
     ties = Ties(len(kept), len(log.users), tied, kept.users_with_tied_end) if log.sequences.has_times else None
     columns = None if loaded.found is None else loaded.found.columns

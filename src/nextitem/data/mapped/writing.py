@@ -4,7 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from pydantic import Field
+
 from nextitem.data.filters import Filters
+from nextitem.data.kinds import Kinds
 from nextitem.data.mapped.folder import EVENT_ITEMS, EVENT_TIMES, Manifest, read_manifest, write_log, write_manifest
 from nextitem.data.mapped.ordering import order_events
 from nextitem.data.reading.checks import EventPart
@@ -25,6 +28,7 @@ class Settings(Configuration):
     also_called: ClassVar[Mapping[str, str]] = {"preparation": "filters"}
 
     columns: Columns = Columns()
+    kinds: Kinds = Field({})
     filters: Filters = Filters()
     split: AnySplit = LeaveOneOut()
 
@@ -41,6 +45,10 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
     when interrupted, there is no folder.
     """
     settings = settings_from(overrides)
+    if settings.kinds:
+        raise ConfigurationError(
+            "a log is prepared without kinds of events; give kinds to `train`, and it the file itself"
+        )
     folder, files = expanded(folder), files_of(source)
     if len({is_text(file, settings.columns) for file in files}) > 1:
         raise ConfigurationError(f"{source} fits parquet and text, whose ids are of different types; prepare one kind")
@@ -51,7 +59,8 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
         ordered = order_events(events, settings.filters, *arrays, is_text=is_text(files[0], settings.columns))
         log = write_log(draft, ordered)
         parts = settings.split.split(log.sequences)
-        write_manifest(draft, log, ordered, parts, found, files, **dict(settings))
+        known = {key: value for key, value in settings if key != "kinds"}
+        write_manifest(draft, log, ordered, parts, found, files, **known)
     return read_manifest(folder)
 
 
