@@ -2,8 +2,9 @@
 
     python benchmarks/data.py FOLDER --events 100000000 --users 5000000 --items 500000
 
-Writes events of shuffled string ids (12 to 16 bytes, in no order) and random times as FOLDER/events.parquet, prepares
-them in a process of its own, and starts a training on the result in another. Prints one JSON object. `--keep` leaves
+Writes events of shuffled string ids (12 to 16 bytes, in no order), random times and kinds as FOLDER/events.parquet,
+prepares them in a process of its own, and starts a training on the result in another. `--kinds` has the kinds mean
+something: weights, dislikes and retractions; else that column is not read. Prints one JSON object. `--keep` leaves
 these files in FOLDER; FOLDER/events.parquet is used again where it is there.
 """
 
@@ -23,6 +24,8 @@ import numpy as np
 import polars as pl
 
 ROWS = 1_000_000
+KINDS = {"view": (0.80, "0.2"), "purchase": (0.15, "1"), "dislike": (0.03, "disliked"), "undo": (0.02, "retracts")}
+"""Each with its share of the events, and what it means."""
 START = """
 import json, sys, time
 marks = {}
@@ -77,6 +80,7 @@ def write_events(file: Path, events: int, users: int, items: int) -> None:
     """The log, a million rows at a time; low item numbers are more popular."""
     draws = np.random.default_rng(0)
     user_ids, item_ids = ids("u", users, 1), ids("i", items, 2)
+    kinds, bounds = pl.Series(list(KINDS)), np.cumsum([share for share, _ in KINDS.values()])[:-1]
 
     def chunks(*_: object) -> Iterator[pl.DataFrame]:
         for start in range(0, events, ROWS):
@@ -86,10 +90,11 @@ def write_events(file: Path, events: int, users: int, items: int) -> None:
                     "user": user_ids.gather(draws.integers(0, users, rows)),
                     "item": item_ids.gather((items * draws.random(rows) ** 2).astype(np.int64)),
                     "time": draws.integers(1_600_000_000, 1_630_000_000, rows),
+                    "event": kinds.gather(np.searchsorted(bounds, draws.random(rows))),
                 }
             )
 
-    schema = {"user": pl.String, "item": pl.String, "time": pl.Int64}
+    schema = {"user": pl.String, "item": pl.String, "time": pl.Int64, "event": pl.String}
     pl.io.plugins.register_io_source(chunks, schema=schema).sink_parquet(file)
 
 
@@ -113,6 +118,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=500_000)
     parser.add_argument("--items", type=int, default=50_000)
     parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--kinds", action="store_true")
     parser.add_argument("--keep", action="store_true")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
@@ -120,12 +126,15 @@ def main() -> None:
     if not log.exists():
         write_events(log, asked.events, asked.users, asked.items)
     shutil.rmtree(prepared, ignore_errors=True)
-    _, seconds, used = child("-m", "nextitem", "prepare", str(log), "--out", str(prepared))
+    kinds = [f"kinds.{kind}={meaning}" for kind, (_, meaning) in KINDS.items()] if asked.kinds else []
+    settings = ["columns.kind=event", *kinds] if kinds else []
+    _, seconds, used = child("-m", "nextitem", "prepare", str(log), *settings, "--out", str(prepared))
     cpu = used.ru_utime + used.ru_stime
     found: dict[str, Any] = {
         "events": asked.events,
         "users": asked.users,
         "items": asked.items,
+        "kinds": asked.kinds,
         "parquet_mb": log.stat().st_size // 10**6,
         "prepare_seconds": seconds,
         "prepare_cpu_seconds": cpu,
