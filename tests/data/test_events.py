@@ -57,7 +57,7 @@ def test_seconds_beyond_64_bits_are_refused() -> None:
     ("name", "content"),
     [
         ("log.csv", f"user,item,time\nann,x,{MOMENT}\nann,y,{MOMENT + 60}\n"),
-        ("log.csv", "user,item,time\nann,x,2024-05-01T12:51:30Z\nann,y,2024-05-01 12:52:30\n"),
+        ("log.csv", "user,item,time\nann,x,2024-05-01T12:51:30Z\nann,y,2024-05-01 12:52:30Z\n"),
         ("log.tsv", f"user\titem\ttime\nann\tx\t{MOMENT}\nann\ty\t{MOMENT + 60}\n"),
         ("log.inter", f"user_id:token\titem_id:token\ttimestamp:float\nann\tx\t{MOMENT}\nann\ty\t{MOMENT + 60}\n"),
         ("log.dat", f"ann::x::5::{MOMENT}\nann::y::3::{MOMENT + 60}\n"),

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from nextitem.cli.console import say, show, show_entry, show_json
-from nextitem.cli.options import ColumnNames, column_overrides, path_to, typed_command
+from nextitem.cli.options import ColumnNames, OnBadRows, column_overrides, path_to, typed_command, write_rejected
 from nextitem.cli.tables import show_manifest
 from nextitem.compute.waiting import told_if_slow
 from nextitem.data.checkup.asked import asked_from
@@ -31,6 +31,8 @@ def check(
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as filters.repeats=first.")
     ] = None,
     columns: ColumnNames = "",
+    on_bad_rows: OnBadRows = None,
+    rejected: Annotated[Path | None, path_to("Csv to write rows to that were skipped, each with its reason.")] = None,
     html: Annotated[Path | None, path_to("Write the findings as a page to look at.")] = None,
     write: Annotated[Path | None, path_to("Write what is advised as a recipe, a .toml file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -38,7 +40,7 @@ def check(
     """Say what is in a log, what is wrong with it and what to train; whether a prepared folder is intact."""
     if write is not None and write.suffix != ".toml":
         raise ConfigurationError(f"--write {write}: a recipe is a .toml file; name it so")
-    asked = [*(overrides or []), *column_overrides(columns)]
+    asked = [*(overrides or []), *column_overrides(columns, on_bad_rows)]
     path = expanded(data)
     manifest = _verified(path, data, asked) if is_prepared(path) else None
     settings = asked_from(asked)
@@ -47,6 +49,8 @@ def check(
         found = check_log(Source(where, **dict(settings)))
     for note in found.found.notes:
         say(f"note: {note}")
+    if rejected is not None:
+        write_rejected(found.found.rejected, rejected)
     if as_json:
         show_json(found.as_dict())
     else:

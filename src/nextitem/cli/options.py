@@ -17,6 +17,7 @@ import typer
 from nextitem.cli.console import say
 from nextitem.data.datasets import DATASETS
 from nextitem.data.reading.columns import Columns, parse_columns
+from nextitem.data.reading.rejected import RejectedRows
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.metrics import rank_metrics
 from nextitem.evaluation.scoring import Scorer
@@ -25,6 +26,8 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.settings.given import expanded
 from nextitem.settings.overrides import DEFAULT, Resolved
 from nextitem.settings.suggestion import suggest
+from nextitem.storage import refusals, whole_file, write_csv
+from nextitem.words import counted
 
 
 def path_to(what: str) -> Any:
@@ -35,6 +38,14 @@ def path_to(what: str) -> Any:
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 ColumnNames = Annotated[
     str, typer.Option(help="Columns by name, or by number without a header: user=visitor,item=sku,time=ts.")
+]
+OnBadRows = Annotated[
+    str | None,
+    typer.Option(
+        "--on-bad-rows",
+        help="Rows that cannot be used: refuse, or skip, count and write them to a file. The same as "
+        "columns.on_bad_rows=…",
+    ),
 ]
 Data = Annotated[str | None, typer.Option(help="Dataset, file or prepared folder; the same as data=…")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
@@ -60,9 +71,15 @@ def seeds_of_each(what: str) -> Any:
     return typer.Option(min=1, max=1000, help=f"How many seeds of each {what}: 0, 1, 2, …")
 
 
-def columns_of(text: str) -> Columns | None:
-    """The columns that `--columns` names; None where nothing was typed. Raises ConfigurationError."""
-    return parse_columns(text) if text else None
+def columns_of(text: str, on_bad_rows: str | None = None) -> Columns | None:
+    """The columns that `--columns` names, with what `--on-bad-rows` says; None where nothing was typed.
+
+    Raises ConfigurationError.
+    """
+    if on_bad_rows not in (None, "refuse", "skip"):
+        raise ConfigurationError(f"--on-bad-rows {on_bad_rows}: {suggest(on_bad_rows, ['refuse', 'skip'])}")
+    said = [text, f"on_bad_rows={on_bad_rows}"] if on_bad_rows else [text]
+    return parse_columns(",".join(filter(None, said))) if any(said) else None
 
 
 def with_data(overrides: Sequence[str], data: str | None) -> list[str]:
@@ -83,9 +100,9 @@ def say_if_generated(*recipes: Resolved[Recipe]) -> None:
         )
 
 
-def column_overrides(text: str) -> list[str]:
-    """What `--columns` names, as settings that are typed; a name that looks like a value stays a name."""
-    named = columns_of(text)
+def column_overrides(text: str, on_bad_rows: str | None = None) -> list[str]:
+    """What `columns_of` finds, as settings that are typed; a name that looks like a value stays a name."""
+    named = columns_of(text, on_bad_rows)
     settings = {} if named is None else named.model_dump(exclude_unset=True)
     return [f"columns.{key}={'none' if value is None else json.dumps(value)}" for key, value in settings.items()]
 
@@ -139,3 +156,10 @@ def stored_run(folder: Path, names: Sequence[str]) -> Run:
     for doubt in run.doubts(*names):
         say(f"note: {doubt}")
     return run
+
+
+def write_rejected(rejected: RejectedRows, file: Path) -> None:
+    """A csv of the rows that were left out, with the header alone where there is none. Raises StorageError."""
+    with refusals(file, "free space or choose another --rejected"), whole_file(file) as draft:
+        write_csv(draft, rejected.table)
+    say(f"rejected: {counted(len(rejected), 'row')} in {file}")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nextitem.cli.console import say
-from nextitem.cli.options import ColumnNames, ManifestAsJson, column_overrides, path_to
+from nextitem.cli.options import ColumnNames, ManifestAsJson, OnBadRows, column_overrides, path_to
 from nextitem.cli.tables import show_manifest
 from nextitem.compute.waiting import told_if_slow
 from nextitem.data.mapped.writing import prepare_into
@@ -19,11 +19,12 @@ def prepare(
     ] = None,
     out: Annotated[Path, path_to("Folder to write; it must not exist.")] = Path("prepared"),
     columns: ColumnNames = "",
+    on_bad_rows: OnBadRows = None,
     as_json: ManifestAsJson = False,
 ) -> None:
     """Read, filter and index a log once, in bounded memory; train with data=FOLDER."""
     with told_if_slow(f"preparing {data}", say):
-        manifest = prepare_into(out, data, [*(overrides or []), *column_overrides(columns)])
+        manifest = prepare_into(out, data, [*(overrides or []), *column_overrides(columns, on_bad_rows)])
     for note in manifest.notes:
         say(f"note: {note}")
     show_manifest(manifest, out, "prepared", as_json=as_json)

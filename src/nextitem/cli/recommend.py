@@ -11,10 +11,12 @@ import polars as pl
 import typer
 
 from nextitem.cli.console import say, show_data, show_json
-from nextitem.cli.options import AsJson, Hide, RunFolder, columns_of, path_to, stored_run
+from nextitem.cli.options import AsJson, Hide, OnBadRows, RunFolder, columns_of, path_to, stored_run, write_rejected
 from nextitem.compute.waiting import told_if_slow
+from nextitem.data.doctor import left_out
 from nextitem.data.reading.columns import USUAL, Columns
 from nextitem.data.reading.files import found_in, read_interactions, rows_of
+from nextitem.data.reading.rejected import RejectedRows
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.hiding import checked
 from nextitem.experiment.folder.reading import LISTS, Run
@@ -23,6 +25,7 @@ from nextitem.serving.ids import read_ids
 from nextitem.serving.lists import as_table, check_format, write_table
 from nextitem.serving.recommender import Recommender
 from nextitem.settings.given import expanded
+from nextitem.storage import guarded
 from nextitem.storage.places import A_FOLDER, what_is_at
 from nextitem.words import counted
 
@@ -39,6 +42,8 @@ def recommend(
         Path | None, path_to("File of new events, as data=… takes it, whose users are answered.")
     ] = None,
     columns: Annotated[str, typer.Option(help="Columns of that file: user=visitor,item=sku,time=ts.")] = "",
+    on_bad_rows: OnBadRows = None,
+    rejected: Annotated[Path | None, path_to("Csv to write rows of that file to that were skipped.")] = None,
     histories_only: Annotated[
         bool, typer.Option("--histories-only", help="Go by that file alone, not on from what the run has stored.")
     ] = False,
@@ -60,8 +65,10 @@ def recommend(
     """The k best next items for users of a run, or for histories in a file."""
     if (users is None) == (histories is None):
         raise ConfigurationError("give either --users (ids, a file of them, or all) or --histories FILE")
-    if histories is None and (columns or histories_only):
-        raise ConfigurationError("--columns and --histories-only are about --histories FILE; leave them out")
+    if histories is None and (columns or histories_only or on_bad_rows or rejected):
+        raise ConfigurationError(
+            "--columns, --histories-only, --on-bad-rows and --rejected are about --histories FILE; leave them out"
+        )
     if out is not None:
         check_format(out)
     if hide is not None:
@@ -75,15 +82,18 @@ def recommend(
     stored = stored_run(run_folder, LISTS)
     recommender = Recommender.from_run(stored)
     terms, notes = _terms(recommender, listed_ids, Terms(k, None, hide, not drop_unknown, histories_only))
+    skipped = RejectedRows()
     with told_if_slow("recommending", say):
         if histories is None:
             served = serve_users(recommender, wanted, terms)
         else:
-            served = _of_file(recommender, stored, histories, columns_of(columns) or USUAL, terms)
+            served = _of_file(recommender, stored, histories, columns_of(columns, on_bad_rows) or USUAL, terms, skipped)
     served = replace(served, notes=(*notes, *served.notes))
     for note in served.notes:
         say(f"note: {note}")
-    _show(served, stored, k, out, as_json=as_json)
+    if rejected is not None:
+        write_rejected(skipped, rejected)
+    _show(served, stored, k, out, skipped, as_json=as_json)
 
 
 def ids_in(text: str, role: str, option: str) -> pl.Series:
@@ -127,20 +137,25 @@ def _terms(recommender: Recommender, ids: Mapping[str, pl.Series], terms: Terms)
     return replace(terms, allowed=allowed), notes
 
 
-def _of_file(recommender: Recommender, stored: Run, file: Path, columns: Columns, terms: Terms) -> Served:
+def _of_file(
+    recommender: Recommender, stored: Run, file: Path, columns: Columns, terms: Terms, skipped: RejectedRows
+) -> Served:
     rows = cache(lambda: rows_of(file, columns, learnt_from))  # for messages alone: they take another reading
     learnt_from = stored.metrics.provenance.columns or stored.recipe.columns
     say(f"note: {found_in(file, columns, learnt_from).note()}")
+    events = read_interactions(file, columns, learnt_from, rejected=skipped)
+    if len(skipped):
+        say(f"note: {left_out(skipped.reasons)}")
     return serve_histories(
         recommender,
-        read_interactions(file, columns, learnt_from),
+        events,
         terms,
         row_of=lambda event: int(rows()[event]),
         is_for_known_users=stored.recipe.learner.has_users,
     )
 
 
-def _show(served: Served, stored: Run, k: int, out: Path | None, *, as_json: bool) -> None:
+def _show(served: Served, stored: Run, k: int, out: Path | None, skipped: RejectedRows, *, as_json: bool) -> None:
     titles = {item: title for item, _, title in stored.items.iter_rows() if title is not None}
     table = as_table(served.owners, served.lists, titles, stored.items["item"].dtype)
     if out is not None:
@@ -148,9 +163,9 @@ def _show(served: Served, stored: Run, k: int, out: Path | None, *, as_json: boo
         of = "" if served.answered == served.asked else f"{served.answered:,} of "
         say(f"{counted(len(table), 'recommendation')} for {of}{counted(served.asked, 'user')} in {out}")
     if as_json:
-        show_json({**_as_dict(served, k), **_content(table, out)})
+        show_json({**_as_dict(served, k), "rejected": dict(skipped.reasons), **_content(table, out)})
     elif out is None:
-        show_data(table.write_csv())
+        show_data(guarded(table).write_csv())
 
 
 def _content(table: pl.DataFrame, out: Path | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from nextitem.cli.options import (
     ColumnNames,
     Data,
     Device,
+    OnBadRows,
     Threads,
     columns_of,
     device_of,
@@ -51,6 +52,7 @@ def train(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")] = None,
     data: Data = None,
     columns: ColumnNames = "",
+    on_bad_rows: OnBadRows = None,
     out: Annotated[Path, path_to("Folder in which the run's folder appears.")] = Path("runs"),
     seed: Annotated[int, seed_of("weights, order, masks, negatives and dropout")] = 0,
     resume: Annotated[
@@ -82,7 +84,7 @@ def train(
     """Train a recipe, evaluate it on the test cases and store the run."""
     began = time.monotonic()
     preset = load_preset(recipe)
-    resolved = resolve_recipe(preset, with_data(overrides or [], data), columns_of(columns))
+    resolved = resolve_recipe(preset, with_data(overrides or [], data), columns_of(columns, on_bad_rows))
     if print_config:
         _print_config(resolved.value, resolved.sources, as_json=as_json)
         return

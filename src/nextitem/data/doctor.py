@@ -1,8 +1,11 @@
 """What was left out of a log, how it was put in order and what is ambiguous in it, in words."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from nextitem.words import counted
+
+_REASONS = 5  # in a sentence
 
 
 @dataclass(frozen=True)
@@ -16,11 +19,28 @@ class Counts:
     """Beside the first of each user with each item."""
     tied: int
     """That share user and time with another."""
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    """Rows that are no events, by what is wrong with them: those that were left out and written to a file."""
+
+
+def left_out(rejected: Mapping[str, int]) -> str:
+    """How many rows were left out, and why.
+
+    >>> left_out({"has too few fields": 1, "user is blank": 3})
+    '4 rows left out, since they cannot be used: user is blank (3), has too few fields (1)'
+    """
+    reasons = sorted(rejected.items(), key=lambda one: -one[1])
+    most = [f"{reason} ({count:,})" for reason, count in reasons[:_REASONS]]
+    more = f", and {len(reasons) - _REASONS} other reasons" if len(reasons) > _REASONS else ""
+    they = counted(sum(rejected.values()), "row left out, since it", "rows left out, since they")
+    return f"{they} cannot be used: {', '.join(most)}{more}"
 
 
 def notes(order: str, counts: Counts, of_split: tuple[str, ...]) -> tuple[str, ...]:
     """What is to know about a log: the sentences about its order and of its split, and what the counts tell."""
     said = [order] if order else []
+    if counts.rejected:
+        said.append(left_out(counts.rejected))
     if counts.kept < counts.read:
         said.append(f"{counts.read - counts.kept:,} of {counted(counts.read, 'event')} left out by the filters")
         said.append(

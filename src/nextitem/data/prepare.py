@@ -20,6 +20,7 @@ from nextitem.data.reading.columns import Columns, Found
 from nextitem.data.reading.files import found_in, read_interactions, rows_of
 from nextitem.data.reading.frames import FRAME
 from nextitem.data.reading.kinds import unread_kinds, with_kinds
+from nextitem.data.reading.rejected import RejectedRows
 from nextitem.data.source import EventSettings, Source
 from nextitem.data.splits.split import Cases, Split
 from nextitem.errors import ConfigurationError
@@ -47,6 +48,8 @@ class Prepared:
     """For generated data the expected quality of the generating process itself, which no model can exceed."""
     columns: Columns | None = None
     """The columns that a file was read by, each with its name there; None for a dataset by name."""
+    rejected: RejectedRows = field(default_factory=RejectedRows)
+    """Rows of the file that were left out, where columns.on_bad_rows=skip; of a prepared folder their counts alone."""
 
 
 def prepare(settings: EventSettings, *, events: GivenEvents | None = None) -> Prepared:
@@ -74,20 +77,23 @@ def prepared_of(source: Source, loaded: "Loaded") -> Prepared:
     kept = source.filters.apply(loaded.events)
     log = index(kept, source.kinds, loaded.disliked)
     split = source.split.split(log.sequences).named(source.name)
-    counts = Counts(len(loaded.events), len(kept), kept.repeated_events, kept.tied_events)
+    repeated, tied = kept.repeated_events, kept.tied_events
+    counts = Counts(len(loaded.events), len(kept), repeated, tied, loaded.rejected.reasons)
     sentences = (*loaded.notes, *notes(loaded.order, counts, split.notes))
     # The process knows whole histories only: filtered ones have no exact bound.
     generated = None if len(kept) < len(loaded.events) else loaded.generated
     bound = None if generated is None else partial(_upper_bound, generated, log)
     columns = None if loaded.found is None else loaded.found.columns
-    return Prepared(source, log, split, loaded.titles, sentences, bound, columns)
+    return Prepared(source, log, split, loaded.titles, sentences, bound, columns, loaded.rejected)
 
 
 def _from_folder(source: Source) -> Prepared:
     """What `nextitem prepare` left, as it is prepared for a recipe."""
     log, split, manifest = mapped(source)
     named, columns = split.named(source.name), manifest.columns_found
-    return Prepared(source, log, named, {}, manifest.notes_with(split), columns=columns)
+    return Prepared(
+        source, log, named, {}, manifest.notes_with(split), columns=columns, rejected=RejectedRows(manifest.rejected)
+    )
 
 
 def mapped(source: Source) -> tuple[Log, Split, Manifest]:
@@ -124,6 +130,8 @@ class Loaded:
     """What users said no to, beside the events."""
     notes: tuple[str, ...] = ()
     """What became of kinds of events, in words."""
+    rejected: RejectedRows = field(default_factory=RejectedRows)
+    """Rows of the file that were left out."""
 
 
 def data_of_given(data: str) -> str:
@@ -174,11 +182,11 @@ def load_events(source: Source, events: GivenEvents | None = None) -> Loaded:
     if events is None and not any(mark in source.data for mark in "./\\"):
         known = suggest(source.data, [SYNTHETIC, *DATASETS])
         raise ConfigurationError(f"there is no dataset '{source.data}'; {known}, or the path of a file")
-    given = source.data if events is None else events
+    given, rejected = source.data if events is None else events, RejectedRows()
     columns = with_kinds(given, source.columns, source.kinds, source.data)
-    found, log = found_in(given, columns), read_interactions(given, columns)
+    found, log = found_in(given, columns), read_interactions(given, columns, rejected=rejected)
     if not source.kinds:
-        return Loaded(log, found.note(), found, notes=unread_kinds(found))
+        return Loaded(log, found.note(), found, notes=unread_kinds(found), rejected=rejected)
     rows = cache(partial(rows_of, given, columns))  # for messages alone: they take another reading
     meant = interpret(log, source.kinds, lambda event: f"{source.data}:{rows()[event]}")
-    return Loaded(meant.events, found.note(), found, disliked=meant.disliked, notes=(meant.note,))
+    return Loaded(meant.events, found.note(), found, disliked=meant.disliked, notes=(meant.note,), rejected=rejected)

@@ -1,7 +1,9 @@
 """Files and folders that appear whole, and stay; what proves them later; and a folder that one process works in."""
 
 from nextitem.storage.alone import alone_in, clear
+from nextitem.storage.cells import guarded, unguarded
 from nextitem.storage.contents import (
+    append_csv,
     extended,
     filled,
     naming,
@@ -25,12 +27,14 @@ __all__ = [
     "Manifest",
     "Sealed",
     "alone_in",
+    "append_csv",
     "cannot_read",
     "clear",
     "content_of",
     "empty_folder",
     "extended",
     "filled",
+    "guarded",
     "make_folder",
     "naming",
     "opened",
@@ -40,6 +44,7 @@ __all__ = [
     "settle",
     "sha256",
     "sync",
+    "unguarded",
     "whole_file",
     "whole_folder",
     "write_array",

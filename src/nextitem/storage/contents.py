@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nextitem.errors import StorageError
+from nextitem.storage.cells import guarded
 
 _TENSORS = {  # what safetensors calls them, in its own order
     torch.int64: "I64",
@@ -87,9 +88,17 @@ def write_rows(file: Path, rows: Iterable[Sequence[object]]) -> None:
 
 
 def write_csv(file: Path, frame: pl.DataFrame) -> None:
-    """Write a table with a header. Raises OSError."""
+    """Write a table with a header, its texts `guarded`. Raises OSError."""
     with _sink(file) as sink:
-        frame.write_csv(sink)
+        guarded(frame).write_csv(sink)
+
+
+def append_csv(file: Path, frame: pl.DataFrame) -> None:
+    """Write rows behind those of a csv, its header first where there is none, texts `guarded`. Raises OSError."""
+    if frame.height:
+        is_new = not file.exists()
+        with naming(file), file.open("ab") as content:
+            content.write(guarded(frame).write_csv(include_header=is_new).encode())
 
 
 def write_parquet(file: Path, frame: pl.DataFrame | pl.LazyFrame) -> None:

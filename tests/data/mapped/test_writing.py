@@ -1,6 +1,7 @@
 """A prepared folder is the raw file, read earlier: the same histories, certificate and weights, to the bit."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -42,7 +43,8 @@ FILTERS = [
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every file is read in several parts and dealt out to several stretches."""
     monkeypatch.setattr(preparing, "_AT_ONCE", 64)
-    monkeypatch.setattr("nextitem.data.mapped.writing.read_parts", lambda file, columns: read_parts(file, columns, 50))
+    in_parts = partial(read_parts, events=50)
+    monkeypatch.setattr("nextitem.data.mapped.writing.read_parts", in_parts)
 
 
 def events(rows: int = 900, seed: int = 0) -> pl.DataFrame:

@@ -22,6 +22,7 @@ from nextitem.data.doctor import Counts, notes
 from nextitem.data.log import Log, index
 from nextitem.data.prepare import GivenEvents, data_of_given, is_mapped, load_events, mapped
 from nextitem.data.reading.columns import Columns, Found
+from nextitem.data.reading.rejected import RejectedRows
 from nextitem.data.source import EventSettings, Source
 from nextitem.data.splits import LeaveOneOut
 from nextitem.data.splits.split import Split
@@ -36,6 +37,8 @@ class Examination:
     """Role -> name of the column in the file, and what else was said or found; None for a dataset by name."""
     not_read: tuple[str, ...]
     """The other columns of the file."""
+    rejected: RejectedRows
+    """Rows that were left out, where columns.on_bad_rows=skip."""
     notes: tuple[str, ...]
     size: Size
     lengths: Lengths
@@ -90,6 +93,7 @@ class Examination:
             "data": self.source.data,
             "columns": self.columns,
             "not_read": list(self.not_read),
+            "rejected": dict(self.rejected.reasons),
             "notes": list(self.notes),
             **{name: finding.as_dict(one) for name, one in known.items()},
             "splits": [finding.as_dict(one) for one in self.splits],
@@ -125,6 +129,7 @@ def examine(settings: EventSettings, *, events: GivenEvents | None = None) -> Ex
         source=source,
         columns=None if read.columns is None else read.columns.said,
         not_read=read.not_read,
+        rejected=read.rejected,
         notes=(*read.notes, *notes(read.order, read.counts, () if split is None else split.notes)),
         size=Size(
             read.counts.read, read.counts.kept, len(log.users), len(log.items), repeats.events - repeats.repeated
@@ -151,6 +156,7 @@ class _Read:
     counts: Counts
     ties: Ties | None
     order: str
+    rejected: RejectedRows
     columns: Columns | None = None
     not_read: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -161,19 +167,19 @@ def _in_memory(source: Source, events: GivenEvents | None) -> _Read:
     loaded = load_events(source, events)
     kept = source.filters.apply(loaded.events)
     log, tied = index(kept, source.kinds, loaded.disliked), kept.tied_events
-    counts = Counts(len(loaded.events), len(kept), kept.repeated_events, tied)
+    counts = Counts(len(loaded.events), len(kept), kept.repeated_events, tied, loaded.rejected.reasons)
     ties = Ties(len(kept), len(log.users), tied, kept.users_with_tied_end) if log.sequences.has_times else None
     columns = None if loaded.found is None else loaded.found.columns
-    return _Read(log, counts, ties, loaded.order, columns, _not_read(loaded.found), loaded.notes)
+    return _Read(log, counts, ties, loaded.order, loaded.rejected, columns, _not_read(loaded.found), loaded.notes)
 
 
 def _mapped(source: Source) -> _Read:
     log, _, manifest = mapped(source)
-    counts = Counts(manifest.events_read, manifest.events, manifest.repeated_events, manifest.tied_events)
+    counts = manifest.counts
     ties = None
     if log.sequences.has_times:
         ties = Ties(manifest.events, manifest.users, manifest.tied_events, tied_ends(log.sequences))
-    return _Read(log, counts, ties, manifest.order, manifest.columns_found)
+    return _Read(log, counts, ties, manifest.order, RejectedRows(manifest.rejected), manifest.columns_found)
 
 
 def _not_read(found: Found | None) -> tuple[str, ...]:

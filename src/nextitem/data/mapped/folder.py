@@ -6,6 +6,7 @@
     train_counts.npy   how often each of the N items occurs in training
     users.parquet      the raw ids in index order, column `user`
     items.parquet      likewise, column `item`
+    rejected.csv       rows that are no events, where some were left out: file, row, column, reason, content
     manifest.json      format, counts, settings, notes, fingerprints; bytes and sha256 of every other file
 
 Anyone can open the arrays: `numpy.load(file, mmap_mode="r")`. The folder appears by one rename, whole or not at all.
@@ -69,6 +70,8 @@ class Manifest(AnyManifest):
     events_read: int = Field(ge=0)
     repeated_events: int = Field(ge=0)
     tied_events: int = Field(ge=0)
+    rejected: dict[str, int] = Field(default_factory=dict)
+    """Rows that are no events and were left out, by what is wrong with them: rejected.csv has them."""
     log_sha256: str = Field(pattern=SHA256)
     validation_sha256: str = Field(pattern=SHA256)
     test_sha256: str = Field(pattern=SHA256)
@@ -79,8 +82,12 @@ class Manifest(AnyManifest):
 
     def notes_with(self, split: Split) -> tuple[str, ...]:
         """`notes`, where the log is split in this way."""
-        counts = Counts(self.events_read, self.events, self.repeated_events, self.tied_events)
-        return (*notes(self.order, counts, split.notes), *_several(self.source))
+        return (*notes(self.order, self.counts, split.notes), *_several(self.source))
+
+    @property
+    def counts(self) -> Counts:
+        """What was read, and what is there."""
+        return Counts(self.events_read, self.events, self.repeated_events, self.tied_events, self.rejected)
 
 
 PREPARED = Kind("prepared log", 2, "`nextitem prepare` wrote", "prepare the log anew", Manifest)
@@ -107,10 +114,17 @@ def _several(files: Sequence[str]) -> tuple[str, ...]:
 
 
 def write_manifest(
-    draft: Path, log: Log, ordered: Ordered, parts: Split, found: Found, source: Sequence[str], **known: Any
+    draft: Path,
+    log: Log,
+    ordered: Ordered,
+    parts: Split,
+    found: Found,
+    source: Sequence[str],
+    rejected: Mapping[str, int],
+    **known: Any,
 ) -> None:
     """Complete a draft by what reading all events tells about the log and its split."""
-    counts = Counts(ordered.events_read, ordered.events, ordered.repeated_events, ordered.tied_events)
+    counts = Counts(ordered.events_read, ordered.events, ordered.repeated_events, ordered.tied_events, rejected)
     write_array(draft / _TRAIN_COUNTS, parts.train.counts().numpy())
     PREPARED.seal(
         draft,
@@ -120,6 +134,7 @@ def write_manifest(
         events_read=ordered.events_read,
         repeated_events=ordered.repeated_events,
         tied_events=ordered.tied_events,
+        rejected=dict(rejected),
         log_sha256=log.sha256(),
         validation_sha256=parts.validation.sha256,
         test_sha256=parts.test.sha256,

@@ -14,12 +14,13 @@ from nextitem.data.reading.checks import EventPart
 from nextitem.data.reading.columns import Columns, Found
 from nextitem.data.reading.files import found_in, is_text, read_parts
 from nextitem.data.reading.paths import files_of
+from nextitem.data.reading.rejected import REJECTED, RejectedRows
 from nextitem.data.splits import AnySplit, LeaveOneOut
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.given import expanded
 from nextitem.settings.overrides import resolve
-from nextitem.storage import whole_folder
+from nextitem.storage import append_csv, whole_folder
 
 
 class Settings(Configuration):
@@ -53,14 +54,15 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
     if len({is_text(file, settings.columns) for file in files}) > 1:
         raise ConfigurationError(f"{source} fits parquet and text, whose ids are of different types; prepare one kind")
     found = _columns_of(files, settings.columns)
+    rejected = RejectedRows()
     with whole_folder(folder) as draft:
-        events = _parts(files, settings.columns)
+        events = _parts(files, settings.columns, rejected, draft / REJECTED)
         arrays = (draft / EVENT_ITEMS, draft / EVENT_TIMES)
         ordered = order_events(events, settings.filters, *arrays, is_text=is_text(files[0], settings.columns))
         log = write_log(draft, ordered)
         parts = settings.split.split(log.sequences)
         known = {key: value for key, value in settings if key != "kinds"}
-        write_manifest(draft, log, ordered, parts, found, files, **known)
+        write_manifest(draft, log, ordered, parts, found, files, rejected.reasons, **known)
     return read_manifest(folder)
 
 
@@ -79,6 +81,10 @@ def _columns_of(files: Sequence[str], columns: Columns) -> Found:
     return first
 
 
-def _parts(files: Sequence[str], columns: Columns) -> Iterator[EventPart]:
+def _parts(files: Sequence[str], columns: Columns, rejected: RejectedRows, rest: Path) -> Iterator[EventPart]:
+    """The events of all files; rows that are none go to the file `rest` as they are found, and are counted."""
     for file in files:
-        yield from read_parts(file, columns)
+        for part in read_parts(file, columns, rejected=rejected):
+            append_csv(rest, rejected.drain())
+            yield part
+        append_csv(rest, rejected.drain())

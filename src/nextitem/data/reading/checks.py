@@ -78,7 +78,7 @@ class EventSource:
         """Without rows that are no text, or that quotes leave no end."""
 
         def tell(bad: DataFrame) -> str:
-            return f"{self.file}:{bad['row'][0]}: {bad['told'][0]}"
+            return f"{self.file}:{bad['row'][0]}{bad['told'][0]}"
 
         for flaw in _flaws(events).drop_nulls().unique(maintain_order=True):
             events = self._sieve.passed(events, partial(_are_flawed, flaw=flaw), flaw, tell)

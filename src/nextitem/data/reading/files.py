@@ -15,6 +15,7 @@ from pathlib import Path
 import polars as pl
 from narwhals.typing import IntoFrame
 
+from nextitem.data.doctor import left_out
 from nextitem.data.interactions import Interactions
 from nextitem.data.reading.checks import EventPart, EventSource, integers_if_canonical
 from nextitem.data.reading.choosing import format_of, told_format
@@ -29,10 +30,6 @@ from nextitem.data.reading.sieve import BadRowsError
 from nextitem.data.reading.tables import require_rows
 from nextitem.errors import ConfigurationError, DataError, NextitemError
 from nextitem.settings.given import expanded, of_kind, path_of
-from nextitem.words import counted
-
-_NO_EVENTS = "{file} has a header and no events; give a file with at least one event"
-
 
 Events = Path | str | IntoFrame
 """A file of events by its path, or a frame of them."""
@@ -65,8 +62,9 @@ def read_interactions(
         source = _source(file, columns, like, rejected)
         events = pl.concat([frame.collect() for frame in source.frames], how="diagonal")
         require_rows(source.file, events.height, source.rows)
+        _require_any(source, events.height)
         part = source.checked(events)
-        _require_events(source.file, events.height, len(part), source.rejected)
+        _require_used(source, len(part))
         user, item = (integers_if_canonical(ids) if source.is_text else ids for ids in (part.user, part.item))
         return Interactions.from_columns(
             user, item, part.time, nanoseconds=part.nanoseconds, kind=part.kind, missing="ids"
@@ -111,7 +109,8 @@ def read_parts(
                     if len(part):
                         yield part
             require_rows(file, found, source.rows)
-            _require_events(file, found, used, source.rejected)
+            _require_any(source, found)
+            _require_used(source, used)
         except BadRowsError as error:
             raise DataError(error.told(batches)) from None
     except UNREADABLE as error:
@@ -148,11 +147,15 @@ def _explained(
     return explained(file, error, is_text=form is None or form.may_be_packed)
 
 
-def _require_events(file: Path | str, rows: int, used: int, rejected: RejectedRows | None) -> None:
+def _require_any(source: EventSource, rows: int) -> None:
     if not rows:
-        raise DataError(_NO_EVENTS.format(file=file))
-    if not used and rejected is not None:
-        raise DataError(f"{file}: none of {counted(rows, 'row')} can be used: {rejected.told()}; correct the file")
+        raise DataError(f"{source.file} has a header and no events; give a file with at least one event")
+
+
+def _require_used(source: EventSource, events: int) -> None:
+    if not events and source.rejected is not None:
+        reasons = left_out(source.rejected.reasons)
+        raise DataError(f"{source.file} has no row that can be used: {reasons}; correct the file")
 
 
 def _source(

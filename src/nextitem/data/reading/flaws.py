@@ -1,13 +1,17 @@
 """Lines of a text that are none: with bytes that are not UTF-8, a NUL, or a carriage return inside."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import polars as pl
 
 from nextitem.data.reading.opening import NUL, Stretch, foreign
 
 _CARRIAGE_RETURN_INSIDE = re.compile(rb"\r+[^\r\n]")
 _SHOWN = 1_000  # bytes of such a line that are kept
+_FRAME = pl.Schema({"row": pl.Int64(), "fields": pl.List(pl.String()), "flaw": pl.String(), "told": pl.String()})
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,21 @@ class Flawed:
     """What is wrong with it, as of any other row with this flaw."""
     told: str
     """The same of this one, with the remedy."""
+    column: str = ""
+    """Where it is wrong, if it is so in one column."""
+
+    @property
+    def place_and_told(self) -> str:
+        """What is told, behind the row."""
+        return f":{self.column}: {self.told}" if self.column else f": {self.told}"
+
+
+def with_flawed(records: pl.LazyFrame, flawed: Sequence[Flawed]) -> pl.LazyFrame:
+    """Records, and behind them the rows that are none: `row`, `fields`, `flaw` and `told`."""
+    if not flawed:
+        return records
+    rows = [(one.row, [one.text], f"{one.column} {one.flaw}".strip(), one.place_and_told) for one in flawed]
+    return pl.concat([records, pl.LazyFrame(rows, _FRAME, orient="row")], how="diagonal")
 
 
 def carriage_return(row: int, text: str) -> Flawed:

@@ -1,6 +1,6 @@
 """Text with one record a line, divided at a separator: what csv and its like have in common."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import polars as pl
 
-from nextitem.data.reading.flaws import Flawed, sound
+from nextitem.data.reading.flaws import Flawed, sound, with_flawed
 from nextitem.data.reading.format import AS_THE_FORMAT, Content, Layout
 from nextitem.data.reading.opening import MOST_BYTES, Stretch, raw_stretches
 from nextitem.data.reading.quoted import quoted
@@ -18,7 +18,6 @@ MOST_COLUMNS = 10_000
 """How many names a header may have."""
 
 _RECORDS_AT_ONCE = 100_000
-_FLAWED = pl.Schema({"row": pl.Int64(), "fields": pl.List(pl.String()), "flaw": pl.String(), "told": pl.String()})
 _HEADER_BYTES = 1 << 16  # are read for the first record, or as many more as it has
 
 
@@ -80,7 +79,7 @@ def _first(file: Path, form: Divided, *, has_names: bool) -> tuple[int, list[str
     for row, fields, told in chain.from_iterable(map(_heads, _records(file, form, _HEADER_BYTES))):
         if told is None:
             return row, fields
-        flawed = flawed or DataError(f"{file}:{row}: {told}")
+        flawed = flawed or DataError(f"{file}:{row}{told}")
         if has_names:
             break
     if flawed is not None:
@@ -120,15 +119,7 @@ def _split(file: Path, stretch: Stretch, form: Divided) -> pl.LazyFrame:
         lines = lines.with_columns(pl.col("line").str.strip_chars_end("\r"))
     row = pl.col("row").cast(pl.Int64) + (stretch.row - 1)
     records = lines.filter(pl.col("line") != "").select(row=row, fields=pl.col("line").str.split(form.separator))
-    return _with(records, flawed)
-
-
-def _with(records: pl.LazyFrame, flawed: Sequence[Flawed]) -> pl.LazyFrame:
-    """Records, and behind them the rows that are none."""
-    if not flawed:
-        return records
-    rows = [(one.row, [one.text], one.flaw, one.told) for one in flawed]
-    return pl.concat([records, pl.LazyFrame(rows, _FLAWED, orient="row")], how="diagonal")
+    return with_flawed(records, flawed)
 
 
 def _in_batches(records: Iterator[tuple[int, list[str]] | Flawed]) -> Iterator[pl.LazyFrame]:
@@ -139,4 +130,4 @@ def _in_batches(records: Iterator[tuple[int, list[str]] | Flawed]) -> Iterator[p
         field = [field for _, fields in whole for field in fields]
         cells = pl.LazyFrame({"row": row, "field": field}, {"row": pl.Int64, "field": pl.String})
         divided = cells.group_by("row", maintain_order=True).agg(fields="field")
-        yield _with(divided, [one for one in batch if isinstance(one, Flawed)])
+        yield with_flawed(divided, [one for one in batch if isinstance(one, Flawed)])

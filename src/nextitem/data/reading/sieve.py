@@ -1,6 +1,7 @@
 """Rows that pass a check and rows that do not: refused with the first of them, or left out and counted."""
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from nextitem.data.reading.rejected import RejectedRows
 from nextitem.data.reading.times import since_1970
 
 _MOST_CHARACTERS = 100_000  # of a rejected row: some fields are as long as a file
-_QUOTED = r'[",\r\n]'
+_QUOTED = re.compile(r'[",\r\n]')
 
 
 class BadRowsError(Exception):
@@ -83,19 +84,25 @@ class Sieve:
         return self.passed(events, lambda batch: ~are_good(batch[role]), fact, tell, self.name(role))
 
     def _contents(self, bad: DataFrame) -> Series:
-        """The row of each as text that can be read again: fields with what divides them, or columns as JSON."""
+        """What stands in each row: fields with what divides them, as they can be read again, or columns as JSON."""
+        roles = bad.select([role for role in self.found.places if role in bad.columns])
         if "fields" not in bad.columns:
-            roles = bad.select([role for role in self.found.places if role in bad.columns])
-            lines = (json.dumps(row, ensure_ascii=False, default=str) for row in roles.iter_rows(named=True))
-            return Series([line[:_MOST_CHARACTERS] for line in lines], dtype=pl.String)
-        field = pl.element()
-        if self.separator == ",":
-            quoted = pl.format('"{}"', field.str.replace_all('"', '""'))
-            field = pl.when(field.str.contains(_QUOTED)).then(quoted).otherwise(field)
-        divided = pl.col("fields").list.eval(field).list.join(self.separator or " ")
+            return _as_json(roles)
+        divided = bad["fields"].map_elements(self._line, pl.String, skip_nulls=True)
         if "flaw" in bad.columns:  # of which the field is all there is
-            divided = pl.when(pl.col("flaw").is_null()).then(divided).otherwise(pl.col("fields").list.first())
-        return bad.select(divided.str.slice(0, _MOST_CHARACTERS)).to_series()
+            divided = bad["fields"].list.first().zip_with(bad["flaw"].is_not_null(), divided)
+        texts = divided.str.slice(0, _MOST_CHARACTERS)
+        return texts.zip_with(texts.is_not_null(), _as_json(roles)) if texts.null_count() else texts
+
+    def _line(self, fields: Iterable[str]) -> str:
+        if self.separator != ",":
+            return (self.separator or " ").join(fields)
+        return ",".join('"' + field.replace('"', '""') + '"' if _QUOTED.search(field) else field for field in fields)
+
+
+def _as_json(columns: DataFrame) -> Series:
+    lines = (json.dumps(row, ensure_ascii=False, default=str) for row in columns.iter_rows(named=True))
+    return Series([line[:_MOST_CHARACTERS] for line in lines], dtype=pl.String)
 
 
 def first_shown(column: Series) -> str:

@@ -49,6 +49,8 @@ class Provenance(Configuration):
     """The recipe's word for the data."""
     columns: Columns | None = None
     """The columns that a file was read by, each with its name there; None of a dataset by name."""
+    rejected: dict[str, Count] = Field(default_factory=dict)
+    """Rows of the file that are no events and were left out, by what is wrong with them."""
     events_sha256: str = Field(pattern=SHA256)
     """Fingerprint of all events, and of their times where the model reads them."""
 
@@ -69,5 +71,6 @@ def provenance(prepared: Prepared, session: Session, started: datetime, *, reads
         seconds=round((datetime.now(UTC) - started).total_seconds(), 1),
         data=prepared.source.data,
         columns=prepared.columns,
+        rejected=dict(prepared.rejected.reasons),
         events_sha256=prepared.log.sha256(with_times=reads_times),
     )

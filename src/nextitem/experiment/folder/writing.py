@@ -10,6 +10,7 @@ import polars as pl
 from torch import Tensor
 
 from nextitem.data.prepare import Prepared
+from nextitem.data.reading.rejected import REJECTED
 from nextitem.experiment.folder.card import model_card
 from nextitem.experiment.folder.histories import stored_users
 from nextitem.experiment.folder.metrics import Metrics
@@ -18,7 +19,7 @@ from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.learner import Stored
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome
-from nextitem.storage import empty_folder, publish, refusals, write_parquet, write_tensors, write_text
+from nextitem.storage import empty_folder, publish, refusals, write_csv, write_parquet, write_tensors, write_text
 
 
 def write_run(
@@ -53,6 +54,8 @@ def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Metrics
     write_parquet(draft / "ranks.parquet", _ranks(outcome))
     write_tensors(draft / "model.safetensors", weights_of(outcome.model))
     write_parquet(draft / "items.parquet", _items(outcome.prepared))
+    if len(outcome.prepared.rejected.table):  # of a prepared folder they are there
+        write_csv(draft / REJECTED, outcome.prepared.rejected.table)
     if with_users:
         users = stored_users(outcome.prepared.log, with_times=recipe.learner.reads_times)
         write_parquet(draft / "users.parquet", users)

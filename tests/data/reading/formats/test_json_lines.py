@@ -66,7 +66,7 @@ def test_a_record_may_leave_columns_out_that_are_not_read(written: Write) -> Non
 
 @pytest.mark.parametrize("at_once", [1, 7, 64])
 def test_a_file_is_read_in_parts(written: Write, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
-    monkeypatch.setattr(json_lines, "stretches", lambda file, _=0: opening.stretches(file, at_once))
+    monkeypatch.setattr(json_lines, "raw_stretches", lambda file, _=0: opening.raw_stretches(file, at_once))
     file = written("log.jsonl", LINES * 5)
     assert [user for part in read_parts(file, events=2) for user in part.user] == EVENTS["user"] * 5
     assert len(read(file)) == 15
