@@ -1,5 +1,7 @@
 """Metrics of what is listed: by hand, by contract, and as `evaluate` reports them."""
 
+from dataclasses import replace
+from itertools import combinations
 from math import log2
 
 import pytest
@@ -8,11 +10,21 @@ from torch import Tensor, tensor
 
 from nextitem.compute.processes import ALONE
 from nextitem.data.sequences import Sequences
+from nextitem.data.splits import LeaveOneOut
 from nextitem.data.splits.split import Cases
 from nextitem.errors import ConfigurationError
-from nextitem.evaluation import evaluate as module
+from nextitem.evaluation import measuring as module
+from nextitem.evaluation.aggregates import aggregates
 from nextitem.evaluation.evaluate import evaluate
-from nextitem.evaluation.metrics import DEFAULT_METRICS, LIST_METRICS, SAMPLED_METRICS
+from nextitem.evaluation.metrics import (
+    AGGREGATE_METRICS,
+    DEFAULT_METRICS,
+    LIST_METRICS,
+    SAMPLED_METRICS,
+    gini,
+    intra_list_diversity,
+    popularity_bias,
+)
 from nextitem.evaluation.metrics.metric import Lists
 from nextitem.evaluation.metrics.novelty import novelty
 from nextitem.evaluation.ranking import Ranking
@@ -20,6 +32,8 @@ from nextitem.evaluation.scoring import Scorer
 from nextitem.model.baselines import Popularity
 
 COUNTS_N = tensor([8, 4, 2, 1, 1, 0])  # of 16 training events: 1, 2, 3, 4 and 4 bits
+TRAIN = Sequences.of([[0, 1, 2], [0, 1], [0, 0, 2], [0, 0, 0, 0, 1, 1], [3], [4]], 6)
+"""Has 9 events of item 0 and not 8: what counts here is who has which items together."""
 every_metric = pytest.mark.parametrize("name", LIST_METRICS)
 
 
@@ -29,7 +43,13 @@ def most_popular() -> Scorer:
 
 
 def cases(histories: list[list[int]]) -> Cases:
-    return Cases.of(Sequences.of(histories, 6), tensor([3] * len(histories)), COUNTS_N)
+    asked = Cases.of(Sequences.of(histories, 6), tensor([3] * len(histories)), COUNTS_N)
+    return replace(asked, train=TRAIN)
+
+
+def lists(items: list[list[int]], histories: list[list[int]] | None = None) -> Lists:
+    """Lists after empty histories, or those that are given."""
+    return Lists(tensor(items), COUNTS_N, Sequences.of(histories or [[]] * len(items), 6), TRAIN)
 
 
 # by hand
@@ -60,19 +80,19 @@ def test_lists_are_cut_after_k_items() -> None:
 
 @every_metric
 def test_values_are_finite_double_precision_and_one_per_case(name: str) -> None:
-    lists = Lists(tensor([[0, 1], [5, 4], [3, -1], [-1, -1]]), COUNTS_N)
-    found = LIST_METRICS[name](lists)
+    given = lists([[0, 1], [5, 4], [3, -1], [-1, -1]])
+    found = LIST_METRICS[name](given)
     assert (found.dtype, found.shape) == (torch.float64, (4,))
     assert bool(found.isfinite().all())
-    assert LIST_METRICS[name](Lists(torch.zeros(0, 2, dtype=torch.int64), COUNTS_N)).shape == (0,)
-    assert lists.items_Ck.tolist() == [[0, 1], [5, 4], [3, -1], [-1, -1]]
+    assert LIST_METRICS[name](replace(given, items_Ck=torch.zeros(0, 2, dtype=torch.int64))).shape == (0,)
+    assert given.items_Ck.tolist() == [[0, 1], [5, 4], [3, -1], [-1, -1]]
 
 
 @every_metric
 def test_a_case_is_measured_by_its_own_list_alone(name: str) -> None:
-    items_Ck = tensor([[0, 1], [5, 4], [3, -1]])
-    together = LIST_METRICS[name](Lists(items_Ck, COUNTS_N))
-    apart = [LIST_METRICS[name](Lists(row[None], COUNTS_N)) for row in items_Ck]
+    given = [[0, 1], [5, 4], [3, -1]]
+    together = LIST_METRICS[name](lists(given))
+    apart = [LIST_METRICS[name](lists([row])) for row in given]
     assert torch.equal(together, torch.cat(apart))
 
 
@@ -151,7 +171,119 @@ def test_each_process_lists_its_own_share_of_the_cases() -> None:
             sent.append(values)
             return torch.cat([values.new_zeros(1, values.shape[1]), values])
 
+        def sum(self, values: Tensor) -> Tensor:
+            sent.append(values)
+            return values
+
     sent: list[Tensor] = []
     evaluate(most_popular(), cases([[], [0], [0, 1]]), ["novelty@1"], processes=Half(torch.device("cpu")))
-    assert sent[0].shape == (2, 3)  # above, tied, novelty
-    assert sent[0][:, 2].tolist() == [2, 3]
+    ranks_C2, items_Q1 = sent
+    assert (ranks_C2[0].tolist(), ranks_C2[1, 0].item()) == ([0, 0], 2)
+    assert items_Q1.tolist() == [[1], [2]]
+
+
+# by hand: who has two items
+
+
+def test_items_that_the_same_users_have_are_near_and_others_far() -> None:
+    # Users 0, 1, 2, 3 have item 0, of them 0, 1, 3 item 1, and 0, 2 item 2; nobody has item 5.
+    found = intra_list_diversity(lists([[0, 1, 2], [0, 5, 3], [4, -1, -1], [-1, -1, -1]]))
+    near = [3 / (4 * 3) ** 0.5, 2 / (4 * 2) ** 0.5, 1 / (3 * 2) ** 0.5]
+    assert found.tolist() == pytest.approx([1 - sum(near) / 3, 1, 0, 0])
+
+
+def test_diversity_agrees_with_all_pairs_counted_one_by_one() -> None:
+    draws = torch.Generator().manual_seed(3)
+    histories = [torch.randint(40, (12,), generator=draws).tolist() for _ in range(30)]
+    shown = [torch.randperm(40, generator=draws)[:6].tolist() for _ in range(9)]
+    has = [{user for user, history in enumerate(histories) if item in history} for item in range(40)]
+
+    def distance(one: int, other: int) -> float:
+        either = (len(has[one]) * len(has[other])) ** 0.5
+        return 1 - (len(has[one] & has[other]) / either if either else 0)
+
+    expected = [sum(distance(*pair) for pair in combinations(row, 2)) / 15 for row in shown]
+    train = Sequences.of(histories, 40)
+    found = intra_list_diversity(Lists(tensor(shown), train.counts(), None, train))
+    assert found.tolist() == pytest.approx(expected)
+
+
+def test_who_has_what_is_not_known_of_cases_that_are_of_no_split() -> None:
+    with pytest.raises(ConfigurationError, match="these cases do not say what that is; take the cases of a split"):
+        evaluate(most_popular(), replace(cases([[]]), train=None), ["intra_list_diversity@2"])
+
+
+def test_the_cases_of_a_split_know_what_was_learnt_from() -> None:
+    split = LeaveOneOut().split(Sequences.of([[0, 1, 2, 3], [1, 2, 3]], 6))
+    assert split.test.train is split.train
+    assert split.test.select(tensor([0])).train is split.train
+    merged = split.with_validation()
+    assert merged.test.train is merged.train
+
+
+# all lists together
+
+
+def test_coverage_is_the_share_of_items_that_anybody_is_shown() -> None:
+    found = evaluate(most_popular(), cases([[], [0], [0, 1]]), ["coverage@1", "coverage@2", "coverage@6"])
+    assert found.means == {"coverage@1": 3 / 6, "coverage@2": 4 / 6, "coverage@6": 1}
+    assert found.values == {}
+
+
+def test_gini_is_half_the_mean_difference_of_all_pairs_over_the_mean() -> None:
+    shown = lists([[0, 1], [0, 2], [0, -1]])
+    counts = [3, 1, 1, 0, 0, 0]
+    expected = sum(abs(one - other) for one in counts for other in counts) / (2 * 6 * 6) / (5 / 6)
+    found, intervals = aggregates(shown, torch.arange(3), {"gini@2": (gini, 2)}, None)
+    assert found == {"gini@2": pytest.approx(expected)}
+    assert intervals == {}
+
+
+@pytest.mark.parametrize(("shown", "expected"), [([[0], [0]], 1 - 1 / 6), ([[0, 1, 2], [3, 4, 5]], 0), ([[-1]], 0)])
+def test_gini_of_one_item_of_all_items_and_of_none(shown: list[list[int]], expected: float) -> None:
+    found, _ = aggregates(lists(shown), torch.arange(len(shown)), {"gini@3": (gini, 3)}, None)
+    assert found["gini@3"] == pytest.approx(expected)
+
+
+def test_popularity_bias_compares_what_is_shown_with_what_people_had() -> None:
+    shown = lists([[0, 1], [2, 3], [4, -1]], [[1, 1, 2], [3], []])  # nobody knows what the third one had
+    listed, had = [(8 + 4) / 2, (2 + 1) / 2], [(4 + 4 + 2) / 3, 1]
+    found, _ = aggregates(shown, torch.arange(3), {"popularity_bias@2": (popularity_bias, 2)}, None)
+    assert found["popularity_bias@2"] == pytest.approx(sum(listed) / sum(had) - 1)
+    alone, _ = aggregates(lists([[0, 1]]), torch.arange(1), {"popularity_bias@2": (popularity_bias, 2)}, None)
+    assert alone == {"popularity_bias@2": 0}
+
+
+def test_a_user_with_two_lists_counts_as_one_with_one() -> None:
+    # Item 0 is in half of the lists of the first user, and item 1 in all of both users'.
+    shown = lists([[0, 1], [1, 2], [1, 3]])
+    found, _ = aggregates(shown, tensor([4, 4, 9]), {"gini@2": (gini, 2)}, None)
+    expected, _ = aggregates(
+        lists([[1, 1], [0, 2], [1, 1], [3, 3]]), torch.arange(4), {"gini@2": (gini, 2)}, None
+    )  # 2, 1/2, 1/2 and 1 of item 1, 0, 2 and 3
+    assert found["gini@2"] == pytest.approx(expected["gini@2"])
+
+
+@pytest.mark.parametrize("name", AGGREGATE_METRICS)
+def test_a_metric_of_all_lists_has_an_interval_around_it(name: str) -> None:
+    draws = torch.Generator().manual_seed(5)
+    shown = lists(
+        torch.randint(6, (40, 2), generator=draws).tolist(), torch.randint(6, (40, 3), generator=draws).tolist()
+    )
+    metrics = {f"{name}@{k}": (AGGREGATE_METRICS[name], k) for k in (1, 2)}
+    found, intervals = aggregates(shown, torch.arange(40), metrics, 0)
+    for metric, (low, high) in intervals.items():
+        assert low <= found[metric] <= high
+    assert intervals == aggregates(shown, torch.arange(40), metrics, 0)[1]
+    assert intervals != aggregates(shown, torch.arange(40), metrics, 1)[1] or name == "coverage"
+
+
+def test_all_metrics_of_lists_share_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    whole = module.top_k
+    monkeypatch.setattr(module, "top_k", lambda query, k, seen: asked.append(k) or whole(query, k, seen))
+    names = [f"{name}@{k}" for k, name in enumerate((*LIST_METRICS, *AGGREGATE_METRICS), 1)]
+    found = evaluate(most_popular(), cases([[], [0], [0, 1]]), [*names, "ndcg@10"])
+    assert asked == [len(names)]
+    assert [*found.means] == [*names, "ndcg@10"] == [*found.certificate.metrics]
+    assert set(found.intervals) == set(found.means)

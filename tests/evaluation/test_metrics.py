@@ -14,6 +14,7 @@ from torch import Tensor, tensor
 
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.metrics import (
+    AGGREGATE_METRICS,
     LIST_METRICS,
     QUESTION_METRICS,
     TARGET_METRICS,
@@ -170,7 +171,7 @@ def test_mrr_alone_is_not_cut() -> None:
 def test_another_name_is_refused_with_those_that_are_known(name: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_metrics([name])
-    known = ", ".join(f"{metric}@k" for metric in (*RANK_METRICS, *LIST_METRICS))
+    known = ", ".join(f"{metric}@k" for metric in (*RANK_METRICS, *LIST_METRICS, *AGGREGATE_METRICS))
     assert known.startswith("hit_rate@k, mrr@k, ndcg@k, recall@k, precision@k, map@k, novelty@k")
     assert str(caught.value) == (
         f"unknown metric '{name}'; known are {known}, with k a positive number, and mrr without one"

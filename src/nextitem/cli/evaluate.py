@@ -7,6 +7,7 @@ import typer
 
 from nextitem.cli.console import Sheet, say, show_json, show_table
 from nextitem.cli.options import AsJson, Hide, RunFolder, seed_of, stored_run
+from nextitem.cli.tables import show_kinds
 from nextitem.compute.waiting import told_if_slow
 from nextitem.evaluation.metrics import DEFAULT_METRICS, SAMPLED_METRICS
 from nextitem.evaluation.ranking import Ranking
@@ -56,7 +57,7 @@ def evaluate(
         content = block if candidates is None else {"sampled": block}
         show_json({**content, "run": str(run_folder), "recipe": stored.recipe.name})
         return
-    title = f"{stored.recipe.name} on {stored.recipe.data}, {part}"
+    title = f"{stored.recipe.name} on {stored.recipe.data}, {measured.certificate.asked.replace('test', part.value)}"
     title += "" if candidates is None else f", each target among {measured.certificate.candidates - 1} drawn items only"
     table = Sheet(title, ("metric", "value", "95 % interval"), left=("metric",))
     for name, value in measured.means.items():
@@ -65,3 +66,4 @@ def evaluate(
     table.add("ceiling", f"{measured.ceiling:.4f}", "")
     table.caption = CEILING
     show_table(table)
+    show_kinds(measured)

@@ -9,10 +9,11 @@ from nextitem.cli.console import Sheet, show, show_json, show_prose, show_table
 from nextitem.data.mapped.folder import Manifest
 from nextitem.engine.entries import Contestant
 from nextitem.errors import TrainingError
+from nextitem.evaluation.evaluate import Evaluation
 from nextitem.evaluation.paired import Difference
 from nextitem.studies.comparison import Comparison, as_dict
 from nextitem.studies.forecast import Line, ReproductionPlan
-from nextitem.words import NOTHING, amount, counted, duration, interval, written
+from nextitem.words import KINDS, NOTHING, amount, counted, duration, interval, percent, written
 
 
 def show_comparison(comparison: Comparison, *, as_json: bool) -> None:
@@ -88,6 +89,26 @@ def _cells_of(row: Contestant, comparison: Comparison) -> list[str]:
 def _difference(difference: Difference) -> str:
     """A difference with its interval and corrected p-value, on two lines."""
     return f"{difference.value:+.4f}, p {difference.corrected_p:.2g}\n({interval(difference.interval, '+.4f')})"
+
+
+def show_kinds(measured: Evaluation) -> None:
+    """Warm, cold and repeated targets apart, on stdout: how many there are, and each metric of ranks."""
+    kinds = measured.by_target
+    table = Sheet("by kind of target", ("metric", *kinds), left=("metric",))
+    table.add("cases", *(f"{one.cases:,}" for one in kinds.values()))
+    table.add("share", *(percent(one.share, 2) for one in kinds.values()))
+    table.section()
+    for name in measured.certificate.metrics:
+        if any(name in one.means for one in kinds.values()):
+            table.add(
+                name,
+                *(
+                    f"{one.means[name]:.4f}\n({interval(one.intervals[name])})" if name in one.means else NOTHING
+                    for one in kinds.values()
+                ),
+            )
+    table.caption = KINDS
+    show_table(table)
 
 
 def show_plan(forecast: ReproductionPlan, title: str, *, as_json: bool) -> None:

@@ -44,7 +44,7 @@ from nextitem.training.watchers import open_tracker
 from nextitem.training.watchers.progress import watcher
 from nextitem.training.watchers.tracked import Told, tracked
 from nextitem.training.watchers.tracker import Tracker, results_of
-from nextitem.words import CEILING, amount, counted, interval, percent, time_taken
+from nextitem.words import CEILING, amount, interval, percent, time_taken
 
 
 def train(
@@ -203,7 +203,7 @@ def _summary(recipe: Recipe, metrics: Metrics, published: Mapping[str, float], s
 
     `seconds` is what all of it took, with reading, planning, ranking and the report.
     """
-    title = f"{recipe.name} on {recipe.data}: {counted(metrics.certificate.cases, 'test case')}, full catalogue"
+    title = f"{recipe.name} on {recipe.data}: {metrics.certificate.asked}, full catalogue"
     columns = ("metric", "validation", "test", "95 % interval", *(["published"] if published else []))
     table = Sheet(title, columns, left=("metric",))
     for metric in metrics.certificate.metrics:

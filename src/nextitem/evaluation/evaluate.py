@@ -11,16 +11,18 @@ from nextitem.compute.randomness import Purpose, generator
 from nextitem.data.splits.questions import firsts
 from nextitem.data.splits.split import Cases
 from nextitem.errors import ConfigurationError
+from nextitem.evaluation.aggregates import aggregates
+from nextitem.evaluation.by_target import Kind, Kinds, by_target
 from nextitem.evaluation.certificate import Certificate
 from nextitem.evaluation.hiding import hidden_targets
 from nextitem.evaluation.intervals import bootstrap_interval
+from nextitem.evaluation.measuring import measured
 from nextitem.evaluation.metrics import DEFAULT_METRICS, Asked, parse_metrics
 from nextitem.evaluation.metrics.metric import Lists
 from nextitem.evaluation.ranking import FULL, Ranking
-from nextitem.evaluation.ranks import candidate_ranks, target_ranks, top_k
 from nextitem.evaluation.scoring import Scorer
 from nextitem.evaluation.users import of_users
-from nextitem.evaluation.values import list_values, values
+from nextitem.evaluation.values import Ranks, list_values, values
 from nextitem.settings.given import must_be, seed_number, texts, yes_or_no
 
 
@@ -41,22 +43,29 @@ class Evaluation:
     ceiling: float
     """Share of targets that occur in training and are not hidden, a mean as others: no model of ids alone hits more."""
     certificate: Certificate
+    of_all_lists: Mapping[str, float] = field(default_factory=dict)
+    """Per metric of all lists together, such as `coverage@10`, its value."""
+    by_target: Mapping[Kinds, Kind] = field(default_factory=dict)
+    """The metrics of ranks for `warm`, `cold` and `repeated` targets apart; none where no intervals were asked for."""
     means: Mapping[str, float] = field(init=False)
-    """Per metric the mean over users of the mean over their cases."""
+    """Per metric the mean over users of the mean over their cases, or the value of all lists."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "means", {name: float(value_U.mean()) for name, value_U in self.of_users().items()})
+        means = {name: float(value_U.mean()) for name, value_U in self.of_users().items()} | {**self.of_all_lists}
+        object.__setattr__(self, "means", {name: means[name] for name in self.certificate.metrics})
 
     def of_users(self) -> dict[str, Tensor]:
         """Per metric of every user the mean over their cases, shape (U,), in the order of their first cases."""
         return {name: of_users(value_C, self.users_C) for name, value_C in self.values.items()}
 
     def as_dict(self) -> dict[str, object]:
-        """Means, intervals, ceiling and certificate as plain values."""
+        """Means, intervals, ceiling, kinds of target where they were told apart, and certificate as plain values."""
+        parts = {kind: part.as_dict() for kind, part in self.by_target.items()}
         return {
             **self.means,
             "intervals": {name: list(interval) for name, interval in self.intervals.items()},
             "ceiling": self.ceiling,
+            **({"by_target": parts} if parts else {}),
             "certificate": self.certificate.as_dict(),
         }
 
@@ -79,10 +88,12 @@ def evaluate(
 
     Among drawn candidates every metric is labelled, as `ndcg@10[pop100]`, and the certificate says how they were drawn:
     such a number compares with no full one. A k beyond what is ranked counts as its number. Without `intervals` there
-    are none. Each of several processes ranks its share of the cases, and all return the evaluation of all of them.
-    Metrics of lists, such as `novelty@10`, are of the k best items of the whole catalogue, in the order in which they
-    would be shown. Raises ConfigurationError for no or an unknown metric, and for one of lists among candidates;
-    ScoreError for NaN scores.
+    are none, and nothing by kind of target. Each of several processes ranks its share of the cases, and all return the
+    evaluation of all of them. Metrics of lists, such as `novelty@10`, are of the k best items of the whole catalogue,
+    in the order in which they would be shown; several of them share one pass.
+
+    Raises ConfigurationError for no or an unknown metric, and for one of lists among candidates; ScoreError for NaN
+    scores.
     """
     must_be(scorer, Scorer, "scorer", "a trained model (run(…).model) is one, and whatever has the method query")
     must_be(cases, Cases, "cases", "prepare(recipe).split.test are some")
@@ -91,60 +102,51 @@ def evaluate(
     metrics, interval_seed = texts(metrics, "metrics"), seed_number(interval_seed, "interval_seed")
     yes_or_no(intervals, "intervals")
     asked = _asked(metrics, ranking)
-    rows = torch.arange(len(cases))[processes.share(len(cases))]
-    above_C, tied_C, *listed = processes.gather(_measured(scorer, cases, rows, ranking, asked), len(cases)).unbind(1)
-    of_cases = dict(zip(asked.of_lists, listed, strict=True))
+    found = measured(scorer, cases, ranking, asked.longest, processes)
+    users_C, questions_C = cases.histories.users_U, cases.questions_C
+    # Among drawn candidates each target has rivals of its own, so that none has a place in another one's list.
+    together_C = questions_C if ranking.candidates is None else torch.arange(len(cases))
+    ranks, ranked = Ranks(found.above_C, found.tied_C, users_C, together_C), ranking.size(len(cases.counts_N))
+    asked_Q = cases.histories.select(firsts(questions_C))
+    lists = Lists(found.items_Qk, cases.counts_N, asked_Q, cases.train)
+    of_cases = {name: value_Q[questions_C] for name, value_Q in list_values(lists, asked.of_lists).items()}
     if asked.of_ranks:
-        together_C = cases.questions_C if ranking.candidates is None else None
-        ranked = ranking.size(cases.histories.number_of_items)
-        of_cases |= values(above_C, tied_C, asked.of_ranks, ranked, together_C)
-    found = {name + ranking.label: of_cases[name] for name in metrics}
+        of_cases |= values(ranks.above_C, ranks.tied_C, asked.of_ranks, ranked, together_C)
+    seed = interval_seed if intervals else None
+    of_all_lists, bounds = aggregates(lists, asked_Q.users_U, asked.of_all_lists, seed)
+    if intervals:
+        bounds |= _intervals(of_cases, users_C, interval_seed)
+    parts = by_target(ranks, cases, asked.of_ranks, ranked, interval_seed) if intervals else {}
     is_hidden_C = hidden_targets(ranking.seen(cases.histories), cases.targets_C)
     is_reachable_C = (cases.is_trained_N[cases.targets_C] & ~is_hidden_C).double()
-    users_C = cases.histories.users_U
+    labels = {name: name + ranking.label for name in metrics}
     return Evaluation(
-        values=found,
-        intervals=_intervals(found, users_C, interval_seed) if intervals else {},
-        above_C=above_C,
-        tied_C=tied_C,
+        values={label: of_cases[name] for name, label in labels.items() if name in of_cases},
+        intervals={label: bounds[name] for name, label in labels.items() if name in bounds},
+        above_C=ranks.above_C,
+        tied_C=ranks.tied_C,
         users_C=users_C,
         ceiling=float(of_users(is_reachable_C, users_C).mean()),
-        certificate=Certificate.of(cases, ranking, tuple(found)),
+        certificate=Certificate.of(cases, ranking, tuple(labels.values())),
+        of_all_lists=of_all_lists,
+        by_target={kind: part.labelled(ranking.label) for kind, part in parts.items()},
     )
 
 
 def _asked(metrics: Sequence[str], ranking: Ranking) -> Asked:
     """The metrics, where they can be measured so: what cannot is refused before anything is scored."""
     asked = parse_metrics(metrics)
-    if asked.of_lists and ranking.candidates is not None:
+    if asked.listed and ranking.candidates is not None:
         raise ConfigurationError(
-            f"{', '.join(asked.of_lists)}: lists are of the whole catalogue and not of drawn items; ask for metrics of "
+            f"{', '.join(asked.listed)}: lists are of the whole catalogue and not of drawn items; ask for metrics of "
             f"lists without candidates"
         )
     return asked
 
 
-def _measured(scorer: Scorer, cases: Cases, rows: Tensor, ranking: Ranking, asked: Asked) -> Tensor:
-    """above, tied and the values of each metric of lists, a column each, of some of the cases."""
-    histories, targets_C = cases.histories.select(rows), cases.targets_C[rows]
-    drawn_CK = ranking.draw(cases)  # of all cases: what a process draws may not depend on its share
-    if drawn_CK is not None:
-        ranks = candidate_ranks(scorer.query(histories), targets_C, drawn_CK[rows], ranking.seen(histories))
-        return torch.stack(ranks, 1)
-    # Of one question every target is read from the same scores, which two rows need not have to the last bit.
-    questions_C = cases.questions_C[rows].unique(return_inverse=True)[1]
-    asked_Q = histories.select(firsts(questions_C))
-    query, seen = scorer.query(asked_Q), ranking.seen(asked_Q)
-    ranks = target_ranks(query, targets_C, seen, questions_C)
-    if not asked.of_lists:
-        return torch.stack(ranks, 1)
-    longest = min(max(k for _, k in asked.of_lists.values()), cases.histories.number_of_items)
-    lists = Lists(top_k(query, longest, seen)[0], cases.counts_N)
-    listed = [value_Q[questions_C] for value_Q in list_values(lists, asked.of_lists).values()]
-    return torch.stack([*ranks, *listed], 1)
-
-
 def _intervals(found: Mapping[str, Tensor], users_C: Tensor, seed: int) -> dict[str, tuple[float, float]]:
+    if not found:
+        return {}
     values_UM = torch.stack([of_users(value_C, users_C) for value_C in found.values()], 1)
     bounds = bootstrap_interval(values_UM, generator(seed, Purpose.BOOTSTRAP))
     return {name: (float(low), float(high)) for name, (low, high) in zip(found, bounds.tolist(), strict=True)}

@@ -1,6 +1,6 @@
 """How sure a mean is: intervals, p-values, and their correction. U users, M metrics, R resamples."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -26,13 +26,15 @@ def bootstrap_interval(
 def user_means(values_UM: Tensor, generator: torch.Generator, resamples: int) -> Tensor:
     """Means of `values_UM` over resamples of its rows, shape (R, M)."""
     users = len(values_UM)
-    means = []
+    return torch.cat([counts.double() @ values_UM / users for counts in resampled(users, generator, resamples)])
+
+
+def resampled(users: int, generator: torch.Generator, resamples: int) -> Iterator[Tensor]:
+    """How often each user is in a resample of as many, some resamples at a time, shape (B, U) int64."""
     for block in torch.arange(resamples).split(max(1, _BLOCK // users)):
         rows = torch.arange(len(block))[:, None] * users
         picked = torch.randint(users, (len(block), users), generator=generator) + rows
-        counts = torch.bincount(picked.flatten(), minlength=len(block) * users).view(len(block), users)
-        means.append(counts.double() @ values_UM / users)
-    return torch.cat(means)
+        yield torch.bincount(picked.flatten(), minlength=len(block) * users).view(len(block), users)
 
 
 def percentiles(draws_RM: Tensor, confidence: float = 0.95) -> Tensor:

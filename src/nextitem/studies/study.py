@@ -192,7 +192,7 @@ def sampled(rows: Sequence[Contestant], published: PublishedMetric, data: str, s
         evaluations = [
             evaluate(scorer, split.test, [published.metric], ranking=ranking, intervals=False) for scorer in scorers
         ]
-        values.append(torch.stack([value for one in evaluations for value in one.values.values()])[:, :, None])
+        values.append(torch.stack([value_U for one in evaluations for value_U in one.of_users().values()])[:, :, None])
     intervals = [percentiles(draws_RM)[0].tolist() for draws_RM in draws_of(values).means]
     cells = {
         row.label: (float(values_SU1.mean()), (low, high))

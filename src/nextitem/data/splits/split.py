@@ -32,6 +32,8 @@ class Cases:
     """What the data is called."""
     rule: str = ""
     """How cases were chosen, in words; "" where nobody said."""
+    train: Sequences | None = None
+    """What may be learnt from, which metrics of lists ask about; None of cases that are of no split."""
 
     @classmethod
     def of(
@@ -65,7 +67,8 @@ class Cases:
     def select(self, rows: Tensor) -> "Cases":
         """Some of the cases, by their places or a mask, as cases of their own (another fingerprint)."""
         rows = rows if isinstance(rows, Tensor | slice) else _places(rows)
-        return Cases.of(self.histories.select(rows), self.targets_C[rows], self.counts_N, self.dataset, self.rule)
+        some = Cases.of(self.histories.select(rows), self.targets_C[rows], self.counts_N, self.dataset, self.rule)
+        return replace(some, train=self.train)
 
 
 def _places(rows: object) -> Tensor:
@@ -113,13 +116,14 @@ class Split:
         else:
             validation = Cases(*views.validation, counts_N, facts.validation_sha256, rule=views.rule)
             test = Cases(*views.test, counts_N, facts.test_sha256, rule=views.rule)
+        validation, test = (replace(cases, train=train) for cases in (validation, test))
         return cls(train, validation, test, views.train_and_validation, views.notes, views.cuts)
 
     def with_validation(self) -> "Split":
         """The validation events in the training part as well; the validation cases then ask for what may be learnt."""
         counts_N = self.train_and_validation.counts()
         train = replace(self.train_and_validation, known_counts_N=counts_N)
-        validation, test = (replace(cases, counts_N=counts_N) for cases in (self.validation, self.test))
+        validation, test = (replace(cases, counts_N=counts_N, train=train) for cases in (self.validation, self.test))
         return replace(self, train=train, validation=validation, test=test)
 
     def named(self, dataset: str) -> "Split":

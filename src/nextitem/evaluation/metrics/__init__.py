@@ -1,7 +1,8 @@
-"""The shelf of metrics: one file each, and one line in a table of contents, of targets, of questions or of lists.
+"""The shelf of metrics: one file each, and one line in a table of contents.
 
-One of targets or questions is known wherever ranks are, also of stored runs. One of lists needs the k best items of
-every case, which `evaluate` makes only where such a metric is asked for; none is in a default list.
+They are of targets, of questions, of a list or of all lists. One of targets or questions is known wherever ranks are,
+also of stored runs. Those of lists need the k best items of every question, which `evaluate` makes only where such a
+metric is asked for, once for all of them; none is in a default list.
 """
 
 import re
@@ -11,11 +12,15 @@ from dataclasses import dataclass
 
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.metrics.average_precision import average_precision
+from nextitem.evaluation.metrics.coverage import coverage
+from nextitem.evaluation.metrics.gini import gini
 from nextitem.evaluation.metrics.hit_rate import hit_rate
-from nextitem.evaluation.metrics.metric import ListMetric, QuestionMetric, TargetMetric
+from nextitem.evaluation.metrics.intra_list_diversity import intra_list_diversity
+from nextitem.evaluation.metrics.metric import AggregateMetric, ListMetric, QuestionMetric, TargetMetric
 from nextitem.evaluation.metrics.mrr import mrr
 from nextitem.evaluation.metrics.ndcg import ndcg
 from nextitem.evaluation.metrics.novelty import novelty
+from nextitem.evaluation.metrics.popularity_bias import popularity_bias
 from nextitem.evaluation.metrics.precision import precision
 from nextitem.evaluation.metrics.recall import recall
 
@@ -23,7 +28,10 @@ TARGET_METRICS: dict[str, TargetMetric] = {"hit_rate": hit_rate, "mrr": mrr}
 QUESTION_METRICS: dict[str, QuestionMetric] = {
     "ndcg": ndcg, "recall": recall, "precision": precision, "map": average_precision,
 }  # fmt: skip
-LIST_METRICS: dict[str, ListMetric] = {"novelty": novelty}
+LIST_METRICS: dict[str, ListMetric] = {"novelty": novelty, "intra_list_diversity": intra_list_diversity}
+AGGREGATE_METRICS: dict[str, AggregateMetric] = {
+    "coverage": coverage, "gini": gini, "popularity_bias": popularity_bias,
+}  # fmt: skip
 
 DEFAULT_METRICS = ("hit_rate@10", "ndcg@10", "mrr@10", "hit_rate@100", "ndcg@100", "mrr@100")
 """What is reported of a full ranking where nothing else is asked for."""
@@ -38,11 +46,22 @@ class Asked:
     of_targets: Mapping[str, tuple[TargetMetric, int]]
     of_questions: Mapping[str, tuple[QuestionMetric, int]]
     of_lists: Mapping[str, tuple[ListMetric, int]]
+    of_all_lists: Mapping[str, tuple[AggregateMetric, int]]
 
     @property
     def of_ranks(self) -> tuple[str, ...]:
         """The names of those for which ranks are enough."""
         return (*self.of_targets, *self.of_questions)
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The names of those that need lists."""
+        return (*self.of_lists, *self.of_all_lists)
+
+    @property
+    def longest(self) -> int:
+        """How long a list has to be for all that need one; 0 where none does."""
+        return max([k for _, k in (*self.of_lists.values(), *self.of_all_lists.values())], default=0)
 
 
 def parse_metrics(names: Sequence[str]) -> Asked:
@@ -57,13 +76,14 @@ def parse_metrics(names: Sequence[str]) -> Asked:
         {name: (TARGET_METRICS[word], k) for name, (word, k) in parsed.items() if word in TARGET_METRICS},
         {name: (QUESTION_METRICS[word], k) for name, (word, k) in parsed.items() if word in QUESTION_METRICS},
         {name: (LIST_METRICS[word], k) for name, (word, k) in parsed.items() if word in LIST_METRICS},
+        {name: (AGGREGATE_METRICS[word], k) for name, (word, k) in parsed.items() if word in AGGREGATE_METRICS},
     )
 
 
 def rank_metrics(names: Sequence[str]) -> Asked:
     """As `parse_metrics`, where ranks are all that is known: also raises ConfigurationError for a metric of lists."""
     asked = parse_metrics(names)
-    for name in asked.of_lists:
+    for name in asked.listed:
         raise ConfigurationError(
             f"{name} is a metric of lists, and ranks do not tell what was listed; `nextitem evaluate RUN --metrics "
             f"{name}` makes the lists of a stored run anew"
@@ -74,7 +94,7 @@ def rank_metrics(names: Sequence[str]) -> Asked:
 def _parsed(name: str) -> tuple[str, int]:
     if name == "mrr":
         return name, sys.maxsize
-    known = (*TARGET_METRICS, *QUESTION_METRICS, *LIST_METRICS)
+    known = (*TARGET_METRICS, *QUESTION_METRICS, *LIST_METRICS, *AGGREGATE_METRICS)
     match = re.fullmatch(r"([a-z_]+)@([1-9][0-9]*)", name)
     if match is None or match[1] not in known:
         raise ConfigurationError(

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from nextitem.data.sequences import Sequences
+
 TargetMetric = Callable[[Tensor, Tensor, int], Tensor]
 """(above_C, tied_C, k) -> the value of each case, shape (C,)."""
 QuestionMetric = Callable[[Tensor, Tensor, int, Tensor | None], Tensor]
@@ -23,12 +25,16 @@ QuestionMetric = Callable[[Tensor, Tensor, int, Tensor | None], Tensor]
 
 @dataclass(frozen=True)
 class Lists:
-    """The k best items of every case, as they would be shown, and what training knows of items."""
+    """The k best items of every question, as they would be shown, and what is known of items beside."""
 
     items_Ck: Tensor
     """Item indices, best first, equal scores by index; −1 where fewer than k items are left, never before an item."""
     counts_N: Tensor
     """How often each item occurs in training."""
+    histories: Sequences | None = None
+    """What each question comes after."""
+    train: Sequences | None = None
+    """What was learnt from; None where it is not known."""
 
     def first(self, k: int) -> "Lists":
         """The lists cut after k items; shorter ones as they are."""
@@ -36,7 +42,42 @@ class Lists:
 
 
 ListMetric = Callable[[Lists], Tensor]
-"""Lists of k items -> the value of each case, shape (C,)."""
+"""Lists of k items -> the value of each, shape (Q,)."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What lists have in some of many columns, a number each, and 0 in all others: E numbers."""
+
+    lists_E: Tensor
+    columns_E: Tensor
+    values_E: Tensor
+    columns: int
+    """How many there are."""
+
+
+@dataclass(frozen=True)
+class AggregateMetric:
+    """A metric of all lists together, made of means over users: so users can be resampled, and the lists need not."""
+
+    numbers: Callable[[Lists], Numbers]
+    """What each list has, of which means are taken."""
+    of_means: Callable[[Tensor, int], Tensor]
+    """(means_RL, columns) -> the value of each of R rows of means, shape (R,); beyond L columns all means are 0."""
+    least: float
+    most: float
+    """Between which a value lies."""
+
+
+def listed(lists: Lists) -> Numbers:
+    """1 for every list and item that it shows; a column an item.
+
+    >>> listed(Lists(torch.tensor([[2, 0], [1, -1]]), torch.tensor([5, 5, 5]))).columns_E
+    tensor([2, 0, 1])
+    """
+    lists_E, places_E = (lists.items_Ck >= 0).nonzero(as_tuple=True)
+    ones_E = torch.ones(len(lists_E), dtype=torch.float64)
+    return Numbers(lists_E, lists.items_Ck[lists_E, places_E], ones_E, len(lists.counts_N))
 
 
 def expected_gain(above_C: Tensor, tied_C: Tensor, gains_k: Tensor) -> Tensor:

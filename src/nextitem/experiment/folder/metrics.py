@@ -3,8 +3,9 @@
 from math import isclose, nan
 from typing import Any, ClassVar, Final, Literal, Self
 
-from pydantic import ConfigDict, Field, model_serializer, model_validator
+from pydantic import ConfigDict, Field, field_serializer, model_serializer, model_validator
 
+from nextitem.evaluation.by_target import Kinds
 from nextitem.evaluation.certificate import Certificate
 from nextitem.evaluation.evaluate import Evaluation
 from nextitem.experiment.folder.provenance import MOST, Count, Provenance
@@ -16,16 +17,14 @@ FORMAT: Final = 2
 """Version of what a run leaves: of metrics.json and of the folder around it. Another one is refused."""
 
 
-class Measured(Configuration):
-    """The metrics of one part, each a mean over users, under their own names beside two fields."""
+class Means(Configuration):
+    """Metrics of some cases, each a mean over users, under their own names beside other fields."""
 
     model_config: ClassVar[ConfigDict] = {"extra": "allow"}
     __pydantic_extra__: dict[str, float]
 
     intervals: dict[str, tuple[float, float]]
     """Per metric the 95 % bootstrap interval of the mean over users."""
-    ceiling: float = Field(ge=0, le=1)
-    """Share of targets that occur in training and are not hidden."""
 
     @model_validator(mode="after")
     def _has_intervals(self) -> Self:
@@ -43,9 +42,31 @@ class Measured(Configuration):
         """Per metric the mean over users of the mean over their cases."""
         return self.__pydantic_extra__
 
+
+class Kind(Means):
+    """Those of the cases whose targets are of one kind: warm, cold or repeated."""
+
+    cases: Count
+    share: float = Field(ge=0, le=1)
+    """Of all cases of the part."""
+
+    @model_serializer
+    def _counts_first(self) -> dict[str, Any]:
+        return {"cases": self.cases, "share": self.share, **self.means, "intervals": self.intervals}
+
+
+class Measured(Means):
+    """The metrics of one part, such as test."""
+
+    ceiling: float = Field(ge=0, le=1)
+    """Share of targets that occur in training and are not hidden."""
+    by_target: dict[Kinds, Kind] | None = None
+    """The same by kind of target; none in runs that were stored before kinds were told apart."""
+
     @model_serializer
     def _metrics_first(self) -> dict[str, Any]:
-        return {**self.means, "intervals": self.intervals, "ceiling": self.ceiling}
+        kinds = {} if self.by_target is None else {"by_target": self.by_target}
+        return {**self.means, "intervals": self.intervals, "ceiling": self.ceiling, **kinds}
 
 
 class Sampled(Measured):
@@ -55,7 +76,7 @@ class Sampled(Measured):
 
     @model_serializer
     def _certificate_last(self) -> dict[str, Any]:
-        return {**self._metrics_first(), "certificate": self.certificate}
+        return {**self._metrics_first(), "certificate": self.certificate.as_dict()}
 
 
 class Compared(Configuration):
@@ -135,6 +156,10 @@ class Metrics(Configuration):
                     )
         return self
 
+    @field_serializer("certificate")
+    def _what_is_said(self, certificate: Certificate) -> dict[str, Any]:
+        return certificate.as_dict()
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values; what was not asked for, or is not known, is left out."""
         return self.model_dump(mode="json", exclude_none=True)
@@ -162,7 +187,16 @@ def metrics_of(
 
 
 def _measured(evaluation: Evaluation) -> Measured:
-    return Measured(**evaluation.means, intervals=dict(evaluation.intervals), ceiling=evaluation.ceiling)
+    kinds = {
+        kind: Kind(cases=part.cases, share=part.share, **part.means, intervals=dict(part.intervals))
+        for kind, part in evaluation.by_target.items()
+    }
+    return Measured(
+        **evaluation.means,
+        intervals=dict(evaluation.intervals),
+        ceiling=evaluation.ceiling,
+        by_target=kinds or None,
+    )
 
 
 def _sampled(evaluation: Evaluation) -> Sampled:

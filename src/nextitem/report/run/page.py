@@ -21,6 +21,7 @@ from nextitem.report.run.bands import Quality, quality, rank_bands, rank_shares
 from nextitem.report.run.beside import counted as counted_beside
 from nextitem.report.run.evidence import Evidence
 from nextitem.report.run.examples import examples
+from nextitem.report.run.targets import by_target
 from nextitem.settings.keys import settings_of
 from nextitem.storage import refusals, whole_file, write_text
 from nextitem.words import NOTHING, epoch_of, filled, interval, time_taken, written
@@ -44,6 +45,7 @@ def report_page(runs: Sequence[Evidence], scorers: Sequence[Scorer]) -> str:
     content |= {
         "version": version("nextitem"),
         "style": style_sheet(),
+        "targets": by_target(runs),
         "examples": examples(runs, scorers) if has_histories else None,
         "left_out": captions.of_lists(runs[0].metrics.certificate.hidden),
         "has_histories": has_histories,
