@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from nextitem.cli.recommend import listed
-from nextitem.data.reading.files import rows_of
+from nextitem.data.reading.files import places_of
 from worlds.command_line import typed
 
 Capture = pytest.CaptureFixture[str]
@@ -168,9 +168,15 @@ def test_rows_of_unknown_items_are_read_once(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
 ) -> None:
     read = []
-    monkeypatch.setattr("nextitem.cli.recommend.rows_of", lambda *asked: read.append(asked) or rows_of(*asked))
+    monkeypatch.setattr("nextitem.cli.recommend.places_of", lambda *asked: read.append(asked) or places_of(*asked))
     (tmp_path / "today.csv").write_text("user,item\n\nu01,a\nu01,b\nu02,i00\n")
     assert typed(monkeypatch, "recommend", str(run), "--histories", str(tmp_path / "today.csv"), "--k", "1") == 0
     err = capfd.readouterr().err
     assert "row 3, user 'u01', item 'a'; row 4, user 'u01', item 'b'" in err
     assert len(read) == 1
+    (tmp_path / "tomorrow.csv").write_text("user,item\nu02,c\n")
+    assert typed(monkeypatch, "recommend", str(run), "--histories", str(tmp_path / "to*.csv"), "--k", "1") == 0
+    assert (
+        "row 4 of today.csv, user 'u01', item 'b'; row 2 of tomorrow.csv, user 'u02', item 'c'"
+        in capfd.readouterr().err
+    )

@@ -13,7 +13,7 @@ from nextitem.data.mapped.writing import prepare_into
 
 
 def prepare(
-    data: Annotated[str, typer.Argument(help="File of events; a name with * stands for several files.")],
+    data: Annotated[str, typer.Argument(help="File of events, or several: a folder, or a path with *.")],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as filters.repeats=first.")
     ] = None,

@@ -15,7 +15,7 @@ from nextitem.cli.options import AsJson, Hide, OnBadRows, RunFolder, columns_of,
 from nextitem.compute.waiting import told_if_slow
 from nextitem.data.doctor import left_out
 from nextitem.data.reading.columns import USUAL, Columns
-from nextitem.data.reading.files import found_in, read_interactions, rows_of
+from nextitem.data.reading.files import found_in, places_of, read_interactions
 from nextitem.data.reading.rejected import RejectedRows
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.hiding import checked
@@ -140,7 +140,7 @@ def _terms(recommender: Recommender, ids: Mapping[str, pl.Series], terms: Terms)
 def _of_file(
     recommender: Recommender, stored: Run, file: Path, columns: Columns, terms: Terms, skipped: RejectedRows
 ) -> Served:
-    rows = cache(lambda: rows_of(file, columns, learnt_from))  # for messages alone: they take another reading
+    places = cache(lambda: places_of(file, columns, learnt_from))  # for messages alone: they take another reading
     learnt_from = stored.metrics.provenance.columns or stored.recipe.columns
     say(f"note: {found_in(file, columns, learnt_from).note()}")
     events = read_interactions(file, columns, learnt_from, rejected=skipped)
@@ -150,9 +150,15 @@ def _of_file(
         recommender,
         events,
         terms,
-        row_of=lambda event: int(rows()[event]),
+        row_of=lambda event: _row(places(), event),
         is_for_known_users=stored.recipe.learner.has_users,
     )
+
+
+def _row(places: pl.DataFrame, event: int) -> str:
+    """The row of an event, with its file where there are several."""
+    file, row = places.row(event)
+    return f"{row}" if places["file"].n_unique() == 1 else f"{row} of {Path(file).name}"
 
 
 def _show(served: Served, stored: Run, k: int, out: Path | None, skipped: RejectedRows, *, as_json: bool) -> None:

@@ -17,14 +17,17 @@ from nextitem.data.kinds import interpret
 from nextitem.data.log import Log, index
 from nextitem.data.mapped.folder import Manifest, is_prepared, read_prepared
 from nextitem.data.reading.columns import Columns, Found
-from nextitem.data.reading.files import found_in, read_interactions, rows_of
+from nextitem.data.reading.files import found_in, places_of, read_interactions
 from nextitem.data.reading.frames import FRAME
 from nextitem.data.reading.kinds import unread_kinds, with_kinds
+from nextitem.data.reading.paths import files_of
 from nextitem.data.reading.rejected import RejectedRows
+from nextitem.data.reading.shards import note_on
 from nextitem.data.source import EventSettings, Source
 from nextitem.data.splits.split import Cases, Split
 from nextitem.errors import ConfigurationError
 from nextitem.settings.suggestion import suggest
+from nextitem.storage.places import what_is_at
 
 SYNTHETIC = "synthetic"
 GivenEvents = IntoFrame | Interactions
@@ -79,7 +82,7 @@ def prepared_of(source: Source, loaded: "Loaded") -> Prepared:
     split = source.split.split(log.sequences).named(source.name)
     repeated, tied = kept.repeated_events, kept.tied_events
     counts = Counts(len(loaded.events), len(kept), repeated, tied, loaded.rejected.reasons)
-    sentences = (*loaded.notes, *notes(loaded.order, counts, split.notes))
+    sentences = (*loaded.notes, *notes(loaded.order, counts, split.notes), *note_on(loaded.files))
     # The process knows whole histories only: filtered ones have no exact bound.
     generated = None if len(kept) < len(loaded.events) else loaded.generated
     bound = None if generated is None else partial(_upper_bound, generated, log)
@@ -132,6 +135,8 @@ class Loaded:
     """What became of kinds of events, in words."""
     rejected: RejectedRows = field(default_factory=RejectedRows)
     """Rows of the file that were left out."""
+    files: tuple[Path, ...] = ()
+    """What was read, in its order."""
 
 
 def data_of_given(data: str) -> str:
@@ -179,14 +184,16 @@ def load_events(source: Source, events: GivenEvents | None = None) -> Loaded:
         events = acquisition.load(DATASETS[source.data])
         has_times = "time" in events.events.columns
         return Loaded(events, f"{source.data} has {_OF_TIMES if has_times else _OF_ROWS}")
-    if events is None and not any(mark in source.data for mark in "./\\"):
+    if events is None and not any(mark in source.data for mark in "./\\") and what_is_at(Path(source.data)) is None:
         known = suggest(source.data, [SYNTHETIC, *DATASETS])
         raise ConfigurationError(f"there is no dataset '{source.data}'; {known}, or the path of a file")
     given, rejected = source.data if events is None else events, RejectedRows()
     columns = with_kinds(given, source.columns, source.kinds, source.data)
     found, log = found_in(given, columns), read_interactions(given, columns, rejected=rejected)
+    files = tuple(files_of(source.data)) if events is None else ()
+    loaded = Loaded(log, found.note(), found, rejected=rejected, files=files)
     if not source.kinds:
-        return Loaded(log, found.note(), found, notes=unread_kinds(found), rejected=rejected)
-    rows = cache(partial(rows_of, given, columns))  # for messages alone: they take another reading
-    meant = interpret(log, source.kinds, lambda event: f"{source.data}:{rows()[event]}")
-    return Loaded(meant.events, found.note(), found, disliked=meant.disliked, notes=(meant.note,), rejected=rejected)
+        return replace(loaded, notes=unread_kinds(found))
+    places = cache(partial(places_of, given, columns))  # for messages alone: they take another reading
+    meant = interpret(log, source.kinds, lambda event: "{}:{}".format(*places().row(event)))
+    return replace(loaded, events=meant.events, disliked=meant.disliked, notes=(meant.note,))

@@ -94,7 +94,7 @@ def serve_histories(
     events: Interactions,
     terms: Terms,
     *,
-    row_of: Callable[[int], int],
+    row_of: Callable[[int], object],
     is_for_known_users: bool = False,
 ) -> Served:
     """Lists for the users of these events, which go on from what the run has stored of them.
@@ -155,7 +155,7 @@ def _on_lists(served: Served, terms: Terms, hide: str) -> list[str]:
 
 
 def _on_unknown_events(
-    asked: Asked, grouped: pl.DataFrame, items: Catalog, terms: Terms, row_of: Callable[[int], int]
+    asked: Asked, grouped: pl.DataFrame, items: Catalog, terms: Terms, row_of: Callable[[int], object]
 ) -> tuple[str, ...]:
     if not asked.unknown:
         return ()

@@ -305,8 +305,9 @@ def test_a_missing_file_is_refused_with_similar_names(written: Write, tmp_path: 
     assert refusal(nowhere) == f"there is no file {nowhere}; nor is there a folder {tmp_path / 'no'}; check the path"
 
 
-def test_a_folder_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path) == f"{tmp_path} is a folder; name one file in it"
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    told = f"{tmp_path} is a folder without files; give a file of events, or a folder of such files"
+    assert refusal(tmp_path) == told
 
 
 @pytest.mark.parametrize("name", ["log.xlsx", "log", "log.gz"])

@@ -58,30 +58,22 @@ def test_a_folder_that_may_not_be_entered_is_a_storage_error(locked: Path, tmp_p
 def test_a_file_with_a_star_in_its_name_is_that_file(written: Write, tmp_path: Path, name: str) -> None:
     written("ab.csv", "user,item\nother,y\n")
     file = written(name, f"{CSV}ann,z,30\n")
-    assert files_of(str(file)) == [str(file)]
+    assert files_of(str(file)) == [file]
     assert len(read_interactions(file)) == 4
     prepare_into(tmp_path / "prepared", str(file))
     assert prepare(Recipe(data=str(tmp_path / "prepared"))).log.users.ids.to_list() == ["ann", "bob"]
 
 
-def test_only_a_star_is_a_pattern_and_only_in_the_name(written: Write, tmp_path: Path) -> None:
+def test_only_a_star_is_a_pattern(written: Write, tmp_path: Path) -> None:
     for name in ("p[1]-a.csv", "p[1]-b.csv", "p1-c.csv", "p[1]-b.csv.bak", "x p[1]-b.csv"):
         written(name, CSV)
     (tmp_path / "p[1]-d.csv").mkdir()
-    assert files_of(str(tmp_path / "p[1]-*.csv")) == [str(tmp_path / f"p[1]-{letter}.csv") for letter in "ab"]
-    assert files_of(str(tmp_path / "p[1]-*")) == [
-        str(tmp_path / f"p[1]-{rest}") for rest in ("a.csv", "b.csv", "b.csv.bak")
-    ]
+    assert files_of(str(tmp_path / "p[1]-*.csv")) == [tmp_path / f"p[1]-{letter}.csv" for letter in "ab"]
+    assert files_of(str(tmp_path / "p[1]-*")) == [tmp_path / f"p[1]-{rest}" for rest in ("a.csv", "b.csv", "b.csv.bak")]
     assert files_of(str(tmp_path / "*")) == files_of(str(tmp_path / "**"))
-    assert files_of(str(tmp_path / "p?-*.csv")[:-5]) == [str(tmp_path / "p?-")]
+    assert files_of(str(tmp_path / "p?-*.csv")[:-5]) == [tmp_path / "p?-"]
+    written("p[1]-d.csv/e.csv", CSV)
+    assert files_of(str(tmp_path / "p*/*.csv")) == files_of(tmp_path / "*" / "e.csv") == [tmp_path / "p[1]-d.csv/e.csv"]
     for nothing in ("q*.csv", "p?-*.csv", "*/p*.csv", "no/p*.csv"):
         with pytest.raises(DataError, match="no file fits the pattern"):
             files_of(str(tmp_path / nothing))
-
-
-def test_where_one_file_is_meant_a_pattern_is_answered_with_the_verb_for_several(
-    written: Write, tmp_path: Path
-) -> None:
-    written("part-1.csv", CSV)
-    file = tmp_path / "part-*.csv"
-    assert refusal(file) == f"there is no file {file}; several files are one log for `nextitem prepare '{file}'`"

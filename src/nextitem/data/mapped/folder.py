@@ -30,7 +30,7 @@ from nextitem.data.log import Catalog, Log
 from nextitem.data.mapped.arrays import mapped, numbers
 from nextitem.data.mapped.ordering import Ordered
 from nextitem.data.reading.columns import Columns, Found
-from nextitem.data.reading.names import listed
+from nextitem.data.reading.shards import note_on
 from nextitem.data.reading.tables import table
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits import AnySplit
@@ -41,7 +41,6 @@ from nextitem.storage import Manifest as AnyManifest
 from nextitem.storage.places import is_folder, what_is_at
 
 EVENT_ITEMS, EVENT_TIMES = "event_items.npy", "event_times.npy"
-_FILES_NAMED = 10  # in a note; the manifest names all
 _OFFSETS, _TRAIN_COUNTS = "offsets.npy", "train_counts.npy"
 _EVENTS: Mapping[str, tuple[str, ...]] = {EVENT_ITEMS: ("<i4",), EVENT_TIMES: ("<i8", "<f8")}
 _COMPARED_EVENTS = 1 << 28  # bytes of events that a start may take the time to compare: a third of a second
@@ -82,7 +81,7 @@ class Manifest(AnyManifest):
 
     def notes_with(self, split: Split) -> tuple[str, ...]:
         """`notes`, where the log is split in this way."""
-        return (*notes(self.order, self.counts, split.notes), *_several(self.source))
+        return (*notes(self.order, self.counts, split.notes), *note_on(self.source))
 
     @property
     def counts(self) -> Counts:
@@ -102,15 +101,6 @@ def write_log(draft: Path, ordered: Ordered) -> Log:
     there = {name: kinds for name, kinds in _EVENTS.items() if (draft / name).exists()}
     columns = {name: mapped(draft / name, kinds, ordered.events) for name, kinds in there.items()}
     return Log(_sequences(draft, columns, offsets, len(ordered.items)), ordered.users, ordered.items)
-
-
-def _several(files: Sequence[str]) -> tuple[str, ...]:
-    """What is said where a log is more than one file."""
-    if len(files) == 1:
-        return ()
-    names = listed([Path(file).name for file in files[:_FILES_NAMED]])
-    more = f" and {len(files) - _FILES_NAMED:,} more" if len(files) > _FILES_NAMED else ""
-    return (f"{len(files):,} files are one log, in this order: {names}{more}",)
 
 
 def write_manifest(
@@ -142,7 +132,7 @@ def write_manifest(
         columns_found=found.columns,
         order=found.note(),
         source=tuple(source),
-        notes=(*notes(found.note(), counts, parts.notes), *_several(source)),
+        notes=(*notes(found.note(), counts, parts.notes), *note_on(source)),
         **known,
     )
 

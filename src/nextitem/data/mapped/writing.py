@@ -11,12 +11,12 @@ from nextitem.data.kinds import Kinds
 from nextitem.data.mapped.folder import EVENT_ITEMS, EVENT_TIMES, Manifest, read_manifest, write_log, write_manifest
 from nextitem.data.mapped.ordering import order_events
 from nextitem.data.reading.checks import EventPart
-from nextitem.data.reading.columns import Columns, Found
+from nextitem.data.reading.columns import Columns
 from nextitem.data.reading.files import found_in, is_text, read_parts
 from nextitem.data.reading.paths import files_of
 from nextitem.data.reading.rejected import REJECTED, RejectedRows
 from nextitem.data.splits import AnySplit, LeaveOneOut
-from nextitem.errors import ConfigurationError, DataError
+from nextitem.errors import ConfigurationError
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.given import expanded
 from nextitem.settings.overrides import resolve
@@ -51,40 +51,22 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
             "a log is prepared without kinds of events; give kinds to `train`, and it the file itself"
         )
     folder, files = expanded(folder), files_of(source)
-    if len({is_text(file, settings.columns) for file in files}) > 1:
-        raise ConfigurationError(f"{source} fits parquet and text, whose ids are of different types; prepare one kind")
-    found = _columns_of(files, settings.columns)
-    rejected = RejectedRows()
+    found, rejected = found_in(source, settings.columns), RejectedRows()
     with whole_folder(folder) as draft:
-        events = _parts(files, settings.columns, rejected, draft / REJECTED)
+        events = _parts(source, settings.columns, rejected, draft / REJECTED)
         arrays = (draft / EVENT_ITEMS, draft / EVENT_TIMES)
-        ordered = order_events(events, settings.filters, *arrays, is_text=is_text(files[0], settings.columns))
+        ordered = order_events(events, settings.filters, *arrays, is_text=is_text(source, settings.columns))
         log = write_log(draft, ordered)
         parts = settings.split.split(log.sequences)
         known = {key: value for key, value in settings if key != "kinds"}
-        write_manifest(draft, log, ordered, parts, found, files, rejected.reasons, **known)
+        names = [str(file) for file in files]
+        write_manifest(draft, log, ordered, parts, found, names, rejected.reasons, **known)
     return read_manifest(folder)
 
 
-def _columns_of(files: Sequence[str], columns: Columns) -> Found:
-    """The columns of the first file. Raises DataError where another one has them under other names."""
-    first = found_in(files[0], columns)
-    for file in files[1:]:
-        other = found_in(file, columns)
-        for role, name in first.columns.roles.items():
-            called = other.columns.roles[role]
-            if name is not None and called not in (name, None):
-                raise DataError(
-                    f"{files[0]} has the {role} in {name!r}, and {file} in {called!r}; rename the column, or prepare "
-                    f"these files apart"
-                )
-    return first
-
-
-def _parts(files: Sequence[str], columns: Columns, rejected: RejectedRows, rest: Path) -> Iterator[EventPart]:
+def _parts(source: str, columns: Columns, rejected: RejectedRows, rest: Path) -> Iterator[EventPart]:
     """The events of all files; rows that are none go to the file `rest` as they are found, and are counted."""
-    for file in files:
-        for part in read_parts(file, columns, rejected=rejected):
-            append_csv(rest, rejected.drain())
-            yield part
+    for part in read_parts(source, columns, rejected=rejected):
         append_csv(rest, rejected.drain())
+        yield part
+    append_csv(rest, rejected.drain())

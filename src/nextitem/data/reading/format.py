@@ -1,7 +1,7 @@
 """The seam between a file and its events: what a format of files has to say."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -41,6 +41,8 @@ class Content:
     where this is not the header's. None where a row cannot be of another width."""
     rows: int | None = None
     """How many rows the file itself says it has, where it does: the frames have to hold as many."""
+    types: Mapping[str, pl.DataType] = field(default_factory=dict)
+    """The type of each column, where the file has types."""
     is_headless: bool = False
     """Whether the first line of a text is an event."""
 

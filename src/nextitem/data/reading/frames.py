@@ -52,7 +52,7 @@ def found_in_frame(frame: Frame, columns: Columns, like: Columns | None = None) 
     return find(FRAME, Content([str(name) for name in frame.collect_schema().names()], _none), columns, like)
 
 
-def source_of(frame: Frame, found: Found, rejected: RejectedRows | None = None) -> EventSource:
+def source_of_frame(frame: Frame, found: Found, rejected: RejectedRows | None = None) -> EventSource:
     """The events of a frame, for the checks that those of a file go through. Raises DataError."""
     roles = list(found.places)
     chosen = frame.select(*(nw.nth(found.places[role]) for role in roles))

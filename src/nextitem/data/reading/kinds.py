@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from nextitem.data.reading.columns import Columns, Found
-from nextitem.data.reading.files import Events, found_in
+from nextitem.data.reading.files import found_in
 from nextitem.data.reading.names import clipped, listed, usual
+from nextitem.data.reading.sources import Events
 from nextitem.errors import ConfigurationError, DataError
 
 

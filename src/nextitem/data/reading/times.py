@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 
 EARLIEST, LATEST = -62_135_596_800, 253_402_300_799  # the years 1 to 9999; milliseconds of today lie far beyond
+_SMALL = (pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt16, pl.UInt32)
 UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 """How many of each a second has."""
 
@@ -105,8 +106,8 @@ def _of_moments(column: pl.Series) -> Times:
 
 
 def _of_integers(column: pl.Series, unit: str) -> Times:
-    if unit == "s":
-        return Times(column)
+    if unit == "s":  # of 64 bits at least: bounds do not fit into fewer
+        return Times(column.cast(pl.Int64) if column.dtype in _SMALL else column)
     per_second = UNITS[unit]
     within = column.cast(pl.Int64, strict=False)
     if unit != "ns":  # in which no int64 lies beyond them

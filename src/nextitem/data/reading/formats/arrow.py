@@ -32,12 +32,12 @@ class Arrow:
         """The columns by the file's schema, whatever `layout` says of text. Raises DataError for other files."""
         _require_whole(file)
         scan = pl.scan_ipc(file.absolute(), glob=False, hive_partitioning=False)
-        header = scan.collect_schema().names()
+        schema = scan.collect_schema()
 
         def frames(places: Mapping[str, int]) -> Iterator[pl.LazyFrame]:
             yield scan.select(**{role: pl.nth(place) for role, place in places.items()}).with_row_index("row", offset=1)
 
-        return Content(header, frames)
+        return Content(schema.names(), frames, types=schema)
 
 
 def _require_whole(file: Path) -> None:

@@ -52,7 +52,8 @@ class JsonLines:
             for batch in _batches(file):
                 yield _frame(batch, names, kinds)
 
-        return Content(header, frames)
+        types = {name: pl.String() if kind is str else pl.Int64() for name, kind in kinds.items()}
+        return Content(header, frames, types=types)
 
 
 def _kind(values: Iterator[Any]) -> type:

@@ -25,14 +25,15 @@ class Parquet:
         """The columns by the file's schema, whatever `layout` says of text."""
         footer = read_footer(file)
         scan = scanned(file)
-        header = scan.collect_schema().names()
+        schema = scan.collect_schema()
+        header = schema.names()
 
         def frames(places: Mapping[str, int]) -> Iterator[pl.LazyFrame]:
             wanted = {role: pl.nth(place) for role, place in places.items()}
             check_pages(file, footer, [header[place] for place in places.values()])
             yield scan.select(**wanted).with_row_index("row", offset=1)
 
-        return Content(header, frames, rows=footer.rows)
+        return Content(header, frames, rows=footer.rows, types=schema)
 
 
 PARQUET = Parquet()
