@@ -88,14 +88,14 @@ class Examination:
     def as_dict(self) -> dict[str, Any]:
         """Plain values: every number, with what it says."""
         parts = ("size", "lengths", "minima", "repeats", "times", "ties", "bots", "popularity", "leak", "windows")
-        known = {name: one for name in parts if (one := getattr(self, name)) is not None}
+        numbers = {name: getattr(self, name) for name in parts}
         return {
             "data": self.source.data,
             "columns": self.columns,
             "not_read": list(self.not_read),
             "rejected": dict(self.rejected.reasons),
             "notes": list(self.notes),
-            **{name: finding.as_dict(one) for name, one in known.items()},
+            **{name: None if one is None else finding.as_dict(one) for name, one in numbers.items()},
             "splits": [finding.as_dict(one) for one in self.splits],
         }
 
