@@ -195,3 +195,42 @@ def test_a_plan_counts_no_more_epochs_than_the_steps_allow(
     assert typed(monkeypatch, *words, "training.epochs=7", "training.steps=8") == 0  # 30 users: 3 steps an epoch
     lines = json.loads(capfd.readouterr().out)["lines"]
     assert [(line["recipe"], line["epochs"]) for line in lines] == [("whole", 3), ("no positions", 3)]
+
+
+BY_TIME = """
+summary = "popularity and what came next, by time"
+source = "our own"
+recipe = "popularity"
+data = "synthetic"
+events = ["split=temporal", "split.cut=0.7", "split.validation=last"]
+asked = ["split.target=last", "split.target=successive", "split.target=all"]
+against = "popularity"
+
+[[rows]]
+label = "popularity"
+
+[[rows]]
+label = "co-occurrence"
+recipe = "co-occurrence"
+"""
+
+
+def test_the_same_trainings_are_asked_in_every_way_that_the_study_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_csv(log_of(chains()), tmp_path / "events.csv")
+    (tmp_path / "mine.toml").write_text(BY_TIME, encoding="utf-8")
+    assert typed(monkeypatch, "study", "mine.toml", "data=events.csv", "--threads", "1") == 0
+    _, err = capfd.readouterr()
+    assert [err.count(f": {word}") for word in ("training", "trained in runs/", "finished in runs/")] == [2, 4, 2]
+    folder = tmp_path / "runs" / "study-mine-events.csv"
+    assert {one.name for one in folder.iterdir()} == {"results.md", "table.csv", "table.json", "study.svg", "rules.svg"}
+    told = json.loads((folder / "table.json").read_text(encoding="utf-8"))["asked"]
+    assert [*told] == ["split.target=last", "split.target=successive", "split.target=all"]
+    assert len({one["certificate"]["split"] for one in told.values()}) == 3
+    assert told["split.target=all"]["rows"][1]["metrics"]["ndcg@10"]["difference"]["corrected_p"] <= 1
+    page = (folder / "results.md").read_text(encoding="utf-8")
+    assert "every item, all of them after the history up to the cut" in page
+    heads = [line for line in page.splitlines() if line.startswith("## ")]
+    assert heads == ["## The same trainings by split.target=successive", "## The same trainings by split.target=all"]

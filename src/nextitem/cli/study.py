@@ -106,8 +106,14 @@ def study(
         show_plan(forecast, f"study {request.study.name} on {request.used_data}: one seed of each", as_json=as_json)
         return
     place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh, make_report)
-    contestants = (train_each if training else find_each)(rows, range(seeds), place, say)
-    _tell(_results(request, contestants, against), out, as_json=as_json)
+    each = train_each if training else find_each
+    results = _results(request, each(rows, range(seeds), place, say), against)
+    if results.comparison.cells:
+        asked = {one: each(entries(request.asked(one)), range(seeds), place, say) for one in request.study.asked}
+        results = replace(
+            results, asked={one: compare(found, results.comparison.against) for one, found in asked.items()}
+        )
+    _tell(results, out, as_json=as_json)
 
 
 def _request(name: str, words: list[str], data: str | None, recipe: str | None, *, fast: bool) -> StudyRequest:

@@ -100,7 +100,7 @@ class _Finished:
 
     def check_cases(self, beside: Sequence[Run]) -> None:
         """Raise ConfigurationError where the entries' test cases are not each other's, or not those of `beside`."""
-        certificates = [(f"data={source.name}", certificate) for (source, *_), (_, certificate) in self.events.items()]
+        certificates = [(f"data={certificate.dataset}", certificate) for _, certificate in self.events.values()]
         certificates += [(str(run.folder), run.certificate) for run in beside]
         for (first, expected), (second, certificate) in pairwise(certificates):
             if unlike := expected.differences(certificate):
@@ -134,9 +134,9 @@ def _learnt(recipe: Recipe) -> dict[str, Any]:
     return deciding(recipe.model_copy(update={"split": recipe.split.as_learnt()}))
 
 
-def _asked(recipe: Recipe) -> tuple[Source, str, bool]:
-    """What decides on which events and cases a recipe is measured, and how they are ranked."""
-    return Source.of(recipe), recipe.hide, recipe.learner.reads_times
+def _asked(recipe: Recipe) -> str:
+    """What decides on which events and cases a recipe is measured, and how they are ranked, as text."""
+    return repr((Source.of(recipe), recipe.hide, recipe.learner.reads_times))
 
 
 def _measured_on(recipe: Recipe, say: Say) -> tuple[str, Certificate, tuple[str, ...]]:

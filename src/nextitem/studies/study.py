@@ -4,7 +4,7 @@ S seeds, U users.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
@@ -74,6 +74,8 @@ class Study(Configuration):
     """Settings about the events, such as the split, of all rows whatever their recipe, as they are typed."""
     overrides: tuple[str, ...] = ()
     """Settings of all rows of the study's recipe, as they are typed."""
+    asked: tuple[str, ...] = ()
+    """Settings of the split, each of which asks the same trainings about other test cases: a table each."""
     fast: tuple[str, ...] = ()
     """More of them for a first look at synthetic data in minutes."""
     against: str
@@ -154,6 +156,10 @@ class StudyRequest:
         for text in self.overrides:
             if (key := parse_override(text)[0]) in varied:
                 raise ConfigurationError(f"{'.'.join(key)} is what {self.study.name} varies; leave '{text}' out")
+
+    def asked(self, override: str) -> Self:
+        """The same request with the test cases of one of `Study.asked`."""
+        return replace(self, overrides=(*self.overrides, override))
 
     @property
     def used_data(self) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from nextitem.engine.entries import Contestant
 from nextitem.evaluation.paired import Interval
 from nextitem.report.look import write_svg
 from nextitem.report.studies.points import Point
+from nextitem.report.studies.rules import Panel as Rules
+from nextitem.report.studies.rules import rules
 from nextitem.report.studies.sweeps import Panel, Standing, curve, dots
 from nextitem.report.studies.words import measured_on, title_of, where_made
 from nextitem.storage import whole_folder, write_rows, write_text
@@ -22,6 +24,7 @@ from nextitem.studies.study import SampledColumn, StudyRequest
 from nextitem.words import NOTHING, filled, with_interval, written
 
 PLOTTED = COMPARED_METRICS[0]
+_MEASURED = ("row", "seeds", "NDCG@10", "difference", "HR@10")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Results:
     comparison: Comparison
     sampled: SampledColumn | None
     """The rows ranked as the published values were; none where these rank everything, or there are none."""
+    asked: Mapping[str, Comparison] = field(default_factory=dict)
+    """The same trainings on the cases of each of `Study.asked`."""
 
     @property
     def dataset(self) -> str:
@@ -77,17 +82,20 @@ class Results:
             "command": self.command,
             **as_dict(self.comparison, lambda row: {"published": self.beside_full.get(row.label)}),
             "sampled": sampled,
+            "asked": {one: as_dict(comparison) for one, comparison in self.asked.items()},
             "notes": self.notes,
         }
 
 
 def write(folder: Path, results: Results) -> None:
-    """results.md, table.csv, table.json and study.svg, in place of an earlier folder of that name.
+    """results.md, table.csv, table.json, study.svg and maybe rules.svg, in place of an earlier folder of that name.
 
     Raises StorageError; then the earlier one is still there.
     """
     with whole_folder(folder, replace=True) as draft:
         write_svg(figure(results), draft / "study.svg")
+        if results.asked:
+            write_svg(figure_of_rules(results), draft / "rules.svg")
         write_text(draft / "results.md", results_page(results))
         write_text(draft / "table.json", json.dumps(results.as_dict(), indent=2) + "\n")
         write_rows(draft / "table.csv", _lines(results))
@@ -109,6 +117,16 @@ def figure(results: Results) -> Figure:
         return dots(panels, [row.label for row in study.rows], against)
     places = {row.label: float(row.at) for row in study.rows if row.at is not None}
     return curve(panels, places, study.axis, against, log=study.log)
+
+
+def figure_of_rules(results: Results) -> Figure:
+    """Every row by each way in which the trainings were asked."""
+    points: dict[str, dict[str, Point]] = {}
+    for one, asked in results.asked.items():
+        cells = {label: row[PLOTTED] for label, row in asked.cells.items()}
+        points[one.rpartition("=")[2]] = {label: _point(cell.mean, cell.interval) for label, cell in cells.items()}
+    panel = Rules(f"{title_of(results.dataset)}: NDCG@10 by target rule", points)
+    return rules([panel], [row.label for row in results.comparison.rows])
 
 
 def _point(mean: float, interval: Interval) -> Point:
@@ -134,10 +152,14 @@ def results_page(results: Results) -> str:
         "command": results.command,
         "source": study.source,
         "measured_on": measured_on(comparison),
-        "header": [
-            *("row", "seeds", "NDCG@10", "difference", *beside, "HR@10", "best epoch", "training s", "parameters")
-        ],
+        "header": [*_MEASURED[:-1], *beside, _MEASURED[-1], "best epoch", "training s", "parameters"],
         "rows": [_cells(row, results) for row in comparison.rows],
+        "asked_header": _MEASURED,
+        "asked": [
+            (one, measured_on(asked), [_measured(row, asked) for row in asked.rows])
+            for one, asked in results.asked.items()
+            if asked.certificate != comparison.certificate  # that is the table above
+        ],
         "resampled": comparison.resampled,
         "against": comparison.against,
         "sampled": sampled,
@@ -148,26 +170,30 @@ def results_page(results: Results) -> str:
 
 
 def _cells(row: Contestant, results: Results) -> list[str]:
-    measured = results.comparison.cells.get(row.label)
     beside = [written(results.beside_full.get(row.label), ".4f")] if results.beside_full else []
-    if measured is None:
-        return [row.label, "failed" if row.failures else "no run", NOTHING, NOTHING, *beside, *[NOTHING] * 4]
-    ndcg, hit_rate = (measured[metric] for metric in COMPARED_METRICS)
-    difference = NOTHING
-    if ndcg.difference is not None:
-        change = with_interval(ndcg.difference.value, ndcg.difference.interval, "+.4f")
-        difference = f"{change}, p {ndcg.difference.corrected_p:.2g}"
+    *measured, hit_rate = _measured(row, results.comparison)
+    if row.label not in results.comparison.cells:
+        return [*measured, *beside, *[NOTHING] * 4]
     return [
-        row.label,
-        str(len(row.runs)),
-        with_interval(ndcg.mean, ndcg.interval),
-        difference,
+        *measured,
         *beside,
-        f"{hit_rate.mean:.4f}",
+        hit_rate,
         ", ".join(map(str, row.best_epochs)) or NOTHING,
         f"{row.train_seconds or 0:,.0f}",
         f"{row.parameters or 0:,}",
     ]
+
+
+def _measured(row: Contestant, comparison: Comparison) -> list[str]:
+    """What stands under _MEASURED."""
+    if row.label not in comparison.cells:
+        return [row.label, "failed" if row.failures else "no run", *[NOTHING] * 3]
+    ndcg, hit_rate = (comparison.cells[row.label][metric] for metric in COMPARED_METRICS)
+    difference = NOTHING
+    if ndcg.difference is not None:
+        change = with_interval(ndcg.difference.value, ndcg.difference.interval, "+.4f")
+        difference = f"{change}, p {ndcg.difference.corrected_p:.2g}"
+    return [row.label, str(len(row.runs)), with_interval(ndcg.mean, ndcg.interval), difference, f"{hit_rate.mean:.4f}"]
 
 
 def _sampled_rows(results: Results, sampled: SampledColumn) -> list[list[str]]:

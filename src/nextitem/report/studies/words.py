@@ -20,9 +20,10 @@ def measured_on(comparison: Comparison) -> str:
     certificate = comparison.certificate
     if certificate is None:
         return "No run was finished."
+    rule = f" By the rule: {certificate.rule}." if certificate.rule else ""
     return (
         f"{counted(certificate.cases, 'test case')}, {counted(certificate.candidates, 'item')}, "
-        f"{certificate.ranking} ranking, {in_words(certificate.hidden)}, split `{certificate.split[:12]}…`."
+        f"{certificate.ranking} ranking, {in_words(certificate.hidden)}, split `{certificate.split[:12]}…`.{rule}"
     )
 
 
