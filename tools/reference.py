@@ -95,7 +95,16 @@ def _settings_of(key: str, field: FieldInfo) -> str:
             names = model_names(model)
             heading = f"{key}={names[0]}" if names else key
             sections.append(f"### `{heading}`\n\n{inspect.getdoc(model)}\n\n{settings_table(model)}")
+            # The parts of a sequence model are written without it, and have sections of their own.
+            tables = {} if model is SequenceRecipe else _tables_in(model)
+            sections += [_settings_of(f"{heading}.{word}", inner) for word, inner in tables.items()]
     return "\n".join(sections)
+
+
+def _tables_in(model: type[Configuration]) -> dict[str, FieldInfo]:
+    """The fields that are tables themselves."""
+    fields = model.model_fields.items()
+    return {word: field for word, field in fields if any(map(_is_configuration, members(field.annotation)))}
 
 
 def settings_table(model: type[Configuration]) -> str:

@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from nextitem.data import splits as _splits
+from nextitem.data.features.columns import FeatureColumns, Features
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.filters import Filters
 from nextitem.data.interactions import Interactions
 from nextitem.data.log import index
@@ -54,8 +56,8 @@ from nextitem.training.session import Session
 
 __all__ = [  # noqa: RUF022 - in the order of the road
     # data
-    "read_interactions", "Columns", "Interactions", "Filters", "index", "Sequences", "Split", "Cases",
-    "prepare", "Prepared",
+    "read_interactions", "Columns", "Interactions", "Features", "FeatureColumns", "ItemFeatures",
+    "Filters", "index", "Sequences", "Split", "Cases", "prepare", "Prepared",
 ]  # fmt: skip
 # A shelf's table of contents is public as it stands: a new entry has no second place to be named in.
 __all__ += _splits.__all__

@@ -13,7 +13,8 @@ import pytest
 from nextitem.data.mapped.folder import is_prepared, verify
 from nextitem.data.mapped.writing import prepare_into
 from nextitem.errors import ConfigurationError, StorageError
-from nextitem.experiment.folder.reading import is_run, read_run
+from nextitem.experiment.folder.found import is_run
+from nextitem.experiment.folder.reading import read_run
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.storage import alone_in, clear, publish, whole_file, whole_folder
 from worlds.killed import SOFTMAX, train

@@ -9,7 +9,7 @@ from nextitem.compute.randomness import Purpose, generator
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits import Temporal
 from nextitem.errors import ConfigurationError
-from nextitem.experiment.folder.reading import deciding
+from nextitem.experiment.folder.found import deciding
 from nextitem.experiment.presets import load_preset, preset_names, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.model.encoders import AnyEncoder, GRU4Rec, SASRec

@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+import polars as pl
 import torch
 from torch import Tensor
 
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.interactions import Interactions
 from nextitem.data.log import index
 from nextitem.data.prepare import Prepared
@@ -91,7 +93,9 @@ def log_of(histories: Iterable[list[int]]) -> Interactions:
 def prepared_from(interactions: Interactions, titles: Mapping[object, str] | None = None) -> Prepared:
     """What `experiment.prepare` would make of these events, in place of those that `Recipe()` asks for."""
     log = index(interactions)
-    return Prepared(Source.of(Recipe()), log, LeaveOneOut().split(log.sequences), titles or {}, ())
+    known = pl.Series([(titles or {}).get(item) for item in log.items.ids], dtype=pl.String)
+    features = ItemFeatures.none(log.items.ids).with_titles(known)
+    return Prepared(Source.of(Recipe()), log, LeaveOneOut().split(log.sequences), features, ())
 
 
 def write_csv(interactions: Interactions, file: Path) -> Path:

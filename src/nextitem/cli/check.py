@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from nextitem.cli.console import say, show, show_entry, show_json
-from nextitem.cli.options import ColumnNames, OnBadRows, column_overrides, path_to, typed_command, write_rejected
+from nextitem.cli.options import (
+    ColumnNames,
+    ItemColumns,
+    OnBadRows,
+    column_overrides,
+    item_column_overrides,
+    path_to,
+    typed_command,
+    write_rejected,
+)
 from nextitem.cli.tables import show_manifest
 from nextitem.compute.waiting import told_if_slow
 from nextitem.data.checkup.asked import asked_from
@@ -33,6 +42,7 @@ def check(
     columns: ColumnNames = "",
     on_bad_rows: OnBadRows = None,
     rejected: Annotated[Path | None, path_to("Csv to write rows to that were skipped, each with its reason.")] = None,
+    item_columns: ItemColumns = "",
     html: Annotated[Path | None, path_to("Write the findings as a page to look at.")] = None,
     write: Annotated[Path | None, path_to("Write what is advised as a recipe, a .toml file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -40,7 +50,8 @@ def check(
     """Say what is in a log, what is wrong with it and what to train; whether a prepared folder is intact."""
     if write is not None and write.suffix != ".toml":
         raise ConfigurationError(f"--write {write}: a recipe is a .toml file; name it so")
-    asked = [*(overrides or []), *column_overrides(columns, on_bad_rows)]
+    of_columns = [*column_overrides(columns, on_bad_rows), *item_column_overrides(item_columns)]
+    asked = [*(overrides or []), *of_columns]
     path = expanded(data)
     manifest = _verified(path, data, asked) if is_prepared(path) else None
     settings = asked_from(asked)

@@ -30,7 +30,8 @@ from nextitem.compute.waiting import told_if_slow
 from nextitem.engine.each import train_each
 from nextitem.engine.entries import Contestant, Entry, Place
 from nextitem.errors import ConfigurationError
-from nextitem.experiment.folder.reading import COMPARED, Run, deciding, is_run
+from nextitem.experiment.folder.found import deciding, is_run
+from nextitem.experiment.folder.reading import COMPARED, Run
 from nextitem.experiment.presets import load_preset, overrides_of_each, preset_names, resolve_recipe
 from nextitem.experiment.repetition import told_apart
 from nextitem.settings.given import expanded

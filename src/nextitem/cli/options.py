@@ -16,6 +16,7 @@ import typer
 
 from nextitem.cli.console import say
 from nextitem.data.datasets import DATASETS
+from nextitem.data.features.columns import FeatureColumns, parse_item_columns
 from nextitem.data.reading.columns import Columns, parse_columns
 from nextitem.data.reading.rejected import RejectedRows
 from nextitem.errors import ConfigurationError
@@ -46,6 +47,10 @@ OnBadRows = Annotated[
         help="Rows that cannot be used: refuse, or skip, count and write them to a file. The same as "
         "columns.on_bad_rows=…",
     ),
+]
+ItemColumns = Annotated[
+    str,
+    typer.Option(help="Columns of the table of items (items=FILE): title=name,categories=genres,numbers=year,id=sku."),
 ]
 Data = Annotated[str | None, typer.Option(help="Dataset, file or prepared folder; the same as data=…")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
@@ -105,6 +110,18 @@ def column_overrides(text: str, on_bad_rows: str | None = None) -> list[str]:
     named = columns_of(text, on_bad_rows)
     settings = {} if named is None else named.model_dump(exclude_unset=True)
     return [f"columns.{key}={'none' if value is None else json.dumps(value)}" for key, value in settings.items()]
+
+
+def item_columns_of(text: str) -> FeatureColumns | None:
+    """The columns that `--item-columns` names; None where nothing was typed. Raises ConfigurationError."""
+    return parse_item_columns(text) if text else None
+
+
+def item_column_overrides(text: str) -> list[str]:
+    """What `--item-columns` names, as settings that are typed."""
+    named = item_columns_of(text)
+    settings = {} if named is None else named.model_dump(exclude_unset=True, mode="json")
+    return [f"features.columns.{key}={json.dumps(value)}" for key, value in settings.items()]
 
 
 def device_of(name: str) -> torch.device:

@@ -6,7 +6,15 @@ from typing import Annotated
 import typer
 
 from nextitem.cli.console import say
-from nextitem.cli.options import ColumnNames, ManifestAsJson, OnBadRows, column_overrides, path_to
+from nextitem.cli.options import (
+    ColumnNames,
+    ItemColumns,
+    ManifestAsJson,
+    OnBadRows,
+    column_overrides,
+    item_column_overrides,
+    path_to,
+)
 from nextitem.cli.tables import show_manifest
 from nextitem.compute.waiting import told_if_slow
 from nextitem.data.mapped.writing import prepare_into
@@ -20,11 +28,13 @@ def prepare(
     out: Annotated[Path, path_to("Folder to write; it must not exist.")] = Path("prepared"),
     columns: ColumnNames = "",
     on_bad_rows: OnBadRows = None,
+    item_columns: ItemColumns = "",
     as_json: ManifestAsJson = False,
 ) -> None:
     """Read, filter and index a log once, in bounded memory; train with data=FOLDER."""
     with told_if_slow(f"preparing {data}", say):
-        manifest = prepare_into(out, data, [*(overrides or []), *column_overrides(columns, on_bad_rows)])
+        of_columns = [*column_overrides(columns, on_bad_rows), *item_column_overrides(item_columns)]
+        manifest = prepare_into(out, data, [*(overrides or []), *of_columns])
     for note in manifest.notes:
         say(f"note: {note}")
     show_manifest(manifest, out, "prepared", as_json=as_json)

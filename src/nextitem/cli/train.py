@@ -14,10 +14,12 @@ from nextitem.cli.options import (
     ColumnNames,
     Data,
     Device,
+    ItemColumns,
     OnBadRows,
     Threads,
     columns_of,
     device_of,
+    item_columns_of,
     make_report,
     path_to,
     say_if_generated,
@@ -53,6 +55,7 @@ def train(
     data: Data = None,
     columns: ColumnNames = "",
     on_bad_rows: OnBadRows = None,
+    item_columns: ItemColumns = "",
     out: Annotated[Path, path_to("Folder in which the run's folder appears.")] = Path("runs"),
     seed: Annotated[int, seed_of("weights, order, masks, negatives and dropout")] = 0,
     resume: Annotated[
@@ -84,7 +87,8 @@ def train(
     """Train a recipe, evaluate it on the test cases and store the run."""
     began = time.monotonic()
     preset = load_preset(recipe)
-    resolved = resolve_recipe(preset, with_data(overrides or [], data), columns_of(columns, on_bad_rows))
+    of_files = (columns_of(columns, on_bad_rows), item_columns_of(item_columns))
+    resolved = resolve_recipe(preset, with_data(overrides or [], data), *of_files)
     if print_config:
         _print_config(resolved.value, resolved.sources, as_json=as_json)
         return

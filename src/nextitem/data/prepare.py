@@ -11,11 +11,16 @@ from nextitem.data import acquisition
 from nextitem.data.datasets import DATASETS
 from nextitem.data.datasets.synthetic import SyntheticLog, TrueTransitions, generate
 from nextitem.data.doctor import Counts, notes
+from nextitem.data.features.columns import FeatureColumns
+from nextitem.data.features.files import rows_asked_for
+from nextitem.data.features.joining import Joined, join
+from nextitem.data.features.rows import Rows
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.filters import Filters
 from nextitem.data.interactions import Interactions
 from nextitem.data.kinds import interpret
 from nextitem.data.log import Log, index
-from nextitem.data.mapped.folder import Manifest, is_prepared, read_prepared
+from nextitem.data.mapped.folder import Manifest, is_prepared, read_prepared, stored_features
 from nextitem.data.reading.columns import Columns, Found
 from nextitem.data.reading.files import found_in, places_of, read_interactions
 from nextitem.data.reading.frames import FRAME
@@ -43,8 +48,8 @@ class Prepared:
     source: Source
     log: Log
     split: Split
-    titles: Mapping[object, str]
-    """Titles by raw item id, where the data has them."""
+    features: ItemFeatures
+    """What is known of the items, row i of item i; nothing but their ids where the data has nothing."""
     notes: tuple[str, ...]
     """What was left out or is ambiguous, in words."""
     upper_bound: Callable[[Cases], Mapping[str, float]] | None = None
@@ -54,20 +59,27 @@ class Prepared:
     rejected: RejectedRows = field(default_factory=RejectedRows)
     """Rows of the file that were left out, where columns.on_bad_rows=skip; of a prepared folder their counts alone."""
 
+    @property
+    def titles(self) -> Mapping[object, str]:
+        """Titles by raw item id, where the data has them."""
+        return self.features.titles
 
-def prepare(settings: EventSettings, *, events: GivenEvents | None = None) -> Prepared:
+
+def prepare(settings: EventSettings, *, events: GivenEvents | None = None, items: IntoFrame | None = None) -> Prepared:
     """Read (or generate) the events that a recipe asks for, filter, index and split them.
 
     A prepared folder is mapped as it is. Given `events` are taken in place of the recipe's data, which then are called
-    `frame`: a frame by its columns as a file by its own, or `Interactions`.
+    `frame`: a frame by its columns as a file by its own, or `Interactions`. Given `items`, a frame with a row for each
+    item, take the place of a file that the recipe names; its `features.columns` say which column holds what.
 
     Raises DataError, ConfigurationError, and ArtefactError for a folder that is not whole.
     """
     source = Source.of(settings)
+    rows = rows_asked_for(source.features, items)
     if events is not None:
         source = replace(source, data=data_of_given(source.data))
-        return prepared_of(source, load_events(source, events))
-    return _from_folder(source) if is_mapped(source) else prepared_of(source, load_events(source))
+        return prepared_of(source, load_events(source, events), rows)
+    return _from_folder(source, rows) if is_mapped(source) else prepared_of(source, load_events(source), rows)
 
 
 def is_mapped(source: Source) -> bool:
@@ -75,8 +87,11 @@ def is_mapped(source: Source) -> bool:
     return source.data not in (SYNTHETIC, *DATASETS) and is_prepared(source.data)
 
 
-def prepared_of(source: Source, loaded: "Loaded") -> Prepared:
-    """The events that were loaded of a source, filtered, indexed and split. Raises DataError where nothing is left."""
+def prepared_of(source: Source, loaded: "Loaded", rows: Rows | None = None) -> Prepared:
+    """The events that were loaded of a source, filtered, indexed and split, with what `rows` say of their items.
+
+    Raises DataError where nothing is left, and as `join`.
+    """
     kept = source.filters.apply(loaded.events)
     log = index(kept, source.kinds, loaded.disliked)
     split = source.split.split(log.sequences).named(source.name)
@@ -87,16 +102,21 @@ def prepared_of(source: Source, loaded: "Loaded") -> Prepared:
     generated = None if len(kept) < len(loaded.events) else loaded.generated
     bound = None if generated is None else partial(_upper_bound, generated, log)
     columns = None if loaded.found is None else loaded.found.columns
-    return Prepared(source, log, split, loaded.titles, sentences, bound, columns, loaded.rejected)
+    known = joined(log, source, rows, columns) if rows is not None else _own(log, loaded.items)
+    said = (*sentences, *known.notes)
+    return Prepared(source, log, split, known.features, said, bound, columns, loaded.rejected)
 
 
-def _from_folder(source: Source) -> Prepared:
+def _from_folder(source: Source, rows: Rows | None) -> Prepared:
     """What `nextitem prepare` left, as it is prepared for a recipe."""
     log, split, manifest = mapped(source)
     named, columns = split.named(source.name), manifest.columns_found
-    return Prepared(
-        source, log, named, {}, manifest.notes_with(split), columns=columns, rejected=RejectedRows(manifest.rejected)
-    )
+    if rows is None:
+        known = Joined(stored_features(Path(source.data), log.items.ids), manifest.item_notes)
+    else:
+        known = joined(log, source, rows, columns)
+    said, rejected = (*manifest.notes_with(split), *known.notes), RejectedRows(manifest.rejected)
+    return Prepared(source, log, named, known.features, said, columns=columns, rejected=rejected)
 
 
 def mapped(source: Source) -> tuple[Log, Split, Manifest]:
@@ -114,6 +134,18 @@ def mapped(source: Source) -> tuple[Log, Split, Manifest]:
     return log, split, manifest
 
 
+def joined(log: Log, source: Source, rows: Rows, columns: Columns | None) -> Joined:
+    """What a table says of the items of a log whose events were read by these columns."""
+    return join(rows, log.items, source.features.columns, None if columns is None else columns.item)
+
+
+def _own(log: Log, items: Rows | None) -> Joined:
+    """What a dataset itself knows of its items."""
+    if items is None:
+        return Joined(ItemFeatures.none(log.items.ids))
+    return Joined(join(items, log.items, FeatureColumns()).features)
+
+
 def _upper_bound(generated: SyntheticLog, log: Log, cases: Cases) -> Mapping[str, float]:
     return TrueTransitions(generated, log.users, log.items).query(cases.histories).upper_bound(10)
 
@@ -127,7 +159,8 @@ class Loaded:
     """By what the events of a user are put in order, as a sentence."""
     found: Found | None = None
     """The columns of a file; None of a dataset by name."""
-    titles: Mapping[object, str] = field(default_factory=dict)
+    items: Rows | None = None
+    """What a dataset knows of its items."""
     generated: SyntheticLog | None = None
     disliked: Interactions | None = None
     """What users said no to, beside the events."""
@@ -178,8 +211,8 @@ def load_events(source: Source, events: GivenEvents | None = None) -> Loaded:
         )
     if source.data == SYNTHETIC:
         generated = generate()
-        titles = dict(zip(generated.titles["item"], generated.titles["title"], strict=True))
-        return Loaded(generated.interactions, "the times that were generated order the events", None, titles, generated)
+        order, items = "the times that were generated order the events", Rows.numbered(SYNTHETIC, generated.titles)
+        return Loaded(generated.interactions, order, None, items, generated)
     if source.data in DATASETS:
         events = acquisition.load(DATASETS[source.data])
         has_times = "time" in events.events.columns

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from nextitem.data.features.columns import NO_FEATURES, Features
 from nextitem.data.filters import Filters
 from nextitem.data.kinds import Kinds
 from nextitem.data.reading.columns import Columns
@@ -22,6 +23,10 @@ class EventSettings(Protocol):
     @property
     def columns(self) -> Columns:
         """Which columns of a file hold the events: names or, without a header, numbers."""
+
+    @property
+    def features(self) -> Features:
+        """What is known of the items beside their ids."""
 
     @property
     def filters(self) -> Filters:
@@ -45,6 +50,7 @@ class Source:
     filters: Filters
     split: AnySplit
     kinds: Kinds = field(default_factory=dict)
+    features: Features = NO_FEATURES
 
     @classmethod
     def of(cls, settings: EventSettings) -> "Source":
@@ -53,7 +59,7 @@ class Source:
         if names := column_names(settings):
             remedy = f"give the frame (of {', '.join(names[:10])}) as events: prepare(recipe, events=frame)"
         must_be(settings, EventSettings, "settings", remedy)
-        return cls(settings.data, settings.columns, settings.filters, settings.split, settings.kinds)
+        return cls(settings.data, settings.columns, settings.filters, settings.split, settings.kinds, settings.features)
 
     @property
     def name(self) -> str:

@@ -5,6 +5,7 @@ import torch
 
 from nextitem.data.description import Description
 from nextitem.data.events import Events
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.log import Catalog, Log
 from nextitem.data.prepare import Prepared
 from nextitem.data.sequences import Sequences
@@ -35,4 +36,4 @@ def stand_in(description: Description, settings: EventSettings) -> Prepared:
     log = Log(sequences, _numbers(users), _numbers(description.items))
     note = f"{description.name} is not there: random events with its counts of users, items and events"
     source = Source.of(settings)
-    return Prepared(source, log, source.split.split(sequences), {}, (note,))
+    return Prepared(source, log, source.split.split(sequences), ItemFeatures.none(log.items.ids), (note,))

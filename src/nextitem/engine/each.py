@@ -15,7 +15,8 @@ from nextitem.engine.local import LOCAL
 from nextitem.errors import ConfigurationError, TrainingError
 from nextitem.evaluation.certificate import Certificate
 from nextitem.experiment.again import stored_by
-from nextitem.experiment.folder.reading import COMPARED, Run, deciding, find_runs, read_run
+from nextitem.experiment.folder.found import deciding, find_runs
+from nextitem.experiment.folder.reading import COMPARED, Run, read_run
 from nextitem.experiment.plan.precision import versions_of
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import notes_on_cases

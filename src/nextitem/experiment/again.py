@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from nextitem.compute.waiting import Say, silent, told_if_slow
+from nextitem.data.features.columns import NO_FEATURES
 from nextitem.data.prepare import GivenEvents, Prepared, prepare
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits.split import Split
@@ -79,7 +80,7 @@ def measured_by(run: Run, recipe: Recipe, say: Say = silent) -> tuple[Outcome, M
         parts = (prepared.split.validation, prepared.split.test)
         validation, test = (evaluate(scorer, cases, ranking=recipe.ranking) for cases in parts)
     note = f"weights and history are those of {run.folder.name}, which learnt the same"
-    prepared = replace(prepared, notes=(*prepared.notes, note))
+    prepared = replace(prepared, notes=(*prepared.notes, note), features=run.features)
     history = History(run.history, known.best_epoch)
     outcome = Outcome(scorer, prepared, history, validation, test, known.parameters, known.train_seconds, None)
     return outcome, metrics_of(outcome, known.provenance)
@@ -108,7 +109,9 @@ def otherwise(run: Run, recipe: Recipe, data: str | None = None, events: GivenEv
 
 def _prepared(run: Run, recipe: Recipe, data: str | None, events: GivenEvents | None) -> Prepared:
     """The events as a run's model was given them. Raises DataError with what to do where they cannot be read."""
-    recipe = recipe if data is None else recipe.model_copy(update={"data": str(expanded(data))})
+    # What is known of items is in the run; their table may be elsewhere by now.
+    moved = {} if data is None else {"data": str(expanded(data))}
+    recipe = recipe.model_copy(update={"features": NO_FEATURES, **moved})
     try:
         recipe = on_given(recipe, events)
         return as_learnt(prepare(recipe, events=events), recipe)

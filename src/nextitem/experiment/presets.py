@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from pydantic import Field
 
+from nextitem.data.features.columns import FeatureColumns
 from nextitem.data.reading.columns import Columns
 from nextitem.errors import ConfigurationError, StorageError
 from nextitem.experiment.own import known_encoders, register_installed
@@ -20,7 +21,7 @@ from nextitem.model.losses.loss import LossConfiguration
 from nextitem.settings.annotations import choices
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.given import expanded, path_of, texts
-from nextitem.settings.keys import settings_of, short_key
+from nextitem.settings.keys import meant_key, settings_of, short_key
 from nextitem.settings.overrides import COMMAND_LINE, Resolved, parse_override, resolve
 from nextitem.settings.suggestion import suggest
 from nextitem.settings.written import load_toml
@@ -156,23 +157,33 @@ def _read(recipe: str) -> tuple[str, str]:
     return (files("nextitem.experiment") / "recipes" / f"{recipe}.toml").read_text(encoding="utf-8"), recipe
 
 
-def resolve_recipe(preset: Preset, overrides: Sequence[str] = (), columns: Columns | None = None) -> Resolved[Recipe]:
+def resolve_recipe(
+    preset: Preset,
+    overrides: Sequence[str] = (),
+    columns: Columns | None = None,
+    item_columns: FeatureColumns | None = None,
+) -> Resolved[Recipe]:
     """The recipe with its profile for the chosen data and the overrides; command line > profile > recipe > default.
 
-    `columns` are those of the option --columns. Raises ConfigurationError where overrides name columns as well.
+    `columns` and `item_columns` are those of the options --columns and --item-columns. Raises ConfigurationError where
+    overrides name such columns as well.
     """
     register_installed()
+    options = {("columns",): ("--columns", columns), ("features", "columns"): ("--item-columns", item_columns)}
     data = str(preset.settings.get("data", Recipe.model_fields["data"].default))
     for key, value in (parse_override(override) for override in overrides):
         data = str(value) if key == ("data",) else data
-        if columns is not None and key[0] == "columns":
-            raise ConfigurationError(f"columns are named by --columns and by {'.'.join(key)}=…: give one of the two")
+        for table, (option, given) in options.items():
+            if given is not None and key[: len(table)] == table:
+                raise ConfigurationError(f"columns are named by {option} and by {'.'.join(key)}=…: give one of the two")
     layers: list[tuple[str, Mapping[str, object]]] = [(f"recipe {preset.name}", preset.settings)]
     if data in preset.profiles:
         layers.append((f"profile {data} of {preset.name}", preset.profiles[data]))
+    # Layers and not overrides: those are read as TOML, and a column called 007 or "x" would become another.
     if columns is not None:
-        # A layer and not overrides: those are read as TOML, and a column called 007 or "x" would become another.
         layers.append(("--columns", {"columns": columns.model_dump(exclude_unset=True)}))
+    if item_columns is not None:
+        layers.append(("--item-columns", {"features": {"columns": item_columns.model_dump(exclude_unset=True)}}))
     return resolve(Recipe, layers, overrides, _settled)
 
 
@@ -189,7 +200,8 @@ def overrides_of_each(recipes: Sequence[str], overrides: Sequence[str]) -> list[
 
 def _section(override: str) -> str:
     """The first word of an override's key, where that is a part's."""
-    return short_key(Recipe, override.partition("=")[0]).partition(".")[0]
+    key, _, value = override.partition("=")
+    return short_key(Recipe, ".".join(meant_key(Recipe, tuple(key.split(".")), value))).partition(".")[0]
 
 
 def _parts(preset: Preset, overrides: Sequence[str]) -> set[str]:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from nextitem.data.features.columns import NO_FEATURES, Features
 from nextitem.data.filters import Filters
 from nextitem.data.kinds import Kinds
 from nextitem.data.reading.columns import Columns
@@ -27,6 +28,7 @@ class Recipe(Configuration):
     """Which events are learnt from, and what learns from them."""
 
     short_keys: ClassVar[Mapping[str, str]] = dict.fromkeys(SequenceRecipe.sections(), "model")
+    path_keys: ClassVar[Mapping[str, str]] = {"items": "features.file"}
     also_called: ClassVar[Mapping[str, str]] = {"baseline": "model", "preparation": "filters"}
 
     name: str = Field("unnamed", pattern=r"^[^/\\\x00-\x1f]{1,100}$")
@@ -40,6 +42,9 @@ class Recipe(Configuration):
     """What each kind of event means (`kinds.purchase=1`, `kinds.view=0.2`), and what those mean that are not named
     (`kinds.others=ignored`): a weight above 0, `history`, `disliked`, `ignored`, `retracts KIND` or `retracts`. Without
     any no kinds are read."""
+    features: Features = NO_FEATURES
+    """What is known of the items beside their ids, such as titles: `features.file`, for which `items=movies.csv` is
+    short, and which of its columns hold what."""
     filters: Filters = Filters()
     """Filters applied before the split."""
     split: AnySplit = LeaveOneOut()

@@ -39,6 +39,10 @@ class Configuration(BaseModel):
     also_called: ClassVar[Mapping[str, str]] = {}
     """Words by which others call a field, and the field; they are refused with it: `layers`, which is `blocks` here."""
 
+    path_keys: ClassVar[Mapping[str, str]] = {}
+    """Words that choose, and the key that is meant where their value is a path: `items=movies.csv` is `features.file`
+    where `items=tied` is a kind of items. What is a path is told by `is_path`, and never by what is on disk."""
+
     def __init__(self, /, **settings: Any) -> None:
         """A configuration made in Python. Raises ConfigurationError with every setting that is refused."""
         try:

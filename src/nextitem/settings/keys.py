@@ -33,6 +33,21 @@ def whole_key(model: type[Configuration], words: tuple[str, ...]) -> tuple[str, 
     return words if table is None else (table, *words)
 
 
+def meant_key(model: type[Configuration], words: tuple[str, ...], value: object) -> tuple[str, ...]:
+    """The words of the whole key that is meant, which may depend on whether the value is a path."""
+    of_path = model.path_keys.get(".".join(words))
+    return tuple(of_path.split(".")) if of_path is not None and is_path(value) else whole_key(model, words)
+
+
+def is_path(value: object) -> bool:
+    """Whether a value reads like the path of a file: it has a separator of folders, or an ending.
+
+    >>> is_path("movies.csv"), is_path("~/movies"), is_path("tied")
+    (True, True, False)
+    """
+    return isinstance(value, str) and any(mark in value for mark in "./\\")
+
+
 def is_within(key: str, other: str) -> bool:
     """Whether `key` is `other` or something inside it."""
     return not other or key == other or key.startswith((f"{other}.", f"{other}["))

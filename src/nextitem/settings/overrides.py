@@ -20,7 +20,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from nextitem.errors import ConfigurationError
 from nextitem.settings.annotations import admits_none, admits_text, choices, table_values
 from nextitem.settings.configuration import Configuration, default_tree
-from nextitem.settings.keys import is_within, leaves, short_key, whole_key
+from nextitem.settings.keys import is_within, leaves, meant_key, short_key, whole_key
 from nextitem.settings.refusals import Refusal, refusals, shown
 from nextitem.settings.suggestion import suggest
 from nextitem.settings.written import as_json, joined, one_value
@@ -82,7 +82,7 @@ def resolve(
     for label, tree in layers:
         root = _Node()
         for word, said in tree.items():
-            root.at(whole_key(model, (word,))).plant(_Said(said), word)
+            root.at(meant_key(model, (word,), said)).plant(_Said(said), word)
         draft.lay(label, root)
     draft.lay(COMMAND_LINE, draft.read(overrides))
     if settle is not None and not draft.problems:
@@ -167,7 +167,7 @@ class _Draft:
         for text in overrides:
             try:
                 words, value = parse_override(text)
-                node = root.at(whole_key(self.model, words))
+                node = root.at(meant_key(self.model, words, value))
                 node.plant(_Said(value, text.partition("=")[2]), ".".join(words))
             except ConfigurationError as error:
                 typed = (text.partition("=")[0] or text).split(".")
@@ -222,7 +222,9 @@ class _Draft:
             node.below.setdefault("name", _Node()).plant(node.said, joined(key, "name"))
         known, said = [*models], node.below.get("name", _Node()).said
         if said is not None and said.value not in known:
-            raise ConfigurationError(f"{self.place(key, said)}: no such choice; {suggest(str(said.value), models)}")
+            path = ", or the path of a file, as movies.csv or ./movies" if self.takes_path(key) else ""
+            known_too = f"{suggest(str(said.value), models)}{path}"
+            raise ConfigurationError(f"{self.place(key, said)}: no such choice; {known_too}")
         name = said.value if said is not None else tree.get("name", known[0] if len(known) == 1 else None)
         if name is None:
             named = f"{short_key(self.model, key)}.name"
@@ -251,6 +253,10 @@ class _Draft:
         """What may be said in the table at `key` beside its fields: at the top, what a table in it has."""
         tables = {} if key else self.model.short_keys
         return [word for word, table in tables.items() if isinstance(inner := tree.get(table), dict) and word in inner]
+
+    def takes_path(self, key: str) -> bool:
+        """Whether a path is taken at a key, for another one."""
+        return short_key(self.model, key.removesuffix(".name")) in self.model.path_keys
 
     def settle(self, change: Callable[[Tree, Mapping[str, str]], Tree]) -> None:
         """Let `change` have its way with the tree; what it changes was said by nobody."""

@@ -13,7 +13,7 @@ from nextitem.data.prepare import GivenEvents
 from nextitem.data.source import EventSettings
 from nextitem.experiment.presets import as_toml, load_recipe
 from nextitem.experiment.recipe import Recipe
-from nextitem.settings.keys import settings_of
+from nextitem.settings.keys import leaves, settings_of
 from nextitem.studies.order import Order, order_test
 
 _RECIPES = {"cross_entropy": "sasrec-ce", "sampled_cross_entropy": "sasrec-3000"}
@@ -46,16 +46,10 @@ class Checkup:
         said = {one.key: one.value for one in self.advice}
         base = _RECIPES[said.pop("loss")]
         source = self.found.source
-        asked = {
-            f"{section}.{key}": value
-            for section, settings in (
-                ("columns", source.columns.model_dump(exclude_unset=True)),
-                ("filters", source.filters.model_dump(exclude_unset=True)),
-                ("kinds", source.kinds),
-            )
-            for key, value in settings.items()
-        }
-        given = {key: json.dumps(value) for key, value in asked.items() if value is not None}
+        tables = {"columns": source.columns, "features": source.features, "filters": source.filters}
+        asked = {name: one.model_dump(mode="json", exclude_unset=True) for name, one in tables.items()}
+        said_of_data = leaves({**asked, "kinds": source.kinds})
+        given = {key: json.dumps(value) for key, value in said_of_data if value not in (None, {})}
         typed = {"data": source.data, **given, **said}
         return load_recipe(base, *(f"{key}={value}" for key, value in typed.items()))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from nextitem.engine.entries import Entry
 from nextitem.errors import ConfigurationError
-from nextitem.experiment.folder.reading import deciding
+from nextitem.experiment.folder.found import deciding
 from nextitem.experiment.presets import Preset, load_preset, preset_names, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.settings.keys import is_within, settings_of, short_key

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from nextitem.errors import ArtefactError
-from nextitem.experiment.folder.reading import COMPARED, Run, deciding, find_runs, read_run
+from nextitem.experiment.folder.found import deciding, find_runs
+from nextitem.experiment.folder.reading import COMPARED, Run, read_run
 from nextitem.model.losses import CrossEntropy
 from worlds.parts import with_parts
 from worlds.small_runs import RECIPES, metrics, outcome

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from nextitem.data.features.columns import NO_FEATURES, Features
 from nextitem.data.filters import Filters
 from nextitem.data.kinds import Kinds
 from nextitem.data.reading.columns import Columns
@@ -16,9 +17,11 @@ from nextitem.settings.overrides import resolve
 class Asked(Configuration):
     """The settings of a recipe that concern the events alone."""
 
+    path_keys: ClassVar[Mapping[str, str]] = {"items": "features.file"}
     also_called: ClassVar[Mapping[str, str]] = {"preparation": "filters"}
 
     columns: Columns = Columns()
+    features: Features = NO_FEATURES
     filters: Filters = Filters()
     kinds: Kinds = Field({})
     split: AnySplit = LeaveOneOut()

@@ -19,8 +19,9 @@ from nextitem.data.checkup.ties import Ties, tied_ends
 from nextitem.data.checkup.times import Activity, Times
 from nextitem.data.checkup.windows import Windows
 from nextitem.data.doctor import Counts, notes
+from nextitem.data.features.files import rows_asked_for
 from nextitem.data.log import Log, index
-from nextitem.data.prepare import GivenEvents, data_of_given, is_mapped, load_events, mapped
+from nextitem.data.prepare import GivenEvents, data_of_given, is_mapped, joined, load_events, mapped
 from nextitem.data.reading.columns import Columns, Found
 from nextitem.data.reading.rejected import RejectedRows
 from nextitem.data.source import EventSettings, Source
@@ -164,13 +165,15 @@ class _Read:
 
 
 def _in_memory(source: Source, events: GivenEvents | None) -> _Read:
-    loaded = load_events(source, events)
+    rows, loaded = rows_asked_for(source.features), load_events(source, events)
     kept = source.filters.apply(loaded.events)
     log, tied = index(kept, source.kinds, loaded.disliked), kept.tied_events
     counts = Counts(len(loaded.events), len(kept), kept.repeated_events, tied, loaded.rejected.reasons)
     ties = Ties(len(kept), len(log.users), tied, kept.users_with_tied_end) if log.sequences.has_times else None
     columns = None if loaded.found is None else loaded.found.columns
-    return _Read(log, counts, ties, loaded.order, loaded.rejected, columns, _not_read(loaded.found), loaded.notes)
+    of_items = () if rows is None else joined(log, source, rows, columns).notes
+    said = (*loaded.notes, *of_items)
+    return _Read(log, counts, ties, loaded.order, loaded.rejected, columns, _not_read(loaded.found), said)
 
 
 def _mapped(source: Source) -> _Read:
@@ -179,7 +182,8 @@ def _mapped(source: Source) -> _Read:
     ties = None
     if log.sequences.has_times:
         ties = Ties(manifest.events, manifest.users, manifest.tied_events, tied_ends(log.sequences))
-    return _Read(log, counts, ties, manifest.order, RejectedRows(manifest.rejected), manifest.columns_found)
+    rejected, said = RejectedRows(manifest.rejected), manifest.item_notes
+    return _Read(log, counts, ties, manifest.order, rejected, manifest.columns_found, notes=said)
 
 
 def _not_read(found: Found | None) -> tuple[str, ...]:

@@ -7,6 +7,7 @@
     users.parquet      the raw ids in index order, column `user`
     items.parquet      likewise, column `item`
     rejected.csv       rows that are no events, where some were left out: file, row, column, reason, content
+    features.parquet   what is known of the items in that order, where anything is
     manifest.json      format, counts, settings, notes, fingerprints; bytes and sha256 of every other file
 
 Anyone can open the arrays: `numpy.load(file, mmap_mode="r")`. The folder appears by one rename, whole or not at all.
@@ -19,12 +20,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import polars as pl
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from nextitem.data.doctor import Counts, notes
 from nextitem.data.events import Events
+from nextitem.data.features.columns import NO_FEATURES, Features
+from nextitem.data.features.table import FILE as FEATURES
+from nextitem.data.features.table import ItemFeatures, read_features
 from nextitem.data.filters import Filters
 from nextitem.data.log import Catalog, Log
 from nextitem.data.mapped.arrays import mapped, numbers
@@ -61,6 +66,10 @@ class Manifest(AnyManifest):
     order: str = ""
     """By what the events of a user are in order, as a sentence; "" where an earlier version did not say."""
     filters: Filters
+    features: Features = NO_FEATURES
+    """As they were asked for."""
+    item_notes: tuple[str, ...] = ()
+    """How features came by their values, in words."""
     split: AnySplit
     """What the training counts and the fingerprints of cases are of."""
     events: int = Field(ge=1)
@@ -111,6 +120,7 @@ def write_manifest(
     found: Found,
     source: Sequence[str],
     rejected: Mapping[str, int],
+    item_notes: tuple[str, ...] = (),
     **known: Any,
 ) -> None:
     """Complete a draft by what reading all events tells about the log and its split."""
@@ -132,7 +142,8 @@ def write_manifest(
         columns_found=found.columns,
         order=found.note(),
         source=tuple(source),
-        notes=(*notes(found.note(), counts, parts.notes), *note_on(source)),
+        notes=(*notes(found.note(), counts, parts.notes), *note_on(source), *item_notes),
+        item_notes=item_notes,
         **known,
     )
 
@@ -170,6 +181,7 @@ def verify(folder: Path) -> Manifest:
     prepared.prove()
     manifest = prepared.manifest
     log, _, _ = read_prepared(folder, manifest.split)
+    stored_features(folder, log.items.ids)
     if replace(log, known_sha256=None).sha256() != manifest.log_sha256:
         raise PREPARED.unreadable(folder, f"{MANIFEST}: log_sha256 is not that of the events")
     found = SplitFacts.of(manifest.split.split(log.sequences))
@@ -202,6 +214,14 @@ def read_prepared(folder: Path, split: AnySplit) -> tuple[Log, Split, Manifest]:
     facts = SplitFacts(counts_N, manifest.validation_sha256, manifest.test_sha256, manifest.cuts)
     parts = split.split(sequences, facts if split == manifest.split else None)
     return Log(sequences, users, items, manifest.log_sha256), parts, manifest
+
+
+def stored_features(folder: Path, items: pl.Series) -> ItemFeatures:
+    """What a prepared folder knows of its items, whose raw ids these are. Raises ArtefactError."""
+    prepared = PREPARED.read(folder)
+    if what_is_at(folder / FEATURES) is None and FEATURES not in prepared.manifest.files:
+        return ItemFeatures.none(items)
+    return _part(prepared, FEATURES, partial(read_features, items=items))
 
 
 def _part(prepared: Sealed[Manifest], name: str, read: Callable[[Path], Content]) -> Content:

@@ -6,12 +6,20 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from nextitem.data.features.columns import NO_FEATURES, Features
+from nextitem.data.features.files import rows_asked_for
+from nextitem.data.features.finding import find_columns
+from nextitem.data.features.joining import Joined, join
+from nextitem.data.features.rows import Rows
+from nextitem.data.features.table import FILE as FEATURES
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.filters import Filters
 from nextitem.data.kinds import Kinds
+from nextitem.data.log import Log
 from nextitem.data.mapped.folder import EVENT_ITEMS, EVENT_TIMES, Manifest, read_manifest, write_log, write_manifest
 from nextitem.data.mapped.ordering import order_events
 from nextitem.data.reading.checks import EventPart
-from nextitem.data.reading.columns import Columns
+from nextitem.data.reading.columns import Columns, Found
 from nextitem.data.reading.files import found_in, is_text, read_parts
 from nextitem.data.reading.paths import files_of
 from nextitem.data.reading.rejected import REJECTED, RejectedRows
@@ -26,10 +34,12 @@ from nextitem.storage import append_csv, whole_folder
 class Settings(Configuration):
     """What `nextitem prepare` lets be changed: the settings of a recipe that concern the events alone."""
 
+    path_keys: ClassVar[Mapping[str, str]] = {"items": "features.file"}
     also_called: ClassVar[Mapping[str, str]] = {"preparation": "filters"}
 
     columns: Columns = Columns()
     kinds: Kinds = Field({})
+    features: Features = NO_FEATURES
     filters: Filters = Filters()
     split: AnySplit = LeaveOneOut()
 
@@ -52,16 +62,34 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
         )
     folder, files = expanded(folder), files_of(source)
     found, rejected = found_in(source, settings.columns), RejectedRows()
+    rows = _rows(settings.features, found)  # before minutes of events are read
     with whole_folder(folder) as draft:
         events = _parts(source, settings.columns, rejected, draft / REJECTED)
         arrays = (draft / EVENT_ITEMS, draft / EVENT_TIMES)
         ordered = order_events(events, settings.filters, *arrays, is_text=is_text(source, settings.columns))
         log = write_log(draft, ordered)
         parts = settings.split.split(log.sequences)
+        items = _write_features(draft, log, settings.features, rows, found)
         known = {key: value for key, value in settings if key != "kinds"}
         names = [str(file) for file in files]
-        write_manifest(draft, log, ordered, parts, found, names, rejected.reasons, **known)
+        write_manifest(draft, log, ordered, parts, found, names, rejected.reasons, items.notes, **known)
     return read_manifest(folder)
+
+
+def _rows(features: Features, found: Found) -> Rows | None:
+    """The table of items, where one is asked for, once its columns are known to be there."""
+    if (rows := rows_asked_for(features)) is not None:
+        find_columns(rows.place, rows.table.columns, features.columns, found.columns.item)
+    return rows
+
+
+def _write_features(draft: Path, log: Log, features: Features, rows: Rows | None, found: Found) -> Joined:
+    """What is known of the items of a log, written into a draft where it is anything."""
+    if rows is None:
+        return Joined(ItemFeatures.none(log.items.ids))
+    known = join(rows, log.items, features.columns, found.columns.item)
+    known.features.write(draft / FEATURES)
+    return known
 
 
 def _parts(source: str, columns: Columns, rejected: RejectedRows, rest: Path) -> Iterator[EventPart]:

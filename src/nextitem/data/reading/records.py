@@ -35,6 +35,14 @@ class Divided:
     """What stands where, if no line of the file says so."""
     has_quotes: bool = False
     """As RFC 4180 has them: "a ""quoted"" field, with a comma"."""
+    encoding: str = "utf-8"
+    """Of the lines; another one is a superset of ASCII in which a byte is a character."""
+
+    def lines(self, file: Path, at_once: int) -> Iterator[Stretch]:
+        """The lines of a file, about `at_once` bytes at a time, as UTF-8 where they are in the encoding."""
+        for stretch in raw_stretches(file, at_once):
+            is_utf8 = self.encoding == "utf-8"
+            yield stretch if is_utf8 else replace(stretch, content=stretch.content.decode(self.encoding).encode())
 
     def content(self, file: Path, layout: Layout = AS_THE_FORMAT) -> Content | None:
         """The columns by the file's first record or, where the format lays them down, by the format.
@@ -100,7 +108,7 @@ def _records(file: Path, form: Divided, at_once: int = MOST_BYTES) -> Iterator[p
 
     Where there are flawed rows, at the end, a frame has their `flaw` and what is `told` of each too.
     """
-    lines = raw_stretches(file, at_once)
+    lines = form.lines(file, at_once)
     for stretch in lines:
         if form.has_quotes and b'"' in stretch.content:
             # A quoted field may hold separators and line breaks: the csv module, slower, is exact from here on.

@@ -1,11 +1,11 @@
-"""A run read from its folder, every part of it proven before it is used; finished runs found by what decides them."""
+"""A run read from its folder, every part of it proven before it is used."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import polars as pl
 import torch
@@ -13,8 +13,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from nextitem.data.features.table import FILE as FEATURES
+from nextitem.data.features.table import ItemFeatures, read_features
 from nextitem.data.reading.opening import UNREADABLE
-from nextitem.errors import ArtefactError, NextitemError, StorageError
+from nextitem.errors import ArtefactError
 from nextitem.evaluation.certificate import Certificate
 from nextitem.evaluation.metrics import parse_metrics
 from nextitem.evaluation.values import Ranks
@@ -22,10 +24,10 @@ from nextitem.experiment.folder.metrics import FORMAT, Metrics
 from nextitem.experiment.folder.tables import check_users, items_in, ranks_in, scanned_users, users_in
 from nextitem.experiment.own import check_encoder
 from nextitem.experiment.recipe import Recipe
-from nextitem.settings.given import expanded, path_of
+from nextitem.settings.given import path_of
 from nextitem.settings.keys import settings_of
-from nextitem.storage import MANIFEST, Kind, Manifest, Sealed, content_of, parsed
-from nextitem.storage.places import is_folder, what_is_at
+from nextitem.storage import Kind, Manifest, Sealed, content_of, parsed
+from nextitem.storage.places import what_is_at
 from nextitem.training.history import Epoch, epochs_of
 
 RUN = Kind("run", FORMAT, "`nextitem train` printed", "train anew", Manifest)
@@ -41,17 +43,6 @@ PAGE = (*LISTS, *COMPARED)
 _USERS, _EVENTS = "users.parquet", pl.col("history").list.len().cast(pl.Int64).alias("events")
 _TOO_LARGE = 2**64  # of a setting: one more than the largest seed
 _UNUSABLE = (OSError, ValueError, SafetensorError, *UNREADABLE)
-
-# Where data lie and what they are called decides nothing once their fingerprints are equal, nor does what only rounds.
-_ABOUT_THE_DATA = ("name", "data", "columns", "filters")
-_CHUNKS = ("loss.block_rows", "loss.tile_items")
-
-
-def deciding(recipe: Recipe) -> dict[str, Any]:
-    """The settings that decide a result on given events: equal ones with equal seeds make one run."""
-    decided = {key: value for key, value in settings_of(recipe).items() if key not in _CHUNKS}
-    return {key: value for key, value in decided.items() if key.partition(".")[0] not in _ABOUT_THE_DATA}
-
 
 Content = TypeVar("Content")
 
@@ -90,15 +81,27 @@ class Run:
         """Per item in index order: `item` (raw id), `count` (training events) and `title` (null where unknown)."""
         return self._read("items.parquet", partial(items_in, number_of_items=self._number_of_items))
 
+    @cached_property
+    def features(self) -> ItemFeatures:
+        """What is known of the items beside their ids, row i of item i: titles and, where there are any, features."""
+        items = self.items["item"]
+        is_there = self._has(FEATURES)
+        found = self._read(FEATURES, partial(read_features, items=items)) if is_there else ItemFeatures.none(items)
+        return found.with_titles(self.items["title"])
+
     @property
     def has_users(self) -> bool:
         """Whether the users' histories were stored. Raises ArtefactError where they are there and nothing proves it."""
-        is_there = what_is_at(self.folder / _USERS) is not None
+        return self._has(_USERS)
+
+    def _has(self, name: str) -> bool:
+        """Whether a file that not every run has was stored."""
+        is_there = what_is_at(self.folder / name) is not None
         if self.sealed is None:
             return is_there
         if is_there:
-            self.sealed.named(_USERS)
-        return _USERS in self.sealed.manifest.files
+            self.sealed.named(name)
+        return name in self.sealed.manifest.files
 
     @cached_property
     def users(self) -> pl.DataFrame | None:
@@ -272,28 +275,3 @@ def _read(folder: Path, file: Path, read: Callable[[Path], Content]) -> Content:
         return read(file)
     except _UNUSABLE as error:
         raise RUN.unreadable(folder, f"{file.name}: {error}") from error
-
-
-def is_run(folder: Path) -> bool:
-    """Whether a folder looks like a finished run, damaged or not. Raises StorageError where one may not look."""
-    return all(what_is_at(folder / name) is not None for name in (MANIFEST, "metrics.json"))
-
-
-def find_runs(roots: Iterable[Path], say: Callable[[str], None]) -> list[Run]:
-    """The finished runs in `roots` (folders of runs, or runs themselves); `say` is told of runs that cannot be read.
-
-    Raises StorageError for a root that cannot be.
-    """
-    found = []
-    for root in map(expanded, roots):
-        try:
-            folders = [root] if is_run(root) else sorted(root.iterdir()) if is_folder(root) else []
-        except OSError as error:
-            raise StorageError(f"cannot read {root}: {error}; correct its permissions") from error
-        for folder in folders:
-            try:
-                if is_run(folder):
-                    found.append(read_run(folder).proven(*COMPARED))
-            except NextitemError as error:
-                say(f"not reused: {error}")
-    return found

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 from torch import Tensor
 
+from nextitem.data.features.table import FILE as FEATURES
 from nextitem.data.prepare import Prepared
 from nextitem.data.reading.rejected import REJECTED
 from nextitem.experiment.folder.card import model_card
@@ -56,6 +57,8 @@ def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Metrics
     write_parquet(draft / "items.parquet", _items(outcome.prepared))
     if len(outcome.prepared.rejected.table):  # of a prepared folder they are there
         write_csv(draft / REJECTED, outcome.prepared.rejected.table)
+    if outcome.prepared.features.names:
+        outcome.prepared.features.without_titles().write(draft / FEATURES)
     if with_users:
         users = stored_users(outcome.prepared.log, with_times=recipe.learner.reads_times)
         write_parquet(draft / "users.parquet", users)
@@ -92,7 +95,7 @@ def _ranks(outcome: Outcome) -> pl.DataFrame:
 
 def _items(prepared: Prepared) -> pl.DataFrame:
     """Per item in index order: raw id, training count and title (null where unknown)."""
-    ids = prepared.log.items.ids
-    titles = [prepared.titles.get(item) for item in ids]
+    ids, known = prepared.log.items.ids, prepared.features.table
+    titles = known["title"] if "title" in known.columns else pl.repeat(None, len(ids), dtype=pl.String, eager=True)
     counts = prepared.split.train.counts().numpy()
-    return pl.DataFrame({"item": ids, "count": counts, "title": pl.Series(titles, dtype=pl.String)})
+    return pl.DataFrame({"item": ids, "count": counts, "title": titles})

@@ -1,0 +1,146 @@
+"""Rows of items -> the features of a catalogue: joined by raw id, given their types, and accounted for in words.
+
+An id is compared as the catalogue's own type: in a catalogue of integers a text '7' is item 7, and '07' is unknown.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+from polars import Series
+
+from nextitem.data.features import cells
+from nextitem.data.features.columns import FeatureColumns
+from nextitem.data.features.finding import Taken, find_columns
+from nextitem.data.features.reading import typed
+from nextitem.data.features.rows import Rows
+from nextitem.data.features.table import ItemFeatures
+from nextitem.data.log import Catalog
+from nextitem.data.reading.names import clipped
+from nextitem.errors import DataError
+from nextitem.words import counted
+
+_NAMED = 3  # ids that a sentence names; what there is beside them is counted
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Features of all items of a catalogue, and what is to be said of how they came by them."""
+
+    features: ItemFeatures
+    notes: tuple[str, ...] = ()
+
+
+def join(rows: Rows, catalog: Catalog, asked: FeatureColumns, of_events: str | None = None) -> Joined:
+    """What the rows say of the items of a catalogue; `of_events` is what the events call their column of items.
+
+    Rows without an id and rows of unknown items are left out and counted. Raises DataError where two rows say different
+    things of one item, where no row is of a known one, and for a cell that is not what its column holds.
+    """
+    taken = find_columns(rows.place, rows.table.columns, asked, of_events)
+    ids = _ids(rows, taken.id)
+    is_blank = cells.blank(ids)
+    places = Series("place", catalog.lookup(ids).numpy()).set(is_blank, -1)
+    is_known = places >= 0
+    if not is_known.any():
+        raise _strangers(rows, taken, ids.filter(~is_blank), catalog)
+    known = Rows(rows.place, rows.table.filter(is_known), rows.numbers.filter(is_known))
+    columns, read, on_columns = typed(known, taken, unusable_is_missing=asked.unusable == "missing")
+    each = columns.insert_column(0, places.filter(is_known))
+    single = _once(known, each, catalog)
+    aligned = pl.DataFrame({"place": pl.int_range(len(catalog), eager=True)})
+    aligned = aligned.join(single, on="place", how="left", maintain_order="left")
+    features = ItemFeatures(aligned.drop("place").insert_column(0, catalog.ids.alias("item")))
+    has_row_N = aligned["place"].is_in(single["place"].implode())
+    name, written = Path(rows.place).name, [column.name for column in rows.table if cells.is_text(column)]
+    notes = [
+        f"items: {counted(len(ids), 'row')} of {name}: {read.note(written)}",
+        *_on_rows(name, int(is_blank.sum()), ids.filter(~is_known & ~is_blank), each.height - single.height),
+        *_on_items(name, catalog.ids.filter(~has_row_N), len(catalog)),
+        *(f"items: {said}" for said in (*on_columns, *_on_values(features, has_row_N))),
+    ]
+    return Joined(features, tuple(notes))
+
+
+def _ids(rows: Rows, name: str) -> Series:
+    ids = rows.table[name]
+    if ids.dtype.is_integer() or cells.is_text(ids):
+        return ids.cast(pl.String) if cells.is_text(ids) else ids
+    raise DataError(
+        f"{rows.place}: column {name!r} holds {ids.dtype}, but ids are strings or integers; convert it, or name "
+        f"another one by --item-columns id=NAME"
+    )
+
+
+def _strangers(rows: Rows, taken: Taken, ids: Series, catalog: Catalog) -> DataError:
+    there, here = (_listed(some.head(_NAMED).to_list()) for some in (ids, catalog.ids))
+    return DataError(
+        f"{rows.place}: none of the {counted(rows.table.height, 'row')} is of an item of the log: column {taken.id!r} "
+        f"holds {there or 'no id'}, and the log has {here}; give a table of the same items, or name the column of "
+        f"their ids by --item-columns id=NAME"
+    )
+
+
+def _once(rows: Rows, each: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
+    """One row of each item. Raises DataError where two differ, naming item, rows and column."""
+    single = each.unique(maintain_order=True, keep="first")
+    if not (is_twice := single["place"].is_duplicated()).any():
+        return single
+    count = single.filter(is_twice)["place"].n_unique()
+    place = single.filter(is_twice)["place"][0]
+    of_item = each.with_columns(rows.numbers.alias("row of the table")).filter(pl.col("place") == place)
+    column = next(name for name in each.columns if of_item[name].n_unique() > 1)
+    distinct = of_item.unique(column, maintain_order=True, keep="first")
+    first, second = (_value(distinct[column], number) for number in (0, 1))
+    numbers = [*distinct["row of the table"]]
+    more = "" if count == 1 else f" ({count:,} items have such rows)"
+    raise DataError(
+        f"{rows.place}: rows {numbers[0]:,} and {numbers[1]:,} are both of item {catalog.ids[place]!r}, and their "
+        f"{column} is {first} and {second}{more}; keep one row of each item"
+    )
+
+
+def _value(column: Series, number: int) -> str:
+    value = column[number]
+    return clipped(repr(value.to_list() if isinstance(value, Series) else value))
+
+
+def _on_rows(name: str, without_id: int, unknown: Series, repeated: int) -> list[str]:
+    """What became of rows that say nothing of an item, or nothing new."""
+    said = []
+    if without_id:
+        said.append(f"{counted(without_id, 'row')} of {name} without an id")
+    if len(unknown):
+        said.append(f"{counted(len(unknown), 'row')} of items that the log does not have ({_some(unknown)})")
+    if repeated:
+        said.append(f"{counted(repeated, 'row')} that repeat{'s' if repeated == 1 else ''} another one")
+    return [f"items: left out are {', '.join(said)}"] if said else []
+
+
+def _on_items(name: str, without_row: Series, items: int) -> list[str]:
+    if not len(without_row):
+        return []
+    have = "has" if len(without_row) == 1 else "have"
+    which = f"{len(without_row):,} of {counted(items, 'item')} of the log"
+    return [f"items: {which} {have} no row in {name} ({_some(without_row)})"]
+
+
+def _on_values(features: ItemFeatures, has_row_N: Series) -> list[str]:
+    """How many of the items with a row have no value in which column, and how many categories there are."""
+    rows = features.table.filter(has_row_N)
+    missing = {name: rows[name].null_count() for name in rows.columns[1:] if rows[name].null_count()}
+    said = [f"no value in {', '.join(f'{name} {number:,}' for name, number in missing.items())}"] if missing else []
+    for name in features.categories:
+        distinct = rows[name].drop_nulls().explode(empty_as_null=False).n_unique()
+        said.append(f"{name} has {counted(distinct, 'category', 'categories')}")
+    return said
+
+
+def _some(ids: Series) -> str:
+    more = ", …" if len(ids) > _NAMED else ""
+    return _listed(ids.head(_NAMED).to_list()) + more
+
+
+def _listed(ids: Sequence[object]) -> str:
+    return ", ".join(clipped(repr(one)) for one in ids)
