@@ -30,6 +30,7 @@ from nextitem.errors import (
 from nextitem.evaluation.evaluate import Evaluation, evaluate
 from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Query, Scorer
+from nextitem.experiment.again import evaluate_again
 from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.own import register_encoder
 from nextitem.experiment.presets import load_preset, load_recipe
@@ -73,7 +74,7 @@ __all__ += [  # noqa: RUF022
     "Training", "Session", "fit", "History", "Watcher",
     # experiment
     "Recipe", "SequenceRecipe", "register_encoder", "load_recipe", "load_preset", "run", "Outcome", "train", "Run",
-    "read_run", "plan",
+    "read_run", "evaluate_again", "plan",
     # evaluation
     "evaluate", "Evaluation", "Ranking", "Scorer", "Query",
     # studies

@@ -21,7 +21,7 @@ from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.learner import Stored
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, as_learnt, on_given
-from nextitem.settings.given import expanded
+from nextitem.settings.given import expanded, of_kind
 from nextitem.settings.overrides import resolve
 from nextitem.storage.places import what_is_at
 from nextitem.training.history import History
@@ -46,6 +46,7 @@ def evaluate_again(
     other cases of the same training. Raises DataError where the data is not what it was trained on, and
     ConfigurationError for overrides by which something else would have been learnt.
     """
+    run = of_kind(run, Run, "run", "read_run(folder) returns one")
     recipe = asked_otherwise(run.recipe, overrides) if overrides else run.recipe
     split = otherwise(run, recipe, data, events).split if overrides else split_of(run, data, events)
     cases = split.test if part == "test" else split.validation

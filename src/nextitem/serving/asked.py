@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import compress, pairwise
 
+import polars as pl
 import torch
 from torch import Tensor
 
 from nextitem.compute import transfer
+from nextitem.data.interactions import Interactions
 from nextitem.data.log import Catalog
 from nextitem.data.sequences import NOBODY, Sequences
 from nextitem.errors import DataError
@@ -101,6 +103,13 @@ class Asked:
     """Given events with item and time of a stored one, which are that event."""
     put_before: int = 0
     """Given events that are older than the newest stored one of their user, and were put in their place."""
+
+
+def by_user(events: Interactions) -> pl.DataFrame:
+    """`user`, and as lists `item` and, where there are times, `time`, oldest first; users as they first appear."""
+    users = events.events["user"].unique(maintain_order=True).to_frame()
+    histories = events.in_time_order().group_by("user", maintain_order=True).agg(pl.exclude("user"))
+    return users.join(histories, on="user", how="left", maintain_order="left")
 
 
 def of_stored(users_C: Tensor, stored: Sequences) -> Asked:

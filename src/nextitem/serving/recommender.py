@@ -9,7 +9,11 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from nextitem.data.interactions import Interactions
 from nextitem.data.log import Catalog
+from nextitem.data.reading.columns import Columns
+from nextitem.data.reading.files import read_interactions
+from nextitem.data.reading.sources import Events
 from nextitem.data.sequences import NOBODY, Sequences
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.evaluation.hiding import checked, hidden
@@ -20,7 +24,7 @@ from nextitem.experiment.folder.histories import histories_of
 from nextitem.experiment.folder.reading import LISTS, Run, read_run
 from nextitem.experiment.run import Outcome
 from nextitem.model.baselines.popularity import PopularityScorer
-from nextitem.serving.asked import Asked, Given, continued, given_alone, of_stored
+from nextitem.serving.asked import Asked, Given, by_user, continued, given_alone, of_stored
 from nextitem.serving.ids import RawId, ids_of
 from nextitem.settings.given import of_kind, whole_number, word_of, yes_or_no
 
@@ -51,6 +55,7 @@ class Recommender:
         users: Catalog | None,
         histories: Sequences | None,
         hide: str = "history",
+        columns: Columns | None = None,
     ) -> None:
         self.scorer = scorer
         self.hide = hide  # which items of a history are left out where nobody says otherwise
@@ -58,6 +63,7 @@ class Recommender:
         self.users = users
         self._popularity = PopularityScorer(counts_N.double())
         self._histories = histories
+        self._columns = columns  # of the log that was learnt from: new events are read like it
 
     @classmethod
     def from_outcome(cls, outcome: Outcome) -> "Recommender":
@@ -65,7 +71,7 @@ class Recommender:
         outcome = of_kind(outcome, Outcome, "outcome", "run(…) returns one; Recommender.load reads a run's folder")
         log = outcome.prepared.log
         counts_N, hide = outcome.prepared.split.train.counts(), outcome.test.certificate.hidden
-        return cls(outcome.model, log.items, counts_N, log.users, log.sequences, hide)
+        return cls(outcome.model, log.items, counts_N, log.users, log.sequences, hide, outcome.prepared.columns)
 
     @classmethod
     def load(cls, folder: Path | str) -> "Recommender":
@@ -79,10 +85,11 @@ class Recommender:
         items = Catalog(run.items["item"])
         counts_N = torch.from_numpy(run.items["count"].to_numpy(writable=True))
         scorer, hide = restore_own(run), run.recipe.hide
+        columns = run.metrics.provenance.columns or run.recipe.columns
         if run.users is None:
-            return cls(scorer, items, counts_N, None, None, hide)
+            return cls(scorer, items, counts_N, None, None, hide, columns)
         histories = histories_of(run.users, len(items))
-        return cls(scorer, items, counts_N, Catalog(run.users["user"]), histories, hide)
+        return cls(scorer, items, counts_N, Catalog(run.users["user"]), histories, hide, columns)
 
     def recommend(
         self,
@@ -91,6 +98,7 @@ class Recommender:
         *,
         times: Iterable[Iterable[float]] | None = None,
         users: Ids | None = None,
+        events: Events | Interactions | None = None,
         candidates: Ids | None = None,
         exclude: Ids | None = None,
         hide: str | None = None,
@@ -102,6 +110,9 @@ class Recommender:
         Histories that are given together with their `users` are new events: those of a known user go on from what is
         stored of that user, unless `histories_only`. A model that reads when events were needs the `times` of
         histories, as unix seconds, which then say in which order stored and new events are; others ignore them.
+        `events` are such histories with their users and times as a frame of any library (or a file, or `Interactions`),
+        whose columns are called as in the log that was learnt from, or have usual names; there is a list for each of
+        their users then, in the order in which these first appear.
         A history without any known item gets the most popular items, labelled as such. Items of the
         `history`, `nothing` or, with `last:n`, those of its latest n events are left out as `hide` says, None: as in
         training. With `candidates` nothing but them is recommended, and nothing of `exclude`; a list is shorter than k
@@ -109,6 +120,12 @@ class Recommender:
         so do users that are asked about without a history, whose list is empty then. A model with user vectors raises
         DataError for histories of nobody or of a user that it has none for.
         """
+        if events is not None:
+            if histories is not None or times is not None or users is not None:
+                raise ConfigurationError("events have their users and times; leave histories, times and users out")
+            given = by_user(self._read(events))
+            histories, times = given["item"], given["time"] if "time" in given.columns else None
+            users = given["user"] if self.users is not None else None
         asked = self.asked(histories, times=times, users=users, histories_only=histories_only, unknown=unknown)
         return self.answered(asked, k, self.allowed(candidates, exclude, unknown), hide=hide)
 
@@ -143,6 +160,9 @@ class Recommender:
         catalogue, stored = self._stored()
         users_C = catalogue.lookup(owners)
         return given_alone(given, users_C, len(self.items)) if histories_only else continued(given, users_C, stored)
+
+    def _read(self, events: Events | Interactions) -> Interactions:
+        return events if isinstance(events, Interactions) else read_interactions(events, like=self._columns)
 
     def allowed(self, candidates: Ids | None, exclude: Ids | None, unknown: Unknown = "error") -> Tensor | None:
         """Indices of the items that may be recommended, None where all may; raises what `recommend` raises."""
