@@ -56,7 +56,8 @@ class BaselineLearner:
 
     def described(self, parameters: int, epochs: int) -> str:
         """What it is and whether anything was trained."""
-        how = "which only counts" if self.baseline.only_counts else f"trained by a library; {parameters:,} weights"
+        how = "trained by a library" if self.baseline.is_drawn else "solved in closed form"
+        how = "which only counts" if self.baseline.only_counts else f"{how}; {parameters:,} weights"
         return f"Baseline {self.baseline.name.replace('_', ' ')}, {how}."
 
     def learn(self, prepared: Prepared, session: Session, ranking: Ranking = FULL) -> Learnt:

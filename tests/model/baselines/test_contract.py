@@ -73,7 +73,7 @@ def same(scores: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(scores, expected, rtol=0, atol=1e-6 if scores.dtype == torch.float32 else 0)
 
 
-@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("name", NAIVE)
 @settings(max_examples=50)
 @given(train=histories, asked=histories)
 def test_scores_equal_naive_counts(name: str, train: list[History], asked: list[History]) -> None:

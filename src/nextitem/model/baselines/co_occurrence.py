@@ -14,7 +14,7 @@ from torch import Tensor
 from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.model.baselines.baseline import Baseline
-from nextitem.model.baselines.sparse import Entries, SparseQuery
+from nextitem.model.baselines.sparse import Entries, SparseQuery, least_step
 from nextitem.model.weights import stored
 
 
@@ -75,15 +75,15 @@ class CoOccurrenceScorer:
     """Counts of pairs, and of items: the score is count + step · popularity / (events + 1).
 
     The step is the least difference between two counts of pairs, 1 where all are whole: the second part is below it, so
-    it only orders equal counts; for an empty history, or a last item that nothing
-    followed in training, it is all there is.
+    it only orders equal counts; for an empty history, or a last item that nothing followed in training, it is all there
+    is.
     """
 
     def __init__(self, keys_P: Tensor, counts_P: Tensor, popularity_N: Tensor) -> None:
         self.keys_P = keys_P
         self.counts_P = counts_P
         self.popularity_N = popularity_N
-        self._fallback_N = popularity_N / (popularity_N.sum() + 1) * _step(counts_P)
+        self._fallback_N = popularity_N / (popularity_N.sum() + 1) * least_step(counts_P)
 
     def query(self, histories: Sequences) -> SparseQuery:
         """Scores by the last item of each history."""
@@ -102,9 +102,3 @@ class CoOccurrenceScorer:
         places_E = torch.arange(len(asked_E)) + (first - found.cumsum(0) + found)[asked_E]
         items_E = self.keys_P[places_E] - items[asked_E] * len(self.popularity_N)
         return Entries(rows[asked_E], items_E, self._fallback_N[items_E] + self.counts_P[places_E])
-
-
-def _step(counts_P: Tensor) -> float:
-    if bool((counts_P == counts_P.round()).all()):
-        return 1.0
-    return float(torch.cat([counts_P.new_zeros(1), counts_P]).unique().diff().min())

@@ -11,7 +11,7 @@ from torch import Tensor
 from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.model.baselines.baseline import Baseline
-from nextitem.model.baselines.sparse import SparseQuery
+from nextitem.model.baselines.sparse import SparseQuery, least_step
 from nextitem.model.weights import stored
 
 _SECONDS_OF_A_DAY = 86_400
@@ -49,7 +49,9 @@ class RecentPopularity(Baseline):
             recent.append(torch.bincount(part.flatten()[0][is_recent], minlength=len(part)))
         # A history is in order of time, so that what is recent is the end of it.
         lately = replace(train, starts_U=train.stops_U - torch.cat(recent), known_counts_N=None, host_lengths_U=None)
-        return RecentPopularityScorer(lately.counts().double(), train.counts().double())
+        # So that five events of 0.2 are one of 1, whatever float32 makes of 0.2.
+        recent_N, popularity_N = (part.weighted_counts().round(decimals=6) for part in (lately, train))
+        return RecentPopularityScorer(recent_N, popularity_N)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> "RecentPopularityScorer":
         """The scorer that gave `tensors`. Raises ValueError for those of others."""
@@ -64,12 +66,15 @@ class RecentPopularity(Baseline):
 
 
 class RecentPopularityScorer:
-    """Counts of the last days, and of all: the score is recent + popularity / (events + 1)."""
+    """Counts of the last days, and of all: the score is recent + step · popularity / (events + 1).
+
+    The step is the least difference between two counts, 1 where all are whole: the second part only orders equals.
+    """
 
     def __init__(self, recent_N: Tensor, popularity_N: Tensor) -> None:
         self.recent_N = recent_N
         self.popularity_N = popularity_N
-        self._scores_N = recent_N + popularity_N / (popularity_N.sum() + 1)
+        self._scores_N = recent_N + popularity_N / (popularity_N.sum() + 1) * least_step(recent_N)
 
     def query(self, histories: Sequences) -> SparseQuery:
         """The same scores for every history, an empty one included."""

@@ -70,3 +70,30 @@ class SparseQuery:
     def select(self, rows: Tensor) -> "SparseQuery":
         """The query for some of the histories (indices or a mask)."""
         return SparseQuery(self.common_N, self.histories.select(rows), self._own)
+
+
+def below_zero(popularity_N: Tensor) -> Tensor:
+    """Scores from −1 to below 0 in the order of popularity, for items of which a sum above 0 says nothing."""
+    return popularity_N / (popularity_N.sum() + 1) - 1
+
+
+def least_step(counts_P: Tensor) -> float:
+    """The least difference between two of the counts, or one of them and 0; 1 where all are whole."""
+    if bool((counts_P == counts_P.round()).all()):
+        return 1.0
+    return float(torch.cat([counts_P.new_zeros(1), counts_P]).unique().diff().min())
+
+
+def check_rows(starts: Tensor, items: Tensor, rows: int, number_of_items: int) -> None:
+    """Raises ValueError where `items` are no rows of ascending items, of which row r begins at starts[r]."""
+    if len(starts) != rows + 1:
+        raise ValueError(f"starts has {len(starts):,} numbers and should have {rows + 1:,}")
+    if int(starts[0]) != 0 or int(starts[-1]) != len(items) or bool((starts[1:] < starts[:-1]).any()):
+        raise ValueError(f"starts should ascend from 0 to {len(items):,}")
+    if len(items) and not 0 <= int(items.min()) <= int(items.max()) < number_of_items:
+        raise ValueError(f"items should be below {number_of_items:,}")
+    is_same_row = torch.ones(max(0, len(items) - 1), dtype=torch.bool)
+    inner = starts[(starts > 0) & (starts < len(items))]
+    is_same_row[inner - 1] = False
+    if bool(((items[1:] <= items[:-1]) & is_same_row).any()):
+        raise ValueError("the items of a row should ascend")
