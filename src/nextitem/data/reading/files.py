@@ -9,8 +9,10 @@ integers, so that they sort by size. Blanks around an id or a name of a column d
 understood.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields
+from pathlib import Path
 
 import polars as pl
 
@@ -34,6 +36,7 @@ from nextitem.data.reading.sources import (
     places_in,
     source_of,
 )
+from nextitem.data.reading.steady import unchanged
 from nextitem.data.reading.tables import require_rows
 from nextitem.errors import DataError
 from nextitem.settings.given import of_kind
@@ -125,36 +128,31 @@ def _alike(places: Sequence[Place], asked: Asked) -> Opened:
 
 
 def _opened(place: Place, asked: Asked) -> Opened:
-    try:
+    with _reading(place, asked):
         return opened(place, asked)
-    except UNREADABLE as error:
-        raise explained_of(place, error, asked) from error
 
 
 def _whole(place: Place, asked: Asked) -> EventPart:
     """All events of a file or frame."""
-    try:
+    with _reading(place, asked):
         source = source_of(place, asked)
         events = pl.concat([frame.collect() for frame in source.frames], how="diagonal")
         require_rows(source.file, events.height, source.rows)
         _require_any(source, events.height)
         part = source.checked(events)
         _require_used(source, len(part))
-    except UNREADABLE as error:
-        raise explained_of(place, error, asked) from error
-    except BadRowsError as error:
-        raise DataError(error.told()) from None
-    return part
+        return part
 
 
 def _in_parts(place: Place, asked: Asked, at_once: int) -> Iterator[EventPart]:
     """The events of a file or frame, about so many at once."""
-    try:
+    with _reading(place, asked) as require_same:
         source = source_of(place, asked)
         batches = (batch for frame in source.frames for batch in frame.collect_batches(chunk_size=at_once))
         try:
             found = used = 0
             for batch in batches:
+                require_same()
                 if batch.height:
                     part = source.checked(batch)
                     found, used = found + batch.height, used + len(part)
@@ -165,8 +163,25 @@ def _in_parts(place: Place, asked: Asked, at_once: int) -> Iterator[EventPart]:
             _require_used(source, used)
         except BadRowsError as error:
             raise DataError(error.told(batches)) from None
-    except UNREADABLE as error:
-        raise explained_of(place, error, asked) from error
+
+
+@contextmanager
+def _reading(place: Place, asked: Asked) -> Iterator[Callable[[], None]]:
+    """A file or frame that is read in the block, as `unchanged`; what goes wrong there is told in words.
+
+    Raises DataError and StorageError.
+    """
+    with unchanged(place) if isinstance(place, Path) else nullcontext(_nothing) as require_same:
+        try:
+            yield require_same
+        except UNREADABLE as error:
+            raise explained_of(place, error, asked) from error
+        except BadRowsError as error:
+            raise DataError(error.told()) from None
+
+
+def _nothing() -> None:
+    """What is asked of a frame, which no other program writes to."""
 
 
 def _require_any(source: EventSource, rows: int) -> None:
