@@ -22,7 +22,8 @@ from nextitem.compute.waiting import told_if_slow
 from nextitem.data.checkup.asked import asked_from
 from nextitem.data.checkup.finding import Severity
 from nextitem.data.checkup.lengths import Band
-from nextitem.data.mapped.folder import Manifest, is_prepared, verify
+from nextitem.data.mapped.folder import is_prepared, verify
+from nextitem.data.mapped.manifest import Manifest
 from nextitem.data.source import Source
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.settings.given import expanded

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from nextitem.cli.console import Sheet, show, show_json, show_prose, show_table
-from nextitem.data.mapped.folder import Manifest
+from nextitem.data.mapped.manifest import Manifest
 from nextitem.engine.entries import Contestant
 from nextitem.errors import TrainingError
 from nextitem.evaluation.evaluate import Evaluation

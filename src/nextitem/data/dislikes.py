@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import polars as pl
 import torch
 from torch import Tensor
 
@@ -38,3 +39,25 @@ class Dislikes:
         """The same on another device."""
         places_D = None if self.places_D is None else self.places_D.to(device)
         return Dislikes(self.items_D.to(device), self.offsets.to(device), places_D)
+
+
+def ranked(disliked: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
+    """`user`, `item` and `rank` of each dislike, in order of users and time: how many events of its user are before it.
+
+    Both have `user`, `place` (in the file) and, of what orders events, the columns that `kept` has; `kept` is asked
+    about these users alone.
+    """
+    keys = [name for name in ("user", "time", "nanoseconds", "place") if name in kept.columns]
+    own = kept.join(disliked.select("user").unique(), on="user", how="semi").select(*keys)
+    both = pl.concat(
+        [
+            disliked.select(*keys, "item", is_kept=pl.lit(0)),
+            own.with_columns(item=pl.lit(None, disliked["item"].dtype), is_kept=pl.lit(1)),
+        ],
+        how="vertical_relaxed",
+    ).sort(keys)
+    return (
+        both.with_columns(rank=pl.col("is_kept").cum_sum().over("user"))
+        .filter(pl.col("is_kept") == 0)
+        .select("user", "item", pl.col("rank").cast(pl.Int64))
+    )

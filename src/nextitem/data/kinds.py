@@ -110,39 +110,53 @@ def interpret(log: Interactions, kinds: Mapping[str, float | str], row_of: RowOf
     """
     if "kind" not in log.events.columns:
         raise DataError("kinds say what the kinds of events mean, and the events have none; name the column that does")
-    counts = dict(log.events.group_by("kind").len().sort("len", "kind", descending=[True, False]).iter_rows())
-    _refuse_unknown(log, kinds, counts, row_of)
-    meant = {kind: kinds.get(kind, kinds.get(OTHERS)) for kind in counts}
-    meaning = {kind: m for kind, m in meant.items() if m is not None}
-    events = log.events.with_row_index("place").filter(~pl.col("kind").is_in(_all_of(meaning, "ignored")))
-    events, taken, vain = _without_retracted(events, {kind: retracted_by(m) for kind, m in meaning.items()})
-    weights = {kind: weight_of(m) for kind, m in meaning.items()}
-    weight = pl.col("kind").replace_strict(weights, return_dtype=pl.Float32)
-    events = events.with_columns(weight=weight)
-    kept, disliked = events.filter(pl.col("weight").is_not_null()), events.filter(pl.col("weight").is_null())
-    if not (kept["weight"] > 0).any():
-        raise DataError(
-            f"of {counted(len(log), 'event')} none is left that is a target ({_listed(counts)}); give the kinds that "
-            f"should be foreseen a weight, such as kinds.purchase=1"
-        )
-    drop = ["kind", *(["weight"] if (kept["weight"] == 1).all() else []), *([] if disliked.height else ["place"])]
-    note = _note(counts, meaning, taken, vain)
+    column = log.events["kind"]
+    counts = dict(column.value_counts().iter_rows())
+    refuse_unknown(counts, kinds, lambda kind: [row_of(row) for row in column.eq(kind).arg_true().head(5)])
+    found = carry_out(log.events.with_row_index("place"), kinds)
+    kept, disliked = found.kept, found.disliked
+    refuse_without_targets(counts, bool((kept["weight"] > 0).any()))
+    drop = [*(["weight"] if (kept["weight"] == 1).all() else []), *([] if disliked.height else ["place"])]
     return Interpreted(
-        Interactions(_as_fine_as_needed(kept.drop(drop))), Interactions(disliked.drop("kind", "weight")), note
+        Interactions(_as_fine_as_needed(kept.drop(drop), is_alone=not disliked.height)),
+        Interactions(disliked),
+        note_on(counts, kinds, found.taken, found.vain),
     )
 
 
-def _as_fine_as_needed(events: pl.DataFrame) -> pl.DataFrame:
+@dataclass(frozen=True)
+class CarriedOut:
+    """What events of several kinds come to."""
+
+    kept: pl.DataFrame
+    """What is in histories, each with its `weight` as a target, float32, 0 where it is never one."""
+    disliked: pl.DataFrame
+    taken: int
+    """How many retractions took an event back."""
+    vain: int
+    """How many had nothing to take back."""
+
+
+def carry_out(events: pl.DataFrame, kinds: Mapping[str, float | str]) -> CarriedOut:
+    """What becomes of events with a `kind` that means something, and with `place`, their order in the file."""
+    found = events["kind"].unique().to_list()
+    meaning = {kind: kinds.get(kind, kinds.get(OTHERS, "ignored")) for kind in found}
+    ignored = [kind for kind, meant in meaning.items() if meant == "ignored"]
+    takes = {kind: retracted_by(meant) for kind, meant in meaning.items()}
+    left, taken, vain = _without_retracted(events.filter(~pl.col("kind").is_in(ignored)), takes)
+    weights = {kind: weight_of(meant) for kind, meant in meaning.items()}
+    left = left.with_columns(weight=pl.col("kind").replace_strict(weights, return_dtype=pl.Float32)).drop("kind")
+    is_kept = pl.col("weight").is_not_null()
+    return CarriedOut(left.filter(is_kept), left.filter(~is_kept).drop("weight"), taken, vain)
+
+
+def _as_fine_as_needed(events: pl.DataFrame, *, is_alone: bool) -> pl.DataFrame:
     """The events with whole times as such, where those with a fraction are gone: nothing is to be left of these."""
     if "time" in events.columns and events["time"].dtype.is_float() and (events["time"] % 1 == 0).all():
         events = events.with_columns(pl.col("time").cast(pl.Int64))
-    if "nanoseconds" in events.columns and (events["nanoseconds"] == 0).all():
+    if is_alone and "nanoseconds" in events.columns and (events["nanoseconds"] == 0).all():
         events = events.drop("nanoseconds")
     return events
-
-
-def _all_of(meaning: Mapping[str, float | str], word: str) -> list[str]:
-    return [kind for kind, meant in meaning.items() if meant == word]
 
 
 def _without_retracted(events: pl.DataFrame, takes: Mapping[str, str | None]) -> tuple[pl.DataFrame, int, int]:
@@ -168,36 +182,54 @@ def _without_retracted(events: pl.DataFrame, takes: Mapping[str, str | None]) ->
             vain += 1
         else:
             gone.append(standing.pop(found)[1])
-    kept = events.filter(~is_taking).join(pl.DataFrame({"place": gone}, {"place": pl.UInt32}), on="place", how="anti")
+    kept = events.filter(~is_taking).join(
+        pl.DataFrame({"place": gone}, {"place": events["place"].dtype}), on="place", how="anti"
+    )
     return kept.sort("place"), len(gone), vain
 
 
-def _refuse_unknown(
-    log: Interactions, kinds: Mapping[str, float | str], counts: Mapping[str, int], row_of: RowOf
+def refuse_unknown(
+    counts: Mapping[str, int], kinds: Mapping[str, float | str], rows_of: Callable[[str], list[str]]
 ) -> None:
-    if OTHERS in kinds or not (unknown := [kind for kind in counts if kind not in kinds]):
+    """Raise DataError where nobody said what a kind means; `rows_of` tells the first five rows of one."""
+    unknown = {kind: count for kind, count in _ordered(counts) if kind not in kinds}
+    if OTHERS in kinds or not unknown:
         return
-    first = unknown[0]
-    rows = log.events["kind"].eq(first).arg_true().head(5).to_list()
-    more = ", …" if counts[first] > len(rows) else ""
-    others = f"; and {len(unknown) - 1:,} more: {_listed({k: counts[k] for k in unknown[1:]})}" if unknown[1:] else ""
+    (first, count), *others = unknown.items()
+    rows = rows_of(first)
+    more = ", …" if count > len(rows) else ""
+    too = f"; and {len(others):,} more: {_listed(dict(others))}" if others else ""
     raise DataError(
-        f"{counted(counts[first], 'event is', 'events are')} of kind {first!r} ({', '.join(map(row_of, rows))}{more}), "
-        f"and nobody says what that means{others}; say it, such as kinds.{first}=1 for a target, =history or =ignored, "
-        f"or kinds.{OTHERS}=… for all that are not named"
+        f"{counted(count, 'event is', 'events are')} of kind {first!r} ({', '.join(rows)}{more}), and nobody says what "
+        f"that means{too}; say it, such as kinds.{first}=1 for a target, =history or =ignored, or kinds.{OTHERS}=… for "
+        f"all that are not named"
     )
 
 
+def refuse_without_targets(counts: Mapping[str, int], has_targets: bool) -> None:
+    """Raise DataError where no event is left that is a target; `counts` are of the kinds."""
+    if not has_targets:
+        raise DataError(
+            f"of {counted(sum(counts.values()), 'event')} none is left that is a target ({_listed(counts)}); give the "
+            f"kinds that should be foreseen a weight, such as kinds.purchase=1"
+        )
+
+
+def _ordered(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+
+
 def _listed(counts: Mapping[str, int]) -> str:
-    named = [f"{count:,} {kind}" for kind, count in [*counts.items()][:_NAMED]]
+    named = [f"{count:,} {kind}" for kind, count in _ordered(counts)[:_NAMED]]
     return ", ".join(named) + (f" and {len(counts) - _NAMED:,} more kinds" if len(counts) > _NAMED else "")
 
 
-def _note(counts: Mapping[str, int], meaning: Mapping[str, float | str], taken: int, vain: int) -> str:
+def note_on(counts: Mapping[str, int], kinds: Mapping[str, float | str], taken: int, vain: int) -> str:
+    """What became of the events of each kind, as a sentence."""
     told = {"history": "in histories and never a target", "disliked": "never recommended", "ignored": "left out"}
     parts = []
-    for kind, count in counts.items():
-        meant = meaning[kind]
+    for kind, count in _ordered(counts):
+        meant = kinds.get(kind, kinds.get(OTHERS, "ignored"))
         word = f"targets of weight {meant:g}" if isinstance(meant, float) else told.get(meant, meant)
         parts.append(f"{count:,} {kind} ({word})")
     said = f"kinds of events: {', '.join(parts)}"

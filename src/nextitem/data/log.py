@@ -9,7 +9,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from nextitem.data.dislikes import Dislikes
+from nextitem.data.dislikes import Dislikes, ranked
 from nextitem.data.events import Events
 from nextitem.data.interactions import Interactions
 from nextitem.data.sequences import Sequences
@@ -162,27 +162,20 @@ def index(
     )
     events = Events(items.index(ordered["item"]), len(items), times, weights=weights, kinds=kinds or {})
     if disliked is not None and len(disliked):
-        events = replace(events, dislikes=_dislikes(interactions, disliked, users, items))
+        dislikes = _dislikes(interactions.events, disliked.events, users, items, stops_U - counts)
+        events = replace(events, dislikes=dislikes)
     return Log(Sequences(events, stops_U - counts, stops_U, torch.arange(len(users))), users, items)
 
 
-def _dislikes(kept: Interactions, disliked: Interactions, users: Catalog, items: Catalog) -> Dislikes | None:
-    """What users said no to, with its place among the events that are kept; None where nobody and nothing is left.
-
-    Both have a column `place`, which is in the order of the file.
-    """
-    is_here = pl.Series(
-        ((users.lookup(disliked.events["user"]) >= 0) & (items.lookup(disliked.events["item"]) >= 0)).numpy()
-    )
-    left = disliked.events.filter(is_here)
+def _dislikes(
+    kept: pl.DataFrame, disliked: pl.DataFrame, users: Catalog, items: Catalog, starts_U: Tensor
+) -> Dislikes | None:
+    """What users said no to, with its place among the events that are kept; None where nothing is left of it."""
+    is_here = (users.lookup(disliked["user"]) >= 0) & (items.lookup(disliked["item"]) >= 0)
+    left = ranked(disliked.filter(pl.Series(is_here.numpy())), kept)
     if not left.height:
         return None
-    keys = [name for name in ("user", "time", "nanoseconds", "place") if name in kept.events.columns]
-    told = [frame.select(*keys, "item", is_kept=pl.lit(number)) for number, frame in enumerate((left, kept.events))]
-    both = pl.concat(told, how="vertical_relaxed").sort(keys).with_columns(place=pl.col("is_kept").cum_sum())
-    left = both.filter(pl.col("is_kept") == 0)
-    counts_U = torch.bincount(users.index(left["user"], "user"), minlength=len(users))
-    offsets = torch.cat([counts_U.new_zeros(1), counts_U.cumsum(0)])
-    return Dislikes(
-        items.index(left["item"]), offsets, torch.from_numpy(left["place"].cast(pl.Int64).to_numpy(writable=True))
-    )
+    users_D = users.index(left["user"], "user")
+    counts_U = torch.bincount(users_D, minlength=len(users))
+    places_D = starts_U[users_D] + torch.from_numpy(left["rank"].to_numpy(writable=True))
+    return Dislikes(items.index(left["item"]), torch.cat([counts_U.new_zeros(1), counts_U.cumsum(0)]), places_D)

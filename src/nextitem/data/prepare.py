@@ -20,7 +20,8 @@ from nextitem.data.filters import Filters
 from nextitem.data.interactions import Interactions
 from nextitem.data.kinds import interpret
 from nextitem.data.log import Log, index
-from nextitem.data.mapped.folder import Manifest, is_prepared, read_prepared, stored_features
+from nextitem.data.mapped.folder import is_prepared, read_prepared, stored_features
+from nextitem.data.mapped.manifest import Manifest
 from nextitem.data.reading.columns import Columns, Found
 from nextitem.data.reading.files import found_in, places_of, read_interactions
 from nextitem.data.reading.frames import FRAME
@@ -32,6 +33,7 @@ from nextitem.data.source import EventSettings, Source
 from nextitem.data.splits.split import Cases, Split
 from nextitem.errors import ConfigurationError
 from nextitem.settings.suggestion import suggest
+from nextitem.settings.written import as_json
 from nextitem.storage.places import what_is_at
 
 SYNTHETIC = "synthetic"
@@ -121,14 +123,13 @@ def _from_folder(source: Source, rows: Rows | None) -> Prepared:
 
 def mapped(source: Source) -> tuple[Log, Split, Manifest]:
     """What `nextitem prepare` left. Raises ConfigurationError where the source asks for other columns or filters."""
-    if source.kinds:
-        raise ConfigurationError(f"{source.data} was prepared without kinds of events; leave kinds out")
     log, split, manifest = read_prepared(Path(source.data), source.split)
-    for key, default in (("columns", Columns()), ("filters", Filters())):
+    defaults: dict[str, object] = {"columns": Columns(), "filters": Filters(), "kinds": {}}
+    for key, default in defaults.items():
         asked, there = (getattr(one, key) for one in (source, manifest))
         if asked not in (default, there):
             raise ConfigurationError(
-                f"{source.data} was prepared with {key} {there.model_dump_json()}, not {asked.model_dump_json()}; "
+                f"{source.data} was prepared with {key} {as_json(there).decode()}, not {as_json(asked).decode()}; "
                 f"leave {key} out, or prepare the log anew"
             )
     return log, split, manifest

@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from nextitem.data.mapped import folder as mapped_folder
-from nextitem.data.mapped.folder import PREPARED, Manifest, read_prepared, verify
+from nextitem.data.mapped.folder import read_prepared, verify
+from nextitem.data.mapped.manifest import PREPARED, Manifest
 from nextitem.data.mapped.writing import prepare_into
 from nextitem.data.prepare import prepare
 from nextitem.data.splits import LeaveOneOut

@@ -2,6 +2,9 @@
 
     event_items.npy    item indices 0…N−1 of all users, user by user, oldest first: int32
     event_times.npy    unix seconds of these events, where the log has times: int64 if all are whole, else float64
+    event_weights.npy  what these events weigh as targets, where not all weigh 1: float32
+    disliked.npy       item indices that users said no to, where any did: int64, user by user, oldest first
+    disliked_places.npy, disliked_offsets.npy   their places among the events, and U + 1 places in disliked.npy
     offsets.npy        U + 1 places in them: user u has offsets[u]:offsets[u + 1]
     train_counts.npy   how often each of the N items occurs in training
     users.parquet      the raw ids in index order, column `user`
@@ -22,86 +25,40 @@ from typing import Any, TypeVar
 
 import polars as pl
 import torch
-from pydantic import Field
 from torch import Tensor
 
+from nextitem.data.dislikes import Dislikes
 from nextitem.data.doctor import Counts, notes
 from nextitem.data.events import Events
-from nextitem.data.features.columns import NO_FEATURES, Features
 from nextitem.data.features.table import FILE as FEATURES
 from nextitem.data.features.table import ItemFeatures, read_features
-from nextitem.data.filters import Filters
 from nextitem.data.log import Catalog, Log
 from nextitem.data.mapped.arrays import mapped, numbers
+from nextitem.data.mapped.disliked import FILES as DISLIKED
+from nextitem.data.mapped.disliked import read_dislikes, write_dislikes
+from nextitem.data.mapped.manifest import PREPARED, Manifest, told
 from nextitem.data.mapped.ordering import Ordered
-from nextitem.data.reading.columns import Columns, Found
+from nextitem.data.reading.columns import Found
+from nextitem.data.reading.kinds import unread_kinds
 from nextitem.data.reading.shards import note_on
 from nextitem.data.reading.tables import table
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits import AnySplit
 from nextitem.data.splits.split import Split, SplitFacts
 from nextitem.settings.given import expanded
-from nextitem.storage import MANIFEST, SHA256, Kind, Sealed, write_array, write_parquet
-from nextitem.storage import Manifest as AnyManifest
+from nextitem.storage import MANIFEST, Sealed, write_array, write_parquet
 from nextitem.storage.places import is_folder, what_is_at
 
-EVENT_ITEMS, EVENT_TIMES = "event_items.npy", "event_times.npy"
+EVENT_ITEMS, EVENT_TIMES, EVENT_WEIGHTS = "event_items.npy", "event_times.npy", "event_weights.npy"
 _OFFSETS, _TRAIN_COUNTS = "offsets.npy", "train_counts.npy"
-_EVENTS: Mapping[str, tuple[str, ...]] = {EVENT_ITEMS: ("<i4",), EVENT_TIMES: ("<i8", "<f8")}
+_EVENTS: Mapping[str, tuple[str, ...]] = {EVENT_ITEMS: ("<i4",), EVENT_TIMES: ("<i8", "<f8"), EVENT_WEIGHTS: ("<f4",)}
 _COMPARED_EVENTS = 1 << 28  # bytes of events that a start may take the time to compare: a third of a second
 _UNUSABLE = (OSError, ValueError)
 Content = TypeVar("Content")
 Mapped = tuple[Tensor, mmap.mmap]
 
 
-class Manifest(AnyManifest):
-    """What is known about a prepared log without reading its events."""
-
-    source: tuple[str, ...]
-    """The files that were read."""
-    columns: Columns
-    """As they were asked for."""
-    columns_found: Columns | None = None
-    """As they were found: with the name that each has in the files."""
-    order: str = ""
-    """By what the events of a user are in order, as a sentence; "" where an earlier version did not say."""
-    filters: Filters
-    features: Features = NO_FEATURES
-    """As they were asked for."""
-    item_notes: tuple[str, ...] = ()
-    """How features came by their values, in words."""
-    split: AnySplit
-    """What the training counts and the fingerprints of cases are of."""
-    events: int = Field(ge=1)
-    users: int = Field(ge=1)
-    items: int = Field(ge=1)
-    events_read: int = Field(ge=0)
-    repeated_events: int = Field(ge=0)
-    tied_events: int = Field(ge=0)
-    rejected: dict[str, int] = Field(default_factory=dict)
-    """Rows that are no events and were left out, by what is wrong with them: rejected.csv has them."""
-    log_sha256: str = Field(pattern=SHA256)
-    validation_sha256: str = Field(pattern=SHA256)
-    test_sha256: str = Field(pattern=SHA256)
-    cuts: tuple[float, ...] = ()
-    """The moments that part the log by this split, latest first, in unix seconds."""
-    notes: tuple[str, ...]
-    """What was left out or is ambiguous, in words."""
-
-    def notes_with(self, split: Split) -> tuple[str, ...]:
-        """`notes`, where the log is split in this way."""
-        return (*notes(self.order, self.counts, split.notes), *note_on(self.source))
-
-    @property
-    def counts(self) -> Counts:
-        """What was read, and what is there."""
-        return Counts(self.events_read, self.events, self.repeated_events, self.tied_events, self.rejected)
-
-
-PREPARED = Kind("prepared log", 2, "`nextitem prepare` wrote", "prepare the log anew", Manifest)
-
-
-def write_log(draft: Path, ordered: Ordered) -> Log:
+def write_log(draft: Path, ordered: Ordered, kinds: Mapping[str, float | str]) -> Log:
     """Write everything but the manifest beside the events of a draft; the log, its events mapped."""
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), torch.from_numpy(ordered.lengths_U).cumsum(0)])
     write_array(draft / _OFFSETS, offsets.numpy())
@@ -109,7 +66,11 @@ def write_log(draft: Path, ordered: Ordered) -> Log:
     write_parquet(draft / "items.parquet", ordered.items.ids.alias("item").to_frame())
     there = {name: kinds for name, kinds in _EVENTS.items() if (draft / name).exists()}
     columns = {name: mapped(draft / name, kinds, ordered.events) for name, kinds in there.items()}
-    return Log(_sequences(draft, columns, offsets, len(ordered.items)), ordered.users, ordered.items)
+    dislikes = None if ordered.meant is None else ordered.meant.dislikes
+    write_dislikes(draft, dislikes)
+    sequences = _sequences(draft, columns, offsets, len(ordered.items))
+    events = replace(sequences.events, kinds=kinds, dislikes=dislikes)
+    return Log(replace(sequences, events=events), ordered.users, ordered.items)
 
 
 def write_manifest(
@@ -126,6 +87,8 @@ def write_manifest(
     """Complete a draft by what reading all events tells about the log and its split."""
     counts = Counts(ordered.events_read, ordered.events, ordered.repeated_events, ordered.tied_events, rejected)
     write_array(draft / _TRAIN_COUNTS, parts.train.counts().numpy())
+    dislikes = log.sequences.events.dislikes
+    of_kinds = "".join(unread_kinds(found)) if ordered.meant is None else ordered.meant.note
     PREPARED.seal(
         draft,
         events=int(log.sequences.stops_U[-1]),
@@ -142,7 +105,9 @@ def write_manifest(
         columns_found=found.columns,
         order=found.note(),
         source=tuple(source),
-        notes=(*notes(found.note(), counts, parts.notes), *note_on(source), *item_notes),
+        kinds_note=of_kinds,
+        dislikes=0 if dislikes is None else len(dislikes),
+        notes=(*told(of_kinds), *notes(found.note(), counts, parts.notes), *note_on(source), *item_notes),
         item_notes=item_notes,
         **known,
     )
@@ -165,8 +130,9 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _read(folder: Path) -> Sealed[Manifest]:
     prepared = PREPARED.read(folder)
-    if what_is_at(folder / EVENT_TIMES) is not None:  # a log without times has no such file
-        prepared.named(EVENT_TIMES)
+    for name in (EVENT_TIMES, EVENT_WEIGHTS):  # a log without times, or of one kind, has no such file
+        if what_is_at(folder / name) is not None:
+            prepared.named(name)
     for name in prepared.manifest.files:
         prepared.sized(name)
     return prepared
@@ -211,6 +177,8 @@ def read_prepared(folder: Path, split: AnySplit) -> tuple[Log, Split, Manifest]:
     items = _part(prepared, "items.parquet", partial(_catalog, column="item", length=manifest.items))
     columns = {name: _map(prepared, name) for name in (EVENT_ITEMS, *events[1:])}
     sequences = _sequences(folder, columns, offsets, len(items))
+    events_known = replace(sequences.events, kinds=manifest.kinds, dislikes=_dislikes(prepared))
+    sequences = replace(sequences, events=events_known)
     facts = SplitFacts(counts_N, manifest.validation_sha256, manifest.test_sha256, manifest.cuts)
     parts = split.split(sequences, facts if split == manifest.split else None)
     return Log(sequences, users, items, manifest.log_sha256), parts, manifest
@@ -239,6 +207,15 @@ def _map(prepared: Sealed[Manifest], name: str) -> Mapped:
         return mapped(prepared.sized(name), _EVENTS[name], prepared.manifest.events)
     except _UNUSABLE as error:
         raise PREPARED.unreadable(prepared.folder, f"{name}: {error}") from error
+
+
+def _dislikes(prepared: Sealed[Manifest]) -> Dislikes | None:
+    count, *sizes = (getattr(prepared.manifest, name) for name in ("dislikes", "users", "items", "events"))
+    if not count:
+        return None
+    for name in DISLIKED[1:]:
+        prepared.file(name)
+    return _part(prepared, DISLIKED[0], lambda file: read_dislikes(file, count, *sizes))
 
 
 def _offsets(file: Path, manifest: Manifest) -> Tensor:
@@ -270,6 +247,8 @@ def _sequences(folder: Path, columns: Mapping[str, Mapped], offsets: Tensor, num
         for _, mapping in columns.values():
             mapping.madvise(mmap.MADV_DONTNEED)
 
-    items, times = columns[EVENT_ITEMS][0], columns[EVENT_TIMES][0] if EVENT_TIMES in columns else None
-    events = Events(items, number_of_items, times, release, str(folder))
+    items, times, weights = (columns[name][0] if name in columns else None for name in _EVENTS)
+    if items is None:
+        raise ValueError(f"{EVENT_ITEMS} is not among the columns")
+    events = Events(items, number_of_items, times, release, str(folder), weights)
     return Sequences(events, offsets[:-1], offsets[1:], torch.arange(len(offsets) - 1))

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +22,8 @@ from nextitem.data.filters import Filters, Keep, deduplicate
 from nextitem.data.interactions import Interactions
 from nextitem.data.log import Catalog
 from nextitem.data.mapped.arrays import growing
+from nextitem.data.mapped.dealt import Dealt
+from nextitem.data.mapped.kinds import KindNumbers, Meant, carry_out_kinds
 from nextitem.data.mapped.numbering import Numbering
 from nextitem.data.mapped.store import Arrays, Store
 from nextitem.data.reading.checks import EventPart
@@ -44,6 +45,8 @@ class Ordered:
     events_read: int
     repeated_events: int
     tied_events: int
+    meant: Meant | None = None
+    """What became of kinds of events, where there are any."""
 
     @property
     def events(self) -> int:
@@ -52,41 +55,53 @@ class Ordered:
 
 
 def order_events(
-    parts: Iterable[EventPart], filters: Filters, items_file: Path, times_file: Path, *, is_text: bool
+    parts: Iterable[EventPart],
+    filters: Filters,
+    files: Mapping[str, Path],
+    *,
+    is_text: bool,
+    kinds: Mapping[str, float | str] | None = None,
 ) -> Ordered:
     """Write the items of all users, oldest first, as int32, and the times if there are any; the rest is returned.
 
-    The outcome is that of `deduplicate`, `k_core` and `index` on the same events: times are int64 where all that were
-    read are whole, else float64. Scratch files appear beside the others and go. Raises DataError where nothing is left,
-    and what reading `parts` raises.
+    `files` are those of `item`, `time` and `weight`, float32, which there is where `kinds` give events other weights
+    than 1. The outcome is that of `interpret`, `deduplicate`, `k_core` and `index` on the same events: times are int64
+    where all that were read are whole, else float64. Scratch files appear beside the others and go. Raises DataError
+    where nothing is left, and what reading `parts` raises.
     """
     users, items = Numbering("user", is_text=is_text), Numbering("item", is_text=is_text)
-    spill, kind_of_times = _spill(parts, users, items, items_file.parent)
+    of_kinds = KindNumbers()
+    spill, kind_of_times = _spill(parts, users, items, of_kinds, files["item"].parent)
     (user_catalog, user_ranks), (item_catalog, item_ranks) = users.catalog(), items.catalog()
     counts_U = np.empty_like(users.counts)
     counts_U[user_ranks] = users.counts
     del users, items  # all strings a second time
     dealt = _deal(spill, counts_U, user_ranks, item_ranks)
     spill.remove()
-    if filters.repeats != "all":
-        dealt.rewrite(lambda columns: _deduplicated(columns, filters.repeats))
     is_user_U, is_item_N = np.ones(len(user_catalog), dtype=bool), np.ones(len(item_catalog), dtype=bool)
-    if filters.minimum_per_user > 1 or filters.minimum_per_item > 1:
-        _core(dealt, is_user_U, is_item_N, filters)
-    if not is_user_U.any() or not is_item_N.any():
-        raise DataError("the log has no events; check the filters (k-core, minimum counts) and the file")
-    with ExitStack() as files:
-        targets = {"item": files.enter_context(growing(items_file, "<i4"))}
-        if kind_of_times:
-            targets["time"] = files.enter_context(growing(times_file, kind_of_times))
+    meant = None
+    if kinds:
+        meant = carry_out_kinds(dealt, of_kinds, kinds)
+        is_item_N &= _counts(dealt, "item", is_user_U, is_item_N) > 0
+        is_user_U &= _counts(dealt, "user", is_user_U, is_item_N) > 0
+        kind_of_times = "<i8" if kind_of_times and meant.has_whole_times else kind_of_times
+    events_read = int(dealt.counts_P.sum())
+    _filter(dealt, is_user_U, is_item_N, filters)
+    types = {"item": "<i4", "time": kind_of_times, "weight": "<f4" if meant and meant.has_weights else ""}
+    with ExitStack() as written:
+        targets = {role: written.enter_context(growing(files[role], kind)) for role, kind in types.items() if kind}
         lengths_U, repeated, tied = _write_in_order(dealt, is_user_U, is_item_N, targets)
+    if meant is not None:
+        meant = meant.placed(dealt, is_user_U, is_item_N, lengths_U)
     dealt.store.remove()
     kept_users = Catalog(user_catalog.ids.filter(pl.Series(is_user_U)))
     kept_items = Catalog(item_catalog.ids.filter(pl.Series(is_item_N)))
-    return Ordered(kept_users, kept_items, lengths_U[is_user_U], int(counts_U.sum()), repeated, tied)
+    return Ordered(kept_users, kept_items, lengths_U[is_user_U], events_read, repeated, tied, meant)
 
 
-def _spill(parts: Iterable[EventPart], users: Numbering, items: Numbering, folder: Path) -> tuple[Store, str]:
+def _spill(
+    parts: Iterable[EventPart], users: Numbering, items: Numbering, of_kinds: KindNumbers, folder: Path
+) -> tuple[Store, str]:
     """The events in file order, ids as the numbers of their first appearance; and the type of times, "" without any."""
     store: Store | None = None
     kind_of_times = ""
@@ -102,6 +117,8 @@ def _spill(parts: Iterable[EventPart], users: Numbering, items: Numbering, folde
                 # Exact: whole seconds of the years 1 to 9999 are far below 2⁵³. Zero has one sign: bits are sorted.
                 columns["time"] = time.cast(pl.Float64).to_numpy() + 0.0
                 kind_of_times = "<i8" if time.dtype.is_integer() and kind_of_times != "<f8" else "<f8"
+            if part.kind is not None:
+                columns["kind"] = of_kinds.numbers(part.kind)
             store = store or Store(folder, "spilled", columns)
             if part.nanoseconds is not None and "nanoseconds" not in store.files:
                 store.add("nanoseconds")
@@ -140,32 +157,9 @@ def _by_threads(work: Callable[[_Part], _Found], parts: Iterable[_Part]) -> Iter
             yield found
 
 
-@dataclass
-class _Dealt:
-    """Events in P stretches of users; within each in file order."""
-
-    store: Store
-    starts_P: NDArray[np.int64]
-    counts_P: NDArray[np.int64]
-
-    def stretches(self, roles: Iterable[str] | None = None) -> Iterator[Callable[[], Arrays]]:
-        """What reads the events of each stretch."""
-        for start, count in zip(self.starts_P.tolist(), self.counts_P.tolist(), strict=True):
-            if count:
-                yield partial(self.store.read, start, count, roles)
-
-    def rewrite(self, change: Callable[[Arrays], Arrays]) -> None:
-        """Replace each stretch by what `change` leaves of it."""
-        for number, start in enumerate(self.starts_P.tolist()):
-            if self.counts_P[number]:
-                columns = change(self.store.read(start, int(self.counts_P[number])))
-                self.store.write(columns, start)
-                self.counts_P[number] = len(columns["user"])
-
-
 def _deal(
     spill: Store, counts_U: NDArray[np.int64], user_ranks: NDArray[np.int32], item_ranks: NDArray[np.int32]
-) -> _Dealt:
+) -> Dealt:
     """Ids as catalogue indices, and every event in the stretch of its user."""
     stretch_U = ((counts_U.cumsum() - counts_U) // _AT_ONCE).astype(np.uint16)  # a user is never divided
     stretch_of_number = stretch_U[user_ranks]
@@ -187,7 +181,7 @@ def _deal(
             if end > begin:
                 store.write({role: column[begin:end] for role, column in columns.items()}, int(filled_P[number]))
                 filled_P[number] += end - begin
-    return _Dealt(store, starts_P, counts_P)
+    return Dealt(store, starts_P, counts_P)
 
 
 def _deduplicated(columns: Arrays, keep: Keep) -> Arrays:
@@ -195,7 +189,17 @@ def _deduplicated(columns: Arrays, keep: Keep) -> Arrays:
     return {role: kept[role].to_numpy() for role in columns}
 
 
-def _core(dealt: _Dealt, is_user_U: NDArray[np.bool_], is_item_N: NDArray[np.bool_], filters: Filters) -> None:
+def _filter(dealt: Dealt, is_user_U: NDArray[np.bool_], is_item_N: NDArray[np.bool_], filters: Filters) -> None:
+    """Leave out repeats, and mark, in place, the users and items that are kept. Raises DataError where none is."""
+    if filters.repeats != "all":
+        dealt.rewrite(lambda columns: _deduplicated(columns, filters.repeats))
+    if filters.minimum_per_user > 1 or filters.minimum_per_item > 1:
+        _core(dealt, is_user_U, is_item_N, filters)
+    if not is_user_U.any() or not is_item_N.any():
+        raise DataError("the log has no events; check the filters (k-core, minimum counts) and the file")
+
+
+def _core(dealt: Dealt, is_user_U: NDArray[np.bool_], is_item_N: NDArray[np.bool_], filters: Filters) -> None:
     """Mark, in place, the users and items that `k_core` keeps."""
     kept = int(dealt.counts_P.sum())
     while True:
@@ -210,7 +214,7 @@ def _core(dealt: _Dealt, is_user_U: NDArray[np.bool_], is_item_N: NDArray[np.boo
     is_user_U &= _counts(dealt, "user", is_user_U, is_item_N) > 0
 
 
-def _counts(dealt: _Dealt, role: str, is_user_U: NDArray[np.bool_], is_item_N: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _counts(dealt: Dealt, role: str, is_user_U: NDArray[np.bool_], is_item_N: NDArray[np.bool_]) -> NDArray[np.int64]:
     """How many events each user or item has among those whose user and item are kept."""
     length = len(is_user_U if role == "user" else is_item_N)
     counts = np.zeros(length, dtype=np.int64)
@@ -222,7 +226,7 @@ def _counts(dealt: _Dealt, role: str, is_user_U: NDArray[np.bool_], is_item_N: N
 
 
 def _write_in_order(
-    dealt: _Dealt,
+    dealt: Dealt,
     is_user_U: NDArray[np.bool_],
     is_item_N: NDArray[np.bool_],
     targets: Mapping[str, Callable[[NDArray[Any]], None]],

@@ -16,6 +16,9 @@ _TYPES: dict[str, np.dtype[Any]] = {
     "item": np.dtype(np.int32),
     "time": np.dtype(np.float64),
     "nanoseconds": np.dtype(np.int64),
+    "kind": np.dtype(np.int32),
+    "weight": np.dtype(np.float32),
+    "place": np.dtype(np.int64),
 }
 
 

@@ -1,5 +1,6 @@
 """A log prepared into a folder, and the folder as what an experiment starts from."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -14,17 +15,25 @@ from nextitem.data.features.rows import Rows
 from nextitem.data.features.table import FILE as FEATURES
 from nextitem.data.features.table import ItemFeatures
 from nextitem.data.filters import Filters
-from nextitem.data.kinds import Kinds
+from nextitem.data.kinds import Kinds, refuse_unknown
 from nextitem.data.log import Log
-from nextitem.data.mapped.folder import EVENT_ITEMS, EVENT_TIMES, Manifest, read_manifest, write_log, write_manifest
+from nextitem.data.mapped.folder import (
+    EVENT_ITEMS,
+    EVENT_TIMES,
+    EVENT_WEIGHTS,
+    read_manifest,
+    write_log,
+    write_manifest,
+)
+from nextitem.data.mapped.manifest import Manifest
 from nextitem.data.mapped.ordering import order_events
 from nextitem.data.reading.checks import EventPart
 from nextitem.data.reading.columns import Columns, Found
 from nextitem.data.reading.files import found_in, is_text, read_parts
+from nextitem.data.reading.kinds import with_kinds
 from nextitem.data.reading.paths import files_of
 from nextitem.data.reading.rejected import REJECTED, RejectedRows
 from nextitem.data.splits import AnySplit, LeaveOneOut
-from nextitem.errors import ConfigurationError
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.given import expanded
 from nextitem.settings.overrides import resolve
@@ -56,24 +65,36 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
     when interrupted, there is no folder.
     """
     settings = settings_from(overrides)
-    if settings.kinds:
-        raise ConfigurationError(
-            "a log is prepared without kinds of events; give kinds to `train`, and it the file itself"
-        )
     folder, files = expanded(folder), files_of(source)
-    found, rejected = found_in(source, settings.columns), RejectedRows()
+    names, rejected = [str(file) for file in files], RejectedRows()
+    kinds, columns = settings.kinds, with_kinds(source, settings.columns, settings.kinds, source)
+    found = found_in(source, columns)
     rows = _rows(settings.features, found)  # before minutes of events are read
     with whole_folder(folder) as draft:
-        events = _parts(source, settings.columns, rejected, draft / REJECTED)
-        arrays = (draft / EVENT_ITEMS, draft / EVENT_TIMES)
-        ordered = order_events(events, settings.filters, *arrays, is_text=is_text(source, settings.columns))
-        log = write_log(draft, ordered)
+        events = _known(names, columns, kinds, rejected, draft / REJECTED)
+        arrays = {"item": draft / EVENT_ITEMS, "time": draft / EVENT_TIMES, "weight": draft / EVENT_WEIGHTS}
+        ordered = order_events(events, settings.filters, arrays, is_text=is_text(source, columns), kinds=kinds)
+        log = write_log(draft, ordered, kinds)
         parts = settings.split.split(log.sequences)
         items = _write_features(draft, log, settings.features, rows, found)
-        known = {key: value for key, value in settings if key != "kinds"}
-        names = [str(file) for file in files]
-        write_manifest(draft, log, ordered, parts, found, names, rejected.reasons, items.notes, **known)
+        write_manifest(draft, log, ordered, parts, found, names, rejected.reasons, items.notes, **dict(settings))
     return read_manifest(folder)
+
+
+def _known(
+    files: Sequence[str], columns: Columns, kinds: Mapping[str, float | str], rejected: RejectedRows, rest: Path
+) -> Iterator[EventPart]:
+    """The events of all files. Raises DataError at the end of one with kinds whose meaning is not said."""
+    for file in files:
+        counts, rows = Counter[str](), dict[str, list[str]]()
+        for part in _parts(file, columns, rejected, rest):
+            if part.kind is not None:
+                counts.update(dict(part.kind.value_counts().iter_rows()))
+                for kind in counts.keys() - kinds.keys():
+                    more = part.row.filter(part.kind == kind).head(5 - len(rows.setdefault(kind, [])))
+                    rows[kind] += [f"{file}:{row}" for row in more]
+            yield part
+        refuse_unknown(counts, kinds, rows.__getitem__)
 
 
 def _rows(features: Features, found: Found) -> Rows | None:
@@ -92,9 +113,9 @@ def _write_features(draft: Path, log: Log, features: Features, rows: Rows | None
     return known
 
 
-def _parts(source: str, columns: Columns, rejected: RejectedRows, rest: Path) -> Iterator[EventPart]:
-    """The events of all files; rows that are none go to the file `rest` as they are found, and are counted."""
-    for part in read_parts(source, columns, rejected=rejected):
+def _parts(file: str, columns: Columns, rejected: RejectedRows, rest: Path) -> Iterator[EventPart]:
+    """The events of a file; rows that are none go to the file `rest` as they are found, and are counted."""
+    for part in read_parts(file, columns, rejected=rejected):
         append_csv(rest, rejected.drain())
         yield part
     append_csv(rest, rejected.drain())
