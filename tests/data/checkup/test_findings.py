@@ -92,6 +92,19 @@ def test_times_of_days_leave_no_order_within_one() -> None:
     assert Times.of(histories([0, 1], times=[[1e9 + 0.5, 1e9 + 1.5]]), NOW).fineness == 0
 
 
+def test_an_event_belongs_to_the_day_that_it_is_on() -> None:
+    midnight = 20_000 * DAY  # in single precision the seconds around it are one
+    found = Times.of(histories([0, 1, 2], times=[[midnight - 2, midnight - 1, midnight + 1]]), NOW)
+    assert (found.busiest_day, found.busiest_day_share) == ("2024-10-03", 2 / 3)
+    ahead = Times.of(histories([0], times=[[NOW + 1]]), NOW)
+    assert ahead.future == 1
+
+
+def test_times_that_no_calendar_has_are_told_as_numbers() -> None:
+    found = Times.of(histories([0, 1], times=[[0, 10**15]]), NOW)
+    assert (found.last, found.early, found.future) == ("1e+15", 1, 1)
+
+
 def test_a_gap_is_far_longer_than_events_at_random_would_leave() -> None:
     hours = [1e9 + 3600 * n for n in range(1000)]
     quiet = [*hours, *(1e9 + 3600 * n + 60 * DAY for n in range(1000, 2000))]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from nextitem.data.interactions import Interactions
 from nextitem.experiment.recipe import Recipe
 from nextitem.report.checkup.page import checkup_page, write_page
 from nextitem.studies.checkup import Checkup, check
@@ -54,3 +55,9 @@ def test_a_log_without_times_and_without_cases_has_a_page(tmp_path: Path) -> Non
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.count("<svg") == 2
     assert "Nothing can be trained: of 2 users none has 3 events" in page
+
+
+def test_a_log_whose_times_no_calendar_has_has_a_page() -> None:
+    log = Interactions.from_columns(["ann"] * 4, ["x", "y", "z", "w"], [0, 1, 2, 10**15])
+    page = checkup_page(check(Recipe(), events=log), "nextitem check")
+    assert "1e+15" in page

@@ -64,14 +64,14 @@ class Times:
         gaps = _gaps(ordered_E)
         spans = _spans(histories)
         day, events = _busiest(ordered_E)
-        places = ((ordered_E - first) / max(last - first, 1) * _STRETCHES).long().clamp(max=_STRETCHES - 1)
+        places = ((ordered_E.double() - first) / max(last - first, 1) * _STRETCHES).long().clamp(max=_STRETCHES - 1)
         return cls(
             first=moment(first),
             last=moment(last),
             days=(last - first) / DAY,
             fineness=_fineness(times_E),
             early=int((times_E < _EARLIEST).sum()),
-            future=int((times_E > now).sum()),
+            future=int((times_E > int(now)).sum()),
             gaps=tuple(gaps[:_SHOWN]),
             number_of_gaps=len(gaps),
             busiest_day=day,
@@ -119,12 +119,15 @@ class Activity:
 
 
 def moment(seconds: float) -> str:
-    """A time in ISO 8601, UTC.
+    """A time in ISO 8601, UTC; one that no calendar has as its number.
 
-    >>> moment(86_400)
-    '1970-01-02T00:00:00+00:00'
+    >>> moment(86_400), moment(1e15)
+    ('1970-01-02T00:00:00+00:00', '1e+15')
     """
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
+    try:
+        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
+    except OverflowError:
+        return f"{seconds:g}"
 
 
 def span(days: float) -> str:
@@ -174,6 +177,7 @@ def _gaps(ordered_E: Tensor) -> list[Gap]:
 
 def _busiest(ordered_E: Tensor) -> tuple[str, int]:
     """The day (UTC) with the most events, and how many these are."""
-    days, counts = torch.unique_consecutive((ordered_E / DAY).floor().long(), return_counts=True)
+    whole_days = ordered_E.div(DAY, rounding_mode="floor").long()  # divided plainly, whole numbers become float32
+    days, counts = torch.unique_consecutive(whole_days, return_counts=True)
     place = int(counts.argmax())
     return moment(float(days[place]) * DAY)[:10], int(counts[place])

@@ -71,16 +71,24 @@ def activity(found: Times) -> Figure:
     figure, (axes,) = look.canvas()
     axes.bar(range(len(found.stretches)), found.stretches, width=1, align="edge", color=look.BLUE, linewidth=0)
     axes.set_xlim(0, len(found.stretches))
-    first, last = (datetime.fromisoformat(one) for one in (found.first, found.last))
-    quarters = [first + (last - first) * quarter / 4 for quarter in range(5)]
-    pattern = "%Y-%m-%d" if found.days >= 4 else "%m-%d %H:%M"
-    axes.set_xticks([len(found.stretches) * n / 4 for n in range(5)], [f"{one:{pattern}}" for one in quarters])
+    names = _moments(found)
+    axes.set_xticks([len(found.stretches) * n / (len(names) - 1) for n in range(len(names))], names)
     axes.tick_params(axis="x", labelsize=9)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     axes.set_title("Events over time")
     axes.set_xlabel(f"each bar {percent(1 / len(found.stretches), 1)} of the span")
     return figure
+
+
+def _moments(found: Times) -> list[str]:
+    """The beginning, the quarters and the end of the span; the ends alone where no calendar has one of them."""
+    try:
+        first, last = (datetime.fromisoformat(one) for one in (found.first, found.last))
+    except ValueError:
+        return [found.first, found.last]
+    pattern = "%Y-%m-%d" if found.days >= 4 else "%m-%d %H:%M"
+    return [f"{first + (last - first) * quarter / 4:{pattern}}" for quarter in range(5)]
 
 
 def _shares_upwards(axes: Axes) -> None:
