@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import tensor
@@ -26,6 +27,12 @@ def test_the_place_of_a_moment_is_the_first_event_that_is_no_earlier(
     log = log_of(histories)
     earlier = [sum(float(time) < moment for time in history) for history in histories]
     assert (places_at(log, moment) - log.starts_U).tolist() == earlier
+
+
+@pytest.mark.parametrize("moment", [889_237_269, 889_237_269.0, 889_237_268.5])
+def test_a_moment_is_exact_to_the_second_however_it_is_written(moment: float) -> None:
+    log = log_of([[889_237_267, 889_237_268, 889_237_269, 889_237_270]])
+    assert places_at(log, moment).tolist() == [2]
 
 
 def test_a_span_is_that_of_all_views_and_of_no_other_event() -> None:

@@ -1,5 +1,6 @@
 """Moments that part a log: from dates and shares to unix seconds, and to a place in each history. U users."""
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import torch
@@ -84,6 +85,11 @@ def places_at(sequences: Sequences, moment: Moment) -> Tensor:
 
     By halving: a few events of each view are read, and never all.
     """
+    times = sequences.events.times
+    if times is not None and not times.is_floating_point():
+        moment = math.ceil(
+            moment
+        )  # whole numbers beside a fraction would be compared in single precision, a minute wide
     low_U, high_U = sequences.starts_U.clone(), sequences.stops_U.clone()
     while bool((is_open_U := low_U < high_U).any()):
         middle_U = torch.div(low_U + high_U, 2, rounding_mode="floor")
