@@ -65,6 +65,28 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
     assert read_interactions(file).events.to_dict(as_series=False) == {"user": [7, 10], "item": [1, 2], "time": [1, 2]}
 
 
+@pytest.mark.parametrize("ending", [".parquet", ".arrow"])
+def test_decimals_that_are_whole_are_whole_numbers(tmp_path: Path, ending: str) -> None:
+    file = tmp_path / f"log{ending}"
+    whole = pl.Series(["7", "10"], dtype=pl.String).cast(pl.Decimal(38, 0))
+    times = pl.Series(["1700000000000000001", "1700000000000000000"]).cast(pl.Decimal(38, 0))
+    table = pl.DataFrame({"user": whole, "item": [1, 2], "timestamp_ns": times})
+    write(table, file)
+    interactions = read_interactions(file)
+    assert interactions.events["user"].to_list() == [7, 10]
+    assert interactions.events["nanoseconds"].to_list() == [1, 0]
+    write(table.with_columns(user=pl.col("user") + pl.lit("9223372036854775807").cast(pl.Decimal(38, 0))), file)
+    assert refusal(file).startswith(f"{file}:1:user: 9223372036854775814 is beyond 64 bits with a sign; store such ids")
+    write(table.with_columns(user=pl.col("user").cast(pl.Decimal(38, 2))), file)
+    assert refusal(file) == (
+        f"{file}: column 'user' holds Decimal(precision=38, scale=2), but ids are strings or integers; convert it"
+    )
+
+
+def write(table: pl.DataFrame, file: Path) -> None:
+    table.write_parquet(file) if file.suffix == ".parquet" else table.write_ipc(file)
+
+
 def test_times_may_be_dates(written: Write) -> None:
     file = written("log.csv", "user,item,timestamp\na,x,1970-01-02T00:00Z\na,y,1970-01-01T00:00:30Z\n")
     assert read_interactions(file).events["time"].to_list() == [24 * 3600, 30]

@@ -34,6 +34,20 @@ def word_for(separator: str) -> str:
     return next((word for word, text in SEPARATORS.items() if text == separator), separator)
 
 
+def advice_on(line: str, separator: str, header: Sequence[str]) -> str:
+    """What to say behind a line that has not as many fields as the header: how it may have to be read.
+
+    >>> advice_on("7 12 5 3", " ", ["user", "item"])
+    ", or say columns.format=sequences if a line is a user and all of that user's items"
+    """
+    other = other_separator(line, separator)
+    if other is not None:
+        return f", or say columns.separator={word_for(other)} if {other!r} divides rows"
+    if list(header) == ["user", "item"] and line.count(separator) > 1:
+        return ", or say columns.format=sequences if a line is a user and all of that user's items"
+    return ""
+
+
 def other_separator(line: str, expected: str) -> str | None:
     """The separator that a line has where it has none of the expected ones; None where it has none of the usual ones.
 

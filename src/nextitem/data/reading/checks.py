@@ -9,7 +9,7 @@ import polars as pl
 from polars import DataFrame, Series
 
 from nextitem.data.interactions import MISSING_WORDS
-from nextitem.data.reading.appearance import looks_like_names, other_separator, word_for
+from nextitem.data.reading.appearance import advice_on, looks_like_names
 from nextitem.data.reading.columns import Found
 from nextitem.data.reading.names import listed
 from nextitem.data.reading.rejected import RejectedRows
@@ -88,11 +88,10 @@ class EventSource:
         def tell(bad: DataFrame) -> str:
             row, number, text = bad.select("row", "width", "uneven").row(0)
             header, separator = list(self.found.header), str(self.separator)
-            other = other_separator(text, separator)
-            advice = "" if other is None else f", or say columns.separator={word_for(other)} if {other!r} divides rows"
             return (
                 f"{self.file}:{row}: {shown(text)} has {number} fields separated by {separator!r}, "
-                f"not {len(header)} ({listed(header)}); correct the row or drop it{advice}"
+                f"not {len(header)} ({listed(header)}); correct the row or drop it"
+                f"{advice_on(text, separator, header)}"
             )
 
         if self.separator is None:
@@ -132,6 +131,9 @@ class EventSource:
 
     def _with_ids(self, events: DataFrame, role: str) -> DataFrame:
         column = events[role]
+        if isinstance(column.dtype, pl.Decimal) and column.dtype.scale == 0:  # as databases export whole numbers
+            column = column.cast(pl.Int128)
+            events = events.with_columns(column)
         if isinstance(column.dtype, pl.Categorical | pl.Enum | pl.Null):
             events = events.with_columns(pl.col(role).cast(pl.String))
         elif not (column.dtype == pl.String or column.dtype.is_integer()):

@@ -35,6 +35,9 @@ def times_of(column: pl.Series, unit: str = "s") -> Times | None:
     """
     if isinstance(column.dtype, pl.Date | pl.Datetime):
         return _of_moments(column)
+    if isinstance(column.dtype, pl.Decimal) and column.dtype.scale == 0:
+        whole = column.cast(pl.Int64, strict=False)
+        column = whole if whole.null_count() == column.null_count() else column
     if column.dtype.is_integer():
         return _of_integers(column, unit)
     if column.dtype.is_numeric():

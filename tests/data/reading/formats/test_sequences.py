@@ -88,5 +88,5 @@ def test_published_sequences_have_their_counts(
         pytest.skip(f"there is no {name} in the folder that NEXTITEM_DATA names")
     found = read_interactions(file, ASKED)
     assert (found.number_of_users, found.number_of_items, len(found)) == (users, items, events)
-    with pytest.raises(DataError, match="fields separated by ' ', not 2"):
+    with pytest.raises(DataError, match=r"separated by ' ', not 2 .*, or say columns\.format=sequences if a line"):
         read_interactions(file)
