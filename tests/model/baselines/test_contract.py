@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partialmethod
 
 import pytest
 import torch
@@ -166,6 +167,17 @@ def test_a_baseline_can_be_evaluated(configuration: AnyBaseline) -> None:
     # Trained are 3 and 4, once each. With the history 3, 0, 1 hidden, item 4 ranks above the target 2; likewise 3.
     report = evaluate(configuration.learn(split.train), split.test, ["hit_rate@1", "hit_rate@2", "mrr@2"])
     assert report.means == {"hit_rate@1": 0, "hit_rate@2": 1, "mrr@2": 1 / 2}
+
+
+@each_baseline
+def test_what_is_learnt_of_some_histories_at_a_time_is_what_all_teach(
+    configuration: AnyBaseline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = configuration.learn(logged(TRAIN)).tensors()
+    monkeypatch.setattr(Sequences, "parts", partialmethod(Sequences.parts, events=2))
+    assert len([*logged(TRAIN).parts()]) == 3
+    for name, values in configuration.learn(logged(TRAIN)).tensors().items():
+        assert torch.equal(values, whole[name])
 
 
 @each_baseline

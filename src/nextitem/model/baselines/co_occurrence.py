@@ -17,6 +17,8 @@ from nextitem.model.baselines.baseline import Baseline
 from nextitem.model.baselines.sparse import Entries, SparseQuery, least_step
 from nextitem.model.weights import stored
 
+_NOTHING = torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.float64)
+
 
 class CoOccurrence(Baseline):
     """Scores an item by how often it followed the last item of the history; popularity decides between equal counts."""
@@ -28,14 +30,9 @@ class CoOccurrence(Baseline):
 
     def learn(self, train: Sequences, seed: int = 0) -> "CoOccurrenceScorer":
         """The scorer with the counts of `train`; nothing is random. Raises DataError where no item follows another."""
-        rows, items = train.flatten()
-        weights = train.weights()
-        keys, weighed = [], []
-        for distance in range(1, self.window + 1):
-            is_pair = (rows[distance:] == rows[:-distance]) & (weights[distance:] > 0)
-            keys.append((items[:-distance] * train.number_of_items + items[distance:])[is_pair])
-            weighed.append(weights[distance:][is_pair])
-        keys_P, counts_P = _counted(torch.cat(keys), torch.cat(weighed) if train.has_weights else None)
+        # Some histories at a time: those of a mapped log may be larger than the memory.
+        found = [_counted(*_followed(part, self.window)) for part in train.parts()]
+        keys_P, counts_P = _counted(*(torch.cat(column) for column in zip(*found, strict=True))) if found else _NOTHING
         if not len(keys_P):
             raise DataError(
                 f"in none of the {len(train):,} histories does a training event follow another, so there is nothing to "
@@ -60,13 +57,22 @@ class CoOccurrence(Baseline):
         return CoOccurrenceScorer(keys_P, counts_P, popularity_N)
 
 
-def _counted(keys: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The distinct keys, ascending, and how often each is there or, with `weights`, what it weighs, float64."""
-    if weights is None:
-        keys_P, counts_P = torch.unique(keys, return_counts=True)
-        return keys_P, counts_P.double()
+def _followed(part: Sequences, window: int) -> tuple[Tensor, Tensor]:
+    """The key of each pair of an event and one of the next `window` of its history, and what the latter weighs."""
+    rows, items = part.flatten()
+    weights = part.weights().double()
+    keys, weighed = [], []
+    for distance in range(1, window + 1):
+        is_pair = (rows[distance:] == rows[:-distance]) & (weights[distance:] > 0)
+        keys.append((items[:-distance] * part.number_of_items + items[distance:])[is_pair])
+        weighed.append(weights[distance:][is_pair])
+    return torch.cat(keys), torch.cat(weighed)
+
+
+def _counted(keys: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """The distinct keys, ascending, and what each weighs in all, float64: how often it is there where all weigh 1."""
     keys_P, places = torch.unique(keys, return_inverse=True)
-    sums_P = torch.zeros(len(keys_P), dtype=torch.float64).index_add_(0, places, weights.double())
+    sums_P = torch.zeros(len(keys_P), dtype=torch.float64).index_add_(0, places, weights)
     # So that five events of 0.2 are one of 1, whatever float32 makes of 0.2.
     return keys_P, sums_P.round(decimals=6)
 
