@@ -16,6 +16,7 @@ from nextitem.compute.waiting import told_if_slow
 from nextitem.data.doctor import left_out
 from nextitem.data.reading.columns import USUAL, Columns
 from nextitem.data.reading.files import found_in, places_of, read_interactions
+from nextitem.data.reading.kinds import with_kinds
 from nextitem.data.reading.rejected import RejectedRows
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.hiding import checked
@@ -142,6 +143,7 @@ def _of_file(
 ) -> Served:
     places = cache(lambda: places_of(file, columns, learnt_from))  # for messages alone: they take another reading
     learnt_from = stored.metrics.provenance.columns or stored.recipe.columns
+    columns = with_kinds(file, columns, recommender.kinds, str(file), learnt_from)
     say(f"note: {found_in(file, columns, learnt_from).note()}")
     events = read_interactions(file, columns, learnt_from, rejected=skipped)
     if len(skipped):

@@ -133,8 +133,13 @@ class CarriedOut:
     disliked: pl.DataFrame
     taken: int
     """How many retractions took an event back."""
-    vain: int
-    """How many had nothing to take back."""
+    unmet: pl.DataFrame
+    """The others, `user`, `item` and `kind`, in order of time: they had nothing to take back."""
+
+    @property
+    def vain(self) -> int:
+        """How many these are."""
+        return self.unmet.height
 
 
 def carry_out(events: pl.DataFrame, kinds: Mapping[str, float | str]) -> CarriedOut:
@@ -143,11 +148,11 @@ def carry_out(events: pl.DataFrame, kinds: Mapping[str, float | str]) -> Carried
     meaning = {kind: kinds.get(kind, kinds.get(OTHERS, "ignored")) for kind in found}
     ignored = [kind for kind, meant in meaning.items() if meant == "ignored"]
     takes = {kind: retracted_by(meant) for kind, meant in meaning.items()}
-    left, taken, vain = _without_retracted(events.filter(~pl.col("kind").is_in(ignored)), takes)
+    left, taken, unmet = _without_retracted(events.filter(~pl.col("kind").is_in(ignored)), takes)
     weights = {kind: weight_of(meant) for kind, meant in meaning.items()}
     left = left.with_columns(weight=pl.col("kind").replace_strict(weights, return_dtype=pl.Float32)).drop("kind")
     is_kept = pl.col("weight").is_not_null()
-    return CarriedOut(left.filter(is_kept), left.filter(~is_kept).drop("weight"), taken, vain)
+    return CarriedOut(left.filter(is_kept), left.filter(~is_kept).drop("weight"), taken, unmet)
 
 
 def _as_fine_as_needed(events: pl.DataFrame, *, is_alone: bool) -> pl.DataFrame:
@@ -159,8 +164,8 @@ def _as_fine_as_needed(events: pl.DataFrame, *, is_alone: bool) -> pl.DataFrame:
     return events
 
 
-def _without_retracted(events: pl.DataFrame, takes: Mapping[str, str | None]) -> tuple[pl.DataFrame, int, int]:
-    """Events without retractions and what they took back; how many of them took something back, and how many nothing.
+def _without_retracted(events: pl.DataFrame, takes: Mapping[str, str | None]) -> tuple[pl.DataFrame, int, pl.DataFrame]:
+    """Events without retractions and what they took back; how many of them took something back, and those that did not.
 
     Whoever says of an item what was said before takes the latest of it back: brackets, not a switch.
     """
@@ -169,7 +174,7 @@ def _without_retracted(events: pl.DataFrame, takes: Mapping[str, str | None]) ->
     pairs = events.filter(is_taking).select(pair).unique()
     keys = [*pair, *(key for key in ("time", "nanoseconds", "place") if key in events.columns)]
     touched = events.join(pairs, on=pair, how="semi").sort(keys).select(*pair, "kind", "place")
-    gone, vain, before = list[int](), 0, None
+    gone, vain, before = list[int](), list[int](), None
     standing = list[tuple[str, int]]()  # of the user and the item, with the latest at the end
     for *whose, kind, place in touched.iter_rows():
         if whose != before:
@@ -179,13 +184,14 @@ def _without_retracted(events: pl.DataFrame, takes: Mapping[str, str | None]) ->
             continue
         found = next((n for n in reversed(range(len(standing))) if wanted in ("", standing[n][0])), None)
         if found is None:
-            vain += 1
+            vain.append(place)
         else:
             gone.append(standing.pop(found)[1])
     kept = events.filter(~is_taking).join(
         pl.DataFrame({"place": gone}, {"place": events["place"].dtype}), on="place", how="anti"
     )
-    return kept.sort("place"), len(gone), vain
+    unmet = touched.join(pl.DataFrame({"place": vain}, {"place": events["place"].dtype}), on="place", how="semi")
+    return kept.sort("place"), len(gone), unmet.select(*pair, "kind")
 
 
 def refuse_unknown(

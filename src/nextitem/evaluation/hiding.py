@@ -36,7 +36,7 @@ class Seen(Protocol):
 class SeenOrDisliked:
     """Items of histories, and those that their users said no to before their end."""
 
-    histories: Sequences
+    histories: Seen
     disliked: Sequences
 
     def __len__(self) -> int:

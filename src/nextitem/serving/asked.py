@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import compress, pairwise
 
-import polars as pl
 import torch
 from torch import Tensor
 
 from nextitem.compute import transfer
-from nextitem.data.interactions import Interactions
 from nextitem.data.log import Catalog
 from nextitem.data.sequences import NOBODY, Sequences
 from nextitem.errors import DataError
 from nextitem.serving.ids import RawId, column_of, ids_of
+from nextitem.serving.news import Changes
 from nextitem.settings.given import listed, real_number
 
 
@@ -103,13 +102,8 @@ class Asked:
     """Given events with item and time of a stored one, which are that event."""
     put_before: int = 0
     """Given events that are older than the newest stored one of their user, and were put in their place."""
-
-
-def by_user(events: Interactions) -> pl.DataFrame:
-    """`user`, and as lists `item` and, where there are times, `time`, oldest first; users as they first appear."""
-    users = events.events["user"].unique(maintain_order=True).to_frame()
-    histories = events.in_time_order().group_by("user", maintain_order=True).agg(pl.exclude("user"))
-    return users.join(histories, on="user", how="left", maintain_order="left")
+    disliked: Sequences | None = None
+    """Per history what its user said no to, beside what the histories know of that; None: nothing is."""
 
 
 def of_stored(users_C: Tensor, stored: Sequences) -> Asked:
@@ -120,14 +114,16 @@ def of_stored(users_C: Tensor, stored: Sequences) -> Asked:
     return Asked(replace(views, stops_U=stops_C, users_U=users_C), is_unknown_C)
 
 
-def given_alone(given: Given, users_C: Tensor, number_of_items: int) -> Asked:
+def given_alone(given: Given, users_C: Tensor, number_of_items: int, changes: Changes | None = None) -> Asked:
     """The given events and nothing else, of these users; C indices, `NOBODY` where there is none."""
     histories = _of_users(given.items, given.seconds, users_C, number_of_items)
-    return Asked(histories, torch.zeros_like(users_C, dtype=torch.bool), tuple(given.unknown))
+    disliked = None if changes is None else Sequences.of(changes.disliked, number_of_items)
+    is_unknown_C = torch.zeros_like(users_C, dtype=torch.bool)
+    return Asked(histories, is_unknown_C, tuple(given.unknown), disliked=disliked)
 
 
-def continued(given: Given, users_C: Tensor, stored: Sequences) -> Asked:
-    """The stored histories of these users, each with its given events after it.
+def continued(given: Given, users_C: Tensor, stored: Sequences, changes: Changes | None = None) -> Asked:
+    """The stored histories of these users, each with its given events after it, and without what was taken back.
 
     Where both have times, all events of a user are put in the order of time, stored ones first where times are equal.
     Where they have not, given events are later than all stored ones, unless they begin with the whole stored history:
@@ -135,9 +131,12 @@ def continued(given: Given, users_C: Tensor, stored: Sequences) -> Asked:
     """
     has_times = stored.has_times and given.seconds is not None
     seconds = given.seconds if has_times and given.seconds is not None else [[0.0] * len(new) for new in given.items]
+    known = _events_of(stored, users_C, has_times)
+    if changes is not None:
+        known = [_without(old, items) for old, items in zip(known, changes.taken_back, strict=True)]
     joined = [
         (_in_time if has_times else _in_line)(old, [*zip(own, new, strict=True)])
-        for old, own, new in zip(_events_of(stored, users_C, has_times), seconds, given.items, strict=True)
+        for old, own, new in zip(known, seconds, given.items, strict=True)
     ]
     items = [[item for _, item in one.events] for one in joined]
     times = [[second for second, _ in one.events] for one in joined] if has_times else None
@@ -149,7 +148,21 @@ def continued(given: Given, users_C: Tensor, stored: Sequences) -> Asked:
         contained=sum(one.is_contained for one in joined),
         again=sum(one.again for one in joined),
         put_before=sum(one.put_before for one in joined),
+        disliked=_disliked(stored, users_C, changes),
     )
+
+
+def _disliked(stored: Sequences, users_C: Tensor, changes: Changes | None) -> Sequences | None:
+    """What these users said no to until now."""
+    before = of_stored(users_C, stored).histories.disliked()
+    if changes is None:
+        return before
+    old = [list[int]() for _ in users_C] if before is None else before.tolist()
+    found = [
+        [*_without([*zip(known, known, strict=True)], ended), *((item, item) for item in new)]
+        for known, ended, new in zip(old, changes.no_longer, changes.disliked, strict=True)
+    ]
+    return Sequences.of([[item for _, item in one] for one in found], stored.number_of_items)
 
 
 _Event = tuple[float, int]  # (unix seconds, item)
@@ -164,6 +177,16 @@ class _Joined:
     is_contained: bool = False
     again: int = 0
     put_before: int = 0
+
+
+def _without(old: list[_Event], items: list[int]) -> list[_Event]:
+    """The events without the latest one of each item; one that is there twice takes two."""
+    left = old.copy()
+    for item in items:
+        place = next((n for n in reversed(range(len(left))) if left[n][1] == item), None)
+        if place is not None:
+            del left[place]
+    return left
 
 
 def _in_time(old: list[_Event], new: list[_Event]) -> _Joined:

@@ -11,6 +11,7 @@ from nextitem.data.log import Catalog
 from nextitem.errors import DataError
 from nextitem.serving.asked import Asked
 from nextitem.serving.ids import RawId
+from nextitem.serving.news import News
 from nextitem.serving.recommender import Recommendation, Recommender
 from nextitem.words import counted
 
@@ -102,20 +103,20 @@ def serve_histories(
     `row_of` tells where an event stands in its file, for messages. A model that `is_for_known_users` has vectors of the
     users of the run, and nobody else is served. Raises DataError where nobody is left, or an id must not be unknown.
     """
-    numbered = Interactions(events.events.with_row_index("event")).in_time_order()
+    news = News.of(events, recommender.kinds, row_of)
+    news = replace(news, users=news.users.sort())
+    notes, strangers = tuple[str, ...](), tuple[RawId, ...]()
     if is_for_known_users:
         catalogue = recommender.stored_users()
-        _, notes = _known(numbered["user"].unique(maintain_order=True), "user", catalogue, terms)
-        is_out = _is_unknown(numbered["user"], catalogue)
-        strangers = tuple(numbered.filter(is_out)["user"].unique(maintain_order=True).to_list())
-        numbered = numbered.filter(~is_out)
-    else:
-        notes, strangers = (), ()
-    grouped = numbered.group_by("user", maintain_order=True).agg(pl.exclude("user"))
+        _, notes = _known(news.users, "user", catalogue, terms)
+        is_out = _is_unknown(news.users, catalogue)
+        strangers, news = tuple(news.users.filter(is_out).to_list()), news.for_users(news.users.filter(~is_out))
+    grouped = news.by_user()
     asked = recommender.asked(
         grouped["item"],
         times=grouped["time"] if "time" in grouped.columns else None,
         users=grouped["user"] if recommender.users is not None else None,
+        changes=news.changes(recommender.items),
         histories_only=terms.histories_only and recommender.users is not None,
         unknown="drop",
     )

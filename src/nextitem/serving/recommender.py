@@ -1,6 +1,6 @@
 """Raw ids in, raw ids out: a stored or freshly trained model as something to call."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,10 +13,11 @@ from nextitem.data.interactions import Interactions
 from nextitem.data.log import Catalog
 from nextitem.data.reading.columns import Columns
 from nextitem.data.reading.files import read_interactions
+from nextitem.data.reading.kinds import with_kinds
 from nextitem.data.reading.sources import Events
 from nextitem.data.sequences import NOBODY, Sequences
 from nextitem.errors import ConfigurationError, DataError
-from nextitem.evaluation.hiding import checked, hidden
+from nextitem.evaluation.hiding import SeenOrDisliked, checked, hidden
 from nextitem.evaluation.ranks import top_k
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.again import restore_own
@@ -24,8 +25,9 @@ from nextitem.experiment.folder.histories import histories_of
 from nextitem.experiment.folder.reading import LISTS, Run, read_run
 from nextitem.experiment.run import Outcome
 from nextitem.model.baselines.popularity import PopularityScorer
-from nextitem.serving.asked import Asked, Given, by_user, continued, given_alone, of_stored
+from nextitem.serving.asked import Asked, Given, continued, given_alone, of_stored
 from nextitem.serving.ids import RawId, ids_of
+from nextitem.serving.news import Changes, News
 from nextitem.settings.given import of_kind, whole_number, word_of, yes_or_no
 
 Unknown = Literal["error", "drop"]
@@ -56,6 +58,7 @@ class Recommender:
         histories: Sequences | None,
         hide: str = "history",
         columns: Columns | None = None,
+        kinds: Mapping[str, float | str] | None = None,
     ) -> None:
         self.scorer = scorer
         self.hide = hide  # which items of a history are left out where nobody says otherwise
@@ -64,6 +67,7 @@ class Recommender:
         self._popularity = PopularityScorer(counts_N.double())
         self._histories = histories
         self._columns = columns  # of the log that was learnt from: new events are read like it
+        self.kinds = kinds or {}  # what kinds of events mean, those of new ones too
 
     @classmethod
     def from_outcome(cls, outcome: Outcome) -> "Recommender":
@@ -71,7 +75,16 @@ class Recommender:
         outcome = of_kind(outcome, Outcome, "outcome", "run(…) returns one; Recommender.load reads a run's folder")
         log = outcome.prepared.log
         counts_N, hide = outcome.prepared.split.train.counts(), outcome.test.certificate.hidden
-        return cls(outcome.model, log.items, counts_N, log.users, log.sequences, hide, outcome.prepared.columns)
+        return cls(
+            outcome.model,
+            log.items,
+            counts_N,
+            log.users,
+            log.sequences,
+            hide,
+            outcome.prepared.columns,
+            log.sequences.events.kinds,
+        )
 
     @classmethod
     def load(cls, folder: Path | str) -> "Recommender":
@@ -87,9 +100,9 @@ class Recommender:
         scorer, hide = restore_own(run), run.recipe.hide
         columns = run.metrics.provenance.columns or run.recipe.columns
         if run.users is None:
-            return cls(scorer, items, counts_N, None, None, hide, columns)
+            return cls(scorer, items, counts_N, None, None, hide, columns, run.recipe.kinds)
         histories = histories_of(run.users, len(items))
-        return cls(scorer, items, counts_N, Catalog(run.users["user"]), histories, hide, columns)
+        return cls(scorer, items, counts_N, Catalog(run.users["user"]), histories, hide, columns, run.recipe.kinds)
 
     def recommend(
         self,
@@ -120,13 +133,17 @@ class Recommender:
         so do users that are asked about without a history, whose list is empty then. A model with user vectors raises
         DataError for histories of nobody or of a user that it has none for.
         """
+        changes = None
         if events is not None:
             if histories is not None or times is not None or users is not None:
                 raise ConfigurationError("events have their users and times; leave histories, times and users out")
-            given = by_user(self._read(events))
+            news = News.of(self._read(events), self.kinds)
+            given, changes = news.by_user(), news.changes(self.items)
             histories, times = given["item"], given["time"] if "time" in given.columns else None
             users = given["user"] if self.users is not None else None
-        asked = self.asked(histories, times=times, users=users, histories_only=histories_only, unknown=unknown)
+        asked = self.asked(
+            histories, times=times, users=users, changes=changes, histories_only=histories_only, unknown=unknown
+        )
         return self.answered(asked, k, self.allowed(candidates, exclude, unknown), hide=hide)
 
     def asked(
@@ -135,10 +152,14 @@ class Recommender:
         *,
         times: Iterable[Iterable[float]] | None = None,
         users: Ids | None = None,
+        changes: Changes | None = None,
         histories_only: bool = False,
         unknown: Unknown = "error",
     ) -> Asked:
-        """What `recommend` is asked about, put together of given and stored events; raises what it raises."""
+        """What `recommend` is asked about, put together of given and stored events; raises what it raises.
+
+        `changes` are what new events say beside what is in histories.
+        """
         word_of(unknown, "unknown", ("error", "drop"))
         yes_or_no(histories_only, "histories_only")
         if histories is None:
@@ -151,7 +172,7 @@ class Recommender:
         if unknown == "error":
             given.require_known(self.items)
         if users is None:
-            return given_alone(given, torch.full((len(given.items),), NOBODY), len(self.items))
+            return given_alone(given, torch.full((len(given.items),), NOBODY), len(self.items), changes)
         owners = ids_of(users, "users")
         if len(owners) != len(given.items):
             raise DataError(
@@ -159,10 +180,15 @@ class Recommender:
             )
         catalogue, stored = self._stored()
         users_C = catalogue.lookup(owners)
-        return given_alone(given, users_C, len(self.items)) if histories_only else continued(given, users_C, stored)
+        if histories_only:
+            return given_alone(given, users_C, len(self.items), changes)
+        return continued(given, users_C, stored, changes)
 
     def _read(self, events: Events | Interactions) -> Interactions:
-        return events if isinstance(events, Interactions) else read_interactions(events, like=self._columns)
+        if isinstance(events, Interactions):
+            return events
+        columns = with_kinds(events, Columns(), self.kinds, "the events", self._columns)
+        return read_interactions(events, columns, like=self._columns)
 
     def allowed(self, candidates: Ids | None, exclude: Ids | None, unknown: Unknown = "error") -> Tensor | None:
         """Indices of the items that may be recommended, None where all may; raises what `recommend` raises."""
@@ -188,7 +214,11 @@ class Recommender:
             part = histories.select(rows)
             if not len(part):
                 continue
-            items_Ck, scores_Ck = top_k(scorer.query(part), k, hidden(hide, part), allowed)
+            seen = hidden(hide, part)
+            if asked.disliked is not None:
+                disliked = asked.disliked.select(rows)
+                seen = disliked if seen is None else SeenOrDisliked(seen, disliked)
+            items_Ck, scores_Ck = top_k(scorer.query(part), k, seen, allowed)
             source: Literal["model", "popularity"] = "model" if scorer is self.scorer else "popularity"
             for row, ids, scores in zip(rows.nonzero()[:, 0].tolist(), items_Ck, scores_Ck.tolist(), strict=True):
                 found = self.items.raw(ids[ids >= 0]).to_list()

@@ -9,8 +9,12 @@ from nextitem.data.reading.sources import Events
 from nextitem.errors import ConfigurationError, DataError
 
 
-def with_kinds(given: Events, columns: Columns, kinds: Mapping[str, object], name: str) -> Columns:
+def with_kinds(
+    given: Events, columns: Columns, kinds: Mapping[str, object], name: str, like: Columns | None = None
+) -> Columns:
     """The columns with that of kinds, where kinds have a meaning and nobody names it; `name` is what events are called.
+
+    Where a log was learnt from whose columns are `like`, it has that name or a usual one.
 
     Raises DataError for a file in which no column, or more than one, has a usual name for it; ConfigurationError for a
     column of kinds that mean nothing.
@@ -22,7 +26,9 @@ def with_kinds(given: Events, columns: Columns, kinds: Mapping[str, object], nam
         )
     if not kinds or columns.kind is not None:
         return columns
-    header = list(found_in(given, columns).header)
+    header = list(found_in(given, columns, like).header)
+    if like is not None and like.kind in header:
+        return columns.model_copy(update={"kind": like.kind})
     fitting = usual("kind", header)
     if len(fitting) == 1:
         return columns.model_copy(update={"kind": fitting[0]})

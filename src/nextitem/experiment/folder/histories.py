@@ -1,12 +1,14 @@
 """users.parquet: what each user did, as a run keeps it and as whoever asks the model again finds it. U users."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import polars as pl
 import torch
 from polars.io.plugins import register_io_source
 from torch import Tensor
 
+from nextitem.data.dislikes import Dislikes
 from nextitem.data.events import Events
 from nextitem.data.log import Log
 from nextitem.data.sequences import Sequences
@@ -15,9 +17,13 @@ from nextitem.data.sequences import Sequences
 def stored_users(log: Log, *, with_times: bool) -> pl.LazyFrame:
     """Per user in index order: `user` (raw id), whole `history` of item indices and, `with_times`, its `times`.
 
+    Where users said no to items, these stand in `disliked`.
+
     Times are unix seconds, as exact as the log has them. Rows are made some at a time while they are written.
     """
     schema = pl.Schema({"user": log.users.ids.dtype, "history": pl.List(pl.Int64)})
+    if log.sequences.events.dislikes is not None:
+        schema["disliked"] = pl.List(pl.Int64)
     times = log.sequences.events.times
     if with_times and times is not None:
         schema["times"] = pl.List(pl.Float64 if times.is_floating_point() else pl.Int64)
@@ -25,6 +31,8 @@ def stored_users(log: Log, *, with_times: bool) -> pl.LazyFrame:
     def frames(*_: object) -> Iterator[pl.DataFrame]:
         for part in log.sequences.parts():
             columns = {"user": log.users.raw(part.users_U), "history": part.tolist()}
+            if (disliked := part.disliked()) is not None:
+                columns["disliked"] = disliked.tolist()
             if "times" in schema:
                 columns["times"] = _times_of(part)
             yield pl.DataFrame(columns, schema)
@@ -38,6 +46,10 @@ def histories_of(users: pl.DataFrame, number_of_items: int) -> Sequences:
     times = _flat(users["times"]) if "times" in users.columns else None
     stops_U = lengths_U.cumsum(0)
     events = Events(_flat(users["history"]), number_of_items, times)
+    if "disliked" in users.columns:
+        counts_U = torch.from_numpy(users["disliked"].list.len().cast(pl.Int64).to_numpy(writable=True))
+        offsets = torch.cat([counts_U.new_zeros(1), counts_U.cumsum(0)])
+        events = replace(events, dislikes=Dislikes(_flat(users["disliked"]), offsets))
     return Sequences(events, stops_U - lengths_U, stops_U, torch.arange(len(lengths_U)))
 
 

@@ -19,6 +19,7 @@ _RANK: Types = (pl.Float64(),)
 _ITEMS: Mapping[str, Types] = {"item": _IDS, "count": _COUNT, "title": (pl.String(),)}
 _USERS: Mapping[str, Types] = {"user": _IDS, "history": (pl.List(pl.Int64),)}
 _TIMES: Types = (pl.List(pl.Int64), pl.List(pl.Float64))
+_MORE: Mapping[str, Types] = {"disliked": (pl.List(pl.Int64),), "times": _TIMES}
 _RANKS: Mapping[str, Types] = {"part": (pl.String(),), "user": _IDS, "target": _IDS, "above": _RANK, "tied": _RANK}
 
 
@@ -34,7 +35,7 @@ def scanned_users(file: Path) -> pl.LazyFrame:
     """`user`, `history` and maybe `times`, their contents to be seen to by `check_users`."""
     users = sized(file)
     found = users.collect_schema().names()
-    return _chosen(users, {**_USERS, **({"times": _TIMES} if "times" in found else {})})
+    return _chosen(users, {**_USERS, **{name: types for name, types in _MORE.items() if name in found}})
 
 
 def users_in(file: Path, number_of_items: int) -> pl.DataFrame:
@@ -47,8 +48,9 @@ def users_in(file: Path, number_of_items: int) -> pl.DataFrame:
 
 def check_users(users: pl.DataFrame, number_of_items: int) -> None:
     """Raise ValueError where histories hold what is no item, or times are not one for each event."""
-    flat = _flat(users["history"])
-    _check(flat, (flat < 0) | (flat >= number_of_items), f"should be from 0 to {number_of_items - 1:,}")
+    for name in [name for name in ("history", "disliked") if name in users.columns]:
+        flat = _flat(users[name])
+        _check(flat, (flat < 0) | (flat >= number_of_items), f"should be from 0 to {number_of_items - 1:,}")
     if "times" in users.columns:
         times, lengths = _flat(users["times"]), users["history"].list.len()
         if (users["times"].list.len() != lengths).any():
