@@ -1,6 +1,6 @@
 """What several verbs print: the table of a comparison, that of a plan, and what a prepared folder holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -10,10 +10,10 @@ from nextitem.data.mapped.manifest import Manifest
 from nextitem.engine.entries import Contestant
 from nextitem.errors import TrainingError
 from nextitem.evaluation.evaluate import Evaluation
-from nextitem.evaluation.paired import Difference
+from nextitem.evaluation.paired import RESAMPLES, Difference
 from nextitem.studies.comparison import Comparison, as_dict
 from nextitem.studies.forecast import Line, ReproductionPlan
-from nextitem.words import KINDS, NOTHING, amount, counted, duration, interval, percent, written
+from nextitem.words import CEILING, KINDS, NOTHING, amount, counted, duration, interval, percent, written
 
 
 def show_comparison(comparison: Comparison, *, as_json: bool) -> None:
@@ -89,6 +89,30 @@ def _cells_of(row: Contestant, comparison: Comparison) -> list[str]:
 def _difference(difference: Difference) -> str:
     """A difference with its interval and corrected p-value, on two lines."""
     return f"{difference.value:+.4f}, p {difference.corrected_p:.2g}\n({interval(difference.interval, '+.4f')})"
+
+
+def show_evaluation(measured: Evaluation, title: str) -> None:
+    """What was measured on stdout: each metric with its interval, the ceiling, and the kinds of targets apart."""
+    table = Sheet(title, ("metric", "value", "95 % interval"), left=("metric",))
+    for name, value in measured.means.items():
+        table.add(name, f"{value:.4f}", interval(measured.intervals[name]))
+    table.section()
+    table.add("ceiling", f"{measured.ceiling:.4f}", "")
+    table.caption = CEILING
+    show_table(table)
+    show_kinds(measured)
+
+
+def show_differences(other: Evaluation, tested: Mapping[str, Difference], name: str) -> None:
+    """By how much something is better than a model on the same users, on stdout."""
+    table = Sheet(
+        f"less {name}, paired by user", ("metric", name, "difference", "95 % interval", "p"), left=("metric",)
+    )
+    for metric, one in tested.items():
+        cells = f"{one.value:+.4f}", interval(one.interval, "+.4f"), f"{one.corrected_p:.2g}"
+        table.add(metric, f"{other.means[metric]:.4f}", *cells)
+    table.caption = f"{RESAMPLES:,} bootstrap resamples of users; p by Holm over {counted(len(tested), 'metric')}"
+    show_table(table)
 
 
 def show_kinds(measured: Evaluation) -> None:

@@ -156,7 +156,7 @@ def find(file: Path | str, content: Content, asked: Columns, like: Columns | Non
         if role == "time" and asked.order == "rows":
             continue
         if name is not None:
-            places[role] = _named(file, header, role, name)
+            places[role] = named(file, header, role, name)
         elif (before := known.get(role)) in header:
             places[role] = header.index(str(before))
         elif (place := _usual(file, content, header, role)) is not None:
@@ -181,7 +181,8 @@ def _completed(asked: Columns, like: Columns) -> Columns:
     return asked.model_copy(update={key: getattr(like, key) for key in keys - asked.model_fields_set})
 
 
-def _named(file: Path | str, header: list[str], role: Role, name: str) -> int:
+def named(file: Path | str, header: list[str], role: Role, name: str) -> int:
+    """The place of the column that a role was given by name or number. Raises DataError where there is none."""
     fitting = [each for each in header if each == name] or [each for each in header if each.partition(":")[0] == name]
     if not fitting and _is_number(name) and int(name) <= len(header):
         return int(name) - 1

@@ -10,6 +10,8 @@ _OWN: Mapping[Role, frozenset[str]] = {
     "item": frozenset({"item", "itemid"}),
     "time": frozenset(),
     "kind": frozenset(),
+    "rank": frozenset({"rank"}),
+    "score": frozenset({"score"}),
 }
 _USUAL: Mapping[Role, frozenset[str]] = {
     "user": frozenset({
@@ -30,6 +32,8 @@ _USUAL: Mapping[Role, frozenset[str]] = {
         "kind", "event", "eventtype", "eventname", "behavior", "behaviour", "behaviortype", "behaviourtype", "action",
         "actiontype", "interaction", "interactiontype", "feedback", "feedbacktype",
     }),
+    "rank": frozenset({"position", "place"}),
+    "score": frozenset({"prediction", "predictedscore", "predictedrating", "probability", "relevance"}),
 }  # fmt: skip
 _UNITS = ("ms", "us", "ns", "s")
 

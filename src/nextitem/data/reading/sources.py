@@ -1,7 +1,8 @@
 """What events are read from: one file by its path, or a frame; which columns it has, and the way to its rows."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +13,7 @@ from nextitem.data.reading.choosing import format_of, told_format
 from nextitem.data.reading.columns import Columns, Found, find, settled_layout
 from nextitem.data.reading.format import Content, Format
 from nextitem.data.reading.frames import FRAME, Frame, found_in_frame, source_of_frame, understood
-from nextitem.data.reading.names import listed
+from nextitem.data.reading.names import Role, listed
 from nextitem.data.reading.opening import explained
 from nextitem.data.reading.paths import files_of, require_file
 from nextitem.data.reading.rejected import RejectedRows
@@ -52,6 +53,10 @@ class Opened:
     is_headless: bool
 
 
+def _no_others(_: Sequence[str]) -> Mapping[Role, int]:
+    return {}
+
+
 def places_in(events: Events) -> list[Place]:
     """The frame, or the files that are one log, in their order. Raises what `files_of` raises."""
     if isinstance(events, str | os.PathLike):
@@ -83,8 +88,13 @@ def opened(place: Place, asked: Asked) -> Opened:
     return Opened(place, form.name, form.is_text, found, types, content.is_headless)
 
 
-def source_of(place: Place, asked: Asked) -> EventSource:
-    """The rows, and the checks that they go through. Raises as `opened`."""
+def source_of(
+    place: Place, asked: Asked, also: Callable[[Sequence[str]], Mapping[Role, int]] = _no_others
+) -> EventSource:
+    """The rows, and the checks that they go through. Raises as `opened`.
+
+    `also` names further columns by their places in the header: its frames have them too, as they stand there.
+    """
     columns = asked.columns
     if columns.on_bad_rows == "skip" and asked.rejected is None:
         raise ConfigurationError(
@@ -92,10 +102,11 @@ def source_of(place: Place, asked: Asked) -> EventSource:
         )
     kept = None if columns.on_bad_rows == "refuse" else asked.rejected
     if not isinstance(place, Path):
-        return source_of_frame(place, opened(place, asked).found, kept)
+        found = opened(place, asked).found
+        return source_of_frame(place, replace(found, places={**found.places, **also(found.header)}), kept)
     form, content = _content(place, asked)
     found = _timed(place, find(place, content, columns, asked.like), asked)
-    frames = content.frames(found.places)
+    frames = content.frames({**found.places, **also(found.header)})
     has_header = form.is_text and not content.is_headless
     is_doubtful = content.is_headless and columns.header is None
     if kept is None:  # nobody wants to know what stands in bad rows

@@ -59,6 +59,12 @@ class Asked:
         return (*self.of_lists, *self.of_all_lists)
 
     @property
+    def lengths(self) -> dict[str, int]:
+        """By name how far a list is looked at: k."""
+        parts = (self.of_targets, self.of_questions, self.of_lists, self.of_all_lists)
+        return {name: k for part in parts for name, (_, k) in part.items()}
+
+    @property
     def longest(self) -> int:
         """How long a list has to be for all that need one; 0 where none does."""
         return max([k for _, k in (*self.of_lists.values(), *self.of_all_lists.values())], default=0)
