@@ -73,8 +73,8 @@ __all__ += [  # noqa: RUF022
     # training
     "Training", "Session", "fit", "History", "Watcher",
     # experiment
-    "Recipe", "SequenceRecipe", "register_encoder", "load_recipe", "load_preset", "run", "Outcome", "train", "Run",
-    "read_run", "evaluate_again", "plan",
+    "Recipe", "SequenceRecipe", "register_encoder", "load_recipe", "load_preset", "run", "Outcome", "train", "Extras",
+    "Run", "read_run", "evaluate_again", "plan",
     # evaluation
     "evaluate", "Evaluation", "Ranking", "Scorer", "Query",
     # studies
@@ -88,7 +88,7 @@ __all__ += [  # noqa: RUF022
 if TYPE_CHECKING:
     from nextitem.engine.entries import Contestant
     from nextitem.experiment.plan.plan import plan
-    from nextitem.experiment.train import train
+    from nextitem.experiment.train import Extras, train
     from nextitem.studies.checkup import Checkup, check
     from nextitem.studies.comparison import Comparison, compare
     from nextitem.studies.tuning import tune
@@ -97,6 +97,7 @@ else:  # what few programs need is imported when it is asked for
         "Checkup": "nextitem.studies.checkup",
         "Comparison": "nextitem.studies.comparison",
         "Contestant": "nextitem.engine.entries",
+        "Extras": "nextitem.experiment.train",
         "check": "nextitem.studies.checkup",
         "compare": "nextitem.studies.comparison",
         "plan": "nextitem.experiment.plan.plan",

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import polars as pl
 import typer
+from rich.console import Console
 
-from nextitem.cli.console import say, show_data, show_json
+from nextitem.cli.console import Sheet, say, show_data, show_json, show_table
 from nextitem.cli.options import AsJson, Hide, OnBadRows, RunFolder, columns_of, path_to, stored_run, write_rejected
 from nextitem.compute.waiting import told_if_slow
 from nextitem.data.doctor import left_out
@@ -31,6 +32,7 @@ from nextitem.storage.places import A_FOLDER, what_is_at
 from nextitem.words import counted
 
 _ALL = "all"
+_FOR_EYES = 1_000  # recommendations in a table on a terminal; nobody looks at more, and other programs take csv
 
 
 def recommend(
@@ -172,8 +174,23 @@ def _show(served: Served, stored: Run, k: int, out: Path | None, skipped: Reject
         say(f"{counted(len(table), 'recommendation')} for {of}{counted(served.asked, 'user')} in {out}")
     if as_json:
         show_json({**_as_dict(served, k), "rejected": dict(skipped.reasons), **_content(table, out)})
+    elif out is None and Console().is_terminal and len(table) <= _FOR_EYES:
+        show_table(_sheet(table))
     elif out is None:
         show_data(guarded(table).write_csv())
+
+
+def _sheet(table: pl.DataFrame) -> Sheet:
+    """The lists for eyes, a line between two users; titles stand beside ids where there are any."""
+    last = [name for name in ("item", "title") if name in table.columns]
+    names = ("user", "rank", *last, "score", "source")
+    sheet = Sheet(counted(len(table), "recommendation"), names, left=("user", *last, "source"), prose=("title",))
+    shown = table.with_columns(pl.col("score").round_sig_figs(4)).select(names)
+    for row in shown.iter_rows():
+        if row[1] == 1:
+            sheet.section()
+        sheet.add(*("" if value is None else str(value) for value in row))
+    return sheet
 
 
 def _content(table: pl.DataFrame, out: Path | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 import torch
+from narwhals.typing import IntoFrame
 
 from nextitem.compute.machine import machine
 from nextitem.compute.waiting import Say, silent, told_if_slow
@@ -54,6 +55,8 @@ class Extras:
     """Such as `popularity:100`: a block of sampled metrics."""
     baselines: bool = True
     """What only counts, ranked on the same test cases: seconds, and a model that is no better is called so."""
+    items: IntoFrame | None = None
+    """A frame with a row for each item, such as `prepare` takes."""
 
 
 def train(
@@ -129,7 +132,7 @@ def train_into(
     started, processes, is_first = datetime.now(UTC), session.processes, session.processes.rank == 0
     with workplace.alone() if is_first else nullcontext():
         with told_if_slow(f"reading {recipe.data}", say):
-            prepared = prepare(recipe, events=events)
+            prepared = prepare(recipe, events=events, items=extras.items)
         for note in notes_on(prepared, recipe):
             say(f"note: {note}")
         ranking = None if extras.candidates is None else _checked(extras.candidates, prepared, recipe)
