@@ -48,13 +48,26 @@ def test_whatever_else_is_no_id_and_is_named(value: object) -> None:
         (lambda file: file.symlink_to("nothing"), "is a link to nothing: there is no 'nothing'"),
     ],
 )
-@pytest.mark.parametrize("name", ["ids.txt", "ids.parquet"])
+@pytest.mark.parametrize("name", ["ids.txt", "ids.parquet", "ids.feather", "ids.txt.gz", "ids.txt.zst"])
 def test_what_is_no_file_is_not_waited_for(
     make: Callable[[Path], object], fact: str, name: str, tmp_path: Path
 ) -> None:
     make(tmp_path / name)
     with pytest.raises(DataError, match=fact):
         read_ids(tmp_path / name, "user")
+
+
+def test_ids_are_read_from_packed_text_and_tables_of_every_kind(tmp_path: Path, written: Callable[..., Path]) -> None:
+    table = pl.DataFrame({"price": [1, 2], "sku": ["i01", "i02"]})
+    table.write_ipc(tmp_path / "ids.feather")
+    table.write_parquet(tmp_path / "ids.parquet")
+    files = [tmp_path / "ids.feather", tmp_path / "ids.parquet"]
+    files += [written(f"ids.txt{packing}", "i01\ni02\n") for packing in ("", ".gz", ".zst")]
+    for file in files:
+        assert read_ids(file, "item").to_list() == ["i01", "i02"]
+    (tmp_path / "ids.feather").write_bytes(b"ARROW1 and no more")
+    with pytest.raises(DataError, match="is not a whole Arrow file"):
+        read_ids(tmp_path / "ids.feather", "item")
 
 
 def test_a_text_is_no_list_of_ids() -> None:

@@ -52,7 +52,7 @@ ItemColumns = Annotated[
     str,
     typer.Option(help="Columns of the table of items (items=FILE): title=name,categories=genres,numbers=year,id=sku."),
 ]
-Data = Annotated[str | None, typer.Option(help="Dataset, file or prepared folder; the same as data=…")]
+Data = Annotated[str | None, typer.Option(help="Dataset, file, folder of files or prepared folder; the same as data=…")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Discard interrupted trainings and start anew.")]
 Hide = Annotated[

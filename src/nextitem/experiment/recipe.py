@@ -35,7 +35,7 @@ class Recipe(Configuration):
     """What the run is called; part of its folder's name, so without slashes."""
     data: str = "synthetic"
     """A dataset's name (`synthetic`, `ml-100k`, `ml-1m`, `beauty`, `ml-20m`, `steam`, `yelp`), the path of a file of
-    events, or a prepared folder."""
+    events, of several (a folder, or a pattern with `*`), or a prepared folder."""
     columns: Columns = Columns()
     """Which columns of a file hold the events: names or, without a header, numbers."""
     kinds: Kinds = Field({})

@@ -12,7 +12,7 @@ from nextitem.data.reading.names import listed as listed_names
 from nextitem.data.reading.names import own, usual
 from nextitem.data.reading.opening import UNREADABLE, explained, stretches
 from nextitem.data.reading.paths import require_file
-from nextitem.data.reading.tables import table
+from nextitem.data.reading.tables import TABLE_ENDINGS, table
 from nextitem.errors import DataError
 from nextitem.settings.given import listed, told
 from nextitem.words import counted
@@ -52,12 +52,13 @@ def _id(value: object, name: str, place: int) -> RawId:
 def read_ids(file: Path, role: str) -> pl.Series:
     """The ids in a file: a column of a table, or one id a line; blanks around do not count.
 
-    The table is a .parquet file, or text with the names of columns between commas in its first line; of several columns
-    the one with a usual name for the role (`user`, `item`) is read. Raises DataError where a line holds more than an id
-    or a row of a table none, and where the file is not what its name says; StorageError where it cannot be read.
+    The table is a parquet or Arrow file, or text (packed or not) with the names of columns between commas in its first
+    line; of several columns the one with a usual name for the role (`user`, `item`) is read. Raises DataError where a
+    line holds more than an id or a row of a table none, and where the file is not what its name says; StorageError
+    where it cannot be read.
     """
     require_file(file, "ids")
-    if file.suffix.lower() == ".parquet":
+    if file.suffix.lower() in TABLE_ENDINGS:
         content = table(file)
         place = 0 if content.width == 1 else _place(file, content.columns, role)
         return ids_of(content.to_series(place), f"{file}:{content.columns[place]}")

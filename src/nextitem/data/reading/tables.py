@@ -1,12 +1,17 @@
-"""Parquet files by their paths: as they are written, and whole."""
+"""Tables of typed columns, parquet and Arrow, by their paths: as they are written, and whole."""
 
 from pathlib import Path
 
 import polars as pl
 
+from nextitem.data.reading.arrow_sizes import stated_rows
 from nextitem.data.reading.opening import UNREADABLE, explained
 from nextitem.data.reading.parquet_sizes import check_pages, read_footer
 from nextitem.errors import DataError
+
+ARROW_ENDINGS = (".arrow", ".feather", ".ipc")
+TABLE_ENDINGS = (".parquet", *ARROW_ENDINGS)
+"""What names of such files end in, in lower case."""
 
 
 def scanned(file: Path) -> pl.LazyFrame:
@@ -25,13 +30,23 @@ def sized(file: Path) -> pl.LazyFrame:
     return scan
 
 
+def scanned_arrow(file: Path) -> pl.LazyFrame:
+    """The table in an Arrow file, whose path is taken as it is written."""
+    return pl.scan_ipc(file.absolute(), glob=False, hive_partitioning=False)
+
+
 def table(file: Path) -> pl.DataFrame:
-    """All of a parquet file. Raises DataError for one that is damaged, StorageError for what the system refuses."""
+    """All of a parquet file, or of an Arrow file where its name ends so.
+
+    Raises DataError for one that is damaged, StorageError for what the system refuses.
+    """
+    is_arrow = file.suffix.lower() in ARROW_ENDINGS
     try:
-        content = sized(file).collect()
+        rows = stated_rows(file) if is_arrow else read_footer(file).rows
+        content = (scanned_arrow(file) if is_arrow else sized(file)).collect()
     except UNREADABLE as error:
         raise explained(file, error, is_text=False) from error
-    require_rows(file, content.height, read_footer(file).rows)
+    require_rows(file, content.height, rows)
     return content
 
 

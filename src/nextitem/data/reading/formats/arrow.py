@@ -8,6 +8,7 @@ import polars as pl
 
 from nextitem.data.reading.arrow_sizes import stated_rows
 from nextitem.data.reading.format import AS_THE_FORMAT, Content, Layout
+from nextitem.data.reading.tables import ARROW_ENDINGS, scanned_arrow
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Arrow:
     """Typed columns; rows are counted from 1."""
 
     name: str = "arrow"
-    endings: tuple[str, ...] = (".arrow", ".feather", ".ipc")
+    endings: tuple[str, ...] = ARROW_ENDINGS
     is_text: bool = False
     may_be_packed: bool = False  # it packs its columns itself
     separator: None = None
@@ -23,7 +24,7 @@ class Arrow:
     def content(self, file: Path, layout: Layout = AS_THE_FORMAT) -> Content:
         """The columns by the file's schema, whatever `layout` says of text. Raises DataError for other files."""
         rows = stated_rows(file)
-        scan = pl.scan_ipc(file.absolute(), glob=False, hive_partitioning=False)
+        scan = scanned_arrow(file)
         schema = scan.collect_schema()
 
         def frames(places: Mapping[str, int]) -> Iterator[pl.LazyFrame]:
