@@ -223,6 +223,15 @@ class Sequences:
             counts_N += torch.bincount(part.flatten()[1], minlength=self.number_of_items)
         return counts_N
 
+    def target_counts(self) -> Tensor:
+        """How often each item is a target in the views, shape (N,) int64."""
+        if not self.has_weights:
+            return self.counts()
+        counts_N = torch.zeros(self.number_of_items, dtype=torch.int64, device=self.users_U.device)
+        for part in self.parts():
+            counts_N += torch.bincount(part.flatten()[1][part.weights() > 0], minlength=self.number_of_items)
+        return counts_N
+
     def weighted_counts(self) -> Tensor:
         """What the targets of each item in the views weigh together, shape (N,) float64."""
         if not self.has_weights:

@@ -59,7 +59,7 @@ class BPRMF(Baseline):
         from implicit.cpu.bpr import BayesianPersonalizedRanking
         from scipy.sparse import csr_matrix
 
-        rows, items = train.flatten()
+        rows, items = _alike(train)
         users = train.users_U[rows].numpy()
         shape = (int(train.users_U.max()) + 1 if len(train) else 0, train.number_of_items)
         liked_UN = csr_matrix((np.ones(len(users), np.float32), (users, items.numpy())), shape)
@@ -87,6 +87,21 @@ class BPRMF(Baseline):
     def users_in(self, tensors: Mapping[str, Tensor]) -> int:
         """How many users have factors."""
         return len(tensors["users"])
+
+
+def _alike(train: Sequences) -> tuple[Tensor, Tensor]:
+    """(rows, items) of the events that are targets. Raises DataError where they weigh differently."""
+    rows, items = train.flatten()
+    if not train.has_weights:
+        return rows, items
+    weights = train.weights()
+    least, most = weights[weights > 0].aminmax() if bool((weights > 0).any()) else (weights.new_ones(()),) * 2
+    if float(least) != float(most):
+        raise DataError(
+            f"targets weigh {float(least):g} to {float(most):g}, and bpr_mf draws each pair of a user and an item "
+            f"alike; give all kinds that are targets one weight, or take another model"
+        )
+    return rows[weights > 0], items[weights > 0]
 
 
 def _refuse_complete(pairs: int, users: "np.ndarray[Any, Any]", items: Tensor) -> None:

@@ -35,11 +35,20 @@ def kept_bytes(train: Sequences, exclude: Exclude, sharing: Sharing) -> int:
 class TrainedItems:
     """The items that may be drawn, with the mass of each, and what the rows of a batch exclude of them.
 
-    Masses are the training counts to the power `exponent`, as whole numbers of 2⁻⁴⁴ of their sum, and at least one:
+    Masses are the training counts (what targets weigh together or, of the targets `of_step`, how often each item is
+    one) to the power `exponent`, as whole numbers of 2⁻⁴⁴ of their sum, and at least one:
     probabilities are exactly those of `masses_M`, which differ from the power by less than that.
     """
 
-    def __init__(self, train: Sequences, exclude: Exclude, exponent: float = 0.0, sharing: Sharing = "batch") -> None:
+    def __init__(
+        self,
+        train: Sequences,
+        exclude: Exclude,
+        exponent: float = 0.0,
+        sharing: Sharing = "batch",
+        *,
+        of_step: bool = False,
+    ) -> None:
         counts_N = train.counts()
         self.exclude, self.train = exclude, train
         self.trained_ids = counts_N.nonzero()[:, 0]
@@ -47,6 +56,8 @@ class TrainedItems:
         self.number_N = ((counts_N > 0).cumsum(0) - 1).masked_fill(counts_N == 0, len(self.trained_ids))
         self.is_even = exponent == 0.0
         counts_M = counts_N[self.trained_ids].double()
+        if train.has_weights and not self.is_even:
+            counts_M = (train.target_counts() if of_step else train.weighted_counts())[self.trained_ids].double()
         # Of the largest count, not of 1: a power of counts leaves the range of numbers, one of shares does not.
         powers_M = (counts_M / counts_M.amax()) ** exponent if len(counts_M) else counts_M
         shares_M = powers_M if self.is_even else (powers_M / powers_M.sum() * _PLACES).round().clamp_(min=1)

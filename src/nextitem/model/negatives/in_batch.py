@@ -30,7 +30,7 @@ class InBatch(Negatives):
 
     def build(self, train: Sequences) -> "InBatchNegatives":
         """The sampler; `train` tells how often each item is a target."""
-        return InBatchNegatives(TrainedItems(train, self.exclude, exponent=1.0), self.count)
+        return InBatchNegatives(TrainedItems(train, self.exclude, exponent=1.0, of_step=True), self.count)
 
     def set_size(self, positions: int) -> int:
         """Most negatives of a set in a step of so many positions."""

@@ -32,7 +32,8 @@ class Mixed(Negatives):
 
     def build(self, train: Sequences) -> "MixedNegatives":
         """The sampler over the items of `train`."""
-        targets, fresh = (TrainedItems(train, self.exclude, exponent) for exponent in (1.0, self.exponent))
+        targets = TrainedItems(train, self.exclude, 1.0, of_step=True)
+        fresh = TrainedItems(train, self.exclude, self.exponent)
         return MixedNegatives(targets, fresh, self.count, self.in_batch)
 
     def set_size(self, positions: int) -> int:

@@ -79,6 +79,11 @@ class Negatives(Configuration):
         return f"{counted(count, 'negative')} ({self.name.replace('_', ' ')})"
 
 
+def disliked_in_words(count: int) -> str:
+    """What is said beside negatives that are drawn: such as ` and 2 disliked`, "" where there are none."""
+    return f" and {count:,} disliked" if count else ""
+
+
 def fewer(count: int) -> list[dict[str, object]]:
     """The remedy of ever smaller sets, by halving."""
     return [{"count": count >> halvings} for halvings in range(1, 20) if count >> halvings]

@@ -6,14 +6,15 @@ Exclusion is exact and needs no rejection: an allowed item is drawn by its numbe
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor
 
 from nextitem.compute import transfer
 from nextitem.data.sequences import Sequences
 from nextitem.model.batches import Batch, Drawn, Sharing
+from nextitem.model.negatives.disliked import with_disliked
 from nextitem.model.negatives.exclusion import Exclude, TrainedItems
-from nextitem.model.negatives.negatives import Negatives, fewer
+from nextitem.model.negatives.negatives import Negatives, Sampler, disliked_in_words, fewer
 
 
 class Uniform(Negatives):
@@ -29,18 +30,29 @@ class Uniform(Negatives):
     exclude: Exclude = "window"
     """Never counted as a negative: the position's own `target` only, any item of the `window` (2023 code), or any item
     of the user's whole training `history`."""
+    disliked: int = Field(0, ge=0)
+    """How many more items a set has, drawn among those that the user said no to in training (kinds); not for a set that
+    the batch shares."""
 
-    def build(self, train: Sequences) -> "UniformNegatives":
-        """The sampler over the items of `train`."""
-        return UniformNegatives(train, self.count, self.sharing, self.replacement, self.exclude)
+    @field_validator("disliked")
+    @classmethod
+    def _has_a_user(cls, disliked: int, others: ValidationInfo) -> int:
+        if disliked and others.data.get("sharing") == "batch":
+            raise ValueError("should be 0, or sharing=position or sequence: a set of the whole batch is of no user")
+        return disliked
+
+    def build(self, train: Sequences) -> Sampler:
+        """The sampler over the items of `train`. Raises ConfigurationError where nobody `disliked` anything."""
+        sampler = UniformNegatives(train, self.count, self.sharing, self.replacement, self.exclude)
+        return with_disliked(sampler, train, self.disliked)
 
     def set_size(self, positions: int) -> int:
         """Most negatives of a set in a step of so many positions."""
-        return self.count
+        return self.count + self.disliked
 
     def described(self) -> str:
         """Such as `20 negatives (uniform)`."""
-        return self._in_words(self.count)
+        return self._in_words(self.count) + disliked_in_words(self.disliked)
 
     def remedies(self) -> list[list[dict[str, object]]]:
         """One set for the whole step, or smaller ones."""
