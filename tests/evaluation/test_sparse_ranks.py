@@ -8,7 +8,7 @@ from torch import Tensor, tensor
 
 from nextitem.data.sequences import Sequences
 from nextitem.errors import ScoreError
-from nextitem.evaluation.ranks import target_ranks
+from nextitem.evaluation.ranks import target_ranks, top_k
 from nextitem.evaluation.scoring import SparseQuery
 from worlds.tables import NAN, Table, cases, tiles_of
 
@@ -44,6 +44,19 @@ def test_ranks_are_those_of_all_scores(case: tuple, seed: int, elements: int) ->
             expected = target_ranks(Table(query.scores_CN), tensor(targets), hidden)
             assert [each.tolist() for each in found] == [each.tolist() for each in expected]
             assert found[0].dtype == found[1].dtype == torch.float64
+
+
+@given(cases(), st.integers(0, 2**32), st.integers(1, 9), st.booleans())
+def test_lists_are_those_of_all_scores(case: tuple, seed: int, k: int, is_narrowed: bool) -> None:
+    rows, _, seen = case
+    scores_CN, draws = tensor(rows, dtype=torch.float64), torch.Generator().manual_seed(seed)
+    own = torch.rand(scores_CN.shape, generator=draws) < torch.rand(1, generator=draws)
+    query = SparseTable(scores_CN[0], own, scores_CN.roll(1, 0))
+    allowed = torch.randperm(scores_CN.shape[1], generator=draws)[: 1 + seed % 4] if is_narrowed else None
+    for hidden in (None, Sequences.of(seen, scores_CN.shape[1])):
+        found = top_k(query, k, hidden, allowed)
+        expected = top_k(Table(query.scores_CN), k, hidden, allowed)
+        assert [each.tolist() for each in found] == [each.tolist() for each in expected]
 
 
 def test_a_table_is_known_to_be_sparse_by_what_it_offers() -> None:

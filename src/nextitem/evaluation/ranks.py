@@ -164,9 +164,12 @@ def top_k(query: Query, k: int, seen: Seen | None, candidates: Tensor | None = N
     is_out_N = None
     if candidates is not None:
         is_out_N = torch.ones(query.number_of_items, dtype=torch.bool).index_fill(0, candidates.cpu(), False)
-    blocks = _of_blocks(
-        query, torch.arange(len(query)), lambda rows: _block_top(_Tiles(query, seen, rows), k, is_out_N)
-    )
+    sparse = SparseRanks(query, seen) if isinstance(query, SparseQuery) else None
+
+    def listed(rows: Tensor) -> tuple[Tensor, Tensor]:
+        return _block_top(_Tiles(query, seen, rows), k, is_out_N) if sparse is None else sparse.top(rows, k, is_out_N)
+
+    blocks = _of_blocks(query, torch.arange(len(query)), listed)
     if not blocks:
         return torch.zeros(0, k, dtype=torch.int64), torch.zeros(0, k)
     return torch.cat([items for items, _ in blocks]), torch.cat([scores for _, scores in blocks])
