@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from nextitem.cli import console
-from nextitem.cli.console import Sheet, show, show_data, show_json, show_table
+from nextitem.cli.console import Sheet, show, show_data, show_entry, show_json, show_table
 from nextitem.compute.streams import taking_everything
 from nextitem.errors import StorageError
 
@@ -135,3 +135,16 @@ def test_no_verb_prints_by_itself() -> None:
         ]
         names = [getattr(call, "attr", getattr(call, "id", "")) for call in calls]
         assert not {*names} & {"echo", "secho", "print"}, file.name
+
+
+def test_an_entry_is_a_line_in_a_file_and_stands_beside_its_name_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = " ".join(["word"] * 12)
+    show_entry("  name", f"{words}\x1b", width=10)
+    assert capsys.readouterr().out == f"  name    {words}\\u001b\n"
+    out = io.StringIO()
+    monkeypatch.setattr(console, "Console", lambda: Console(file=out, force_terminal=True, width=40, no_color=True))
+    show_entry("  name", words, width=10)
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    assert lines == [f"  name    {' '.join(['word'] * 6)}", f"          {' '.join(['word'] * 6)}"]

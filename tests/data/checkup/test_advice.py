@@ -80,6 +80,8 @@ def test_short_users_and_rare_items_are_left_out_where_that_costs_little(found: 
     rare = replace(found.popularity, items=100, under_5=60, share_under_5=0.03)
     settings = said(replace(found, lengths=short, popularity=rare))
     assert (settings["filters.minimum_per_user"].value, settings["filters.minimum_per_item"].value) == ("3", "5")
+    none_left = replace(found.lengths, users=10, under_3=10)
+    assert said(replace(found, lengths=none_left))["filters.minimum_per_user"].value == "1"
     dear = replace(rare, share_under_5=0.2)
     assert said(replace(found, popularity=dear))["filters.minimum_per_item"].value == "1"
 

@@ -67,7 +67,7 @@ def _temporal(by_time: list[HeldOut], reason: str) -> Iterator[Advice]:
 def _minima(found: Examination) -> Iterator[Advice]:
     users, popularity = found.lengths, found.popularity
     short, rare = users.under_3 / users.users, popularity.under_5 / popularity.items
-    if short > MANY_SHORT:
+    if MANY_SHORT < short < 1:  # where all are short, nothing would be left
         reason = f"{percent(short)} of the users have fewer than 3 events, at most one target to learn from"
         yield Advice("filters.minimum_per_user", "3", reason)
     else:
@@ -113,6 +113,10 @@ def _hide(found: Examination) -> Advice:
 def _loss(found: Examination) -> Advice:
     items = found.size.items
     if items <= MOST_ITEMS:
-        return Advice("loss", "cross_entropy", f"{items:,} items are few enough for the softmax over all of them")
+        return Advice(
+            "loss",
+            "cross_entropy",
+            f"{counted(items, 'item is', 'items are')} few enough for the softmax over all of them",
+        )
     reason = f"of {items:,} items 3,000 are drawn for each user: the softmax over all would take most of the time"
     return Advice("loss", "sampled_cross_entropy", reason)
