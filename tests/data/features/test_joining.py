@@ -119,6 +119,17 @@ def test_unusable_cells_may_be_missing_and_are_counted() -> None:
     assert "items: no value in x 1" in found.notes
 
 
+def test_categories_that_nothing_divides_are_told_of() -> None:
+    catalogue = Catalog(pl.Series(range(6)))
+    texts = ["war art", "war", "art", "sea war", "sea art", "sea war art"]
+    assert joined(catalogue, {"item": [*range(6)], "class": texts}).notes[1] == (
+        "items: column 'class' has 6 categories, each a whole text; divided by space they would be 3: --item-columns "
+        "categories=class:space"
+    )
+    assert len(joined(catalogue, {"item": [*range(6)], "class": texts}, categories="class:space").notes) == 2
+    assert len(joined(catalogue, {"item": [*range(6)], "class": ["Science Fiction", "Film Noir"] * 3}).notes) == 2
+
+
 def test_a_column_that_only_has_a_usual_name_is_left_where_it_is_something_else() -> None:
     found = joined(NUMBERS, {"item": [7, 3], "title": ["a", "b"], "year": ["1990", "V"], "genre": [1.5, 2.5]})
     assert found.features.names == []

@@ -109,6 +109,27 @@ def vectors(column: Series) -> Values:
     return found.set(~is_good, None), column.is_not_null() & ~is_good
 
 
+def better_divider(column: Series, divider: str) -> tuple[str, int, int] | None:
+    """A divider that texts seem to have where they have none of theirs, and how many categories there are by each.
+
+    Whole texts are then combinations of far fewer categories. None where nothing suggests that.
+
+    >>> better_divider(pl.Series(["war art", "war", "art", "sea war", "sea art", "sea war art"]), "pipe")
+    ('space', 6, 3)
+    """
+    plain, separator = _present(column).drop_nulls(), DIVIDERS[divider]
+    if separator is None or plain.str.contains(separator, literal=True).any():
+        return None
+    counts = {
+        word: plain.str.split(other).explode(empty_as_null=False).str.strip_chars().n_unique()
+        for word, other in DIVIDERS.items()
+        if other is not None and plain.str.contains(other, literal=True).any()
+    }
+    best = min(counts, key=lambda word: counts[word], default=None)
+    found = plain.n_unique()
+    return (best, found, counts[best]) if best is not None and 2 * counts[best] <= found else None
+
+
 def is_text(column: Series) -> bool:
     """Whether a column holds texts."""
     return isinstance(column.dtype, pl.String | pl.Categorical | pl.Enum)

@@ -61,6 +61,8 @@ def typed(rows: Rows, taken: Taken, *, unusable_is_missing: bool) -> tuple[pl.Da
                 left.add(name)
                 continue
         columns.append(_as_feature(rows.place, name, role, values))
+        if name in taken.categories and cells.is_text(column):
+            notes += _on_divider(name, cells.better_divider(column, taken.categories[name]))
     return pl.DataFrame(columns), taken.without(left), notes
 
 
@@ -94,6 +96,17 @@ def _fact(values: Series, bad: Series, role: _Role) -> str:
         one = f"vector of {width:,} finite numbers, as most are"
     shown = bad[0].to_list() if isinstance(bad[0], Series) else bad[0]
     return f"{clipped(repr(shown))} is no {one}"
+
+
+def _on_divider(name: str, better: tuple[str, int, int] | None) -> list[str]:
+    """What is said where texts look like combinations of categories that nothing divides."""
+    if better is None:
+        return []
+    word, whole, divided = better
+    return [
+        f"column '{clipped(name)}' has {whole:,} categories, each a whole text; divided by {word} they would be "
+        f"{divided:,}: --item-columns categories={feature_name(name)}:{word}"
+    ]
 
 
 def _others(rows: Series) -> str:
