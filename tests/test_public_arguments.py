@@ -32,6 +32,8 @@ from nextitem import (
     compare,
     evaluate,
     evaluate_again,
+    evaluate_against,
+    evaluate_recommendations,
     fit,
     index,
     load_preset,
@@ -54,6 +56,7 @@ SPLIT = LeaveOneOut().split(index(LOG).sequences)
 SCORER = PopularityScorer(torch.arange(9).double())
 RECIPE, SESSION = load_recipe("popularity"), Session(seed=0)
 FRAME = pl.DataFrame({"user": [1, 2], "item": [3, 4]})
+LISTS = FRAME.with_columns(rank=1)
 NOTHING_MEANT: dict[str, Any] = {
     "text": "12", "number": 7.5, "nothing": None, "table": {"a": 1}, "list": [object()], "frame": FRAME,
     "thing": object(),
@@ -104,6 +107,10 @@ CALLS: dict[str, tuple[Call, tuple[str, ...]]] = {
     "plan prepared": (lambda it: plan(load_recipe("sasrec-ce"), it, SESSION), ()),
     "read_run": (read_run, ()),
     "evaluate_again": (lambda it: evaluate_again(it, "test", ["ndcg@10"]), ()),
+    "evaluate_against": (lambda it: evaluate_against(LISTS, it), ()),
+    "evaluate_recommendations": (lambda it: evaluate_recommendations(LISTS, it), ()),
+    "evaluate_recommendations columns": (lambda it: evaluate_recommendations(LISTS, RECIPE, columns=it), ()),
+    "evaluate_recommendations lists": (lambda it: evaluate_recommendations(it, RECIPE), ("text",)),
     "fit": (lambda it: fit(it, SPLIT.train, it, Training(), SESSION, None), ()),
     "evaluate": (lambda it: evaluate(it, SPLIT.test), ()),
     "evaluate cases": (lambda it: evaluate(SCORER, it), ()),

@@ -58,7 +58,7 @@ from nextitem.training.session import Session
 __all__ = [  # noqa: RUF022 - in the order of the road
     # data
     "read_interactions", "Columns", "Interactions", "Features", "FeatureColumns", "ItemFeatures",
-    "Filters", "index", "Sequences", "Split", "Cases", "prepare", "Prepared",
+    "Filters", "index", "Sequences", "Split", "Cases", "prepare", "Prepared", "ListColumns",
 ]  # fmt: skip
 # A shelf's table of contents is public as it stands: a new entry has no second place to be named in.
 __all__ += _splits.__all__
@@ -74,7 +74,7 @@ __all__ += [  # noqa: RUF022
     "Training", "Session", "fit", "History", "Watcher",
     # experiment
     "Recipe", "SequenceRecipe", "register_encoder", "load_recipe", "load_preset", "run", "Outcome", "train", "Extras",
-    "Run", "read_run", "evaluate_again", "plan",
+    "Run", "read_run", "evaluate_again", "evaluate_recommendations", "evaluate_against", "Judged", "plan",
     # evaluation
     "evaluate", "Evaluation", "Ranking", "Scorer", "Query",
     # studies
@@ -86,8 +86,10 @@ __all__ += [  # noqa: RUF022
 ]  # fmt: skip
 
 if TYPE_CHECKING:
+    from nextitem.data.reading.lists import ListColumns
     from nextitem.engine.entries import Contestant
     from nextitem.experiment.plan.plan import plan
+    from nextitem.experiment.recommendations import Judged, evaluate_against, evaluate_recommendations
     from nextitem.experiment.train import Extras, train
     from nextitem.studies.checkup import Checkup, check
     from nextitem.studies.comparison import Comparison, compare
@@ -98,8 +100,12 @@ else:  # what few programs need is imported when it is asked for
         "Comparison": "nextitem.studies.comparison",
         "Contestant": "nextitem.engine.entries",
         "Extras": "nextitem.experiment.train",
+        "Judged": "nextitem.experiment.recommendations",
+        "ListColumns": "nextitem.data.reading.lists",
         "check": "nextitem.studies.checkup",
         "compare": "nextitem.studies.comparison",
+        "evaluate_against": "nextitem.experiment.recommendations",
+        "evaluate_recommendations": "nextitem.experiment.recommendations",
         "plan": "nextitem.experiment.plan.plan",
         "train": "nextitem.experiment.train",
         "tune": "nextitem.studies.tuning",

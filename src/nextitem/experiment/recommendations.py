@@ -20,7 +20,7 @@ from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.experiment.again import asked_otherwise, otherwise, restore
 from nextitem.experiment.folder.reading import Run
 from nextitem.experiment.matching import Matched, matched
-from nextitem.settings.given import must_be, texts
+from nextitem.settings.given import must_be, of_kind, texts, word_of
 from nextitem.words import counted
 
 Part = Literal["test", "validation"]
@@ -63,7 +63,7 @@ def evaluate_recommendations(
     for any model, and a user without a list misses. Raises DataError for rows that are no lists and where none can be
     used; what `prepare` and `evaluate` raise.
     """
-    lists = read_lists(recommendations, columns)
+    lists = read_lists(recommendations, _columns(columns))
     return _judged(lists, prepare(settings), ranking, part, metrics)
 
 
@@ -83,7 +83,7 @@ def evaluate_against(
     `ranking`, `data` and `overrides` are as of `evaluate_again`.
     """
     must_be(run, Run, "run", "read_run(folder) gives one")
-    lists = read_lists(recommendations, columns)
+    lists = read_lists(recommendations, _columns(columns))
     recipe = asked_otherwise(run.recipe, overrides) if overrides else run.recipe
     prepared, ranking = otherwise(run, recipe, data), recipe.ranking if ranking is None else ranking
     judged = _judged(lists, prepared, ranking, part, metrics)
@@ -94,6 +94,8 @@ def evaluate_against(
 
 def _judged(lists: pl.DataFrame, prepared: Prepared, ranking: Ranking, part: Part, metrics: Sequence[str]) -> Judged:
     asked = parse_metrics(texts(metrics, "metrics"))
+    must_be(ranking, Ranking, "ranking", "Ranking('nothing') is one")
+    word_of(part, "part", ("test", "validation"))
     if ranking.candidates is not None:
         raise ConfigurationError(
             "lists that were made elsewhere have no place for drawn candidates: what is not listed is missed; leave "
@@ -109,6 +111,10 @@ def _judged(lists: pl.DataFrame, prepared: Prepared, ranking: Ranking, part: Par
             f"a target that is not listed is missed"
         )
     return Judged(evaluate(found.scorer, cases, metrics, ranking=ranking), found, tuple(notes))
+
+
+def _columns(columns: object) -> ListColumns:
+    return of_kind(columns, ListColumns, "columns", "ListColumns(rank='place') are some")
 
 
 def _cases(prepared: Prepared, part: Part) -> Cases:
