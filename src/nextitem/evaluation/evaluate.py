@@ -117,8 +117,6 @@ def evaluate(
     if intervals:
         bounds |= _intervals(of_cases, users_C, interval_seed)
     parts = by_target(ranks, cases, asked.of_ranks, ranked, interval_seed) if intervals else {}
-    is_hidden_C = hidden_targets(ranking.seen(cases.histories), cases.targets_C)
-    is_reachable_C = (cases.is_trained_N[cases.targets_C] & ~is_hidden_C).double()
     labels = {name: name + ranking.label for name in metrics}
     return Evaluation(
         values={label: of_cases[name] for name, label in labels.items() if name in of_cases},
@@ -126,11 +124,18 @@ def evaluate(
         above_C=ranks.above_C,
         tied_C=ranks.tied_C,
         users_C=users_C,
-        ceiling=float(of_users(is_reachable_C, users_C).mean()),
+        ceiling=_ceiling(cases, ranking),
         certificate=Certificate.of(cases, ranking, tuple(labels.values())),
         of_all_lists=of_all_lists,
         by_target={kind: part.labelled(ranking.label) for kind, part in parts.items()},
     )
+
+
+def _ceiling(cases: Cases, ranking: Ranking) -> float:
+    """Share of targets that occur in training and are not hidden, averaged as metrics are."""
+    is_hidden_C = hidden_targets(ranking.seen(cases.histories), cases.targets_C)
+    is_reachable_C = (cases.is_trained_N[cases.targets_C] & ~is_hidden_C).double()
+    return float(of_users(is_reachable_C, cases.histories.users_U).mean())
 
 
 def _asked(metrics: Sequence[str], ranking: Ranking) -> Asked:
