@@ -29,6 +29,7 @@ from nextitem.data.reading.kinds import unread_kinds, with_kinds
 from nextitem.data.reading.paths import files_of
 from nextitem.data.reading.rejected import RejectedRows
 from nextitem.data.reading.shards import note_on
+from nextitem.data.reading.sources import Events
 from nextitem.data.source import EventSettings, Source
 from nextitem.data.splits.split import Cases, Split
 from nextitem.errors import ConfigurationError
@@ -186,26 +187,40 @@ def load_events(source: Source, events: GivenEvents | None = None) -> Loaded:
     Raises DataError, StorageError and ConfigurationError as reading them does.
     """
     if isinstance(events, Interactions):
-        if source.columns.said:
-            raise ConfigurationError(
-                f"columns={source.columns.said} are about a frame's or a file's: leave columns out"
-            )
-        order = f"the events that were given have {_OF_TIMES if 'time' in events.events.columns else _OF_ROWS}"
-        if not source.kinds:
-            return Loaded(events, order)
-        meant = interpret(events, source.kinds)
-        return Loaded(meant.events, order, disliked=meant.disliked, notes=(meant.note,))
-    if events is None and source.data == FRAME:
+        return _given(source, events)
+    if events is not None:
+        return _read(source, events)
+    if source.data == FRAME:
         raise ConfigurationError(
             f"data={FRAME} stands for events that a Python program gave, which are not kept: give them again by "
             f"events=…, or a file of them (data=FILE; to `nextitem evaluate` --data FILE)"
         )
-    if source.columns.said and source.data in (SYNTHETIC, *DATASETS):
+    if source.data in (SYNTHETIC, *DATASETS):
+        return _published(source)
+    if not any(mark in source.data for mark in "./\\") and what_is_at(Path(source.data)) is None:
+        known = suggest(source.data, [SYNTHETIC, *DATASETS])
+        raise ConfigurationError(f"there is no dataset '{source.data}'; {known}, or the path of a file")
+    return _read(source, source.data)
+
+
+def _given(source: Source, events: Interactions) -> Loaded:
+    if source.columns.said:
+        raise ConfigurationError(f"columns={source.columns.said} are about a frame's or a file's: leave columns out")
+    order = f"the events that were given have {_OF_TIMES if 'time' in events.events.columns else _OF_ROWS}"
+    if not source.kinds:
+        return Loaded(events, order)
+    meant = interpret(events, source.kinds)
+    return Loaded(meant.events, order, disliked=meant.disliked, notes=(meant.note,))
+
+
+def _published(source: Source) -> Loaded:
+    """A dataset by its name. Raises ConfigurationError where columns or kinds are said, of which it has its own."""
+    if source.columns.said:
         raise ConfigurationError(
             f"columns={source.columns.said} are about those of a file, and {source.data} is a dataset with its own: "
             f"leave columns out"
         )
-    if source.kinds and source.data in (SYNTHETIC, *DATASETS):
+    if source.kinds:
         raise ConfigurationError(
             f"kinds say what kinds of events mean, and {source.data} is a dataset whose events are all alike: leave "
             f"kinds out"
@@ -214,17 +229,16 @@ def load_events(source: Source, events: GivenEvents | None = None) -> Loaded:
         generated = generate()
         order, items = "the times that were generated order the events", Rows.numbered(SYNTHETIC, generated.titles)
         return Loaded(generated.interactions, order, None, items, generated)
-    if source.data in DATASETS:
-        events = acquisition.load(DATASETS[source.data])
-        has_times = "time" in events.events.columns
-        return Loaded(events, f"{source.data} has {_OF_TIMES if has_times else _OF_ROWS}")
-    if events is None and not any(mark in source.data for mark in "./\\") and what_is_at(Path(source.data)) is None:
-        known = suggest(source.data, [SYNTHETIC, *DATASETS])
-        raise ConfigurationError(f"there is no dataset '{source.data}'; {known}, or the path of a file")
-    given, rejected = source.data if events is None else events, RejectedRows()
+    events = acquisition.load(DATASETS[source.data])
+    return Loaded(events, f"{source.data} has {_OF_TIMES if 'time' in events.events.columns else _OF_ROWS}")
+
+
+def _read(source: Source, given: Events) -> Loaded:
+    """A file, several that are one log, or a frame."""
+    rejected = RejectedRows()
     columns = with_kinds(given, source.columns, source.kinds, source.data)
     found, log = found_in(given, columns), read_interactions(given, columns, rejected=rejected)
-    files = tuple(files_of(source.data)) if events is None else ()
+    files = tuple(files_of(given)) if isinstance(given, str) else ()
     loaded = Loaded(log, found.note(), found, rejected=rejected, files=files)
     if not source.kinds:
         return replace(loaded, notes=unread_kinds(found))
