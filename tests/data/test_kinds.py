@@ -43,8 +43,8 @@ def test_kinds_become_weights_of_targets_and_what_is_ignored_is_gone() -> None:
         ("x", 2, 0.0), ("x", 3, 0.25), ("y", 4, 1.0)
     ]  # fmt: skip
     assert meant.note == (
-        "kinds of events: 1 buy (targets of weight 1), 1 seen (in histories and never a target), 1 shown (left out), "
-        "1 view (targets of weight 0.25)"
+        "kinds of events: 1 'buy' (targets of weight 1), 1 'seen' (in histories and never a target), 1 'shown' (left "
+        "out), 1 'view' (targets of weight 0.25)"
     )
 
 

@@ -10,7 +10,7 @@ from nextitem.errors import ConfigurationError, DataError
 from nextitem.experiment.folder.writing import weights_of
 from nextitem.experiment.presets import as_toml, load_preset, load_recipe, resolve_recipe
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import Outcome, run
+from nextitem.experiment.run import Outcome, notes_on_cases, run
 from nextitem.training.session import Session
 from worlds.small_runs import RECIPES, chains
 
@@ -113,3 +113,14 @@ def test_kinds_survive_a_recipe_file(tmp_path: Path) -> None:
     file.write_text(as_toml(recipe))
     assert load_recipe(str(file)).kinds == recipe.kinds
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+
+
+def test_targets_that_were_disliked_before_are_told_of(tmp_path: Path) -> None:
+    rows = ["a,x,1,no", "a,y,2,purchase", "a,z,3,purchase", "a,x,4,purchase", "b,y,1,purchase", "b,z,2,purchase",
+            "b,x,3,purchase"]  # fmt: skip
+    recipe = load_recipe(
+        "popularity", f"data={written(tmp_path / 'log.csv', rows)}", "kinds.purchase=1", "kinds.no=disliked"
+    )
+    note = "1 of 2 test targets had been disliked by the user before: they are hidden, and cannot be hit"
+    assert note in notes_on_cases(prepare(recipe), recipe)
+    assert not any("repeat" in one for one in notes_on_cases(prepare(recipe), recipe))

@@ -111,6 +111,8 @@ def test_a_file_is_read_with_its_kinds(recommender: Recommender, tmp_path: Path)
     (tmp_path / "new.csv").write_text("user,item,time,event\nbob,z,9,view\nbob,u,9,no\n")
     (bob,) = listed(recommender, events=tmp_path / "new.csv")
     assert {*bob} == {"v", "w", "x", "y", "z"}
+    (tmp_path / "named.inter").write_text("user_id:token\titem_id:token\ttimestamp:float\tevent:token\nbob\tu\t9\tno\n")
+    assert "u" not in listed(recommender, events=tmp_path / "named.inter")[0]
     (tmp_path / "without.csv").write_text("user,item,time\nbob,z,9\n")
     with pytest.raises(DataError, match=r"it is not said which column has them: .* name it by columns\.kind=NAME"):
         recommender.recommend(events=tmp_path / "without.csv")

@@ -237,7 +237,7 @@ def note_on(counts: Mapping[str, int], kinds: Mapping[str, float | str], taken: 
     for kind, count in _ordered(counts):
         meant = kinds.get(kind, kinds.get(OTHERS, "ignored"))
         word = f"targets of weight {meant:g}" if isinstance(meant, float) else told.get(meant, meant)
-        parts.append(f"{count:,} {kind} ({word})")
+        parts.append(f"{count:,} {kind!r} ({word})")
     said = f"kinds of events: {', '.join(parts)}"
     if taken or vain:
         took = f"{counted(taken, 'retraction')} took back an event, which is as if it had not happened"

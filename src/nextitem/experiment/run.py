@@ -109,15 +109,18 @@ def notes_on(prepared: Prepared, recipe: Recipe) -> tuple[str, ...]:
 def notes_on_cases(prepared: Prepared, recipe: Recipe) -> tuple[str, ...]:
     """Those of the notes that hold for whatever learns from the same events and is ranked in the same way."""
     cases = prepared.split.test
-    missed = int(hidden_targets(recipe.ranking.seen(cases.histories), cases.targets_C).sum())
-    if not missed:
-        return prepared.notes
-    fact, they = ("repeats", "it") if missed == 1 else ("repeat", "they")
-    return (
-        *prepared.notes,
-        f"{missed:,} of {counted(len(cases), 'test target')} {fact} the history: {they} cannot be hit, "
-        f"since hide={recipe.hide}; hide=nothing ranks {'it' if missed == 1 else 'them'}",
-    )
+    is_disliked_C = hidden_targets(cases.histories.disliked(), cases.targets_C)
+    is_repeated_C = hidden_targets(recipe.ranking.seen(cases.histories), cases.targets_C) & ~is_disliked_C
+    said, among = [*prepared.notes], f"of {counted(len(cases), 'test target')}"
+    if missed := int(is_repeated_C.sum()):
+        fact, they = ("repeats", "it") if missed == 1 else ("repeat", "they")
+        said.append(
+            f"{missed:,} {among} {fact} the history: {they} cannot be hit, since hide={recipe.hide}; hide=nothing "
+            f"ranks {'it' if missed == 1 else 'them'}"
+        )
+    if missed := int(is_disliked_C.sum()):
+        said.append(f"{missed:,} {among} had been disliked by the user before: they are hidden, and cannot be hit")
+    return tuple(said)
 
 
 def _unknown(split: Split, recipe: Recipe) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from nextitem.data.reading.columns import Columns, Found
 from nextitem.data.reading.files import found_in
-from nextitem.data.reading.names import clipped, listed, usual
+from nextitem.data.reading.names import clipped, listed, plain, usual
 from nextitem.data.reading.sources import Events
 from nextitem.errors import ConfigurationError, DataError
 
@@ -27,8 +27,9 @@ def with_kinds(
     if not kinds or columns.kind is not None:
         return columns
     header = list(found_in(given, columns, like).header)
-    if like is not None and like.kind in header:
-        return columns.model_copy(update={"kind": like.kind})
+    known = "" if like is None or like.kind is None else plain(like.kind)
+    if alike := [name for name in header if plain(name) == known]:
+        return columns.model_copy(update={"kind": alike[0]})
     fitting = usual("kind", header)
     if len(fitting) == 1:
         return columns.model_copy(update={"kind": fitting[0]})
