@@ -16,11 +16,11 @@ from typing import Any
 
 import polars as pl
 from fuzz_corpus import ROWS
+from fuzz_rejected import in_small_pieces, what_is_lost
 
 from nextitem.data.mapped import ordering
 from nextitem.data.mapped.writing import prepare_into
 from nextitem.data.prepare import Prepared, prepare
-from nextitem.data.reading import opening, records
 from nextitem.data.reading.checks import EventPart
 from nextitem.data.reading.files import read_interactions, read_parts
 from nextitem.data.reading.packing import PACKINGS
@@ -31,7 +31,6 @@ _ROLES = ("user", "item", "time", "nanoseconds")
 _HEADLESS = (".txt", ".dat", ".jsonl")
 _TABLES = (".parquet", ".arrow")
 _PACKED = (".gz", ".zst")
-_SMALL = 97  # bytes and events at a time, so that a part ends everywhere
 
 
 class WrongError(Exception):
@@ -56,6 +55,8 @@ def verdict(file: str, is_whole: bool, is_deep: bool) -> str:
         else:
             _require_all_rows(path, found)
         _require_equal(found, _read_in_parts(path), "read in parts")
+        if lost := what_is_lost(path, found, lambda: _content(path), has_header=not _is_headless(path)):
+            raise WrongError(f"bad rows skipped: {lost}")
         if is_deep:
             _require_equal(_prepared(path), _prepared_in_files(path, 1), "prepared")
             if not isinstance(found, str) and (files := _can_be_divided(path)):
@@ -80,14 +81,11 @@ def _read(path: Path) -> pl.DataFrame | str:
 
 def _read_in_parts(path: Path) -> pl.DataFrame | str:
     """The same by parts of few events, of a text that is read few bytes at a time."""
-    whole = records.raw_stretches
-    records.raw_stretches = lambda file, at_once=0: opening.raw_stretches(file, _SMALL)
     try:
-        parts = list(read_parts(path, events=_SMALL // 10))
+        with in_small_pieces():
+            parts = list(read_parts(path, events=9))
     except DataError as error:
         return str(error)
-    finally:
-        records.raw_stretches = whole
     return pl.DataFrame({role: _joined(parts, role) for role in _ROLES if any(_has(part, role) for part in parts)})
 
 
@@ -151,10 +149,14 @@ def _unpacked_name(path: Path) -> str:
 
 
 def _text(path: Path) -> str:
+    return _content(path).decode("utf-8-sig")
+
+
+def _content(path: Path) -> bytes:
     content = path.read_bytes()
     if path.suffix == ".zst":
-        content = PACKINGS[".zst"].unpack(io.BytesIO(content)).read()
-    return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
+        return PACKINGS[".zst"].unpack(io.BytesIO(content)).read()
+    return gzip.decompress(content) if path.suffix == ".gz" else content
 
 
 # logs larger than the memory

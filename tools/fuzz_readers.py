@@ -4,11 +4,12 @@
     python tools/fuzz_readers.py --seconds 600 --seed 7
     python tools/fuzz_readers.py --cases 300            so many, whatever the time
 
-A log is made up in each format that is read (csv, tsv, inter, txt, dat, each of them gzipped too, and parquet), harmed
-in nine cases of ten, and read by another process. It has to be read, or refused with its name, within the time limit.
-What was read has as many events as the file has records, counted apart; read in parts it is the same; and in one case
-of eight, so is the log that is prepared for less memory than it has, from one file and from several. What is wrong is
-made smaller while it stays wrong, and left in a folder. Exit with 1 where anything was.
+A log is made up in each format that is read (csv, tsv, inter, txt, dat and jsonl, also gzipped and as Zstandard;
+parquet and Arrow), harmed in nine cases of ten, and read by another process. It has to be read, or refused with its
+name, within the time limit. What was read has as many events as the file has records, counted apart; read in parts it
+is the same. With bad rows skipped every row is an event or among those that were left out (`fuzz_rejected`). And in one
+case of eight the log is the same that is prepared for less memory than it has, from one file and from several. What is
+wrong is made smaller while it stays wrong, and left in a folder. Exit with 1 where anything was.
 """
 
 import argparse

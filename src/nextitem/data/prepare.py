@@ -1,5 +1,6 @@
 """From the name of the data to events that are indexed and split."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -22,6 +23,7 @@ from nextitem.data.kinds import interpret
 from nextitem.data.log import Log, index
 from nextitem.data.mapped.folder import is_prepared, read_prepared, stored_features
 from nextitem.data.mapped.manifest import Manifest
+from nextitem.data.oddities import notes_on_log
 from nextitem.data.reading.columns import Columns, Found
 from nextitem.data.reading.files import found_in, places_of, read_interactions
 from nextitem.data.reading.frames import FRAME
@@ -100,7 +102,8 @@ def prepared_of(source: Source, loaded: "Loaded", rows: Rows | None = None) -> P
     split = source.split.split(log.sequences).named(source.name)
     repeated, tied = kept.repeated_events, kept.tied_events
     counts = Counts(len(loaded.events), len(kept), repeated, tied, loaded.rejected.reasons)
-    sentences = (*loaded.notes, *notes(loaded.order, counts, split.notes), *note_on(loaded.files))
+    odd = notes_on_log(log, time.time())
+    sentences = (*loaded.notes, *notes(loaded.order, counts, split.notes), *odd, *note_on(loaded.files))
     # The process knows whole histories only: filtered ones have no exact bound.
     generated = None if len(kept) < len(loaded.events) else loaded.generated
     bound = None if generated is None else partial(_upper_bound, generated, log)

@@ -15,6 +15,7 @@ from nextitem.data.reading.paths import require_file
 from nextitem.data.reading.tables import TABLE_ENDINGS, table
 from nextitem.errors import DataError
 from nextitem.settings.given import listed, told
+from nextitem.storage import unguarded
 from nextitem.words import counted
 
 RawId = str | int
@@ -73,7 +74,7 @@ def read_ids(file: Path, role: str) -> pl.Series:
     header = rows[0][1] if rows else []
     if len(header) > 1:
         place = _place(file, header, role)
-        return pl.Series(_fields(file, rows[1:], place, len(header)), dtype=pl.String)
+        return unguarded(pl.Series(_fields(file, rows[1:], place, len(header)), dtype=pl.String))
     # What others call a user or an item may as well be an id.
     ids = _fields(file, rows[len(own(role, header)) :], 0, 1)
     return pl.Series([one for one in ids if one], dtype=pl.String)

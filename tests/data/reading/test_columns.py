@@ -47,7 +47,9 @@ def test_ambiguous_columns_are_refused(written: Write) -> None:
     )
     assert read_interactions(file, Columns(user="user_id")).events.rows() == [("b", "x")]
     twice = written("twice.csv", "user,item,item\na,b,x\n")
-    assert "'item' and 'item' could be the item" in refusal(twice, Columns(item="item"))
+    assert "2 columns are called 'item'; rename all but the one of the item, or give" in refusal(
+        twice, Columns(item="item")
+    )
 
 
 def test_one_column_cannot_have_two_roles(written: Write) -> None:

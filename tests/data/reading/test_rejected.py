@@ -136,6 +136,14 @@ def test_typed_rows_are_kept_as_json(tmp_path: Path) -> None:
     ]
 
 
+def test_moments_that_python_cannot_write_are_kept_as_numbers(tmp_path: Path) -> None:
+    file = tmp_path / "log.parquet"
+    times = pl.Series([0, 2**60], dtype=pl.Int64).cast(pl.Datetime("us"))
+    pl.DataFrame({"user": [1, 1], "item": [1, 2], "time": times}).write_parquet(file)
+    _, rejected = skipped(file)
+    assert rejected.table["content"].to_list() == ['{"user": 1, "item": 2, "time": 1152921504606846976}']
+
+
 def test_a_prepared_log_has_them_in_a_file_and_counts_them(written: Write, tmp_path: Path) -> None:
     first = "user,item,time\n" + "".join(f"ann,x{n},{n}\n" for n in range(5))
     written("a.csv", first + "ann,,9\n")

@@ -182,7 +182,7 @@ def _mapped(source: Source) -> _Read:
     ties = None
     if log.sequences.has_times:
         ties = Ties(manifest.events, manifest.users, manifest.tied_events, tied_ends(log.sequences))
-    rejected, said = RejectedRows(manifest.rejected), manifest.item_notes
+    rejected, said = RejectedRows(manifest.rejected), (*manifest.odd, *manifest.item_notes)
     return _Read(log, counts, ties, manifest.order, rejected, manifest.columns_found, notes=said)
 
 

@@ -17,6 +17,7 @@ Anyone can open the arrays: `numpy.load(file, mmap_mode="r")`. The folder appear
 """
 
 import mmap
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -38,6 +39,7 @@ from nextitem.data.mapped.disliked import FILES as DISLIKED
 from nextitem.data.mapped.disliked import read_dislikes, write_dislikes
 from nextitem.data.mapped.manifest import PREPARED, Manifest, told
 from nextitem.data.mapped.ordering import Ordered
+from nextitem.data.oddities import notes_on_log
 from nextitem.data.reading.columns import Found
 from nextitem.data.reading.kinds import unread_kinds
 from nextitem.data.reading.shards import note_on
@@ -86,6 +88,7 @@ def write_manifest(
 ) -> None:
     """Complete a draft by what reading all events tells about the log and its split."""
     counts = Counts(ordered.events_read, ordered.events, ordered.repeated_events, ordered.tied_events, rejected)
+    odd = notes_on_log(log, time.time())
     write_array(draft / _TRAIN_COUNTS, parts.train.counts().numpy())
     dislikes = log.sequences.events.dislikes
     of_kinds = "".join(unread_kinds(found)) if ordered.meant is None else ordered.meant.note
@@ -107,7 +110,8 @@ def write_manifest(
         source=tuple(source),
         kinds_note=of_kinds,
         dislikes=0 if dislikes is None else len(dislikes),
-        notes=(*told(of_kinds), *notes(found.note(), counts, parts.notes), *note_on(source), *item_notes),
+        notes=(*told(of_kinds), *notes(found.note(), counts, parts.notes), *odd, *note_on(source), *item_notes),
+        odd=odd,
         item_notes=item_notes,
         **known,
     )

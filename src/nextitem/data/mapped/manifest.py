@@ -53,10 +53,13 @@ class Manifest(AnyManifest):
     """The moments that part the log by this split, latest first, in unix seconds."""
     notes: tuple[str, ...]
     """What was left out or is ambiguous, in words."""
+    odd: tuple[str, ...] = ()
+    """Those of them that are about ids and times, however the log is split."""
 
     def notes_with(self, split: Split) -> tuple[str, ...]:
         """`notes`, where the log is split in this way."""
-        return (*told(self.kinds_note), *notes(self.order, self.counts, split.notes), *note_on(self.source))
+        of_split = notes(self.order, self.counts, split.notes)
+        return (*told(self.kinds_note), *of_split, *self.odd, *note_on(self.source))
 
     @property
     def counts(self) -> Counts:

@@ -12,6 +12,7 @@ from nextitem.data.interactions import MISSING_WORDS
 from nextitem.data.reading.appearance import advice_on, looks_like_names
 from nextitem.data.reading.columns import Found
 from nextitem.data.reading.names import listed
+from nextitem.data.reading.opening import is_cut_off_at
 from nextitem.data.reading.rejected import RejectedRows
 from nextitem.data.reading.sieve import Sieve, shown
 from nextitem.data.reading.time_checks import TimeChecks
@@ -88,10 +89,12 @@ class EventSource:
         def tell(bad: DataFrame) -> str:
             row, number, text = bad.select("row", "width", "uneven").row(0)
             header, separator = list(self.found.header), str(self.separator)
+            advice = advice_on(text, separator, header)
+            if isinstance(self.file, Path) and is_cut_off_at(self.file, row):
+                advice = "; it is the last line and has no end, as where a file was cut off: copy or download it again"
             return (
                 f"{self.file}:{row}: {shown(text)} has {number} fields separated by {separator!r}, "
-                f"not {len(header)} ({listed(header)}); correct the row or drop it"
-                f"{advice_on(text, separator, header)}"
+                f"not {len(header)} ({listed(header)}); correct the row or drop it{advice}"
             )
 
         if self.separator is None:

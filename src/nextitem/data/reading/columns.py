@@ -217,6 +217,11 @@ def _usual(file: Path | str, content: Content, header: list[str], role: Role) ->
 
 def _one_of(file: Path | str, fitting: Sequence[str], role: Role) -> str:
     if len(fitting) > 1:
+        if len(set(fitting)) == 1:
+            raise DataError(
+                f"{file}: {len(fitting)} columns are called {clipped(fitting[0])!r}; rename all but the one of the "
+                f"{role}, or give columns by number and columns.header=yes"
+            )
         names = " and ".join(map(repr, map(clipped, fitting)))
         rows = ", take the order of rows by columns.order=rows" if role == "time" else ""
         raise DataError(

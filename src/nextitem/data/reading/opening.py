@@ -102,6 +102,14 @@ def raw_stretches(file: Path, at_once: int = MOST_BYTES) -> Iterator[Stretch]:
         yield _unmarked(row, rest)
 
 
+def is_cut_off_at(file: Path, row: int) -> bool:
+    """Whether a line is the last one of a text and has no line break. Raises as `raw_stretches`."""
+    last_row, is_ended = 0, True
+    for stretch in raw_stretches(file):
+        last_row, is_ended = stretch.row + stretch.content.count(b"\n"), stretch.content.endswith(b"\n")
+    return last_row == row and not is_ended
+
+
 def foreign(file: Path, stretch: Stretch) -> DataError | None:
     """What to say where the file's first bytes are those of another kind of file; None where they are not."""
     if stretch.row != 1:

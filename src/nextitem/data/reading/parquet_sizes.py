@@ -35,6 +35,12 @@ class Footer:
     """Where it begins, and the pages of columns have ended."""
 
 
+def _is_text(content: BinaryIO) -> bool:
+    content.seek(0)
+    beginning = content.read(_TAIL)
+    return not beginning.startswith(_MAGIC[: len(beginning)]) and beginning.isascii() and b"\0" not in beginning
+
+
 def read_footer(file: Path) -> Footer:
     """The footer of a parquet file. Raises DataError where its bytes are none, or its rows do not add up; OSError."""
     try:
@@ -42,6 +48,8 @@ def read_footer(file: Path) -> Footer:
             size = content.seek(0, os.SEEK_END)
             content.seek(max(0, size - _TAIL))
             tail = content.read(_TAIL)
+            if size > 0 and _is_text(content):
+                raise ValueError("it does not begin like one, but like text; name it .csv, or whatever it is")
             if size < 2 * len(_MAGIC) + _TAIL or not tail.endswith(_MAGIC):
                 raise ValueError("it does not end like one")
             length = int.from_bytes(tail[:4], "little")

@@ -101,6 +101,8 @@ class Sieve:
 
 
 def _as_json(columns: DataFrame) -> Series:
+    # Python has no moments beyond the year 9999: they are written as numbers since 1970.
+    columns = columns.with_columns(pl.col(pl.Date, pl.Datetime).to_physical())
     lines = (json.dumps(row, ensure_ascii=False, default=str) for row in columns.iter_rows(named=True))
     return Series([line[:_MOST_CHARACTERS] for line in lines], dtype=pl.String)
 
