@@ -4,7 +4,7 @@ import torch
 
 from nextitem.data.checkup.finding import Severity
 from nextitem.data.sequences import Sequences
-from nextitem.data.splits import LeaveOneOut
+from nextitem.data.splits import LeaveOneOut, Temporal
 from nextitem.studies.order import order_test, shuffled
 
 CYCLE = [[(start + step) % 20 for step in range(8)] for start in range(20)] * 10
@@ -41,3 +41,11 @@ def test_shuffling_keeps_the_events_of_each_user() -> None:
     assert mixed.tolist() != log.tolist()
     assert mixed.users_U.tolist() == [2, 0]
     assert shuffled(log, 0).tolist() == mixed.tolist()
+
+
+def test_what_was_one_question_stays_one() -> None:
+    # Nobody ever changes the item, so a shuffled history is the true one: whoever asks alike must find alike.
+    log = Sequences.of([[0] * 10] * 40 + [[1] * 10] * 40, 2, [[100.0 * n for n in range(10)]] * 80)
+    found = order_test(Temporal(cut=0.8, target="all").split(log), "nothing")
+    assert found is not None
+    assert found.true == found.shuffled

@@ -14,6 +14,7 @@ from nextitem.compute.randomness import Purpose, generator
 from nextitem.data.checkup.finding import Finding, Severity
 from nextitem.data.events import Events
 from nextitem.data.sequences import Sequences
+from nextitem.data.splits.questions import firsts
 from nextitem.data.splits.split import Cases, Split
 from nextitem.evaluation.draws import bootstrap
 from nextitem.evaluation.evaluate import evaluate
@@ -67,7 +68,9 @@ def order_test(split: Split, hide: str) -> Order | None:
     train, cases = split.train.without_times(), validation_cases(split.validation, _MOST_CASES, seed=0)
     if not len(cases) or not bool((train.sizes_U >= 2).any()):
         return None
-    mixed = replace(cases, histories=shuffled(cases.histories, 1))
+    # Targets that are asked after one history are asked after one shuffled history: they stay one question.
+    asked_Q = cases.histories.select(firsts(cases.questions_C))
+    mixed = replace(cases, histories=shuffled(asked_Q, 1).select(cases.questions_C))
     values = [_values(each, asked, Ranking(hide)) for each, asked in ((train, cases), (shuffled(train, 0), mixed))]
     draws = bootstrap([one[None] for one in values], generator(0, Purpose.BOOTSTRAP), pairs=[(0, 1)])
     ((low, high),) = percentiles(draws.differences[0]).tolist()
