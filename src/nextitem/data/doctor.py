@@ -31,7 +31,7 @@ def left_out(rejected: Mapping[str, int]) -> str:
     """
     reasons = sorted(rejected.items(), key=lambda one: -one[1])
     most = [f"{reason} ({count:,})" for reason, count in reasons[:_REASONS]]
-    more = f", and {len(reasons) - _REASONS} other reasons" if len(reasons) > _REASONS else ""
+    more = f", and {counted(len(reasons) - _REASONS, 'other reason')}" if len(reasons) > _REASONS else ""
     they = counted(sum(rejected.values()), "row left out, since it", "rows left out, since they")
     return f"{they} cannot be used: {', '.join(most)}{more}"
 

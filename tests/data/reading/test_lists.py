@@ -9,6 +9,7 @@ import pytest
 from nextitem.data.reading.columns import Columns
 from nextitem.data.reading.lists import ListColumns, read_lists
 from nextitem.errors import ConfigurationError, DataError
+from nextitem.storage import write_csv
 
 
 def written(folder: Path, text: str, name: str = "recs.csv") -> Path:
@@ -93,3 +94,9 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
         read_lists(written(tmp_path, "user,item,rank\nu,a,1\n"), ListColumns.parse("rank=placement"))
     with pytest.raises(ConfigurationError, match="'ranks' is no role of a column"):
         ListColumns.parse("ranks=placement")
+
+
+def test_ids_that_were_written_as_no_formulas_are_read_as_they_were(tmp_path: Path) -> None:
+    ids = ["=1+1", "-x", "'=y", "'plain", "@z"]
+    write_csv(tmp_path / "lists.csv", pl.DataFrame({"user": ids, "rank": [1] * 5, "item": ids}))
+    assert read_lists(tmp_path / "lists.csv").select("user", "item").rows() == [(one, one) for one in ids]

@@ -18,6 +18,7 @@ from nextitem.data.reading.sieve import BadRowsError, shown
 from nextitem.data.reading.sources import Asked, Events, Place, called, explained_of, has_text, places_in, source_of
 from nextitem.data.reading.tables import require_rows
 from nextitem.errors import ConfigurationError, DataError
+from nextitem.storage import unguarded
 
 _ORDERS = ("rank", "score")
 
@@ -65,7 +66,7 @@ def read_lists(recommendations: Events, columns: ListColumns = USUAL_LISTS) -> p
     rows = pl.concat([_rows(place, asked, columns) for place in places], how="diagonal")
     if not has_text(places[0], asked):
         return rows
-    return rows.with_columns(integers_if_canonical(rows[role]) for role in ("user", "item"))
+    return rows.with_columns(integers_if_canonical(unguarded(rows[role])) for role in ("user", "item"))
 
 
 def _rows(place: Place, asked: Asked, columns: ListColumns) -> pl.DataFrame:
