@@ -187,11 +187,10 @@ def _without_retracted(events: pl.DataFrame, takes: Mapping[str, str | None]) ->
             vain.append(place)
         else:
             gone.append(standing.pop(found)[1])
-    kept = events.filter(~is_taking).join(
-        pl.DataFrame({"place": gone}, {"place": events["place"].dtype}), on="place", how="anti"
+    is_gone, is_vain = (
+        pl.col("place").is_in(pl.Series(places, dtype=events["place"].dtype).implode()) for places in (gone, vain)
     )
-    unmet = touched.join(pl.DataFrame({"place": vain}, {"place": events["place"].dtype}), on="place", how="semi")
-    return kept.sort("place"), len(gone), unmet.select(*pair, "kind")
+    return events.filter(~is_taking & ~is_gone), len(gone), touched.filter(is_vain).select(*pair, "kind")
 
 
 def refuse_unknown(

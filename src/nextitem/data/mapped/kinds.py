@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from nextitem.data.dislikes import Dislikes, ranked
-from nextitem.data.kinds import carry_out, note_on, refuse_without_targets
+from nextitem.data.kinds import CarriedOut, carry_out, note_on, refuse_without_targets
 from nextitem.data.mapped.dealt import Dealt
 from nextitem.data.mapped.store import Store
+from nextitem.data.mapped.threads import by_threads
 
 
 @dataclass
@@ -53,12 +54,17 @@ class Meant:
         self, dealt: Dealt, is_user_U: NDArray[np.bool_], is_item_N: NDArray[np.bool_], lengths_U: NDArray[np.int64]
     ) -> "Meant":
         """With the dislikes of users and items that are left, each with its place among the events that are."""
-        starts_U, parts = lengths_U.cumsum() - lengths_U, []
-        for number, disliked in self.disliked.items():
+        starts_U, is_left_N = lengths_U.cumsum() - lengths_U, pl.Series(is_item_N)
+
+        def ranked_in(number: int) -> pl.DataFrame:
+            disliked = self.disliked[number]
             left = disliked.filter(pl.Series(is_user_U[disliked["user"]] & is_item_N[disliked["item"]]))
-            if left.height:
-                kept = pl.DataFrame(dealt.store.read(int(dealt.starts_P[number]), int(dealt.counts_P[number])))
-                parts.append(ranked(left, kept.filter(pl.Series(is_item_N[kept["item"]]))))
+            if not left.height:
+                return left.with_columns(rank=pl.lit(0))
+            kept = pl.DataFrame(dealt.store.read(int(dealt.starts_P[number]), int(dealt.counts_P[number])))
+            return ranked(left, kept.filter(is_left_N.gather(kept["item"])))
+
+        parts = [part for part in by_threads(ranked_in, self.disliked) if part.height]
         if not parts:
             return self
         found = pl.concat(parts)
@@ -73,19 +79,19 @@ def carry_out_kinds(dealt: Dealt, of_kinds: KindNumbers, kinds: Mapping[str, flo
 
     Raises DataError where none of them is a target.
     """
-    before, names = dealt.store, pl.Series(of_kinds.names, dtype=pl.String)
+    before, names = dealt.store, pl.Enum(of_kinds.names)
     roles = [*(role for role in before.files if role != "kind"), "weight", "place"]
     dealt.store = Store(before.files["user"].parent, "meant", roles)
     disliked, told = dict[int, pl.DataFrame](), Counter[str]()
-    for number, start in enumerate(dealt.starts_P.tolist()):
-        if not dealt.counts_P[number]:
-            continue
-        columns: dict[str, Any] = before.read(start, int(dealt.counts_P[number]))
-        columns["kind"] = names.gather(columns["kind"])
-        events = pl.DataFrame(columns).with_columns(place=pl.int_range(pl.len()))
-        found = carry_out(events, kinds)
+
+    def carried_out(number: int) -> tuple[int, CarriedOut]:
+        columns: dict[str, Any] = before.read(int(dealt.starts_P[number]), int(dealt.counts_P[number]))
+        columns["kind"] = pl.Series(columns["kind"].astype(np.uint32)).cat.to(names)
+        return number, carry_out(pl.DataFrame(columns).with_columns(place=pl.int_range(pl.len())), kinds)
+
+    for number, found in by_threads(carried_out, np.flatnonzero(dealt.counts_P).tolist()):
         kept = found.kept
-        dealt.store.write({role: kept[role].to_numpy() for role in roles}, start)
+        dealt.store.write({role: kept[role].to_numpy() for role in roles}, int(dealt.starts_P[number]))
         dealt.counts_P[number] = kept.height
         disliked[number] = found.disliked
         told.update(taken=found.taken, vain=found.vain, targets=int((kept["weight"] > 0).sum()))

@@ -4,14 +4,12 @@ Ids are numbered as they come and the numbers spilled to disk; once all ids are 
 stretches of the catalogue of users, each small enough to be sorted in memory. U users, N items, E events, P stretches.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -26,13 +24,11 @@ from nextitem.data.mapped.dealt import Dealt
 from nextitem.data.mapped.kinds import KindNumbers, Meant, carry_out_kinds
 from nextitem.data.mapped.numbering import Numbering
 from nextitem.data.mapped.store import Arrays, Store
+from nextitem.data.mapped.threads import by_threads, one_ahead
 from nextitem.data.reading.checks import EventPart
 from nextitem.errors import DataError
 
-_Part = TypeVar("_Part")
-_Found = TypeVar("_Found")
 _AT_ONCE = 1 << 22  # events in memory for a thread: of a stretch, and of what is dealt out
-_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -111,7 +107,7 @@ def _spill(
             (part, of_users.submit(users.numbers, part.user), of_items.submit(items.numbers, part.item))
             for part in parts
         )
-        for part, user, item in _one_ahead(submitted):
+        for part, user, item in one_ahead(submitted):
             columns: Arrays = {"user": user.result(), "item": item.result()}
             if (time := part.time) is not None:
                 # Exact: whole seconds of the years 1 to 9999 are far below 2⁵³. Zero has one sign: bits are sorted.
@@ -136,27 +132,6 @@ def _or_zeros(nanoseconds: pl.Series | None, length: int) -> NDArray[np.int64]:
     return np.zeros(length, dtype=np.int64) if nanoseconds is None else nanoseconds.to_numpy()
 
 
-def _one_ahead(parts: Iterable[_Part]) -> Iterator[_Part]:
-    """The parts, each once the next has been begun."""
-    waiting: deque[_Part] = deque()
-    for part in parts:
-        waiting.append(part)
-        if len(waiting) > 1:
-            yield waiting.popleft()
-    yield from waiting
-
-
-def _by_threads(work: Callable[[_Part], _Found], parts: Iterable[_Part]) -> Iterator[_Found]:
-    """What `work` returns for each part, in order; at most `_THREADS` parts are ahead of the one that is used."""
-    parts = iter(parts)
-    with ThreadPoolExecutor(_THREADS) as threads:
-        waiting = deque(threads.submit(work, part) for part in islice(parts, _THREADS))
-        while waiting:
-            found = waiting.popleft().result()
-            waiting.extend(threads.submit(work, part) for part in islice(parts, 1))
-            yield found
-
-
 def _deal(
     spill: Store, counts_U: NDArray[np.int64], user_ranks: NDArray[np.int32], item_ranks: NDArray[np.int32]
 ) -> Dealt:
@@ -176,7 +151,7 @@ def _deal(
         ends_P = np.bincount(stretches, minlength=len(counts_P)).cumsum()
         return {role: column[order] for role, column in columns.items()}, ends_P
 
-    for columns, ends_P in _by_threads(dealt, range(0, spill.length, _AT_ONCE)):
+    for columns, ends_P in by_threads(dealt, range(0, spill.length, _AT_ONCE)):
         for number, (begin, end) in enumerate(zip([0, *ends_P[:-1].tolist()], ends_P.tolist(), strict=True)):
             if end > begin:
                 store.write({role: column[begin:end] for role, column in columns.items()}, int(filled_P[number]))
@@ -249,7 +224,7 @@ def _write_in_order(
         ordered = {role: columns[role][order] for role in targets}
         return ordered, counts, len(pairs) - pl.Series(pairs).n_unique(), tied
 
-    for ordered, counts, more_repeated, more_tied in _by_threads(in_order, dealt.stretches()):
+    for ordered, counts, more_repeated, more_tied in by_threads(in_order, dealt.stretches()):
         for role, append in targets.items():
             append(ordered[role])
         lengths_U[: len(counts)] += counts
