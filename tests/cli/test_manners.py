@@ -129,7 +129,7 @@ def test_where_no_data_are_named_it_is_said_before_anything_else(
     assert typed(monkeypatch, *words) == 2
     assert capfd.readouterr().err.splitlines()[0] == (
         "no data were named, so these are generated ones (synthetic); name a file by --data FILE, or a dataset: ml-1m, "
-        "beauty, ml-20m, steam, yelp"
+        "beauty, ml-20m, steam, yelp, ml-100k"
     )
 
 

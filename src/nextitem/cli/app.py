@@ -27,7 +27,7 @@ VERBS: Mapping[str, str] = {
     "check": "Say what is in a log, what is wrong with it and what to train; whether a prepared folder is intact.",
     "tune": "Search settings by validation; every recipe gets equally many trials, and leaves its best as best.toml.",
     "report": "Write one HTML page about runs: tables, figures, examples, and how they were made.",
-    "evaluate": "Evaluate a stored run again, on the data it was trained on.",
+    "evaluate": "Evaluate a stored run again, on the data it was trained on, or lists that anybody made on its cases.",
     "recommend": "The k best next items for users of a run, or for histories in a file.",
     "recipes": "List the built-in recipes, or print one as a file to make one's own of.",
     "demo": "Six models on generated data, in minutes: no network, no files.",

@@ -59,7 +59,7 @@ def evaluate(
     hide: Hide = None,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate a stored run again, on the data it was trained on; or lists that anybody made, on the same cases."""
+    """Evaluate a stored run again, on the data it was trained on, or lists that anybody made on its cases."""
     folder, overrides = _parted(words or [])
     default = DEFAULT_METRICS if candidates is None else SAMPLED_METRICS
     names = [*default] if metrics is None else [name.strip() for name in metrics.split(",")]

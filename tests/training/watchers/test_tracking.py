@@ -140,6 +140,6 @@ def test_a_tracker_that_fails_does_not_lose_the_run(
 def test_an_unknown_tracker_is_refused_before_any_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert trained(tmp_path, monkeypatch, "--tracker", "clearml") == 2
-    assert "--tracker clearml: known: tensorboard, mlflow" in capfd.readouterr().err
+    assert trained(tmp_path, monkeypatch, "--tracker", "comet") == 2
+    assert "--tracker comet: known: tensorboard, mlflow, clearml" in capfd.readouterr().err
     assert not (tmp_path / "runs").exists()
