@@ -14,7 +14,7 @@ from rich.console import Console
 from nextitem.cli.console import Sheet, say, show_data, show_json, show_table
 from nextitem.cli.options import AsJson, Hide, OnBadRows, RunFolder, columns_of, path_to, stored_run, write_rejected
 from nextitem.compute.waiting import told_if_slow
-from nextitem.data.doctor import left_out
+from nextitem.data.notes import left_out
 from nextitem.data.reading.columns import USUAL, Columns
 from nextitem.data.reading.files import found_in, places_of, read_interactions
 from nextitem.data.reading.kinds import with_kinds

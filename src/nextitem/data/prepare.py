@@ -11,7 +11,6 @@ from narwhals.typing import IntoFrame
 from nextitem.data import acquisition
 from nextitem.data.datasets import DATASETS
 from nextitem.data.datasets.synthetic import SyntheticLog, TrueTransitions, generate
-from nextitem.data.doctor import Counts, notes
 from nextitem.data.features.columns import FeatureColumns
 from nextitem.data.features.files import rows_asked_for
 from nextitem.data.features.joining import Joined, join
@@ -23,6 +22,7 @@ from nextitem.data.kinds import interpret
 from nextitem.data.log import Log, index
 from nextitem.data.mapped.folder import is_prepared, read_prepared, stored_features
 from nextitem.data.mapped.manifest import Manifest
+from nextitem.data.notes import Counts, notes
 from nextitem.data.oddities import notes_on_log
 from nextitem.data.reading.columns import Columns, Found
 from nextitem.data.reading.files import found_in, places_of, read_interactions

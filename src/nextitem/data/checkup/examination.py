@@ -18,9 +18,9 @@ from nextitem.data.checkup.size import Size
 from nextitem.data.checkup.ties import Ties, tied_ends
 from nextitem.data.checkup.times import Activity, Times
 from nextitem.data.checkup.windows import Windows
-from nextitem.data.doctor import Counts, notes
 from nextitem.data.features.files import rows_asked_for
 from nextitem.data.log import Log, index
+from nextitem.data.notes import Counts, notes
 from nextitem.data.prepare import GivenEvents, data_of_given, is_mapped, joined, load_events, mapped
 from nextitem.data.reading.columns import Columns, Found
 from nextitem.data.reading.rejected import RejectedRows

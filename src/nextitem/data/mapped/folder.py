@@ -29,7 +29,6 @@ import torch
 from torch import Tensor
 
 from nextitem.data.dislikes import Dislikes
-from nextitem.data.doctor import Counts, notes
 from nextitem.data.events import Events
 from nextitem.data.features.table import FILE as FEATURES
 from nextitem.data.features.table import ItemFeatures, read_features
@@ -39,6 +38,7 @@ from nextitem.data.mapped.disliked import FILES as DISLIKED
 from nextitem.data.mapped.disliked import read_dislikes, write_dislikes
 from nextitem.data.mapped.manifest import PREPARED, Manifest, told
 from nextitem.data.mapped.ordering import Ordered
+from nextitem.data.notes import Counts, notes
 from nextitem.data.oddities import notes_on_log
 from nextitem.data.reading.columns import Found
 from nextitem.data.reading.kinds import unread_kinds

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from nextitem.data.doctor import Counts, notes
 from nextitem.data.features.columns import NO_FEATURES, Features
 from nextitem.data.filters import Filters
 from nextitem.data.kinds import Kinds
+from nextitem.data.notes import Counts, notes
 from nextitem.data.reading.columns import Columns
 from nextitem.data.reading.shards import note_on
 from nextitem.data.splits import AnySplit

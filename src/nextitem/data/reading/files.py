@@ -16,8 +16,8 @@ from pathlib import Path
 
 import polars as pl
 
-from nextitem.data.doctor import left_out
 from nextitem.data.interactions import Interactions
+from nextitem.data.notes import left_out
 from nextitem.data.reading.checks import EventPart, EventSource, integers_if_canonical
 from nextitem.data.reading.columns import USUAL, Columns, Found
 from nextitem.data.reading.opening import UNREADABLE
