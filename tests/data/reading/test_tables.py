@@ -97,6 +97,13 @@ def test_a_footer_has_the_length_that_it_states(tmp_path: Path, length: int, fac
         read_interactions(file)
 
 
+def test_row_groups_that_are_none_are_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = written(tmp_path / "log.parquet")
+    monkeypatch.setattr("nextitem.data.reading.thrift.Description.fields", lambda _: {3: 120, 4: [b"", b""]})
+    with pytest.raises(DataError, match=f"{file} is not a whole parquet file"):
+        read_footer(file)
+
+
 def test_what_the_library_panics_on_is_an_error_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def panic(frame: pl.LazyFrame) -> pl.DataFrame:
         raise pl.exceptions.PanicException("called `Result::unwrap()`\non an `Err` value" + "x" * 1000)

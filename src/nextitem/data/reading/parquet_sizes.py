@@ -64,7 +64,7 @@ def read_footer(file: Path) -> Footer:
         rows, of_groups = described[3], [group[3] for group in groups]
         if min(of_groups, default=0) < 0 or rows != sum(of_groups):
             raise ValueError(f"it states {rows:,} rows, and its parts have {sum(of_groups):,}")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise _damaged(file, error) from error
     return Footer(rows, groups, start)
 
