@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from nextitem.data.interactions import Interactions
+from nextitem.data.mapped.writing import prepare_into
 from nextitem.errors import ConfigurationError, DataError
+from nextitem.experiment.folder.reading import read_run
 from nextitem.experiment.presets import load_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import Extras, train
@@ -48,6 +50,15 @@ def recommender(request: pytest.FixtureRequest, runs: tuple[Recipe, Path]) -> Re
 
     recipe, folder = runs
     return Recommender.load(folder) if request.param == "stored" else Recommender.from_outcome(run(recipe, Session(0)))
+
+
+def test_a_run_on_a_prepared_folder_knows_the_kinds_of_that_folder(runs: tuple[Recipe, Path], tmp_path: Path) -> None:
+    recipe, folder = runs
+    prepare_into(tmp_path / "prepared", recipe.data, KINDS)
+    plain = load_recipe("co-occurrence", f"data={tmp_path / 'prepared'}", "hide=nothing")
+    run = train(plain, Session(0), tmp_path / "runs", extras=Extras())
+    assert Recommender.load(run.folder).kinds == recipe.kinds
+    assert read_run(folder).metrics.provenance.kinds == recipe.kinds
 
 
 def new(*events: tuple[str, str, float, str]) -> Interactions:

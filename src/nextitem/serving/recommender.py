@@ -98,11 +98,12 @@ class Recommender:
         items = Catalog(run.items["item"])
         counts_N = torch.from_numpy(run.items["count"].to_numpy(writable=True))
         scorer, hide = restore_own(run), run.recipe.hide
-        columns = run.metrics.provenance.columns or run.recipe.columns
+        made = run.metrics.provenance
+        columns, kinds = made.columns or run.recipe.columns, made.kinds or run.recipe.kinds
         if run.users is None:
-            return cls(scorer, items, counts_N, None, None, hide, columns, run.recipe.kinds)
+            return cls(scorer, items, counts_N, None, None, hide, columns, kinds)
         histories = histories_of(run.users, len(items))
-        return cls(scorer, items, counts_N, Catalog(run.users["user"]), histories, hide, columns, run.recipe.kinds)
+        return cls(scorer, items, counts_N, Catalog(run.users["user"]), histories, hide, columns, kinds)
 
     def recommend(
         self,

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 
 from nextitem.compute.machine import processor
 from nextitem.compute.memory import most_resident
+from nextitem.data.kinds import Kinds
 from nextitem.data.prepare import Prepared
 from nextitem.data.reading.columns import Columns
 from nextitem.settings.configuration import Configuration
@@ -49,6 +50,8 @@ class Provenance(Configuration):
     """The recipe's word for the data."""
     columns: Columns | None = None
     """The columns that a file was read by, each with its name there; None of a dataset by name."""
+    kinds: Kinds | None = None
+    """What kinds of events meant, also where the recipe left that to a prepared folder; None where there were none."""
     rejected: dict[str, Count] = Field(default_factory=dict)
     """Rows of the file that are no events and were left out, by what is wrong with them."""
     events_sha256: str = Field(pattern=SHA256)
@@ -71,6 +74,7 @@ def provenance(prepared: Prepared, session: Session, started: datetime, *, reads
         seconds=round((datetime.now(UTC) - started).total_seconds(), 1),
         data=prepared.source.data,
         columns=prepared.columns,
+        kinds=dict(prepared.log.sequences.events.kinds) or None,
         rejected=dict(prepared.rejected.reasons),
         events_sha256=prepared.log.sha256(with_times=reads_times),
     )
