@@ -13,6 +13,7 @@ from nextitem.data.prepare import prepare
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import Extras, file_checkpoint, train
+from nextitem.model.baselines import VSKNN, RecentPopularity
 from nextitem.model.encoders import SASRec
 from nextitem.model.losses import BinaryCrossEntropy
 from nextitem.model.negatives import Uniform
@@ -57,6 +58,19 @@ def test_what_was_interrupted_goes_on_unless_it_is_to_be_fresh(
     run = train(recipe, Session(0, watcher=(counting := Counting())), tmp_path / "runs", fresh=fresh)
     assert counting.epochs == epochs
     assert sha256(run.weights) == sha256(whole.weights)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "remedy"),
+    [(VSKNN(), r"set model\.sampled=none"), (RecentPopularity(), "take the baseline popularity")],
+)
+def test_who_goes_by_times_says_what_to_do_without_them(
+    baseline: VSKNN | RecentPopularity, remedy: str, recipe: Recipe, tmp_path: Path
+) -> None:
+    events = write_csv(Interactions(log_of(chains()).events.drop("time")), tmp_path / "untimed.csv")
+    asked = recipe.model_copy(update={"data": str(events), "model": baseline})
+    with pytest.raises(DataError, match=rf"the log has no times, so nobody knows which .*; .*{remedy}"):
+        train(asked, Session(0), tmp_path / "runs")
 
 
 def test_a_training_that_taught_nothing_leaves_no_run_and_no_checkpoint(recipe: Recipe, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from nextitem.experiment.folder.found import deciding, find_runs
 from nextitem.experiment.folder.reading import COMPARED, Run, read_run
 from nextitem.experiment.plan.precision import versions_of
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import notes_on_cases
+from nextitem.experiment.run import fingerprint, notes_on_cases
 
 
 def train_each(
@@ -143,6 +143,6 @@ def _asked(recipe: Recipe) -> str:
 def _measured_on(recipe: Recipe, say: Say) -> tuple[str, Certificate, tuple[str, ...]]:
     """The fingerprint of all events, the certificate that a run's test metrics will have, and notes on both."""
     with told_if_slow(f"reading {recipe.data}", say):
-        prepared, reads_times = prepare(recipe), recipe.learner.reads_times
+        prepared = prepare(recipe)
         certificate = Certificate.of(prepared.split.test, recipe.ranking, ())
-        return prepared.log.sha256(with_times=reads_times), certificate, notes_on_cases(prepared, recipe)
+        return fingerprint(prepared, recipe), certificate, notes_on_cases(prepared, recipe)

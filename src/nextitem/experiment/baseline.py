@@ -60,6 +60,10 @@ class BaselineLearner:
         how = "which only counts" if self.baseline.only_counts else f"{how}; {parameters:,} weights"
         return f"Baseline {self.baseline.name.replace('_', ' ')}, {how}."
 
+    def check(self, prepared: Prepared) -> None:
+        """Raises DataError where the training events lack what the baseline goes by."""
+        self.baseline.check(prepared.split.train)
+
     def learn(self, prepared: Prepared, session: Session, ranking: Ranking = FULL) -> Learnt:
         """The scorer that the training events give, in every process alike and on the CPU."""
         started = time.perf_counter()

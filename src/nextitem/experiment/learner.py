@@ -75,6 +75,9 @@ class Learner(Protocol):
     def described(self, parameters: int, epochs: int) -> str:
         """Of what the model is made and how it was trained, in one sentence."""
 
+    def check(self, prepared: Prepared) -> None:
+        """Raises DataError, with what to do about it, where the events lack what it has to be told."""
+
     def learn(self, prepared: Prepared, session: Session, ranking: Ranking = FULL) -> Learnt:
         """What the training part of the events teaches, the epoch chosen by validation; no test case is looked at.
 

@@ -79,6 +79,15 @@ def learn(recipe: Recipe, prepared: Prepared, session: Session) -> Learnt:
     return recipe.learner.learn(prepared, session, recipe.ranking)
 
 
+def fingerprint(prepared: Prepared, recipe: Recipe) -> str:
+    """sha256 of the events as the recipe's model is told of them: with their times where it reads these.
+
+    Raises DataError where they lack what the model has to be told, with what to do about it.
+    """
+    recipe.learner.check(prepared)
+    return prepared.log.sha256(with_times=recipe.learner.reads_times)
+
+
 def as_learnt(prepared: Prepared, recipe: Recipe) -> Prepared:
     """The events as the recipe's model is given them, with notes on what the recipe makes of them.
 

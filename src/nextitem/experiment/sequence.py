@@ -22,7 +22,7 @@ from nextitem.model.encoders.encoder import Encoder
 from nextitem.model.items import AnyItems, Tied
 from nextitem.model.losses import AnyLoss, CrossEntropy
 from nextitem.model.losses.loss import Loss
-from nextitem.model.model import SequenceModel
+from nextitem.model.model import SequenceModel, refuse_untimed
 from nextitem.model.negatives import AnyNegatives
 from nextitem.model.negatives.negatives import Sampler
 from nextitem.model.objectives import AnyObjective, NextItem
@@ -200,6 +200,11 @@ class SequenceRecipe(Configuration):
         parts, in_bfloat16 = (self.items, self.encoder, self.objective), self.training.precision == "bfloat16"
         with seeded_globally(seed, Purpose.WEIGHTS):
             return assemble(*parts, number_of_items, number_of_users, in_bfloat16=in_bfloat16)
+
+    def check(self, prepared: Prepared) -> None:
+        """Raises DataError for events without times, where the encoder reads them."""
+        if self.reads_times:
+            refuse_untimed(prepared.split.train)
 
     def learn(self, prepared: Prepared, session: Session, ranking: Ranking = FULL) -> Learnt:
         """The model trained by `fit`, with the weights of the epoch that validation chose; raises as `fit` does."""

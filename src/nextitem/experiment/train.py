@@ -32,7 +32,7 @@ from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.plan.plan import plan_together
 from nextitem.experiment.plan.precision import as_begun
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import notes_on, on_given, run
+from nextitem.experiment.run import fingerprint, notes_on, on_given, run
 from nextitem.experiment.yardsticks import UNCOMPARED, beside
 from nextitem.settings.given import must_be, path_of, yes_or_no
 from nextitem.settings.keys import settings_of
@@ -162,8 +162,7 @@ def train_into(
 def file_checkpoint(path: Path, recipe: Recipe, prepared: Prepared, session: Session) -> FileCheckpoint:
     """A checkpoint for one training: another recipe, data, seed or machine cannot go on from it."""
     settings = {f"recipe.{key}": json.dumps(value) for key, value in settings_of(recipe).items()}
-    events = prepared.log.sha256(with_times=recipe.learner.reads_times)
-    identity = {"data": events, "seed": str(session.seed), "nextitem": version("nextitem")}
+    identity = {"data": fingerprint(prepared, recipe), "seed": str(session.seed), "nextitem": version("nextitem")}
     together = {"processes": str(session.processes.size)}
     return FileCheckpoint(path, settings | identity | together | machine(session.device))
 

@@ -23,6 +23,15 @@ _QUERY_POSITIONS = 1 << 14  # of histories that are encoded at a time, as many a
 _QUERY_ROWS = 512
 
 
+def refuse_untimed(sequences: Sequences) -> None:
+    """Raises DataError for views of events without times, where an encoder reads them; no views lack nothing."""
+    if len(sequences) and not sequences.has_times:
+        raise DataError(
+            "the encoder reads when events were, and these have no times; give events with a column of times, or "
+            "choose an encoder that reads their order alone"
+        )
+
+
 class SequenceModel(nn.Module):
     """Scores every item after a history; a `Scorer`, and what `fit` trains."""
 
@@ -63,11 +72,7 @@ class SequenceModel(nn.Module):
         """
         if not self.reads_times:
             return sequences.without_times()
-        if len(sequences) and not sequences.has_times:  # no histories lack nothing
-            raise DataError(
-                "the encoder reads when events were, and these have no times; give events with a column of times, or "
-                "choose an encoder that reads their order alone"
-            )
+        refuse_untimed(sequences)
         return sequences
 
     def windows(self, train: Sequences) -> Sequences:

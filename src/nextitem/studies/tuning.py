@@ -19,7 +19,7 @@ from nextitem.errors import ConfigurationError, ScoreError, TrainingError
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.experiment.presets import Preset, load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import learn
+from nextitem.experiment.run import fingerprint, learn
 from nextitem.experiment.search_space import SearchSpace, Value, check_keys, space_of
 from nextitem.experiment.train import file_checkpoint
 from nextitem.settings.given import path_of, seed_number, texts, whole_number
@@ -181,7 +181,7 @@ def _identity(
     return {
         "recipe": recipe.model_dump_json(),
         "space": json.dumps({key: search.model_dump(mode="json") for key, search in space.items()}),
-        "data": prepared.log.sha256(with_times=recipe.learner.reads_times),
+        "data": fingerprint(prepared, recipe),
         "seed": str(seed),
         "device": processes.device.type,
         "nextitem": version("nextitem"),

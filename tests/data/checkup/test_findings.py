@@ -98,11 +98,19 @@ def test_an_event_belongs_to_the_day_that_it_is_on() -> None:
     assert (found.busiest_day, found.busiest_day_share) == ("2024-10-03", 2 / 3)
     ahead = Times.of(histories([0], times=[[NOW + 1]]), NOW)
     assert ahead.future == 1
+    assert Times.of(histories([0, 1], times=[[NOW - 1, NOW + 1]]), NOW + 0.5).future == 1
 
 
 def test_times_that_no_calendar_has_are_told_as_numbers() -> None:
     found = Times.of(histories([0, 1], times=[[0, 10**15]]), NOW)
     assert (found.last, found.early, found.future) == ("1e+15", 1, 1)
+
+
+def test_a_gap_is_exact_to_the_second() -> None:
+    # 20,000 events within a moment, so that a gap is what exceeds a hundredth of the span, if by a second.
+    for more, gaps in ((0, 1), (1, 2)):
+        days = [0, 2**24 + more, 100 * 2**24]
+        assert len(Times.of(histories([0] * 20_002, times=[[0] * 20_000 + days[1:]]), NOW).gaps) == gaps
 
 
 def test_a_gap_is_far_longer_than_events_at_random_would_leave() -> None:

@@ -11,11 +11,11 @@ from nextitem.data.splits.leave_one_out import LeaveOneOut
 from nextitem.errors import DataError
 from nextitem.model.baselines import RecentPopularity
 
-N, DAY = 4, 86_400
-events = st.lists(st.tuples(st.integers(0, N - 1), st.integers(0, 10 * DAY)), max_size=6)
+N, DAY, TODAY = 4, 86_400, 1_700_000_000
+events = st.lists(st.tuples(st.integers(0, N - 1), st.integers(TODAY, TODAY + 10 * DAY)), max_size=6)
 
 
-def log_of(users: list[list[tuple[int, int]]]) -> Sequences:
+def log_of(users: list[list[tuple[int, float]]]) -> Sequences:
     ordered = [sorted(user, key=lambda event: event[1]) for user in users]
     return Sequences.of(
         [[item for item, _ in user] for user in ordered], N, [[time for _, time in user] for user in ordered]
@@ -37,6 +37,12 @@ def test_the_days_end_with_training_and_what_is_older_only_orders_equals() -> No
     users = [[(0, 0), (0, 0), (0, 0), (3, 0)], [(1, 4 * DAY), (2, 5 * DAY)]]
     scorer = RecentPopularity(days=1).learn(log_of(users))
     assert scorer.query(Sequences.of([[]], N)).scores(0, N).tolist() == [[3 / 7, 1 + 1 / 7, 1 + 1 / 7, 1 / 7]]
+
+
+def test_the_first_of_the_days_begins_at_its_second() -> None:
+    for times in ((TODAY - DAY - 1, TODAY - DAY, TODAY), (TODAY - DAY - 0.25, TODAY - DAY, TODAY)):
+        counts = RecentPopularity(days=1).learn(log_of([[*enumerate(times)]])).tensors()["recent"]
+        assert counts.tolist() == [0, 1, 1, 0]
 
 
 def test_when_held_out_events_were_changes_nothing_learnt() -> None:

@@ -71,7 +71,7 @@ class Times:
             days=(last - first) / DAY,
             fineness=_fineness(times_E),
             early=int((times_E < _EARLIEST).sum()),
-            future=int((times_E > int(now)).sum()),
+            future=int((times_E.double() > now).sum()),  # in full: whole numbers would be compared in single precision
             gaps=tuple(gaps[:_SHOWN]),
             number_of_gaps=len(gaps),
             busiest_day=day,
@@ -167,7 +167,7 @@ def _gaps(ordered_E: Tensor) -> list[Gap]:
     count, span_of_all = len(ordered_E), float(ordered_E[-1] - ordered_E[0])
     least = max(DAY, span_of_all / 100, 10 * span_of_all * (math.log(count) + _EULER) / count)
     stretches = ordered_E.diff()
-    places = (stretches > least).nonzero()[:, 0]
+    places = (stretches.double() > least).nonzero()[:, 0]
     longest_first = places[stretches[places].argsort(descending=True, stable=True)].tolist()
     return [
         Gap(moment(float(ordered_E[n])), moment(float(ordered_E[n + 1])), float(stretches[n]) / DAY)

@@ -87,9 +87,8 @@ def places_at(sequences: Sequences, moment: Moment) -> Tensor:
     """
     times = sequences.events.times
     if times is not None and not times.is_floating_point():
-        moment = math.ceil(
-            moment
-        )  # whole numbers beside a fraction would be compared in single precision, a minute wide
+        # Beside a number with a fraction torch compares whole ones in single precision: 128 seconds would be one.
+        moment = math.ceil(moment)
     low_U, high_U = sequences.starts_U.clone(), sequences.stops_U.clone()
     while bool((is_open_U := low_U < high_U).any()):
         middle_U = torch.div(low_U + high_U, 2, rounding_mode="floor")

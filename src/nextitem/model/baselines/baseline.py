@@ -44,6 +44,9 @@ class Baseline(Configuration):
         """Whether it has to know when events were, to learn."""
         return False
 
+    def check(self, train: Sequences) -> None:
+        """Raises DataError where `train` lacks what has to be known of events, with what to do about it."""
+
     @abstractmethod
     def learn(self, train: Sequences, seed: int = 0) -> Learned:
         """What `train` teaches; equal seeds teach the same."""

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from nextitem.data.sequences import Sequences
+from nextitem.data.splits.moments import places_at
 from nextitem.errors import DataError
 from nextitem.model.baselines.baseline import Baseline
 from nextitem.model.baselines.sparse import SparseQuery, least_step
@@ -34,21 +35,21 @@ class RecentPopularity(Baseline):
         """Always."""
         return True
 
-    def learn(self, train: Sequences, seed: int = 0) -> "RecentPopularityScorer":
-        """The scorer with the counts of `train`; nothing is random. Raises DataError where times are not known."""
+    def check(self, train: Sequences) -> None:
+        """Raises DataError for events without times."""
         if not train.has_times:
             raise DataError(
                 "the log has no times, so nobody knows which events are recent; give events with a column of times, or "
                 "take the baseline popularity"
             )
-        newest = max((part.times().max() for part in train.parts() if int(part.sizes_U.sum())), default=None)
-        since = -torch.inf if newest is None else float(newest) - self.days * _SECONDS_OF_A_DAY
-        recent = [torch.zeros(0, dtype=torch.int64)]
-        for part in train.parts():
-            is_recent = part.times() >= since
-            recent.append(torch.bincount(part.flatten()[0][is_recent], minlength=len(part)))
+
+    def learn(self, train: Sequences, seed: int = 0) -> "RecentPopularityScorer":
+        """The scorer with the counts of `train`; nothing is random. Raises DataError where times are not known."""
+        self.check(train)
+        newest = max((part.times().max().item() for part in train.parts() if int(part.sizes_U.sum())), default=0)
         # A history is in order of time, so that what is recent is the end of it.
-        lately = replace(train, starts_U=train.stops_U - torch.cat(recent), known_counts_N=None, host_lengths_U=None)
+        starts_U = places_at(train, newest - self.days * _SECONDS_OF_A_DAY)
+        lately = replace(train, starts_U=starts_U, known_counts_N=None, host_lengths_U=None)
         # So that five events of 0.2 are one of 1, whatever float32 makes of 0.2.
         recent_N, popularity_N = (part.weighted_counts().round(decimals=6) for part in (lately, train))
         return RecentPopularityScorer(recent_N, popularity_N)

@@ -56,16 +56,20 @@ class VSKNN(Baseline):
         """Where sessions are sampled: by when they ended."""
         return self.sampled is not None
 
-    def learn(self, train: Sequences, seed: int = 0) -> "VSKNNScorer":
-        """The scorer with the sessions of `train`; nothing is random.
-
-        Raises DataError where no session has two items, and where the latest are asked for of a log without times.
-        """
+    def check(self, train: Sequences) -> None:
+        """Raises DataError where the latest sessions are asked for of events without times."""
         if self.reads_times and not train.has_times:
             raise DataError(
                 "the log has no times, so nobody knows which sessions are the latest; give events with a column of "
                 "times, or set model.sampled=none, which looks at all"
             )
+
+    def learn(self, train: Sequences, seed: int = 0) -> "VSKNNScorer":
+        """The scorer with the sessions of `train`; nothing is random.
+
+        Raises DataError where no session has two items, and where the latest are asked for of a log without times.
+        """
+        self.check(train)
         had_UN = trained_pairs(train)
         kept_S = _latest_first(train) if self.reads_times else np.arange(len(train))
         kept_S = kept_S[np.diff(had_UN.indptr)[kept_S] >= _LEAST]
