@@ -87,5 +87,7 @@ def test_a_metric_of_lists_is_measured_of_a_stored_run_and_refused_where_ranks_a
     found = json.loads(capfd.readouterr().out)["test"]
     low, high = found["intervals"]["novelty@3"]
     assert 0 < low <= found["novelty@3"] <= high
+    assert typed(monkeypatch, "evaluate", str(popular), "--metrics", "intra_list_diversity@3") == 0
+    assert "Items of a list are told apart by co-occurrence" in " ".join(capfd.readouterr().out.split())
     assert typed(monkeypatch, "compare", str(popular), "--metrics", "novelty@3") == 2
     assert "novelty@3 is a metric of lists, and ranks do not tell what was listed" in capfd.readouterr().err

@@ -4,11 +4,14 @@ from dataclasses import replace
 from itertools import combinations
 from math import log2
 
+import polars as pl
 import pytest
 import torch
 from torch import Tensor, tensor
 
 from nextitem.compute.processes import ALONE
+from nextitem.data.features.layout import known_categories
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits import LeaveOneOut
 from nextitem.data.splits.split import Cases
@@ -206,6 +209,38 @@ def test_diversity_agrees_with_all_pairs_counted_one_by_one() -> None:
     train = Sequences.of(histories, 40)
     found = intra_list_diversity(Lists(tensor(shown), train.counts(), None, train))
     assert found.tolist() == pytest.approx(expected)
+
+
+GENRES = known_categories(
+    ItemFeatures(
+        pl.DataFrame(
+            {"item": range(6), "genre": [["war", "art"], ["art"], ["war"], None, [], ["art", "war", "sea", "sky"]]}
+        )
+    )
+)
+
+
+def test_items_of_like_categories_are_near_where_categories_are_known() -> None:
+    shown = replace(lists([[0, 1, 2], [0, 5, 3], [3, 4, 0], [1, -1, -1]]), categories=GENRES)
+    # Of items 3 and 4 no category is known: their pairs are left out, and the third list has no other.
+    expected = [1 - (1 / 2**0.5 + 1 / 2**0.5 + 0) / 3, 1 - 2 / (2 * 4) ** 0.5, 0, 0]
+    assert intra_list_diversity(shown).tolist() == pytest.approx(expected)
+
+
+def test_the_certificate_says_what_items_are_told_apart_by() -> None:
+    name = "intra_list_diversity@2"
+    by_users, by_genre = (
+        evaluate(most_popular(), asked, [name])
+        for asked in (
+            cases([[]]),
+            replace(cases([[]]), categories=GENRES),
+        )
+    )
+    assert (by_users.certificate.diversity, by_genre.certificate.diversity) == ("co-occurrence", "categories genre")
+    assert by_genre.means[name] == pytest.approx(1 - 1 / 2**0.5)  # items 0 and 1
+    assert "diversity co-occurrence and categories genre" in by_users.certificate.differences(by_genre.certificate)
+    assert by_users.certificate.without_metrics() == by_genre.certificate.without_metrics()
+    assert "diversity" not in evaluate(most_popular(), cases([[]]), ["novelty@2"]).certificate.as_dict()
 
 
 def test_who_has_what_is_not_known_of_cases_that_are_of_no_split() -> None:

@@ -4,20 +4,26 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 
+from nextitem.data.features.columns import FeatureColumns, Features
+from nextitem.data.prepare import prepare
 from nextitem.data.splits import Temporal
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.ranking import Ranking
-from nextitem.experiment.again import asked_otherwise, evaluate_again, stored_by
+from nextitem.experiment.again import asked_otherwise, evaluate_again, restore, stored_by
 from nextitem.experiment.folder.metrics import metrics_of
 from nextitem.experiment.folder.provenance import provenance
 from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import write_run
+from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
+from nextitem.experiment.train import Extras, train
+from nextitem.model.baselines import Popularity
 from nextitem.training.session import Session
 from worlds.small_runs import RECIPES, chains, log_of, write_csv
 
@@ -42,6 +48,21 @@ def test_a_stored_run_is_evaluated_again_to_the_same_values(part: str, from_file
     assert torch.equal(report.above_C, before.above_C)
     assert report.means == {name: before.means[name] for name in ("ndcg@10", "hit_rate@10")}
     assert report.certificate.split == before.certificate.split
+
+
+def test_lists_are_as_diverse_as_the_categories_that_the_run_knows(tmp_path: Path) -> None:
+    log = log_of(chains())
+    data = write_csv(log, tmp_path / "events.csv")
+    recipe = Recipe(data=str(data), model=Popularity(), features=Features(columns=FeatureColumns(categories="genre")))
+    items = log.events["item"].unique().sort()
+    table = pl.DataFrame({"item": items, "genre": ["war" if place % 2 else "art" for place in range(len(items))]})
+    found = train(recipe, Session(0), tmp_path / "runs", extras=Extras(items=table))
+    measured = evaluate_again(found, "test", ["intra_list_diversity@10"])
+    assert measured.certificate.diversity == "categories genre"
+    shown = evaluate(
+        restore(recipe, found, len(items)), prepare(recipe, items=table).split.test, ["intra_list_diversity@10"]
+    )
+    assert measured.means == shown.means
 
 
 def test_other_items_may_be_left_out_than_in_training(from_file: tuple[Outcome, Run]) -> None:

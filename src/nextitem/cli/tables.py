@@ -98,7 +98,8 @@ def show_evaluation(measured: Evaluation, title: str) -> None:
         table.add(name, f"{value:.4f}", interval(measured.intervals[name]))
     table.section()
     table.add("ceiling", f"{measured.ceiling:.4f}", "")
-    table.caption = CEILING
+    apart = measured.certificate.diversity
+    table.caption = CEILING + (f" Items of a list are told apart by {apart}." if apart else "")
     show_table(table)
     show_kinds(measured)
 

@@ -14,6 +14,7 @@ from nextitem.data.datasets.synthetic import SyntheticLog, TrueTransitions, gene
 from nextitem.data.features.columns import FeatureColumns
 from nextitem.data.features.files import rows_asked_for
 from nextitem.data.features.joining import Joined, join
+from nextitem.data.features.layout import known_categories
 from nextitem.data.features.rows import Rows
 from nextitem.data.features.table import ItemFeatures
 from nextitem.data.filters import Filters
@@ -110,6 +111,7 @@ def prepared_of(source: Source, loaded: "Loaded", rows: Rows | None = None) -> P
     columns = None if loaded.found is None else loaded.found.columns
     known = joined(log, source, rows, columns) if rows is not None else _own(log, loaded.items)
     said = (*sentences, *known.notes)
+    split = split.with_categories(known_categories(known.features))
     return Prepared(source, log, split, known.features, said, bound, columns, loaded.rejected)
 
 
@@ -122,6 +124,7 @@ def _from_folder(source: Source, rows: Rows | None) -> Prepared:
     else:
         known = joined(log, source, rows, columns)
     said, rejected = (*manifest.notes_with(split), *known.notes), RejectedRows(manifest.rejected)
+    named = named.with_categories(known_categories(known.features))
     return Prepared(source, log, named, known.features, said, columns=columns, rejected=rejected)
 
 

@@ -33,6 +33,8 @@ class Certificate:
     """How the cases were chosen, in words; "" where nobody said. What they are is compared by `split`."""
     averaged: str = ""
     """How cases become one number where a user may have several: `per user`, and then over users."""
+    diversity: str = ""
+    """By what two items of a list are told apart, such as `categories genres`; "" where no metric asks for that."""
     kinds: str = ""
     """What the kinds of events are to the cases, such as `purchase target, view history`; "" of a log without kinds."""
     weights: str = field(default="", compare=False)
@@ -52,6 +54,7 @@ class Certificate:
             candidates=ranking.size(cases.histories.number_of_items),
             metrics=tuple(metrics),
             rule=cases.rule,
+            diversity=_told_apart(cases, metrics),
             averaged=PER_USER if have_several(cases.histories.users_U) else "",
             kinds=measured(cases.histories.events.kinds),
             weights=weighed(cases.histories.events.kinds),
@@ -64,7 +67,7 @@ class Certificate:
 
     def without_metrics(self) -> "Certificate":
         """What is measured on, whatever the metric: where ranks are stored, any can be computed from them."""
-        return replace(self, metrics=())
+        return replace(self, metrics=(), diversity="")
 
     def as_dict(self) -> dict[str, object]:
         """Plain values by field; without metrics there is no such field, nor one of what is not said."""
@@ -75,6 +78,12 @@ class Certificate:
         compared = [one.name for one in fields(self) if one.compare or self.split != other.split]
         pairs = ((name, getattr(self, name), getattr(other, name)) for name in compared)
         return "; ".join(f"{name} {_told(ours)} and {_told(theirs)}" for name, ours, theirs in pairs if ours != theirs)
+
+
+def _told_apart(cases: Cases, metrics: Sequence[str]) -> str:
+    if not any(name.startswith("intra_list_diversity@") for name in metrics):
+        return ""
+    return "co-occurrence" if cases.categories is None else f"categories {', '.join(cases.categories.columns)}"
 
 
 def _told(value: str | int | tuple[str, ...]) -> str:

@@ -108,7 +108,7 @@ def evaluate(
     together_C = questions_C if ranking.candidates is None else torch.arange(len(cases))
     ranks, ranked = Ranks(found.above_C, found.tied_C, users_C, together_C), ranking.size(len(cases.counts_N))
     asked_Q = cases.histories.select(firsts(questions_C))
-    lists = Lists(found.items_Qk, cases.counts_N, asked_Q, cases.train)
+    lists = Lists(found.items_Qk, cases.counts_N, asked_Q, cases.train, cases.categories)
     of_cases = {name: value_Q[questions_C] for name, value_Q in list_values(lists, asked.of_lists).items()}
     if asked.of_ranks:
         of_cases |= values(ranks.above_C, ranks.tied_C, asked.of_ranks, ranked, together_C)

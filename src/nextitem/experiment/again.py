@@ -7,6 +7,7 @@ from typing import Literal
 
 from nextitem.compute.waiting import Say, silent, told_if_slow
 from nextitem.data.features.columns import NO_FEATURES
+from nextitem.data.features.layout import known_categories
 from nextitem.data.prepare import GivenEvents, Prepared, prepare
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits.split import Split
@@ -115,7 +116,8 @@ def _prepared(run: Run, recipe: Recipe, data: str | None, events: GivenEvents | 
     recipe = recipe.model_copy(update={"features": NO_FEATURES, **moved})
     try:
         recipe = on_given(recipe, events)
-        return as_learnt(prepare(recipe, events=events), recipe)
+        prepared = as_learnt(prepare(recipe, events=events), recipe)
+        return replace(prepared, split=prepared.split.with_categories(known_categories(run.features)))
     except DataError as error:
         if data is not None:
             asked = run.recipe.columns.said

@@ -6,12 +6,14 @@ catalogue, 0…N−1. What is missing is said by a mask: no value stands for it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 import torch
 from torch import Tensor
 
 from nextitem.data.features.table import ItemFeatures
+from nextitem.data.splits.split import Categories
 from nextitem.errors import ConfigurationError
 from nextitem.settings.suggestion import suggest
 
@@ -93,6 +95,12 @@ def category_matrix(features: ItemFeatures, names: Sequence[str] | None = None) 
     [[1.0, 1.0], [1.0, 0.0]]
     """
     return category_bags(features, names).matrix()
+
+
+def known_categories(features: ItemFeatures) -> Categories | None:
+    """The categories of all columns, for measures of lists; None where there is no such column."""
+    columns = tuple(features.categories)
+    return Categories(columns, partial(category_matrix, features)) if columns else None
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """What may be learnt from, and the cases that ask. C cases, N items."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +14,16 @@ from nextitem.data.sequences import Sequences
 from nextitem.data.splits.questions import questions
 from nextitem.errors import DataError
 from nextitem.settings.given import listed, must_be, whole_number
+
+
+@dataclass(frozen=True)
+class Categories:
+    """Which categories items have, where that is known."""
+
+    columns: tuple[str, ...]
+    """The columns of the items' table that they are from."""
+    matrix: Callable[[], Tensor]
+    """Makes (N, V) float32, sparse and coalesced: 1 where an item has a category."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,8 @@ class Cases:
     """How cases were chosen, in words; "" where nobody said."""
     train: Sequences | None = None
     """What may be learnt from, which metrics of lists ask about; None of cases that are of no split."""
+    categories: Categories | None = None
+    """Those of items, which metrics of lists ask about as well; None where none are known."""
 
     @classmethod
     def of(
@@ -68,7 +82,7 @@ class Cases:
         """Some of the cases, by their places or a mask, as cases of their own (another fingerprint)."""
         rows = rows if isinstance(rows, Tensor | slice) else _places(rows)
         some = Cases.of(self.histories.select(rows), self.targets_C[rows], self.counts_N, self.dataset, self.rule)
-        return replace(some, train=self.train)
+        return replace(some, train=self.train, categories=self.categories)
 
 
 def _places(rows: object) -> Tensor:
@@ -123,12 +137,18 @@ class Split:
         """The validation events in the training part as well; the validation cases then ask for what may be learnt."""
         counts_N = self.train_and_validation.counts()
         train = replace(self.train_and_validation, known_counts_N=counts_N)
-        validation, test = (replace(cases, counts_N=counts_N, train=train) for cases in (self.validation, self.test))
-        return replace(self, train=train, validation=validation, test=test)
+        return replace(self._of_cases(counts_N=counts_N, train=train), train=train)
 
     def named(self, dataset: str) -> "Split":
         """The same split, its cases with the name of the data that they are from."""
-        validation, test = (replace(cases, dataset=dataset) for cases in (self.validation, self.test))
+        return self._of_cases(dataset=dataset)
+
+    def with_categories(self, categories: Categories | None) -> "Split":
+        """The same split, its cases with what is known of the items' categories."""
+        return self._of_cases(categories=categories)
+
+    def _of_cases(self, **changes: Any) -> "Split":
+        validation, test = (replace(cases, **changes) for cases in (self.validation, self.test))
         return replace(self, validation=validation, test=test)
 
 

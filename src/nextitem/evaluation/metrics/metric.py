@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from nextitem.data.sequences import Sequences
+from nextitem.data.splits.split import Categories
 
 TargetMetric = Callable[[Tensor, Tensor, int], Tensor]
 """(above_C, tied_C, k) -> the value of each case, shape (C,)."""
@@ -35,6 +36,8 @@ class Lists:
     """What each question comes after."""
     train: Sequences | None = None
     """What was learnt from; None where it is not known."""
+    categories: Categories | None = None
+    """Those of the items; None where none are known."""
 
     def first(self, k: int) -> "Lists":
         """The lists cut after k items; shorter ones as they are."""
