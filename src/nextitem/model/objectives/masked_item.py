@@ -9,8 +9,9 @@ from torch import Tensor
 
 from nextitem.compute import transfer
 from nextitem.data.sequences import Sequences
-from nextitem.model.batches import MASK, Batch, hide, may_be_asked, pad_right, pad_times
+from nextitem.model.batches import MASK, Batch
 from nextitem.model.objectives.objective import Objective
+from nextitem.model.rows import hide, may_be_asked, pad_right, pad_times
 
 
 class MaskedItem(Objective):

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from nextitem.compute import transfer
 from nextitem.data.sequences import Sequences
-from nextitem.model.batches import PAD, Batch, pad_right, pad_times, weighed
+from nextitem.model.batches import PAD, Batch, weighed
 from nextitem.model.objectives.objective import Objective
+from nextitem.model.rows import pad_right, pad_times
 
 
 class NextFew(Objective):

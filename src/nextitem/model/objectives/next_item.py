@@ -9,8 +9,9 @@ from torch import Tensor
 
 from nextitem.compute import transfer
 from nextitem.data.sequences import Sequences
-from nextitem.model.batches import PAD, Batch, hide, may_be_asked, pad_right, pad_times, stack, weighed
+from nextitem.model.batches import PAD, Batch, stack, weighed
 from nextitem.model.objectives.objective import Objective
+from nextitem.model.rows import hide, may_be_asked, pad_right, pad_times
 
 
 class NextItem(Objective):
