@@ -138,6 +138,15 @@ def test_the_same_training_may_be_asked_by_another_rule(by_time: tuple[Outcome, 
     assert own.certificate.split == trained.test.certificate.split != asked.certificate.split
 
 
+def test_where_validation_takes_the_rule_of_the_test_another_test_leaves_it_as_it_chose() -> None:
+    recipe = RECIPES[NAME].model_copy(update={"split": Temporal(target="first")})
+    other = asked_otherwise(recipe, ["split.target=all"]).split
+    assert other == Temporal(target="all", validation_target="first")
+    assert other.as_learnt() == recipe.split.as_learnt()
+    with pytest.raises(ConfigurationError, match=r"only what decides the test cases"):
+        asked_otherwise(recipe, ["split.target=all", "split.validation_target=all"])
+
+
 @pytest.mark.parametrize(
     "overrides",
     [["split.cut=0.5"], ["split.validation=users"], ["hide=nothing"], ["split=users"], ["training.epochs=9"]],

@@ -58,8 +58,10 @@ def evaluate_again(
 def asked_otherwise(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
     """The recipe with other test cases, by settings of its split such as `split.target=all`.
 
-    Raises ConfigurationError for settings by which something else would be learnt.
+    What chose the epoch stays: a validation that took the test's rule keeps it. Raises ConfigurationError for settings
+    by which something else would be learnt.
     """
+    recipe = recipe.model_copy(update={"split": recipe.split.as_chosen()})
     stored = ("run", recipe.model_dump(mode="json"))
     other = resolve(Recipe, [stored], overrides).value
     is_same = other.model_copy(update={"split": recipe.split}) == recipe

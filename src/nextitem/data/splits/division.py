@@ -27,6 +27,10 @@ class Division(Configuration):
         """The same but for what concerns the test alone: with equal ones the same is learnt, and the same chooses."""
         return self
 
+    def as_chosen(self) -> "Division":
+        """The same, where what chooses follows what is asked written out: another test is then asked of the same."""
+        return self
+
     @abstractmethod
     def split(self, sequences: Sequences, facts: SplitFacts | None = None) -> Split:
         """What may be learnt of a log, and the cases of it; `facts` about this very split spare reading all events.

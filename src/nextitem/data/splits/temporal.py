@@ -91,8 +91,12 @@ class Temporal(Division):
 
     def as_learnt(self) -> "Temporal":
         """The same but for the target rule, which decides what is learnt only where it is that of validation too."""
+        return self.as_chosen().model_copy(update={"target": "last"})
+
+    def as_chosen(self) -> "Temporal":
+        """The same, with the target rule of a validation by time written out where it is that of the test."""
         by_time = {"validation_target": self._of_validation} if self.validation == "time" else {}
-        return self.model_copy(update={"target": "last", **by_time})
+        return self.model_copy(update=by_time)
 
     def describe(self) -> str:
         """What it is called at the beginning of a sentence."""
