@@ -16,10 +16,11 @@ from nextitem.data.checkup.asked import asked_from
 from nextitem.data.reading.lists import ListColumns
 from nextitem.data.source import Source
 from nextitem.errors import ConfigurationError
+from nextitem.evaluation.evaluate import Evaluation
 from nextitem.evaluation.metrics import DEFAULT_METRICS, SAMPLED_METRICS
 from nextitem.evaluation.ranking import Ranking
 from nextitem.experiment.again import evaluate_again
-from nextitem.experiment.folder.reading import MODEL
+from nextitem.experiment.folder.reading import MODEL, Run
 from nextitem.experiment.recommendations import Judged, evaluate_against, evaluate_recommendations
 from nextitem.settings.given import expanded
 from nextitem.words import counted
@@ -73,20 +74,12 @@ def evaluate(
         raise ConfigurationError(
             f"{wrong}; give the folder of a run, or --recommendations FILE with a run or with data=…"
         )
-    stored = stored_run(folder, MODEL)
-    hidden = stored.recipe.hide if hide is None else hide
+    run = stored_run(folder, MODEL)
+    hidden = run.recipe.hide if hide is None else hide
     ranking = Ranking(hidden) if candidates is None else Ranking.among(candidates, seed, hidden=hidden)
-    with told_if_slow(f"measuring {folder} on {data or stored.recipe.data}", say):
-        measured = evaluate_again(stored, part.value, names, data, ranking=ranking, overrides=overrides)
-    if as_json:
-        # What is sampled stands apart, where nobody takes it for a full ranking.
-        block = {part.value: measured.as_dict()}
-        content = block if candidates is None else {"sampled": block}
-        show_json({**content, "run": str(folder), "recipe": stored.recipe.name})
-        return
-    title = f"{stored.recipe.name} on {stored.recipe.data}, {measured.certificate.asked.replace('test', part.value)}"
-    title += "" if candidates is None else f", each target among {measured.certificate.candidates - 1} drawn items only"
-    show_evaluation(measured, title)
+    with told_if_slow(f"measuring {folder} on {data or run.recipe.data}", say):
+        measured = evaluate_again(run, part.value, names, data, ranking=ranking, overrides=overrides)
+    _show_measured(measured, run, part, is_sampled=candidates is not None, as_json=as_json)
 
 
 def _parted(words: Sequence[str]) -> tuple[Path | None, list[str]]:
@@ -94,6 +87,18 @@ def _parted(words: Sequence[str]) -> tuple[Path | None, list[str]]:
     if words and ("=" not in words[0] or expanded(words[0]).exists()):
         return expanded(words[0]), list(words[1:])
     return None, list(words)
+
+
+def _show_measured(measured: Evaluation, run: Run, part: HeldOut, *, is_sampled: bool, as_json: bool) -> None:
+    if as_json:
+        # What is sampled stands apart, where nobody takes it for a full ranking.
+        block = {part.value: measured.as_dict()}
+        content = {"sampled": block} if is_sampled else block
+        show_json({**content, "run": str(run.folder), "recipe": run.recipe.name})
+        return
+    title = f"{run.recipe.name} on {run.recipe.data}, {measured.certificate.asked.replace('test', part.value)}"
+    title += f", each target among {measured.certificate.candidates - 1} drawn items only" if is_sampled else ""
+    show_evaluation(measured, title)
 
 
 def _refuse_candidates(candidates: str | None) -> None:

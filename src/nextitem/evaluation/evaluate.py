@@ -16,7 +16,7 @@ from nextitem.evaluation.by_target import Kind, Kinds, by_target
 from nextitem.evaluation.certificate import Certificate
 from nextitem.evaluation.hiding import hidden_targets
 from nextitem.evaluation.intervals import bootstrap_interval
-from nextitem.evaluation.measuring import measured
+from nextitem.evaluation.measuring import Measured, measured
 from nextitem.evaluation.metrics import DEFAULT_METRICS, Asked, parse_metrics
 from nextitem.evaluation.metrics.metric import Lists
 from nextitem.evaluation.ranking import FULL, Ranking
@@ -103,19 +103,16 @@ def evaluate(
     yes_or_no(intervals, "intervals")
     asked = _asked(metrics, ranking)
     found = measured(scorer, cases, ranking, asked.longest, processes)
-    users_C, questions_C = cases.histories.users_U, cases.questions_C
-    # Among drawn candidates each target has rivals of its own, so that none has a place in another one's list.
-    together_C = questions_C if ranking.candidates is None else torch.arange(len(cases))
-    ranks, ranked = Ranks(found.above_C, found.tied_C, users_C, together_C), ranking.size(len(cases.counts_N))
-    asked_Q = cases.histories.select(firsts(questions_C))
+    ranks, ranked = _ranks(found, cases, ranking), ranking.size(len(cases.counts_N))
+    asked_Q = cases.histories.select(firsts(cases.questions_C))
     lists = Lists(found.items_Qk, cases.counts_N, asked_Q, cases.train, cases.categories)
-    of_cases = {name: value_Q[questions_C] for name, value_Q in list_values(lists, asked.of_lists).items()}
+    of_cases = {name: value_Q[cases.questions_C] for name, value_Q in list_values(lists, asked.of_lists).items()}
     if asked.of_ranks:
-        of_cases |= values(ranks.above_C, ranks.tied_C, asked.of_ranks, ranked, together_C)
+        of_cases |= values(ranks.above_C, ranks.tied_C, asked.of_ranks, ranked, ranks.questions_C)
     seed = interval_seed if intervals else None
     of_all_lists, bounds = aggregates(lists, asked_Q.users_U, asked.of_all_lists, seed)
     if intervals:
-        bounds |= _intervals(of_cases, users_C, interval_seed)
+        bounds |= _intervals(of_cases, ranks.users_C, interval_seed)
     parts = by_target(ranks, cases, asked.of_ranks, ranked, interval_seed) if intervals else {}
     labels = {name: name + ranking.label for name in metrics}
     return Evaluation(
@@ -123,12 +120,18 @@ def evaluate(
         intervals={label: bounds[name] for name, label in labels.items() if name in bounds},
         above_C=ranks.above_C,
         tied_C=ranks.tied_C,
-        users_C=users_C,
+        users_C=ranks.users_C,
         ceiling=_ceiling(cases, ranking),
         certificate=Certificate.of(cases, ranking, tuple(labels.values())),
         of_all_lists=of_all_lists,
         by_target={kind: part.labelled(ranking.label) for kind, part in parts.items()},
     )
+
+
+def _ranks(found: Measured, cases: Cases, ranking: Ranking) -> Ranks:
+    # Among drawn candidates each target has rivals of its own, so that none has a place in another one's list.
+    questions_C = cases.questions_C if ranking.candidates is None else torch.arange(len(cases))
+    return Ranks(found.above_C, found.tied_C, cases.histories.users_U, questions_C)
 
 
 def _ceiling(cases: Cases, ranking: Ranking) -> float:
