@@ -51,6 +51,15 @@ def test_a_list_that_is_shorter_than_the_targets_can_still_be_ideal() -> None:
     assert recall(above_C, torch.zeros(3), 2, questions_C).tolist() == pytest.approx([2 / 3] * 3)
 
 
+@pytest.mark.parametrize("name", QUESTION_METRICS)
+def test_what_is_ideal_is_1_and_no_more_by_rounding(name: str) -> None:
+    for targets in range(1, 60):  # in sequence, or all tied
+        for above_C, tied in ((torch.arange(targets), 0), (torch.zeros(targets), targets - 1)):
+            tied_C, questions_C = torch.full((targets,), tied), torch.zeros(targets, dtype=torch.int64)
+            for k in (1, 3, 10, 100):
+                assert float(QUESTION_METRICS[name](above_C.double(), tied_C.double(), k, questions_C).max()) <= 1
+
+
 def test_a_hidden_target_is_missed_and_counts_among_the_targets() -> None:
     above_C, questions_C = doubles(0, torch.inf), torch.zeros(2, dtype=torch.int64)
     assert recall(above_C, torch.zeros(2), 3, questions_C).tolist() == [1 / 2, 1 / 2]

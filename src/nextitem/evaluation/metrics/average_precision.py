@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from nextitem.evaluation.metrics.metric import expected_gain, total
+from nextitem.evaluation.metrics.metric import expected_gain, share, total
 
 
 def average_precision(above_C: Tensor, tied_C: Tensor, k: int, questions_C: Tensor | None = None) -> Tensor:
@@ -29,7 +29,7 @@ def average_precision(above_C: Tensor, tied_C: Tensor, k: int, questions_C: Tens
     constant_C = expected_gain(above_C, tied_C, torch.ones(k, dtype=torch.float64))
     start_C = before_C + 1 - slope_C * (above_C.masked_fill(above_C == torch.inf, 0) + 1)
     found_C = start_C * inverse_C + slope_C * constant_C
-    return total(found_C, questions_C) / total(ones_C, questions_C)
+    return share(total(found_C, questions_C), total(ones_C, questions_C))
 
 
 def _neighbours(above_C: Tensor, questions_C: Tensor | None) -> tuple[Tensor, Tensor]:

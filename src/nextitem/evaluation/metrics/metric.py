@@ -92,6 +92,11 @@ def expected_gain(above_C: Tensor, tied_C: Tensor, gains_k: Tensor) -> Tensor:
     return (sums[last_C] - sums[first_C]) / (tied_C + 1)
 
 
+def share(sums_C: Tensor, most_C: Tensor | int) -> Tensor:
+    """`sums_C` over the most that they can be: no more than 1, which a sum of fractions may pass by its rounding."""
+    return (sums_C / most_C).clamp(max=1)
+
+
 def total(values_C: Tensor, questions_C: Tensor | None) -> Tensor:
     """Of each case the sum over all cases of its question, shape (C,).
 

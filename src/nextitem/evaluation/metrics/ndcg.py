@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from nextitem.evaluation.metrics.metric import expected_gain, total
+from nextitem.evaluation.metrics.metric import expected_gain, share, total
 
 
 def ndcg(above_C: Tensor, tied_C: Tensor, k: int, questions_C: Tensor | None = None) -> Tensor:
@@ -21,4 +21,4 @@ def ndcg(above_C: Tensor, tied_C: Tensor, k: int, questions_C: Tensor | None = N
     found_C = expected_gain(above_C, tied_C, gains_k)
     targets_C = total(torch.ones_like(found_C), questions_C)
     ideal_C = gains_k.cumsum(0).to(found_C.device)[targets_C.clamp(max=k).long() - 1]
-    return total(found_C, questions_C) / ideal_C
+    return share(total(found_C, questions_C), ideal_C)

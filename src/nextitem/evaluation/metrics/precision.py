@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from nextitem.evaluation.metrics.hit_rate import hit_rate
-from nextitem.evaluation.metrics.metric import total
+from nextitem.evaluation.metrics.metric import share, total
 
 
 def precision(above_C: Tensor, tied_C: Tensor, k: int, questions_C: Tensor | None = None) -> Tensor:
@@ -12,4 +12,4 @@ def precision(above_C: Tensor, tied_C: Tensor, k: int, questions_C: Tensor | Non
     >>> precision(Tensor([0.0, 7.0]), Tensor([0.0, 0.0]), k=5, questions_C=Tensor([0, 0]).long())
     tensor([0.2000, 0.2000], dtype=torch.float64)
     """
-    return total(hit_rate(above_C, tied_C, k), questions_C) / k
+    return share(total(hit_rate(above_C, tied_C, k), questions_C), k)

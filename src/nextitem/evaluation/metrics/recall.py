@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from nextitem.evaluation.metrics.hit_rate import hit_rate
-from nextitem.evaluation.metrics.metric import total
+from nextitem.evaluation.metrics.metric import share, total
 
 
 def recall(above_C: Tensor, tied_C: Tensor, k: int, questions_C: Tensor | None = None) -> Tensor:
@@ -14,4 +14,4 @@ def recall(above_C: Tensor, tied_C: Tensor, k: int, questions_C: Tensor | None =
     tensor([0.5000, 0.5000], dtype=torch.float64)
     """
     hits_C = hit_rate(above_C, tied_C, k)
-    return total(hits_C, questions_C) / total(torch.ones_like(hits_C), questions_C)
+    return share(total(hits_C, questions_C), total(torch.ones_like(hits_C), questions_C))
