@@ -102,6 +102,11 @@ def test_a_retraction_takes_back_a_new_event_or_else_a_stored_one(recommender: R
     assert histories(recommender, twice) == {"ann": ["v", "w", "x"]}
 
 
+def test_a_retraction_takes_back_no_stored_event_of_another_weight(recommender: Recommender) -> None:
+    events = new(("ann", "w", 9, "unbuy"), ("bob", "w", 9, "unbuy"))
+    assert histories(recommender, events) == {"ann": ["u", "v", "w", "x"], "bob": ["v", "x", "u"]}
+
+
 def test_lists_of_a_file_are_those_of_a_call(recommender: Recommender) -> None:
     events = new(("bob", "u", 9, "no"), ("ann", "x", 9, "unbuy"), ("new", "v", 1, "buy"), ("new", "z", 2, "no"))
     served = serve_histories(recommender, events, Terms(k=6), row_of=lambda event: event)

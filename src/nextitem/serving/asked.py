@@ -133,7 +133,8 @@ def continued(given: Given, users_C: Tensor, stored: Sequences, changes: Changes
     seconds = given.seconds if has_times and given.seconds is not None else [[0.0] * len(new) for new in given.items]
     known = _events_of(stored, users_C, has_times)
     if changes is not None:
-        known = [_without(old, items) for old, items in zip(known, changes.taken_back, strict=True)]
+        weights = _weights_of(stored, users_C)
+        known = [_without(*each) for each in zip(known, weights, changes.taken_back, strict=True)]
     joined = [
         (_in_time if has_times else _in_line)(old, [*zip(own, new, strict=True)])
         for old, own, new in zip(known, seconds, given.items, strict=True)
@@ -159,7 +160,7 @@ def _disliked(stored: Sequences, users_C: Tensor, changes: Changes | None) -> Se
         return before
     old = [list[int]() for _ in users_C] if before is None else before.tolist()
     found = [
-        [*_without([*zip(known, known, strict=True)], ended), *((item, item) for item in new)]
+        [*_without([(0.0, item) for item in known], None, [(item, None) for item in ended]), *((0.0, i) for i in new)]
         for known, ended, new in zip(old, changes.no_longer, changes.disliked, strict=True)
     ]
     return Sequences.of([[item for _, item in one] for one in found], stored.number_of_items)
@@ -179,14 +180,24 @@ class _Joined:
     put_before: int = 0
 
 
-def _without(old: list[_Event], items: list[int]) -> list[_Event]:
-    """The events without the latest one of each item; one that is there twice takes two."""
-    left = old.copy()
-    for item in items:
-        place = next((n for n in reversed(range(len(left))) if left[n][1] == item), None)
+def _without(
+    old: list[_Event], weights: list[float] | None, taken_back: list[tuple[int, float | None]]
+) -> list[_Event]:
+    """The events without the latest one of each item and weight; one that is there twice takes two.
+
+    Where weights are not known, or not told, any event of the item is meant.
+    """
+    left = [*zip(old, [None] * len(old) if weights is None else weights, strict=True)]
+    for item, wanted in taken_back:
+        fitting = (
+            place
+            for place, ((_, one), weight) in reversed([*enumerate(left)])
+            if one == item and (wanted is None or weight is None or weight == wanted)
+        )
+        place = next(fitting, None)
         if place is not None:
             del left[place]
-    return left
+    return [event for event, _ in left]
 
 
 def _in_time(old: list[_Event], new: list[_Event]) -> _Joined:
@@ -214,6 +225,14 @@ def _events_of(stored: Sequences, users_C: Tensor, has_times: bool) -> list[list
     stops = views.lengths_U.cumsum(0).tolist()
     found = (events[start:stop] for start, stop in zip([0, *stops], stops, strict=False))
     return [next(found) if is_known else [] for is_known in is_known_C.tolist()]
+
+
+def _weights_of(stored: Sequences, users_C: Tensor) -> list[list[float] | None]:
+    """What the stored events of each user weigh, None where that is not known."""
+    if not stored.has_weights:
+        return [None] * len(users_C)
+    views = of_stored(users_C, stored).histories
+    return [part.tolist() for part in views.weights().split(views.lengths_U.tolist())]
 
 
 def _of_users(

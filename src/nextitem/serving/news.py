@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 from torch import Tensor
 
 from nextitem.data.interactions import Interactions
-from nextitem.data.kinds import carry_out, refuse_unknown, retracted_by
+from nextitem.data.kinds import OTHERS, carry_out, refuse_unknown, retracted_by, weight_of
 from nextitem.data.log import Catalog
 from nextitem.errors import ConfigurationError
 
@@ -21,7 +22,7 @@ class News:
     """All users, as they first appear."""
     disliked: pl.DataFrame
     taken_back: pl.DataFrame
-    """Of earlier events than these: the latest of each item is meant."""
+    """Of earlier events than these: of each item the latest that has this `weight` is meant; null: of any."""
     no_longer_disliked: pl.DataFrame
 
     @classmethod
@@ -34,8 +35,8 @@ class News:
         """
         numbered = events.events.with_row_index("event")
         users = numbered["user"].unique(maintain_order=True)
-        nothing = numbered.head(0).select("user", "item")
         if "kind" not in numbered.columns:
+            nothing = numbered.head(0).select("user", "item", weight=pl.lit(None, pl.Float32))
             return cls(Interactions(numbered), users, nothing, nothing, nothing)
         if not kinds:
             raise ConfigurationError("the events have kinds, and the run learnt from events without; leave kinds out")
@@ -45,13 +46,16 @@ class News:
         found = carry_out(numbered.rename({"event": "place"}), kinds)
         kept = found.kept.rename({"place": "event"}).drop("weight")
         # What takes back a kind that is disliked ends that; any other takes back an event.
-        ends = [kind for kind, meant in kinds.items() if (of := retracted_by(meant)) and kinds[of] == "disliked"]
+        takes = {kind: retracted_by(kinds.get(kind, kinds.get(OTHERS, ""))) for kind in counts}
+        ends = [kind for kind, of in takes.items() if of and kinds[of] == "disliked"]
+        weights = {kind: weight_of(kinds[of]) if of else None for kind, of in takes.items()}
         is_end, pair = pl.col("kind").is_in(ends), ("user", "item")
+        weight = pl.col("kind").replace_strict(weights, return_dtype=pl.Float32)
         return cls(
             Interactions(kept),
             users,
             found.disliked.select(pair),
-            found.unmet.filter(~is_end).select(pair),
+            found.unmet.filter(~is_end).select(*pair, weight=weight),
             found.unmet.filter(is_end).select(pair),
         )
 
@@ -70,23 +74,26 @@ class News:
 
     def changes(self, items: Catalog) -> "Changes":
         """What is not an event, by user in order, as indices of items; items that are unknown change nothing."""
-        return Changes(*(
-            _listed(self.users, frame, items) for frame in (self.taken_back, self.disliked, self.no_longer_disliked)
-        ))  # fmt: skip
+        taken, weights = (_listed(self.users, self.taken_back, items, column) for column in ("item", "weight"))
+        taken_back = [[*zip(*both, strict=True)] for both in zip(taken, weights, strict=True)]
+        disliked, ended = (_listed(self.users, one, items, "item") for one in (self.disliked, self.no_longer_disliked))
+        return Changes(taken_back, disliked, ended)
 
 
 @dataclass(frozen=True)
 class Changes:
-    """Per history the items of earlier events that are taken back, and what is disliked from now on and no longer."""
+    """Per history what is taken back of earlier events, and what is disliked from now on and no longer."""
 
-    taken_back: list[list[int]]
+    taken_back: list[list[tuple[int, float | None]]]
+    """Item and weight of each: a run keeps what its events weigh, not of which kind they are. None: of any weight."""
     disliked: list[list[int]]
     no_longer: list[list[int]]
 
 
-def _listed(users: pl.Series, frame: pl.DataFrame, items: Catalog) -> list[list[int]]:
+def _listed(users: pl.Series, frame: pl.DataFrame, items: Catalog, column: str) -> list[list[Any]]:
+    """A column of each user's rows of known items, which are their indices."""
     positions: Tensor = items.lookup(frame["item"])
-    known = frame.select("user", item=pl.Series(positions.numpy())).filter(pl.col("item") >= 0)
-    lists = known.group_by("user", maintain_order=True).agg("item")
+    known = frame.with_columns(item=pl.Series(positions.numpy())).filter(pl.col("item") >= 0)
+    lists = known.group_by("user", maintain_order=True).agg(column)
     joined = users.to_frame("user").join(lists, on="user", how="left", maintain_order="left")
-    return [[*(one or [])] for one in joined["item"].to_list()]
+    return [[*(one or [])] for one in joined[column].to_list()]

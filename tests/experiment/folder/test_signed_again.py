@@ -153,6 +153,7 @@ def with_first(column: str, value: object) -> Callable[[pl.DataFrame], pl.DataFr
         ("users", with_first("user", "u05"), "column user: value 2, u01, should follow on u05"),
         ("users", lambda table: table.with_columns(history=pl.lit("0")), "column history holds String"),
         ("users", lambda table: table.with_columns(times=pl.lit([1], dtype=pl.List(pl.Int64))), "one time for each"),
+        ("users", lambda table: table.with_columns(weights=pl.lit([1], pl.List(pl.Float32))), "one weight for each"),
         ("ranks", lambda table: table.drop("above"), "has no column above"),
         ("ranks", lambda table: table.drop("length"), "has no column length, which a report needs"),
         ("ranks", with_first("above", -1.0), "column above: value 1, -1.0, should be at least 0 and below 12"),

@@ -19,7 +19,7 @@ _RANK: Types = (pl.Float64(),)
 _ITEMS: Mapping[str, Types] = {"item": _IDS, "count": _COUNT, "title": (pl.String(),)}
 _USERS: Mapping[str, Types] = {"user": _IDS, "history": (pl.List(pl.Int64),)}
 _TIMES: Types = (pl.List(pl.Int64), pl.List(pl.Float64))
-_MORE: Mapping[str, Types] = {"disliked": (pl.List(pl.Int64),), "times": _TIMES}
+_MORE: Mapping[str, Types] = {"disliked": (pl.List(pl.Int64),), "times": _TIMES, "weights": (pl.List(pl.Float32),)}
 _RANKS: Mapping[str, Types] = {"part": (pl.String(),), "user": _IDS, "target": _IDS, "above": _RANK, "tied": _RANK}
 
 
@@ -47,15 +47,19 @@ def users_in(file: Path, number_of_items: int) -> pl.DataFrame:
 
 
 def check_users(users: pl.DataFrame, number_of_items: int) -> None:
-    """Raise ValueError where histories hold what is no item, or times are not one for each event."""
+    """Raise ValueError where histories hold what is no item, or times and weights are not one for each event."""
     for name in [name for name in ("history", "disliked") if name in users.columns]:
         flat = _flat(users[name])
         _check(flat, (flat < 0) | (flat >= number_of_items), f"should be from 0 to {number_of_items - 1:,}")
-    if "times" in users.columns:
-        times, lengths = _flat(users["times"]), users["history"].list.len()
-        if (users["times"].list.len() != lengths).any():
-            raise ValueError("column times should have one time for each event of history")
-        _check(times, ~times.is_finite(), "should be finite")
+    for each, what in (("times", "time"), ("weights", "weight")):
+        if each not in users.columns:
+            continue
+        flat = _flat(users[each])
+        if (users[each].list.len() != users["history"].list.len()).any():
+            raise ValueError(f"column {each} should have one {what} for each event of history")
+        _check(flat, ~flat.is_finite(), "should be finite")
+        if each == "weights":
+            _check(flat, flat < 0, "should be at least 0")
 
 
 def ranks_in(file: Path, cases: int, number_of_items: int) -> pl.DataFrame:
