@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from nextitem.data.splits import LeaveOneOut
+from nextitem.data.splits import LeaveOneOut, Temporal
 from nextitem.errors import DataError
 from nextitem.experiment.folder.metrics import metrics_of
 from nextitem.experiment.folder.workplace import Workplace
@@ -13,6 +14,7 @@ from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.run import run
 from nextitem.model.encoders import SASRec
 from nextitem.report.run.examples import examples
+from nextitem.report.run.page import report_page
 from nextitem.training.session import Session
 from worlds.overheard import Overheard
 from worlds.small_runs import RECIPES, chains, log_of, metrics, outcome, prepared_from
@@ -32,6 +34,19 @@ def test_a_history_ends_before_the_target_also_where_later_events_are_stored(tmp
     for one in shown:
         *past, target = whole[one.user][:-1]
         assert ([item.item for item in one.latest], one.target.item, one.earlier) == (past, target, 0)
+
+
+@pytest.mark.parametrize("target", ["successive", "all"])
+def test_what_came_next_is_not_said_of_one_among_several(target: Literal["successive", "all"], tmp_path: Path) -> None:
+    prepared = prepared_from(log_of(chains()))
+    later = Temporal(cut="1970-01-01T00:03", validation="last", target=target).split(prepared.log.sequences)
+    found = run(RECIPES["popularity"], Session(seed=0), prepared=replace(prepared, split=later))
+    measured = metrics_of(found, metrics("popularity").provenance)
+    folder = write_run(Workplace(tmp_path, "later", 0), RECIPES["popularity"], found, measured)
+    shown = [one for *_, some in examples([evidence(folder)], [found.model]).bands for one in some]
+    assert {one.is_next for one in shown} == {target == "successive"}
+    page = report_page([evidence(folder)], [found.model])
+    assert ("Next came" in page, "Later came" in page) == (target == "successive", target == "all")
 
 
 def test_a_model_that_reads_times_is_told_when_the_events_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Example histories: what a user had, what came next, and what each model would have said."""
+"""Example histories: what a user had, what came then, and what each model would have said."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -50,6 +50,8 @@ class Example:
     """Events before those that are shown."""
     latest: tuple[Shown, ...]
     target: Shown
+    is_next: bool
+    """Whether the target came right after the history, and is not one of several that were asked after it."""
     answers: tuple[Answer, ...]
 
 
@@ -75,8 +77,8 @@ def examples(runs: Sequence[Evidence], scorers: Sequence[Scorer]) -> Examples:
 
 
 def _of_rows(runs: Sequence[Evidence], scorers: Sequence[Scorer], rows: list[int]) -> tuple[Example, ...]:
-    cases = runs[0].cases[rows]
-    asked = [_histories(run, cases) for run in runs]
+    asked = [_histories(run, runs[0].cases[rows]) for run in runs]
+    cases = runs[0].cases.with_columns(is_next=pl.len().over("user", "length") == 1)[rows]
     titles, ranks = runs[0].titles, [run.rank_C for run in runs]
     items = runs[0].run.items["item"]
     lists = [
@@ -84,7 +86,8 @@ def _of_rows(runs: Sequence[Evidence], scorers: Sequence[Scorer], rows: list[int
         for run, scorer, histories in zip(runs, scorers, asked, strict=True)
     ]
     found = []
-    for place, (row, user, target) in enumerate(zip(rows, cases["user"], cases["target"], strict=True)):
+    for place, (row, case) in enumerate(zip(rows, cases.iter_rows(named=True), strict=True)):
+        target = case["target"]
         shown = Shown(target, titles.get(target), is_target=True)
         past = [items[index] for index in asked[0].select(torch.tensor([place])).tolist()[0]]
         answers = tuple(
@@ -96,7 +99,7 @@ def _of_rows(runs: Sequence[Evidence], scorers: Sequence[Scorer], rows: list[int
             for run, best, rank_C in zip(runs, lists, ranks, strict=True)
         )
         latest = tuple(Shown(item, titles.get(item)) for item in past[-_LATEST:])
-        found.append(Example(user, len(past) - len(latest), latest, shown, answers))
+        found.append(Example(case["user"], len(past) - len(latest), latest, shown, case["is_next"], answers))
     return tuple(found)
 
 
