@@ -57,7 +57,7 @@ def _rules(axes: Axes, panel: Panel, labels: Sequence[str]) -> None:
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=6)
-    axes.set_title(panel.title)
+    axes.set_title(panel.title, loc="right")  # so that it may begin above the names of the rows
 
 
 def _legend(axes: Axes) -> None:

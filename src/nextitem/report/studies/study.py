@@ -125,7 +125,7 @@ def figure_of_rules(results: Results) -> Figure:
     for one, asked in results.asked.items():
         cells = {label: row[PLOTTED] for label, row in asked.cells.items()}
         points[one.rpartition("=")[2]] = {label: _point(cell.mean, cell.interval) for label, cell in cells.items()}
-    panel = Rules(f"{title_of(results.dataset)}: NDCG@10 by target rule", points)
+    panel = Rules(f"{title_of(results.dataset)}: NDCG@10", points)
     return rules([panel], [row.label for row in results.comparison.rows])
 
 
