@@ -7,7 +7,7 @@ from pathlib import Path
 PACKAGE = Path(str(files("nextitem")))
 WRITING = re.compile(
     r"\.(write_text|write_bytes|write_parquet|sink_parquet|sink_csv|tofile|mkdir|makedirs|hardlink_to|symlink_to)\("
-    r"|\.rename\((?![\"'])"  # with a name in quotes it is a column that is called otherwise
+    r"|\.rename\((?![\"'{])"  # with a name in quotes, or a mapping, it is a column that is called otherwise
     r"|\b(save_file|np\.save|np\.savez|os\.replace|shutil\.(copy\w*|move))\("
     r"|open\([^)]*[\"'][wax]b?\+?[\"']"
 )

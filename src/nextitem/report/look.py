@@ -41,6 +41,10 @@ _RECIPES: dict[str, tuple[str, str, Any]] = {
     "ncf": ("NCF", MUTED, (0, (6, 1.5))),
     "co-occurrence": ("Co-occurrence", MUTED, "-"),
     "popularity": ("Popularity", MUTED, (0, (1.4, 1.2))),
+    "recent-popularity": ("Recent popularity", MUTED, (0, (1.4, 2.8))),
+    "item-knn": ("Item-kNN", GREEN, (0, (1.4, 1.2))),
+    "vsknn": ("V-SKNN", ORANGE, (0, (1.4, 1.2))),
+    "ease": ("EASE", GREEN, (0, (4, 1.2, 1.2, 1.2))),
 }
 WIDTH, HEIGHT = 4.8, 3.3  # inches; a phone shows 4.8 of them at three quarters of their size
 _SETTINGS: Any = {  # matplotlib's own type spells out every key
