@@ -50,8 +50,8 @@ def test_what_came_next_is_not_said_of_one_among_several(target: Literal["succes
 
 
 def test_a_model_that_reads_times_is_told_when_the_events_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SASRec, "reads_times", True)
     timed, plain = (Overheard(outcome(name).model) for name in ("sasrec-ce", "popularity"))
+    monkeypatch.setattr(SASRec, "reads_times", True)  # of the trained one, which would be given times otherwise
     examples([evidence(written(tmp_path / "a")), evidence(written(tmp_path / "b", "popularity"))], [timed, plain])
     assert all(asked.has_times for asked in timed.asked)
     assert not any(asked.has_times for asked in plain.asked)
