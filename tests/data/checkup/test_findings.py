@@ -189,6 +189,10 @@ def test_cold_and_repeated_targets_lower_the_ceiling() -> None:
     assert repeats_history(split.test).tolist() == [True, False, True]
     assert (found.training, found.validation, found.test, found.users) == (6, 3, 3, 3)
     assert (found.cold, found.repeated, found.ceiling, found.new) == (1 / 3, 2 / 3, 0, 0)
+    assert found.finding.sentence.endswith(
+        "33.33 % of the targets are cold and 66.67 % repeat the history, which hide=history hides, "
+        "so no hit rate exceeds 0.000"
+    )
     assert found.finding.severity is Severity.NOTE
 
 

@@ -70,10 +70,12 @@ class HeldOut:
         """What it holds; a warning where many targets are cold, and the reason where it can hold nothing."""
         if self.refusal:
             return Finding(self.refusal, Severity.WARNING)
+        repeated = f" and {percent(self.repeated, 2)} repeat the history, which hide=history hides"
         sentence = (
             f"{self.training:,} events to learn from, {self.validation:,} validation and {self.test:,} test cases of "
             f"{counted(self.users, 'user')}{f', {percent(self.new)} of them new' if self.new else ''}; "
-            f"{percent(self.cold, 2)} of the targets are cold, so no hit rate exceeds {self.ceiling:.3f}"
+            f"{percent(self.cold, 2)} of the targets are cold{repeated if self.repeated else ''}, "
+            f"so no hit rate exceeds {self.ceiling:.3f}"
         )
         return Finding(sentence, Severity.NOTE if self.cold > _MANY_COLD else Severity.FINE)
 
