@@ -107,6 +107,49 @@ def test_a_retraction_takes_back_no_stored_event_of_another_weight(recommender: 
     assert histories(recommender, events) == {"ann": ["u", "v", "w", "x"], "bob": ["v", "x", "u"]}
 
 
+BOB = (("bob", "v", 1, "buy"), ("bob", "w", 2, "buy"), ("bob", "x", 3, "buy"), ("bob", "u", 4, "buy"))
+
+
+def test_events_that_are_sent_again_and_then_taken_back_are_gone_from_the_stored_ones(recommender: Recommender) -> None:
+    taken = new(*BOB, ("bob", "u", 9, "unbuy"), ("bob", "z", 10, "buy"))
+    assert histories(recommender, taken) == {"bob": ["v", "w", "x", "z"]}
+    assert histories(recommender, new(*BOB, ("bob", "u", 0.5, "unbuy"))) == {"bob": ["v", "w", "x", "u"]}
+    before = new(("bob", "z", 0.5, "buy"), ("bob", "z", 0.7, "unbuy"), *BOB, ("bob", "w", 9, "unbuy"))
+    assert histories(recommender, before) == {"bob": ["v", "x", "u"]}
+
+
+def test_only_earlier_stored_events_are_taken_back_where_times_are_known(runs: tuple[Recipe, Path]) -> None:
+    from nextitem.experiment.run import run
+
+    timed = Recommender.from_outcome(run(runs[0], Session(0)))
+    assert histories(timed, new(("bob", "x", 2.5, "unbuy"))) == {"bob": ["v", "w", "x", "u"]}
+
+
+def test_dislikes_that_are_sent_again_end_with_their_ends(recommender: Recommender) -> None:
+    again, ended = ("ann", "y", 5, "no"), ("ann", "y", 9, "yes")
+    assert "y" not in listed(recommender, events=new(again))[0]
+    assert "y" in listed(recommender, events=new(again, ended))[0]
+    assert "y" not in listed(recommender, events=new(again, ended, ("ann", "y", 10, "no")))[0]
+    assert "y" in listed(recommender, events=new(ended))[0]
+
+
+def test_a_retraction_of_any_kind_ends_a_stored_dislike_and_then_takes_back_events(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text(LOG)
+    recipe = load_recipe("co-occurrence", f"data={tmp_path / 'log.csv'}", "hide=nothing", *KINDS, "kinds.undo=retracts")
+    recommender = Recommender.load(train(recipe, Session(0), tmp_path / "runs", extras=Extras()).folder)
+    (ann,) = listed(recommender, events=new(("ann", "y", 9, "undo"), ("ann", "v", 9, "undo")))
+    assert {*ann} == {"u", "v", "w", "x", "y", "z"}
+    assert histories(recommender, new(("ann", "y", 9, "undo"), ("ann", "v", 9, "undo"))) == {"ann": ["u", "w", "x"]}
+    assert "y" in listed(recommender, events=new(("ann", "y", 5, "no"), ("ann", "y", 9, "undo")))[0]
+
+
+def test_a_retraction_of_a_view_takes_back_no_target_where_all_stored_events_are_targets(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text(LOG.replace(",view", ",buy"))
+    recipe = load_recipe("co-occurrence", f"data={tmp_path / 'log.csv'}", *KINDS, "kinds.unview=retracts view")
+    recommender = Recommender.load(train(recipe, Session(0), tmp_path / "runs", extras=Extras()).folder)
+    assert histories(recommender, new(("bob", "w", 9, "unview"))) == {"bob": ["v", "w", "x", "u"]}
+
+
 def test_lists_of_a_file_are_those_of_a_call(recommender: Recommender) -> None:
     events = new(("bob", "u", 9, "no"), ("ann", "x", 9, "unbuy"), ("new", "v", 1, "buy"), ("new", "z", 2, "no"))
     served = serve_histories(recommender, events, Terms(k=6), row_of=lambda event: event)

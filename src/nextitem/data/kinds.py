@@ -131,14 +131,19 @@ class CarriedOut:
     kept: pl.DataFrame
     """What is in histories, each with its `weight` as a target, float32, 0 where it is never one."""
     disliked: pl.DataFrame
-    taken: int
-    """How many retractions took an event back."""
+    taken_back: pl.DataFrame
+    """What retractions took back: all columns of the events, and `by`, the place of the retraction."""
     unmet: pl.DataFrame
-    """The others, `user`, `item` and `kind`, in order of time: they had nothing to take back."""
+    """The other retractions, in order of time: they had nothing to take back."""
+
+    @property
+    def taken(self) -> int:
+        """How many retractions took an event back."""
+        return self.taken_back.height
 
     @property
     def vain(self) -> int:
-        """How many these are."""
+        """How many had nothing to take back."""
         return self.unmet.height
 
 
@@ -148,11 +153,11 @@ def carry_out(events: pl.DataFrame, kinds: Mapping[str, float | str]) -> Carried
     meaning = {kind: kinds.get(kind, kinds.get(OTHERS, "ignored")) for kind in found}
     ignored = [kind for kind, meant in meaning.items() if meant == "ignored"]
     takes = {kind: retracted_by(meant) for kind, meant in meaning.items()}
-    left, taken, unmet = _without_retracted(events.filter(~pl.col("kind").is_in(ignored)), takes)
+    left, taken_back, unmet = _without_retracted(events.filter(~pl.col("kind").is_in(ignored)), takes)
     weights = {kind: weight_of(meant) for kind, meant in meaning.items()}
     left = left.with_columns(weight=pl.col("kind").replace_strict(weights, return_dtype=pl.Float32)).drop("kind")
     is_kept = pl.col("weight").is_not_null()
-    return CarriedOut(left.filter(is_kept), left.filter(~is_kept).drop("weight"), taken, unmet)
+    return CarriedOut(left.filter(is_kept), left.filter(~is_kept).drop("weight"), taken_back, unmet)
 
 
 def _as_fine_as_needed(events: pl.DataFrame, *, is_alone: bool) -> pl.DataFrame:
@@ -164,8 +169,10 @@ def _as_fine_as_needed(events: pl.DataFrame, *, is_alone: bool) -> pl.DataFrame:
     return events
 
 
-def _without_retracted(events: pl.DataFrame, takes: Mapping[str, str | None]) -> tuple[pl.DataFrame, int, pl.DataFrame]:
-    """Events without retractions and what they took back; how many of them took something back, and those that did not.
+def _without_retracted(
+    events: pl.DataFrame, takes: Mapping[str, str | None]
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Events without retractions and what they took back; what that was, each `by` which; and the other retractions.
 
     Whoever says of an item what was said before takes the latest of it back: brackets, not a switch.
     """
@@ -173,10 +180,10 @@ def _without_retracted(events: pl.DataFrame, takes: Mapping[str, str | None]) ->
     pair = ["user", "item"]
     pairs = events.filter(is_taking).select(pair).unique()
     keys = [*pair, *(key for key in ("time", "nanoseconds", "place") if key in events.columns)]
-    touched = events.join(pairs, on=pair, how="semi").sort(keys).select(*pair, "kind", "place")
-    gone, vain, before = list[int](), list[int](), None
+    touched = events.join(pairs, on=pair, how="semi").sort(keys)
+    gone, by, vain, before = list[int](), list[int](), list[int](), None
     standing = list[tuple[str, int]]()  # of the user and the item, with the latest at the end
-    for *whose, kind, place in touched.iter_rows():
+    for *whose, kind, place in touched.select(*pair, "kind", "place").iter_rows():
         if whose != before:
             standing, before = [], whose
         if (wanted := takes[kind]) is None:
@@ -187,10 +194,12 @@ def _without_retracted(events: pl.DataFrame, takes: Mapping[str, str | None]) ->
             vain.append(place)
         else:
             gone.append(standing.pop(found)[1])
+            by.append(place)
+    taken_back = pl.DataFrame({"place": gone, "by": by}, dict.fromkeys(("place", "by"), events["place"].dtype))
     is_gone, is_vain = (
         pl.col("place").is_in(pl.Series(places, dtype=events["place"].dtype).implode()) for places in (gone, vain)
     )
-    return events.filter(~is_taking & ~is_gone), len(gone), touched.filter(is_vain).select(*pair, "kind")
+    return events.filter(~is_taking & ~is_gone), touched.join(taken_back, on="place"), touched.filter(is_vain)
 
 
 def refuse_unknown(

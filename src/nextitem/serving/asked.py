@@ -12,6 +12,7 @@ from nextitem.data.log import Catalog
 from nextitem.data.sequences import NOBODY, Sequences
 from nextitem.errors import DataError
 from nextitem.serving.ids import RawId, column_of, ids_of
+from nextitem.serving.joined import Retraction, Stored, joined, still_disliked
 from nextitem.serving.news import Changes
 from nextitem.settings.given import listed, real_number
 
@@ -131,90 +132,39 @@ def continued(given: Given, users_C: Tensor, stored: Sequences, changes: Changes
     """
     has_times = stored.has_times and given.seconds is not None
     seconds = given.seconds if has_times and given.seconds is not None else [[0.0] * len(new) for new in given.items]
-    known = _events_of(stored, users_C, has_times)
-    if changes is not None:
-        weights = _weights_of(stored, users_C)
-        known = [_without(*each) for each in zip(known, weights, changes.taken_back, strict=True)]
-    joined = [
-        (_in_time if has_times else _in_line)(old, [*zip(own, new, strict=True)])
-        for old, own, new in zip(known, seconds, given.items, strict=True)
-    ]
-    items = [[item for _, item in one.events] for one in joined]
-    times = [[second for second, _ in one.events] for one in joined] if has_times else None
+    new = [[*zip(*own, strict=True)] for own in zip(seconds, given.items, strict=True)]
+    known = _stored_of(stored, users_C, has_times)
+    disliked_C, taken_back = _disliked(stored, users_C, changes)
+    happened = [()] * len(new) if changes is None else changes.happened
+    histories = [joined(*each) for each in zip(known, new, happened, taken_back, strict=True)]
+    items = [[item for _, item in one.events] for one in histories]
+    times = [[second for second, _ in one.events] for one in histories] if has_times else None
     return Asked(
         _of_users(items, times, users_C, stored.number_of_items),
         torch.zeros_like(users_C, dtype=torch.bool),
         tuple(given.unknown),
-        continued=sum(one.is_continued for one in joined),
-        contained=sum(one.is_contained for one in joined),
-        again=sum(one.again for one in joined),
-        put_before=sum(one.put_before for one in joined),
-        disliked=_disliked(stored, users_C, changes),
+        continued=sum(one.is_continued for one in histories),
+        contained=sum(one.is_contained for one in histories),
+        again=sum(one.again for one in histories),
+        put_before=sum(one.put_before for one in histories),
+        disliked=disliked_C,
     )
 
 
-def _disliked(stored: Sequences, users_C: Tensor, changes: Changes | None) -> Sequences | None:
-    """What these users said no to until now."""
+def _disliked(
+    stored: Sequences, users_C: Tensor, changes: Changes | None
+) -> tuple[Sequences | None, Sequence[Sequence[Retraction]]]:
+    """(what these users said no to until now, what is taken back of each one's stored events)."""
     before = of_stored(users_C, stored).histories.disliked()
     if changes is None:
-        return before
+        return before, [()] * len(users_C)
     old = [list[int]() for _ in users_C] if before is None else before.tolist()
-    found = [
-        [*_without([(0.0, item) for item in known], None, [(item, None) for item in ended]), *((0.0, i) for i in new)]
-        for known, ended, new in zip(old, changes.no_longer, changes.disliked, strict=True)
-    ]
-    return Sequences.of([[item for _, item in one] for one in found], stored.number_of_items)
+    found = [still_disliked(*each) for each in zip(old, changes.taken_back, changes.no_longer, strict=True)]
+    disliked = [[*left, *new] for (left, _), new in zip(found, changes.disliked, strict=True)]
+    return Sequences.of(disliked, stored.number_of_items), [taken_back for _, taken_back in found]
 
 
-_Event = tuple[float, int]  # (unix seconds, item)
-
-
-@dataclass(frozen=True)
-class _Joined:
-    """A stored history and the given events as one."""
-
-    events: list[_Event]
-    is_continued: bool
-    is_contained: bool = False
-    again: int = 0
-    put_before: int = 0
-
-
-def _without(
-    old: list[_Event], weights: list[float] | None, taken_back: list[tuple[int, float | None]]
-) -> list[_Event]:
-    """The events without the latest one of each item and weight; one that is there twice takes two.
-
-    Where weights are not known, or not told, any event of the item is meant.
-    """
-    left = [*zip(old, [None] * len(old) if weights is None else weights, strict=True)]
-    for item, wanted in taken_back:
-        fitting = (
-            place
-            for place, ((_, one), weight) in reversed([*enumerate(left)])
-            if one == item and (wanted is None or weight is None or weight == wanted)
-        )
-        place = next(fitting, None)
-        if place is not None:
-            del left[place]
-    return [event for event, _ in left]
-
-
-def _in_time(old: list[_Event], new: list[_Event]) -> _Joined:
-    known = set(old)
-    fresh = [event for event in new if event not in known]
-    before = sum(bool(old) and second < old[-1][0] for second, _ in fresh)
-    events = sorted([*old, *fresh], key=lambda event: event[0])
-    return _Joined(events, bool(old), again=len(new) - len(fresh), put_before=before)
-
-
-def _in_line(old: list[_Event], new: list[_Event]) -> _Joined:
-    if old and new[: len(old)] == old:
-        return _Joined(new, is_continued=True, is_contained=True)
-    return _Joined([*old, *new], bool(old))
-
-
-def _events_of(stored: Sequences, users_C: Tensor, has_times: bool) -> list[list[_Event]]:
+def _stored_of(stored: Sequences, users_C: Tensor, has_times: bool) -> list[Stored]:
     """The stored events of each user, none of nobody; all at time 0 where times are not asked for."""
     is_known_C = users_C != NOBODY
     views = stored.select(users_C[is_known_C])
@@ -222,17 +172,11 @@ def _events_of(stored: Sequences, users_C: Tensor, has_times: bool) -> list[list
     places = views.starts_U[rows] + offsets
     seconds = views.events.times_at(places).tolist() if has_times else [0.0] * len(places)
     events = [*zip(seconds, views.at(places).tolist(), strict=True)]
+    weights = views.weights().tolist() if stored.has_weights else [1.0] * len(places)
     stops = views.lengths_U.cumsum(0).tolist()
-    found = (events[start:stop] for start, stop in zip([0, *stops], stops, strict=False))
-    return [next(found) if is_known else [] for is_known in is_known_C.tolist()]
-
-
-def _weights_of(stored: Sequences, users_C: Tensor) -> list[list[float] | None]:
-    """What the stored events of each user weigh, None where that is not known."""
-    if not stored.has_weights:
-        return [None] * len(users_C)
-    views = of_stored(users_C, stored).histories
-    return [part.tolist() for part in views.weights().split(views.lengths_U.tolist())]
+    found = (slice(*each) for each in zip([0, *stops], stops, strict=False))
+    each = [next(found) if is_known else slice(0) for is_known in is_known_C.tolist()]
+    return [Stored(events[own], weights[own], has_times) for own in each]
 
 
 def _of_users(
