@@ -65,6 +65,17 @@ class Scorer(Protocol):
         """
 
 
+@runtime_checkable
+class VectorScorer(Scorer, Protocol):
+    """A scorer that has a vector for each item, by which it is scored.
+
+    An optional ability: items are as alike as the cosine of their vectors says.
+    """
+
+    def item_vectors(self) -> Tensor:
+        """The vectors, shape (N, e), without gradients; what is added to every score of an item is not in them."""
+
+
 def refuse_nan(scores: Tensor) -> None:
     """Raises ScoreError where a score is NaN."""
     # NaN compares false with everything: unguarded, every target of a diverged model would rank first.

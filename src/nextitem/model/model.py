@@ -60,6 +60,10 @@ class SequenceModel(nn.Module):
         """All weights by name: what is stored of it."""
         return self.state_dict()
 
+    def item_vectors(self) -> Tensor:
+        """What scores each item, shape (N, e), detached, without biases: the cosine of two says how alike they are."""
+        return self.items.item_vectors().detach()
+
     @property
     def device(self) -> torch.device:
         """Where the weights are."""

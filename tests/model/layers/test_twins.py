@@ -12,8 +12,8 @@ from torch import Tensor, tensor
 
 from nextitem.compute.randomness import Purpose, seeded_globally
 from nextitem.evaluation.ranks import candidate_ranks, target_ranks, top_k
-from nextitem.model.baselines.bpr_mf import BPRMFQuery
 from nextitem.model.items import Separate, Tied
+from nextitem.model.layers.products import Products
 from nextitem.model.layers.twins import Twins
 from nextitem.model.model import StateQuery
 from worlds.shelves import each_item_table
@@ -83,7 +83,7 @@ def test_items_of_equal_factors_tie_too(factors: int, threads: int) -> None:
     draws = torch.Generator().manual_seed(factors)
     users, item = torch.randn(129, factors, generator=draws), torch.randn(1, factors, generator=draws)
     for cases, number in SHAPES[::threads]:
-        assert_tied(BPRMFQuery(users[:cases], item.expand(number, -1).clone()), number)
+        assert_tied(Products(users[:cases], item.expand(number, -1).clone()), number)
 
 
 @pytest.mark.parametrize("places", [(0, 1), (0, 4999), (4095, 4096), (17, 2600, 4998)])

@@ -4,20 +4,18 @@ Users and items have f factors; the library gives an item one more, its bias, fo
 """
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn.functional import embedding
 
 from nextitem.compute.randomness import Purpose, key_seed
 from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.model.baselines.baseline import Baseline
-from nextitem.model.layers.twins import Twins
+from nextitem.model.layers.products import Products
 from nextitem.model.weights import stored
 
 
@@ -121,7 +119,7 @@ class BPRMFScorer:
         self.users_Uf = users_Uf
         self.items_Nf = items_Nf
 
-    def query(self, histories: Sequences) -> "BPRMFQuery":
+    def query(self, histories: Sequences) -> "Products":
         """Scores for the users of these histories. Raises DataError for one that it was not trained on."""
         users_C = histories.users_U
         is_new_C = (users_C < 0) | (users_C >= len(self.users_Uf))
@@ -130,41 +128,12 @@ class BPRMFScorer:
                 f"{int(is_new_C.sum()):,} of {len(histories):,} histories are not of a user that bpr_mf was trained "
                 f"on, and it knows no others; ask for users of the run, or train a model that reads histories"
             )
-        return BPRMFQuery(self.users_Uf[users_C], self.items_Nf)
+        return Products(self.users_Uf[users_C], self.items_Nf)
+
+    def item_vectors(self) -> Tensor:
+        """The factors of each item without its bias, shape (N, f)."""
+        return self.items_Nf[:, :-1]
 
     def tensors(self) -> dict[str, Tensor]:
         """What is stored of it, and `BPRMF.restore` needs."""
         return {"users": self.users_Uf, "items": self.items_Nf}
-
-
-class BPRMFQuery:
-    """Products of C users' factors with those of the items; items of equal factors tie exactly."""
-
-    def __init__(self, users_Cf: Tensor, items_Nf: Tensor, twins: Twins | None = None) -> None:
-        """Which items are `twins` is found out where it is not said."""
-        self.users_Cf = users_Cf
-        self.items_Nf = items_Nf
-        self.number_of_items = len(items_Nf)
-        self._twins = Twins.among(items_Nf) if twins is None else twins
-
-    def __len__(self) -> int:
-        return len(self.users_Cf)
-
-    def scores(self, start: int, stop: int) -> Tensor:
-        """Scores of the items start…stop−1, shape (C, stop − start)."""
-        scores = self.users_Cf @ self.items_Nf[start:stop].T
-        return self._twins.level_slice(scores, start, self._shared_CG) if len(self._twins) else scores
-
-    def candidate_scores(self, ids_CK: Tensor) -> Tensor:
-        """Scores of each user's own candidates, shape (C, K)."""
-        scores = torch.bmm(embedding(ids_CK, self.items_Nf), self.users_Cf[:, :, None])[:, :, 0]
-        return self._twins.level(scores, ids_CK, self._shared_CG) if len(self._twins) else scores
-
-    @cached_property
-    def _shared_CG(self) -> Tensor:
-        """Of each group of twins the one score."""
-        return self.users_Cf @ self.items_Nf[self._twins.last_G].T
-
-    def select(self, rows: Tensor) -> "BPRMFQuery":
-        """The query for some of the users (indices or a mask)."""
-        return BPRMFQuery(self.users_Cf[rows], self.items_Nf, self._twins)

@@ -141,6 +141,10 @@ class NeuralItems(nn.Module):
         scores: Tensor = self.network(states_Te[:, None], vectors)
         return scores
 
+    def item_vectors(self) -> Tensor:
+        """The vectors that the network judges beside a state, shape (N, e)."""
+        return self.weight_Nd
+
     def twins(self) -> Twins:
         """Items of equal vectors."""
         return self.table.twins()

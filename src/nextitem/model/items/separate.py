@@ -81,6 +81,11 @@ class SeparateItems(nn.Module):
         """Scores of candidates, shape (T, K), as dot products of states and rows of the output table."""
         return self.outputs.candidate_scores(states_Te, ids, sharing, rows_T)
 
+    def item_vectors(self) -> Tensor:
+        """The vectors that score, shape (N, e − 1) where a bias is their last number, else (N, e)."""
+        vectors_Ne: Tensor = self.outputs.weight_Nd
+        return vectors_Ne[:, :-1] if self.has_bias else vectors_Ne
+
     def twins(self) -> Twins:
         """Items of equal output vectors, however they are read."""
         return self.outputs.twins()

@@ -41,6 +41,9 @@ class ItemTable(Protocol):
     def output_table(self) -> Tensor:
         """The matrix (N, e) whose product with a state is the score. Raises ConfigurationError where there is none."""
 
+    def item_vectors(self) -> Tensor:
+        """What scores each item, shape (N, e), without biases: items of like vectors follow on like histories."""
+
     def twins(self) -> Twins:
         """Items that score alike after any state, since what scores them is equal."""
 

@@ -127,6 +127,10 @@ class TiedItems(nn.Module):
             return torch.bmm(vectors, states_Te[:, :, None])[:, :, 0]
         return _scores_per_row(states_Te, vectors, rows_T)
 
+    def item_vectors(self) -> Tensor:
+        """The matrix (N, d) itself."""
+        return self.weight_Nd
+
     def twins(self) -> Twins:
         """Items of equal vectors, and of equal biases where there are any."""
         return Twins.among(self.weight_Nd, self.bias_N)
