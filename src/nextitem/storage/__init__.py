@@ -1,6 +1,6 @@
-"""Files and folders that appear whole, and stay; what proves them later; and a folder that one process works in."""
+"""Files and folders that appear whole, and stay; what proves them later; and what one process has for itself."""
 
-from nextitem.storage.alone import alone_in, clear
+from nextitem.storage.alone import alone_at, alone_in, clear
 from nextitem.storage.cells import guarded, unguarded
 from nextitem.storage.contents import (
     append_csv,
@@ -26,6 +26,7 @@ __all__ = [
     "Kind",
     "Manifest",
     "Sealed",
+    "alone_at",
     "alone_in",
     "append_csv",
     "cannot_read",

@@ -1,4 +1,4 @@
-"""A folder that one process works in."""
+"""A folder that one process works in, and a file that one process has open."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -39,6 +39,31 @@ def alone_in(folder: Path, doing: str) -> Iterator[None]:
             (folder / _LOCK).unlink(missing_ok=True)  # while it is held: who opened it meanwhile sees it has no name
         leave(dict.fromkeys((folder, *made)))
         unlock()
+
+
+@contextmanager
+def alone_at(file: Path, doing: str, remedy: str) -> Iterator[None]:
+    """Hold a file against other processes, whether it is there yet or not, by one beside it that is called so too.
+
+    Raises ConfigurationError, with the remedy, where another process holds it: it is `doing` the same. StorageError
+    where the system refuses. A process that dies holds nothing any more.
+    """
+    from filelock import FileLock, Timeout
+
+    file = expanded(file)
+    beside = file.with_name(f".{file.name}{_LOCK}")
+    lock = FileLock(beside)
+    try:
+        make_folder(file.parent)
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise ConfigurationError(f"another process {doing} {file}; {remedy}") from None
+    except OSError as error:
+        raise StorageError(f"cannot write beside {file}: {error}; {remedy.rpartition(' or ')[2]}") from error
+    try:
+        yield
+    finally:
+        lock.release()  # its file stays: whoever waits for a name that goes would hold another one
 
 
 def clear(folder: Path) -> None:
