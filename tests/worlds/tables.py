@@ -1,7 +1,7 @@
 """Scores as given, whose ranks and lists a full sort tells."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, tensor
 
 from nextitem.data.sequences import Sequences
-from nextitem.evaluation import ranks
+from nextitem.evaluation import best, tiles
 from nextitem.evaluation.ranks import top_k
 
 INF, NAN = math.inf, math.nan
@@ -45,7 +45,7 @@ def list_of(rows: list[list[float]], k: int, seen: list[list[int]] | None = None
     return items_Ck.tolist(), scores_Ck.tolist()
 
 
-def naive_list(scores: list[float], k: int, seen: list[int]) -> list[tuple[int, float]]:
+def naive_list(scores: list[float], k: int, seen: Collection[int]) -> list[tuple[int, float]]:
     left = [(-score, item) for item, score in enumerate(scores) if item not in seen and score > -INF]
     best = [(item, -negated) for negated, item in sorted(left)[:k]]
     return best + [(-1, -INF)] * (k - len(best))
@@ -68,7 +68,8 @@ def cases(draw: st.DrawFn) -> tuple[list[list[float]], list[int], list[list[int]
 def tiles_of(items: int, elements: int) -> Iterator[None]:
     """Tiles so small that small examples have several."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ranks, "_TILE_ITEMS", items)
-        patch.setattr(ranks, "_TILE_ELEMENTS", elements)
-        patch.setattr(ranks, "_GROUPS", math.gcd(items, 8) // 2 or 1)
+        patch.setattr(tiles, "_TILE_ITEMS", items)
+        patch.setattr(tiles, "_TILE_ELEMENTS", elements)
+        patch.setattr(tiles, "_MULTIPLE", math.gcd(items, 8) // 2 or 1)
+        patch.setattr(best, "_MOST_FOUND", 1)
         yield

@@ -1,29 +1,20 @@
 """Ranks by counting and lists by partial sorting, a tile of scores at a time. C cases, Q questions, N items.
 
-The catalogue is never sorted for a rank: it is enough to count who scores higher. R rows of a block are scored against
-W items of a tile, few enough to stay in a cache. On the CPU each thread takes whole blocks: operations of this size do
-not share well, and what a block is does not depend on how many threads there are.
+The catalogue is never sorted for a rank: it is enough to count who scores higher.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from nextitem.compute import transfer
+from nextitem.evaluation.best import best_of
 from nextitem.evaluation.hiding import Seen, among, hidden_targets
 from nextitem.evaluation.scoring import Query, SparseQuery, refuse_nan
 from nextitem.evaluation.sparse_ranks import SparseRanks
+from nextitem.evaluation.tiles import Tiles, of_blocks
 
-_Found = TypeVar("_Found")
-_TILE_ELEMENTS = 1 << 19  # scores alive at a time: 2 MB of float32
-_TILE_ITEMS = 4096  # fewer rows and more items cost the product up to half of its speed
 _CANDIDATE_ROWS = 512  # cases whose candidates are scored at a time
-_GROUPS = 64  # of a tile's columns, whose maxima are compared first; divides _TILE_ITEMS
-_MOST_HITS = 1 / 4  # share of groups that are looked into; beyond it a partial sort is faster
 
 
 def target_ranks(
@@ -46,12 +37,12 @@ def target_ranks(
         rows = rows[asked.counts_Q[rows].argsort(stable=True, descending=True)]
         cases_T, rows_T = asked.cases_of(rows)
         if sparse is None:
-            above_C[cases_T], tied_C[cases_T] = _block_ranks(_Tiles(query, seen, rows), targets_C[cases_T], rows_T)
+            above_C[cases_T], tied_C[cases_T] = _block_ranks(Tiles(query, seen, rows), targets_C[cases_T], rows_T)
         else:
             above_C[cases_T], tied_C[cases_T] = sparse.of(rows[rows_T], targets_C[cases_T])
 
     # In order of targets, those of a block lie in few tiles, and no more than these are scored twice.
-    _of_blocks(query, targets_C[asked.first_Q].argsort(stable=True), rank)
+    of_blocks(query, targets_C[asked.first_Q].argsort(stable=True), rank)
     return above_C, tied_C
 
 
@@ -78,22 +69,7 @@ class _Asked:
         return self.order_C[self.starts_Q[rows_R][rows_T] + rounds_T][order_T], rows_T[order_T]
 
 
-def _of_blocks(query: Query, order_C: Tensor, work: Callable[[Tensor], _Found]) -> list[_Found]:
-    """What `work` returns for each block of adjacent cases of `order_C`."""
-    blocks = [rows for rows in order_C.split(_block_rows(query)) if len(rows)]
-    threads = min(torch.get_num_threads(), len(blocks))
-    if threads < 2 or transfer.is_asynchronous(_Tiles(query, None, blocks[0]).scores(0).device):
-        return [work(rows) for rows in blocks]
-    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
-    before = torch.get_num_threads()
-    try:
-        return list(pool.map(torch.no_grad()(work), blocks))
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(before)  # also of threads that are yet to be started
-
-
-def _block_ranks(tiles: "_Tiles", targets_T: Tensor, rows_T: Tensor) -> tuple[Tensor, Tensor]:
+def _block_ranks(tiles: "Tiles", targets_T: Tensor, rows_T: Tensor) -> tuple[Tensor, Tensor]:
     """(above_T, tied_T) of a block's targets, of which `rows_T` says whose they are: 0…, and 0… again, and so on."""
     # The target's score is read from the very product its rivals come from: computed apart, it can differ in the
     # last bit, and equal items would no longer tie.
@@ -167,105 +143,9 @@ def top_k(query: Query, k: int, seen: Seen | None, candidates: Tensor | None = N
     sparse = SparseRanks(query, seen) if isinstance(query, SparseQuery) else None
 
     def listed(rows: Tensor) -> tuple[Tensor, Tensor]:
-        return _block_top(_Tiles(query, seen, rows), k, is_out_N) if sparse is None else sparse.top(rows, k, is_out_N)
+        return best_of(Tiles(query, seen, rows), k, is_out_N) if sparse is None else sparse.top(rows, k, is_out_N)
 
-    blocks = _of_blocks(query, torch.arange(len(query)), listed)
+    blocks = of_blocks(query, torch.arange(len(query)), listed)
     if not blocks:
         return torch.zeros(0, k, dtype=torch.int64), torch.zeros(0, k)
     return torch.cat([items for items, _ in blocks]), torch.cat([scores for _, scores in blocks])
-
-
-def _block_top(tiles: "_Tiles", k: int, is_out_N: Tensor | None) -> tuple[Tensor, Tensor]:
-    """(items_Rk, scores_Rk) of a block: the best so far, and what beats the last of them in the next tile."""
-    best_Rk, items_Rk = torch.empty(0), torch.empty(0)
-    for number in range(tiles.count):
-        start, scores = tiles.start(number), tiles.scores(number)
-        if is_out_N is not None:
-            scores.masked_fill_(is_out_N[start : start + tiles.width].to(scores.device), -torch.inf)
-        tiles.hide(scores, number, -torch.inf)
-        if number == 0:
-            best_Rk = scores.new_full((len(scores), k), -torch.inf)
-            items_Rk = torch.full_like(best_Rk, -1, dtype=torch.int64)
-            more, columns = _tile_top(scores, k)
-        else:
-            more, columns = _contenders(scores, best_Rk)
-        # What was found before has smaller indices, so that a stable sort orders equal scores by item.
-        best, order = torch.cat([best_Rk, more], 1).sort(dim=1, descending=True, stable=True)
-        best_Rk = best[:, :k]
-        items_Rk = torch.cat([items_Rk, columns + start], 1).gather(1, order[:, :k])
-    return items_Rk.masked_fill(best_Rk == -torch.inf, -1).cpu(), best_Rk.cpu()
-
-
-def _tile_top(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Values and columns of the k largest per row, by ascending column; of ties across the edge the first are in."""
-    k = min(k, scores.shape[1])
-    values, columns = scores.topk(k, dim=1)
-    last = values[:, -1:]
-    is_cut = ((scores >= last).sum(1) > k) & (last[:, 0] > -torch.inf)
-    if bool(is_cut.any()):
-        columns[is_cut] = scores[is_cut].sort(dim=1, descending=True, stable=True).indices[:, :k]
-    columns = columns.sort(dim=1).values
-    return scores.gather(1, columns), columns
-
-
-def _contenders(scores: Tensor, least_Rk: Tensor) -> tuple[Tensor, Tensor]:
-    """Values and columns of what exceeds the last of `least_Rk` in each row, by ascending column, filled up with −inf.
-
-    Where that is much, the k largest of each row stand for it.
-    """
-    least_R1 = least_Rk[:, -1:]
-    grouped = scores.unflatten(1, (-1, _GROUPS))  # every 64th column is one group: the maxima take one fast pass
-    is_hit_RG = grouped.amax(1) > least_R1
-    rows, groups = is_hit_RG.nonzero(as_tuple=True)
-    if len(rows) > _MOST_HITS * is_hit_RG.numel():
-        return _tile_top(scores, least_Rk.shape[1])
-    hits, places = (grouped[rows, :, groups] > least_R1[rows]).nonzero(as_tuple=True)
-    keys = (rows[hits] * scores.shape[1] + places * _GROUPS + groups[hits]).sort().values
-    rows, found = keys // scores.shape[1], keys % scores.shape[1]
-    counts_R = torch.bincount(rows, minlength=len(scores))
-    ranks = torch.arange(len(rows), device=rows.device) - (counts_R.cumsum(0) - counts_R)[rows]
-    values = scores.new_full((len(scores), int(counts_R.max())), -torch.inf)
-    columns = torch.zeros_like(values, dtype=torch.int64)
-    values[rows, ranks], columns[rows, ranks] = scores[rows, found], found
-    return values, columns
-
-
-def _block_rows(query: Query) -> int:
-    return max(1, _TILE_ELEMENTS // min(query.number_of_items, _TILE_ITEMS))
-
-
-class _Tiles:
-    """Scores of a block of cases, a tile of items at a time, and which of them are hidden.
-
-    The last tile begins early so that it is as wide as the others; the few items it repeats count as hidden.
-    """
-
-    def __init__(self, query: Query, seen: Seen | None, rows_R: Tensor) -> None:
-        self.query = query.select(rows_R)
-        self.number_of_items = query.number_of_items
-        self.count = -(-self.number_of_items // _TILE_ITEMS)
-        self.width = self.number_of_items
-        if self.count > 1:
-            self.width = -(-self.number_of_items // (self.count * _GROUPS)) * _GROUPS
-        self.rows = self.items = torch.zeros(0, dtype=torch.int64)
-        if seen is not None:
-            self.rows, self.items = seen.select(rows_R).flatten()
-
-    def start(self, number: int) -> int:
-        """The first item of the tile."""
-        return min(number * self.width, self.number_of_items - self.width)
-
-    def scores(self, number: int) -> Tensor:
-        """Scores of the tile's items, shape (R, W), to be overwritten. Raises ScoreError when one is NaN."""
-        scores = self.query.scores(self.start(number), self.start(number) + self.width)
-        refuse_nan(scores)
-        return scores
-
-    def hide(self, scores: Tensor, number: int, value: float) -> None:
-        """Write `value` over the tile's scores of seen and of repeated items."""
-        rows, columns = self.rows, self.items - self.start(number)
-        if self.count > 1:
-            is_here = (columns >= 0) & (columns < self.width)
-            rows, columns = rows[is_here], columns[is_here]
-        scores[rows, columns] = value
-        scores[:, : number * self.width - self.start(number)] = value

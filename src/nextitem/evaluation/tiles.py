@@ -1,0 +1,78 @@
+"""Scores of a block of cases, a tile of the catalogue at a time. C cases.
+
+R rows of a block are scored against W items of a tile, few enough to stay in a cache. On the CPU each thread takes
+whole blocks: operations of this size do not share well, and what a block is does not depend on how many threads there
+are.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from nextitem.compute import transfer
+from nextitem.evaluation.hiding import Seen
+from nextitem.evaluation.scoring import Query, refuse_nan
+
+_Found = TypeVar("_Found")
+_TILE_ELEMENTS = 1 << 19  # scores of a tile: 2 MB of float32
+_TILE_ITEMS = 4096  # fewer rows and more items cost the product up to half of its speed
+_MULTIPLE = 64  # of which a tile is as many wide where there are several; divides _TILE_ITEMS
+
+
+def of_blocks(query: Query, order_C: Tensor, work: Callable[[Tensor], _Found]) -> list[_Found]:
+    """What `work` returns for each block of adjacent cases of `order_C`."""
+    blocks = [rows for rows in order_C.split(_block_rows(query)) if len(rows)]
+    threads = min(torch.get_num_threads(), len(blocks))
+    if threads < 2 or transfer.is_asynchronous(Tiles(query, None, blocks[0]).scores(0).device):
+        return [work(rows) for rows in blocks]
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    before = torch.get_num_threads()
+    try:
+        return list(pool.map(torch.no_grad()(work), blocks))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)  # also of threads that are yet to be started
+
+
+def _block_rows(query: Query) -> int:
+    return max(1, _TILE_ELEMENTS // min(query.number_of_items, _TILE_ITEMS))
+
+
+class Tiles:
+    """Scores of a block of cases, a tile of items at a time, and which of them are hidden.
+
+    The last tile begins early so that it is as wide as the others; the few items it repeats count as hidden.
+    """
+
+    def __init__(self, query: Query, seen: Seen | None, rows_R: Tensor) -> None:
+        self.query = query.select(rows_R)
+        self.number_of_items = query.number_of_items
+        self.count = -(-self.number_of_items // _TILE_ITEMS)
+        self.width = self.number_of_items
+        if self.count > 1:
+            self.width = -(-self.number_of_items // (self.count * _MULTIPLE)) * _MULTIPLE
+        self.rows = self.items = torch.zeros(0, dtype=torch.int64)
+        if seen is not None:
+            self.rows, self.items = seen.select(rows_R).flatten()
+
+    def start(self, number: int) -> int:
+        """The first item of the tile."""
+        return min(number * self.width, self.number_of_items - self.width)
+
+    def scores(self, number: int) -> Tensor:
+        """Scores of the tile's items, shape (R, W), to be overwritten. Raises ScoreError when one is NaN."""
+        scores = self.query.scores(self.start(number), self.start(number) + self.width)
+        refuse_nan(scores)
+        return scores
+
+    def hide(self, scores: Tensor, number: int, value: float) -> None:
+        """Write `value` over the tile's scores of seen and of repeated items."""
+        rows, columns = self.rows, self.items - self.start(number)
+        if self.count > 1:
+            is_here = (columns >= 0) & (columns < self.width)
+            rows, columns = rows[is_here], columns[is_here]
+        scores[rows, columns] = value
+        scores[:, : number * self.width - self.start(number)] = value
