@@ -17,7 +17,7 @@ from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
-from nextitem.model.baselines import CoOccurrence, Popularity
+from nextitem.model.baselines import BPRMF, CoOccurrence, Popularity
 from nextitem.training.session import Session
 from worlds.small_runs import chains, log_of, write_csv
 
@@ -61,14 +61,32 @@ def entries(tmp_path: Path) -> list[Entry]:
     ]
 
 
-def test_all_trainings_are_asked_for_before_the_first_is_waited_for(entries: list[Entry], tmp_path: Path) -> None:
+@pytest.fixture
+def drawn(entries: list[Entry]) -> list[Entry]:
+    """What depends on its seed."""
+    short = (BPRMF(factors=2, iterations=1), BPRMF(factors=3, iterations=1))
+    return [
+        Entry(one.label, one.recipe.model_copy(update={"model": model}))
+        for one, model in zip(entries, short, strict=True)
+    ]
+
+
+def test_all_trainings_are_asked_for_before_the_first_is_waited_for(drawn: list[Entry], tmp_path: Path) -> None:
     said: list[str] = []
-    rows = train_each(entries, [0, 1], Place(tmp_path / "runs"), said.append, engine=(engine := Here()))
+    rows = train_each(drawn, [0, 1], Place(tmp_path / "runs"), said.append, engine=(engine := Here()))
     order = ["popular 0", "pairs 0", "popular 1", "pairs 1"]
     assert engine.diary == [*(f"asked for {one}" for one in order), *(f"waited for {one}" for one in order)]
     assert said[1:] == ["popular, seed 0: training", "pairs, seed 0: training", "popular, seed 1: training",
                         "pairs, seed 1: training"]  # fmt: skip
     assert [[run.seed for run in row.runs] for row in rows] == [[0, 1], [0, 1]]
+
+
+def test_what_no_seed_changes_is_trained_once(entries: list[Entry], drawn: list[Entry], tmp_path: Path) -> None:
+    place, both = Place(tmp_path / "runs"), [entries[0], drawn[1]]
+    rows = train_each(both, [0, 1, 2], place, lambda _text: None, engine=(engine := Here()))
+    assert [one for one in engine.diary if "popular" in one] == ["asked for popular 0", "waited for popular 0"]
+    assert [[run.seed for run in row.runs] for row in rows] == [[0], [0, 1, 2]]
+    assert [len(row.runs) for row in find_each(both, [0, 1, 2], place, lambda _text: None)] == [1, 3]
 
 
 def test_what_holds_for_all_trainings_is_said_once_and_told_to_each(entries: list[Entry], tmp_path: Path) -> None:
@@ -109,9 +127,9 @@ def test_one_training_serves_all_entries_that_would_be_the_same(entries: list[En
     assert said[1:] == ["popular, seed 0: training", f"twin, seed 0: finished in {rows[0].runs[0].folder}"]
 
 
-def test_a_training_that_fails_is_told_of_in_its_row(entries: list[Entry], tmp_path: Path) -> None:
+def test_a_training_that_fails_is_told_of_in_its_row(drawn: list[Entry], tmp_path: Path) -> None:
     said: list[str] = []
-    rows = train_each(entries[:1], [13, 0], Place(tmp_path / "runs"), said.append, engine=Here())
+    rows = train_each(drawn[:1], [13, 0], Place(tmp_path / "runs"), said.append, engine=Here())
     assert rows[0].failures == ("seed 13 failed: 13 is unlucky",)
     assert [run.seed for run in rows[0].runs] == [0]
     assert said[2] == "popular, seed 13 failed: 13 is unlucky"

@@ -34,9 +34,10 @@ def train_each(
     """Every entry with a finished run per seed, from disk or trained now; a training that fails is told of in its row.
 
     The engine is asked for all trainings at once and waited for in their order. A run is used again when settings,
-    events and seed are those of the entry. Seeds are the outer loop, so that what is there after an interruption is
-    comparable. Where a run is there of the same training that was asked about other test cases, as `split.target` of a
-    temporal split decides, it is asked about these and nothing is trained.
+    events and seed are those of the entry. What no seed changes, as counting, is trained with the first one alone.
+    Seeds are the outer loop, so that what is there after an interruption is comparable. Where a run is there of the
+    same training that was asked about other test cases, as `split.target` of a temporal split decides, it is asked
+    about these and nothing is trained.
 
     Notes on events and cases are said once, before all. Raises what preparing the data raises, and
     ConfigurationError, before anything is trained, where entries and the runs `beside` which they will stand are not
@@ -45,7 +46,7 @@ def train_each(
     finished = _Finished(entries, place, say)
     finished.check_cases(beside)
     place = replace(place, told=finished.told)
-    asked = [(entry, seed) for seed in seeds for entry in entries]
+    asked = [(entry, seed) for seed, chosen in _by_seed(entries, seeds) for entry in chosen]
     pending: dict[str, Pending] = {}
     for entry, seed in asked:  # another entry may be the same under another name
         is_there = finished.run(entry, seed) is not None or finished.trained(entry, seed) is not None
@@ -74,12 +75,20 @@ def train_each(
 
 def find_each(entries: Sequence[Entry], seeds: Iterable[int], place: Place, say: Say) -> list[Contestant]:
     """As `train_each`, but what is not on disk is left out."""
-    finished, wanted = _Finished(entries, place, say), list(seeds)
-    found = [[finished.run(entry, seed) for seed in wanted] for entry in entries]
-    return [
-        Contestant(entry.label, tuple(run for run in runs if run is not None))
-        for entry, runs in zip(entries, found, strict=True)
-    ]
+    finished = _Finished(entries, place, say)
+    runs: dict[str, list[Run]] = {entry.label: [] for entry in entries}
+    for seed, chosen in _by_seed(entries, seeds):
+        for entry in chosen:
+            if (run := finished.run(entry, seed)) is not None:
+                runs[entry.label].append(run)
+    return [Contestant(entry.label, tuple(runs[entry.label])) for entry in entries]
+
+
+def _by_seed(entries: Sequence[Entry], seeds: Iterable[int]) -> Iterator[tuple[int, Sequence[Entry]]]:
+    """Each seed and the entries that are trained with it: all by the first, then those that learn something else."""
+    seeded = [entry for entry in entries if entry.recipe.learner.depends_on_seed]
+    for number, seed in enumerate(seeds):
+        yield seed, seeded if number else entries
 
 
 def _key(entry: Entry, seed: int) -> str:
