@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from nextitem.cli.recommend import listed
+from nextitem.cli.options import ids_between_commas
 from worlds.command_line import typed
 
 SMALL = ("encoder.dim=8", "objective.maximum_length=8", "training.epochs=2", "training.patience=none")
@@ -184,7 +184,7 @@ def test_recommend_answers_users_of_the_run_as_csv(
     [("a,b", ["a", "b"]), (' a, "u,1" ', ["a", "u,1"]), ('"all"', ["all"]), ('a"b', ['a"b']), ("", [])],
 )
 def test_users_are_told_apart_by_commas_and_quotes(typed_in: str, ids: list[str]) -> None:
-    assert listed(typed_in) == ids
+    assert ids_between_commas(typed_in) == ids
 
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from nextitem.cli.recommend import listed
+from nextitem.cli.options import ids_between_commas
 from nextitem.data.reading.files import places_of
 from worlds.command_line import typed
 
@@ -47,7 +47,7 @@ def test_no_id_is_a_mistake(option: str, text: str, run: Path, monkeypatch: pyte
 
 
 def test_a_quote_that_is_never_closed_ends_with_the_text() -> None:
-    assert listed('a,"b') == ["a", "b"]
+    assert ids_between_commas('a,"b') == ["a", "b"]
 
 
 def test_users_without_a_list_are_counted_and_named(

@@ -4,6 +4,7 @@ A verb whose help says something else on purpose (what appears in `--out`, what 
 option itself.
 """
 
+import csv
 import json
 import shlex
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import polars as pl
 import torch
 import typer
 
@@ -24,10 +26,12 @@ from nextitem.evaluation.metrics import rank_metrics
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.recipe import Recipe
+from nextitem.serving.ids import read_ids
 from nextitem.settings.given import expanded
 from nextitem.settings.overrides import DEFAULT, Resolved
 from nextitem.settings.suggestion import suggest
 from nextitem.storage import refusals, whole_file, write_csv
+from nextitem.storage.places import A_FOLDER, what_is_at
 from nextitem.words import counted
 
 
@@ -143,6 +147,34 @@ def metric_names(text: str) -> list[str]:
         if names.count(name) > 1:
             raise ConfigurationError(f"--metrics {text} names {name} more than once; name each metric once")
     return names
+
+
+def ids_in(text: str, role: str, option: str) -> pl.Series:
+    """The ids that an option names: those in a file of that name, or between commas and line breaks.
+
+    Raises ConfigurationError where there is none.
+    """
+    file = expanded(text) if text.startswith("~/") else Path(text)  # an id may begin with ~ as well
+    is_file = bool(text) and what_is_at(file) not in (None, A_FOLDER)
+    ids = read_ids(file, role) if is_file else pl.Series(ids_between_commas(text), dtype=pl.String)
+    if is_file:
+        say(f"note: {option}: {counted(len(ids), role)} by the file {text}")
+    if not len(ids):
+        where = f"{text} holds none" if is_file else f"{text!r} names none"
+        raise ConfigurationError(f"{option} takes ids of {role}s, and {where}; give at least one, or a file of them")
+    return ids
+
+
+def ids_between_commas(text: str) -> list[str]:
+    """Ids between commas and line breaks; one with a comma, and a user called all, stand in quotes.
+
+    Raises ConfigurationError where a quote is never closed.
+    """
+    try:
+        rows = [*csv.reader(text.splitlines(keepends=True), skipinitialspace=True, strict=False)]
+    except csv.Error as error:
+        raise ConfigurationError(f"{text[:60]!r} is no list of ids ({error}); give ids between commas") from error
+    return [found for row in rows for one in row if (found := one.strip())]
 
 
 def use_threads(count: int | None) -> None:

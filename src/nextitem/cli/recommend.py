@@ -1,6 +1,5 @@
 """`nextitem recommend`: lists for users or histories."""
 
-import csv
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -12,7 +11,17 @@ import typer
 from rich.console import Console
 
 from nextitem.cli.console import Sheet, say, show_data, show_json, show_table
-from nextitem.cli.options import AsJson, Hide, OnBadRows, RunFolder, columns_of, path_to, stored_run, write_rejected
+from nextitem.cli.options import (
+    AsJson,
+    Hide,
+    OnBadRows,
+    RunFolder,
+    columns_of,
+    ids_in,
+    path_to,
+    stored_run,
+    write_rejected,
+)
 from nextitem.compute.waiting import told_if_slow
 from nextitem.data.notes import left_out
 from nextitem.data.reading.columns import USUAL, Columns
@@ -23,12 +32,9 @@ from nextitem.errors import ConfigurationError
 from nextitem.evaluation.hiding import checked
 from nextitem.experiment.folder.reading import LISTS, Run
 from nextitem.serving.batch import Served, Terms, known_items, serve_histories, serve_users
-from nextitem.serving.ids import read_ids
 from nextitem.serving.lists import as_table, check_format, write_table
 from nextitem.serving.recommender import Recommender
-from nextitem.settings.given import expanded
 from nextitem.storage import guarded
-from nextitem.storage.places import A_FOLDER, what_is_at
 from nextitem.words import counted
 
 _ALL = "all"
@@ -97,34 +103,6 @@ def recommend(
     if rejected is not None:
         write_rejected(skipped, rejected)
     _show(served, stored, k, out, skipped, as_json=as_json)
-
-
-def ids_in(text: str, role: str, option: str) -> pl.Series:
-    """The ids that an option names: those in a file of that name, or between commas and line breaks.
-
-    Raises ConfigurationError where there is none.
-    """
-    file = expanded(text) if text.startswith("~/") else Path(text)  # an id may begin with ~ as well
-    is_file = bool(text) and what_is_at(file) not in (None, A_FOLDER)
-    ids = read_ids(file, role) if is_file else pl.Series(listed(text), dtype=pl.String)
-    if is_file:
-        say(f"note: {option}: {counted(len(ids), role)} by the file {text}")
-    if not len(ids):
-        where = f"{text} holds none" if is_file else f"{text!r} names none"
-        raise ConfigurationError(f"{option} takes ids of {role}s, and {where}; give at least one, or a file of them")
-    return ids
-
-
-def listed(text: str) -> list[str]:
-    """Ids between commas and line breaks; one with a comma, and a user called all, stand in quotes.
-
-    Raises ConfigurationError where a quote is never closed.
-    """
-    try:
-        rows = [*csv.reader(text.splitlines(keepends=True), skipinitialspace=True, strict=False)]
-    except csv.Error as error:
-        raise ConfigurationError(f"{text[:60]!r} is no list of ids ({error}); give ids between commas") from error
-    return [found for row in rows for one in row if (found := one.strip())]
 
 
 def _terms(recommender: Recommender, ids: Mapping[str, pl.Series], terms: Terms) -> tuple[Terms, list[str]]:
