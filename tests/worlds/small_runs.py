@@ -95,7 +95,7 @@ def prepared_from(interactions: Interactions, titles: Mapping[object, str] | Non
     log = index(interactions)
     known = pl.Series([(titles or {}).get(item) for item in log.items.ids], dtype=pl.String)
     features = ItemFeatures.none(log.items.ids).with_titles(known)
-    return Prepared(Source.of(Recipe()), log, LeaveOneOut().split(log.sequences), features, ())
+    return Prepared(Source.of(Recipe()), log, LeaveOneOut().split(log.sequences).named("synthetic"), features, ())
 
 
 def write_csv(interactions: Interactions, file: Path) -> Path:

@@ -118,7 +118,7 @@ def prepared_of(source: Source, loaded: "Loaded", rows: Rows | None = None) -> P
 def _from_folder(source: Source, rows: Rows | None) -> Prepared:
     """What `nextitem prepare` left, as it is prepared for a recipe."""
     log, split, manifest = mapped(source)
-    named, columns = split.named(source.name), manifest.columns_found
+    named, columns = split.named(manifest.name_in(Path(source.data))), manifest.columns_found
     if rows is None:
         known = Joined(stored_features(Path(source.data), log.items.ids), manifest.item_notes)
     else:

@@ -208,8 +208,18 @@ def test_training_on_the_folder_ends_with_the_same_bits(name: str, tmp_path: Pat
         for data in (file, tmp_path / "prepared")
     )
     assert sha256(weights_of(raw.model)) == sha256(weights_of(prepared.model))
-    assert raw.test.certificate.split == prepared.test.certificate.split
+    assert raw.test.certificate == prepared.test.certificate
+    assert raw.test.certificate.dataset == "log.csv"
     assert raw.test.means == prepared.test.means
+
+
+def test_a_folder_of_an_earlier_version_is_called_by_the_file_that_was_read(tmp_path: Path) -> None:
+    manifest = prepare_into(tmp_path / "prepared", str(as_written(events(), tmp_path / "log.csv")))
+    assert manifest.called == "log.csv"
+    unsaid = manifest.model_copy(update={"called": ""})
+    assert unsaid.name_in(tmp_path / "prepared") == "log.csv"
+    several = unsaid.model_copy(update={"source": ("a.csv", "b.csv")})
+    assert several.name_in(tmp_path / "prepared") == "prepared"
 
 
 def test_anyone_can_open_the_arrays(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_shards_are_prepared_as_they_are_read_and_named(tmp_path: Path, ending: 
     names = ", ".join(f"part-{n}{ending}" for n in range(9))
     assert raw.notes[-1] == f"9 files are one log, in this order: {names}"
     assert read_manifest(tmp_path / "prepared").source == tuple(str(folder / f"part-{n}{ending}") for n in range(9))
-    assert raw.split.test.dataset == "log"
+    assert raw.split.test.dataset == prepared.split.test.dataset == "log"
 
 
 def test_a_folder_by_its_name_alone_is_no_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

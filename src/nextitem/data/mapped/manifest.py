@@ -1,5 +1,7 @@
 """What a prepared folder says of itself."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from nextitem.data.features.columns import NO_FEATURES, Features
@@ -19,6 +21,9 @@ class Manifest(AnyManifest):
 
     source: tuple[str, ...]
     """The files that were read."""
+    called: str = ""
+    """What the data are called wherever they lie, as in a training on the files; "" where an earlier version did not
+    say."""
     columns: Columns
     """As they were asked for."""
     columns_found: Columns | None = None
@@ -55,6 +60,10 @@ class Manifest(AnyManifest):
     """What was left out or is ambiguous, in words."""
     odd: tuple[str, ...] = ()
     """Those of them that are about ids and times, however the log is split."""
+
+    def name_in(self, folder: Path) -> str:
+        """What the data are called: as what was prepared, or as its folder where several files were and nobody said."""
+        return self.called or Path(self.source[0] if len(self.source) == 1 else folder).name
 
     def notes_with(self, split: Split) -> tuple[str, ...]:
         """`notes`, where the log is split in this way."""

@@ -77,7 +77,8 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
         log = write_log(draft, ordered, kinds)
         parts = settings.split.split(log.sequences)
         items = _write_features(draft, log, settings.features, rows, found)
-        write_manifest(draft, log, ordered, parts, found, names, rejected.reasons, items.notes, **dict(settings))
+        known = {"called": Path(source).name, **dict(settings)}
+        write_manifest(draft, log, ordered, parts, found, names, rejected.reasons, items.notes, **known)
     return read_manifest(folder)
 
 

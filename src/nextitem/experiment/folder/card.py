@@ -13,7 +13,7 @@ def model_card(recipe: Recipe, outcome: Outcome, metrics: Metrics) -> str:
     prepared, test, parts = outcome.prepared, outcome.test, recipe.learner.parts
     content = {
         "name": recipe.name,
-        "data": prepared.source.name,
+        "data": test.certificate.dataset,
         "kind": ", ".join(dict.fromkeys((parts[0], parts[-1]))),
         "is_counted": not metrics.parameters,
         "epochs": metrics.epochs,
