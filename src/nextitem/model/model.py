@@ -3,6 +3,7 @@
 B rows, L length, T targets, C cases, e output width.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
@@ -63,6 +64,27 @@ class SequenceModel(nn.Module):
     def item_vectors(self) -> Tensor:
         """What scores each item, shape (N, e), detached, without biases: the cosine of two says how alike they are."""
         return self.items.item_vectors().detach()
+
+    @property
+    def reads_histories(self) -> bool:
+        """Whether it answers any history, also of nobody that it knows, and without times."""
+        return self.number_of_users is None and not self.reads_times
+
+    def item_rows(self) -> dict[str, Tensor]:
+        """What is learnt of each item alone, by its name among `tensors`."""
+        return {f"items.{name}": rows for name, rows in self.items.rows().items()}
+
+    def grown(self, more: Mapping[str, Tensor]) -> "SequenceModel":
+        """The model with M more items, whose `item_rows` these are, in evaluation mode; all else is shared with it."""
+        items = self.items.grown({name.removeprefix("items."): rows for name, rows in more.items()})
+        return SequenceModel(
+            items,
+            self.encoder,
+            self.objective,
+            in_bfloat16=self.in_bfloat16,
+            number_of_users=self.number_of_users,
+            reads_times=self.reads_times,
+        ).eval()
 
     @property
     def device(self) -> torch.device:

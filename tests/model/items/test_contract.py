@@ -154,3 +154,29 @@ def test_equal_seeds_give_equal_tables(items: Any) -> None:
     first, second, other = (lively(items, seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(weight, second[name]) for name, weight in first.items())
     assert not torch.equal(first[next(iter(first))], other[next(iter(other))])
+
+
+@each_item_table
+@pytest.mark.parametrize("settings", [{}, {"has_mask": True}], ids=["", "with MASK"])
+def test_an_item_that_is_given_the_rows_of_another_scores_and_is_read_as_that(items: Any, settings: Any) -> None:
+    table = lively(items, **settings)
+    more = {name: rows[[3, 5]] for name, rows in table.rows().items()}
+    grown = table.grown(more)
+    states = states_for(items, table)
+    assert grown.number_of_items == N + 2
+    close(grown.scores(states, 0, N), table.scores(states, 0, N))
+    close(grown.scores(states, N, N + 2), table.scores(states, 0, N)[:, [3, 5]])
+    close(grown.embed(tensor([N, N + 1, 0, PAD])), table.embed(tensor([3, 5, 0, PAD])))
+    if settings:
+        close(grown.embed(tensor([MASK])), table.embed(tensor([MASK])))
+    assert table.number_of_items == N
+
+
+@each_item_table
+def test_rows_are_what_the_table_calls_them_among_its_weights(items: Any) -> None:
+    table = lively(items)
+    weights = table.state_dict()
+    for name, rows in table.rows().items():
+        assert len(rows) == N
+        assert torch.equal(weights[name], rows)
+    assert all(len(weights[name]) != N or name in table.rows() for name in weights)

@@ -137,3 +137,16 @@ class BPRMFScorer:
     def tensors(self) -> dict[str, Tensor]:
         """What is stored of it, and `BPRMF.restore` needs."""
         return {"users": self.users_Uf, "items": self.items_Nf}
+
+    @property
+    def reads_histories(self) -> bool:
+        """Never: it knows users."""
+        return False
+
+    def item_rows(self) -> dict[str, Tensor]:
+        """The factors of the items."""
+        return {"items": self.items_Nf}
+
+    def grown(self, more: Mapping[str, Tensor]) -> "BPRMFScorer":
+        """The scorer with M more items, whose factors these are."""
+        return BPRMFScorer(self.users_Uf, torch.cat([self.items_Nf, more["items"]]))

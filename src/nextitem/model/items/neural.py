@@ -4,6 +4,7 @@ B rows, T targets, K candidates, N items, I items of a chunk, e = f + h: f facto
 of its input.
 """
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import ClassVar, Literal
 
@@ -160,3 +161,11 @@ class NeuralItems(nn.Module):
         """(the table of the R distinct rows among `ids`, their ids ascending, each id's row); the network is shared."""
         table, ids_R, rows = self.table.narrowed(ids)
         return NeuralItems(table, self.network), ids_R, rows
+
+    def rows(self) -> dict[str, Tensor]:
+        """The vectors."""
+        return {f"table.{name}": rows for name, rows in self.table.rows().items()}
+
+    def grown(self, more: Mapping[str, Tensor]) -> "NeuralItems":
+        """The table with M more items, whose `rows` these are; the network is shared with this one."""
+        return NeuralItems(self.table.grown({"weight_Nd": more["table.weight_Nd"]}), self.network)

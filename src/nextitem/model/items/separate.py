@@ -1,5 +1,6 @@
 """One matrix that embeds items and another that scores them. d width, e output width, N items, K candidates."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
@@ -97,3 +98,20 @@ class SeparateItems(nn.Module):
     def narrowed(self, ids: Tensor) -> "tuple[ItemTable, Tensor, Tensor]":
         """Raises ConfigurationError: a step would have to move rows of two tables."""
         raise ConfigurationError("a separate output table is trained as a whole; set training.item_rows=all")
+
+    def rows(self) -> dict[str, Tensor]:
+        """The rows of both tables; the biases are in those of the outputs."""
+        return {f"{name}.weight_Nd": table.weight_Nd.detach() for name, table in self._tables().items()}
+
+    def grown(self, more: Mapping[str, Tensor]) -> "SeparateItems":
+        """Both tables with M more items, whose `rows` these are; MASK is shared with this one."""
+        grown = SeparateItems(0, self.inputs.weight_Nd.shape[1], self.outputs.weight_Nd.shape[1])
+        grown.has_bias = self.has_bias
+        grown.inputs, grown.outputs = (
+            table.grown({"weight_Nd": more[f"{name}.weight_Nd"]}) for name, table in self._tables().items()
+        )
+        grown.number_of_items = grown.inputs.number_of_items
+        return grown
+
+    def _tables(self) -> dict[str, TiedItems]:
+        return {"inputs": self.inputs, "outputs": self.outputs}

@@ -4,6 +4,7 @@ d width, e width of states as they are scored, N items, K candidates.
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
@@ -49,6 +50,12 @@ class ItemTable(Protocol):
 
     def narrowed(self, ids: Tensor) -> "tuple[ItemTable, Tensor, Tensor]":
         """(a table of the R distinct rows among `ids`, their ids ascending, each id's row)."""
+
+    def rows(self) -> dict[str, Tensor]:
+        """What is learnt of each item alone, by its name among the weights: a row, or a number, of each item."""
+
+    def grown(self, more: Mapping[str, Tensor]) -> "ItemTable":
+        """The table with M more items, whose `rows` these are; what is learnt of all items is shared with this one."""
 
 
 class Items(Configuration):

@@ -1,5 +1,6 @@
 """One matrix that embeds items and scores them. d width, N items, K candidates."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -100,6 +101,20 @@ class TiedItems(nn.Module):
         narrow.bias_N, narrow._bias_ids_R = self.bias_N, ids_R
         narrow.weight_Nd = nn.Parameter(self.weight_Nd.detach().index_select(0, ids_R))
         return narrow, ids_R, self._rows_N[ids]
+
+    def rows(self) -> dict[str, Tensor]:
+        """The vectors, and the biases where there are any."""
+        found = {"weight_Nd": self.weight_Nd, "bias_N": self.bias_N}
+        return {name: rows.detach() for name, rows in found.items() if rows is not None}
+
+    def grown(self, more: Mapping[str, Tensor]) -> "TiedItems":
+        """The table with M more items, whose `rows` these are; MASK is shared with this one."""
+        grown = TiedItems(0, self.weight_Nd.shape[1])
+        grown.number_of_items, grown.mask_d = self.number_of_items + len(more["weight_Nd"]), self.mask_d
+        grown.weight_Nd = nn.Parameter(torch.cat([self.weight_Nd.detach(), more["weight_Nd"]]))
+        if self.bias_N is not None:
+            grown.bias_N = nn.Parameter(torch.cat([self.bias_N.detach(), more["bias_N"]]))
+        return grown
 
     def to_score(self, states_Td: Tensor) -> Tensor:
         """States as the scores take them, shape (T, e): with a column of ones where items have a bias."""

@@ -1,0 +1,26 @@
+"""Scorers that know each item by numbers of its own, and so can be given items that nobody has met yet."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+
+from nextitem.data.sequences import Sequences
+
+
+@runtime_checkable
+class Growing(Protocol):
+    """A scorer with rows that are learnt of each item alone; one that counts pairs of items has none."""
+
+    @property
+    def reads_histories(self) -> bool:
+        """Whether it answers any history, also of nobody that it knows."""
+
+    def query(self, histories: Sequences) -> Any:
+        """Scores after these histories, as a `Scorer` gives them."""
+
+    def item_rows(self) -> dict[str, Tensor]:
+        """What is learnt of each item alone, by its name among all tensors: the first dimension counts items, N."""
+
+    def grown(self, more: Mapping[str, Tensor]) -> "Growing":
+        """The scorer with M more items, N…N + M − 1, whose `item_rows` these are."""

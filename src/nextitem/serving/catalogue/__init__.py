@@ -1,0 +1,1 @@
+"""A catalogue that lives: items that are retired, renamed or new, without a training."""

@@ -1,0 +1,108 @@
+"""A table of new items, read as the table of the trained ones was: the same columns with the same meaning."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from nextitem.data.features.columns import FeatureColumns
+from nextitem.data.features.finding import feature_name, find_columns
+from nextitem.data.features.joining import join
+from nextitem.data.features.rows import Rows
+from nextitem.data.features.table import ItemFeatures
+from nextitem.data.log import Catalog
+from nextitem.errors import DataError
+from nextitem.settings.suggestion import suggest
+from nextitem.words import counted
+
+
+@dataclass(frozen=True)
+class Additions:
+    """New items, and what is to be said of how their table was read."""
+
+    items: ItemFeatures
+    """A row for each, with the columns that the trained items have."""
+    notes: tuple[str, ...] = ()
+
+
+def read_additions(
+    rows: Rows, known: ItemFeatures, asked: FeatureColumns | None = None, of_events: str | None = None
+) -> Additions:
+    """The items of a table that are not among those of `known`, which say which columns there are.
+
+    `asked` says which column holds what, None: those that are called as the features of the trained items;
+    `of_events` is what the events call their column of items. Rows of items that are known are left out, and counted.
+    Raises DataError where no row is of a new item, for a column that is something else than it was, and as `join`.
+    """
+    columns = _alike(rows, known) if asked is None else asked
+    place = find_columns(rows.place, rows.table.columns, columns, of_events).id
+    ids = rows.table[place].cast(known.table.schema["item"], strict=False).drop_nulls()
+    if ids.dtype == pl.String:
+        ids = ids.filter(ids.str.strip_chars() != "")
+    is_new = Catalog(known.table["item"]).lookup(ids) < 0
+    new = ids.filter(pl.Series(is_new.numpy()))
+    if not len(new):
+        raise DataError(
+            f"{rows.place}: none of the {counted(rows.table.height, 'row')} is of an item that the run does not know; "
+            f"give rows of new items"
+        )
+    read = join(rows, Catalog.of(new), columns, of_events)
+    left_out = int((~is_new).sum())
+    notes = [note for note in read.notes if "left out" not in note]
+    if left_out:
+        notes.append(f"items: left out are {counted(left_out, 'row')} of items that the run knows already")
+    return Additions(_as_known(rows.place, read.features, known), tuple(notes))
+
+
+def of_values(items: Sequence[Mapping[str, Any]], known: ItemFeatures) -> ItemFeatures:
+    """New items, each as its values by column: `item`, `title`, and features that the trained items have.
+
+    Raises DataError for a column that they have not, for an id that is none or known already, and as `read_additions`.
+    """
+    names = ("item", "title", *known.names)
+    for item in items:
+        for name in item:
+            if name not in names:
+                raise DataError(f"new item {item.get('item')!r}: there is no column {name!r}; {suggest(name, names)}")
+    schema = known.table.schema
+    try:
+        columns = {
+            name: pl.Series(name, [item.get(name) for item in items], schema.get(name, pl.String), strict=True)
+            for name in names
+        }
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"new items: {str(error).splitlines()[0]}; give the types that the run's items have") from error
+    return read_additions(Rows.numbered("new items", pl.DataFrame(columns)), known).items
+
+
+def _alike(rows: Rows, known: ItemFeatures) -> FeatureColumns:
+    """The columns that are called as those of the trained items, in the roles that these have."""
+    there = {feature_name(name): name for name in rows.table.columns}
+    roles: dict[str, tuple[str, ...]] = {
+        role: tuple(there[name] for name in names if name in there)
+        for role, names in (
+            ("categories", known.categories),
+            ("numbers", known.numbers),
+            ("texts", known.texts),
+            ("vectors", known.vectors),
+        )
+    }
+    return FeatureColumns(**roles)  # type: ignore[arg-type]
+
+
+def _as_known(place: str, found: ItemFeatures, known: ItemFeatures) -> ItemFeatures:
+    """The columns of the trained items, null where the table has none, and a title where one is known."""
+    schema, table = known.table.schema, found.table
+    for name in found.names:
+        if name in schema and table.schema[name] != schema[name]:
+            raise DataError(
+                f"{place}: column {name!r} holds {table.schema[name]} and held {schema[name]} of the items that the "
+                f"model was trained on; give it as it was, or leave it out"
+            )
+    names = ["item", "title", *known.names]
+    columns = [
+        table[name] if name in table.columns else pl.Series(name, [None] * table.height, schema.get(name, pl.String))
+        for name in names
+    ]
+    return ItemFeatures(pl.DataFrame(columns))

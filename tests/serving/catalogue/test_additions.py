@@ -1,0 +1,56 @@
+"""A table of new items."""
+
+import polars as pl
+import pytest
+
+from nextitem.data.features.columns import FeatureColumns
+from nextitem.data.features.rows import rows_of_frame
+from nextitem.data.features.table import ItemFeatures
+from nextitem.errors import DataError
+from nextitem.serving.catalogue.additions import of_values, read_additions
+
+KNOWN = ItemFeatures(
+    pl.DataFrame(
+        {"item": [3, 5], "title": ["Three", None], "genres": [["war"], []], "price": [1.5, None]},
+        schema={"item": pl.Int64, "title": pl.String, "genres": pl.List(pl.String), "price": pl.Float64},
+    )
+)
+
+
+def test_a_table_is_read_by_the_columns_that_the_trained_items_have() -> None:
+    table = pl.DataFrame({"item": [9, 3, 7], "genres": ["war|art", "art", None], "colour": ["red", "blue", "red"]})
+    found = read_additions(rows_of_frame(table), KNOWN)
+    assert found.items.table.rows() == [(7, None, None, None), (9, None, ["war", "art"], None)]
+    assert found.notes[-1] == "items: left out are 1 row of items that the run knows already"
+
+
+def test_columns_may_be_named() -> None:
+    table = pl.DataFrame({"sku": [9], "label": ["Nine"], "price": [2]})
+    found = read_additions(rows_of_frame(table), KNOWN, FeatureColumns(id="sku", title="label"))
+    assert found.items.table.rows() == [(9, "Nine", None, 2.0)]
+
+
+def test_values_of_a_program_are_items_too() -> None:
+    found = of_values([{"item": 9, "title": "Nine", "genres": ["war"]}, {"item": 7, "price": 3.0}], KNOWN)
+    assert found.table.rows() == [(7, None, None, 3.0), (9, "Nine", ["war"], None)]
+
+
+def test_a_column_that_is_not_there_is_named_with_the_nearest_one() -> None:
+    with pytest.raises(DataError, match=r"new item 9: there is no column 'genre'; .*genres"):
+        of_values([{"item": 9, "genre": ["war"]}], KNOWN)
+
+
+def test_values_of_another_type_are_refused() -> None:
+    with pytest.raises(DataError, match="give the types that the run's items have"):
+        of_values([{"item": 9, "price": "cheap"}], KNOWN)
+
+
+def test_items_that_are_known_are_no_new_ones() -> None:
+    with pytest.raises(DataError, match="none of the 1 row is of an item that the run does not know"):
+        of_values([{"item": 3}], KNOWN)
+
+
+def test_a_column_that_was_something_else_is_refused() -> None:
+    table = pl.DataFrame({"item": [9], "genres": ["war"]})
+    with pytest.raises(DataError, match=r"column 'genres' holds String and held List\(String\)"):
+        read_additions(rows_of_frame(table), KNOWN, FeatureColumns(texts=("genres",), categories=()))
