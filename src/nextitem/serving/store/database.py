@@ -151,8 +151,7 @@ def require_whole(connection: sqlite3.Connection, path: Path, *, whatever_its_si
                 expected.execute(statement)
             if _tables(connection) != _tables(expected):
                 raise ArtefactError(f"{path} holds other tables than a service makes; {_REMEDY}")
-        size = path.stat().st_size
-        if size > CHECKED_WHOLE and not whatever_its_size:
+        if not whatever_its_size and path.stat().st_size > CHECKED_WHOLE:
             return
         if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise ArtefactError(f"{path} is damaged: {found}; {_REMEDY}")
@@ -168,14 +167,25 @@ def _tables(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
     return sorted(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
 
 
-def backup(source: Path, target: Path, *, remedy: str = "free space or choose another --out") -> None:
-    """A copy of a database as it is at one moment, also while a service writes it; it is proven whole.
+def copy(source: Path, target: Path) -> None:
+    """Put a database as it is at one moment, also while a service writes it, into an empty file; it is proven whole.
 
     Raises ArtefactError and StorageError.
     """
     require_ours(source)
-    with refusals(target, remedy), whole_file(target) as draft:
-        with refused(source), closing(connect(source)) as read, closing(sqlite3.connect(draft)) as copy:
-            read.backup(copy)
-        with refused(source), closing(connect(draft, is_still=True)) as copied:
-            require_whole(copied, draft, whatever_its_size=True)
+    with refused(source), closing(connect(source)) as read, closing(sqlite3.connect(target)) as written:
+        read.backup(written)
+    _prove(target, source)
+
+
+def count(path: Path) -> int:
+    """How many events a database holds that nobody has open, proven whole. Raises ArtefactError and StorageError."""
+    require_ours(path)
+    _prove(path, path)
+    with refused(path), closing(connect(path, is_still=True)) as still:
+        return int(still.execute("SELECT count(*) FROM events").fetchone()[0])
+
+
+def _prove(path: Path, called: Path) -> None:
+    with refused(called), closing(connect(path, is_still=True)) as still:
+        require_whole(still, called, whatever_its_size=True)

@@ -31,7 +31,7 @@ from nextitem.serving.store.events import (
 from nextitem.serving.store.frames import as_frame
 from nextitem.serving.store.writer import MOST_WAITING, Writer
 from nextitem.settings.given import path_of
-from nextitem.storage import alone_at
+from nextitem.storage import alone_at, refusals, whole_file
 from nextitem.storage.places import what_is_at
 
 _OF_USER = "SELECT user, item, time, kind FROM events WHERE user = ? AND number > ? ORDER BY time, number"
@@ -198,7 +198,9 @@ class EventStore:
 
     def backup(self, path: Path | str) -> None:
         """A copy of the database as it is now, proven whole. Raises ArtefactError and StorageError."""
-        database.backup(self.path, path_of(path, "path"))
+        target = path_of(path, "path")
+        with refusals(target, "free space or choose another file"), whole_file(target) as draft:
+            database.copy(self.path, draft)
 
     def _submitted(self, events: Sequence[StoredEvent], key: str | None) -> "Future[Receipt]":
         self.rules.check(events)
