@@ -1,5 +1,8 @@
 """Stored numbers are those of the model that is asked for, or are refused by name, shape and type."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -66,3 +69,11 @@ def test_numbers_that_no_baseline_learns_are_refused(
         given["popularity"] = COUNTS
     with pytest.raises(ValueError, match=fact):
         baseline.restore(given)
+
+
+def test_a_model_is_restored_without_torchs_compiler() -> None:
+    code = (
+        "import sys; from nextitem.experiment.sequence import SequenceRecipe; recipe = SequenceRecipe();"
+        "recipe.restore(recipe.build(5, seed=0).state_dict(), 5); assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

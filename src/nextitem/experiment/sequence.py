@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, Self
 
-import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
@@ -26,7 +25,7 @@ from nextitem.model.model import SequenceModel, refuse_untimed
 from nextitem.model.negatives import AnyNegatives
 from nextitem.model.negatives.negatives import Sampler
 from nextitem.model.objectives import AnyObjective, NextItem
-from nextitem.model.weights import check_alike
+from nextitem.model.weights import check_alike, shapes_alone
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.suggestion import suggest
 from nextitem.training.fit import Training, fit
@@ -248,7 +247,7 @@ class SequenceRecipe(Configuration):
 
     def _without_memory(self, number_of_items: int, number_of_users: int) -> SequenceModel:
         """The model as shapes and types alone: a recipe that was altered may ask for more numbers than fit anywhere."""
-        with torch.device("meta"):
+        with shapes_alone():
             return self.build(number_of_items, seed=0, number_of_users=number_of_users)
 
 

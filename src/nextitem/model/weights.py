@@ -1,8 +1,13 @@
 """Stored numbers compared with those that a model must have, before any of them is used."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
+import torch
 from torch import Tensor
+from torch.nn import init
+from torch.overrides import TorchFunctionMode
 
 
 def check_alike(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
@@ -20,6 +25,33 @@ def check_alike(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> No
             raise ValueError(f"{name} is {_facts(found[name])} and should be {_facts(tensor)}")
     if unknown := sorted(found.keys() - wanted.keys()):
         raise ValueError(f"{unknown[0]} is of no such model ({len(unknown):,} tensors are not)")
+
+
+@contextmanager
+def shapes_alone() -> Iterator[None]:
+    """What is built here has shapes and types, and neither numbers nor memory.
+
+    >>> with shapes_alone():
+    ...     torch.empty(10**15).normal_().shape
+    torch.Size([1000000000000000])
+    """
+    with torch.device("meta"), _Undrawn():
+        yield
+
+
+_DRAWS = frozenset(
+    {Tensor.normal_, Tensor.uniform_, init.normal_, init.uniform_, init.trunc_normal_}
+    | {init.xavier_normal_, init.xavier_uniform_, init.kaiming_normal_, init.kaiming_uniform_}
+)
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves tensors without memory as they are: drawing them first imports torch's compiler, more than a second."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in _DRAWS:
+            return args[0] if args else (kwargs or {})["tensor"]
+        return function(*args, **(kwargs or {}))
 
 
 def stored(tensors: Mapping[str, Tensor], name: str, *, like: Tensor) -> Tensor:

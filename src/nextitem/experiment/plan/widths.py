@@ -6,11 +6,10 @@ allocated, and what is measured is measured at a width that takes no time, in pr
 
 from collections.abc import Iterator
 
-import torch
-
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.model.encoders.encoder import Encoder
+from nextitem.model.weights import shapes_alone
 
 MOST_WIDTH = 512
 """Vectors of more numbers are not measured as they are."""
@@ -22,7 +21,7 @@ def weights_of(recipe: SequenceRecipe, number_of_items: int, number_of_users: in
     Raises ConfigurationError for one of more than can be counted.
     """
     try:
-        with torch.device("meta"):
+        with shapes_alone():
             model = recipe.build(number_of_items, 0, number_of_users)
     except (RuntimeError, TypeError, OverflowError) as error:
         raise ConfigurationError(

@@ -7,12 +7,12 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from nextitem.compute.randomness import Purpose, seeded_globally
 from nextitem.model.items import AnyItems, Tied
+from nextitem.model.weights import shapes_alone
 from nextitem.settings.configuration import Configuration
 
 
@@ -71,7 +71,7 @@ class Encoder(Configuration):
 
     def flops(self, length: int) -> int:
         """Floating-point operations of a position in windows of this length, forward and backward: 6 of each weight."""
-        with seeded_globally(0, Purpose.WEIGHTS), torch.device("meta"):  # counted, and never allocated
+        with seeded_globally(0, Purpose.WEIGHTS), shapes_alone():  # counted, and never allocated
             return 6 * sum(weight.numel() for weight in self.build().parameters())
 
     def remedies(self) -> list[list[dict[str, object]]]:
