@@ -49,11 +49,11 @@ class Watch:
     def stop(self):
         mark("last step")
         raise Stop
-fit = nextitem.experiment.sequence.fit
+fit = nextitem.experiment.sequence.fit_model
 def marked(*given, **named):
     mark("fit")
     return fit(*given, **named)
-nextitem.experiment.sequence.fit = marked
+nextitem.experiment.sequence.fit_model = marked
 recipe = load_recipe("sasrec-3000", "data=" + sys.argv[1], "negatives.count=500")
 mark("imported")
 prepared = prepare(recipe)

@@ -34,7 +34,7 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
 from nextitem.model.items.tied import TiedItems
 from nextitem.model.losses.cross_entropy import CrossEntropyLoss
-from nextitem.training.fit import fit
+from nextitem.training.fit import fit_model
 from nextitem.training.history import Epoch, History
 from nextitem.training.session import Session
 
@@ -136,7 +136,7 @@ def epoch(recipe: Recipe, train: Sequences, device: torch.device) -> float:
     """Seconds of one epoch of training."""
     model = recipe.sequence.build(train.number_of_items, 0).to(device)
     negatives = None if recipe.sequence.negatives is None else recipe.sequence.negatives.build(train.to(device))
-    return fit(
+    return fit_model(
         model, train, recipe.sequence.loss.build(), recipe.sequence.training, Session(0), None, negatives=negatives
     ).train_seconds
 

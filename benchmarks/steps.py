@@ -1,4 +1,4 @@
-"""One measurement in a process of its own: training steps of a setting, as `fit` takes them. Prints a JSON object.
+"""One measurement in a process of its own: training steps of a setting, as `fit_model` takes them. Prints JSON.
 
     python benchmarks/steps.py '{"log": "beauty", "recipe": "sasrec-ce"}'
 
@@ -27,7 +27,7 @@ from nextitem.evaluation.ranks import top_k
 from nextitem.experiment.presets import load_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.model.model import SequenceModel
-from nextitem.training.fit import fit
+from nextitem.training.fit import fit_model
 from nextitem.training.history import Epoch, History
 from nextitem.training.session import Session
 from nextitem.training.validation import validation_cases
@@ -56,7 +56,7 @@ class Asked:
 
 
 class Clock:
-    """Told of steps and epochs by `fit`: when each step ended, and the memory after each epoch."""
+    """Told of steps and epochs by `fit_model`: when each step ended, and the memory after each epoch."""
 
     def __init__(self) -> None:
         self.ends = [time.perf_counter()]
@@ -97,7 +97,7 @@ def targets(model: SequenceModel, train: Sequences) -> int:
 
 
 def take_steps(asked: Asked, recipe: Recipe, model: SequenceModel, some: Sequences, train: Sequences) -> Clock:
-    """`fit` over the users in `some`; negatives are those of all."""
+    """`fit_model` over the users in `some`; negatives are those of all."""
     clock, validate = Clock(), None
     if asked.validates:
         cases = validation_cases(
@@ -105,7 +105,7 @@ def take_steps(asked: Asked, recipe: Recipe, model: SequenceModel, some: Sequenc
         )
         validate = lambda: evaluate(model, cases, intervals=False).means  # noqa: E731
     negatives = None if recipe.sequence.negatives is None else recipe.sequence.negatives.build(train)
-    fit(
+    fit_model(
         model,
         some,
         recipe.sequence.loss.build(),

@@ -13,7 +13,7 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.model.items.tied import TiedItems
 from nextitem.model.losses import CrossEntropy
 from nextitem.model.losses.cross_entropy import CrossEntropyLoss
-from nextitem.training.fit import Training, fit
+from nextitem.training.fit import Training, fit_model
 from nextitem.training.history import Epoch, History, Silent
 from nextitem.training.session import Session
 from worlds.parts import sequence
@@ -44,7 +44,7 @@ def trained(recipe: Recipe, device: str, watcher: Watched | None = None) -> tupl
     model = recipe.sequence.build(ITEMS, 0, len(TRAIN)).to(device)
     negatives = None if recipe.sequence.negatives is None else recipe.sequence.negatives.build(TRAIN.to(device))
     try:
-        history = fit(
+        history = fit_model(
             model,
             TRAIN,
             recipe.sequence.loss.build(),

@@ -50,8 +50,9 @@ from nextitem.model.items import *  # noqa: F403
 from nextitem.model.losses import *  # noqa: F403
 from nextitem.model.negatives import *  # noqa: F403
 from nextitem.model.objectives import *  # noqa: F403
-from nextitem.serving.recommender import Recommendation, Recommender
-from nextitem.training.fit import Training, fit
+from nextitem.serving.question import Answer, Question, Recommendation, Terms
+from nextitem.serving.recommender import Recommender
+from nextitem.training.fit import Training, fit_model
 from nextitem.training.history import History, Watcher
 from nextitem.training.session import Session
 
@@ -71,7 +72,7 @@ __all__ += _negatives.__all__
 __all__ += _baselines.__all__
 __all__ += [  # noqa: RUF022
     # training
-    "Training", "Session", "fit", "History", "Watcher",
+    "Training", "Session", "fit_model", "History", "Watcher",
     # experiment
     "Recipe", "SequenceRecipe", "register_encoder", "load_recipe", "load_preset", "run", "Outcome", "train", "Extras",
     "Run", "read_run", "evaluate_again", "evaluate_recommendations", "evaluate_against", "Judged", "plan",
@@ -80,7 +81,7 @@ __all__ += [  # noqa: RUF022
     # studies
     "Contestant", "compare", "Comparison", "tune", "check", "Checkup",
     # serving
-    "Recommender", "Recommendation",
+    "fit", "Recommender", "Question", "Terms", "Answer", "Recommendation",
     # errors
     "NextitemError", "ConfigurationError", "DataError", "ArtefactError", "StorageError", "ScoreError", "TrainingError",
 ]  # fmt: skip
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     from nextitem.experiment.plan.plan import plan
     from nextitem.experiment.recommendations import Judged, evaluate_against, evaluate_recommendations
     from nextitem.experiment.train import Extras, train
+    from nextitem.serving.fit import fit
     from nextitem.studies.checkup import Checkup, check
     from nextitem.studies.comparison import Comparison, compare
     from nextitem.studies.tuning import tune
@@ -106,6 +108,7 @@ else:  # what few programs need is imported when it is asked for
         "compare": "nextitem.studies.comparison",
         "evaluate_against": "nextitem.experiment.recommendations",
         "evaluate_recommendations": "nextitem.experiment.recommendations",
+        "fit": "nextitem.serving.fit",
         "plan": "nextitem.experiment.plan.plan",
         "train": "nextitem.experiment.train",
         "tune": "nextitem.studies.tuning",

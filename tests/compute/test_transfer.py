@@ -20,7 +20,7 @@ from nextitem.model.items.tied import TiedItems
 from nextitem.model.losses.sampled_cross_entropy import SampledCrossEntropyLoss
 from nextitem.model.negatives.exclusion import TrainedItems
 from nextitem.model.objectives import MaskedItem, NextItem
-from nextitem.training.fit import Training, fit
+from nextitem.training.fit import Training, fit_model
 from nextitem.training.session import Session
 from worlds.parts import sequence
 from worlds.shelves import ENCODERS, each, items_of, timed
@@ -67,7 +67,7 @@ def test_no_step_waits_for_a_gpu(recipe: Recipe, monkeypatch: pytest.MonkeyPatch
     pretend_gpu(monkeypatch, waits)
     between = Between(waits)
     with waits:
-        fit(
+        fit_model(
             model,
             train,
             recipe.sequence.loss.build(),
@@ -118,7 +118,7 @@ def test_the_step_of_a_gpu_is_that_of_the_cpu(name: str, monkeypatch: pytest.Mon
 
     def trained() -> tuple[float, Tensor]:
         model = recipe.sequence.build(ITEMS, 0, len(TRAIN)).double()
-        history = fit(model, TRAIN, recipe.sequence.loss.build(), recipe.sequence.training, Session(0), None)
+        history = fit_model(model, TRAIN, recipe.sequence.loss.build(), recipe.sequence.training, Session(0), None)
         return history.epochs[0].train_loss, model.items.weight_Nd.detach()
 
     loss, weights = trained()
@@ -186,7 +186,7 @@ def test_a_precision_of_gpus_is_refused_on_the_cpu(precision: Any) -> None:
     with pytest.raises(
         ConfigurationError, match=rf"training\.precision={precision} is for GPUs, and the model is on the"
     ):
-        fit(
+        fit_model(
             recipe.sequence.build(ITEMS, 0, len(TRAIN)),
             TRAIN,
             recipe.sequence.loss.build(),
@@ -226,7 +226,7 @@ def test_whatever_an_encoder_ends_in_its_states_are_as_exact_as_the_table_that_s
 def test_products_are_as_before_after_training() -> None:
     before = torch.get_float32_matmul_precision()
     recipe = RECIPES["next item, full softmax"]
-    fit(
+    fit_model(
         recipe.sequence.build(ITEMS, 0, len(TRAIN)),
         TRAIN,
         recipe.sequence.loss.build(),

@@ -16,7 +16,7 @@ from nextitem.model.items import Tied
 from nextitem.model.losses import CrossEntropy
 from nextitem.model.model import SequenceModel
 from nextitem.model.objectives import MaskedItem, NextItem
-from nextitem.training.fit import Training, fit
+from nextitem.training.fit import Training, fit_model
 from nextitem.training.session import Session
 from nextitem.training.validation import validation_loss
 
@@ -69,7 +69,7 @@ def test_a_model_trains_and_validates_on_times(objective: NextItem | MaskedItem)
     split = LeaveOneOut().split(Sequences.of(HISTORIES, ITEMS, times=TIMES))
     model, loss = model_of(Clocked(dim=8), objective), CrossEntropy().build()
     before = model.items.weight_Nd.clone()
-    fit(model, split.train, loss, Training(epochs=2, patience=None), Session(0), None)
+    fit_model(model, split.train, loss, Training(epochs=2, patience=None), Session(0), None)
     assert not torch.equal(before, model.items.weight_Nd)
     assert validation_loss(model, loss, None, split.validation, 2, Session(0)) > 0
     assert isinstance(model.encoder, Clock)

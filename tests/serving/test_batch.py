@@ -4,12 +4,14 @@ import polars as pl
 import pytest
 import torch
 
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.interactions import Interactions
 from nextitem.data.log import Catalog
 from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.model.baselines.popularity import PopularityScorer
 from nextitem.serving.batch import Served, Terms, known_items, serve_histories, serve_users
+from nextitem.serving.known import Known
 from nextitem.serving.recommender import Recommender
 
 ITEMS = ["0663713002", "i1", "i2", "i3"]
@@ -22,7 +24,8 @@ def recommender(times: list[list[float]] | None = None, *, has_users: bool = Tru
     """A popularity ranking of four items, the first of them the least popular."""
     counts = torch.tensor([1, 2, 3, 4])
     users, histories = (Catalog(pl.Series(USERS)), Sequences.of(STORED, 4, times)) if has_users else (None, None)
-    return Recommender(PopularityScorer(counts.double()), Catalog(pl.Series(ITEMS)), counts, users, histories)
+    features = ItemFeatures.none(pl.Series(ITEMS))
+    return Recommender(Known(PopularityScorer(counts.double()), features, counts, users, histories))
 
 
 def events(rows: list[tuple[str, str]], times: list[int] | None = None) -> Interactions:

@@ -8,7 +8,7 @@ import pytest
 
 from nextitem.errors import ConfigurationError, StorageError
 from nextitem.serving.lists import LIST_FORMATS, as_table, check_format, write_table
-from nextitem.serving.recommender import Recommendation
+from nextitem.serving.question import Recommendation
 
 LISTS = [
     [Recommendation("i1", 0.5, "model"), Recommendation("i2", -1.25, "model")],

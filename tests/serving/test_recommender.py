@@ -15,7 +15,9 @@ from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.run import run
 from nextitem.model.encoders import SASRec
-from nextitem.serving.recommender import Recommendation, Recommender
+from nextitem.serving.known import Known
+from nextitem.serving.question import Recommendation
+from nextitem.serving.recommender import Recommender
 from nextitem.training.session import Session
 from worlds.overheard import Overheard
 from worlds.small_runs import FOR_KNOWN_USERS, ITEMS, RECIPES, USERS, chains, log_of, metrics, outcome, prepared_from
@@ -319,8 +321,8 @@ def test_an_altered_folder_is_refused(stored: dict[str, Path], tmp_path: Path) -
 
 
 def test_times_of_histories_reach_the_model_without_those_of_unknown_items(recommender: Recommender) -> None:
-    scorer = Overheard(recommender.scorer)
-    asked = Recommender(scorer, recommender.items, torch.ones(ITEMS), None, None)
+    scorer = Overheard(recommender.known.scorer)
+    asked = Recommender(Known(scorer, recommender.known.features, torch.ones(ITEMS)))
     histories, times = [["i01", "nothing", "i02"], ["i03"]], [[10, 20, 30], [40.5]]
     lists = asked.recommend(histories, times=times, unknown="drop")
     (found,) = scorer.asked
@@ -342,6 +344,6 @@ def test_stored_histories_have_times_where_the_model_reads_them(
 ) -> None:
     monkeypatch.setattr(SASRec, "reads_times", True)
     loaded = Recommender.load(write_run(Workplace(tmp_path, NAME, 0), RECIPES[NAME], outcome(NAME), metrics(NAME)))
-    scorer = loaded.scorer = Overheard(outcome(NAME).model)
-    loaded.recommend(users=["u00"])
+    scorer = Overheard(outcome(NAME).model)
+    Recommender(replace(loaded.known, scorer=scorer)).recommend(users=["u00"])
     assert scorer.asked[0].has_times

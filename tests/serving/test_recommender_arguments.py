@@ -9,7 +9,9 @@ import torch
 
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.model.baselines.popularity import PopularityScorer
-from nextitem.serving.recommender import Recommendation, Recommender
+from nextitem.serving.known import Known
+from nextitem.serving.question import Recommendation
+from nextitem.serving.recommender import Recommender
 from worlds.small_runs import FOR_KNOWN_USERS, ITEMS, chains, outcome
 
 ALL_ITEMS = [f"i{item:02}" for item in range(ITEMS)]
@@ -139,7 +141,7 @@ def test_popular_items_are_excluded_too(recommender: Recommender) -> None:
 def test_an_item_that_scores_minus_infinity_is_never_listed(recommender: Recommender) -> None:
     scores_N = torch.arange(ITEMS, dtype=torch.float64)
     scores_N[3] = -torch.inf
-    asked = Recommender(PopularityScorer(scores_N), recommender.items, torch.ones(ITEMS), None, None)
+    asked = Recommender(Known(PopularityScorer(scores_N), recommender.known.features, torch.ones(ITEMS)))
     ((*found,),) = items(asked.recommend([["i05"]], k=ITEMS, hide="nothing"))
     assert found == [item for item in reversed(ALL_ITEMS) if item != "i03"]
 

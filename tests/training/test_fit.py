@@ -15,7 +15,7 @@ from nextitem.model.losses import BPR, GBCE, BinaryCrossEntropy, CrossEntropy, S
 from nextitem.model.model import SequenceModel
 from nextitem.model.negatives import ByPopularity, InBatch, Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
-from nextitem.training.fit import Training, fit
+from nextitem.training.fit import Training, fit_model
 from nextitem.training.history import Epoch, History
 from nextitem.training.session import Session
 from worlds.shelves import build_model
@@ -27,7 +27,7 @@ def test_training_stops_after_so_many_epochs_without_a_better_value() -> None:
     model = Slope()
     # The best is epoch 2; neither the equal value of epoch 4 nor anything else within three epochs is better.
     validate = Scripted(model, [0.1, 0.3, 0.2, 0.3, 0.25, 0.9])
-    history = fit(model, FOUR, CrossEntropy().build(), Training(patience=3), Session(0), validate)
+    history = fit_model(model, FOUR, CrossEntropy().build(), Training(patience=3), Session(0), validate)
     assert len(history.epochs) == 2 + 3
     assert history.best_epoch == 2
 
@@ -35,14 +35,14 @@ def test_training_stops_after_so_many_epochs_without_a_better_value() -> None:
 def test_a_better_value_renews_the_patience() -> None:
     model = Slope()
     validate = Scripted(model, [0.3, 0.2, 0.4, 0.1, 0.5, 0.1, 0.1])
-    history = fit(model, FOUR, CrossEntropy().build(), Training(patience=2), Session(0), validate)
+    history = fit_model(model, FOUR, CrossEntropy().build(), Training(patience=2), Session(0), validate)
     assert (len(history.epochs), history.best_epoch) == (5 + 2, 5)
 
 
 def test_the_model_is_left_with_the_weights_of_the_best_epoch() -> None:
     model = sasrec()
     validate = Scripted(model, [0.1, 0.3, 0.2])
-    fit(model, LOG, CrossEntropy().build(), Training(epochs=3, batch_size=8), Session(0), validate)
+    fit_model(model, LOG, CrossEntropy().build(), Training(epochs=3, batch_size=8), Session(0), validate)
     first, best, last = (sha256(weights) for weights in validate.weights)
     assert sha256(model.state_dict()) == best
     assert len({first, best, last}) == 3
@@ -52,7 +52,7 @@ def test_the_model_is_left_with_the_weights_of_the_best_epoch() -> None:
 def test_the_monitored_metric_and_no_other_chooses_the_epoch(monitor: str, best: int) -> None:
     model = Slope()
     validate = Scripted(model, [0.1, 0.2, 0.3], others=[0.3, 0.2, 0.1])
-    history = fit(model, FOUR, CrossEntropy().build(), Training(epochs=3, monitor=monitor), Session(0), validate)
+    history = fit_model(model, FOUR, CrossEntropy().build(), Training(epochs=3, monitor=monitor), Session(0), validate)
     assert history.best_epoch == best
     assert torch.equal(model.point_2.detach(), validate.weights[best - 1]["point_2"])
 
@@ -61,7 +61,7 @@ def test_without_patience_all_epochs_are_trained_and_the_last_is_kept() -> None:
     model = sasrec()
     validate = Scripted(model, [0.9, 0.5, 0.1])
     training = Training(epochs=3, batch_size=8, patience=None, monitor="no such metric")
-    history = fit(model, LOG, CrossEntropy().build(), training, Session(0), validate)
+    history = fit_model(model, LOG, CrossEntropy().build(), training, Session(0), validate)
     assert (len(history.epochs), history.best_epoch) == (3, 3)
     assert sha256(model.state_dict()) == sha256(validate.weights[2])
 
@@ -70,7 +70,7 @@ def test_the_last_epoch_is_as_long_as_the_steps_allow() -> None:
     model = Slope()
     recorder = Recorder(model)
     training = Training(epochs=9, steps=3, batch_size=3, patience=None)
-    history = fit(
+    history = fit_model(
         model, FOUR, CrossEntropy().build(), training, Session(0, watcher=recorder, checkpoint=recorder), None
     )
     assert recorder.events == [
@@ -103,7 +103,7 @@ def test_training_leaves_the_global_random_numbers_alone() -> None:
 
 def test_every_epoch_takes_each_window_once_in_an_order_of_its_own() -> None:
     model = Slope()
-    fit(model, LOG, CrossEntropy().build(), LAST, Session(0), None)
+    fit_model(model, LOG, CrossEntropy().build(), LAST, Session(0), None)
     users = torch.cat([batch.users_B for batch in model.batches]).tolist()
     first, second = users[: len(LOG)], users[len(LOG) :]
     assert sorted(first) == sorted(second) == list(range(len(LOG)))
@@ -125,7 +125,7 @@ class Draws:
 def test_every_step_draws_negatives_of_its_own_and_the_same_ones_again() -> None:
     one, again, other = Draws(), Draws(), Draws()
     for seed, draws in ((0, one), (0, again), (1, other)):
-        fit(Slope(), FOUR, CrossEntropy().build(), LAST, Session(seed), None, negatives=draws)
+        fit_model(Slope(), FOUR, CrossEntropy().build(), LAST, Session(seed), None, negatives=draws)
     assert len(set(one.numbers)) == 2 * 2  # epochs · steps
     assert one.numbers == again.numbers
     assert not set(one.numbers) & set(other.numbers)
@@ -149,7 +149,9 @@ def masked(probability: float) -> Counting:
 def test_a_step_without_any_target_is_skipped() -> None:
     model, training = masked(0.15), Training(epochs=2, batch_size=1, patience=None)
     recorder = Recorder(model)
-    history = fit(model, LOG, CrossEntropy().build(), training, Session(0, watcher=recorder, checkpoint=recorder), None)
+    history = fit_model(
+        model, LOG, CrossEntropy().build(), training, Session(0, watcher=recorder, checkpoint=recorder), None
+    )
     assert 0 < model.targets.count(0) < len(model.targets) == 2 * len(LOG)
     assert recorder.optimiser_steps == len(model.targets) - model.targets.count(0)
     assert (2, len(LOG), len(LOG)) in recorder.events  # the display counts a skipped step
@@ -164,7 +166,7 @@ def test_the_training_loss_is_the_mean_over_all_positions_of_the_epoch() -> None
     batch = model.batch(model.windows(LOG), torch.Generator())
     expected = float(model.loss(batch, CrossEntropy().build(), None).detach()) / len(batch.targets_T)
     still = Training(epochs=1, batch_size=7, patience=None, learning_rate=1e-300)  # 30 windows: the last step has 2
-    history = fit(model, LOG, CrossEntropy().build(), still, Session(0), None)
+    history = fit_model(model, LOG, CrossEntropy().build(), still, Session(0), None)
     assert history.epochs[0].train_loss == pytest.approx(expected, rel=1e-12)
 
 
@@ -175,7 +177,7 @@ def test_a_diverged_loss_is_an_error_that_says_what_to_lower(loss: float) -> Non
     with pytest.raises(
         TrainingError, match=rf"loss of epoch 1 is {loss}: .*lower training\.learning_rate \(now 0\.5\)"
     ):
-        fit(
+        fit_model(
             model,
             FOUR,
             CrossEntropy().build(),
@@ -192,23 +194,23 @@ def test_an_unknown_metric_to_monitor_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
         ConfigurationError, match=r"training\.monitor='recall' is not among the validation metrics: ndcg@10, mrr@10$"
     ):
-        fit(model, FOUR, CrossEntropy().build(), Training(monitor="recall"), Session(0), validate)
+        fit_model(model, FOUR, CrossEntropy().build(), Training(monitor="recall"), Session(0), validate)
 
 
 def test_the_validation_loss_is_not_monitored_since_lower_is_better() -> None:
     model, training = Slope(), Training(monitor="validation_loss")
     with pytest.raises(ConfigurationError, match=r"training\.monitor='validation_loss'"):
-        fit(model, FOUR, CrossEntropy().build(), training, Session(0), Scripted(model, [0.1]))
+        fit_model(model, FOUR, CrossEntropy().build(), training, Session(0), Scripted(model, [0.1]))
 
 
 def test_early_stopping_without_validation_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"early stopping needs validation; .*training\.patience=none"):
-        fit(Slope(), FOUR, CrossEntropy().build(), Training(), Session(0), None)
+        fit_model(Slope(), FOUR, CrossEntropy().build(), Training(), Session(0), None)
 
 
 def test_users_with_too_few_events_for_a_window_are_refused_when_there_are_no_others() -> None:
     with pytest.raises(DataError, match=r"of 3 users none has enough training events for a window; .* need two"):
-        fit(Slope(), Sequences.of([[1], [], [2]], ITEMS), CrossEntropy().build(), LAST, Session(0), None)
+        fit_model(Slope(), Sequences.of([[1], [], [2]], ITEMS), CrossEntropy().build(), LAST, Session(0), None)
 
 
 SEEN = Sequences.of([[0, 1, 2], [2, 1, 0], [1, 0, 2]], 3)  # everyone has seen everything
@@ -224,7 +226,7 @@ def test_a_first_epoch_without_a_target_is_an_error_and_leaves_nothing(objective
     recorder = Recorder(model)
     session = Session(0, watcher=recorder, checkpoint=recorder)
     with pytest.raises(DataError, match=r"no position of epoch 1 had a target, so nothing was learnt; .*masking"):
-        fit(model, LOG, CrossEntropy().build(), LAST, session, recorder.validate)
+        fit_model(model, LOG, CrossEntropy().build(), LAST, session, recorder.validate)
     assert not {"save 1", "validate", "told of 1, best 1"} & set(recorder.events)
 
 
@@ -247,20 +249,20 @@ def test_a_first_epoch_in_which_nothing_is_compared_is_an_error(loss: Any, negat
     with pytest.raises(
         DataError, match=r"no negative is left for any of the 6 positions of epoch 1.*negatives\.exclude"
     ):
-        fit(model, SEEN, loss.build(), LAST, Session(0), None, negatives=negatives.build(SEEN))
+        fit_model(model, SEEN, loss.build(), LAST, Session(0), None, negatives=negatives.build(SEEN))
 
 
 def test_targets_that_all_weigh_nothing_are_an_error() -> None:
     objective = MaskedItem(maximum_length=8, masks="exact_share", mask_probability=0.01, last_weight=0.0)
     model = build_model(SASRec(dim=8, positions=8), objective, 3)
     with pytest.raises(DataError, match=r"each of the 3 targets of epoch 1 weighs 0.*last_weight"):
-        fit(model, SEEN, CrossEntropy().build(), LAST, Session(0), None)
+        fit_model(model, SEEN, CrossEntropy().build(), LAST, Session(0), None)
 
 
 def test_a_catalogue_of_one_item_is_nothing_to_learn_from() -> None:
     model = build_model(SASRec(dim=8, positions=8), NextItem(maximum_length=8), 1)
     with pytest.raises(DataError, match="the catalogue has one item, so that there is nothing to tell it from"):
-        fit(model, Sequences.of([[0, 0, 0]], 1), CrossEntropy().build(), LAST, Session(0), None)
+        fit_model(model, Sequences.of([[0, 0, 0]], 1), CrossEntropy().build(), LAST, Session(0), None)
 
 
 def test_how_many_targets_of_the_first_epoch_taught_nothing_is_noted() -> None:
@@ -268,7 +270,7 @@ def test_how_many_targets_of_the_first_epoch_taught_nothing_is_noted() -> None:
     train = Sequences.of([[0, 1, 2], [2, 1]], 3)
     model = build_model(SASRec(dim=8, positions=8), NextItem(maximum_length=8), 3)
     sampler = Uniform(count=1, exclude="history").build(train)
-    history = fit(model, train, BinaryCrossEntropy().build(), LAST, Session(0), None, negatives=sampler)
+    history = fit_model(model, train, BinaryCrossEntropy().build(), LAST, Session(0), None, negatives=sampler)
     assert [(epoch.positions, epoch.idle) for epoch in history.epochs] == [(3, 2), (3, 2)]
     assert history.notes == (
         "2 of 3 targets of epoch 1 taught nothing: no negative was left for them, or they weigh 0",
@@ -285,7 +287,7 @@ def test_the_watcher_is_told_of_every_step_and_of_every_epoch_once_it_is_safe() 
     model = Slope()
     recorder = Recorder(model)
     training = Training(epochs=2, batch_size=3)
-    fit(
+    fit_model(
         model,
         FOUR,
         CrossEntropy().build(),
@@ -300,7 +302,7 @@ def test_the_watcher_is_told_of_every_step_and_of_every_epoch_once_it_is_safe() 
 
 def test_a_line_of_history_holds_what_a_run_promises() -> None:
     model = Slope(per_position=2.0, scale=0.0)
-    history = fit(
+    history = fit_model(
         model,
         FOUR,
         CrossEntropy().build(),
@@ -321,7 +323,7 @@ def test_a_line_of_history_holds_what_a_run_promises() -> None:
 
 
 def test_without_validation_a_line_of_history_says_so() -> None:
-    history = fit(Slope(), FOUR, CrossEntropy().build(), LAST, Session(0), None)
+    history = fit_model(Slope(), FOUR, CrossEntropy().build(), LAST, Session(0), None)
     assert [(line["validation_loss"], line["validation"]) for line in history.as_lines()] == [(None, {})] * 2
 
 
@@ -340,7 +342,7 @@ def test_every_epoch_trains_in_training_mode_whatever_validation_left() -> None:
         model.eval()
         return {"ndcg@10": 0.5}
 
-    fit(model, FOUR, CrossEntropy().build(), Training(epochs=2, batch_size=2), Session(0), validate)
+    fit_model(model, FOUR, CrossEntropy().build(), Training(epochs=2, batch_size=2), Session(0), validate)
     assert model.moods == [True] * 4
 
 

@@ -19,7 +19,7 @@ from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Scorer
 from nextitem.model.losses import GBCE, BinaryCrossEntropy, CrossEntropy
 from nextitem.model.negatives import Uniform
-from nextitem.training.fit import Training, fit
+from nextitem.training.fit import Training, fit_model
 from nextitem.training.session import Session
 from worlds.shelves import ENCODERS, LOSSES, OBJECTIVES, build_model, defaults, fits, timed, with_settings
 
@@ -163,7 +163,7 @@ def test_it_learns_a_markov_chain(encoder: Any, objective: Any, loss: Any, train
     training = budget(encoder, objective, loss)
     copies = getattr(objective, "copies", 1) + getattr(objective, "last_copies", 0)
     training = training.model_copy(update={"epochs": training.epochs // copies})
-    history = fit(model, train, loss.build(), training, Session(0), None, negatives=negatives)
+    history = fit_model(model, train, loss.build(), training, Session(0), None, negatives=negatives)
     assert history.epochs[-1].train_loss < history.epochs[0].train_loss
     assert ndcg(model, cases) > ENOUGH
 
@@ -177,7 +177,7 @@ def test_a_prior_bias_lets_it_learn_from_many_negatives_at_once(loss: Any, train
         model = build_model(
             with_settings(ENCODERS["sasrec"], **TINY), with_settings(OBJECTIVES["next_item"], **WINDOWS), ITEMS
         ).float()
-        fit(model, train, loss(prior_bias=prior_bias).build(), training, Session(0), None, negatives=negatives)
+        fit_model(model, train, loss(prior_bias=prior_bias).build(), training, Session(0), None, negatives=negatives)
         values.append(ndcg(model, cases))
     assert values[0] < 0.2 * BEST_NDCG
     assert values[1] > ENOUGH

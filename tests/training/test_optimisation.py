@@ -8,7 +8,7 @@ from nextitem.compute.processes import ALONE
 from nextitem.data.sequences import Sequences
 from nextitem.model.losses import BinaryCrossEntropy
 from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform
-from nextitem.training.fit import Training, fit
+from nextitem.training.fit import Training, fit_model
 from nextitem.training.optimisation import Descent, RowAdam, Touched
 from nextitem.training.session import Session
 from worlds.parts import sequence
@@ -163,7 +163,7 @@ def test_training_on_touched_rows_is_training_on_all_where_all_are_touched(clip:
     for item_rows in ("all", "touched"):
         model = build_model(ENCODERS["sasrec"], OBJECTIVES["next_item"], 6)
         training = Training(epochs=3, batch_size=2, patience=None, item_rows=item_rows, gradient_clip=clip)
-        fit(
+        fit_model(
             model,
             train,
             BinaryCrossEntropy().build(),
@@ -183,7 +183,7 @@ def test_items_outside_the_steps_keep_their_first_weights() -> None:
     before = model.items.weight_Nd.detach().clone()
     training = Training(epochs=2, patience=None, item_rows="touched")
     negatives = Uniform(exclude="target").build(train)
-    fit(model, train, BinaryCrossEntropy().build(), training, Session(0), None, negatives=negatives)
+    fit_model(model, train, BinaryCrossEntropy().build(), training, Session(0), None, negatives=negatives)
     assert torch.equal(model.items.weight_Nd[6:], before[6:])
     assert bool((model.items.weight_Nd[:6] != before[:6]).any())
 
@@ -226,7 +226,7 @@ def test_the_objective_s_mask_is_trained_besides_the_rows() -> None:
     model = build_model(ENCODERS["bert4rec"], OBJECTIVES["masked_item"], 6)
     before = model.items.mask_d.detach().clone()
     training = Training(epochs=2, patience=None, item_rows="touched")
-    fit(
+    fit_model(
         model,
         train,
         BinaryCrossEntropy().build(),

@@ -9,7 +9,7 @@ from nextitem.model.batches import Batch
 from nextitem.model.encoders import BERT4Rec
 from nextitem.model.losses import CrossEntropy
 from nextitem.model.objectives import MaskedItem
-from nextitem.training.fit import Training, fit
+from nextitem.training.fit import Training, fit_model
 from nextitem.training.session import Session
 from worlds.shelves import build_model
 from worlds.slopes import FOUR, LAST, Recorder, Slope, fit_slope
@@ -30,7 +30,7 @@ def test_the_whole_gradient_is_scaled_down_to_the_clip(clip: float | None, gradi
 def test_the_gradient_is_that_of_the_mean_over_positions(targets: int) -> None:
     model = Slope()
     windows = Sequences.of([list(range(targets + 1))], ITEMS)
-    fit(model, windows, CrossEntropy().build(), Training(epochs=1, patience=None), Session(0), None)
+    fit_model(model, windows, CrossEntropy().build(), Training(epochs=1, patience=None), Session(0), None)
     assert model.point_2.grad is not None
     assert model.point_2.grad.tolist() == [3.0, 4.0]
 
@@ -80,7 +80,7 @@ def test_adam_forgets_its_second_moment_by_beta2() -> None:
             model.scale = 2.0
 
     recorder = Steepening(model)
-    fit(model, FOUR, CrossEntropy().build(), training, Session(0, watcher=recorder), None)
+    fit_model(model, FOUR, CrossEntropy().build(), training, Session(0, watcher=recorder), None)
     first = (0.9 * 0.1 * 3 + 0.1 * 6) / (1 - 0.9**2)
     second = (0.5 * 0.5 * 3**2 + 0.5 * 6**2) / (1 - 0.5**2)
     assert float(recorder.places[1][0] - recorder.places[0][0]) == pytest.approx(-first / second**0.5)

@@ -1,4 +1,4 @@
-"""One step of training, which `fit` takes and a plan takes the time of: listening to it changes nothing."""
+"""One step of training, which `fit_model` takes and a plan takes the time of: listening to it changes nothing."""
 
 from dataclasses import replace
 from typing import Any

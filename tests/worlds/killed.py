@@ -12,7 +12,7 @@ from nextitem.model.model import SequenceModel
 from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import MaskedItem, NextFew, NextItem
 from nextitem.training.checkpoint import FileCheckpoint
-from nextitem.training.fit import Progress, Training, fit
+from nextitem.training.fit import Progress, Training, fit_model
 from nextitem.training.history import Epoch, History, Silent
 from nextitem.training.session import Session
 from worlds.shelves import build_model
@@ -99,7 +99,7 @@ def train(
         epoch = len(checkpoint.progress.history.epochs)
         return {"ndcg@10": VALUES[epoch], "validation_loss": 1.0 - epoch}
 
-    history = fit(
+    history = fit_model(
         model, LOG, loss.build(), training, Session(seed, watcher=watcher, checkpoint=checkpoint), validate,
         negatives=negatives and negatives.build(LOG),
     )  # fmt: skip

@@ -15,7 +15,7 @@ from nextitem.model.losses import CrossEntropy
 from nextitem.model.losses.loss import Loss
 from nextitem.model.model import SequenceModel
 from nextitem.model.objectives import NextItem
-from nextitem.training.fit import Progress, Training, fit
+from nextitem.training.fit import Progress, Training, fit_model
 from nextitem.training.history import Epoch, History
 from nextitem.training.session import Session
 from worlds.shelves import build_model
@@ -97,11 +97,11 @@ def sasrec(dropout: float = 0.1) -> SequenceModel:
 
 def trained(seed: int, training: Training = LAST) -> SequenceModel:
     model = sasrec()
-    fit(model, LOG, CrossEntropy().build(), training, Session(seed), None)
+    fit_model(model, LOG, CrossEntropy().build(), training, Session(seed), None)
     return model
 
 
 def fit_slope(model: Slope, training: Training, seed: int = 0) -> Recorder:
     recorder = Recorder(model)
-    fit(model, FOUR, CrossEntropy().build(), training, Session(seed, watcher=recorder, checkpoint=recorder), None)
+    fit_model(model, FOUR, CrossEntropy().build(), training, Session(seed, watcher=recorder, checkpoint=recorder), None)
     return recorder

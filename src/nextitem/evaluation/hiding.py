@@ -105,6 +105,16 @@ def checked(hide: str) -> str:
     )
 
 
+def latest(hide: str) -> int | None:
+    """Of how many events at the end of a history the items are left out; None: of all of them. 0 for `nothing`.
+
+    >>> latest("last:5"), latest("history"), latest("nothing")
+    (5, None, 0)
+    """
+    match = _LATEST.fullmatch(checked(hide))
+    return int(match[1]) if match else 0 if hide == "nothing" else None
+
+
 def in_words(hide: str) -> str:
     """What is left out, such as `the last 5 events hidden`, for a sentence."""
     match = _LATEST.fullmatch(hide)

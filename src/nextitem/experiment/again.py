@@ -86,7 +86,7 @@ def measured_by(run: Run, recipe: Recipe, say: Say = silent) -> tuple[Outcome, M
     note = f"weights and history are those of {run.folder.name}, which learnt the same"
     prepared = replace(prepared, notes=(*prepared.notes, note), features=run.features)
     history = History(run.history, known.best_epoch)
-    outcome = Outcome(scorer, prepared, history, validation, test, known.parameters, known.train_seconds, None)
+    outcome = Outcome(scorer, prepared, history, validation, test, known.parameters, known.train_seconds, None, recipe)
     return outcome, metrics_of(outcome, known.provenance)
 
 

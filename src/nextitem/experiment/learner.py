@@ -49,7 +49,7 @@ class Learner(Protocol):
     def training(self) -> Training:
         """How weights are found, and by which metric of how many users anything is chosen.
 
-        A baseline, which is not trained by `fit`, has the defaults.
+        A baseline, which is not trained by `fit_model`, has the defaults.
         """
 
     @property

@@ -34,6 +34,8 @@ class Outcome:
     """Seconds of optimisation, or of counting where nothing else was done."""
     upper_bound: Mapping[str, float] | None
     """What the process that generated the data would earn on the test histories, where that is known."""
+    recipe: Recipe
+    """What was learnt by, as it was carried out."""
 
 
 def run(
@@ -65,7 +67,7 @@ def run(
     validation, test = measured
     bound = prepared.upper_bound(prepared.split.test) if prepared.upper_bound else None
     return Outcome(
-        learnt.scorer, prepared, learnt.history, validation, test, learnt.parameters, learnt.seconds, bound
+        learnt.scorer, prepared, learnt.history, validation, test, learnt.parameters, learnt.seconds, bound, recipe,
     )  # fmt: skip
 
 

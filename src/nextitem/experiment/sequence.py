@@ -28,7 +28,7 @@ from nextitem.model.objectives import AnyObjective, NextItem
 from nextitem.model.weights import check_alike, shapes_alone
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.suggestion import suggest
-from nextitem.training.fit import Training, fit
+from nextitem.training.fit import Training, fit_model
 from nextitem.training.session import Session
 from nextitem.training.validation import outside_sampler, validation_cases, validation_loss
 from nextitem.words import counted
@@ -206,7 +206,7 @@ class SequenceRecipe(Configuration):
             refuse_untimed(prepared.split.train)
 
     def learn(self, prepared: Prepared, session: Session, ranking: Ranking = FULL) -> Learnt:
-        """The model trained by `fit`, with the weights of the epoch that validation chose; raises as `fit` does."""
+        """The model trained by `fit_model`, which raises, with the weights of the epoch that validation chose."""
         built, train = self.assembled(prepared, session), prepared.split.train
         model, cases = built.model, built.cases
 
@@ -214,7 +214,7 @@ class SequenceRecipe(Configuration):
             means = evaluate(model, cases, ranking=ranking, intervals=False, processes=session.processes).means
             return {**means, "validation_loss": built.validation_loss(cases, session)}
 
-        history = fit(model, train, built.loss, self.training, session, validate, negatives=built.negatives)
+        history = fit_model(model, train, built.loss, self.training, session, validate, negatives=built.negatives)
         return Learnt(model, history, sum(weight.numel() for weight in model.parameters()), history.train_seconds)
 
     def assembled(self, prepared: Prepared, session: Session) -> "Assembled":
@@ -253,7 +253,7 @@ class SequenceRecipe(Configuration):
 
 @dataclass(frozen=True)
 class Assembled:
-    """What a training of a sequence model begins with; `fit` and a plan's stopwatch go on from the same."""
+    """What a training of a sequence model begins with; `fit_model` and a plan's stopwatch go on from the same."""
 
     model: SequenceModel
     """Untrained."""

@@ -28,7 +28,7 @@ from nextitem.experiment.folder.metrics import Metrics, metrics_of
 from nextitem.experiment.folder.provenance import provenance
 from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.folder.workplace import Workplace
-from nextitem.experiment.folder.writing import write_run
+from nextitem.experiment.folder.writing import Trained, write_run
 from nextitem.experiment.plan.plan import plan_together
 from nextitem.experiment.plan.precision import as_begun
 from nextitem.experiment.recipe import Recipe
@@ -129,34 +129,51 @@ def train_into(
     `say` is told the notes on the data before training: who reads there that most users are too short can stop. Only
     the first process writes; to the others there is no folder. On the CPU the session's checkpoint is the workplace's.
     """
-    started, processes, is_first = datetime.now(UTC), session.processes, session.processes.rank == 0
+    processes, is_first = session.processes, session.processes.rank == 0
     with workplace.alone() if is_first else nullcontext():
-        with told_if_slow(f"reading {recipe.data}", say):
-            prepared = prepare(recipe, events=events, items=extras.items)
-        for note in notes_on(prepared, recipe):
-            say(f"note: {note}")
-        ranking = None if extras.candidates is None else _checked(extras.candidates, prepared, recipe)
-        if recipe.learner.unplanned is None:
-            recipe = as_begun(recipe, identity_in(workplace.checkpoint))
-            with told_if_slow("planning", say):
-                recipe, planned = plan_together(recipe, prepared, session)
-            say(f"plan: {planned}")
-        if session.device.type == "cpu":  # elsewhere a training cannot be continued to the same bits: nothing is kept
-            session = replace(session, checkpoint=file_checkpoint(workplace.checkpoint, recipe, prepared, session))
-        outcome = run(recipe, session, prepared=prepared, say=say)
-        for note in outcome.history.notes:
-            say(f"note: {note}")
-        sampled = None
-        if ranking is not None:
-            test = outcome.prepared.split.test
-            sampled = evaluate(outcome.model, test, SAMPLED_METRICS, ranking=ranking, processes=processes)
-        made = provenance(prepared, session, started, reads_times=recipe.learner.reads_times)
-        counted = beside(recipe, outcome, processes, say) if extras.baselines else UNCOMPARED
-        metrics = metrics_of(outcome, made, sampled, counted)
-        add = extras.report and partial(_add_report, extras.report, outcome.model, say)
-        folder = write_run(workplace, recipe, outcome, metrics, with_users=extras.users, add=add) if is_first else None
+        trained = learnt(recipe, session, say, extras, events, workplace.checkpoint)
+        add = extras.report and partial(_add_report, extras.report, trained.outcome.model, say)
+        folder = None
+        if is_first:
+            done, metrics = trained.outcome, trained.metrics
+            folder = write_run(workplace, trained.recipe, done, metrics, with_users=extras.users, add=add)
         processes.wait()  # whoever ends successfully says that the run is stored
-        return folder, metrics
+        return folder, trained.metrics
+
+
+def learnt(
+    recipe: Recipe,
+    session: Session,
+    say: Say = silent,
+    extras: Extras = Extras(),
+    events: GivenEvents | None = None,
+    checkpoint: Path | None = None,
+) -> Trained:
+    """A training and all that is measured of it, as `train` does it, stored nowhere but in `checkpoint` meanwhile."""
+    started, processes = datetime.now(UTC), session.processes
+    with told_if_slow(f"reading {recipe.data}", say):
+        prepared = prepare(recipe, events=events, items=extras.items)
+    for note in notes_on(prepared, recipe):
+        say(f"note: {note}")
+    ranking = None if extras.candidates is None else _checked(extras.candidates, prepared, recipe)
+    if recipe.learner.unplanned is None:
+        recipe = recipe if checkpoint is None else as_begun(recipe, identity_in(checkpoint))
+        with told_if_slow("planning", say):
+            recipe, planned = plan_together(recipe, prepared, session)
+        say(f"plan: {planned}")
+    if checkpoint is not None and session.device.type == "cpu":
+        # Elsewhere a training cannot be continued to the same bits: nothing is kept.
+        session = replace(session, checkpoint=file_checkpoint(checkpoint, recipe, prepared, session))
+    outcome = run(recipe, session, prepared=prepared, say=say)
+    for note in outcome.history.notes:
+        say(f"note: {note}")
+    sampled = None
+    if ranking is not None:
+        test = outcome.prepared.split.test
+        sampled = evaluate(outcome.model, test, SAMPLED_METRICS, ranking=ranking, processes=processes)
+    made = provenance(prepared, session, started, reads_times=recipe.learner.reads_times)
+    counted = beside(recipe, outcome, processes, say) if extras.baselines else UNCOMPARED
+    return Trained(recipe, outcome, metrics_of(outcome, made, sampled, counted))
 
 
 def file_checkpoint(path: Path, recipe: Recipe, prepared: Prepared, session: Session) -> FileCheckpoint:

@@ -34,7 +34,7 @@ def refuse_untimed(sequences: Sequences) -> None:
 
 
 class SequenceModel(nn.Module):
-    """Scores every item after a history; a `Scorer`, and what `fit` trains."""
+    """Scores every item after a history; a `Scorer`, and what `fit_model` trains."""
 
     def __init__(
         self,

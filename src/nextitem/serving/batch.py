@@ -12,7 +12,8 @@ from nextitem.errors import DataError
 from nextitem.serving.asked import Asked
 from nextitem.serving.ids import RawId
 from nextitem.serving.news import News
-from nextitem.serving.recommender import Recommendation, Recommender
+from nextitem.serving.question import Recommendation
+from nextitem.serving.recommender import Recommender
 from nextitem.words import counted
 
 _NAMED = 5  # ids that a note names; what there is beside them is counted

@@ -3,6 +3,7 @@
 import csv
 import io
 import operator
+import re
 from pathlib import Path
 from typing import SupportsIndex
 
@@ -19,6 +20,7 @@ from nextitem.storage import unguarded
 from nextitem.words import counted
 
 RawId = str | int
+_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,19}")  # as numbers are written, so that '007' is not 7
 
 
 def ids_of(values: object, name: str, *, ordered: bool = True) -> pl.Series:
@@ -30,6 +32,30 @@ def ids_of(values: object, name: str, *, ordered: bool = True) -> pl.Series:
     ['7', 'b']
     """
     return column_of([_id(value, name, place) for place, value in enumerate(listed(values, name, ordered=ordered))])
+
+
+class Positions:
+    """Where ids stand in a catalogue, for whoever asks for a few at a time: a table of all, made once."""
+
+    def __init__(self, ids: pl.Series) -> None:
+        self._are_numbers = ids.dtype.is_integer()
+        self._places: dict[RawId, int] = dict(zip(ids.to_list(), range(len(ids)), strict=True))
+
+    def of(self, raw: object, name: str, place: int) -> int:
+        """The position of an id, −1 of one that is not there; compared as the catalogue's own type.
+
+        Raises DataError for what is no id, `place` of the list `name`.
+
+        >>> Positions(pl.Series([7, 12])).of("12", "history", 0), Positions(pl.Series([7, 12])).of("012", "history", 0)
+        (1, -1)
+        """
+        found = raw if type(raw) is str or type(raw) is int else _id(raw, name, place)
+        if self._are_numbers:
+            if isinstance(found, int):
+                return self._places.get(found, -1)
+            number = int(found) if _NUMBER.fullmatch(found) else None
+            return -1 if number is None else self._places.get(number, -1)
+        return self._places.get(str(found), -1)
 
 
 def column_of(ids: list[RawId]) -> pl.Series:

@@ -8,7 +8,7 @@ import polars as pl
 
 from nextitem.errors import ConfigurationError
 from nextitem.serving.ids import RawId, column_of
-from nextitem.serving.recommender import Recommendation
+from nextitem.serving.question import Recommendation
 from nextitem.storage import refusals, whole_file, write_csv, write_parquet, write_text
 
 LIST_FORMATS = (".csv", ".jsonl", ".parquet")

@@ -1,9 +1,9 @@
 """Raw ids in, raw ids out: a stored or freshly trained model as something to call."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Protocol
 
 import polars as pl
 import torch
@@ -15,76 +15,62 @@ from nextitem.data.reading.columns import Columns
 from nextitem.data.reading.files import read_interactions
 from nextitem.data.reading.kinds import with_kinds
 from nextitem.data.reading.sources import Events
-from nextitem.data.sequences import NOBODY, Sequences
+from nextitem.data.sequences import NOBODY
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.evaluation.hiding import SeenOrDisliked, checked, hidden
 from nextitem.evaluation.ranks import top_k
-from nextitem.evaluation.scoring import Scorer
-from nextitem.experiment.again import restore_own
-from nextitem.experiment.folder.histories import histories_of
+from nextitem.experiment.folder.metrics import Metrics
 from nextitem.experiment.folder.reading import LISTS, Run, read_run
+from nextitem.experiment.folder.writing import Trained
+from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome
-from nextitem.model.baselines.popularity import PopularityScorer
+from nextitem.serving.answering import Understood, answers, understood
 from nextitem.serving.asked import Asked, Given, continued, given_alone, of_stored
+from nextitem.serving.heard import hear
 from nextitem.serving.ids import RawId, ids_of
+from nextitem.serving.known import Known
 from nextitem.serving.news import Changes, News
-from nextitem.settings.given import of_kind, whole_number, word_of, yes_or_no
+from nextitem.serving.question import Answer, Question, Recommendation, Source, Unknown
+from nextitem.settings.given import of_kind, path_of, whole_number, word_of, yes_or_no
+from nextitem.storage import whole_folder
 
-Unknown = Literal["error", "drop"]
 Ids = Iterable[RawId]
 """A list of ids: also a series or an array, or a frame of one column."""
 
 
-@dataclass(frozen=True)
-class Recommendation:
-    """One recommended item."""
+class Artefact(Protocol):
+    """What a recommender was made of, as far as it can be stored: a run, or a training that just ended."""
 
-    item: RawId
-    score: float
-    """Comparable within one list only."""
-    source: Literal["model", "popularity"]
-    """`popularity` where the history had no known item, so that the model had nothing to go by."""
+    @property
+    def recipe(self) -> Recipe:
+        """What was learnt by."""
+
+    @property
+    def metrics(self) -> Metrics:
+        """What was measured, on what, and how it was made."""
+
+    def write(self, draft: Path) -> None:
+        """Put all files of a run into an empty folder. Raises StorageError."""
 
 
+@dataclass(frozen=True, eq=False)
 class Recommender:
-    """Recommends to users of the training log or to any history of known items."""
+    """Recommends to users of the training log or to any history of known items. It does not change."""
 
-    def __init__(
-        self,
-        scorer: Scorer,
-        items: Catalog,
-        counts_N: Tensor,
-        users: Catalog | None,
-        histories: Sequences | None,
-        hide: str = "history",
-        columns: Columns | None = None,
-        kinds: Mapping[str, float | str] | None = None,
-    ) -> None:
-        self.scorer = scorer
-        self.hide = hide  # which items of a history are left out where nobody says otherwise
-        self.items = items
-        self.users = users
-        self._popularity = PopularityScorer(counts_N.double())
-        self._histories = histories
-        self._columns = columns  # of the log that was learnt from: new events are read like it
-        self.kinds = kinds or {}  # what kinds of events mean, those of new ones too
+    known: Known
+    artefact: Artefact | None = None
+    """What it was made of, with recipe and metrics; None where it was made of an outcome alone."""
 
     @classmethod
     def from_outcome(cls, outcome: Outcome) -> "Recommender":
         """A recommender from a training that just ended; histories are complete, test events included."""
         outcome = of_kind(outcome, Outcome, "outcome", "run(…) returns one; Recommender.load reads a run's folder")
-        log = outcome.prepared.log
-        counts_N, hide = outcome.prepared.split.train.counts(), outcome.test.certificate.hidden
-        return cls(
-            outcome.model,
-            log.items,
-            counts_N,
-            log.users,
-            log.sequences,
-            hide,
-            outcome.prepared.columns,
-            log.sequences.events.kinds,
-        )
+        return cls(Known.of_outcome(outcome))
+
+    @classmethod
+    def from_training(cls, trained: Trained) -> "Recommender":
+        """A recommender from a training that just ended, which can be saved."""
+        return cls(Known.of_outcome(trained.outcome), trained)
 
     @classmethod
     def load(cls, folder: Path | str) -> "Recommender":
@@ -95,15 +81,68 @@ class Recommender:
     def from_run(cls, run: Run) -> "Recommender":
         """A recommender from a run that was read."""
         run = of_kind(run, Run, "run", "read_run(folder) returns one; Recommender.load reads a run's folder")
-        items = Catalog(run.items["item"])
-        counts_N = torch.from_numpy(run.items["count"].to_numpy(writable=True))
-        scorer, hide = restore_own(run), run.recipe.hide
-        made = run.metrics.provenance
-        columns, kinds = made.columns or run.recipe.columns, made.kinds or run.recipe.kinds
-        if run.users is None:
-            return cls(scorer, items, counts_N, None, None, hide, columns, kinds)
-        histories = histories_of(run.users, len(items))
-        return cls(scorer, items, counts_N, Catalog(run.users["user"]), histories, hide, columns, kinds)
+        return cls(Known.of_run(run), run)
+
+    def save(self, folder: Path | str) -> Path:
+        """Store everything in `folder`, which must not exist yet, and return its path: what `nextitem train` leaves.
+
+        `Recommender.load(folder)` gives the same lists to the bit. Raises ConfigurationError where the folder is there
+        already and for a recommender that was made of an outcome alone, ArtefactError where the run that it was read
+        from was altered since, and StorageError.
+        """
+        folder = path_of(folder, "folder")
+        if self.artefact is None:
+            raise ConfigurationError(
+                "a recommender that was made of an outcome does not know how that was trained; make it by fit(…), or "
+                "store the training by train(recipe, session, out) and load that run"
+            )
+        with whole_folder(folder) as draft:
+            self.artefact.write(draft)
+        return folder
+
+    @property
+    def items(self) -> Catalog:
+        """The items that can be recommended, and read in histories."""
+        return self.known.items
+
+    @property
+    def titles(self) -> Mapping[object, str]:
+        """Titles by raw id, of the items that have one."""
+        return self.known.features.titles
+
+    @property
+    def users(self) -> Catalog | None:
+        """The users whose histories are stored."""
+        return self.known.users
+
+    @property
+    def hide(self) -> str:
+        """Which items of a history are left out where nobody says otherwise."""
+        return self.known.hide
+
+    @property
+    def kinds(self) -> Mapping[str, float | str]:
+        """What kinds of events mean."""
+        return self.known.kinds
+
+    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        """The answer to each question, whatever its terms, by one pass of the model over all their histories.
+
+        Raises ConfigurationError and DataError for the first question that cannot be answered: what is wrong with one
+        is found out before by `understood`.
+        """
+        return self.answered_all([self.understood(question) for question in questions])
+
+    def understood(self, question: Question) -> Understood:
+        """A question that can be answered, for `answered_all`: nothing of it is wrong, and the model is not asked yet.
+
+        Raises ConfigurationError and DataError, with the remedy, for one that cannot be answered.
+        """
+        return understood(self.known, hear(self.known, question))
+
+    def answered_all(self, questions: Sequence[Understood]) -> list[Answer]:
+        """The answers to questions that this recommender understood. Raises ScoreError for scores that are NaN."""
+        return answers(self.known, questions)
 
     def recommend(
         self,
@@ -179,7 +218,7 @@ class Recommender:
             raise DataError(
                 f"{len(owners):,} users and {len(given.items):,} histories; give each user one history of new events"
             )
-        catalogue, stored = self._stored()
+        catalogue, stored = self.known.stored()
         users_C = catalogue.lookup(owners)
         if histories_only:
             return given_alone(given, users_C, len(self.items), changes)
@@ -188,8 +227,8 @@ class Recommender:
     def _read(self, events: Events | Interactions) -> Interactions:
         if isinstance(events, Interactions):
             return events
-        columns = with_kinds(events, Columns(), self.kinds, "the events", self._columns)
-        return read_interactions(events, columns, like=self._columns)
+        columns = with_kinds(events, Columns(), self.kinds, "the events", self.known.columns)
+        return read_interactions(events, columns, like=self.known.columns)
 
     def allowed(self, candidates: Ids | None, exclude: Ids | None, unknown: Unknown = "error") -> Tensor | None:
         """Indices of the items that may be recommended, None where all may; raises what `recommend` raises."""
@@ -211,7 +250,10 @@ class Recommender:
         histories = asked.histories
         is_empty_C = histories.lengths_U == 0
         lists: list[list[Recommendation]] = [[] for _ in range(len(histories))]
-        for rows, scorer in ((~is_empty_C, self.scorer), (is_empty_C & ~asked.is_unknown_C, self._popularity)):
+        for rows, scorer in (
+            (~is_empty_C, self.known.scorer),
+            (is_empty_C & ~asked.is_unknown_C, self.known.popularity),
+        ):
             part = histories.select(rows)
             if not len(part):
                 continue
@@ -220,10 +262,14 @@ class Recommender:
                 disliked = asked.disliked.select(rows)
                 seen = disliked if seen is None else SeenOrDisliked(seen, disliked)
             items_Ck, scores_Ck = top_k(scorer.query(part), k, seen, allowed)
-            source: Literal["model", "popularity"] = "model" if scorer is self.scorer else "popularity"
+            source: Source = "model" if scorer is self.known.scorer else "popularity"
             for row, ids, scores in zip(rows.nonzero()[:, 0].tolist(), items_Ck, scores_Ck.tolist(), strict=True):
                 found = self.items.raw(ids[ids >= 0]).to_list()
-                lists[row] = [Recommendation(i, s, source) for i, s in zip(found, scores[: len(found)], strict=True)]
+                titles = self.titles
+                lists[row] = [
+                    Recommendation(item, score, source, titles.get(item))
+                    for item, score in zip(found, scores[: len(found)], strict=True)
+                ]
         return lists
 
     def known_users(self) -> list[RawId]:
@@ -232,17 +278,10 @@ class Recommender:
 
     def stored_users(self) -> Catalog:
         """The users whose histories are stored. Raises DataError where the run was stored without them."""
-        return self._stored()[0]
-
-    def _stored(self) -> tuple[Catalog, Sequences]:
-        if self.users is None or self._histories is None:
-            raise DataError(
-                "this run was stored without its users' histories; pass histories instead of users, and not both"
-            )
-        return self.users, self._histories
+        return self.known.stored()[0]
 
     def _of_users(self, users: pl.Series, unknown: Unknown) -> Asked:
-        catalogue, stored = self._stored()
+        catalogue, stored = self.known.stored()
         users_C = catalogue.lookup(users) if unknown == "drop" else catalogue.index(users, "user")
         return of_stored(users_C, stored)
 

@@ -6,6 +6,7 @@ What the manifest does not name is not used, and nothing is used before it was c
 import hashlib
 import os
 import re
+import shutil
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
@@ -143,6 +144,12 @@ class Sealed(Generic[M]):
         """Compare these files with the manifest, or all."""
         for name in names or self.manifest.files:
             self.file(name)
+
+    def copy(self, draft: Path) -> None:
+        """Put all files and the manifest into another folder, each as the manifest has it. Raises OSError as well."""
+        for name in self.manifest.files:
+            shutil.copyfile(self.file(name), draft / name)
+        write_text(draft / MANIFEST, self.manifest.model_dump_json(indent=2) + "\n")
 
     def fault(self, name: str) -> str | None:
         """What is wrong with a file, to be read after its name; None where its content is that of the manifest."""

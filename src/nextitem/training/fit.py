@@ -100,7 +100,7 @@ class Training(Configuration):
 Validate = Callable[[], Mapping[str, float]]
 
 
-def fit(
+def fit_model(
     model: Trainable,
     train: Sequences,
     loss: Loss,
@@ -148,7 +148,7 @@ def fit(
 
 
 def _windows(model: Trainable, train: Sequences, training: Training) -> Sequences:
-    """What is trained on, where the weights are; raises as `fit` where there is nothing, or not there."""
+    """What is trained on, where the weights are; raises as `fit_model` where there is nothing, or not there."""
     device = next(model.parameters()).device
     windows = model.windows(train).to(device)
     if not len(windows):

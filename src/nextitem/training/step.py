@@ -1,4 +1,4 @@
-"""One step of a training: what `fit` does over and over, and what a plan takes the time of. T target positions."""
+"""One step of training: what `fit_model` does over and over, and what a plan takes the time of. T target positions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

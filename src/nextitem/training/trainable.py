@@ -13,7 +13,7 @@ from nextitem.model.losses.loss import Loss
 
 
 class Trainable(Protocol):
-    """What `fit` trains: an nn.Module with states and their loss."""
+    """What `fit_model` trains: an nn.Module with states and their loss."""
 
     @property
     def items(self) -> ItemTable:

@@ -15,7 +15,7 @@ from nextitem.model.items.tied import Tied, TiedItems
 from nextitem.model.losses import BinaryCrossEntropy, CrossEntropy
 from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
-from nextitem.training.fit import Training, fit
+from nextitem.training.fit import Training, fit_model
 from nextitem.training.session import Session
 from worlds.parts import sequence
 from worlds.shelves import each_loss
@@ -141,7 +141,7 @@ def test_biases_are_learnt(item_rows: Any) -> None:
     training = Training(epochs=30, batch_size=4, patience=None, learning_rate=0.05, item_rows=item_rows)
     negatives = Uniform(count=4, exclude="target").build(TRAIN)
     loss = BinaryCrossEntropy().build()
-    fit(model, TRAIN, loss, training, Session(0), None, negatives=negatives)
+    fit_model(model, TRAIN, loss, training, Session(0), None, negatives=negatives)
     assert model.items.bias_N is not None
     bias_N = model.items.bias_N.detach()
     assert bias_N[11] == 0  # nobody has it: never a target, never a negative
@@ -155,7 +155,7 @@ def test_training_on_touched_rows_moves_biases_as_training_on_all_does() -> None
         model = RECIPE.sequence.build(6, 0).double()
         training = Training(epochs=3, batch_size=4, patience=None, item_rows=item_rows)
         negatives = Uniform(count=20, exclude="target").build(train)  # every row is touched
-        fit(model, train, BinaryCrossEntropy().build(), training, Session(0), None, negatives=negatives)
+        fit_model(model, train, BinaryCrossEntropy().build(), training, Session(0), None, negatives=negatives)
         weights.append(model.state_dict())
     for name, weight in weights[0].items():
         torch.testing.assert_close(weights[1][name], weight, rtol=1e-6, atol=1e-9)

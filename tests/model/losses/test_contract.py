@@ -56,7 +56,7 @@ def random_states_and_table(positions: int, items: int, seed: int = 0, width: in
 
 
 def agree(ours: Tensor, expected: Tensor, wanted: list[Tensor]) -> None:
-    """Equal values, and equal gradients with respect to `wanted`, of a mean as `fit` takes it."""
+    """Equal values, and equal gradients with respect to `wanted`, of a mean as `fit_model` takes it."""
     torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
     gradients = (torch.autograd.grad(value / POSITIONS, wanted, retain_graph=True) for value in (ours, expected))
     for one, other in zip(*gradients, strict=True):

@@ -19,7 +19,7 @@ CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 
 
 def epochs(values: list[float], losses: list[float | None] | None = None) -> Iterator[tuple[Epoch, History]]:
-    """Each epoch with the history up to it, as `fit` tells them."""
+    """Each epoch with the history up to it, as `fit_model` tells them."""
     history = History()
     for number, value in enumerate(values, 1):
         loss = losses[number - 1] if losses else 2.5

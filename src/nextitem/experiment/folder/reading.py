@@ -204,6 +204,12 @@ class Run:
         faults = {name: fault for name in others if (fault := self.sealed.fault(name)) is not None}
         return [f"{self.folder / name} {fault}; nothing here rests on it" for name, fault in faults.items()]
 
+    def write(self, draft: Path) -> None:
+        """Put all files of the run into an empty folder, each proven before. Raises OSError as well."""
+        if self.sealed is None:
+            raise self.refused("manifest.json", "is missing: the run is being written still")
+        self.sealed.copy(draft)
+
     def refused(self, name: str, fact: object) -> ArtefactError:
         """What to say where a file does not go with the others."""
         return RUN.unreadable(self.folder, f"{name}: {fact}")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,20 @@ from nextitem.experiment.run import Outcome
 from nextitem.storage import empty_folder, publish, refusals, write_csv, write_parquet, write_tensors, write_text
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A training that ended, and what was measured of it."""
+
+    recipe: Recipe
+    outcome: Outcome
+    metrics: Metrics
+
+    def write(self, draft: Path) -> None:
+        """Put all files of a run into an empty folder. Raises OSError."""
+        _write_files(draft, self.recipe, self.outcome, self.metrics)
+        RUN.seal(draft)
+
+
 def write_run(
     workplace: Workplace,
     recipe: Recipe,
@@ -38,7 +53,7 @@ def write_run(
     """
     started = datetime.fromisoformat(metrics.provenance.started)
     with refusals(f"the run into {workplace.root}"), empty_folder(workplace.partial / "run") as draft:
-        _write_files(draft, recipe, outcome, metrics, with_users)
+        _write_files(draft, recipe, outcome, metrics, with_users=with_users)
         if add is not None:
             add(draft)
         RUN.seal(draft)
@@ -47,7 +62,7 @@ def write_run(
     return final
 
 
-def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Metrics, with_users: bool) -> None:
+def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Metrics, *, with_users: bool = True) -> None:
     _write_json(draft / "recipe.json", recipe.model_dump(mode="json"))
     _write_json(draft / "metrics.json", metrics.as_dict())
     lines = [json.dumps(line) for line in outcome.history.as_lines()]
