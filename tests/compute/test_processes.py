@@ -145,6 +145,28 @@ def test_torchrun_goes_on_with_an_interrupted_training_and_one_process_writes(
         assert line["validation"] == pytest.approx(epoch.validation, rel=1e-4)
 
 
+OWN_THREADS = """
+import os, pathlib, torch
+from nextitem.compute.processes import _join
+_join(torch.device("cpu"))
+weight = torch.nn.Parameter(torch.ones(1))
+weight.grad = torch.ones(1)
+torch.optim.Adam([weight]).step()
+torch.distributed.all_reduce(weight.grad)
+torch.distributed.destroy_process_group()
+print(*(file.read_text() for file in pathlib.Path("/proc/self/task").glob("*/comm")))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have names in /proc")
+def test_no_thread_of_a_group_outlives_it(folder: Path) -> None:
+    alone = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+    command = (sys.executable, "-c", OWN_THREADS)
+    done = subprocess.run(command, env=environment(folder) | alone, capture_output=True, text=True, check=True)
+    assert "python" in done.stdout
+    assert "gloo" not in done.stdout
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8])
 @pytest.mark.parametrize("count", [0, 1, 7, 8])
 def test_shares_cover_everything_once_and_differ_by_one_at_most(size: int, count: int) -> None:

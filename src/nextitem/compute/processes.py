@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
@@ -230,6 +231,9 @@ def _join(device: torch.device) -> ProcessGroup:
         torch.cuda.set_device(device)
     from torch.distributed.rendezvous import rendezvous  # not there where torch was built without it
 
+    # Its functions have the group that is there when it is imported as a default, and an optimiser's first step imports
+    # it: the group's threads would outlive the group then, and now and then abort a process that ends.
+    import_module("torch.distributed.nn.functional")
     try:
         store, rank, size = next(rendezvous("env://", timeout=_PATIENCE))
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
