@@ -1,5 +1,6 @@
 """`nextitem recommend`: lists for users or histories."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -31,8 +32,9 @@ from nextitem.data.reading.rejected import RejectedRows
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.hiding import checked
 from nextitem.experiment.folder.reading import LISTS, Run
-from nextitem.serving.batch import Served, Terms, known_items, serve_histories, serve_users
+from nextitem.serving.batch import Served, Terms, known_items, serve_histories, serve_users, write_users
 from nextitem.serving.lists import as_table, check_format, write_table
+from nextitem.serving.parts.writing import check_out
 from nextitem.serving.recommender import Recommender
 from nextitem.storage import guarded
 from nextitem.words import counted
@@ -63,7 +65,10 @@ def recommend(
     exclude: Annotated[
         str | None, typer.Option(help="Never recommend these items: ids between commas, or a file of them.")
     ] = None,
-    out: Annotated[Path | None, path_to("File to write: .csv, .jsonl or .parquet.")] = None,
+    out: Annotated[
+        Path | None,
+        path_to("File to write: .csv, .jsonl or .parquet; without an ending: a folder of parts."),
+    ] = None,
     hide: Hide = None,
     drop_unknown: Annotated[
         bool,
@@ -79,7 +84,7 @@ def recommend(
             "--columns, --histories-only, --on-bad-rows and --rejected are about --histories FILE; leave them out"
         )
     if out is not None:
-        check_format(out)
+        (check_out if histories is None else check_format)(out)
     if hide is not None:
         checked(hide)
     wanted = None if users is None or users == _ALL else ids_in(users, "user", "--users")
@@ -91,6 +96,9 @@ def recommend(
     stored = stored_run(run_folder, LISTS)
     recommender = Recommender.from_run(stored)
     terms, notes = _terms(recommender, listed_ids, Terms(k, None, hide, not drop_unknown, histories_only))
+    if histories is None and out is not None:
+        _write(recommender, stored, wanted, terms, out, notes, as_json=as_json)
+        return
     skipped = RejectedRows()
     with told_if_slow("recommending", say):
         if histories is None:
@@ -103,6 +111,54 @@ def recommend(
     if rejected is not None:
         write_rejected(skipped, rejected)
     _show(served, stored, k, out, skipped, as_json=as_json)
+
+
+def _write(
+    recommender: Recommender,
+    stored: Run,
+    users: pl.Series | None,
+    terms: Terms,
+    out: Path,
+    notes: list[str],
+    *,
+    as_json: bool,
+) -> None:
+    """The lists of users in a file or a folder, of which memory holds a part at a time."""
+    titles = stored.items["title"]
+    began = time.monotonic()
+    written, strangers, more = write_users(
+        recommender,
+        users,
+        terms,
+        out,
+        made_by=stored.fingerprint,
+        titles=None if titles.null_count() == len(titles) else titles,
+        say=say,
+    )
+    for note in (*notes, *more):
+        say(f"note: {note}")
+    asked, answered = written.users + len(strangers), written.users - len(written.without)
+    of = "" if answered == asked else f"{answered:,} of "
+    pace = f"{(written.users - written.found) / max(time.monotonic() - began, 1e-3):,.0f} users a second"
+    say(f"{counted(written.recommendations, 'recommendation')} for {of}{counted(asked, 'user')} in {out}; {pace}")
+    if as_json:
+        show_json(
+            {
+                "users": asked,
+                "k": terms.k,
+                "answered": answered,
+                "unknown_users": list(strangers),
+                "nothing_left_for": written.without,
+                "by_popularity": written.by_popularity,
+                "unknown_events": 0,
+                "continued": 0,
+                "notes": [*notes, *more],
+                "rejected": {},
+                "parts": len(written.parts),
+                "parts_found": written.parts_found,
+                "file": str(out),
+            }
+        )
 
 
 def _terms(recommender: Recommender, ids: Mapping[str, pl.Series], terms: Terms) -> tuple[Terms, list[str]]:

@@ -6,13 +6,13 @@ are.
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from nextitem.compute import transfer
+from nextitem.compute.threads import side_by_side
 from nextitem.evaluation.hiding import Seen
 from nextitem.evaluation.scoring import Query, refuse_nan
 
@@ -25,16 +25,10 @@ _MULTIPLE = 64  # of which a tile is as many wide where there are several; divid
 def of_blocks(query: Query, order_C: Tensor, work: Callable[[Tensor], _Found]) -> list[_Found]:
     """What `work` returns for each block of adjacent cases of `order_C`."""
     blocks = [rows for rows in order_C.split(_block_rows(query)) if len(rows)]
-    threads = min(torch.get_num_threads(), len(blocks))
-    if threads < 2 or transfer.is_asynchronous(Tiles(query, None, blocks[0]).scores(0).device):
+    is_shared = min(torch.get_num_threads(), len(blocks)) > 1
+    if is_shared and transfer.is_asynchronous(Tiles(query, None, blocks[0]).scores(0).device):
         return [work(rows) for rows in blocks]
-    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
-    before = torch.get_num_threads()
-    try:
-        return list(pool.map(torch.no_grad()(work), blocks))
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(before)  # also of threads that are yet to be started
+    return side_by_side(work, blocks)
 
 
 def _block_rows(query: Query) -> int:

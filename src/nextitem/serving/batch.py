@@ -2,18 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import polars as pl
 from torch import Tensor
 
+from nextitem.compute.waiting import Say, silent
 from nextitem.data.interactions import Interactions
 from nextitem.data.log import Catalog
 from nextitem.errors import DataError
+from nextitem.evaluation.hiding import checked
 from nextitem.serving.asked import Asked
 from nextitem.serving.ids import RawId
 from nextitem.serving.news import News
+from nextitem.serving.parts.ranked import Ranker
+from nextitem.serving.parts.writing import Wanted, Written, write_lists
 from nextitem.serving.question import Recommendation
 from nextitem.serving.recommender import Recommender
+from nextitem.settings.given import whole_number
 from nextitem.words import counted
 
 _NAMED = 5  # ids that a note names; what there is beside them is counted
@@ -91,6 +97,34 @@ def serve_users(recommender: Recommender, users: pl.Series | None, terms: Terms)
     return _served(recommender, owners, recommender.asked(users=owners), terms, notes, strangers)
 
 
+def write_users(
+    recommender: Recommender,
+    users: pl.Series | None,
+    terms: Terms,
+    out: Path,
+    *,
+    made_by: str,
+    titles: pl.Series | None = None,
+    say: Say = silent,
+) -> tuple[Written, tuple[RawId, ...], tuple[str, ...]]:
+    """(what was written, unknown users, notes): the lists that `serve_users` makes, of which memory holds a part.
+
+    `made_by` stands for the recommender: what was begun by another one is not gone on with. `titles` are those of its
+    items. Raises as `write_lists` does, and DataError where no user is known.
+    """
+    catalogue = recommender.stored_users()
+    wanted = catalogue.ids if users is None else users
+    owners, notes = _known(wanted, "user", catalogue, terms)
+    strangers = tuple(wanted.filter(_is_unknown(wanted, catalogue)).to_list())
+    hide = checked(terms.hide or recommender.hide)
+    k = min(whole_number(terms.k, "k", "the number of recommendations", least=1), len(recommender.items))
+    ranker = Ranker(recommender.known.scorer, recommender.known.popularity, k, hide, terms.allowed)
+    histories = recommender.asked(users=owners).histories
+    written = write_lists(Wanted(ranker, owners, histories, recommender.items, titles, made_by), out, say)
+    notes += tuple(_on_lists(written.without, written.by_popularity, written.users, terms, hide))
+    return written, strangers, notes
+
+
 def serve_histories(
     recommender: Recommender,
     events: Interactions,
@@ -136,21 +170,22 @@ def _served(
 ) -> Served:
     lists = recommender.answered(asked, terms.k, terms.allowed, hide=terms.hide)
     served = Served(owners, lists, unknown_users, len(asked.unknown), asked.continued)
-    return replace(served, notes=(*notes, *_on_lists(served, terms, terms.hide or recommender.hide)))
+    about = _on_lists(served.without_items, served.by_popularity, len(owners), terms, terms.hide or recommender.hide)
+    return replace(served, notes=(*notes, *about))
 
 
-def _on_lists(served: Served, terms: Terms, hide: str) -> list[str]:
+def _on_lists(without: Sequence[RawId], by_popularity: int, users: int, terms: Terms, hide: str) -> list[str]:
     notes = []
-    if without := served.without_items:
+    if without:
         seen = "has seen" if len(without) == 1 else "have seen"
         reason = "all items that may be recommended" if terms.allowed is not None else "all items"
         gets = "gets" if len(without) == 1 else "get"
         why = f"{seen} {reason}" if hide == "history" else "there is nothing else that may be recommended"
         notes.append(f"{counted(len(without), 'user')} {gets} no list ({why}): {_named(without)}")
-    if served.by_popularity:
-        gets, theirs = ("gets", "that user's") if served.by_popularity == 1 else ("get", "their")
+    if by_popularity:
+        gets, theirs = ("gets", "that user's") if by_popularity == 1 else ("get", "their")
         notes.append(
-            f"{served.by_popularity:,} of {counted(len(served.owners), 'user')} {gets} the most popular items: the "
+            f"{by_popularity:,} of {counted(users, 'user')} {gets} the most popular items: the "
             f"model knows none of {theirs} items"
         )
     return notes

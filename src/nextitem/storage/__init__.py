@@ -9,6 +9,7 @@ from nextitem.storage.contents import (
     naming,
     refusals,
     write_array,
+    write_arrow,
     write_csv,
     write_parquet,
     write_rows,
@@ -17,7 +18,7 @@ from nextitem.storage.contents import (
 )
 from nextitem.storage.opened import SHA256, cannot_read, content_of, opened, parsed, sha256
 from nextitem.storage.sealed import MANIFEST, FileFacts, Kind, Manifest, Sealed
-from nextitem.storage.whole import empty_folder, make_folder, publish, settle, sync, whole_file, whole_folder
+from nextitem.storage.whole import empty_folder, leave, make_folder, publish, settle, sync, whole_file, whole_folder
 
 __all__ = [
     "MANIFEST",
@@ -36,6 +37,7 @@ __all__ = [
     "extended",
     "filled",
     "guarded",
+    "leave",
     "make_folder",
     "naming",
     "opened",
@@ -49,6 +51,7 @@ __all__ = [
     "whole_file",
     "whole_folder",
     "write_array",
+    "write_arrow",
     "write_csv",
     "write_parquet",
     "write_rows",

@@ -110,6 +110,12 @@ def write_parquet(file: Path, frame: pl.DataFrame | pl.LazyFrame) -> None:
             frame.sink_parquet(sink)
 
 
+def write_arrow(file: Path, frame: pl.DataFrame) -> None:
+    """Write a table as an Arrow file, packed lightly: what is soon read again. Raises OSError."""
+    with _sink(file) as sink:
+        frame.write_ipc(sink, compression="lz4")
+
+
 def write_array(file: Path, array: NDArray[Any]) -> None:
     """Write a .npy file. Raises OSError."""
     with _sink(file) as sink:

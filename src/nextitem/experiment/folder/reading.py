@@ -1,5 +1,6 @@
 """A run read from its folder, every part of it proven before it is used."""
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -65,6 +66,13 @@ class Run:
     def seed(self) -> int:
         """The seed of weights, order, masks and negatives."""
         return self.metrics.provenance.seed
+
+    @property
+    def fingerprint(self) -> str:
+        """Stands for all files of the folder, such as they were written; "" of a draft, which nothing proves yet."""
+        return (
+            "" if self.sealed is None else hashlib.sha256(self.sealed.manifest.model_dump_json().encode()).hexdigest()
+        )
 
     @property
     def certificate(self) -> Certificate:
