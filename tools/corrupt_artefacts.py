@@ -2,12 +2,14 @@
 
     python tools/corrupt_artefacts.py                          2,000 damages, minutes
     python tools/corrupt_artefacts.py --damages 40 --seed 1
+    python tools/corrupt_artefacts.py --damages 300 --only state
 
-Runs of several kinds, a prepared log, a checkpoint and a search are damaged one at a time: bits, cuts, files that are
-gone, exchanged, of another, links, pipes and devices, other manifests, and content that cannot be, signed again. Then
-everything that reads them is asked. Right is exit code 4 that names a file, in less than two seconds of computing, or
-the very answer of the whole one, with a note where a file was altered that it does not rest on. Wrong is any other
-answer or code, a traceback, a wait, and anything that was executed or written elsewhere.
+Runs of several kinds, a prepared log, a checkpoint, a search, the database of a service and a dump of all that it has
+are damaged one at a time: bits, cuts, files that are gone, exchanged, of another, links, pipes and devices, other
+manifests, and content that cannot be, signed again. Then everything that reads them is asked. Right is exit code 4 that
+names a file, in less than two seconds of computing, or the very answer of the whole one, with a note where a file was
+altered that it does not rest on. Wrong is any other answer or code, a traceback, a wait, and anything that was executed
+or written elsewhere.
 """
 
 import argparse
@@ -56,12 +58,13 @@ class Found:
 class Worker:
     """One warm process: subjects, the answers of whole ones, and a case at a time."""
 
-    def __init__(self, world: Path) -> None:
+    def __init__(self, world: Path, only: str) -> None:
         self.world = world
         for name in ("case", "here"):
             (world / name).mkdir()
         os.chdir(world / "here")
         self.subjects = subjects(world)
+        self.chosen = [name for name in self.subjects if only in ("", name)]
         self.whole = {
             (name, reader): ask(self._copy(subject)) for name, subject in self.subjects.items()
             for reader, ask in subject.asks.items()
@@ -78,7 +81,7 @@ class Worker:
     def case(self, number: int, seed: int, tell: Connection) -> list[Found]:
         """What all readers make of the damage of this number."""
         draws = Random(f"{seed}/{number}")
-        name = list(self.subjects)[number % len(self.subjects)]
+        name = self.chosen[number % len(self.chosen)]
         subject, found = self.subjects[name], []
         damage, file = self._chosen(subject, draws)
         kept = draws.getstate()
@@ -98,7 +101,7 @@ class Worker:
 
     def _chosen(self, subject: Subject, draws: Random) -> tuple[str, str]:
         files = sorted(one.name for one in (subject.folder / subject.files).iterdir() if one.is_file())
-        kinds = ["raw", "content", "another's"] if subject.kind != "search" else ["raw"]
+        kinds = ["raw"] if subject.kind in ("search", "database", "state") else ["raw", "content", "another's"]
         if subject.kind in ("run", "prepared log"):
             kinds += ["manifest", "another's, signed", "content"]
         kind, file = draws.choice(kinds), draws.choice(files)
@@ -163,21 +166,21 @@ def resaved(file: Path, draws: Random) -> None:
     )
 
 
-def work(world: str, seed: int, line: Connection) -> None:
+def work(world: str, seed: int, only: str, line: Connection) -> None:
     """Answer for the numbers that come."""
-    worker = Worker(Path(world))
+    worker = Worker(Path(world), only)
     line.send("ready")
     while (number := line.recv()) is not None:
         line.send(worker.case(number, seed, line))
 
 
-def tried(damages: int, seed: int) -> list[Found]:
+def tried(damages: int, seed: int, only: str) -> list[Found]:
     """What was found, one worker after another where one has to be ended."""
     found, number, context = list[Found](), 0, get_context("spawn")
     while number < damages:
         with tempfile.TemporaryDirectory(prefix="nextitem-corrupt-") as world:
             line, other = context.Pipe()
-            process = context.Process(target=work, args=(world, seed, other), daemon=True)
+            process = context.Process(target=work, args=(world, seed, only, other), daemon=True)
             process.start()
             other.close()
             asking: tuple[str, ...] = ()
@@ -222,8 +225,9 @@ def main() -> None:
         "--damages", type=int, default=2000, help="how many (default 2000); each is shown to all readers"
     )
     parser.add_argument("--seed", type=int, default=0, help="of all draws (default 0)")
+    parser.add_argument("--only", default="", help="one subject, such as sasrec-ce, database or state (default: all)")
     asked = parser.parse_args()
-    found = tried(asked.damages, asked.seed)
+    found = tried(asked.damages, asked.seed, asked.only)
     verdicts = Counter(one.verdict if one.is_right else "wrong" for one in found)
     for subject, count in sorted(Counter(one.subject for one in found).items()):
         print(f"{subject}: {count} asked, {sum(not one.is_right for one in found if one.subject == subject)} wrong")

@@ -1,4 +1,4 @@
-"""Small runs of several kinds, a prepared log, a checkpoint and a search; and what is asked of each of them."""
+"""Small runs of several kinds, a prepared log, a checkpoint, a search, what a service has; and what each is asked."""
 
 import json
 import os
@@ -19,6 +19,11 @@ from nextitem.experiment.search_space import parse_searches
 from nextitem.experiment.train import Extras, train
 from nextitem.report.run.page import report_into
 from nextitem.serving.recommender import Recommender
+from nextitem.serving.store import database
+from nextitem.serving.store.events import StoredEvent
+from nextitem.serving.store.state import dump, restore
+from nextitem.serving.store.store import EventStore
+from nextitem.storage import sha256
 from nextitem.studies.tuning import tune
 from nextitem.training.history import Epoch, History, Silent
 from nextitem.training.session import Session
@@ -90,7 +95,68 @@ def subjects(world: Path) -> dict[str, Subject]:
     searched = {"tune": lambda folder: python(lambda: _searched(events, folder, 3))}
     _searched(events, world / "search", 2)
     made["search"] = Subject("search", world / "search", Path(), searched)
+    made |= _of_a_service(world)
     return made
+
+
+def _of_a_service(world: Path) -> dict[str, Subject]:
+    """A database, and a dump of it with a run."""
+    for name in ("database", "state"):
+        (world / name).mkdir()
+    with EventStore.open(world / "database" / "events.db") as store:
+        for number in range(40):
+            store.add([StoredEvent(f"u{number % 7:02}", f"i{number:02}", number)] * 5, f"key {number}")
+        store.forget("u03")
+        store.catalogue.retire(["i01"])
+        store.catalogue.add({"new": {"title": "New"}})
+    (world / "database" / ".events.db.lock").unlink(missing_ok=True)
+    dump([world / "popularity-0"], world / "database" / "events.db", world / "state" / "state.nextitem")
+    run = str(world / "popularity-0")
+    return {
+        "database": Subject(
+            "database", world / "database", Path(),
+            {"open": lambda folder: python(lambda: _stored(folder / "events.db")),
+             "dump": lambda folder: _dumped(run, folder)},
+        ),
+        "state": Subject(
+            "state", world / "state", Path(),
+            {"restore": lambda folder: python(lambda: _restored(folder / "state.nextitem")),
+             "nextitem restore": lambda folder: typed("restore", str(folder / "state.nextitem"), "--json",
+                                                      "--out", str(_fresh(folder, "restored")))},
+        ),
+    }  # fmt: skip
+
+
+def _fresh(folder: Path, name: str) -> Path:
+    """A place beside a folder where nothing is."""
+    place = folder.parent / name
+    shutil.rmtree(place, ignore_errors=True)
+    return place
+
+
+def _stored(file: Path) -> object:
+    database.require_ours(file)  # one that is not there would be made
+    with EventStore.open(file) as store:
+        forgotten, changes = sorted(store.forgotten(), key=str), store.catalogue.changes()
+        repeated = store.add([StoredEvent("u01", "i01", 1)] * 5, "key 1")
+        return store.name, store.frame().rows(), forgotten, changes, repeated
+
+
+def _dumped(run: str, folder: Path) -> Answer:
+    out = _fresh(folder, "dumped")
+    out.mkdir()
+    events = str(folder / "events.db")
+    code, text, err = typed("dump", run, "--events", events, "--out", str(out / "state"), "--json")
+    if code == 0:
+        text = repr(_restored(out / "state"))
+    return code, text, err
+
+
+def _restored(file: Path) -> object:
+    out = _fresh(file.parent, "restored")
+    restore(file, out)
+    runs = {str(one.relative_to(out)): sha256(one) for one in out.rglob("*") if one.is_file() and one.suffix != ".db"}
+    return sorted(runs.items()), _stored(out / "events.db")
 
 
 def _resumed(recipe: Recipe, folder: Path) -> object:

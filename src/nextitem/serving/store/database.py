@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from nextitem.errors import ArtefactError, StorageError
 from nextitem.storage import cannot_read, opened, refusals, whole_file
-from nextitem.storage.places import NO_NAME, what_is_at
+from nextitem.storage.places import A_FILE, NO_NAME, what_is_at
 
 APPLICATION, VERSION = 0x6E786974, 1
 """What the header of a database says: "nxit", and the version of the tables below."""
@@ -94,11 +94,11 @@ def insert(
 
 
 def connect(path: Path, *, writes: bool = False, is_still: bool = False) -> sqlite3.Connection:
-    """A connection to a database that is there; with `is_still` to one that nobody writes, which then stays alone.
+    """A connection to a database that is there; with `is_still` to one that nobody has open, which stays as it is.
 
     Raises sqlite3.Error.
     """
-    mode = "rw" if writes else "ro"
+    mode = "ro" if is_still else "rw"  # one that may only read leaves its log behind
     uri = f"file:{quote(str(path.absolute()))}?mode={mode}{'&immutable=1' if is_still else ''}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
     try:
@@ -108,6 +108,8 @@ def connect(path: Path, *, writes: bool = False, is_still: bool = False) -> sqli
             # FULL syncs the log at every commit: what was acknowledged outlives a loss of power.
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
                 connection.execute(f"PRAGMA {pragma}")
+        else:
+            connection.execute("PRAGMA query_only=ON")
     except BaseException:
         connection.close()
         raise
@@ -134,10 +136,18 @@ def require_ours(path: Path) -> None:
             f"{path} has version {version} of its tables, and this nextitem reads version {VERSION}; use the nextitem "
             f"that wrote it, or choose another --events"
         )
+    for beside in _beside(path):
+        if what_is_at(beside) not in (None, A_FILE) or beside.is_symlink():
+            raise ArtefactError(f"{beside} is {what_is_at(beside)}, and should be the log of {path.name}; {_REMEDY}")
     page, pages = int.from_bytes(header[16:18]), int.from_bytes(header[28:32])
     # With a log beside it the file may be behind what its header says.
-    if what_is_at(path.with_name(f"{path.name}-wal")) is None and size != (65536 if page == 1 else page) * pages:
+    if what_is_at(_beside(path)[0]) is None and size != (65536 if page == 1 else page) * pages:
         raise ArtefactError(f"{path} has {size:,} bytes, and its header says {pages:,} pages of {page:,}; {_REMEDY}")
+
+
+def _beside(path: Path) -> tuple[Path, Path]:
+    """The log of a database that is in use, and the index of that."""
+    return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
 
 
 def require_whole(connection: sqlite3.Connection, path: Path, *, whatever_its_size: bool = False) -> None:
