@@ -1,13 +1,15 @@
-"""The rows that an Arrow file states, compared with the file before anything is decoded.
+"""What an Arrow file states of itself, compared with the file before it is decoded, and parts of it by themselves.
 
 The library that decodes drops what it cannot read of a damaged file, so that the number of rows has to be compared
-afterwards. Sources: `File.fbs` and `Message.fbs` of Apache Arrow's columnar format 1.5, whose numbers of fields these
-are, and the description of FlatBuffers' binary format.
+afterwards. It maps files as well, and one that is cut short while it is mapped ends the process by a signal: so it is
+given bytes that were read. Sources: `File.fbs` and `Message.fbs` of Apache Arrow's columnar format 1.5, whose numbers
+of fields these are, and the description of FlatBuffers' binary format.
 """
 
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +26,8 @@ _OTHERS = {
     b"FEA1": "of Feather's first version; write it in the second one",
 }
 _RECORD_BATCH = 3  # among the kinds of messages
+_DICTIONARIES, _BATCHES = 2, 3  # fields of the footer
+_BLOCK = "<qi4xq"
 _PADDING = 128  # bytes at most between batches, and between the last one and the footer
 _TAIL = 4 + len(_MAGIC)
 
@@ -54,11 +58,15 @@ class _Table:
             raise ValueError(f"its description lacks the field {number}")
         return _Table(self.content, self.field(number) + self.number(number, "<I"))
 
+    def list_at(self, number: int) -> int:
+        """Where a list begins, with its length; 0 where it was left out."""
+        return self.field(number) + self.number(number, "<I") if self.field(number) else 0
+
     def structs(self, number: int, kind: str) -> Iterator[tuple[int, ...]]:
         """The elements of a list of structs."""
         if not self.field(number):
             return
-        start = self.field(number) + self.number(number, "<I")
+        start = self.list_at(number)
         count, size = _number(self.content, "<I", start), struct.calcsize(kind)
         if count * size > len(self.content):
             raise ValueError("its description ends too early")
@@ -66,20 +74,57 @@ class _Table:
             yield _numbers(self.content, kind, place)
 
 
+@dataclass(frozen=True)
+class ArrowParts:
+    """Where the parts of an Arrow file lie: of each dictionary and batch (place, bytes of description, of content)."""
+
+    rows: int
+    footer: bytes
+    dictionaries: tuple[tuple[int, ...], ...]
+    batches: tuple[tuple[int, ...], ...]
+
+    def alone(self, content: BinaryIO, start: int, stop: int) -> bytes:
+        """A file of these batches alone. Raises ValueError where the content ends before them."""
+        footer, parts, place = bytearray(self.footer), [_MAGIC, bytes(2)], 8
+        dictionaries = self.dictionaries if stop > start else ()
+        for field, blocks in ((_DICTIONARIES, dictionaries), (_BATCHES, self.batches[start:stop])):
+            at = _Table.root(self.footer).list_at(field)
+            if at:
+                footer[at : at + 4] = struct.pack("<I", len(blocks))
+            for number, (offset, described, body) in enumerate(blocks):
+                parts.append(_read(content, offset, described + body))
+                struct.pack_into(_BLOCK, footer, at + 4 + number * struct.calcsize(_BLOCK), place, described, body)
+                parts.append(bytes(-(described + body) % 8))
+                place += sum(map(len, parts[-2:]))
+        return b"".join([*parts, footer, struct.pack("<I", len(footer)), _MAGIC])
+
+
 def stated_rows(file: Path) -> int:
     """How many rows an Arrow file says it has. Raises DataError for other files and damaged ones, and OSError."""
+    return parts_of(file).rows
+
+
+def parts_of(file: Path) -> ArrowParts:
+    """Where the parts of an Arrow file lie. Raises DataError for other files and damaged ones, and OSError."""
     with opened(file) as content:
         beginning = content.read(len(_MAGIC))
         for signature, fact in _OTHERS.items():
             if beginning.startswith(signature):
                 raise DataError(f"{file} is {fact}")
-        try:
-            return _rows(content, beginning)
-        except ValueError as error:
-            raise DataError(f"{file} is not a whole Arrow file: {error}; write or download it again") from error
+        with whole(file):
+            return _parts(content, beginning)
 
 
-def _rows(content: BinaryIO, beginning: bytes) -> int:
+@contextmanager
+def whole(file: Path) -> Iterator[None]:
+    """Raise DataError for a ValueError in the block, which says why a file is none of this format."""
+    try:
+        yield
+    except ValueError as error:
+        raise DataError(f"{file} is not a whole Arrow file: {error}; write or download it again") from error
+
+
+def _parts(content: BinaryIO, beginning: bytes) -> ArrowParts:
     size = content.seek(0, os.SEEK_END)
     if beginning != _MAGIC:
         raise ValueError("it does not begin like one")
@@ -90,10 +135,12 @@ def _rows(content: BinaryIO, beginning: bytes) -> int:
     start = size - _TAIL - length
     if length > MOST_DESCRIPTION or start < len(_MAGIC):
         raise ValueError(f"its footer would have {length:,} bytes")
-    footer = _Table.root(_read(content, start, length))
-    batches = list(footer.structs(3, "<qi4xq"))
-    _check_places([*footer.structs(2, "<qi4xq"), *batches], start)
-    return sum(_rows_of_batch(content, offset, described) for offset, described, _ in batches)
+    written = _read(content, start, length)
+    footer = _Table.root(written)
+    dictionaries, batches = (tuple(footer.structs(field, _BLOCK)) for field in (_DICTIONARIES, _BATCHES))
+    _check_places([*dictionaries, *batches], start)
+    rows = sum(_rows_of_batch(content, offset, described) for offset, described, _ in batches)
+    return ArrowParts(rows, written, dictionaries, batches)
 
 
 def _check_places(blocks: list[tuple[int, ...]], end: int) -> None:

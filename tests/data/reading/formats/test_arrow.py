@@ -2,14 +2,18 @@
 
 import datetime
 import io
+import os
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from nextitem.data.reading import tables
 from nextitem.data.reading.columns import Columns
 from nextitem.data.reading.files import found_in, read_interactions, read_parts
+from nextitem.data.reading.tables import table
+from nextitem.errors import DataError
 from worlds.event_files import EVENTS, refusal
 
 
@@ -79,3 +83,27 @@ def test_what_is_no_arrow_file_is_named(tmp_path: Path) -> None:
     csv = tmp_path / "log.csv"
     csv.write_bytes(whole)
     assert refusal(csv) == f"{csv} is not text: it begins like an Arrow file; name it .arrow"
+
+
+def test_a_file_that_is_cut_short_while_it_is_read_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_AT_ONCE", 1)
+    file = tmp_path / "log.arrow"
+    users = pl.Series([f"u{user % 7}" for user in range(6000)], dtype=pl.Categorical)
+    pl.DataFrame({"user": users, "item": range(6000), "time": range(6000)}).write_ipc(file, record_batch_size=1000)
+    parts = read_parts(file, events=1000)
+    assert next(parts).user.to_list() == users[:1000].cast(pl.String).to_list()
+    os.truncate(file, 100)
+    with pytest.raises(DataError, match=r"log.arrow changed while it was read \([\d,]+ bytes before, 100 now\)"):
+        list(parts)
+
+
+def test_a_file_of_many_batches_is_read_in_order_and_some_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "log.arrow"
+    log = pl.DataFrame({"user": ["a"] * 5000, "item": range(5000), "time": range(5000)})
+    log.write_ipc(file, record_batch_size=900, compression="zstd")
+    for at_once in (1, 10_000, 1 << 26):
+        monkeypatch.setattr(tables, "_AT_ONCE", at_once)
+        assert read_interactions(file).events["item"].to_list() == [*range(5000)]
+        assert table(file).equals(log)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import polars as pl
 
-from nextitem.data.reading.arrow_sizes import stated_rows
+from nextitem.data.reading.arrow_sizes import parts_of
 from nextitem.data.reading.format import AS_THE_FORMAT, Content, Layout
-from nextitem.data.reading.tables import ARROW_ENDINGS, scanned_arrow
+from nextitem.data.reading.tables import ARROW_ENDINGS, arrow_batches, arrow_schema
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,17 @@ class Arrow:
 
     def content(self, file: Path, layout: Layout = AS_THE_FORMAT) -> Content:
         """The columns by the file's schema, whatever `layout` says of text. Raises DataError for other files."""
-        rows = stated_rows(file)
-        scan = scanned_arrow(file)
-        schema = scan.collect_schema()
+        parts = parts_of(file)
+        schema = arrow_schema(file, parts)
 
         def frames(places: Mapping[str, int]) -> Iterator[pl.LazyFrame]:
-            yield scan.select(**{role: pl.nth(place) for role, place in places.items()}).with_row_index("row", offset=1)
+            row = 1
+            for batch in arrow_batches(file, parts) if parts.batches else [schema.to_frame()]:
+                columns = batch.select(**{role: pl.nth(place) for role, place in places.items()})
+                yield columns.with_row_index("row", offset=row).lazy()
+                row += batch.height
 
-        return Content(schema.names(), frames, rows=rows, types=schema)
+        return Content(schema.names(), frames, rows=parts.rows, types=schema)
 
 
 ARROW = Arrow()
