@@ -50,6 +50,8 @@ from nextitem.model.items import *  # noqa: F403
 from nextitem.model.losses import *  # noqa: F403
 from nextitem.model.negatives import *  # noqa: F403
 from nextitem.model.objectives import *  # noqa: F403
+from nextitem.serving.explaining.explanation import Explanation
+from nextitem.serving.explaining.similar import SimilarItem
 from nextitem.serving.question import Answer, Question, Recommendation, Terms
 from nextitem.serving.recommender import Recommender
 from nextitem.training.fit import Training, fit_model
@@ -81,7 +83,7 @@ __all__ += [  # noqa: RUF022
     # studies
     "Contestant", "compare", "Comparison", "tune", "check", "Checkup",
     # serving
-    "fit", "Recommender", "Question", "Terms", "Answer", "Recommendation",
+    "fit", "Recommender", "Question", "Terms", "Answer", "Recommendation", "Explanation", "SimilarItem",
     # errors
     "NextitemError", "ConfigurationError", "DataError", "ArtefactError", "StorageError", "ScoreError", "TrainingError",
 ]  # fmt: skip

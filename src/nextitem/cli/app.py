@@ -29,6 +29,8 @@ VERBS: Mapping[str, str] = {
     "report": "Write one HTML page about runs: tables, figures, examples, and how they were made.",
     "evaluate": "Evaluate a stored run again, on the data it was trained on, or lists that anybody made on its cases.",
     "recommend": "The k best next items for users of a run, or for histories in a file.",
+    "similar": "The k items that are most like each of some items.",
+    "explain": "Which items of a history carry each recommendation, what was left out and why, and what if.",
     "dump": "Put runs, events and catalogue changes into one file, verified; also while a service runs.",
     "restore": "Put what `dump` wrote into a new folder, whole or not at all; every part is verified.",
     "recipes": "List the built-in recipes, or print one as a file to make one's own of.",

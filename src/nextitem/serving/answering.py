@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from nextitem.data.sequences import Sequences
+from nextitem.evaluation.hiding import SeenOrDisliked, hidden
 from nextitem.evaluation.ranks import top_k
 from nextitem.evaluation.scoring import Query
+from nextitem.serving.asked import Asked
 from nextitem.serving.heard import Heard
 from nextitem.serving.known import Known
 from nextitem.serving.narrowing.allowed import Allowed, allowed
@@ -27,6 +29,14 @@ class Understood:
         """What answers it."""
         return "model" if self.heard.items else "popularity"
 
+    def reason_against(self, item: int) -> str | None:
+        """Why an item is in no list, as `Answer.filtered` has it; None where it may be in one."""
+        if reason := self.allowed.reason_against(item):
+            return reason
+        if item in self.heard.seen:
+            return "seen"
+        return "disliked" if item in self.heard.disliked else None
+
 
 def answers(known: Known, questions: Sequence[Understood]) -> list[Answer]:
     """The answer to each of the questions. Raises ScoreError where the model's scores are no numbers."""
@@ -41,7 +51,7 @@ def answers(known: Known, questions: Sequence[Understood]) -> list[Answer]:
 
 def _of_source(known: Known, asked: Sequence[Understood], source: Source) -> list[Answer]:
     scorer = known.scorer if source == "model" else known.popularity
-    query = scorer.query(_histories(known, asked))
+    query = scorer.query(histories_of(known, asked))
     lists = [_Ranked([], [])] * len(asked)
     for rows in _alike(asked):
         for row, ranked in zip(rows, _ranked(known, query, rows, [asked[row] for row in rows]), strict=True):
@@ -49,7 +59,7 @@ def _of_source(known: Known, asked: Sequence[Understood], source: Source) -> lis
     return [_answer(known, one, ranked, source) for one, ranked in zip(asked, lists, strict=True)]
 
 
-def _histories(known: Known, asked: Sequence[Understood]) -> Sequences:
+def histories_of(known: Known, asked: Sequence[Understood]) -> Sequences:
     """What the model reads."""
     heard = [one.heard for one in asked]
     times = [one.times or [] for one in heard] if known.reads_times else None
@@ -86,9 +96,8 @@ def _ranked(known: Known, query: Query, rows: Sequence[int], asked: Sequence[Und
 
 
 def _answer(known: Known, one: Understood, ranked: _Ranked, source: Source) -> Answer:
-    raw, titles = known.raw_items, known.item_titles
     listed = zip(ranked.items, ranked.scores, strict=True)
-    items = tuple(Recommendation(raw[item], score, source, titles[item]) for item, score in listed)
+    items = tuple(recommendation(known, item, score, source) for item, score in listed)
     heard = one.heard
     return Answer(
         items,
@@ -98,6 +107,11 @@ def _answer(known: Known, one: Understood, ranked: _Ranked, source: Source) -> A
         heard.is_stranger,
         heard.continued,
     )
+
+
+def recommendation(known: Known, item: int, score: float, source: Source) -> Recommendation:
+    """What is told of an item that is listed."""
+    return Recommendation(known.raw_items[item], score, source, known.item_titles[item])
 
 
 def _hidden(one: Understood) -> dict[str, int]:
@@ -116,3 +130,32 @@ def _hidden(one: Understood) -> dict[str, int]:
 def understood(known: Known, heard: Heard) -> Understood:
     """A question that was heard, with what may be listed in its answer; raises as `allowed` does."""
     return Understood(heard, allowed(known, heard.question.terms))
+
+
+def lists_of(known: Known, asked: Asked, k: int, allowed: Tensor | None, hide: str) -> list[list[Recommendation]]:
+    """The lists of histories that all have the same terms; empty ones of users that are unknown."""
+    k = min(k, len(known.items))  # room for k is made
+    histories = asked.histories
+    is_empty_C = histories.lengths_U == 0
+    lists: list[list[Recommendation]] = [[] for _ in range(len(histories))]
+    for rows, scorer in (
+        (~is_empty_C, known.scorer),
+        (is_empty_C & ~asked.is_unknown_C, known.popularity),
+    ):
+        part = histories.select(rows)
+        if not len(part):
+            continue
+        seen = hidden(hide, part)
+        if asked.disliked is not None:
+            disliked = asked.disliked.select(rows)
+            seen = disliked if seen is None else SeenOrDisliked(seen, disliked)
+        items_Ck, scores_Ck = top_k(scorer.query(part), k, seen, allowed)
+        source: Source = "model" if scorer is known.scorer else "popularity"
+        for row, ids, scores in zip(rows.nonzero()[:, 0].tolist(), items_Ck, scores_Ck.tolist(), strict=True):
+            found = known.items.raw(ids[ids >= 0]).to_list()
+            titles = known.features.titles
+            lists[row] = [
+                Recommendation(item, score, source, titles.get(item))
+                for item, score in zip(found, scores[: len(found)], strict=True)
+            ]
+    return lists

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 import polars as pl
 import torch
@@ -17,40 +17,28 @@ from nextitem.data.reading.kinds import with_kinds
 from nextitem.data.reading.sources import Events
 from nextitem.data.sequences import NOBODY
 from nextitem.errors import ConfigurationError, DataError
-from nextitem.evaluation.hiding import SeenOrDisliked, checked, hidden
-from nextitem.evaluation.ranks import top_k
-from nextitem.experiment.folder.metrics import Metrics
+from nextitem.evaluation.hiding import checked
 from nextitem.experiment.folder.reading import LISTS, Run, read_run
 from nextitem.experiment.folder.writing import Trained
-from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome
-from nextitem.serving.answering import Understood, answers, understood
+from nextitem.serving.answering import Understood, answers, lists_of, understood
+from nextitem.serving.artefact import Artefact
 from nextitem.serving.asked import Asked, Given, continued, given_alone, of_stored
+from nextitem.serving.explaining.alikeness import Alikeness, alikeness_of
+from nextitem.serving.explaining.explain import Change, explained
+from nextitem.serving.explaining.explanation import Explanation
+from nextitem.serving.explaining.rerank import reranked
+from nextitem.serving.explaining.similar import SimilarItem, narrowed_to, similar_items
 from nextitem.serving.heard import hear
 from nextitem.serving.ids import RawId, ids_of
 from nextitem.serving.known import Known
 from nextitem.serving.news import Changes, News
-from nextitem.serving.question import Answer, Question, Recommendation, Source, Unknown
-from nextitem.settings.given import of_kind, path_of, whole_number, word_of, yes_or_no
+from nextitem.serving.question import Answer, Question, Recommendation, Unknown
+from nextitem.settings.given import listed, of_kind, path_of, whole_number, word_of, yes_or_no
 from nextitem.storage import whole_folder
 
 Ids = Iterable[RawId]
 """A list of ids: also a series or an array, or a frame of one column."""
-
-
-class Artefact(Protocol):
-    """What a recommender was made of, as far as it can be stored: a run, or a training that just ended."""
-
-    @property
-    def recipe(self) -> Recipe:
-        """What was learnt by."""
-
-    @property
-    def metrics(self) -> Metrics:
-        """What was measured, on what, and how it was made."""
-
-    def write(self, draft: Path) -> None:
-        """Put all files of a run into an empty folder. Raises StorageError."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,32 +233,53 @@ class Recommender:
         self, asked: Asked, k: int, allowed: Tensor | None = None, *, hide: str | None = None
     ) -> list[list[Recommendation]]:
         """The lists of what was asked about; empty ones of users that are unknown."""
-        k = min(whole_number(k, "k", "the number of recommendations", least=1), len(self.items))  # room for k is made
-        hide = checked(self.hide if hide is None else hide)
-        histories = asked.histories
-        is_empty_C = histories.lengths_U == 0
-        lists: list[list[Recommendation]] = [[] for _ in range(len(histories))]
-        for rows, scorer in (
-            (~is_empty_C, self.known.scorer),
-            (is_empty_C & ~asked.is_unknown_C, self.known.popularity),
-        ):
-            part = histories.select(rows)
-            if not len(part):
-                continue
-            seen = hidden(hide, part)
-            if asked.disliked is not None:
-                disliked = asked.disliked.select(rows)
-                seen = disliked if seen is None else SeenOrDisliked(seen, disliked)
-            items_Ck, scores_Ck = top_k(scorer.query(part), k, seen, allowed)
-            source: Source = "model" if scorer is self.known.scorer else "popularity"
-            for row, ids, scores in zip(rows.nonzero()[:, 0].tolist(), items_Ck, scores_Ck.tolist(), strict=True):
-                found = self.items.raw(ids[ids >= 0]).to_list()
-                titles = self.titles
-                lists[row] = [
-                    Recommendation(item, score, source, titles.get(item))
-                    for item, score in zip(found, scores[: len(found)], strict=True)
-                ]
-        return lists
+        whole_number(k, "k", "the number of recommendations", least=1)
+        return lists_of(self.known, asked, k, allowed, checked(self.hide if hide is None else hide))
+
+    def similar_items(
+        self,
+        items: Ids,
+        k: int = 10,
+        *,
+        candidates: Ids | None = None,
+        exclude: Ids | None = None,
+        unknown: Unknown = "error",
+    ) -> list[list[SimilarItem]]:
+        """The k items that are most like each of these, best first, without the item itself; scores are cosines.
+
+        They are of the model's item vectors or, where it counts and has none, of the stored histories that hold both.
+        Raises DataError for an item that nothing is known of, for an unknown one unless `unknown="drop"` (its list is
+        empty then), and where a model that counts was stored without histories.
+        """
+        terms = narrowed_to(candidates, exclude, unknown)
+        return similar_items(self.known, self._alikeness, listed(items, "items"), k, terms)
+
+    @cached_property
+    def _alikeness(self) -> Alikeness:
+        return alikeness_of(self.known.scorer, self.known.histories)
+
+    def rerank(self, question: Question, items: Ids) -> Answer:
+        """All of these items, each once, by the model's scores after the question's history, best first.
+
+        None is left out, be it seen or disliked, unless the question's terms say so; its `k` has no say. Raises what
+        `answer` raises, and DataError for an unknown item where its terms refuse those; else it is told as `unknown`.
+        """
+        return reranked(self.known, question, listed(items, "items"))
+
+    def explain(
+        self, question: Question, items: Ids | None = None, *, without: Ids = (), added: Ids = (), latest: int = 200
+    ) -> Explanation:
+        """What carries each item of the answer to a question, or each of `items`, and what was left out and why.
+
+        Each of the `latest` different items of the history is left out in turn, all in one pass of the model: what the
+        score loses and which rank is left tell what it rests on. With `without` and `added`, the list after another
+        history stands beside it: without some items, with others at its end. Raises what `answer` raises, and DataError
+        for an item that is not known, or is to be taken out of a history that has it not.
+        """
+        wanted = None if items is None else listed(items, "items")
+        change = Change(listed(without, "without"), listed(added, "added"))
+        latest = whole_number(latest, "latest", "how many items of the history are left out", least=0)
+        return explained(self.known, question, wanted, change, latest)
 
     def known_users(self) -> list[RawId]:
         """All users whose histories are stored, in sorted order."""

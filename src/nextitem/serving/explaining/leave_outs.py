@@ -13,7 +13,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.evaluation.scoring import Scorer, refuse_nan
 
 _AT_ONCE = 1 << 23  # scores alive at a time: 32 MB of float32
-_ROUNDING = 2.0**-18  # of the largest score: rows of one product may differ by so much and mean the same
+_ROUNDING = 2.0**-18  # of the largest finite score: rows of one product may differ by so much and mean the same
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class LeaveOuts:
     """
     rank_DX: Tensor
     """The rank without the item."""
+    score_N: Tensor
+    """The scores of all items after the whole history."""
 
 
 def leave_outs(
@@ -49,13 +51,14 @@ def leave_outs(
     is_empty_V = versions.lengths_U == 0
     score_VX = torch.zeros(len(versions), len(items_X), dtype=torch.float64)
     rank_VX = torch.zeros(len(versions), len(items_X), dtype=torch.int64)
-    for rows, answering in ((~is_empty_V, scorer), (is_empty_V, fallback)):
+    score_N = torch.empty(0)
+    for rows, answering in ((is_empty_V, fallback), (~is_empty_V, scorer)):  # the whole history is never empty alone
         if bool(rows.any()):
-            score_VX[rows], rank_VX[rows] = scored(answering, versions.select(rows), items_X, may_N)
+            score_VX[rows], rank_VX[rows], score_N = _scored(answering, versions.select(rows), items_X, may_N)
     change_DX = score_VX[0] - score_VX[1:]
-    change_DX[change_DX.abs() <= _ROUNDING * score_VX[0].abs().max()] = 0
+    change_DX[change_DX.abs() <= _ROUNDING * score_N[score_N.isfinite()].abs().max()] = 0
     change_DX[is_empty_V[1:] != is_empty_V[0]] = torch.nan
-    return LeaveOuts(items_D, score_VX[0], rank_VX[0], change_DX, rank_VX[1:])
+    return LeaveOuts(items_D, score_VX[0], rank_VX[0], change_DX, rank_VX[1:], score_N)
 
 
 def latest_first(history: Sequences) -> Tensor:
@@ -87,19 +90,22 @@ def without_each(history: Sequences, items_D: Tensor) -> Sequences:
 
 
 @torch.no_grad()
-def scored(scorer: Scorer, histories: Sequences, items_X: Tensor, may_N: Tensor) -> tuple[Tensor, Tensor]:
-    """(scores, ranks) of the items after each of V histories, (V, X) float64 and int64, as `LeaveOuts` has them."""
+def _scored(scorer: Scorer, histories: Sequences, items_X: Tensor, may_N: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(scores, ranks) of the items after each of V histories, (V, X), and all scores after the first of them, (N,)."""
     query = scorer.query(histories)
-    scores, ranks = [], []
+    scores, ranks, first_N = [], [], torch.empty(0)
     for rows in torch.arange(len(histories)).split(max(1, _AT_ONCE // query.number_of_items)):
         scores_RN = query.select(rows).scores(0, query.number_of_items).cpu()
         refuse_nan(scores_RN)
+        first_N = first_N if len(first_N) else scores_RN[0].clone()
         scores_RX = scores_RN[:, items_X]
         rivals_RN = scores_RN.masked_fill(~may_N, torch.nan)  # compares false with everything
-        # An item at a time: of all of them there would be R · X · N comparisons to hold.
-        ranks.append(torch.stack([_rank(rivals_RN, scores_RX[:, x], int(item)) for x, item in enumerate(items_X)], 1))
+        rank_RX = torch.empty(scores_RX.shape, dtype=torch.int64)
+        for x, item in enumerate(items_X.tolist()):  # of all at a time there would be R · X · N comparisons to hold
+            rank_RX[:, x] = _rank(rivals_RN, scores_RX[:, x], item)
+        ranks.append(rank_RX)
         scores.append(scores_RX.double())
-    return torch.cat(scores), torch.cat(ranks)
+    return torch.cat(scores), torch.cat(ranks), first_N
 
 
 def _rank(rivals_RN: Tensor, score_R: Tensor, item: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Which items a list may hold at all, whoever it is for, and how many are left out for which reason. N items."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -21,6 +21,8 @@ class Allowed:
     """Boolean, shape (N,); None: all may be."""
     filtered: dict[str, int] = field(default_factory=dict)
     """How many are left out, by reason; an item counts under the first that there is."""
+    left_out: tuple[tuple[str, Tensor], ...] = ()
+    """Each reason with the items that it is one for, boolean, shape (N,)."""
     unknown: tuple[RawId, ...] = ()
     """Ids that were named and are not in the catalogue."""
 
@@ -29,7 +31,11 @@ class Allowed:
         before_N = torch.ones_like(is_out_N) if self.is_allowed_N is None else self.is_allowed_N
         count = int((is_out_N & before_N).sum())
         filtered = {**self.filtered, reason: count} if count else self.filtered
-        return Allowed(before_N & ~is_out_N, filtered, self.unknown)
+        return Allowed(before_N & ~is_out_N, filtered, (*self.left_out, (reason, is_out_N)), self.unknown)
+
+    def reason_against(self, item: int) -> str | None:
+        """Why an item may not be listed, None where it may."""
+        return next((reason for reason, is_out_N in self.left_out if bool(is_out_N[item])), None)
 
 
 ALL = Allowed()
@@ -48,7 +54,7 @@ def allowed(known: Known, terms: Terms) -> Allowed:
             f"item {unknown[0]!r} is not among the {len(known.items):,} items that the model knows"
             f"{known.items.hint(unknown[0])}; refit with it, or leave unknown items out by unknown='drop'"
         )
-    return Allowed(found.is_allowed_N, found.filtered, tuple(unknown)) if unknown else found
+    return replace(found, unknown=tuple(unknown)) if unknown else found
 
 
 def _among(known: Known, ids: Sequence[RawId], name: str, unknown: list[RawId]) -> Tensor:
