@@ -1,5 +1,6 @@
 """New events as a frame are histories with their users and times: lists in the order in which users first appear."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,10 @@ def test_columns_are_called_as_in_the_log_that_was_learnt_from(recommender: Reco
     other = pl.DataFrame(NEW).rename({"user": "who", "item": "what", "time": "when"})
     with pytest.raises(DataError, match="frame: the header has no column 'user'"):
         recommender.recommend(events=other)
-    recommender._columns = Columns(user="who", item="what", time="when")
-    assert recommender.recommend(events=other) == expected
+    renamed = Recommender(replace(recommender.known, columns=Columns(user="who", item="what", time="when")))
+    assert renamed.recommend(events=other) == expected
     with pytest.raises(DataError, match="the model learnt from events in the order of 'when', and frame has no column"):
-        recommender.recommend(events=other.drop("when"))
-    recommender._columns = None
+        renamed.recommend(events=other.drop("when"))
 
 
 def test_a_run_without_users_goes_by_the_events_alone(tmp_path: Path) -> None:
