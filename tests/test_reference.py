@@ -101,7 +101,10 @@ def test_a_run_leaves_what_is_listed(tmp_path: Path) -> None:
     for name in ("ranks.parquet", "items.parquet", "users.parquet"):
         assert set(pl.read_parquet(folder / name).columns) == shown[name]
     stored: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
-    assert set(stored) | {"test_upper_bound", "sampled", "baselines", "verdict"} == shown["metrics.json"]
+    assert (
+        set(stored) | {"test_upper_bound", "sampled", "baselines", "verdict", "forgotten", "refit"}
+        == shown["metrics.json"]
+    )
     for part, at_times in (("certificate", {"averaged", "diversity", "kinds", "weights"}), ("provenance", {"kinds"})):
         assert set(stored[part]) | at_times == shown[f"metrics.json {part}"]
     assert {"intervals", "ceiling"} < set(stored["test"])

@@ -31,6 +31,8 @@ VERBS: Mapping[str, str] = {
     "recommend": "The k best next items for users of a run, or for histories in a file.",
     "similar": "The k items that are most like each of some items.",
     "explain": "Which items of a history carry each recommendation, what was left out and why, and what if.",
+    "refit": "Learn all events of a run for its best number of epochs, before serving; the result is not evaluated.",
+    "forget": "Take a user out of a run, and out of the events of a service; what cannot be taken out is said.",
     "dump": "Put runs, events and catalogue changes into one file, verified; also while a service runs.",
     "restore": "Put what `dump` wrote into a new folder, whole or not at all; every part is verified.",
     "recipes": "List the built-in recipes, or print one as a file to make one's own of.",

@@ -204,6 +204,8 @@ def stored_run(folder: Path, names: Sequence[str]) -> Run:
     run = read_run(folder).proven(*names)
     for doubt in run.doubts(*names):
         say(f"note: {doubt}")
+    if (refit := run.metrics.refit) is not None:
+        say(f"note: {folder} learnt all events of {refit.of} and was not evaluated")
     return run
 
 

@@ -48,6 +48,7 @@ def evaluate_again(
     ConfigurationError for overrides by which something else would have been learnt.
     """
     run = of_kind(run, Run, "run", "read_run(folder) returns one")
+    run.require_evaluated()
     recipe = asked_otherwise(run.recipe, overrides) if overrides else run.recipe
     split = otherwise(run, recipe, data, events).split if overrides else split_of(run, data, events)
     cases = split.test if part == "test" else split.validation
@@ -92,6 +93,7 @@ def measured_by(run: Run, recipe: Recipe, say: Say = silent) -> tuple[Outcome, M
 
 def stored_by(run: Run, recipe: Recipe, out: Path, say: Say = silent) -> Run:
     """`measured_by` stored in `out`, without a page; raises as that and as storing does."""
+    run.require_evaluated()
     run.proven(*MODEL)
     outcome, metrics = measured_by(run, recipe, say)
     workplace = Workplace.of(out, recipe, run.seed)

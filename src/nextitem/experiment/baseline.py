@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from nextitem.data.log import Log
 from nextitem.data.prepare import Prepared
+from nextitem.data.sequences import Sequences
 from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.experiment.learner import Learnt, Stored
 from nextitem.model.baselines import AnyBaseline
@@ -66,8 +68,16 @@ class BaselineLearner:
 
     def learn(self, prepared: Prepared, session: Session, ranking: Ranking = FULL) -> Learnt:
         """The scorer that the training events give, in every process alike and on the CPU."""
+        return self._learnt(prepared.split.train, session)
+
+    def learn_all(self, log: Log, session: Session) -> Learnt:
+        """The scorer that all events give."""
+        self.baseline.check(log.sequences)
+        return self._learnt(log.sequences, session)
+
+    def _learnt(self, train: Sequences, session: Session) -> Learnt:
         started = time.perf_counter()
-        scorer = self.baseline.learn(prepared.split.train, session.seed)
+        scorer = self.baseline.learn(train, session.seed)
         seconds = time.perf_counter() - started
         if self.baseline.only_counts:
             return Learnt(scorer, seconds=seconds)
@@ -84,3 +94,7 @@ class BaselineLearner:
     def users_in(self, tensors: Mapping[str, Tensor]) -> int:
         """How many users have numbers of their own in `tensors`."""
         return self.baseline.users_in(tensors)
+
+    def without_user(self, tensors: Mapping[str, Tensor], user: int, history: Tensor) -> dict[str, Tensor]:
+        """The tensors without what is kept of one user alone."""
+        return self.baseline.without_user(tensors, user, history)

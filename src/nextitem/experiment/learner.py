@@ -6,6 +6,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from nextitem.data.log import Log
 from nextitem.data.prepare import Prepared
 from nextitem.data.sequences import Sequences
 from nextitem.evaluation.ranking import FULL, Ranking
@@ -84,8 +85,17 @@ class Learner(Protocol):
         `ranking` is what validation targets are ranked against.
         """
 
+    def learn_all(self, log: Log, session: Session) -> Learnt:
+        """What all events of a log teach, nothing being held out: a sequence model takes all its epochs."""
+
     def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> Stored:
         """The scorer that gave `tensors`. Raises ValueError for those of others."""
 
     def users_in(self, tensors: Mapping[str, Tensor]) -> int:
         """How many users have numbers of their own in `tensors`; 0 of a model that goes by histories."""
+
+    def without_user(self, tensors: Mapping[str, Tensor], user: int, history: Tensor) -> dict[str, Tensor]:
+        """The tensors without what is kept of one user alone, whose number and history these are.
+
+        Users after it move up by one. Numbers that all users shaped together stay as they are.
+        """

@@ -5,10 +5,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, Self
 
+import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from nextitem.compute.randomness import Purpose, seeded_globally
+from nextitem.data.log import Log
 from nextitem.data.prepare import Prepared
 from nextitem.data.splits.split import Cases
 from nextitem.evaluation.evaluate import evaluate
@@ -32,6 +34,9 @@ from nextitem.training.fit import Training, fit_model
 from nextitem.training.session import Session
 from nextitem.training.validation import outside_sampler, validation_cases, validation_loss
 from nextitem.words import counted
+
+_USERS = "encoder.users_Ud"
+"""What vectors of users are called among a model's tensors."""
 
 
 def _items_of(encoder: Encoder | None) -> AnyItems:
@@ -217,6 +222,15 @@ class SequenceRecipe(Configuration):
         history = fit_model(model, train, built.loss, self.training, session, validate, negatives=built.negatives)
         return Learnt(model, history, sum(weight.numel() for weight in model.parameters()), history.train_seconds)
 
+    def learn_all(self, log: Log, session: Session) -> Learnt:
+        """The model trained on all events for as many epochs as the training has; raises as `fit` does."""
+        model = self.build(len(log.items), session.seed, len(log.users)).to(session.device)
+        read = log.sequences.without_times().to(model.device)
+        negatives = None if self.negatives is None else self.negatives.build(read)
+        training = self.training.model_copy(update={"patience": None})
+        history = fit_model(model, log.sequences, self.loss.build(), training, session, None, negatives=negatives)
+        return Learnt(model, history, sum(weight.numel() for weight in model.parameters()), history.train_seconds)
+
     def assembled(self, prepared: Prepared, session: Session) -> "Assembled":
         """What a training begins with, on the session's device; equal seeds give equal weights and cases."""
         model = self.build(len(prepared.log.items), session.seed, len(prepared.log.users)).to(session.device)
@@ -244,6 +258,13 @@ class SequenceRecipe(Configuration):
             return self.encoder.users_in({name.removeprefix("encoder."): tensor for name, tensor in tensors.items()})
         except (KeyError, TypeError) as error:  # a missing tensor, and one without dimensions
             raise ValueError(f"encoder {self.encoder.name} has no vectors of users: {error}") from error
+
+    def without_user(self, tensors: Mapping[str, Tensor], user: int, history: Tensor) -> dict[str, Tensor]:
+        """The tensors without the vector of a user, where users have any."""
+        if not self.has_users:
+            return dict(tensors)
+        users_Ud = tensors[_USERS]
+        return {**tensors, _USERS: torch.cat([users_Ud[:user], users_Ud[user + 1 :]])}
 
     def _without_memory(self, number_of_items: int, number_of_users: int) -> SequenceModel:
         """The model as shapes and types alone: a recipe that was altered may ask for more numbers than fit anywhere."""

@@ -12,6 +12,7 @@ from nextitem.experiment.folder.provenance import MOST, Count, Provenance
 from nextitem.experiment.run import Outcome
 from nextitem.experiment.yardsticks import UNCOMPARED, Beside, Yardstick
 from nextitem.settings.configuration import Configuration
+from nextitem.storage import SHA256
 
 FORMAT: Final = 2
 """Version of what a run leaves: of metrics.json and of the folder around it. Another one is refused."""
@@ -108,6 +109,29 @@ class BesideIt(Measured):
         return {**self._metrics_first(), "differences": self.differences}
 
 
+class Forgotten(Configuration):
+    """Users that were taken out of a run after it was measured; who they were is not kept."""
+
+    users: int = Field(ge=1, le=MOST)
+    cases: Count
+    """Test cases of theirs, which metrics hold still and ranks.parquet has no more."""
+
+
+class Refit(Configuration):
+    """Of a run that learnt all events of another one before serving: nothing was left to evaluate it on."""
+
+    of: str
+    """The folder of the run that it comes from, whose best epoch says for how long it was trained."""
+    manifest_sha256: str = Field(pattern=SHA256)
+    """Of that run's manifest.json, which proves all of it."""
+    events: Count
+    """All that were learnt."""
+
+
+UNMEASURED = Measured(intervals={}, ceiling=0.0)
+"""Of cases that were learnt: there is no metric of them."""
+
+
 class Metrics(Configuration):
     """The content of metrics.json, which `train --json` prints as well."""
 
@@ -134,6 +158,10 @@ class Metrics(Configuration):
     notes: tuple[str, ...]
     """What is to know about the data, and about how it was learnt."""
     provenance: Provenance
+    forgotten: Forgotten | None = None
+    """None where nobody was taken out."""
+    refit: Refit | None = None
+    """None of a run that was evaluated; of another one there are no metrics, and the certificate is what it learnt."""
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
@@ -143,7 +171,7 @@ class Metrics(Configuration):
         for name, number in (("cases", certificate.cases), ("candidates", certificate.candidates)):
             if not 1 <= number <= MOST:
                 raise ValueError(f"certificate.{name} = {number} should be from 1 to {MOST:,}")
-        if not certificate.metrics:
+        if not certificate.metrics and self.refit is None:
             raise ValueError("certificate.metrics names none")
         for name in certificate.metrics:
             if name not in self.test.means or name not in self.validation.means:
@@ -158,7 +186,7 @@ class Metrics(Configuration):
 
     @field_serializer("certificate")
     def _what_is_said(self, certificate: Certificate) -> dict[str, Any]:
-        return certificate.as_dict()
+        return {**certificate.as_dict(), "metrics": list(certificate.metrics)}
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; what was not asked for, or is not known, is left out."""

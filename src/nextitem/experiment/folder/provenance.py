@@ -3,7 +3,7 @@
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import AfterValidator, Field
@@ -61,20 +61,33 @@ class Provenance(Configuration):
 def provenance(prepared: Prepared, session: Session, started: datetime, *, reads_times: bool = False) -> Provenance:
     """How a training was made that ends now, of a model that reads times or not."""
     return Provenance(
-        seed=session.seed,
-        nextitem=version("nextitem"),
-        torch=torch.__version__,
-        python=platform.python_version(),
-        device=str(session.device),
-        processes=session.processes.size,
-        threads=torch.get_num_threads(),
-        processor=processor(),
-        peak_memory_mb=round(most_resident() / 1e6),
-        started=started.isoformat(timespec="seconds"),
-        seconds=round((datetime.now(UTC) - started).total_seconds(), 1),
+        **_here(session, started),
         data=prepared.source.data,
         columns=prepared.columns,
         kinds=dict(prepared.log.sequences.events.kinds) or None,
         rejected=dict(prepared.rejected.reasons),
         events_sha256=prepared.log.sha256(with_times=reads_times),
     )
+
+
+def made_now(before: Provenance, events_sha256: str, session: Session, started: datetime) -> Provenance:
+    """How a training was made that ends now, of events that an earlier run was made of, or of these among others."""
+    kept = {name: getattr(before, name) for name in ("data", "columns", "kinds", "rejected")}
+    return Provenance(**_here(session, started), **kept, events_sha256=events_sha256)
+
+
+def _here(session: Session, started: datetime) -> dict[str, Any]:
+    """Seed, versions, hardware and time."""
+    return {
+        "seed": session.seed,
+        "nextitem": version("nextitem"),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": str(session.device),
+        "processes": session.processes.size,
+        "threads": torch.get_num_threads(),
+        "processor": processor(),
+        "peak_memory_mb": round(most_resident() / 1e6),
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round((datetime.now(UTC) - started).total_seconds(), 1),
+    }

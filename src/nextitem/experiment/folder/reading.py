@@ -11,22 +11,20 @@ from typing import Self, TypeVar
 import polars as pl
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from nextitem.data.features.table import FILE as FEATURES
 from nextitem.data.features.table import ItemFeatures, read_features
 from nextitem.data.reading.opening import UNREADABLE
-from nextitem.errors import ArtefactError
+from nextitem.errors import ArtefactError, ConfigurationError
 from nextitem.evaluation.certificate import Certificate
 from nextitem.evaluation.metrics import parse_metrics
 from nextitem.evaluation.values import Ranks
 from nextitem.experiment.folder.metrics import FORMAT, Metrics
+from nextitem.experiment.folder.parts import recipe_in, weights_in
 from nextitem.experiment.folder.tables import check_users, items_in, ranks_in, scanned_users, users_in
-from nextitem.experiment.own import check_encoder
 from nextitem.experiment.recipe import Recipe
 from nextitem.settings.given import path_of
-from nextitem.settings.keys import settings_of
 from nextitem.storage import Kind, Manifest, Sealed, content_of, parsed
 from nextitem.storage.places import what_is_at
 from nextitem.training.history import Epoch, epochs_of
@@ -42,7 +40,6 @@ PAGE = (*LISTS, *COMPARED)
 """What a page about a run is made of."""
 
 _USERS, _EVENTS = "users.parquet", pl.col("history").list.len().cast(pl.Int64).alias("events")
-_TOO_LARGE = 2**64  # of a setting: one more than the largest seed
 _UNUSABLE = (OSError, ValueError, SafetensorError, *UNREADABLE)
 
 Content = TypeVar("Content")
@@ -75,6 +72,19 @@ class Run:
         )
 
     @property
+    def is_evaluated(self) -> bool:
+        """Whether anything was held out to measure it on; of what `nextitem refit` leaves nothing was."""
+        return self.metrics.refit is None
+
+    def require_evaluated(self) -> None:
+        """Raise ConfigurationError, naming the run that it comes from, where nothing was held out."""
+        if (refit := self.metrics.refit) is not None:
+            raise ConfigurationError(
+                f"{self.folder} learnt all events of {refit.of}, those of its test too, and was not evaluated; ask "
+                f"about {refit.of}, whose settings it has"
+            )
+
+    @property
     def certificate(self) -> Certificate:
         """What was measured on, whatever the metric: any of ranks can be computed from those that are stored."""
         return self.metrics.certificate.without_metrics()
@@ -82,7 +92,7 @@ class Run:
     @cached_property
     def weights(self) -> dict[str, Tensor]:
         """All numbers of the model by name, on the CPU; every one of them is finite."""
-        return self._read("model.safetensors", _weights)
+        return self._read("model.safetensors", weights_in)
 
     @cached_property
     def items(self) -> pl.DataFrame:
@@ -111,6 +121,10 @@ class Run:
             self.sealed.named(name)
         return name in self.sealed.manifest.files
 
+    def optional(self, name: str, read: Callable[[Path], Content]) -> Content | None:
+        """What is read of a file that not every run has, proven before; None where it was not stored."""
+        return self._read(name, read) if self._has(name) else None
+
     @cached_property
     def users(self) -> pl.DataFrame | None:
         """Per user in index order: `user` (raw id), whole `history` and maybe `times`; None where they were left out.
@@ -121,7 +135,7 @@ class Run:
             return None
         users = self._read(_USERS, partial(users_in, number_of_items=self._number_of_items))
         held, learnt = int(users["history"].list.len().sum()), int(self.items["count"].sum())
-        if held < learnt:
+        if held < learnt and self.metrics.forgotten is None:
             raise self.refused(_USERS, f"column history holds {held:,} events, and items.parquet counts {learnt:,}")
         return users
 
@@ -151,8 +165,10 @@ class Run:
 
     def _ranks(self, file: Path) -> pl.DataFrame:
         """Those that metrics.json was computed from."""
-        told, candidates = self.metrics.test.means, self._number_of_items
-        ranks = ranks_in(file, self.metrics.certificate.cases, candidates)
+        told, candidates, forgotten = self.metrics.test.means, self._number_of_items, self.metrics.forgotten
+        ranks = ranks_in(file, self.metrics.certificate.cases - (forgotten.cases if forgotten else 0), candidates)
+        if forgotten:  # the means are of those users as well
+            return ranks
         names = parse_metrics(self.metrics.certificate.metrics).of_ranks
         for name, value_U in _values(ranks, names, candidates).items():
             if not math.isclose(mean := float(value_U.mean()), told[name], rel_tol=1e-6, abs_tol=1e-9):
@@ -173,7 +189,7 @@ class Run:
         if len(epochs) != self.metrics.epochs:
             raise ValueError(f"has {len(epochs):,} epochs, and metrics.json {self.metrics.epochs:,}")
         for epoch in epochs:
-            if monitor not in epoch.validation:
+            if self.is_evaluated and monitor not in epoch.validation:
                 raise ValueError(f"line {epoch.epoch:,}: validation has no {monitor}, which recipe.json monitors")
         return epochs
 
@@ -200,6 +216,8 @@ class Run:
 
         Users that were left out when the run was stored are not missed.
         """
+        if "ranks.parquet" in names:
+            self.require_evaluated()
         if self.sealed is not None:
             self.sealed.prove(*(name for name in names if name != _USERS or self.has_users))
         return self
@@ -245,20 +263,10 @@ def read_draft(folder: Path) -> Run:
 def _run(folder: Path, recipe: Path, metrics: Path, sealed: Sealed[Manifest] | None) -> Run:
     return Run(
         folder,
-        _read(folder, recipe, _recipe),
+        _read(folder, recipe, recipe_in),
         _read(folder, metrics, lambda file: parsed(Metrics, content_of(file))),
         sealed,
     )
-
-
-def _recipe(file: Path) -> Recipe:
-    content = content_of(file)
-    check_encoder(content)
-    recipe = parsed(Recipe, content)
-    for key, value in settings_of(recipe).items():
-        if isinstance(value, int) and abs(value) >= _TOO_LARGE:
-            raise ValueError(f"{key} should be below 2⁶⁴, and has {value.bit_length():,} bits")
-    return recipe
 
 
 def _values(ranks: pl.DataFrame, metrics: Sequence[str], candidates: int) -> dict[str, Tensor]:
@@ -273,14 +281,6 @@ def ranks_of(cases: pl.DataFrame) -> Ranks:
     numbers = cases.select(pl.col("user").rle_id().alias("users"), asked.rle_id().alias("questions"))
     users_C, questions_C = (torch.tensor(column.cast(pl.Int64).to_numpy()) for column in numbers)
     return Ranks(above_C, tied_C, users_C, questions_C)
-
-
-def _weights(file: Path) -> dict[str, Tensor]:
-    weights = load_file(file)
-    for name, tensor in weights.items():
-        if not bool(tensor.isfinite().all()):
-            raise ValueError(f"{name} holds numbers that are not finite")
-    return weights
 
 
 def _read(folder: Path, file: Path, read: Callable[[Path], Content]) -> Content:

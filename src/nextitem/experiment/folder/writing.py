@@ -63,8 +63,8 @@ def write_run(
 
 
 def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Metrics, *, with_users: bool = True) -> None:
-    _write_json(draft / "recipe.json", recipe.model_dump(mode="json"))
-    _write_json(draft / "metrics.json", metrics.as_dict())
+    write_recipe(draft, recipe)
+    write_metrics(draft, metrics)
     lines = [json.dumps(line) for line in outcome.history.as_lines()]
     write_text(draft / "history.jsonl", "".join(f"{line}\n" for line in lines))
     write_parquet(draft / "ranks.parquet", _ranks(outcome))
@@ -78,6 +78,16 @@ def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Metrics
         users = stored_users(outcome.prepared.log, with_times=recipe.learner.reads_times)
         write_parquet(draft / "users.parquet", users)
     write_text(draft / "README.md", model_card(recipe, outcome, metrics))
+
+
+def write_recipe(draft: Path, recipe: Recipe) -> None:
+    """Put recipe.json into the folder of a run. Raises OSError."""
+    _write_json(draft / "recipe.json", recipe.model_dump(mode="json"))
+
+
+def write_metrics(draft: Path, metrics: Metrics) -> None:
+    """Put metrics.json into the folder of a run. Raises OSError."""
+    _write_json(draft / "metrics.json", metrics.as_dict())
 
 
 def _write_json(file: Path, content: Any) -> None:

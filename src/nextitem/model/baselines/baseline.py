@@ -58,3 +58,7 @@ class Baseline(Configuration):
     def users_in(self, tensors: Mapping[str, Tensor]) -> int:
         """How many users have numbers of their own in `tensors`; 0 of a baseline that goes by histories."""
         return 0
+
+    def without_user(self, tensors: Mapping[str, Tensor], user: int, history: Tensor) -> dict[str, Tensor]:
+        """The tensors without what is kept of one user alone, by number and history; all of them where nothing is."""
+        return dict(tensors)

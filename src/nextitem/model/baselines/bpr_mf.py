@@ -86,6 +86,11 @@ class BPRMF(Baseline):
         """How many users have factors."""
         return len(tensors["users"])
 
+    def without_user(self, tensors: Mapping[str, Tensor], user: int, history: Tensor) -> dict[str, Tensor]:
+        """The tensors without the factors of a user; those after it move up."""
+        users_Uf = tensors["users"]
+        return {**tensors, "users": torch.cat([users_Uf[:user], users_Uf[user + 1 :]])}
+
 
 def _alike(train: Sequences) -> tuple[Tensor, Tensor]:
     """(rows, items) of the events that are targets. Raises DataError where they weigh differently."""

@@ -98,6 +98,21 @@ class VSKNN(Baseline):
             raise ValueError("popularity holds numbers below 0")
         return VSKNNScorer(self, starts_S1, items, popularity_N)
 
+    def without_user(self, tensors: Mapping[str, Tensor], user: int, history: Tensor) -> dict[str, Tensor]:
+        """The tensors without the session that was learnt of a user: the longest one that a history begins with.
+
+        Sessions have no names; of equal ones it does not matter which is left out.
+        """
+        starts_S1, items = tensors["starts"], tensors["items"]
+        sessions = {tuple(part.tolist()): number for number, part in enumerate(items.split(starts_S1.diff().tolist()))}
+        beginnings = (tuple(history[:stop].unique().tolist()) for stop in range(len(history), 0, -1))
+        found = next((sessions[one] for one in beginnings if one in sessions), None)
+        if found is None:
+            return dict(tensors)
+        start, stop = starts_S1[found], starts_S1[found + 1]
+        rest = torch.cat([starts_S1[: found + 1], starts_S1[found + 2 :] - (stop - start)])
+        return {**tensors, "starts": rest, "items": torch.cat([items[:start], items[stop:]])}
+
 
 def _latest_first(train: Sequences) -> NDArray[np.int64]:
     """The views in the order in which they ended, the latest first; empty ones last, equal ones in their own order."""
