@@ -4,6 +4,7 @@ import csv
 import io
 import operator
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import SupportsIndex
 
@@ -20,6 +21,8 @@ from nextitem.storage import unguarded
 from nextitem.words import counted
 
 RawId = str | int
+Ids = Iterable[RawId]
+"""A list of ids: also a series or an array, or a frame of one column."""
 _NUMBER = re.compile(r"0|-?[1-9][0-9]{0,19}")  # as numbers are written, so that '007' is not 7
 
 

@@ -18,7 +18,9 @@ from nextitem.experiment.folder.histories import histories_of
 from nextitem.experiment.folder.reading import Run
 from nextitem.experiment.run import Outcome
 from nextitem.model.baselines.popularity import PopularityScorer
+from nextitem.serving.alikeness import Alikeness, alikeness_of
 from nextitem.serving.ids import Positions
+from nextitem.serving.kept import Kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +45,12 @@ class Known:
     """Whether the model has to be told when events were."""
     has_users: bool = False
     """Whether the model has a vector for each of its users, and can answer nobody else."""
+    is_retired_N: Tensor | None = None
+    """Which items are never listed, though histories may hold them; None: none."""
+    is_cold_N: Tensor | None = None
+    """Which items the model never learnt from an event of; None: none."""
+    kept: Kept = field(init=False, repr=False, default_factory=Kept)
+    """What was made of all this for one question, and the next one asks for."""
 
     @classmethod
     def of_outcome(cls, outcome: Outcome) -> "Known":
@@ -110,6 +118,11 @@ class Known:
     def popularity(self) -> PopularityScorer:
         """What stands in for the model where nothing is known of a history."""
         return PopularityScorer(self.counts_N.double())
+
+    @cached_property
+    def alikeness(self) -> Alikeness:
+        """How alike items are. Raises DataError for a model that counts and was stored without histories."""
+        return alikeness_of(self.scorer, self.histories)
 
     def stored(self) -> tuple[Catalog, Sequences]:
         """The users and their histories. Raises DataError where the run was stored without them."""

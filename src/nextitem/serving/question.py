@@ -39,6 +39,14 @@ class Terms:
     """Whether what is stored of a known user is left out of account where the question has a history."""
     unknown: Unknown = "drop"
     """What becomes of ids that the recommender does not know: left out and told, or an `error`."""
+    where: str | Mapping[str, object] | None = None
+    """Conditions on the columns of items: `genres=Comedy,price<20`, or `{"genres": "Comedy", "price": {"<": 20}}`."""
+    diversity: float = 0.0
+    """From 0, the best items, to 1, items that differ: the weight of likeness beside relevance (MMR)."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """By column of categories or texts, how many items of each of its values a list may hold."""
+    cursor: str | None = None
+    """That of an earlier answer: what it and those before it showed is not listed again."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,8 @@ class Answer:
     filtered: Mapping[str, int] = field(default_factory=dict)
     """By reason, how many items of the catalogue could not be listed; one of several reasons counts under the first.
 
-    `not a candidate`, `excluded`, `seen` (an item of the history), `disliked`.
+    `retired` (from the catalogue), `where`, `not a candidate`, `excluded`, `seen` (an item of the history), `disliked`,
+    `shown` (on an earlier page), and `limit`: better ones than the last of the list whose category had enough.
     """
     unknown: tuple[RawId, ...] = ()
     """Ids of the question that the recommender does not know, in the order of the question; they were left out."""
@@ -76,6 +85,8 @@ class Answer:
     """Whether the question names a user that the recommender does not know."""
     continued: bool = False
     """Whether the history goes on from one that was stored."""
+    cursor: str | None = None
+    """What to ask for the next page with; None where nothing is left to show."""
 
     def __len__(self) -> int:
         return len(self.items)

@@ -2,43 +2,36 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-import polars as pl
-import torch
 from torch import Tensor
 
 from nextitem.data.interactions import Interactions
 from nextitem.data.log import Catalog
-from nextitem.data.reading.columns import Columns
-from nextitem.data.reading.files import read_interactions
-from nextitem.data.reading.kinds import with_kinds
 from nextitem.data.reading.sources import Events
-from nextitem.data.sequences import NOBODY
-from nextitem.errors import ConfigurationError, DataError
+from nextitem.errors import ConfigurationError
 from nextitem.evaluation.hiding import checked
 from nextitem.experiment.folder.reading import LISTS, Run, read_run
 from nextitem.experiment.folder.writing import Trained
 from nextitem.experiment.run import Outcome
-from nextitem.serving.answering import Understood, answers, lists_of, understood
+from nextitem.serving.answering import Understood, answers, understood
 from nextitem.serving.artefact import Artefact
-from nextitem.serving.asked import Asked, Given, continued, given_alone, of_stored
-from nextitem.serving.explaining.alikeness import Alikeness, alikeness_of
+from nextitem.serving.asked import Asked, Given
+from nextitem.serving.asking import allowed_items, asked_after, asked_of, read_events
 from nextitem.serving.explaining.explain import Change, explained
 from nextitem.serving.explaining.explanation import Explanation
 from nextitem.serving.explaining.rerank import reranked
 from nextitem.serving.explaining.similar import SimilarItem, narrowed_to, similar_items
 from nextitem.serving.heard import hear
-from nextitem.serving.ids import RawId, ids_of
+from nextitem.serving.ids import Ids, RawId
 from nextitem.serving.known import Known
+from nextitem.serving.listing import lists_of
+from nextitem.serving.narrowing.narrowed import picking_of
+from nextitem.serving.narrowing.where import Where
 from nextitem.serving.news import Changes, News
 from nextitem.serving.question import Answer, Question, Recommendation, Unknown
 from nextitem.settings.given import listed, of_kind, path_of, whole_number, word_of, yes_or_no
 from nextitem.storage import whole_folder
-
-Ids = Iterable[RawId]
-"""A list of ids: also a series or an array, or a frame of one column."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +125,7 @@ class Recommender:
         """The answers to questions that this recommender understood. Raises ScoreError for scores that are NaN."""
         return answers(self.known, questions)
 
-    def recommend(
+    def recommend(  # noqa: PLR0913 - each has a name, and nobody gives many
         self,
         histories: Iterable[Ids] | None = None,
         k: int = 10,
@@ -142,6 +135,9 @@ class Recommender:
         events: Events | Interactions | None = None,
         candidates: Ids | None = None,
         exclude: Ids | None = None,
+        where: Where | None = None,
+        diversity: float = 0.0,
+        limits: Mapping[str, int] | None = None,
         hide: str | None = None,
         histories_only: bool = False,
         unknown: Unknown = "error",
@@ -157,7 +153,9 @@ class Recommender:
         A history without any known item gets the most popular items, labelled as such. Items of the
         `history`, `nothing` or, with `last:n`, those of its latest n events are left out as `hide` says, None: as in
         training. With `candidates` nothing but them is recommended, and nothing of `exclude`; a list is shorter than k
-        when the items run out. Unknown items raise DataError, or are left out by `unknown="drop"`;
+        when the items run out. `where` filters by columns of the items, from 0 to 1 `diversity` makes lists of items
+        that differ, and `limits` say by column how many items of one value a list may hold, as `Terms` has them.
+        Unknown items raise DataError, or are left out by `unknown="drop"`;
         so do users that are asked about without a history, whose list is empty then. A model with user vectors raises
         DataError for histories of nobody or of a user that it has none for.
         """
@@ -165,14 +163,21 @@ class Recommender:
         if events is not None:
             if histories is not None or times is not None or users is not None:
                 raise ConfigurationError("events have their users and times; leave histories, times and users out")
-            news = News.of(self._read(events), self.kinds)
+            news = News.of(read_events(self.known, events), self.kinds)
             given, changes = news.by_user(), news.changes(self.items)
             histories, times = given["item"], given["time"] if "time" in given.columns else None
             users = given["user"] if self.users is not None else None
         asked = self.asked(
             histories, times=times, users=users, changes=changes, histories_only=histories_only, unknown=unknown
         )
-        return self.answered(asked, k, self.allowed(candidates, exclude, unknown), hide=hide)
+        return self.answered(
+            asked,
+            k,
+            self.allowed(candidates, exclude, unknown, where=where),
+            hide=hide,
+            diversity=diversity,
+            limits=limits,
+        )
 
     def asked(
         self,
@@ -190,51 +195,42 @@ class Recommender:
         """
         word_of(unknown, "unknown", ("error", "drop"))
         yes_or_no(histories_only, "histories_only")
-        if histories is None:
-            if users is None:
-                raise ConfigurationError("recommend takes histories, users, or new events of users; give one of them")
-            if times is not None or histories_only:
-                raise ConfigurationError("times and histories_only are about histories that are given; leave them out")
-            return self._of_users(ids_of(users, "users"), unknown)
-        given = Given.of(histories, times, self.items)
-        if unknown == "error":
-            given.require_known(self.items)
-        if users is None:
-            return given_alone(given, torch.full((len(given.items),), NOBODY), len(self.items), changes)
-        owners = ids_of(users, "users")
-        if len(owners) != len(given.items):
-            raise DataError(
-                f"{len(owners):,} users and {len(given.items):,} histories; give each user one history of new events"
+        if histories is not None:
+            return asked_after(
+                self.known, Given.of(histories, times, self.items), users, changes, histories_only, unknown
             )
-        catalogue, stored = self.known.stored()
-        users_C = catalogue.lookup(owners)
-        if histories_only:
-            return given_alone(given, users_C, len(self.items), changes)
-        return continued(given, users_C, stored, changes)
+        if users is None:
+            raise ConfigurationError("recommend takes histories, users, or new events of users; give one of them")
+        if times is not None or histories_only:
+            raise ConfigurationError("times and histories_only are about histories that are given; leave them out")
+        return asked_of(self.known, users, unknown)
 
-    def _read(self, events: Events | Interactions) -> Interactions:
-        if isinstance(events, Interactions):
-            return events
-        columns = with_kinds(events, Columns(), self.kinds, "the events", self.known.columns)
-        return read_interactions(events, columns, like=self.known.columns)
-
-    def allowed(self, candidates: Ids | None, exclude: Ids | None, unknown: Unknown = "error") -> Tensor | None:
+    def allowed(
+        self,
+        candidates: Ids | None = None,
+        exclude: Ids | None = None,
+        unknown: Unknown = "error",
+        *,
+        where: Where | None = None,
+    ) -> Tensor | None:
         """Indices of the items that may be recommended, None where all may; raises what `recommend` raises."""
-        if candidates is None and exclude is None:
-            return None
-        is_allowed_N = torch.full((len(self.items),), candidates is None)
-        if candidates is not None:
-            is_allowed_N[self._known(ids_of(candidates, "candidates", ordered=False), unknown)] = True
-        if exclude is not None:
-            is_allowed_N[self._known(ids_of(exclude, "exclude", ordered=False), unknown)] = False
-        return is_allowed_N.nonzero()[:, 0]
+        return allowed_items(self.known, candidates, exclude, where, unknown)
 
     def answered(
-        self, asked: Asked, k: int, allowed: Tensor | None = None, *, hide: str | None = None
+        self,
+        asked: Asked,
+        k: int,
+        allowed: Tensor | None = None,
+        *,
+        hide: str | None = None,
+        diversity: float = 0.0,
+        limits: Mapping[str, int] | None = None,
     ) -> list[list[Recommendation]]:
-        """The lists of what was asked about; empty ones of users that are unknown."""
-        whole_number(k, "k", "the number of recommendations", least=1)
-        return lists_of(self.known, asked, k, allowed, checked(self.hide if hide is None else hide))
+        """The lists of what was asked about; empty ones of users that are unknown. `allowed` are indices of items."""
+        k = min(whole_number(k, "k", "the number of recommendations", least=1), len(self.items))  # room for k is made
+        hide = checked(self.hide if hide is None else hide)
+        picking = picking_of(self.known, diversity, limits or {})
+        return lists_of(self.known, asked, k, self.allowed() if allowed is None else allowed, hide, picking)
 
     def similar_items(
         self,
@@ -252,11 +248,7 @@ class Recommender:
         empty then), and where a model that counts was stored without histories.
         """
         terms = narrowed_to(candidates, exclude, unknown)
-        return similar_items(self.known, self._alikeness, listed(items, "items"), k, terms)
-
-    @cached_property
-    def _alikeness(self) -> Alikeness:
-        return alikeness_of(self.known.scorer, self.known.histories)
+        return similar_items(self.known, self.known.alikeness, listed(items, "items"), k, terms)
 
     def rerank(self, question: Question, items: Ids) -> Answer:
         """All of these items, each once, by the model's scores after the question's history, best first.
@@ -288,12 +280,3 @@ class Recommender:
     def stored_users(self) -> Catalog:
         """The users whose histories are stored. Raises DataError where the run was stored without them."""
         return self.known.stored()[0]
-
-    def _of_users(self, users: pl.Series, unknown: Unknown) -> Asked:
-        catalogue, stored = self.known.stored()
-        users_C = catalogue.lookup(users) if unknown == "drop" else catalogue.index(users, "user")
-        return of_stored(users_C, stored)
-
-    def _known(self, ids: pl.Series, unknown: Unknown) -> Tensor:
-        positions = self.items.lookup(ids) if unknown == "drop" else self.items.index(ids)
-        return positions[positions >= 0]

@@ -71,9 +71,9 @@ def _places(known: Known, ids: Sequence[RawId], name: str) -> list[int]:
 
 def _may_be_listed(known: Known, asked: Understood) -> Tensor:
     """Which items may be in the list, shape (N,)."""
-    is_allowed_N = asked.allowed.is_allowed_N
+    is_allowed_N = asked.narrowed.allowed.is_allowed_N
     may_N = torch.ones(len(known.items), dtype=torch.bool) if is_allowed_N is None else is_allowed_N.clone()
-    may_N[[*asked.heard.seen, *asked.heard.disliked]] = False
+    may_N[[*asked.heard.seen, *asked.heard.disliked, *asked.narrowed.shown]] = False
     return may_N
 
 

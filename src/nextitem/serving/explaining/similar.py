@@ -10,7 +10,7 @@ from nextitem.data.events import Events
 from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.evaluation.ranks import top_k
-from nextitem.serving.explaining.alikeness import Alikeness
+from nextitem.serving.alikeness import Alikeness
 from nextitem.serving.ids import RawId
 from nextitem.serving.known import Known
 from nextitem.serving.narrowing.allowed import allowed

@@ -9,6 +9,7 @@ from torch import Tensor
 from nextitem.errors import DataError
 from nextitem.serving.ids import RawId
 from nextitem.serving.known import Known
+from nextitem.serving.narrowing.where import Condition, conditions, fulfilled
 from nextitem.serving.question import Terms
 from nextitem.settings.given import listed
 
@@ -43,7 +44,8 @@ ALL = Allowed()
 
 def allowed(known: Known, terms: Terms) -> Allowed:
     """What the terms let be listed. Raises DataError for what is no id, and by `unknown="error"` for unknown ones."""
-    found, unknown = ALL, list[RawId]()
+    unknown, asked = list[RawId](), None if terms.where is None else conditions(terms.where)
+    found = known.kept.get(("allowed", asked), lambda: _of_all(known, asked))
     if terms.candidates is not None:
         is_candidate_N = _among(known, terms.candidates, "candidates", unknown)
         found = found.without("not a candidate", ~is_candidate_N)
@@ -55,6 +57,12 @@ def allowed(known: Known, terms: Terms) -> Allowed:
             f"{known.items.hint(unknown[0])}; refit with it, or leave unknown items out by unknown='drop'"
         )
     return replace(found, unknown=tuple(unknown)) if unknown else found
+
+
+def _of_all(known: Known, asked: tuple[Condition, ...] | None) -> Allowed:
+    """What may be listed whatever ids are named: the same for many questions."""
+    found = ALL if known.is_retired_N is None else ALL.without("retired", known.is_retired_N)
+    return found if asked is None else found.without("where", ~fulfilled(asked, known.features))
 
 
 def _among(known: Known, ids: Sequence[RawId], name: str, unknown: list[RawId]) -> Tensor:

@@ -9,7 +9,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.evaluation.ranks import top_k
 from nextitem.model.baselines import Popularity
-from nextitem.serving.explaining.alikeness import OfHistories, OfVectors, alikeness_of
+from nextitem.serving.alikeness import OfHistories, OfVectors, alikeness_of
 from worlds.small_runs import ITEMS, RECIPES, outcome
 
 HISTORIES = Sequences.of([[0, 1, 1], [0, 1, 2], [2, 0], [3]], number_of_items=5)
