@@ -110,7 +110,7 @@ def recommend(
         say(f"note: {note}")
     if rejected is not None:
         write_rejected(skipped, rejected)
-    _show(served, stored, k, out, skipped, as_json=as_json)
+    _show(served, recommender, k, out, skipped, as_json=as_json)
 
 
 def _write(
@@ -124,7 +124,7 @@ def _write(
     as_json: bool,
 ) -> None:
     """The lists of users in a file or a folder, of which memory holds a part at a time."""
-    titles = stored.items["title"]
+    titles = pl.Series("title", recommender.known.item_titles, dtype=pl.String)
     began = time.monotonic()
     written, strangers, more = write_users(
         recommender,
@@ -199,9 +199,12 @@ def _row(places: pl.DataFrame, event: int) -> str:
     return f"{row}" if places["file"].n_unique() == 1 else f"{row} of {Path(file).name}"
 
 
-def _show(served: Served, stored: Run, k: int, out: Path | None, skipped: RejectedRows, *, as_json: bool) -> None:
-    titles = {item: title for item, _, title in stored.items.iter_rows() if title is not None}
-    table = as_table(served.owners, served.lists, titles, stored.items["item"].dtype)
+def _show(
+    served: Served, recommender: Recommender, k: int, out: Path | None, skipped: RejectedRows, *, as_json: bool
+) -> None:
+    known = recommender.known
+    titles = {raw: title for raw, title in zip(known.raw_items, known.item_titles, strict=True) if title is not None}
+    table = as_table(served.owners, served.lists, titles, known.items.ids.dtype)
     if out is not None:
         write_table(table, out)
         of = "" if served.answered == served.asked else f"{served.answered:,} of "

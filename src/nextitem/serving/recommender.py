@@ -1,7 +1,7 @@
 """Raw ids in, raw ids out: a stored or freshly trained model as something to call."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -18,6 +18,9 @@ from nextitem.serving.answering import Understood, answers, understood
 from nextitem.serving.artefact import Artefact
 from nextitem.serving.asked import Asked, Given
 from nextitem.serving.asking import allowed_items, asked_after, asked_of, read_events
+from nextitem.serving.catalogue.changes import CatalogueChanges
+from nextitem.serving.catalogue.living import changed
+from nextitem.serving.catalogue.stored import read_changes, write_changes
 from nextitem.serving.explaining.explain import Change, explained
 from nextitem.serving.explaining.explanation import Explanation
 from nextitem.serving.explaining.rerank import reranked
@@ -41,6 +44,10 @@ class Recommender:
     known: Known
     artefact: Artefact | None = None
     """What it was made of, with recipe and metrics; None where it was made of an outcome alone."""
+    changes: CatalogueChanges = field(default_factory=CatalogueChanges)
+    """What changed in the catalogue since; with what was foretold of added items."""
+    trained: Known | None = None
+    """What it would go by without them; None where there are none."""
 
     @classmethod
     def from_outcome(cls, outcome: Outcome) -> "Recommender":
@@ -62,7 +69,18 @@ class Recommender:
     def from_run(cls, run: Run) -> "Recommender":
         """A recommender from a run that was read."""
         run = of_kind(run, Run, "run", "read_run(folder) returns one; Recommender.load reads a run's folder")
-        return cls(Known.of_run(run), run)
+        recommender, changes = cls(Known.of_run(run), run), read_changes(run)
+        return recommender if changes.is_empty else recommender.with_catalogue(changes)
+
+    def with_catalogue(self, changes: CatalogueChanges) -> "Recommender":
+        """The recommender with these changes of its catalogue, in place of those that it had.
+
+        Retired items are in no list. Added ones are foretold from their features and marked as `is_cold`. Both are read
+        in histories. Raises DataError where changes and items do not go together, or the model has no rows of items.
+        """
+        before = self.known if self.trained is None else self.trained
+        known, told = changed(before, changes)
+        return replace(self, known=known, changes=told, trained=before)
 
     def save(self, folder: Path | str) -> Path:
         """Store everything in `folder`, which must not exist yet, and return its path: what `nextitem train` leaves.
@@ -79,6 +97,7 @@ class Recommender:
             )
         with whole_folder(folder) as draft:
             self.artefact.write(draft)
+            write_changes(draft, self.changes)
         return folder
 
     @property

@@ -19,6 +19,6 @@ def changed_run(run: Run) -> Iterator[Path]:
     alone = alone_in(place.parent / ".partial" / place.name, "changes the run of that name")
     with alone, whole_folder(place, replace=True) as draft:
         run.write(draft)
-        (draft / MANIFEST).unlink()
         yield draft
+        (draft / MANIFEST).unlink(missing_ok=True)
         RUN.seal(draft)
