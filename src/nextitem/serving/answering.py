@@ -9,7 +9,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.evaluation.scoring import Query
 from nextitem.serving.heard import Heard
 from nextitem.serving.known import Known
-from nextitem.serving.listing import Listed, pick, ranked, recommendations
+from nextitem.serving.listing import Listed, pick, ranked, recommendations, views
 from nextitem.serving.narrowing.cursor import cursor_of
 from nextitem.serving.narrowing.narrowed import Narrowed, narrow
 from nextitem.serving.question import Answer, Source
@@ -78,8 +78,8 @@ def histories_of(known: Known, asked: Sequence[Understood]) -> Sequences:
     """What the model reads."""
     heard = [one.heard for one in asked]
     times = [one.times or [] for one in heard] if known.reads_times else None
-    views = Sequences.of([one.items for one in heard], len(known.items), times)
-    return replace(views, users_U=torch.tensor([one.user for one in heard]))
+    histories = views([one.items for one in heard], len(known.items), times)
+    return replace(histories, users_U=torch.tensor([one.user for one in heard]))
 
 
 def _alike(asked: Sequence[Understood]) -> list[list[int]]:
@@ -111,7 +111,7 @@ def _ranked(known: Known, query: Query, group: Sequence[Understood], most: int) 
     left_out = [[*one.heard.seen, *one.heard.disliked, *one.narrowed.shown] for one in group]
     is_allowed_N = group[0].narrowed.allowed.is_allowed_N
     allowed = None if is_allowed_N is None else is_allowed_N.nonzero()[:, 0]
-    return ranked(query, most, Sequences.of(left_out, len(known.items)), allowed)
+    return ranked(query, most, views(left_out, len(known.items), None), allowed)
 
 
 def _answer(known: Known, one: Understood, listed: Listed, source: Source) -> Answer:

@@ -84,10 +84,10 @@ def _user(known: Known, question: Question) -> tuple[int, bool]:
 def _events(known: Known, question: Question) -> tuple[Meant, tuple[RawId, ...]]:
     """(what the events of the question mean, items that are not known)."""
     raw: Sequence[RawId] = _list(question.history, "history")
-    places = [known.item_places.of(one, "history", place) for place, one in enumerate(raw)]
+    places = known.item_places.of_each(raw, "history")
     times = None if question.times is None else _times(_list(question.times, "times"), len(raw))
     kinds = None if question.kinds is None else _kinds(_list(question.kinds, "kinds"), len(raw))
-    unknown = tuple(one for one, place in zip(raw, places, strict=True) if place < 0)
+    unknown = tuple(one for one, place in zip(raw, places, strict=True) if place < 0) if -1 in places else ()
     if unknown:
         _refuse_unknown(known, question.terms, raw, places)
         is_known = [place >= 0 for place in places]

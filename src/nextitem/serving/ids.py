@@ -4,7 +4,7 @@ import csv
 import io
 import operator
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import SupportsIndex
 
@@ -42,6 +42,7 @@ class Positions:
 
     def __init__(self, ids: pl.Series) -> None:
         self._are_numbers = ids.dtype.is_integer()
+        self._plain: set[type] = {int} if self._are_numbers else {str}
         self._places: dict[RawId, int] = dict(zip(ids.to_list(), range(len(ids)), strict=True))
 
     def of(self, raw: object, name: str, place: int) -> int:
@@ -59,6 +60,13 @@ class Positions:
             number = int(found) if _NUMBER.fullmatch(found) else None
             return -1 if number is None else self._places.get(number, -1)
         return self._places.get(str(found), -1)
+
+    def of_each(self, ids: Sequence[object], name: str) -> list[int]:
+        """The position of each id of the list `name`, −1 of one that is not there. Raises as `of`."""
+        if {*map(type, ids)} <= self._plain:  # as nearly always, and several times faster
+            places = self._places
+            return [places.get(one, -1) for one in ids]  # type: ignore[call-overload]
+        return [self.of(one, name, place) for place, one in enumerate(ids)]
 
 
 def column_of(ids: list[RawId]) -> pl.Series:

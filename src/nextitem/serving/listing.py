@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nextitem.data.events import Events
 from nextitem.data.sequences import Sequences
 from nextitem.evaluation.hiding import Seen, SeenOrDisliked, hidden
 from nextitem.evaluation.ranks import top_k
@@ -33,6 +35,15 @@ class Listed:
     def first(self, k: int) -> "Listed":
         """The best k of them."""
         return Listed(self.items[:k], self.scores[:k])
+
+
+def views(items: Sequence[Sequence[int]], number_of_items: int, times: Sequence[Sequence[float]] | None) -> Sequences:
+    """Views over lists of indices that were looked up: what `Sequences.of` makes, which would look at each again."""
+    lengths_C = torch.tensor([len(one) for one in items], dtype=torch.int64)
+    flat = torch.tensor([*chain.from_iterable(items)], dtype=torch.int64)
+    seconds = None if times is None else torch.tensor([*chain.from_iterable(times)], dtype=torch.float64)
+    stops_C = lengths_C.cumsum(0)
+    return Sequences(Events(flat, number_of_items, seconds), stops_C - lengths_C, stops_C, torch.arange(len(items)))
 
 
 def ranked(query: Query, most: int, seen: Seen | None, allowed: Tensor | None) -> list[Listed]:

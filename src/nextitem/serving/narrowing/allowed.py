@@ -68,7 +68,7 @@ def _of_all(known: Known, asked: tuple[Condition, ...] | None) -> Allowed:
 def _among(known: Known, ids: Sequence[RawId], name: str, unknown: list[RawId]) -> Tensor:
     """Which items these are, shape (N,); ids that are none are added to `unknown`."""
     ids = listed(ids, name, ordered=False)
-    places = [known.item_places.of(raw, name, place) for place, raw in enumerate(ids)]
+    places = known.item_places.of_each(ids, name)
     unknown += [raw for raw, place in zip(ids, places, strict=True) if place < 0]
     is_named_N = torch.zeros(len(known.items), dtype=torch.bool)
     is_named_N[[place for place in places if place >= 0]] = True
