@@ -180,3 +180,52 @@ def test_rows_of_unknown_items_are_read_once(
         "row 4 of today.csv, user 'u01', item 'b'; row 2 of tomorrow.csv, user 'u02', item 'c'"
         in capfd.readouterr().err
     )
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose items have genres and a year: every other one is a comedy, all of the others are dramas."""
+    folder = tmp_path_factory.mktemp("films")
+    visits = [(f"u{user:02}", f"i{(7 * user + 3 * step) % 20:02}") for user in range(11) for step in range(6)]
+    pl.DataFrame(visits, schema=["user", "item"], orient="row").write_csv(folder / "events.csv")
+    rows = [(f"i{n:02}", f"Film {n}", "Drama" if n % 2 else "Comedy", 1980 + n) for n in range(20)]
+    pl.DataFrame(rows, schema=["item", "title", "genres", "year"], orient="row").write_csv(folder / "films.csv")
+    with pytest.MonkeyPatch.context() as patch:
+        words = (f"data={folder / 'events.csv'}", f"items={folder / 'films.csv'}", "--out", str(folder / "runs"))
+        columns = ("--item-columns", "id=item,title=title,categories=genres,numbers=year")
+        assert typed(patch, "train", "popularity", *words, *columns) == 0
+    return next(entry for entry in (folder / "runs").iterdir() if entry.name != ".partial")
+
+
+def lists(films: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture, *words: str) -> pl.DataFrame:
+    assert typed(monkeypatch, "recommend", str(films), "--users", "u00,u01", *words) == 0
+    return pl.read_csv(capfd.readouterr().out.encode())
+
+
+def test_lists_hold_what_fulfils_conditions(films: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture) -> None:
+    found = lists(films, monkeypatch, capfd, "--where", "genres=Comedy, year<1990", "--k", "9")
+    assert {int(item[1:]) % 2 for item in found["item"]} == {0}
+    assert max(int(item[1:]) for item in found["item"]) < 10
+    assert typed(monkeypatch, "recommend", str(films), "--users", "u00", "--where", "genre=Comedy") == 2
+    assert "the items have no column 'genre'; did you mean 'genres'?" in capfd.readouterr().err
+    assert typed(monkeypatch, "recommend", str(films), "--users", "u00", "--where", "year>2100") == 2
+    assert "--where leaves no item to recommend" in capfd.readouterr().err
+
+
+def test_lists_hold_no_more_of_a_category_than_asked_for_also_in_files(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    found = lists(films, monkeypatch, capfd, "--limit", "genres=2", "--k", "9")
+    assert found.group_by("user").len()["len"].to_list() == [4, 4]
+    out = tmp_path / "lists.csv"
+    words = ("--users", "u00,u01", "--limit", "genres=2", "--k", "9", "--out", str(out))
+    assert typed(monkeypatch, "recommend", str(films), *words) == 0
+    assert pl.read_csv(out).equals(found)
+    assert typed(monkeypatch, "recommend", str(films), "--users", "u00", "--limit", "genres") == 2
+    assert "--limit 'genres' should be a column and a number, such as genres=2" in capfd.readouterr().err
+
+
+def test_diversity_needs_no_vectors(films: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture) -> None:
+    plain, diverse = (lists(films, monkeypatch, capfd, "--diversity", weight, "--k", "5") for weight in ("0", "0.9"))
+    assert plain["item"].to_list() != diverse["item"].to_list()
+    assert plain["item"][0] == diverse["item"][0]

@@ -65,6 +65,15 @@ def recommend(
     exclude: Annotated[
         str | None, typer.Option(help="Never recommend these items: ids between commas, or a file of them.")
     ] = None,
+    where: Annotated[
+        str | None, typer.Option(help="Conditions on columns of the items: genres=Comedy|Drama,price<20.")
+    ] = None,
+    diversity: Annotated[
+        float, typer.Option(min=0, max=1, help="Weight of how items differ, beside how relevant they are.")
+    ] = 0.0,
+    limit: Annotated[
+        str, typer.Option(help="Most items of each value of a column: genres=2, or several: a=2,b=1.")
+    ] = "",
     out: Annotated[
         Path | None,
         path_to("File to write: .csv, .jsonl or .parquet; without an ending: a folder of parts."),
@@ -84,7 +93,7 @@ def recommend(
             "--columns, --histories-only, --on-bad-rows and --rejected are about --histories FILE; leave them out"
         )
     if out is not None:
-        (check_out if histories is None else check_format)(out)
+        (check_out if histories is None and not (diversity or limit) else check_format)(out)
     if hide is not None:
         checked(hide)
     wanted = None if users is None or users == _ALL else ids_in(users, "user", "--users")
@@ -95,8 +104,9 @@ def recommend(
     }
     stored = stored_run(run_folder, LISTS)
     recommender = Recommender.from_run(stored)
-    terms, notes = _terms(recommender, listed_ids, Terms(k, None, hide, not drop_unknown, histories_only))
-    if histories is None and out is not None:
+    asked = Terms(k, None, hide, not drop_unknown, histories_only, diversity, limits_in(limit))
+    terms, notes = _terms(recommender, listed_ids, where, asked)
+    if histories is None and out is not None and terms.takes_the_best:
         _write(recommender, stored, wanted, terms, out, notes, as_json=as_json)
         return
     skipped = RejectedRows()
@@ -161,16 +171,30 @@ def _write(
         )
 
 
-def _terms(recommender: Recommender, ids: Mapping[str, pl.Series], terms: Terms) -> tuple[Terms, list[str]]:
+def limits_in(text: str) -> dict[str, int]:
+    """How many items of each value of a column a list may hold, as `--limit` says it. Raises ConfigurationError."""
+    found = dict[str, int]()
+    for part in filter(None, (one.strip() for one in text.split(","))):
+        column, _, number = (one.strip() for one in part.rpartition("="))
+        if not column or not number.isascii() or not number.isdigit():
+            raise ConfigurationError(f"--limit {part!r} should be a column and a number, such as genres=2")
+        found[column] = int(number)
+    return found
+
+
+def _terms(
+    recommender: Recommender, ids: Mapping[str, pl.Series], where: str | None, terms: Terms
+) -> tuple[Terms, list[str]]:
     """The terms with the items that may be recommended, and notes on ids that the run does not know."""
     known, notes = dict[str, pl.Series](), list[str]()
     for option, given in ids.items():
         known[option], more = known_items(given, f"--{option}", recommender, terms)
         notes += more
-    allowed = recommender.allowed(known.get("candidates"), known.get("exclude"))
+    allowed = recommender.allowed(known.get("candidates"), known.get("exclude"), where=where)
     if allowed is not None and not len(allowed):
-        leave = "leaves" if len(ids) == 1 else "leave"
-        raise ConfigurationError(f"{' and '.join(f'--{option}' for option in ids)} {leave} no item to recommend")
+        options = [*(["where"] if where is not None else []), *ids]
+        leave = "leaves" if len(options) == 1 else "leave"
+        raise ConfigurationError(f"{' and '.join(f'--{option}' for option in options)} {leave} no item to recommend")
     return replace(terms, allowed=allowed), notes
 
 

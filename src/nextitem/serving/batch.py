@@ -1,7 +1,7 @@
 """Lists for many at once, with an account of what was left out and of who gets none."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -38,6 +38,15 @@ class Terms:
     """Whether unknown ids are an error; otherwise they are left out, counted and named."""
     histories_only: bool = False
     """Whether what is stored of a known user is left out of account where events of that user are given."""
+    diversity: float = 0.0
+    """From 0 to 1: the weight of how items of a list differ, beside how relevant they are."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """By column, how many items of each of its values a list may hold."""
+
+    @property
+    def takes_the_best(self) -> bool:
+        """Whether lists are the best items as they are ranked."""
+        return not self.diversity and not self.limits
 
 
 @dataclass(frozen=True)
@@ -168,7 +177,9 @@ def _served(
     notes: Sequence[str],
     unknown_users: tuple[RawId, ...],
 ) -> Served:
-    lists = recommender.answered(asked, terms.k, terms.allowed, hide=terms.hide)
+    lists = recommender.answered(
+        asked, terms.k, terms.allowed, hide=terms.hide, diversity=terms.diversity, limits=terms.limits
+    )
     served = Served(owners, lists, unknown_users, len(asked.unknown), asked.continued)
     about = _on_lists(served.without_items, served.by_popularity, len(owners), terms, terms.hide or recommender.hide)
     return replace(served, notes=(*notes, *about))
