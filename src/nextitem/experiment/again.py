@@ -115,6 +115,11 @@ def otherwise(run: Run, recipe: Recipe, data: str | None = None, events: GivenEv
 
 def _prepared(run: Run, recipe: Recipe, data: str | None, events: GivenEvents | None) -> Prepared:
     """The events as a run's model was given them. Raises DataError with what to do where they cannot be read."""
+    if run.metrics.update is not None:
+        raise DataError(
+            f"{run.folder} was updated: no file has all of its events, so its cases cannot be asked again; its metrics "
+            f"and ranks are those of the update"
+        )
     # What is known of items is in the run; their table may be elsewhere by now.
     moved = {} if data is None else {"data": str(expanded(data))}
     recipe = recipe.model_copy(update={"features": NO_FEATURES, **moved})

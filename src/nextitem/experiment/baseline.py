@@ -66,7 +66,13 @@ class BaselineLearner:
         """Raises DataError where the training events lack what the baseline goes by."""
         self.baseline.check(prepared.split.train)
 
-    def learn(self, prepared: Prepared, session: Session, ranking: Ranking = FULL) -> Learnt:
+    def learn(
+        self,
+        prepared: Prepared,
+        session: Session,
+        ranking: Ranking = FULL,
+        start: Mapping[str, Tensor] | None = None,
+    ) -> Learnt:
         """The scorer that the training events give, in every process alike and on the CPU."""
         return self._learnt(prepared.split.train, session)
 

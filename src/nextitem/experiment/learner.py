@@ -79,10 +79,17 @@ class Learner(Protocol):
     def check(self, prepared: Prepared) -> None:
         """Raises DataError, with what to do about it, where the events lack what it has to be told."""
 
-    def learn(self, prepared: Prepared, session: Session, ranking: Ranking = FULL) -> Learnt:
+    def learn(
+        self,
+        prepared: Prepared,
+        session: Session,
+        ranking: Ranking = FULL,
+        start: Mapping[str, Tensor] | None = None,
+    ) -> Learnt:
         """What the training part of the events teaches, the epoch chosen by validation; no test case is looked at.
 
-        `ranking` is what validation targets are ranked against.
+        `ranking` is what validation targets are ranked against. Weights begin at `start`, None: drawn anew; what counts
+        begins at nothing in any case.
         """
 
     def learn_all(self, log: Log, session: Session) -> Learnt:

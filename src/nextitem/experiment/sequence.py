@@ -35,7 +35,7 @@ from nextitem.training.session import Session
 from nextitem.training.validation import outside_sampler, validation_cases, validation_loss
 from nextitem.words import counted
 
-_USERS = "encoder.users_Ud"
+USERS = "encoder.users_Ud"
 """What vectors of users are called among a model's tensors."""
 
 
@@ -210,9 +210,17 @@ class SequenceRecipe(Configuration):
         if self.reads_times:
             refuse_untimed(prepared.split.train)
 
-    def learn(self, prepared: Prepared, session: Session, ranking: Ranking = FULL) -> Learnt:
+    def learn(
+        self,
+        prepared: Prepared,
+        session: Session,
+        ranking: Ranking = FULL,
+        start: Mapping[str, Tensor] | None = None,
+    ) -> Learnt:
         """The model trained by `fit_model`, which raises, with the weights of the epoch that validation chose."""
         built, train = self.assembled(prepared, session), prepared.split.train
+        if start is not None:
+            built.model.load_state_dict(dict(start))
         model, cases = built.model, built.cases
 
         def validate() -> dict[str, float]:
@@ -263,8 +271,8 @@ class SequenceRecipe(Configuration):
         """The tensors without the vector of a user, where users have any."""
         if not self.has_users:
             return dict(tensors)
-        users_Ud = tensors[_USERS]
-        return {**tensors, _USERS: torch.cat([users_Ud[:user], users_Ud[user + 1 :]])}
+        users_Ud = tensors[USERS]
+        return {**tensors, USERS: torch.cat([users_Ud[:user], users_Ud[user + 1 :]])}
 
     def _without_memory(self, number_of_items: int, number_of_users: int) -> SequenceModel:
         """The model as shapes and types alone: a recipe that was altered may ask for more numbers than fit anywhere."""

@@ -59,7 +59,7 @@ def beside(recipe: Recipe, outcome: Outcome, processes: Processes = ALONE, say: 
         evaluations = dict(_evaluations(recipe, outcome, processes, say))
         if not evaluations:
             return UNCOMPARED
-        found = _compared(outcome.test, evaluations)
+        found = compared(outcome.test, evaluations)
     is_itself_one = recipe.model.name in {one.name for one in _shelf()}
     return Beside(found, None if is_itself_one else _verdict(found, outcome.test))
 
@@ -83,7 +83,8 @@ def _evaluations(recipe: Recipe, outcome: Outcome, processes: Processes, say: Sa
         yield baseline.name, evaluate(scorer, split.test, metrics, ranking=recipe.ranking, processes=processes)
 
 
-def _compared(model: Evaluation, others: Mapping[str, Evaluation]) -> tuple[Yardstick, ...]:
+def compared(model: Evaluation, others: Mapping[str, Evaluation]) -> tuple[Yardstick, ...]:
+    """Others beside a model, on the same cases: per metric the model's mean less theirs, paired by user."""
     values = [_values(one) for one in (model, *others.values())]
     pairs = [(0, place) for place in range(1, len(values))]
     draws = draws_of(values, pairs, [False] + [True] * len(others))

@@ -128,6 +128,21 @@ class Refit(Configuration):
     """All that were learnt."""
 
 
+class Update(Configuration):
+    """Of a run that went on from another one with new events: what is new, and the one before on the same cases."""
+
+    of: str
+    """The folder of the run that it went on from."""
+    manifest_sha256: str = Field(pattern=SHA256)
+    """Of that run's manifest.json."""
+    events: Count
+    """New ones, held-out ones among them, as of the two that follow."""
+    users: Count
+    items: Count
+    before: BesideIt
+    """The earlier model on the test cases; `differences` are the new one's means less its own."""
+
+
 UNMEASURED = Measured(intervals={}, ceiling=0.0)
 """Of cases that were learnt: there is no metric of them."""
 
@@ -162,6 +177,9 @@ class Metrics(Configuration):
     """None where nobody was taken out."""
     refit: Refit | None = None
     """None of a run that was evaluated; of another one there are no metrics, and the certificate is what it learnt."""
+
+    update: Update | None = None
+    """None of a run that was trained from nothing."""
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
@@ -201,7 +219,7 @@ def metrics_of(
         test=_measured(outcome.test),
         validation=_measured(outcome.validation),
         sampled=None if sampled is None else {"test": _sampled(sampled)},
-        baselines={one.name: _beside(one) for one in beside.yardsticks} or None,
+        baselines={one.name: beside_it(one) for one in beside.yardsticks} or None,
         verdict=beside.verdict,
         test_upper_bound=dict(outcome.upper_bound) if outcome.upper_bound else None,
         best_epoch=outcome.history.best_epoch,
@@ -231,7 +249,8 @@ def _sampled(evaluation: Evaluation) -> Sampled:
     return Sampled(**dict(_measured(evaluation)), certificate=evaluation.certificate)
 
 
-def _beside(yardstick: Yardstick) -> BesideIt:
+def beside_it(yardstick: Yardstick) -> BesideIt:
+    """What stands beside a model, as it is stored."""
     differences = {
         name: Compared(value=one.value, interval=one.interval, p=one.p, corrected_p=one.corrected_p)
         for name, one in yardstick.differences.items()

@@ -50,7 +50,7 @@ def _grown(known: Known, changes: CatalogueChanges) -> tuple[Known, CatalogueCha
     rows = changes.rows
     if rows is None:
         rows = ColdMap.learnt(scorer, known.features, known.counts_N, known.histories).rows(added)
-    features = together(_with_title(known.features), added)
+    features = together(with_title(known.features), added)
     counts_N = torch.cat([known.counts_N, known.counts_N.new_zeros(len(added))])
     histories = known.histories
     if histories is not None:
@@ -66,7 +66,7 @@ def _grown(known: Known, changes: CatalogueChanges) -> tuple[Known, CatalogueCha
     return known, replace(changes, rows=rows)
 
 
-def _with_title(features: ItemFeatures) -> ItemFeatures:
+def with_title(features: ItemFeatures) -> ItemFeatures:
     """The same with a column of titles, also where nobody has one: added items may."""
     if "title" in features.table.columns:
         return features

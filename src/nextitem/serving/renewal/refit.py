@@ -18,6 +18,9 @@ from nextitem.experiment.folder.writing import weights_of, write_metrics, write_
 from nextitem.experiment.learner import Learnt
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.sequence import SequenceRecipe
+from nextitem.serving.catalogue.stored import FILES, read_changes, write_changes
+from nextitem.serving.known import Known
+from nextitem.serving.recommender import Recommender
 from nextitem.storage import (
     MANIFEST,
     empty_folder,
@@ -31,7 +34,12 @@ from nextitem.storage import (
 from nextitem.training.session import Session
 from nextitem.words import filled
 
-_NOT_KEPT = (MANIFEST, "ranks.parquet", "report.html")  # of the run that it comes from: they are about its cases
+_NOT_KEPT = (
+    MANIFEST,
+    "ranks.parquet",
+    "report.html",
+    *FILES,
+)  # of the run that it comes from: they are about its cases
 
 
 def refit(run: Run, session: Session, out: Path | None = None) -> Run:
@@ -52,6 +60,9 @@ def refit(run: Run, session: Session, out: Path | None = None) -> Run:
         with refusals(f"the run into {workplace.root}"), empty_folder(workplace.partial / "run") as draft:
             _fill(draft, run, recipe, log, learnt, metrics)
             RUN.seal(draft)
+            if not (changes := read_changes(run)).is_empty:  # rows of added items are foretold anew
+                trained = Recommender(Known.of_run(read_run(draft)))
+                write_changes(draft, trained.with_catalogue(replace(changes, rows=None)).changes)
             folder = publish(draft, workplace.names(started))
         workplace.clear()
     return read_run(folder)

@@ -1,0 +1,165 @@
+"""A run that goes on with new events, measured beside what it was, and put in its place where it is no worse."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from nextitem.data.features.layout import known_categories
+from nextitem.data.features.table import ItemFeatures
+from nextitem.data.interactions import Interactions
+from nextitem.data.log import Log
+from nextitem.data.prepare import Prepared
+from nextitem.data.source import Source
+from nextitem.data.splits.temporal import Temporal
+from nextitem.errors import ConfigurationError
+from nextitem.evaluation.evaluate import evaluate
+from nextitem.experiment.folder.metrics import Metrics, Update, beside_it, metrics_of
+from nextitem.experiment.folder.provenance import made_now
+from nextitem.experiment.folder.reading import Run, read_run
+from nextitem.experiment.folder.workplace import Workplace
+from nextitem.experiment.folder.writing import Trained
+from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.run import Outcome
+from nextitem.experiment.yardsticks import Yardstick, compared
+from nextitem.serving.catalogue.changes import CatalogueChanges
+from nextitem.serving.catalogue.living import with_title
+from nextitem.serving.catalogue.stored import write_changes
+from nextitem.serving.catalogue.told import together as stacked
+from nextitem.serving.ids import RawId
+from nextitem.serving.known import Known
+from nextitem.serving.recommender import Recommender
+from nextitem.serving.renewal.before import Before
+from nextitem.serving.renewal.together import Together, together
+from nextitem.serving.renewal.warm import warm_start
+from nextitem.storage import MANIFEST, alone_in, sha256, whole_folder
+from nextitem.training.session import Session
+
+DECIDING = "ndcg@10"
+HELD_OUT = 0.2
+
+
+@dataclass(frozen=True)
+class Updated:
+    """A run that went on, in memory still."""
+
+    run: Run
+    trained: Trained
+    beside: Yardstick
+    """The model before, on the same cases."""
+    changes: CatalogueChanges
+    """Of the catalogue, as far as they are not learnt by now."""
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the new model's NDCG@10 on the held-out events is below that of the one before."""
+        return self.beside.differences[DECIDING].value < 0
+
+    def store(self, out: Path | None = None) -> Run:
+        """The run in place of the one that it went on from, which is there until then, or beside others in `out`.
+
+        Raises ConfigurationError where another process changes that run, and StorageError.
+        """
+        place = self.run.folder.absolute()
+        if out is not None:
+            named = Workplace.of(out, self.trained.recipe, self.run.seed)
+            started = datetime.fromisoformat(self.trained.metrics.provenance.started)
+            place = next(one for one in named.names(started) if not one.exists()).absolute()
+        alone = alone_in(place.parent / ".partial" / place.name, "changes the run of that name")
+        with alone, whole_folder(place, replace=out is None) as draft:
+            self.trained.write(draft)
+            if not self.changes.is_empty:
+                write_changes(draft, Recommender.from_run(read_run(draft)).with_catalogue(self.changes).changes)
+        return read_run(place)
+
+
+def update(
+    run: Run, events: Interactions, session: Session, items: ItemFeatures | None = None, held_out: float = HELD_OUT
+) -> Updated:
+    """The model of a run trained on with new events, and the earlier one beside it on events that neither has learnt.
+
+    Of the new events, in order of time, the last share `held_out` is the test, and of those before the same share
+    chooses the epoch. `items` are what is known of new items. Raises DataError as `together` and splitting do, what
+    training raises, and ConfigurationError for a run that was refit.
+    """
+    run.require_evaluated()
+    started, recommender = datetime.now(UTC), Recommender.from_run(run)
+    known = recommender.known if recommender.trained is None else recommender.trained
+    both = together(run, events)
+    recipe = _asked(run.recipe, both.new, held_out)
+    prepared = _prepared(run, recipe, both.log, _features(known, recommender.changes, items, both.log))
+    start = warm_start(run, known, both.log, prepared.features, session.seed)
+    learnt = recipe.learner.learn(prepared, session, recipe.ranking, start)
+    validation, test = (
+        evaluate(learnt.scorer, cases, ranking=recipe.ranking)
+        for cases in (prepared.split.validation, prepared.split.test)
+    )
+    before = evaluate(Before(known, both.log), prepared.split.test, ranking=recipe.ranking)
+    (beside,) = compared(test, {"before": before})
+    scorer, history = learnt.scorer, learnt.history
+    outcome = Outcome(
+        scorer, prepared, history, validation, test, learnt.parameters, learnt.seconds, None, recipe
+    )  # fmt: skip
+    metrics = _metrics(run, outcome, both, beside, session, started)
+    trained = {*both.log.items.ids.to_list()}
+    return Updated(run, Trained(recipe, outcome, metrics), beside, _left(recommender.changes, trained))
+
+
+def _asked(recipe: Recipe, new: pl.DataFrame, held_out: float) -> Recipe:
+    """The recipe with a split by the times of new events."""
+    if not 0 < held_out < 1:
+        raise ConfigurationError(f"held_out={held_out:g} is no share between 0 and 1 of the new events")
+    times = new["time"].sort()
+    cut = times[min(len(times) - 1, int((1 - held_out) * len(times)))]
+    earlier = times.filter(times < cut)
+    chosen = earlier[int((1 - held_out) * len(earlier))] if len(earlier) else cut
+    split = Temporal(cut=_date(cut), validation_cut=_date(chosen), target="successive", validation="time")
+    return recipe.model_copy(update={"split": split})
+
+
+def _date(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def _features(known: Known, changes: CatalogueChanges, items: ItemFeatures | None, log: Log) -> ItemFeatures:
+    """What is known of the items of a log, row i of item i."""
+    table = known.features
+    for more in (changes.added, items):
+        if more is not None:
+            fresh = ~more.table["item"].is_in(table.table["item"].implode())
+            table = stacked(with_title(table), ItemFeatures(more.table.filter(fresh)))
+    aligned = log.items.ids.alias("item").to_frame().join(table.table, on="item", how="left", maintain_order="left")
+    return ItemFeatures(aligned)
+
+
+def _prepared(run: Run, recipe: Recipe, log: Log, features: ItemFeatures) -> Prepared:
+    split = recipe.split.split(log.sequences).named(run.metrics.certificate.dataset)
+    split = split.with_categories(known_categories(features))
+    notes = (f"goes on from {run.folder.name}", *split.notes)
+    return Prepared(Source.of(recipe), log, split, features, notes, columns=run.metrics.provenance.columns)
+
+
+def _metrics(
+    run: Run, outcome: Outcome, both: Together, beside: Yardstick, session: Session, started: datetime
+) -> Metrics:
+    events = both.log.sha256(with_times=run.recipe.learner.reads_times)
+    made = made_now(run.metrics.provenance, events, session, started)
+    said = Update(
+        of=run.folder.name,
+        manifest_sha256=sha256(run.folder / MANIFEST),
+        events=both.new.height,
+        users=both.users,
+        items=both.items,
+        before=beside_it(beside),
+    )
+    return metrics_of(outcome, made).model_copy(update={"update": said})
+
+
+def _left(changes: CatalogueChanges, trained: set[RawId]) -> CatalogueChanges:
+    """The changes without added items that are trained by now."""
+    added = changes.added
+    if added is not None:
+        rest = added.table.filter(~pl.col("item").is_in([raw for raw in changes.added_ids if raw in trained]))
+        added = ItemFeatures(rest) if rest.height else None
+    return replace(changes, added=added, rows=None)
