@@ -125,9 +125,9 @@ class EventStore:
         what takes others back: that may be about events that the run has.
         """
         found = self._of_user(user, after)
-        return (
-            found if self.rules.kinds else [found[place]._replace(kind=None) for place in standing(found, self.rules)]
-        )
+        if self.rules.kinds or not any(event.kind for event in found):
+            return found
+        return [found[place] for place in standing(found, self.rules)]
 
     def _of_user(self, user: RawId, after: int) -> list[StoredEvent]:
         return [*map(StoredEvent._make, self._rows(_OF_USER, (user, after)))]
