@@ -5,8 +5,11 @@ from torch import Tensor
 
 
 def is_asynchronous(device: torch.device) -> bool:
-    """Whether the device works while the host goes on, so that to read a value there is to wait for all before it."""
-    return device.type != "cpu"
+    """Whether the device works while the host goes on, so that to read a value there is to wait for all before it.
+
+    Also while a model is exported: then there are no values to read, and its work has to be regular.
+    """
+    return device.type != "cpu" or torch.compiler.is_exporting()
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:

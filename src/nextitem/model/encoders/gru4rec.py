@@ -59,9 +59,10 @@ class GRU4RecEncoder(nn.Module):
 
     def _padded(self, x_BLd: Tensor, lengths_B: Tensor) -> Tensor:
         """All B·L states by torch's kernels, which need no lengths: what comes after a row's end changes nothing."""
-        # Left alone these kernels round to TF32, whatever other products do; the backward pass reads this as well.
-        kernels: Any = torch.backends.cudnn.rnn
-        kernels.fp32_precision = "ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32"
+        if not torch.compiler.is_exporting():
+            # Left alone these kernels round to TF32, whatever other products do; the backward pass reads this as well.
+            kernels: Any = torch.backends.cudnn.rnn
+            kernels.fp32_precision = "ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32"
         # Under autocast they would round to float16, whatever type it was asked for.
         with torch.autocast(x_BLd.device.type, enabled=False):
             for layer in self.blocks:

@@ -93,17 +93,18 @@ class Padded:
 
     def __init__(self, lengths_B: Tensor, length: int, *, is_causal: bool) -> None:
         self._lengths_B, self._length, self._is_causal = lengths_B, length, is_causal
-        self.columns_P = torch.arange(length, device=lengths_B.device).repeat(len(lengths_B))
+        # Sizes are asked of shapes: `len` would make them constants of an exported model.
+        self.columns_P = torch.arange(length, device=lengths_B.device).repeat(lengths_B.shape[0])
         self.lengths_P = lengths_B.repeat_interleave(length)
 
     def flat(self, x_BLd: Tensor) -> Tensor:
         return x_BLd.flatten(0, 1)
 
     def rows(self, x_Pd: Tensor) -> Tensor:
-        return x_Pd.view(len(self._lengths_B), self._length, -1)
+        return x_Pd.view(self._lengths_B.shape[0], self._length, -1)
 
     def everyone(self) -> Queries:
-        rows, everything = len(self._lengths_B), slice(0, len(self.columns_P))
+        rows, everything = self._lengths_B.shape[0], slice(0, self.columns_P.shape[0])
         columns_l = torch.arange(self._length, device=self.columns_P.device)
         hidden = _hidden(columns_l[None], self._lengths_B, self._length, self._is_causal)
         return Queries(None, (RowGroup(everything, None, None, everything, None, hidden, rows, self._is_causal),))

@@ -1,0 +1,138 @@
+"""An exported file lists what torch lists, for any batch and length, and says how to ask it."""
+
+import ast
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from nextitem.errors import ArtefactError, ConfigurationError
+from nextitem.experiment.folder.reading import read_run
+from nextitem.serving.export import onnx
+from nextitem.serving.export.network import Network
+from nextitem.serving.export.onnx import METADATA, export_onnx
+from nextitem.serving.recommender import Recommender
+from worlds.small_runs import outcome
+from worlds.stored_runs import written
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "serve_onnx.py"
+EXPORTED = ["sasrec-ce", "bert4rec", "gru4rec"]  # of each way to ask an encoder one
+K = 10
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("exported")
+    for name in EXPORTED:
+        export_onnx(read_run(written(folder / name, name)), folder / f"{name}.onnx", K)
+    return {name: folder / f"{name}.onnx" for name in EXPORTED}
+
+
+def session(file: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_lists_are_those_of_torch_for_a_thousand_histories(files: dict[str, Path], name: str) -> None:
+    network, asked, draws = Network(outcome(name).model, K).eval(), session(files[name]), torch.Generator()
+    number = 0
+    for rows, length in ((1, 1), (3, 7), (1, 7), (189, 4), (400, 6), (406, 2)):
+        history_BL = torch.randint(12, (rows, length), generator=draws.manual_seed(rows))
+        ends_B = torch.randint(1, length + 1, (rows,), generator=draws)
+        history_BL = history_BL.masked_fill(torch.arange(length) >= ends_B[:, None], -1)
+        hidden_BH = torch.randint(-1, 12, (rows, 3), generator=draws)
+        items_Bk, scores_Bk = asked.run(None, {"history": history_BL.numpy(), "hidden": hidden_BH.numpy()})
+        with torch.no_grad():
+            expected_Bk, best_Bk = network(history_BL, hidden_BH)
+        assert np.array_equal(items_Bk, expected_Bk.numpy())
+        assert np.allclose(scores_Bk, best_Bk.numpy(), atol=1e-5)
+        number += rows
+    assert number == 1000
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_what_is_exported_is_what_the_recommender_answers(files: dict[str, Path], name: str) -> None:
+    recommender, asked = Recommender.from_outcome(outcome(name)), session(files[name])
+    history = [3, 4, 5]
+    best = recommender.recommend([[f"i{item:02}" for item in history]], k=K)[0]
+    items, scores = asked.run(None, {"history": np.array([history]), "hidden": np.array([history])})
+    assert [f"i{item:02}" for item in items[0] if item >= 0] == [one.item for one in best]
+    assert items[0].tolist().count(-1) == K - len(best) == 1  # 12 items, of which three are hidden
+    assert scores[0, : len(best)].tolist() == pytest.approx([one.score for one in best], abs=1e-5)
+
+
+def test_the_metadata_say_how_to_ask(files: dict[str, Path]) -> None:
+    about = json.loads(session(files["bert4rec"]).get_modelmeta().custom_metadata_map[METADATA])
+    assert about["items"] == [f"i{item:02}" for item in range(12)]
+    assert about["titles"] == ["The First", *[None] * 11]
+    assert (about["maximum_length"], about["k"], about["hide"]) == (7, K, "history")  # of 8 places one is the mask
+    counts = outcome("bert4rec").prepared.split.train.counts()
+    assert counts[about["popular"]].tolist() == sorted(counts.tolist(), reverse=True)[:K]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("popularity", "is a baseline, which counts"), ("fpmc", "has a vector for each of its 30 users")],
+)
+def test_what_no_file_can_hold_is_refused_with_the_reason(tmp_path: Path, name: str, reason: str) -> None:
+    with pytest.raises(ConfigurationError, match=reason):
+        export_onnx(read_run(written(tmp_path, name)), tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()
+
+
+def test_a_file_that_would_score_otherwise_is_not_written(
+    tmp_path: Path, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = files["gru4rec"].read_bytes()
+    monkeypatch.setattr(onnx, "_content", lambda *_: other)
+    with pytest.raises(ArtefactError, match=r"otherwise than torch for \d+ of 30 histories, so it was not written"):
+        export_onnx(read_run(written(tmp_path, "sasrec-ce")), tmp_path / "model.onnx", K)
+    assert not (tmp_path / "model.onnx").exists()
+
+
+def test_the_example_imports_onnxruntime_and_the_standard_library_alone() -> None:
+    tree = ast.parse(EXAMPLE.read_text(encoding="utf-8"))
+    modules = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    modules |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {module.partition(".")[0] for module in modules} - {*sys.stdlib_module_names} == {"onnxruntime"}
+
+
+@pytest.fixture(scope="module")
+def address(files: dict[str, Path]) -> Iterator[str]:
+    with subprocess.Popen(
+        [sys.executable, str(EXAMPLE), str(files["sasrec-ce"]), "--port", "0"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.terminate()
+
+
+def answered(address: str, body: bytes) -> dict[str, object]:
+    with urllib.request.urlopen(urllib.request.Request(address, data=body), timeout=30) as reply:
+        found: dict[str, object] = json.load(reply)
+    return found
+
+
+def test_the_example_serves_what_the_recommender_answers(address: str) -> None:
+    recommender = Recommender.from_outcome(outcome("sasrec-ce"))
+    found = answered(address, b'{"history": ["i03", "unknown", "i04"], "k": 3}')
+    best = recommender.recommend([["i03", "i04"]], k=3)[0]
+    assert found["source"] == "model"
+    assert [one["item"] for one in found["items"]] == [one.item for one in best]  # type: ignore[attr-defined]
+    assert answered(address, b'{"history": []}')["source"] == "popularity"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'{"history": 7}', b'{"history": [[1]]}', b'{"history": [], "k": 99}']
+)
+def test_the_example_refuses_what_is_no_question(address: str, body: bytes) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        answered(address, body)
