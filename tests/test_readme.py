@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
 
@@ -65,8 +66,11 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_one_thread")
-def test_the_example_prints_what_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_prints_what_the_page_says(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (example,), (shown,) = blocks(PAGES[0], "python"), blocks(PAGES[0], "text")
+    monkeypatch.chdir(tmp_path)  # it saves a recommender
     exec(compile(example, "README.md", "exec"), {})  # noqa: S102 - our own page
     printed, expected = capsys.readouterr().out.splitlines(), shown.splitlines()
     assert printed[0] == expected[0]
@@ -74,6 +78,23 @@ def test_the_example_prints_what_the_page_says(capsys: pytest.CaptureFixture[str
     assert re.sub(r"0\.\d+", "", printed[1]) == re.sub(r"0\.\d+", "", expected[1])
     assert len(printed) == len(expected)
     assert printed[2] == expected[2]  # the best; what follows may change places
+
+
+@pytest.mark.usefixtures("_one_thread")
+def test_what_stands_beside_other_libraries_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = CHECKOUT / "docs" / "migration.md"
+    ours = [block for block in blocks(page, "python") if "implicit" not in block and "rectools" not in block]
+    people = ["ann", *(f"user {number}" for number in range(39))]
+    events = [(who, f"i{(n + step) % 9}", step) for n, who in enumerate(people) for step in range(6)]
+    monkeypatch.chdir(tmp_path)
+    pl.DataFrame(events, schema=["user", "item", "time"], orient="row").write_csv("events.csv")
+    films = [(f"i{n}", f"Film {n}", "Comedy|Drama" if n % 2 else "Comedy", 5.0 + n) for n in range(9)]
+    pl.DataFrame(films, schema=["item", "title", "genres", "price"], orient="row").write_csv("films.csv")
+    names: dict[str, Any] = {}
+    for block in ours:  # each goes on from those before it
+        exec(compile(block, "migration.md", "exec"), names)  # noqa: S102 - our own page
+    assert len(ours) == 3
+    assert len(names["lists"][0]) == 3
 
 
 def numbers(line: str) -> list[float]:
