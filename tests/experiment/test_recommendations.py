@@ -63,7 +63,7 @@ def test_every_row_is_used_or_told_of_with_its_reason() -> None:
         "1 row of a user that the log has not, first user 'eve' with item 'a' (recs.csv:3)",
         "1 row of an item that the log has not, first user 'ann' with item 'x' (recs.csv:4)",
         "1 row of a user who is not asked about, first user 'cat' with item 'a' (recs.csv:5)",
-        "1 row that lists an item again, first user 'ann' with item 'c' (recs.csv:6)",
+        "1 row that lists an item again (the first one counts), first user 'ann' with item 'c' (recs.csv:6)",
         "1 row of an item that is hidden, first user 'ann' with item 'a' (recs.csv:7)",
         "1 user who is asked about has no list, and misses all targets",
     )
@@ -111,6 +111,23 @@ def test_ranks_that_are_not_one_two_three_are_an_order_and_are_told_of() -> None
     assert found.notes == (
         "1 user whose ranks are not 1, 2, 3, …, first 'ann' (4, 4): taken as an order, in which equal ones tie",
     )
+
+
+def test_what_is_listed_again_is_no_tie_and_puts_nothing_in_another_order() -> None:
+    found, values = measured(("ann", "d", 1), ("ann", "c", 2), ("ann", "d", 2), ("bob", "a", 1), order="rank")
+    assert values == [pytest.approx(1 / log2(3)), 1]
+    assert found.notes == (
+        "1 row that lists an item again (the first one counts), first user 'ann' with item 'd' (recs.csv:4)",
+    )
+    frame = lists(("ann", "d", 9), ("ann", "c", 5), ("ann", "c", 7)).with_columns(rank=pl.Series([1.0, 2, 3]))
+    assert not any("ranks are taken" in note for note in matched(frame, LOG, CASES, FULL).notes)
+
+
+def test_it_is_said_where_no_list_holds_any_target() -> None:
+    found, values = measured(("ann", "d", 1), ("bob", "d", 2))
+    assert values == [0, 0]
+    assert "no list holds any target of its user, of 2 in all, so that every metric of ranks is 0" in found.notes[-1]
+    assert not any("no list holds" in note for note in measured(("ann", "c", 1))[0].notes)
 
 
 def test_lists_of_which_nothing_can_be_used_are_an_error() -> None:
@@ -164,7 +181,7 @@ def test_the_lists_of_a_model_are_worth_what_the_model_is(stored: tuple[Outcome,
     assert judged.differences is not None
     assert [*judged.differences] == ["hit_rate@3", "ndcg@3", "map@3"]
     assert {(one.value, one.p, one.covers) for one in judged.differences.values()} == {(0, 1, "users")}
-    assert judged.notes == ()
+    assert judged.notes == ("users are in 'user', items in 'item', and what orders a list in 'rank' and 'score'",)
 
 
 def test_other_lists_are_tested_against_the_run_on_the_same_users(stored: tuple[Outcome, Run]) -> None:
@@ -182,6 +199,7 @@ def test_other_lists_are_tested_against_the_run_on_the_same_users(stored: tuple[
     assert one.interval[0] > 0
     assert one.p <= one.corrected_p < 0.01
     assert judged.notes == (
+        "users are in 'user', items in 'item', and what orders a list in 'rank'",
         "the longest list has 1 item, so that ndcg@3 cannot see further: a target that is not listed is missed",
     )
     assert judged.as_dict()["differences"]["ndcg@3"]["value"] == one.value  # type: ignore[index]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from nextitem.cli.console import say, show_json, show_prose
-from nextitem.cli.options import AsJson, Hide, path_to, seed_of, stored_run
+from nextitem.cli.options import AsJson, Hide, OnBadRows, path_to, seed_of, stored_run, write_rejected
 from nextitem.cli.tables import show_differences, show_evaluation
 from nextitem.compute.waiting import told_if_slow
 from nextitem.data.checkup.asked import asked_from
@@ -46,6 +46,8 @@ def evaluate(
         Path | None, path_to("File of anybody's lists (users, items, ranks or scores), to be measured on these cases.")
     ] = None,
     columns: Annotated[str, typer.Option(help="Columns of that file: user=visitor,item=sku,rank=place.")] = "",
+    on_bad_rows: OnBadRows = None,
+    rejected: Annotated[Path | None, path_to("Csv to write rows of that file to that were skipped.")] = None,
     part: Annotated[HeldOut, typer.Option(help="Which cases.")] = HeldOut.TEST,
     data: Annotated[str | None, typer.Option(help="Where that data is now, if not where it was.")] = None,
     metrics: Annotated[
@@ -66,11 +68,17 @@ def evaluate(
     names = [*default] if metrics is None else [name.strip() for name in metrics.split(",")]
     if recommendations is not None:
         _refuse_candidates(candidates)
-        asked = _Lists(recommendations, ListColumns.parse(columns), names, part, hide, data, overrides)
-        _show_judged(*(asked.alone() if folder is None else asked.beside(folder)), asked, as_json=as_json)
+        given = f"{columns},on_bad_rows={on_bad_rows}" if on_bad_rows else columns
+        asked = _Lists(recommendations, ListColumns.parse(given), names, part, hide, data, overrides)
+        judged, where = asked.alone() if folder is None else asked.beside(folder)
+        _show_judged(judged, where, asked, as_json=as_json)
+        if rejected is not None:
+            write_rejected(judged.rejected, rejected)
         return
-    if folder is None or columns:
-        wrong = "--columns are about --recommendations FILE" if columns else "no run is named"
+    about = {"--columns": columns, "--on-bad-rows": on_bad_rows, "--rejected": rejected}
+    if folder is None or any(about.values()):
+        said = " and ".join(option for option, value in about.items() if value)
+        wrong = f"{said} are about --recommendations FILE" if said else "no run is named"
         raise ConfigurationError(
             f"{wrong}; give the folder of a run, or --recommendations FILE with a run or with data=…"
         )
@@ -161,6 +169,6 @@ def _show_judged(judged: Judged, where: Mapping[str, str], asked: _Lists, *, as_
     title = f"{asked.file.name} on {certificate.dataset}, {certificate.asked.replace('test', asked.part.value)}"
     show_evaluation(judged.evaluation, title)
     found = judged.matched
-    show_prose(f"{counted(found.rows, 'row')} in the file, {found.used:,} of them used.")
+    show_prose(f"{counted(found.rows + len(judged.rejected), 'row')} in the file, {found.used:,} of them used.")
     if judged.run is not None and judged.differences:
         show_differences(judged.run, judged.differences, where["recipe"])

@@ -20,7 +20,10 @@ _REASONS = {
     "unknown_user": ("row of a user that the log has not", "rows of users that the log has not"),
     "unknown_item": ("row of an item that the log has not", "rows of items that the log has not"),
     "not_asked": ("row of a user who is not asked about", "rows of users who are not asked about"),
-    "repeated": ("row that lists an item again", "rows that list an item again"),
+    "repeated": (
+        "row that lists an item again (the first one counts)",
+        "rows that list an item again (the first one counts)",
+    ),
     "hidden": ("row of an item that is hidden", "rows of items that are hidden"),
 }
 """Why a row is not used, the first that is true of it. Hidden is what is so in every question about the user."""
@@ -58,12 +61,12 @@ def matched(lists: pl.DataFrame, log: Log, cases: Cases, ranking: Ranking) -> Ma
     users_R, items_R = log.users.lookup(lists["user"]), log.items.lookup(lists["item"])
     asked_Q = cases.histories.select(firsts(cases.questions_C))
     asked_users = asked_Q.users_U.unique()
-    rows = lists.with_columns(
-        user_index=pl.Series(users_R.numpy()), item_index=pl.Series(items_R.numpy()), order=_order(lists)
-    )
+    rows = lists.with_columns(user_index=pl.Series(users_R.numpy()), item_index=pl.Series(items_R.numpy()))
     rows = rows.with_columns(
         reason=_reasons(rows, asked_users, _hidden(asked_Q.users_U, ranking.seen(asked_Q), len(log.items)))
     )
+    once = rows.filter(pl.col("reason").ne_missing("repeated"))  # what is listed again orders nothing
+    rows = rows.with_columns(order=_order(rows, has_contradictions=bool(_contradictions(once))))
     used = rows.filter(pl.col("reason").is_null())
     unused = {reason: count for reason in _REASONS if (count := int((rows["reason"] == reason).sum()))}
     told = [_told(rows, reason, count) for reason, count in unused.items()]
@@ -77,7 +80,7 @@ def matched(lists: pl.DataFrame, log: Log, cases: Cases, ranking: Ranking) -> Ma
     if without:
         many = "users who are asked about have no list, and miss all targets"
         told.append(counted(without, "user who is asked about has no list, and misses all targets", many))
-    told += _odd_ranks(lists) + _contradictions(lists)
+    told += _odd_ranks(rows, once) + _contradictions(once) + _without_targets(used, cases, len(log.items))
     items, order = (torch.from_numpy(used[name].to_numpy(writable=True)) for name in ("item_index", "order"))
     scorer, longest = GivenLists(listed, items, order, len(log.items)), int(torch.bincount(listed).max())
     return Matched(scorer, lists.height, used.height, unused, without, longest, tuple(told))
@@ -118,13 +121,24 @@ def _hidden(users_Q: Tensor, seen: Seen | None, number_of_items: int) -> pl.Data
     return pl.DataFrame({name: column.numpy() for name, column in zip(schema, columns, strict=True)}, schema=schema)
 
 
-def _order(lists: pl.DataFrame) -> pl.Series:
+def _order(lists: pl.DataFrame, *, has_contradictions: bool) -> pl.Series:
     """Of each row a number by which its list falls."""
     if "rank" not in lists.columns:
         return lists["score"]
-    if "score" not in lists.columns:
-        return -lists["rank"]
-    return lists["score"] if not _contradictions(lists) else -lists["rank"]
+    return -lists["rank"] if "score" not in lists.columns or has_contradictions else lists["score"]
+
+
+def _without_targets(used: pl.DataFrame, cases: Cases, number_of_items: int) -> list[str]:
+    """What is to be said where no list holds anything that it could be right about."""
+    targets = (cases.histories.users_U * number_of_items + cases.targets_C).numpy()
+    listed = used.select(pair=pl.col("user_index") * number_of_items + pl.col("item_index"))["pair"]
+    if listed.is_in(pl.Series(targets).implode()).any():
+        return []
+    return [
+        f"no list holds any target of its user, of {len(cases):,} in all, so that every metric of ranks is 0; lists "
+        f"for users whose histories hold the targets already (as those of `nextitem recommend RUN --users`) leave them "
+        f"out: make lists from what was before the targets"
+    ]
 
 
 def _contradictions(lists: pl.DataFrame) -> list[str]:
@@ -141,13 +155,12 @@ def _contradictions(lists: pl.DataFrame) -> list[str]:
     ]
 
 
-def _odd_ranks(lists: pl.DataFrame) -> list[str]:
-    """What is to be said of users whose ranks are no first, second, third and so on."""
+def _odd_ranks(lists: pl.DataFrame, once: pl.DataFrame) -> list[str]:
+    """What is to be said of users whose ranks are not 1, 2, 3 and so on, with what is listed again and without."""
     if "rank" not in lists.columns:
         return []
-    places = pl.col("rank").sort() == pl.int_range(1, pl.len() + 1)
-    odd = lists.group_by("user", maintain_order=True).agg(is_odd=~places.all(), ranks=pl.col("rank").sort().head(5))
-    odd = odd.filter("is_odd")
+    odd, odd_once = _odd(lists), _odd(once)
+    odd = odd.filter(pl.col("user").is_in(odd_once["user"].implode()))
     if not odd.height:
         return []
     ranks = ", ".join(f"{rank:g}" for rank in odd["ranks"][0])
@@ -155,6 +168,13 @@ def _odd_ranks(lists: pl.DataFrame) -> list[str]:
         f"{counted(odd.height, 'user')} whose ranks are not 1, 2, 3, …, first {odd['user'][0]!r} ({ranks}): taken as "
         f"an order, in which equal ones tie"
     ]
+
+
+def _odd(lists: pl.DataFrame) -> pl.DataFrame:
+    """`user` and the first `ranks` of those whose ranks are not 1, 2, 3 and so on."""
+    places = pl.col("rank").sort() == pl.int_range(1, pl.len() + 1)
+    odd = lists.group_by("user", maintain_order=True).agg(is_odd=~places.all(), ranks=pl.col("rank").sort().head(5))
+    return odd.filter("is_odd")
 
 
 def _told(rows: pl.DataFrame, reason: str, count: int) -> str:

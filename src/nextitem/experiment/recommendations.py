@@ -1,14 +1,16 @@
 """Lists that were made elsewhere, measured on the road of every model; against a run with a paired test."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 import polars as pl
 import torch
 
+from nextitem.data.notes import left_out
 from nextitem.data.prepare import Prepared, prepare
-from nextitem.data.reading.lists import USUAL_LISTS, ListColumns, read_lists
+from nextitem.data.reading.lists import USUAL_LISTS, ListColumns, read_lists, told_columns
+from nextitem.data.reading.rejected import RejectedRows
 from nextitem.data.reading.sources import Events
 from nextitem.data.source import EventSettings
 from nextitem.data.splits.split import Cases
@@ -38,10 +40,13 @@ class Judged:
     """The same of the run that they were compared with."""
     differences: Mapping[str, Difference] | None = None
     """Per metric of ranks the lists' mean less the run's, on the same users, p by Holm over these metrics."""
+    rejected: RejectedRows = field(default_factory=RejectedRows)
+    """Rows that are none and were left out, where the columns say on_bad_rows=skip."""
 
     def as_dict(self) -> dict[str, object]:
         """Plain values."""
         told: dict[str, object] = {**self.evaluation.as_dict(), "lists": self.matched.account(), "notes": [*self.notes]}
+        told["rejected"] = dict(self.rejected.reasons)
         if self.run is None or self.differences is None:
             return told
         tested = {name: asdict(one) for name, one in self.differences.items()}
@@ -63,7 +68,7 @@ def evaluate_recommendations(
     for any model, and a user without a list misses. Raises DataError for rows that are no lists and where none can be
     used; what `prepare` and `evaluate` raise.
     """
-    lists = read_lists(recommendations, _columns(columns))
+    lists = _Lists.read(recommendations, columns)
     return _judged(lists, prepare(settings), ranking, part, metrics)
 
 
@@ -83,7 +88,7 @@ def evaluate_against(
     `ranking`, `data` and `overrides` are as of `evaluate_again`.
     """
     must_be(run, Run, "run", "read_run(folder) gives one")
-    lists = read_lists(recommendations, _columns(columns))
+    lists = _Lists.read(recommendations, columns)
     recipe = asked_otherwise(run.recipe, overrides) if overrides else run.recipe
     prepared, ranking = otherwise(run, recipe, data), recipe.ranking if ranking is None else ranking
     judged = _judged(lists, prepared, ranking, part, metrics)
@@ -92,7 +97,24 @@ def evaluate_against(
     return replace(judged, run=beside, differences=_differences(judged.evaluation, beside, metrics))
 
 
-def _judged(lists: pl.DataFrame, prepared: Prepared, ranking: Ranking, part: Part, metrics: Sequence[str]) -> Judged:
+@dataclass(frozen=True)
+class _Lists:
+    """Rows of lists, and what is to know about them."""
+
+    rows: pl.DataFrame
+    rejected: RejectedRows
+    notes: tuple[str, ...]
+
+    @classmethod
+    def read(cls, recommendations: Events, columns: ListColumns) -> "_Lists":
+        of_kind(columns, ListColumns, "columns", "ListColumns(rank='place') are some")
+        rejected = RejectedRows()
+        rows = read_lists(recommendations, columns, rejected=rejected)
+        said = (left_out(rejected.reasons),) if len(rejected) else ()
+        return cls(rows, rejected, (told_columns(recommendations, columns), *said))
+
+
+def _judged(lists: _Lists, prepared: Prepared, ranking: Ranking, part: Part, metrics: Sequence[str]) -> Judged:
     asked = parse_metrics(texts(metrics, "metrics"))
     must_be(ranking, Ranking, "ranking", "Ranking('nothing') is one")
     word_of(part, "part", ("test", "validation"))
@@ -102,19 +124,16 @@ def _judged(lists: pl.DataFrame, prepared: Prepared, ranking: Ranking, part: Par
             "candidates out"
         )
     cases = _cases(prepared, part)
-    found = matched(lists, prepared.log, cases, ranking)
+    found = matched(lists.rows, prepared.log, cases, ranking)
     beyond = [name for name, k in asked.lengths.items() if min(k, len(prepared.log.items)) > found.longest]
-    notes = list(found.notes)
+    notes = [*lists.notes, *found.notes]
     if beyond:
         notes.append(
             f"the longest list has {counted(found.longest, 'item')}, so that {', '.join(beyond)} cannot see further: "
             f"a target that is not listed is missed"
         )
-    return Judged(evaluate(found.scorer, cases, metrics, ranking=ranking), found, tuple(notes))
-
-
-def _columns(columns: object) -> ListColumns:
-    return of_kind(columns, ListColumns, "columns", "ListColumns(rank='place') are some")
+    measured = evaluate(found.scorer, cases, metrics, ranking=ranking)
+    return Judged(measured, found, tuple(notes), rejected=lists.rejected)
 
 
 def _cases(prepared: Prepared, part: Part) -> Cases:

@@ -18,7 +18,8 @@ def test_another_separator_is_named_and_can_be_said(written: Write, word: str, n
     file = written(name, CSV.replace(",", other))
     if own != other:
         assert refusal(file) == (
-            f"{file}: the first line is divided by {other!r} and not by {own!r}; say so by columns.separator={word}"
+            f"{file}: the first line is divided by {other!r} and not by {own!r}; say so by columns.separator={word} "
+            f"(or --columns separator={word})"
         )
     for said in (word, other):
         assert read_interactions(file, Columns(separator=said)).events.to_dict(as_series=False) == EVENTS

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from nextitem.data.reading.columns import Columns
-from nextitem.data.reading.lists import ListColumns, read_lists
+from nextitem.data.reading.lists import ListColumns, read_lists, told_columns
+from nextitem.data.reading.rejected import RejectedRows
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.storage import write_csv
 
@@ -59,7 +60,7 @@ def test_columns_are_named_or_numbered(tmp_path: Path) -> None:
         ("user,item,rank\nu,a,\n", ":2: the rank is missing, and lists are put in order by finite numbers"),
         (
             "user,item,score\nu,a,nan\nu,b,inf\n",
-            ":2: the score is 'nan', .*; correct the row or drop it \\(2 in all\\)",
+            ":2: the score is 'nan', .*; correct the row or drop it \\(2 such rows: 2, 3\\)",
         ),
         ("user,item,score\nu,,1\n", ":2:item"),
         ("user,item,score\nu,a\n", ":2: 'u,a' has 2 fields"),
@@ -83,10 +84,30 @@ def test_an_own_word_wins_over_other_usual_ones(tmp_path: Path) -> None:
     assert read_lists(written(tmp_path, "user,item,position,rank\nu,a,9,1\n"))["rank"].to_list() == [1]
 
 
-@pytest.mark.parametrize("text", ["time=ts", "on_bad_rows=skip"])
-def test_lists_have_no_other_columns_and_no_row_of_them_is_skipped(text: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="no row of them is skipped; leave out time, kind and on_bad_rows"):
-        read_lists(written(tmp_path, "user,item,rank\nu,a,1\n"), ListColumns.parse(text))
+def test_lists_have_no_times(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="users, items, ranks and scores alone; leave out time and kind"):
+        read_lists(written(tmp_path, "user,item,rank\nu,a,1\n"), ListColumns.parse("time=ts"))
+
+
+def test_rows_that_cannot_be_used_are_skipped_and_counted_where_that_is_asked(tmp_path: Path) -> None:
+    file = written(tmp_path, "user,item,rank\nu,a,1\nu,,2\nu,b\nu,c,third\nu,d,inf\nu,e,\nu,f,4\n")
+    rejected, skipping = RejectedRows(), ListColumns.parse("on_bad_rows=skip")
+    found = read_lists(file, skipping, rejected=rejected)
+    assert found.select("row", "item", "rank").rows() == [(2, "a", 1), (8, "f", 4)]
+    assert rejected.table.select("row", "column", "reason", "content").rows() == [
+        (3, "item", "is blank", "u,,2"), (4, "", "has too few fields", "u,b"),
+        (5, "rank", "is no finite number", "u,c,third"), (6, "rank", "is no finite number", "u,d,inf"),
+        (7, "rank", "is no finite number", "u,e,"),
+    ]  # fmt: skip
+    with pytest.raises(DataError, match=r"recs.csv has no row that can be used: 1 row left out"):
+        read_lists(written(tmp_path, "user,item,rank\nu,a,x\n"), skipping, rejected=RejectedRows())
+
+
+def test_it_is_told_which_columns_hold_what(tmp_path: Path) -> None:
+    file = written(tmp_path, "user,item,Rank,prediction,other\nu,b,1,9,x\n")
+    assert (
+        told_columns(file) == "users are in 'user', items in 'item', and what orders a list in 'Rank' and 'prediction'"
+    )
 
 
 def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:

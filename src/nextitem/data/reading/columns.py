@@ -202,7 +202,7 @@ def _usual(file: Path | str, content: Content, header: list[str], role: Role) ->
     if separator is not None and (other := other_separator(separator.join(header), separator)):
         raise DataError(
             f"{file}: the first line is divided by {other!r} and not by {separator!r}; say so by "
-            f"columns.separator={word_for(other)}"
+            f"columns.separator={word_for(other)} (or --columns separator={word_for(other)})"
         )
     numbers = "by number, such as columns.user=1 columns.item=2 columns.time=4, or --columns user=1,item=2,time=4"
     if separator is not None and looks_like_data(header):

@@ -4,17 +4,19 @@ Files, frames, formats and ids are those of events (`files.py`). What orders a l
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
+from nextitem.data.notes import left_out
 from nextitem.data.reading.checks import integers_if_canonical
 from nextitem.data.reading.columns import USUAL, Columns, named, parse_columns
 from nextitem.data.reading.names import listed, usual
 from nextitem.data.reading.opening import UNREADABLE
-from nextitem.data.reading.sieve import BadRowsError, shown
+from nextitem.data.reading.rejected import RejectedRows
+from nextitem.data.reading.sieve import BadRowsError, Sieve, shown
 from nextitem.data.reading.sources import Asked, Events, Place, called, explained_of, has_text, places_in, source_of
 from nextitem.data.reading.tables import require_rows
 from nextitem.errors import ConfigurationError, DataError
@@ -47,26 +49,47 @@ class ListColumns:
 USUAL_LISTS = ListColumns()
 
 
-def read_lists(recommendations: Events, columns: ListColumns = USUAL_LISTS) -> pl.DataFrame:
+def read_lists(
+    recommendations: Events, columns: ListColumns = USUAL_LISTS, *, rejected: RejectedRows | None = None
+) -> pl.DataFrame:
     """Row by row in the order of the file: `file`, `row` (line of a text, from 1), `user`, `item`, `rank` and `score`.
 
-    Of the last two there is what the file has, finite numbers. A frame may be given in place of a path.
+    Of the last two there is what the file has, finite numbers. A frame may be given in place of a path. With
+    `on_bad_rows=skip` rows that cannot be used go to `rejected`, which is asked for then.
 
     Raises DataError, with file, row and value, for an id that is none, for a rank or score that is no finite number,
     and where a column is missing; StorageError where the system refuses to read it.
     """
-    ids = columns.ids
-    if ids.time is not None or ids.kind is not None or ids.on_bad_rows == "skip":
-        raise ConfigurationError(
-            f"columns={ids.said}: lists have columns of users, items, ranks and scores alone, and no row of them is "
-            f"skipped; leave out time, kind and on_bad_rows"
-        )
-    asked = Asked(ids.model_copy(update={"order": "rows"}))
+    asked = _asked(columns, rejected)
     places = places_in(recommendations)
     rows = pl.concat([_rows(place, asked, columns) for place in places], how="diagonal")
     if not has_text(places[0], asked):
         return rows
     return rows.with_columns(integers_if_canonical(unguarded(rows[role])) for role in ("user", "item"))
+
+
+def told_columns(recommendations: Events, columns: ListColumns = USUAL_LISTS) -> str:
+    """Which columns hold what, as a sentence. Raises as reading the first line does."""
+    place, asked = places_in(recommendations)[0], _asked(columns, RejectedRows())
+    try:
+        source = source_of(place, asked, partial(_orders, called(place), columns))
+    except UNREADABLE as error:
+        raise explained_of(place, error, asked) from error
+    header, found = source.found.header, source.found.places
+    orders = [header[at] for at in _orders(called(place), columns, header).values()]
+    return (
+        f"users are in {header[found['user']]!r}, items in {header[found['item']]!r}, and what orders a list in "
+        f"{' and '.join(map(repr, orders))}"
+    )
+
+
+def _asked(columns: ListColumns, rejected: RejectedRows | None) -> Asked:
+    ids = columns.ids
+    if ids.time is not None or ids.kind is not None:
+        raise ConfigurationError(
+            f"columns={ids.said}: lists have columns of users, items, ranks and scores alone; leave out time and kind"
+        )
+    return Asked(ids.model_copy(update={"order": "rows"}), rejected=rejected)
 
 
 def _rows(place: Place, asked: Asked, columns: ListColumns) -> pl.DataFrame:
@@ -78,14 +101,20 @@ def _rows(place: Place, asked: Asked, columns: ListColumns) -> pl.DataFrame:
         if not rows.height:
             raise DataError(f"{name} has a header and no rows; give a file with at least one list")
         part = source.checked(rows)
+        kept = rows.filter(pl.col("row").is_in(part.row.implode())).with_columns(user=part.user, item=part.item)
+        orders = _orders(name, columns, source.found.header)
+        found = replace(source.found, places={**source.found.places, **orders})
+        sieve = Sieve(source.file, found, source.separator, source.rejected)
+        for role in orders:
+            kept = _with_numbers(kept, role, sieve)
     except UNREADABLE as error:
         raise explained_of(place, error, asked) from error
     except BadRowsError as error:
         raise DataError(error.told()) from None
-    orders = [role for role in _ORDERS if role in rows.columns]
-    numbers = {role: _numbers(name, rows["row"], rows[role], role) for role in orders}
-    found = pl.DataFrame({"row": part.row.cast(pl.Int64), "user": part.user, "item": part.item, **numbers})
-    return found.select(pl.lit(name).alias("file"), pl.all())
+    if not kept.height and source.rejected is not None:
+        raise DataError(f"{name} has no row that can be used: {left_out(source.rejected.reasons)}; correct the file")
+    numbers = [pl.col(role).cast(pl.Float64) for role in _ORDERS if role in orders]
+    return kept.select(pl.lit(name).alias("file"), pl.col("row").cast(pl.Int64), pl.col("user", "item"), *numbers)
 
 
 def _orders(file: Path | str, columns: ListColumns, header: Sequence[str]) -> Mapping[str, int]:
@@ -108,16 +137,24 @@ def _orders(file: Path | str, columns: ListColumns, header: Sequence[str]) -> Ma
     return places
 
 
-def _numbers(file: str, row: pl.Series, values: pl.Series, role: str) -> pl.Series:
-    """The column as finite numbers. Raises DataError for the first value that is none."""
-    text = values.str.strip_chars() if values.dtype == pl.String else values
-    numbers = text.cast(pl.Float64, strict=False)
-    bad = (~numbers.is_finite()).fill_null(True).arg_true()
-    if len(bad):
-        place = int(bad[0])
-        value = "missing" if values[place] in (None, "") else shown(values[place])
-        raise DataError(
-            f"{file}:{row[place]}: the {role} is {value}, and lists are put in order by finite numbers; correct the "
-            f"row or drop it ({len(bad):,} in all)"
+def _with_numbers(rows: pl.DataFrame, role: str, sieve: Sieve) -> pl.DataFrame:
+    """The rows whose rank or score is a finite number, which it then is."""
+
+    def are_bad(batch: pl.DataFrame) -> pl.Series:
+        return (~_numbers(batch[role]).is_finite()).fill_null(True)
+
+    def tell(bad: pl.DataFrame) -> str:
+        value = "missing" if bad[role][0] in (None, "") else shown(bad[role][0])
+        return (
+            f"{sieve.file}:{bad['row'][0]}: the {role} is {value}, and lists are put in order by finite numbers; "
+            f"correct the row or drop it"
         )
-    return numbers
+
+    return sieve.passed(rows, are_bad, "is no finite number", tell, sieve.name(role)).with_columns(
+        pl.col(role).map_batches(_numbers, pl.Float64)
+    )
+
+
+def _numbers(values: pl.Series) -> pl.Series:
+    text = values.str.strip_chars() if values.dtype == pl.String else values
+    return text.cast(pl.Float64, strict=False)
