@@ -48,7 +48,7 @@ def items(
         gone = {str(raw) for raw in ids_in(restore, "item", "--restore").to_list()}
         changes = changes.restore([raw for raw in changes.retired if str(raw) in gone])
     if rename:
-        changes = changes.rename(dict(map(_title, rename)))
+        changes = changes.rename({**dict(map(_title, rename))})
     if add is not None:
         changes = _added(run, recommender, changes, add, item_columns)
     if retire is not None or restore is not None or rename or add is not None:

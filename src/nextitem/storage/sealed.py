@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from nextitem.errors import ArtefactError, StorageError
 from nextitem.settings.configuration import Configuration
 from nextitem.storage.contents import write_text
+from nextitem.storage.drafts import tidy
 from nextitem.storage.opened import SHA256, cannot_read, content_of, opened, parsed, sha256
 from nextitem.storage.places import NO_NAME
 
@@ -79,8 +80,11 @@ class Kind(Generic[M]):
     def read(self, folder: Path) -> "Sealed[M]":
         """A folder of this kind, nothing of it read but the manifest.
 
-        Raises ArtefactError, and StorageError where the system does not let one read it.
+        Where a kill left the earlier folder under another name, it has its own again. Raises ArtefactError, and
+        StorageError where the system does not let one read it.
         """
+        if not os.path.lexists(folder):
+            tidy(folder.absolute().parent)
         try:
             content = content_of(folder / MANIFEST)
             self._check(folder, parsed(_Head, content))

@@ -70,7 +70,8 @@ def _stored(run: Run, earliest: float) -> pl.DataFrame:
     users = run.users if run.users is not None else pl.DataFrame()
     lists = {"history": "place", "times": "time", "weights": "weight"}
     kept = {name: column for name, column in lists.items() if name in users.columns}
-    rows = users.select("user", *kept).explode([*kept], empty_as_null=False).rename(kept)
+    named = [pl.col(name).alias(column) for name, column in kept.items()]
+    rows = users.select("user", *named).explode([*kept.values()], empty_as_null=False)
     rows = rows.with_columns(item=run.items["item"].gather(rows["place"]))
     if "time" not in rows.columns:
         rows = rows.with_columns(time=pl.lit(earliest - 1))
