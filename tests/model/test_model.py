@@ -214,3 +214,13 @@ def test_a_separate_output_table_is_not_narrowed() -> None:
     batch = model.batch(model.windows(random_histories(3)), torch.Generator())
     with pytest.raises(ConfigurationError, match=r"trained as a whole; set training\.item_rows=all"):
         model.narrowed(batch, None)
+
+
+def test_twins_are_looked_for_again_where_weights_changed() -> None:
+    model, histories = build_model(*NEXT_ITEM, ITEMS).eval(), random_histories(3)
+    before = model.query(histories).scores(0, 2)
+    assert not bool((before[:, 0] == before[:, 1]).any())
+    with torch.no_grad():
+        model.items.weight_Nd[1] = model.items.weight_Nd[0]
+    after = model.query(histories).scores(0, 2)
+    assert torch.equal(after[:, 0], after[:, 1])

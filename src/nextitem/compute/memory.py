@@ -13,6 +13,7 @@ _GROWTH = 64 << 20  # bytes beyond what the process held after the last time, be
 _SHARE = 0.005  # of the time that it may take; to take the pages again costs several times as much
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 _IS_JEMALLOC = hasattr(ctypes.CDLL(None), "mallctl")
+_PAUSE = 0.005  # seconds between two looks at what is held: a look takes as long as some of what is asked of a model
 _STATM = Path("/proc/self/statm")
 
 
@@ -49,12 +50,15 @@ class Heap:
 
     def __init__(self) -> None:
         self._level: int | None = None
-        self._started = time.perf_counter()
+        self._started = self._looked = time.perf_counter()
         self._spent = 0.0
 
     def tidy(self) -> None:
         """Give back what is free, if it is time; to be called between pieces of work of one kind."""
-        holds, now = resident(), time.perf_counter()
+        now = time.perf_counter()
+        if now < self._looked + _PAUSE:
+            return
+        self._looked, holds = now, resident()
         if holds is None:
             return
         if self._level is None:  # the first piece of work since took again what it needs

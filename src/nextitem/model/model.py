@@ -56,6 +56,7 @@ class SequenceModel(nn.Module):
         self.items = items
         self.encoder = encoder
         self.objective = objective
+        self._twins_of: tuple[tuple[tuple[int, int], ...], Twins] | None = None
 
     def tensors(self) -> dict[str, Tensor]:
         """All weights by name: what is stored of it."""
@@ -162,7 +163,8 @@ class SequenceModel(nn.Module):
         self._check_users(histories.users_U)
         histories = self.as_read(histories).to(self.device)
         was_training = self.training
-        self.eval()
+        if was_training:  # walking through all modules takes as long as a short history does
+            self.eval()
         try:
             parts = []
             for rows in torch.arange(len(histories)).split(self._query_rows()):
@@ -170,7 +172,8 @@ class SequenceModel(nn.Module):
                     parts.append(self.states(self.objective.query(histories.select(rows))))
                     HEAP.tidy()
         finally:
-            self.train(was_training)
+            if was_training:
+                self.train()
         # States of no history are as wide as the others.
         return torch.cat(parts) if parts else self.items.weight_Nd.new_zeros(0, self.items.state_width)
 
@@ -193,7 +196,19 @@ class SequenceModel(nn.Module):
 
     def query(self, histories: Sequences) -> "StateQuery":
         """Scores after each history, in evaluation mode and without gradients."""
-        return StateQuery(self.query_states(histories), self.items)
+        return StateQuery(self.query_states(histories), self.items, self._twins())
+
+    def _twins(self) -> Twins:
+        """Items of equal vectors: of a model that is not in training, looked for once as long as weights are as they were.
+
+        A service asks hundreds of times a second, and looking takes as long as one or two products.
+        """
+        if self.training:
+            return self.items.twins()
+        weights = tuple((each.data_ptr(), each._version) for each in self.items.parameters())
+        if self._twins_of is None or self._twins_of[0] != weights:
+            self._twins_of = (weights, self.items.twins())
+        return self._twins_of[1]
 
 
 class StateQuery:
