@@ -143,7 +143,9 @@ def top_k(query: Query, k: int, seen: Seen | None, candidates: Tensor | None = N
     sparse = SparseRanks(query, seen) if isinstance(query, SparseQuery) else None
 
     def listed(rows: Tensor) -> tuple[Tensor, Tensor]:
-        return best_of(Tiles(query, seen, rows, is_wide=True), k, is_out_N) if sparse is None else sparse.top(rows, k, is_out_N)
+        if sparse is not None:
+            return sparse.top(rows, k, is_out_N)
+        return best_of(Tiles(query, seen, rows, is_wide=True), k, is_out_N)
 
     blocks = of_blocks(query, torch.arange(len(query)), listed)
     if not blocks:

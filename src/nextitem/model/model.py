@@ -6,6 +6,7 @@ B rows, L length, T targets, C cases, e output width.
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -199,13 +200,13 @@ class SequenceModel(nn.Module):
         return StateQuery(self.query_states(histories), self.items, self._twins())
 
     def _twins(self) -> Twins:
-        """Items of equal vectors: of a model that is not in training, looked for once as long as weights are as they were.
+        """Items of equal vectors; out of training they are looked for once, as long as the weights are as they were.
 
         A service asks hundreds of times a second, and looking takes as long as one or two products.
         """
         if self.training:
             return self.items.twins()
-        weights = tuple((each.data_ptr(), each._version) for each in self.items.parameters())
+        weights = tuple((each.data_ptr(), each._version) for each in cast(nn.Module, self.items).parameters())
         if self._twins_of is None or self._twins_of[0] != weights:
             self._twins_of = (weights, self.items.twins())
         return self._twins_of[1]

@@ -1,0 +1,81 @@
+"""The service over HTTP: FastAPI with its routes, behind the gate that every request passes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from nextitem.errors import NextitemError
+from nextitem.serving.service.gate import Gate
+from nextitem.serving.service.logs import Log
+from nextitem.serving.service.refusals import RefusedError
+from nextitem.serving.service.routes import health, models, observed, recommend
+from nextitem.serving.service.security import Token
+from nextitem.serving.service.service import Service
+
+_ABOUT = "What comes next, for a history or a user, from models that were trained by `nextitem train`."
+_BY_STATUS = {404: "not_found", 405: "method_not_allowed"}
+
+
+def create_app(service: Service, token: Token | None = None, log: Log | None = None) -> FastAPI:
+    """The application, an ASGI one; it starts and stops the service with itself.
+
+    With a `token` every request but those of /health has to bring it. Log lines go to stderr where no `log` is given.
+    """
+    log = Log() if log is None else log
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        log.start()
+        service.start()
+        log.line("started", {"models": {one.name: one.version for one in service.models.current.values()}})
+        yield
+        await service.stop()
+        log.line("ended", {})
+        log.stop()
+
+    app = FastAPI(
+        title="nextitem", version=version("nextitem"), description=_ABOUT, lifespan=lifespan,
+        docs_url=None, redoc_url=None, openapi_url="/openapi.json",  # their pages load scripts from elsewhere
+    )  # fmt: skip
+    for routes in (recommend, models, health, observed):
+        app.include_router(routes.router(service))
+    app.add_middleware(Gate, service=service, token=token, log=log)
+    for kind in (RequestValidationError, HTTPException, NextitemError):
+        app.add_exception_handler(kind, _refused)
+    return app
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    return as_refusal(error).response()
+
+
+def as_refusal(error: Exception) -> RefusedError:
+    """An error as what a caller is told."""
+    if isinstance(error, RefusedError):
+        return error
+    if isinstance(error, RequestValidationError):
+        return _invalid(error)
+    if isinstance(error, HTTPException):
+        return _not_there(error)
+    fact, _, remedy = str(error).rpartition("; ")
+    return RefusedError("invalid", fact or remedy, remedy)
+
+
+def _invalid(error: RequestValidationError) -> RefusedError:
+    found = error.errors()[0]
+    place = ".".join(str(part) for part in found["loc"][1:]) or "body"
+    more = len(error.errors()) - 1
+    others = f" (and {more:,} more)" if more else ""
+    return RefusedError(
+        "invalid", f"{place}: {found['msg'].lower()}{others}", "see /openapi.json for what the route takes"
+    )
+
+
+def _not_there(error: HTTPException) -> RefusedError:
+    code = _BY_STATUS.get(error.status_code, "invalid")
+    remedy = "see /openapi.json for the routes and their methods"
+    return RefusedError(code, f"{error.detail}".lower(), remedy, error.headers)

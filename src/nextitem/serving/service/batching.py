@@ -1,0 +1,125 @@
+"""One thread that computes, and a bounded line of what waits for it: whatever waits is answered in one pass.
+
+No work is held back to make a batch larger. While the model is busy others arrive, so batches grow with the load by
+themselves, and a lone question is answered at once.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import Any
+
+import torch
+
+from nextitem.serving.service.refusals import over_capacity
+
+Work = Callable[[Sequence[Any]], Sequence[Any]]
+"""What answers several at once: as many answers as questions, in their order."""
+
+
+class _Job:
+    """One question, what answers it, and the future that the answer is for."""
+
+    __slots__ = ("asked", "future", "work")
+
+    def __init__(self, work: Work, asked: Any, future: "asyncio.Future[Any]") -> None:
+        self.work, self.asked, self.future = work, asked, future
+
+
+class ModelThread:
+    """A thread that takes all that waits, up to `most_together`, and computes it with `threads` threads of torch.
+
+    All but the computation happens on the event loop, so that nothing here needs a lock.
+    """
+
+    def __init__(self, most_waiting: int, most_together: int, threads: int = 1, name: str = "model") -> None:
+        self._most_waiting, self._most_together, self._threads = most_waiting, most_together, threads
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.waiting = 0  # asked and not yet answered, those that are being computed among them
+        self.batches = 0
+        self.answered = 0
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin to work for the event loop that is running."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether whoever asks now is refused."""
+        return self.waiting >= self._most_waiting
+
+    def submit(self, work: Work, asked: Any) -> "asyncio.Future[Any]":
+        """The future answer; cancel it and nothing is computed that has not begun.
+
+        Raises RefusedError at once where as many wait as may.
+        """
+        if self._loop is None or self.is_full:
+            raise over_capacity(self.waiting)
+        future = self._loop.create_future()
+        self.waiting += 1
+        future.add_done_callback(self._left)
+        self._jobs.put(_Job(work, asked, future))
+        return future
+
+    def _left(self, _: "asyncio.Future[Any]") -> None:
+        self.waiting -= 1
+
+    def stop(self) -> None:
+        """Answer what has been asked, and end; returns when that is done."""
+        self._jobs.put(None)
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        torch.set_num_threads(self._threads)
+        is_ending = False
+        while not is_ending:
+            jobs, is_ending = self._take()
+            groups: dict[int, list[_Job]] = {}
+            for job in jobs:
+                if not job.future.cancelled():  # nobody waits for it: the client hung up, or the deadline is over
+                    groups.setdefault(id(job.work), []).append(job)
+            for group in groups.values():
+                self._compute(group)
+
+    def _take(self) -> tuple[list[_Job], bool]:
+        """(what waits, whether the thread is to end afterwards); waits until there is something."""
+        taken: deque[_Job] = deque()
+        job = self._jobs.get()
+        while job is not None:
+            taken.append(job)
+            if len(taken) == self._most_together or self._jobs.empty():
+                return [*taken], False
+            job = self._jobs.get()
+        return [*taken], True
+
+    def _compute(self, jobs: list[_Job]) -> None:
+        found = _answers(jobs[0].work, [job.asked for job in jobs])
+        self.batches += 1
+        self.answered += len(jobs)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(_deliver, jobs, found)
+
+
+def _answers(work: Work, asked: Sequence[Any]) -> Sequence[Any]:
+    """The answers; in the place of one that there is none to, what was wrong with its question."""
+    try:
+        return work(asked)
+    except Exception as error:
+        # Whoever asked something impossible must not take the others along.
+        return [error] if len(asked) == 1 else [_answers(work, [one])[0] for one in asked]
+
+
+def _deliver(jobs: list[_Job], found: Sequence[Any]) -> None:
+    for job, one in zip(jobs, found, strict=True):
+        if job.future.done():
+            continue
+        if isinstance(one, BaseException):
+            job.future.set_exception(one)
+        else:
+            job.future.set_result(one)

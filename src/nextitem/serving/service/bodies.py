@@ -1,0 +1,159 @@
+"""What is sent and what comes back, as JSON: checked strictly, unknown keys refused, each with an example."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Id = (
+    Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+    | Annotated[str, StringConstraints(strict=True, min_length=1, max_length=512)]
+)
+"""An id as the log has it: a string or a whole number."""
+Ids = list[Id]
+ModelName = Annotated[str, StringConstraints(max_length=255)]
+MOST_EVENTS, MOST_IDS, MOST_ITEMS, MOST_QUESTIONS = 10_000, 100_000, 1_000, 256
+
+
+class Body(BaseModel):
+    """What every body has in common: no value is converted, and a key that nobody knows is refused."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class QuestionBody(Body):
+    """Whose next items are asked for, after which events, and which may be among them."""
+
+    history: Annotated[Ids, Field(max_length=MOST_EVENTS)] = []
+    """Ids of items, oldest first. With a known `user` these are new events after the stored ones."""
+    times: Annotated[list[float], Field(max_length=MOST_EVENTS)] | None = None
+    """When each was, in unix seconds; models that read times need them."""
+    user: Id | None = None
+    """Whose history it is; alone, the stored one is meant."""
+    k: Annotated[int, Field(ge=1, le=MOST_ITEMS)] = 10
+    """How many items are asked for."""
+    candidates: Annotated[Ids, Field(max_length=MOST_IDS)] | None = None
+    """Nothing but these items is recommended."""
+    exclude: Annotated[Ids, Field(max_length=MOST_IDS)] | None = None
+    """These items are not recommended."""
+    hide: Annotated[str, StringConstraints(max_length=20)] | None = None
+    """Which items of the history are left out: `history`, `nothing` or `last:n`; none: as in training."""
+    histories_only: bool = False
+    """Whether what is stored of a known user is left out of account."""
+    unknown: Literal["drop", "error"] = "drop"
+    """What becomes of ids that the model does not know: they are left out and named, or refused with 422."""
+
+
+class RecommendBody(QuestionBody):
+    """A question, and maybe the model that is to answer it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"history": [1, 2, 3], "k": 3}]})
+
+    model: ModelName | None = None
+    """The model that is to answer; none: the one that the user was dealt to."""
+
+
+class ModelNamed(BaseModel):
+    """Which model answered."""
+
+    name: str
+    version: str
+    """The first 12 digits of the sha256 of its manifest."""
+
+
+class Recommended(BaseModel):
+    """One recommended item."""
+
+    item: int | str
+    score: float
+    """Comparable within one list only."""
+    title: str | None = None
+    source: Literal["model", "popularity"]
+    is_cold: bool = False
+    """Whether the item was added after the training, by what is known of it."""
+
+
+class RecommendReply(BaseModel):
+    """A list of items, best first, and how it came about."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [
+                        {"item": 260, "score": 9.1, "title": "Star Wars", "source": "model", "is_cold": False},
+                    ],
+                    "source": "model",
+                    "fallback": None,
+                    "model": {"name": "sasrec", "version": "0f3a9c21d4b7"},
+                    "cursor": None,
+                    "filtered": {"seen": 3},
+                    "unknown": [],
+                    "continued": False,
+                }
+            ]
+        }
+    )
+
+    items: list[Recommended]
+    source: Literal["model", "popularity"]
+    fallback: Literal["deadline", "nothing known"] | None
+    """Why the most popular items are the answer: the model did not come to it in time, or had nothing to go by."""
+    model: ModelNamed
+    cursor: str | None
+    """What to send for the items after these; null at the end."""
+    filtered: dict[str, int]
+    """How many items were left out, by reason."""
+    unknown: list[int | str]
+    """Given ids that the model does not know."""
+    continued: bool
+    """Whether the given events went on from stored ones."""
+
+
+class Live(BaseModel):
+    """The process answers."""
+
+    status: Literal["live"] = "live"
+
+
+class Ready(BaseModel):
+    """The models are loaded, and questions are taken."""
+
+    status: Literal["ready"] = "ready"
+    models: list[ModelNamed]
+
+
+class ModelState(ModelNamed):
+    """A model as it answers now."""
+
+    loaded: float
+    """When it was loaded, in unix seconds."""
+    share: float
+    """Of the users that are dealt out, from 0 to 1."""
+    items: int
+    """How many items it knows."""
+
+
+class SharesBody(Body):
+    """Shares of the users by model; they add up to 1, and a model that is not named gets none."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"shares": {"sasrec": 0.9, "bert4rec": 0.1}}]})
+
+    shares: Annotated[dict[ModelName, Annotated[float, Field(ge=0, le=1)]], Field(min_length=1, max_length=100)]
+
+
+class BatchBody(Body):
+    """Several questions."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"questions": [{"history": [1, 2], "k": 3}, {"history": [3], "k": 3}]}]}
+    )
+
+    questions: Annotated[list[QuestionBody], Field(min_length=1, max_length=MOST_QUESTIONS)]
+    model: ModelName | None = None
+    """The model that is to answer all; none: the one that each user was dealt to."""
+
+
+class BatchReply(BaseModel):
+    """An answer for each question, in their order."""
+
+    answers: list[RecommendReply]

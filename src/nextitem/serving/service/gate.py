@@ -1,0 +1,160 @@
+"""What every request passes before a route sees it: who asks, how much there is to do, how large a body is and how long
+it takes; and what is told of each afterwards.
+"""
+
+import asyncio
+import time
+import traceback
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from nextitem.serving.service.logs import Log
+from nextitem.serving.service.refusals import RefusedError, over_capacity
+from nextitem.serving.service.security import OPEN, Token
+from nextitem.serving.service.service import Service
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+TOLD = "nextitem.told"
+"""Where in a request's scope routes leave what its log line says beside route, status and duration."""
+_COMPUTED = ("/v1/recommend", "/v1/similar", "/v1/explain", "/v1/rerank")
+_PATIENCE = 0.02  # seconds after which it is worth to look whether anybody still waits for the answer
+
+
+class Gate:
+    """An application in front of another: limits, errors that are JSON, log lines and counters."""
+
+    def __init__(self, app: Application, service: Service, token: Token | None, log: Log) -> None:
+        self._inside, self._service, self._settings = app, service, service.settings
+        self._token, self._log = token, log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or refuse it."""
+        if scope["type"] != "http":
+            await self._inside(scope, receive, send)
+            return
+        start, told, status = time.perf_counter(), scope.setdefault(TOLD, {}), 0
+
+        async def sent(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if self._service.is_stopping:
+                    message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send(message)
+
+        body = _Body(scope, receive, self._settings.body_bytes, self._settings.body_seconds)
+        try:
+            self._admit(scope)
+            await self._inside(scope, body.receive, sent)
+        except asyncio.CancelledError:
+            status = 499  # nobody waits any more: the client closed the connection
+            if not body.is_abandoned:
+                raise
+        except Exception as error:
+            refused = error if isinstance(error, RefusedError) else self._failed(error)
+            if not status:
+                await refused.response()(scope, receive, sent)
+        finally:
+            body.close()
+            self._tell(scope, status, time.perf_counter() - start, told)
+
+    def _admit(self, scope: Scope) -> None:
+        """Raise RefusedError for who may not ask, and for what cannot be taken on, before anything of it is read."""
+        path = scope["path"]
+        if self._token is not None and not path.startswith(OPEN):
+            given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+            if not self._token.fits(given):
+                raise RefusedError(
+                    "no_token",
+                    "the request has no valid token",
+                    "send the header authorization: Bearer and the token that the service was started with",
+                    {"www-authenticate": 'Bearer, Basic realm="nextitem"'},
+                )
+        if self._service.thread.is_full and path.startswith(_COMPUTED):
+            raise over_capacity(self._service.thread.waiting)
+
+    def _failed(self, error: Exception) -> RefusedError:
+        told = "".join(traceback.format_exception(error))
+        self._log.line("internal error", {"traceback": told})
+        return RefusedError(
+            "internal",
+            "the service could not answer because of a mistake of its own",
+            "report the traceback in its log",
+        )
+
+    def _tell(self, scope: Scope, status: int, seconds: float, told: dict[str, object]) -> None:
+        found = scope.get("route")  # none where nothing fits the path, which may hold anything
+        route = found.path if found is not None else "none"
+        self._service.measures.request(route, status, seconds)
+        fields = {"method": scope["method"], "route": route, "status": status, "ms": round(1000 * seconds, 2)}
+        self._log.line("request", fields | told)
+
+
+class _Body:
+    """A request's body, no larger and no slower than allowed; and then whether the client is still there."""
+
+    def __init__(self, scope: Scope, receive: Receive, most: int, seconds: float) -> None:
+        self._receive, self._most, self._seconds = receive, most, seconds
+        self._loop = asyncio.get_running_loop()
+        self._until, self._taken, self._is_whole = self._loop.time() + seconds, 0, False
+        self._declared = next((int(v) for n, v in scope["headers"] if n == b"content-length" and v.isdigit()), 0)
+        self._timer: asyncio.TimerHandle | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._is_watched = scope["path"].startswith(_COMPUTED)
+        self._asking = asyncio.current_task()
+        self.is_abandoned = False
+        """Whether the client closed the connection before it had its answer."""
+
+    async def receive(self) -> Message:
+        """The next part. Raises RefusedError for a body that is too large, or takes too long."""
+        if self._is_whole:
+            return await self._receive()
+        if self._declared > self._most:
+            raise _too_large(self._declared, self._most)
+        try:
+            async with asyncio.timeout_at(self._until):
+                message = await self._receive()
+        except TimeoutError:
+            raise RefusedError(
+                "body_timeout",
+                f"{self._taken:,} bytes of the body came within {self._seconds:g} seconds, and no end",
+                "send the body at once",
+                {"connection": "close"},
+            ) from None
+        self._taken += len(message.get("body", b""))
+        if self._taken > self._most:
+            raise _too_large(self._taken, self._most)
+        self._is_whole = not message.get("more_body", False)
+        if self._is_whole and self._is_watched:
+            self._timer = self._loop.call_later(_PATIENCE, self._begin_to_watch)
+        return message
+
+    def close(self) -> None:
+        """Look no more after the client."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
+
+    def _begin_to_watch(self) -> None:
+        self._watch = self._loop.create_task(self._until_gone())
+
+    async def _until_gone(self) -> None:
+        message = await self._receive()
+        if message["type"] == "http.disconnect" and self._asking is not None:
+            self.is_abandoned = True
+            self._asking.cancel()
+
+
+def _too_large(size: int, most: int) -> RefusedError:
+    return RefusedError(
+        "too_large",
+        f"the body has {size:,} bytes or more, and {most:,} may be sent",
+        "send shorter histories or fewer questions at a time",
+        {"connection": "close"},
+    )

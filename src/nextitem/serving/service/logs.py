@@ -1,0 +1,58 @@
+"""Log lines as JSON on stderr, written by a thread of their own: a slow reader of a log slows no answer down."""
+
+import json
+import sys
+import threading
+import time
+from collections import deque
+from datetime import UTC, datetime
+from typing import TextIO
+
+_MOST = 100_000  # lines that wait; what comes beyond is counted and not kept
+_EVERY = 0.05  # seconds between two writes, which then write all that waits
+
+
+class Log:
+    """Lines of one JSON object each: `time`, `event`, and what belongs to it. Ids are nowhere among it by default."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = sys.stderr if stream is None else stream
+        self._lines: deque[tuple[float, str, dict[str, object]]] = deque()
+        self._dropped = 0
+        self._is_ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, and end."""
+        self._is_ending.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def line(self, event: str, fields: dict[str, object]) -> None:
+        """One more line; returns at once."""
+        if len(self._lines) < _MOST:
+            self._lines.append((time.time(), event, fields))
+        else:
+            self._dropped += 1
+
+    def _run(self) -> None:
+        is_last = False
+        while not is_last:
+            is_last = self._is_ending.wait(_EVERY)
+            taken = [self._lines.popleft() for _ in range(len(self._lines))]
+            if self._dropped:
+                dropped, self._dropped = self._dropped, 0
+                taken.append((time.time(), "lines dropped", {"count": dropped}))
+            if taken:
+                self._stream.write("".join(map(_as_line, taken)))
+                self._stream.flush()
+
+
+def _as_line(one: tuple[float, str, dict[str, object]]) -> str:
+    at, event, fields = one
+    told = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return json.dumps({"time": told, "event": event, **fields}) + "\n"

@@ -1,0 +1,171 @@
+"""The models of a service: which one answers whom, and how one takes the place of another while questions come."""
+
+import hashlib
+import itertools
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import polars as pl
+
+from nextitem.data.log import Catalog
+from nextitem.errors import ArtefactError, ConfigurationError
+from nextitem.experiment.folder.reading import LISTS, read_run
+from nextitem.serving.ids import RawId
+from nextitem.serving.recommender import Recommender
+from nextitem.serving.service.batching import Work
+from nextitem.serving.service.refusals import RefusedError
+from nextitem.serving.store.events import IdTypes
+from nextitem.settings.suggestion import suggest
+from nextitem.storage import MANIFEST, sha256
+
+_SPAN = 1 << 64
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A model as it was loaded once."""
+
+    name: str
+    """What it is asked by: that of its folder."""
+    version: str
+    """The first 12 digits of its manifest's sha256: equal for equal artefacts, wherever they lie."""
+    folder: Path | None
+    loaded: float
+    """When, in unix seconds."""
+    recommender: Recommender = field(repr=False)
+    share: float = 1.0
+    """Of the users that are dealt out, from 0 to 1."""
+    answers: Work = field(repr=False, default=list)
+    """What answers several questions at once."""
+
+
+def ids_of(recommender: Recommender) -> IdTypes:
+    """What the ids of a recommender are."""
+    users = recommender.users
+    return IdTypes(str if users is None else _type_of(users), _type_of(recommender.items))
+
+
+def _type_of(catalogue: Catalog) -> type[str] | type[int]:
+    return str if catalogue.ids.dtype == pl.String else int
+
+
+def version_of(recommender: Recommender, name: str, share: float = 1.0) -> ModelVersion:
+    """A recommender that was made in this process, as a model; it has no folder to be loaded from again."""
+    return ModelVersion(name, "unsaved", None, time.time(), recommender, share, recommender.answer)
+
+
+def load(folder: Path, name: str, share: float = 1.0) -> ModelVersion:
+    """The model in a run's folder, proven file by file. Raises ArtefactError for one that is not intact."""
+    run = read_run(folder)
+    version = sha256(folder / MANIFEST)
+    recommender = Recommender.from_run(run.proven(*LISTS))
+    if sha256(folder / MANIFEST) != version:
+        raise ArtefactError(f"{folder} was replaced while it was read; load it again")
+    return ModelVersion(name, version[:12], folder, time.time(), recommender, share, recommender.answer)
+
+
+class Models:
+    """The models by name, and the shares of the users that each answers. What is read here never changes halfway."""
+
+    def __init__(self, versions: Sequence[ModelVersion]) -> None:
+        """Raises ConfigurationError for two of one name, and for shares that do not add up to 1."""
+        names = [one.name for one in versions]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ConfigurationError(
+                f"two models are called {twice[0]}, after their folders; give folders of different names"
+            )
+        _checked([one.share for one in versions], names)
+        self._lock = threading.Lock()  # of those who write: readers take the mapping as it stands
+        self._current: Mapping[str, ModelVersion] = {one.name: one for one in versions}
+        self._edges = _edges(self._current)
+
+    @classmethod
+    def load(cls, folders: Sequence[Path], shares: Sequence[float] = ()) -> "Models":
+        """The models in runs' folders; equal shares where none are given. Raises as `load` and `Models` do."""
+        given = [*shares] or [1 / len(folders)] * len(folders)
+        if len(given) != len(folders):
+            raise ConfigurationError(f"{len(given)} shares for {len(folders)} models; give one for each, or none")
+        return cls([load(folder, folder.name, share) for folder, share in zip(folders, given, strict=True)])
+
+    @property
+    def current(self) -> Mapping[str, ModelVersion]:
+        """The models by name, in the order in which they were given."""
+        return self._current
+
+    @property
+    def first(self) -> ModelVersion:
+        """The model that answers who is nobody in particular."""
+        return next(iter(self._current.values()))
+
+    def named(self, name: str) -> ModelVersion:
+        """The model of a name. Raises RefusedError for one that is not there."""
+        model = self._current.get(name)
+        if model is None:
+            raise RefusedError(
+                "no_model", f"model {name}: {suggest(name, [*self._current])}", "GET /v1/models lists them"
+            )
+        return model
+
+    def of(self, user: RawId | None, name: str | None = None) -> ModelVersion:
+        """The model that answers this user: that of the name, or else the user's own, which is always the same one.
+
+        Users are dealt out by a hash of their ids; whoever asks without one is answered by the first model.
+        """
+        if name is not None:
+            return self.named(name)
+        current = self._current
+        if user is None or len(current) == 1:
+            return self.first
+        place = _place(user)
+        return next((current[one] for edge, one in self._edges if place < edge), self.first)
+
+    def reload(self, name: str) -> ModelVersion:
+        """The model of a name, read from its folder again, which answers from now on.
+
+        Raises ArtefactError where the folder is not intact; the model that was there goes on then.
+        """
+        folder = self.named(name).folder
+        if folder is None:
+            raise ArtefactError(f"model {name} was made in this process and has no folder; save it and serve that")
+        fresh = load(folder, name)
+        with self._lock:
+            current = {**self._current, name: replace(fresh, share=self._current[name].share)}
+            self._current = current
+        return current[name]
+
+    def put(self, name: str, recommender: Recommender) -> ModelVersion:
+        """The model with another recommender in its place, such as one that knows of a changed catalogue."""
+        with self._lock:
+            changed = replace(self.named(name), recommender=recommender, answers=recommender.answer)
+            self._current = {**self._current, name: changed}
+        return changed
+
+    def share_out(self, shares: Mapping[str, float]) -> None:
+        """Deal the users out anew; a model that is not named gets none. Raises ConfigurationError."""
+        for name in shares:
+            self.named(name)
+        with self._lock:
+            names = [*self._current]
+            checked = _checked([shares.get(name, 0.0) for name in names], names)
+            self._current = {n: replace(self._current[n], share=s) for n, s in zip(names, checked, strict=True)}
+            self._edges = _edges(self._current)
+
+
+def _checked(shares: Sequence[float], names: Sequence[str]) -> list[float]:
+    if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+        told = ", ".join(f"{name} {share:g}" for name, share in zip(names, shares, strict=True))
+        raise ConfigurationError(f"shares of users are between 0 and 1 and add up to 1; these are {told}")
+    return [*shares]
+
+
+def _edges(models: Mapping[str, ModelVersion]) -> list[tuple[int, str]]:
+    ends = itertools.accumulate(model.share for model in models.values())
+    return [(round(end * _SPAN), model.name) for end, model in zip(ends, models.values(), strict=True) if model.share]
+
+
+def _place(user: RawId) -> int:
+    """Where a user stands among all, from 0 to 2⁶⁴: the same in every process, whether the id is 7 or "7"."""
+    return int.from_bytes(hashlib.blake2b(str(user).encode(), digest_size=8).digest(), "big")

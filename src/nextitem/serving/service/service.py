@@ -1,0 +1,154 @@
+"""The service as an object: what routes and the page ask, whatever it is that they are asked over."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
+
+from nextitem.errors import NextitemError
+from nextitem.serving.ids import RawId
+from nextitem.serving.question import Answer, Question
+from nextitem.serving.service.batching import ModelThread
+from nextitem.serving.service.metrics import Measures
+from nextitem.serving.service.models import Models, ModelVersion
+from nextitem.serving.service.refusals import RefusedError
+from nextitem.serving.service.settings import ServiceSettings
+from nextitem.serving.store.store import EventStore
+
+Fallback = Literal["deadline", "nothing known"]
+Found = TypeVar("Found")
+_AT_ONCE = 16  # questions of one request that wait for the model at a time
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer, and the model that it came from."""
+
+    answer: Answer
+    model: ModelVersion
+    fallback: Fallback | None = None
+    """Why these are the most popular items, where they are."""
+
+
+class Service:
+    """Models that answer, one thread that computes them, and what happened so far. Made for one event loop."""
+
+    def __init__(self, models: Models, settings: ServiceSettings, events: EventStore | None = None) -> None:
+        """With `events` stored ones of a user continue the history that a run has of them."""
+        self.models = models
+        self.events = events
+        self.settings = settings
+        self.thread = ModelThread(settings.queue, settings.batch, settings.threads)
+        # What answers when the model's thread does not come to it must not wait for it.
+        self._popular = ModelThread(settings.queue * 4, settings.batch, 1, "popular")
+        self.measures = Measures()
+        self._reloading = asyncio.Lock()  # two at a time would hold three models in memory
+        self.is_stopping = False
+
+    def start(self) -> None:
+        """Begin to work, on the event loop that is running."""
+        self.thread.start()
+        self._popular.start()
+
+    async def stop(self) -> None:
+        """Take nothing more, answer what was accepted, and end."""
+        self.is_stopping = True
+        for thread in (self.thread, self._popular):
+            await asyncio.to_thread(thread.stop)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether questions are taken."""
+        return not self.is_stopping
+
+    async def answer(self, question: Question, model: str | None = None) -> Answered:
+        """What comes next, from the model of that name or else from the one that the question's user was dealt to.
+
+        Where the model does not come to it before the deadline, the most popular items are the answer. Raises
+        RefusedError over capacity, DataError for ids that are unknown and must not be, ConfigurationError for a model
+        that is not there and for terms that mean nothing.
+        """
+        chosen = self.models.of(question.user, model)
+        if self.events is not None and question.user is not None:
+            question = with_stored(question, question.user, self.events)
+        answered = await self._answered(question, chosen)
+        self.measures.answer(chosen.name, answered.answer.source)
+        return answered
+
+    async def _answered(self, question: Question, chosen: ModelVersion) -> Answered:
+        future = self.thread.submit(chosen.answers, question)
+        try:
+            async with asyncio.timeout(self.settings.deadline):
+                answer: Answer = await future
+        except TimeoutError:
+            answer = await self._popular.submit(chosen.answers, by_popularity(question))
+            return Answered(answer, chosen, "deadline")
+        return Answered(answer, chosen, "nothing known" if answer.source == "popularity" else None)
+
+    async def answer_all(self, questions: Sequence[Question], model: str | None = None) -> list[Answered]:
+        """One answer for each question, in their order; raises as `answer` does, for the first that it must.
+
+        A few are asked at a time, so that others are answered in between.
+        """
+        answered: list[Answered] = []
+        for start in range(0, len(questions), _AT_ONCE):
+            some = questions[start : start + _AT_ONCE]
+            answered += await asyncio.gather(*(self.answer(question, model) for question in some))
+        return answered
+
+    async def reload(self, name: str) -> ModelVersion:
+        """The model of a name, loaded again from its folder, while the one that was there goes on answering.
+
+        Raises RefusedError where there is no such model, or its folder is not intact; nothing changes then.
+        """
+        async with self._reloading:
+            try:
+                fresh = await asyncio.to_thread(self.models.reload, name)
+            except NextitemError as error:
+                self.measures.reload(name, "refused")
+                raise RefusedError(
+                    "artefact", f"{error}", "put an intact run there and reload again; the model in use goes on"
+                ) from error
+        self.measures.reload(name, "done")
+        return fresh
+
+    def exposition(self) -> bytes:
+        """What happened so far in Prometheus' text format."""
+        loaded = {one.name: one.loaded for one in self.models.current.values()}
+        return self.measures.exposition(self.thread.waiting, self.thread.batches, self.thread.answered, loaded)
+
+    async def compute(self, work: Callable[[], Found]) -> Found:
+        """What a computation gives, made on the model's thread, between two batches. Raises what it raises."""
+        found: Found = await self.thread.submit(lambda asked: [work() for _ in asked], None)
+        return found
+
+
+def with_stored(question: Question, user: RawId, events: EventStore) -> Question:
+    """The question with the stored events of its user before its own, which are from now where they have no times.
+
+    Nothing that a run has of a user who was deleted is used.
+    """
+    if events.is_forgotten(user):
+        question = replace(question, user=None)
+    stored = [] if question.terms.histories_only else events.of_user(user)
+    if not stored:
+        return question
+    own, now = question.history, time.time()
+    kinds: list[str | None] = [*(one.kind for one in stored), *(question.kinds or (None for _ in own))]
+    return replace(
+        question,
+        history=[*(one.item for one in stored), *own],
+        times=[*(one.time or now for one in stored), *(question.times or [now] * len(own))],
+        kinds=None if None in kinds else [kind for kind in kinds if kind is not None],
+    )
+
+
+def by_popularity(question: Question) -> Question:
+    """The question as one that the most popular items answer: its history is told as what not to list."""
+    terms = question.terms
+    shown = () if terms.hide == "nothing" else tuple(question.history)
+    excluded = (*(terms.exclude or ()), *shown)
+    return replace(
+        question, history=(), times=None, kinds=None, user=None, terms=replace(terms, exclude=excluded, unknown="drop")
+    )

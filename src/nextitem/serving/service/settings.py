@@ -1,0 +1,43 @@
+"""How a service behaves: where it listens, how much it takes on at a time, and how long anybody may take."""
+
+from pydantic import Field
+
+from nextitem.settings.configuration import Configuration
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+"""Where nobody from another machine can ask."""
+
+
+class ServiceSettings(Configuration):
+    """Settings of `nextitem serve`; the defaults are for one service on a machine of a few cores."""
+
+    host: str = "127.0.0.1"
+    """Address to listen at; anything but this machine's own asks every caller for a token."""
+    port: int = Field(8000, ge=0, le=65535)
+    """Port to listen at; 0: any that is free, which is printed."""
+    queue: int = Field(64, ge=1, le=100_000)
+    """Questions that may wait for the model at a time; what comes beyond is refused at once with 503."""
+    batch: int = Field(32, ge=1, le=1024)
+    """Questions that the model answers in one pass at most; it takes what is waiting and never waits for more."""
+    deadline: float = Field(0.25, gt=0, le=60)
+    """Seconds that a question may wait for the model; the most popular items are the answer after that, and it says
+    so."""
+    threads: int = Field(1, ge=1, le=1024)
+    """CPU threads that the model computes with."""
+    body_bytes: int = Field(1 << 20, ge=1024)
+    """Bytes that a request's body may have; larger ones are refused with 413 before they are read."""
+    body_seconds: float = Field(5.0, gt=0)
+    """Seconds in which a body must have come, from the end of its headers."""
+    header_seconds: float = Field(5.0, gt=0)
+    """Seconds in which the headers of a request must have come, from its connection or its first byte."""
+    stop_seconds: float = Field(8.0, gt=0, le=60)
+    """Seconds that what was accepted may still take after the service was told to end."""
+    connections: int = Field(4096, ge=16)
+    """Connections that may be open at a time; further ones wait until one is closed."""
+    log_ids: bool = False
+    """Whether log lines name users; no other ids are ever logged."""
+
+    @property
+    def is_for_this_machine_alone(self) -> bool:
+        """Whether nobody from another machine can ask."""
+        return self.host in LOOPBACK

@@ -1,0 +1,37 @@
+"""Routes whose bodies are strict JSON; otherwise FastAPI's own."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from nextitem.serving.service.refusals import RefusedError
+from nextitem.serving.service.strict_json import parsed
+
+
+class _StrictRequest(Request):
+    async def json(self) -> Any:
+        return parsed(await self.body())
+
+
+class StrictRoute(APIRoute):
+    """A route that takes `application/json` alone and reads it strictly; `APIRouter(route_class=StrictRoute)`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler, behind these checks."""
+        handle = super().get_route_handler()
+        has_body = self.body_field is not None
+
+        async def strictly(request: Request) -> Response:
+            if has_body:
+                kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+                if kind != "application/json":
+                    raise RefusedError(
+                        "not_json",
+                        f"the content type is {kind[:60]!r}" if kind else "there is no content type",
+                        "send JSON with the header content-type: application/json",
+                    )
+            return await handle(_StrictRequest(request.scope, request.receive))
+
+        return strictly

@@ -1,0 +1,93 @@
+"""What a service answers, asked over a real socket."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from nextitem.serving.recommender import Recommender
+from worlds.served import Served, models_of, served
+from worlds.small_runs import outcome
+
+
+@pytest.fixture(scope="module")
+def two() -> Iterator[Served]:
+    with served(models_of("sasrec-ce", "popularity")) as one:
+        yield one
+
+
+def test_an_answer_is_that_of_the_recommender_and_names_its_model(two: Served) -> None:
+    told = two.post("/v1/recommend", {"history": ["i03", "i04"], "k": 3, "model": "sasrec-ce"}).json()
+    [expected] = Recommender.from_outcome(outcome("sasrec-ce")).recommend([["i03", "i04"]], k=3)
+    assert [(one["item"], one["score"]) for one in told["items"]] == [
+        (one.item, pytest.approx(one.score)) for one in expected
+    ]
+    assert told["model"] == {"name": "sasrec-ce", "version": "unsaved"}
+    assert (told["source"], told["fallback"]) == ("model", None)
+
+
+def test_a_history_of_nothing_known_gets_what_is_popular_and_says_so(two: Served) -> None:
+    told = two.post("/v1/recommend", {"history": ["no such"], "k": 2, "model": "sasrec-ce"}).json()
+    assert (told["source"], told["fallback"], told["unknown"]) == ("popularity", "nothing known", ["no such"])
+    assert len(told["items"]) == 2
+
+
+def test_several_questions_are_answered_in_their_order(two: Served) -> None:
+    histories = [[f"i{item:02}"] for item in range(12)] * 3
+    together = two.post("/v1/recommend/batch", {"questions": [{"history": one} for one in histories]}).json()
+    alone = [two.post("/v1/recommend", {"history": one}).json() for one in histories[:12]]
+    assert len(together["answers"]) == 36
+    for one, other in zip(together["answers"], alone, strict=False):
+        assert [item["item"] for item in one["items"]] == [item["item"] for item in other["items"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "word"),
+    [
+        ({"history": ["i03"], "k": 0}, 422, "invalid", "k: "),
+        ({"history": ["i03"], "kk": 1}, 422, "invalid", "kk: "),
+        ({"history": "i03"}, 422, "invalid", "history: "),
+        ({"history": ["no such"], "unknown": "error"}, 422, "invalid", "no such"),
+        ({"history": ["i03"], "hide": "everything"}, 422, "invalid", "everything"),
+        ({"history": ["i03"], "model": "sasrec"}, 404, "no_model", "did you mean"),
+    ],
+)
+def test_what_cannot_be_answered_is_told_with_a_code_and_a_remedy(
+    two: Served, body: object, status: int, code: str, word: str
+) -> None:
+    answer = two.post("/v1/recommend", body)
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (status, code)
+    assert word in problem["message"]
+    assert problem["remedy"]
+
+
+def test_no_route_and_no_method_are_refusals_too(two: Served) -> None:
+    assert two.client.get("/v1/recomend").json()["code"] == "not_found"
+    assert two.client.get("/v1/recommend").json()["code"] == "method_not_allowed"
+
+
+def test_health_tells_what_is_loaded(two: Served) -> None:
+    assert two.client.get("/health/live").json() == {"status": "live"}
+    ready = two.client.get("/health/ready").json()
+    assert [one["name"] for one in ready["models"]] == ["sasrec-ce", "popularity"]
+
+
+def test_metrics_count_by_route_and_never_by_what_was_typed(two: Served) -> None:
+    two.client.get("/v1/secret-path")
+    two.post("/v1/recommend", {"history": ["i03"]})
+    text = two.client.get("/metrics").text
+    assert 'nextitem_requests_total{route="/v1/recommend",status="200"}' in text
+    assert "secret-path" not in text
+    assert 'nextitem_answers_total{model="sasrec-ce",source="model"}' in text
+
+
+def test_a_log_line_tells_route_model_and_source_and_no_id() -> None:
+    with served() as one:
+        one.post("/v1/recommend", {"history": ["i03"], "user": "u01"})
+    lines = one.log()
+    assert [line["event"] for line in lines] == ["started", "request", "ended"]
+    told = lines[1]
+    assert (told["route"], told["status"]) == ("/v1/recommend", 200)
+    assert (told["model"], told["source"]) == ("sasrec-ce", "model")
+    assert "u01" not in one.written.getvalue()
+    assert "i03" not in one.written.getvalue()
