@@ -13,12 +13,25 @@ from nextitem.experiment.folder.metrics import metrics_of
 from nextitem.experiment.folder.reading import read_run
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import weights_of, write_run
+from nextitem.experiment.presets import load_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
+from nextitem.experiment.train import Extras, train
 from nextitem.model.encoders import SASRec
 from nextitem.storage import MANIFEST
 from nextitem.training.session import Session
-from worlds.small_runs import ITEMS, RECIPES, USERS, chains, log_of, metrics, outcome, prepared_from, sha256
+from worlds.small_runs import (
+    ITEMS,
+    RECIPES,
+    USERS,
+    chains,
+    log_of,
+    metrics,
+    outcome,
+    prepared_from,
+    sha256,
+    write_csv,
+)
 from worlds.stored_runs import FILES, NAME, written
 
 
@@ -186,3 +199,9 @@ def test_ids_that_are_numbers_stay_numbers(tmp_path: Path) -> None:
     assert found.users is not None
     assert found.users["user"].to_list() == [100 * user for user in range(USERS)]
     assert pl.read_parquet(folder / "ranks.parquet")["target"].dtype == pl.Int64
+
+
+def test_the_card_of_a_model_without_luck_names_no_seed(tmp_path: Path) -> None:
+    recipe = load_recipe("ease", f"data={write_csv(log_of(chains()), tmp_path / 'log.csv')}")
+    stored = train(recipe, Session(3), tmp_path / "runs", extras=Extras(baselines=False))
+    assert "(ease) over 12 items, trained on 30 users." in (stored.folder / "README.md").read_text()

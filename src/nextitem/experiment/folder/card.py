@@ -16,6 +16,7 @@ def model_card(recipe: Recipe, outcome: Outcome, metrics: Metrics) -> str:
         "data": test.certificate.dataset,
         "kind": ", ".join(dict.fromkeys((parts[0], parts[-1]))),
         "is_counted": not metrics.parameters,
+        "depends_on_seed": recipe.learner.depends_on_seed,
         "epochs": metrics.epochs,
         "best_epoch": metrics.best_epoch,
         "users": len(prepared.log.users),
