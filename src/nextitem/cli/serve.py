@@ -16,6 +16,9 @@ def serve(
     events: Annotated[
         Path | None, path_to("Database of events and catalogue changes; made where there is none.")
     ] = None,
+    token_file: Annotated[
+        Path | None, path_to("File with the token that callers must bring; default: the variable NEXTITEM_TOKEN.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0: any that is free.")] = 8000,
 ) -> None:
@@ -24,11 +27,13 @@ def serve(
     from nextitem.serving.service.app import create_app
     from nextitem.serving.service.listening import address_of, listen, listener
     from nextitem.serving.service.models import Models, ids_of
+    from nextitem.serving.service.security import token_of
     from nextitem.serving.service.service import Service
     from nextitem.serving.service.settings import ServiceSettings
     from nextitem.serving.store.store import EventStore
 
     settings = ServiceSettings(host=host, port=port)
+    token = token_of(token_file, settings)
     opened = listener(settings)
     address, models = address_of(opened), Models.load(run_folders)
     with ExitStack() as held:
@@ -36,4 +41,4 @@ def serve(
         if events is not None:
             known = models.first.recommender
             store = held.enter_context(EventStore.open(events, kinds=known.kinds, ids=ids_of(known)))
-        listen(create_app(Service(models, settings, store)), opened, settings, lambda: show(address))
+        listen(create_app(Service(models, settings, store), token), opened, settings, lambda: show(address))
