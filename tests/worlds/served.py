@@ -18,6 +18,7 @@ from nextitem.serving.service.models import Models, version_of
 from nextitem.serving.service.security import Token
 from nextitem.serving.service.service import Service
 from nextitem.serving.service.settings import ServiceSettings
+from nextitem.serving.store.store import EventStore
 from worlds.small_runs import outcome
 
 
@@ -50,12 +51,15 @@ def models_of(*recipes: str) -> Models:
 
 @contextmanager
 def served(
-    models: Models | None = None, settings: ServiceSettings | None = None, token: Token | None = None
+    models: Models | None = None,
+    settings: ServiceSettings | None = None,
+    token: Token | None = None,
+    events: EventStore | None = None,
 ) -> Iterator[Served]:
     """The service, listening at a free port until the block ends; then what was accepted has been answered."""
     settings = ServiceSettings(port=0) if settings is None else settings
     written = io.StringIO()
-    service = Service(models or models_of("sasrec-ce"), settings)
+    service = Service(models or models_of("sasrec-ce"), settings, events)
     app, opened = create_app(service, token, Log(written)), listener(settings)
     address = address_of(opened)
     is_listening, loops = threading.Event(), list[tuple[asyncio.AbstractEventLoop, asyncio.Event]]()

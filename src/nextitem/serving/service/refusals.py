@@ -11,6 +11,7 @@ STATUSES: Mapping[str, int] = {
     "no_token": 401,
     "not_found": 404,
     "no_model": 404,
+    "no_store": 404,
     "method_not_allowed": 405,
     "body_timeout": 408,
     "conflict": 409,
@@ -22,6 +23,7 @@ STATUSES: Mapping[str, int] = {
     "over_capacity": 503,
     "stopping": 503,
     "not_ready": 503,
+    "storage": 503,
 }
 """Every code and its status."""
 
