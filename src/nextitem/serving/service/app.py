@@ -12,7 +12,7 @@ from nextitem.errors import NextitemError
 from nextitem.serving.service.gate import Gate
 from nextitem.serving.service.logs import Log
 from nextitem.serving.service.refusals import RefusedError
-from nextitem.serving.service.routes import events, health, models, observed, recommend, users
+from nextitem.serving.service.routes import events, health, items, models, observed, recommend, users
 from nextitem.serving.service.security import Token
 from nextitem.serving.service.service import Service
 
@@ -41,7 +41,7 @@ def create_app(service: Service, token: Token | None = None, log: Log | None = N
         title="nextitem", version=version("nextitem"), description=_ABOUT, lifespan=lifespan,
         docs_url=None, redoc_url=None, openapi_url="/openapi.json",  # their pages load scripts from elsewhere
     )  # fmt: skip
-    for routes in (recommend, events, users, models, health, observed):
+    for routes in (recommend, events, items, users, models, health, observed):
         app.include_router(routes.router(service))
     app.add_middleware(Gate, service=service, token=token, log=log)
     for kind in (RequestValidationError, HTTPException, NextitemError):

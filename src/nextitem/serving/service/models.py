@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -81,6 +81,8 @@ class Models:
         self._lock = threading.Lock()  # of those who write: readers take the mapping as it stands
         self._current: Mapping[str, ModelVersion] = {one.name: one for one in versions}
         self._edges = _edges(self._current)
+        self.completed: Callable[[Recommender], Recommender] = lambda recommender: recommender
+        """What a recommender that was loaded becomes before it answers, such as one that knows of catalogue changes."""
 
     @classmethod
     def load(cls, folders: Sequence[Path], shares: Sequence[float] = ()) -> "Models":
@@ -131,6 +133,8 @@ class Models:
         if folder is None:
             raise ArtefactError(f"model {name} was made in this process and has no folder; save it and serve that")
         fresh = load(folder, name)
+        recommender = self.completed(fresh.recommender)
+        fresh = replace(fresh, recommender=recommender, answers=recommender.answer)
         with self._lock:
             current = {**self._current, name: replace(fresh, share=self._current[name].share)}
             self._current = current

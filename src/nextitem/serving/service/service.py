@@ -9,15 +9,18 @@ from typing import Literal, TypeVar
 from nextitem.errors import NextitemError
 from nextitem.serving.ids import RawId
 from nextitem.serving.question import Answer, Question
+from nextitem.serving.recommender import Recommender
 from nextitem.serving.service.batching import ModelThread
+from nextitem.serving.service.catalogue import laid_on
 from nextitem.serving.service.metrics import Measures
 from nextitem.serving.service.models import Models, ModelVersion
 from nextitem.serving.service.refusals import RefusedError
+from nextitem.serving.service.search import Found, Titles
 from nextitem.serving.service.settings import ServiceSettings
 from nextitem.serving.store.store import EventStore
 
 Fallback = Literal["deadline", "nothing known"]
-Found = TypeVar("Found")
+Computed = TypeVar("Computed")
 _AT_ONCE = 16  # questions of one request that wait for the model at a time
 
 
@@ -43,7 +46,12 @@ class Service:
         # What answers when the model's thread does not come to it must not wait for it.
         self._popular = ModelThread(settings.queue * 4, settings.batch, 1, "popular")
         self.measures = Measures()
+        if events is not None:
+            models.completed = lambda recommender: laid_on(recommender, events.catalogue.changes())
+            for name, model in models.current.items():
+                models.put(name, models.completed(model.recommender))
         self._reloading = asyncio.Lock()  # two at a time would hold three models in memory
+        self._titles: dict[str, tuple[Recommender, Titles]] = {}
         self.is_stopping = False
 
     def start(self) -> None:
@@ -113,14 +121,38 @@ class Service:
         self.measures.reload(name, "done")
         return fresh
 
+    async def change_catalogue(self, change: Callable[[Recommender], Recommender], keep: Callable[[], None]) -> None:
+        """Give every model a changed catalogue, once the change was laid on all of them and then kept.
+
+        Raises what either raises; nothing changes then.
+        """
+        async with self._reloading:
+            current = self.models.current.items()
+            changed = {name: await asyncio.to_thread(change, model.recommender) for name, model in current}
+            await asyncio.to_thread(keep)
+            for name, recommender in changed.items():
+                self.models.put(name, recommender)
+            self._titles.clear()
+
+    def search(self, text: str, limit: int = 20, model: str | None = None) -> list[Found]:
+        """The items of a model, or of the first, whose title or id has all words of the text, the popular first."""
+        chosen = self.models.first if model is None else self.models.named(model)
+        recommender = chosen.recommender
+        held = self._titles.get(chosen.name)
+        if held is None or held[0] is not recommender:
+            known = recommender.known
+            held = (recommender, Titles(known.raw_items, known.features.titles, known.counts_N.tolist()))
+            self._titles[chosen.name] = held
+        return held[1].search(text, limit)
+
     def exposition(self) -> bytes:
         """What happened so far in Prometheus' text format."""
         loaded = {one.name: one.loaded for one in self.models.current.values()}
         return self.measures.exposition(self.thread.waiting, self.thread.batches, self.thread.answered, loaded)
 
-    async def compute(self, work: Callable[[], Found]) -> Found:
+    async def compute(self, work: Callable[[], Computed]) -> Computed:
         """What a computation gives, made on the model's thread, between two batches. Raises what it raises."""
-        found: Found = await self.thread.submit(lambda asked: [work() for _ in asked], None)
+        found: Computed = await self.thread.submit(lambda asked: [work() for _ in asked], None)
         return found
 
 

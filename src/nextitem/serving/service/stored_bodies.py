@@ -11,6 +11,9 @@ MOST_STORED = 1000
 _EXAMPLE: dict[str, Any] = {"user": 1, "item": 260, "time": 1700000000.0}
 
 
+_Feature = str | float | Annotated[list[str], Field(max_length=1000)] | Annotated[list[float], Field(max_length=10_000)]
+
+
 class EventBody(Body):
     """Something that a user did with an item."""
 
@@ -105,3 +108,55 @@ class DeletedReply(BaseModel):
     """Events that were deleted."""
     held_by: list[str]
     """Models whose run still has a history of the user, which is not used; `nextitem forget` takes it out of a run."""
+
+
+class ItemBody(Body):
+    """A new item, and what is known of it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"item": 9001, "title": "A new film", "features": {"genres": ["Comedy"]}}]}
+    )
+
+    item: Id
+    title: Annotated[str, StringConstraints(min_length=1, max_length=1000)] | None = None
+    features: Annotated[dict[str, _Feature], Field(max_length=1000)] = Field(default_factory=dict)
+    """Columns of the table of items that the run was trained with: a text, a number, a list of categories, a vector."""
+
+
+class ItemChange(Body):
+    """What is to be otherwise about an item."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"is_retired": True}, {"title": "Another title"}]})
+
+    title: Annotated[str, StringConstraints(min_length=1, max_length=1000)] | None = None
+    """What it is called from now on; none: as before."""
+    is_retired: bool | None = None
+    """Whether it is never recommended any more, while histories go on to be read with it; none: as before."""
+
+
+class ItemReply(BaseModel):
+    """An item of the catalogue."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"item": 260, "title": "Star Wars", "is_retired": False, "is_cold": False, "models": ["sasrec"]}
+            ]
+        }
+    )
+
+    item: int | str
+    title: str | None
+    is_retired: bool
+    is_cold: bool
+    """Whether it was added, and no model learnt from an event of it."""
+    models: list[str]
+    """Those that know it."""
+
+
+class ItemsReply(BaseModel):
+    """Items that were found, the popular first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": []}]})
+
+    items: list[ItemReply]

@@ -7,7 +7,7 @@ from nextitem.errors import DataError, StorageError
 from nextitem.serving.ids import RawId
 from nextitem.serving.service.refusals import RefusedError
 from nextitem.serving.service.service import Service
-from nextitem.serving.store.events import KeyReusedError
+from nextitem.serving.store.events import IdTypes, KeyReusedError
 from nextitem.serving.store.store import EventStore
 from nextitem.serving.store.writer import QueueFullError
 
@@ -43,9 +43,8 @@ def _refused(code: str, error: Exception) -> RefusedError:
     return RefusedError(code, fact, remedy, None if code == "conflict" else _AGAIN)
 
 
-def id_of(text: str, role: str, store: EventStore) -> RawId:
+def id_of(text: str, role: str, ids: IdTypes | None) -> RawId:
     """An id of a path, as the run has ids. Raises DataError for a text where they are whole numbers."""
-    ids = store.rules.ids
     wanted = str if ids is None else ids.user if role == "user" else ids.item
     if wanted is str:
         return text

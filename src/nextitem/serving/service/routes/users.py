@@ -25,7 +25,7 @@ def router(service: Service) -> APIRouter:
     )
     async def export(user: str) -> UserReply:
         store = store_of(service)
-        raw = id_of(user, "user", store)
+        raw = id_of(user, "user", store.rules.ids)
         with as_refusals():
             found = await asyncio.to_thread(store.export, raw)
         learnt = _learnt(service, raw)
@@ -45,7 +45,7 @@ def router(service: Service) -> APIRouter:
     )
     async def delete(user: str) -> DeletedReply:
         store = store_of(service)
-        raw = id_of(user, "user", store)
+        raw = id_of(user, "user", store.rules.ids)
         with as_refusals():
             deleted = await asyncio.to_thread(store.forget, raw)
         return DeletedReply(user=raw, deleted=deleted, held_by=[one.model for one in _learnt(service, raw)])
