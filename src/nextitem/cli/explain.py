@@ -44,6 +44,9 @@ def explain(
     exclude: Annotated[
         str | None, typer.Option(help="Never recommend these items: ids between commas, or a file of them.")
     ] = None,
+    where: Annotated[
+        str | None, typer.Option(help="Conditions on columns of the items: genres=Comedy|Drama,price<20.")
+    ] = None,
     hide: Hide = None,
     as_json: AsJson = False,
 ) -> None:
@@ -59,7 +62,7 @@ def explain(
         times=None if times is None else _seconds(times),
         user=user,
         k=k,
-        terms=Terms(narrowed["candidates"], narrowed["exclude"], hide, unknown="error"),
+        terms=Terms(narrowed["candidates"], narrowed["exclude"], hide, unknown="error", where=where),
     )
     recommender = Recommender.from_run(stored_run(run_folder, LISTS))
     found = recommender.explain(question, item, without=without or (), added=added or ())

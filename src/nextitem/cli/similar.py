@@ -29,6 +29,9 @@ def similar(
     exclude: Annotated[
         str | None, typer.Option(help="Never list these items: ids between commas, or a file of them.")
     ] = None,
+    where: Annotated[
+        str | None, typer.Option(help="Conditions on columns of the items: genres=Comedy|Drama,price<20.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """The k items that are most like each of some items."""
@@ -38,7 +41,9 @@ def similar(
     }
     recommender = Recommender.from_run(stored_run(run_folder, LISTS))
     wanted = recommender.items.raw(recommender.items.index(pl.Series(items, dtype=pl.String))).to_list()
-    lists = recommender.similar_items(wanted, k, candidates=narrowed["candidates"], exclude=narrowed["exclude"])
+    lists = recommender.similar_items(
+        wanted, k, candidates=narrowed["candidates"], exclude=narrowed["exclude"], where=where
+    )
     if as_json:
         found = [
             {"item": item, "title": recommender.titles.get(item), "similar": [asdict(one) for one in ones]}

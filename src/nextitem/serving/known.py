@@ -119,6 +119,15 @@ class Known:
         """What stands in for the model where nothing is known of a history."""
         return PopularityScorer(self.counts_N.double())
 
+    def is_cold(self, item: int) -> bool:
+        """Whether the model never learnt from an event of the item, whose vector is made of its features."""
+        return self.is_cold_N is not None and bool(self.is_cold_N[item])
+
+    @cached_property
+    def has_meaning_N(self) -> Tensor:
+        """Of which items the model was told anything: by training events or, of cold ones, by features; shape (N,)."""
+        return self.counts_N > 0 if self.is_cold_N is None else (self.counts_N > 0) | self.is_cold_N
+
     @cached_property
     def alikeness(self) -> Alikeness:
         """How alike items are. Raises DataError for a model that counts and was stored without histories."""

@@ -258,6 +258,7 @@ class Recommender:
         *,
         candidates: Ids | None = None,
         exclude: Ids | None = None,
+        where: str | Mapping[str, object] | None = None,
         unknown: Unknown = "error",
     ) -> list[list[SimilarItem]]:
         """The k items that are most like each of these, best first, without the item itself; scores are cosines.
@@ -266,14 +267,14 @@ class Recommender:
         Raises DataError for an item that nothing is known of, for an unknown one unless `unknown="drop"` (its list is
         empty then), and where a model that counts was stored without histories.
         """
-        terms = narrowed_to(candidates, exclude, unknown)
-        return similar_items(self.known, self.known.alikeness, listed(items, "items"), k, terms)
+        wanted, terms = listed(items, "items"), narrowed_to(candidates, exclude, where, unknown)
+        return similar_items(self.known, self.known.alikeness, wanted, k, terms)
 
     def rerank(self, question: Question, items: Ids) -> Answer:
         """All of these items, each once, by the model's scores after the question's history, best first.
 
-        None is left out, be it seen or disliked, unless the question's terms say so; its `k` has no say. Raises what
-        `answer` raises, and DataError for an unknown item where its terms refuse those; else it is told as `unknown`.
+        None is left out unless the question's terms say so; its `k` has no say. Raises what `answer` raises, and
+        DataError for an unknown item where its terms refuse those; else it is told as `unknown`.
         """
         return reranked(self.known, question, listed(items, "items"))
 

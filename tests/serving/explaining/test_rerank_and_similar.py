@@ -96,6 +96,8 @@ def test_twins_are_listed_first_with_a_cosine_of_1(recommender: Recommender) -> 
 def test_similar_items_are_narrowed_as_lists_are(recommender: Recommender) -> None:
     (found,) = recommender.similar_items(["i00"], candidates=["i00", "i01", "i02", "i03"], exclude=["i02"])
     assert {one.item for one in found} == {"i01", "i03"}
+    (titled,) = recommender.similar_items(["i05"], where="title=The First")
+    assert [one.item for one in titled] == ["i00"]
 
 
 def test_items_without_a_training_event_are_in_no_list_and_have_none(recommender: Recommender) -> None:
@@ -118,3 +120,12 @@ def test_a_model_that_counts_without_stored_histories_says_why_it_cannot() -> No
     known = replace(Recommender.from_outcome(outcome("popularity")).known, users=None, histories=None)
     with pytest.raises(DataError, match="counts and has no vectors of items"):
         Recommender(known).similar_items(["i00"])
+
+
+def test_cold_items_are_listed_and_marked(recommender: Recommender) -> None:
+    counts_N, is_cold_N = recommender.known.counts_N.clone(), torch.zeros(ITEMS, dtype=torch.bool)
+    counts_N[4], is_cold_N[4] = 0, True
+    other = Recommender(replace(recommender.known, counts_N=counts_N, is_cold_N=is_cold_N))
+    (found,) = other.similar_items(["i00"], ITEMS)
+    assert [one.item for one in found if one.is_cold] == ["i04"]
+    assert [one.is_cold for one in other.explain(Question(HISTORY), ["i04", "i05"]).items] == [True, False]

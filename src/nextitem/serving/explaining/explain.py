@@ -88,6 +88,7 @@ def _item(known: Known, asked: Understood, found: LeaveOuts, x: int, item: int) 
     return Explained(
         known.raw_items[item],
         known.item_titles[item],
+        known.is_cold(item),
         float(found.score_X[x]),
         int(found.rank_X[x]),
         asked.reason_against(item),
@@ -102,9 +103,10 @@ def _filtered(known: Known, asked: Understood, score_N: Tensor, answer: Answer) 
     listed = set(_places(known, [one.item for one in answer], "items"))
     order = score_N.argsort(descending=True, stable=True).tolist()
     last = max((place for place, item in enumerate(order) if item in listed), default=0)
-    found = list[Filtered]()
+    terms, found = asked.heard.question.terms, list[Filtered]()
+    passed_over = "limit" if terms.limits else "diversity" if terms.diversity else None
     for item in order[:last]:
-        reason = None if item in listed else asked.reason_against(item)
+        reason = None if item in listed else asked.reason_against(item) or passed_over
         if reason is not None and len(found) < _NAMED:
             found.append(Filtered(known.raw_items[item], known.item_titles[item], float(score_N[item]), reason))
     return tuple(found)

@@ -27,6 +27,7 @@ class Explained:
 
     item: RawId
     title: str | None
+    is_cold: bool
     score: float
     rank: int
     """Its place by score among all that may be listed, from 1; of one that may not, the place that it would have."""
@@ -48,7 +49,7 @@ class Filtered:
     title: str | None
     score: float
     reason: str
-    """As in `Answer.filtered`."""
+    """As in `Answer.filtered`, or `diversity` where the list was to differ more."""
 
 
 @dataclass(frozen=True, slots=True)

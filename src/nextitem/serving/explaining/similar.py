@@ -1,6 +1,6 @@
 """Items that are like others. Q items are asked about, N are known."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,13 +28,21 @@ class SimilarItem:
     by: str
     """Of what: `vectors` of the model, or `histories` that hold both, where the model counts and has no vectors."""
     title: str | None = None
+    is_cold: bool = False
+    """Whether the model never learnt from an event of the item: its vector is made of what else is known of it."""
 
 
-def narrowed_to(candidates: Iterable[RawId] | None, exclude: Iterable[RawId] | None, unknown: Unknown) -> Terms:
-    """The terms of lists that hold nothing but candidates, and nothing that is excluded."""
+def narrowed_to(
+    candidates: Iterable[RawId] | None,
+    exclude: Iterable[RawId] | None,
+    where: str | Mapping[str, object] | None,
+    unknown: Unknown,
+) -> Terms:
+    """The terms of lists that hold nothing but candidates of such columns, and nothing that is excluded."""
     return Terms(
         candidates=None if candidates is None else listed(candidates, "candidates", ordered=False),
         exclude=None if exclude is None else listed(exclude, "exclude", ordered=False),
+        where=where,
         unknown=unknown,
     )
 
@@ -45,8 +53,9 @@ def similar_items(
     """The k items that are most like each of these, best first; an item itself is never listed, one that equals it is.
 
     Of the terms those count that say which items may be listed. Items without a training event are in no list, as their
-    vectors are what chance made of them. Raises DataError for an item that nothing is known of; for an unknown one too,
-    unless the terms say that those are left out: then its list is empty.
+    vectors are what chance made of them, unless they are cold ones, whose vectors are made of features. Raises
+    DataError for an item that nothing is known of; for an unknown one too, unless the terms say that those are left
+    out: then its list is empty.
     """
     k = min(whole_number(k, "k", "the number of similar items", least=1), len(known.items))
     places = [known.item_places.of(raw, "items", place) for place, raw in enumerate(items)]
@@ -58,7 +67,7 @@ def similar_items(
             )
     items_Q = torch.tensor([place for place in places if place >= 0], dtype=torch.int64)
     _require_known(known, alikeness, items_Q)
-    is_learnt_N, is_allowed_N = known.counts_N > 0, allowed(known, terms).is_allowed_N
+    is_learnt_N, is_allowed_N = known.has_meaning_N, allowed(known, terms).is_allowed_N
     may_N = is_learnt_N if is_allowed_N is None else is_learnt_N & is_allowed_N
     items_Qk, scores_Qk = top_k(alikeness.query(items_Q), k, _itself(items_Q, len(known.items)), may_N.nonzero()[:, 0])
     lists = zip(items_Qk.tolist(), scores_Qk.tolist(), strict=True)
@@ -67,7 +76,7 @@ def similar_items(
 
 def _require_known(known: Known, alikeness: Alikeness, items_Q: Tensor) -> None:
     """Raises DataError for an item that is like no other, since nothing is known of it."""
-    nothing_Q = alikeness.says_nothing_of(items_Q) | (known.counts_N[items_Q] == 0)
+    nothing_Q = alikeness.says_nothing_of(items_Q) | ~known.has_meaning_N[items_Q]
     if bool(nothing_Q.any()):
         raw = known.raw_items[int(items_Q[nothing_Q][0])]
         of = "its vector was never learnt" if alikeness.by == "vectors" else "no stored history holds it"
@@ -85,7 +94,7 @@ def _itself(items_Q: Tensor, number_of_items: int) -> Sequences:
 
 def _listed(known: Known, by: str, items: list[int], scores: list[float]) -> list[SimilarItem]:
     return [
-        SimilarItem(known.raw_items[item], score, by, known.item_titles[item])
+        SimilarItem(known.raw_items[item], score, by, known.item_titles[item], known.is_cold(item))
         for item, score in zip(items, scores, strict=True)
         if item >= 0
     ]
