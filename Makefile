@@ -9,6 +9,7 @@ STAMP := $(VENV)/.installed
 
 demo: $(STAMP)  ## the whole pipeline on synthetic data, offline
 	$(BIN)/nextitem demo
+	@echo "Now see what they recommend: $(BIN)/nextitem demo --serve"
 
 test: $(STAMP)  ## the default tests: fast, on the CPU, offline
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal

@@ -1,6 +1,7 @@
 """The table of the demo and its verdict; the models themselves are tested elsewhere."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from nextitem.experiment.presets import load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
 from nextitem.studies import demo
-from nextitem.studies.demo import MODELS, DemoRow, rows, verdict
+from nextitem.studies.demo import MODELS, SERVED, DemoRow, rows, served, verdict
 from nextitem.training.history import Silent, Watcher
 from nextitem.training.session import Session
 
@@ -105,3 +106,19 @@ def test_the_seed_decides_the_trained_rows(small: None) -> None:
     assert without_clock(0) == without_clock(0)
     assert without_clock(0)[0] == without_clock(1)[0]
     assert without_clock(0)[1] != without_clock(1)[1]
+
+
+def test_what_is_served_is_made_once_and_found_from_then_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(demo, "SERVED", (("Popularity", "popularity", ()),))
+    said: list[str] = []
+    made = served(0, tmp_path, said.append)
+    assert served(0, tmp_path, said.append) == made
+    assert [line for line in said if line.startswith("Popularity")] == [
+        "Popularity, seed 0: training",
+        f"Popularity, seed 0: finished in {made[0]}",
+    ]
+
+
+def test_the_models_that_are_served_are_recipes_on_the_synthetic_data() -> None:
+    for _, preset, overrides in SERVED:
+        assert resolve_recipe(load_preset(preset), ("data=synthetic", *overrides)).value.data == "synthetic"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from nextitem.serving.page.routes import with_page
 from nextitem.serving.recommender import Recommender
 from nextitem.serving.service.app import create_app
 from nextitem.serving.service.listening import address_of, listener, serve
@@ -60,7 +61,7 @@ def served(
     settings = ServiceSettings(port=0) if settings is None else settings
     written = io.StringIO()
     service = Service(models or models_of("sasrec-ce"), settings, events)
-    app, opened = create_app(service, token, Log(written)), listener(settings)
+    app, opened = with_page(create_app(service, token, Log(written)), service), listener(settings)
     address = address_of(opened)
     is_listening, loops = threading.Event(), list[tuple[asyncio.AbstractEventLoop, asyncio.Event]]()
 

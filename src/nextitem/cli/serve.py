@@ -24,6 +24,7 @@ def serve(
 ) -> None:
     """Answer over HTTP: recommendations from the models of runs, until SIGTERM or Ctrl-C."""
     # Here, because nobody who is told of a mistake of typing should wait for a server's libraries.
+    from nextitem.serving.page.routes import with_page
     from nextitem.serving.service.app import create_app
     from nextitem.serving.service.listening import address_of, listen, listener
     from nextitem.serving.service.models import Models, ids_of
@@ -41,4 +42,5 @@ def serve(
         if events is not None:
             known = models.first.recommender
             store = held.enter_context(EventStore.open(events, kinds=known.kinds, ids=ids_of(known)))
-        listen(create_app(Service(models, settings, store), token), opened, settings, lambda: show(address))
+        service = Service(models, settings, store)
+        listen(with_page(create_app(service, token), service), opened, settings, lambda: show(address))

@@ -1,9 +1,17 @@
-"""The paper's story on generated data in minutes: six models, one table, and the best there could be."""
+"""The paper's story on generated data in minutes: six models, one table, and the best there could be.
+
+And two of the models as stored runs, for who wants to look at what they recommend.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from nextitem.compute.waiting import Say
 from nextitem.data.prepare import Prepared, prepare
+from nextitem.engine.each import train_each
+from nextitem.engine.entries import Entry, Place
+from nextitem.errors import TrainingError
 from nextitem.experiment.presets import load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
@@ -23,6 +31,9 @@ MODELS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("SASRec+ 500 (sampled)", "sasrec-3000", NEURAL),
     ("BERT4Rec", "bert4rec", CLOZE),
 )
+
+# What is served: unlike each other, and there in half a minute.
+SERVED = (("SASRec+", "sasrec-ce", NEURAL), ("Co-occurrence", "co-occurrence", ()))
 
 
 @dataclass(frozen=True)
@@ -75,3 +86,19 @@ def verdict(rows: list[DemoRow]) -> str:
     if plus > bert > plain:
         return f"The paper's order shows (SASRec+ above BERT4Rec above SASRec): {order}"
     return f"The paper's order (SASRec+ above BERT4Rec above SASRec) does not show in this short run: {order}"
+
+
+def served(seed: int, out: Path, say: Say) -> list[Path]:
+    """The folders of two models' runs on the synthetic data, in `out`: made now, or left there by an earlier start.
+
+    Raises TrainingError where one cannot be made, and StorageError where it cannot be stored.
+    """
+    entries = [
+        Entry(label, resolve_recipe(load_preset(preset), ("data=synthetic", *overrides)).value)
+        for label, preset, overrides in SERVED
+    ]
+    found = train_each(entries, [seed], Place(out), say)
+    for one in found:
+        if one.failures:
+            raise TrainingError(f"{one.label}: {'; '.join(one.failures)}")
+    return [one.runs[0].folder for one in found]

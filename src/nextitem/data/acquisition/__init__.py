@@ -8,6 +8,6 @@ verified. Of a dataset that comes as a zip, the zip is kept and verified, and th
 or into the cache where that place cannot be written.
 """
 
-from nextitem.data.acquisition.finding import load, local, locate
+from nextitem.data.acquisition.finding import cache_folder, load, local, locate
 
-__all__ = ["load", "local", "locate"]
+__all__ = ["cache_folder", "load", "local", "locate"]

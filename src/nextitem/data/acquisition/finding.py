@@ -69,11 +69,11 @@ def locate(description: Description, timeout: float = 30.0) -> Path:
     """
     file, given = local(description), _given_folder()
     if file is None:
-        folder = given if given is not None and can_write(given) else _cache_folder()
+        folder = given if given is not None and can_write(given) else cache_folder()
         file = download(description, folder, timeout)
     if not description.archive:
         return file
-    return unpacked_into(file.parent if can_write(file.parent) else _cache_folder(), file, description)
+    return unpacked_into(file.parent if can_write(file.parent) else cache_folder(), file, description)
 
 
 def local(description: Description) -> Path | None:
@@ -119,8 +119,8 @@ def _given_folder() -> Path | None:
     return folder
 
 
-def _cache_folder() -> Path:
-    """The cache. Raises StorageError where nobody says where it is."""
+def cache_folder() -> Path:
+    """Where what can be had again is kept between starts. Raises StorageError where nobody says where it is."""
     if (cache := _cache()) is None:
         raise StorageError(
             "there is no place for data: HOME is not set, and whoever this process belongs to has no account with a "
