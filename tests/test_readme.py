@@ -119,7 +119,7 @@ def test_every_script_that_is_named_exists_and_has_the_options(page: Path) -> No
 def test_the_pages_show_commands() -> None:
     assert {verb for page in PAGES for verb, *_ in commands(page)} == {
         *("train", "compare", "reproduce", "study", "tune", "evaluate", "recommend", "report", "prepare", "check"),
-        *("recipes", "similar", "explain", "items", "update", "refit", "forget", "dump", "restore", "serve"),
+        *("recipes", "similar", "explain", "items", "update", "refit", "forget", "export", "dump", "restore", "serve"),
     }
 
 

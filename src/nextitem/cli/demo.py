@@ -26,7 +26,10 @@ def demo(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of that page; 0: any that is free.")] = 8000,
     as_json: AsJson = False,
 ) -> None:
-    """Six models on generated data, in minutes: no network, no files. With --serve, a page to try two of them on."""
+    """Six models on generated data, in minutes: no network, no files.
+
+    With --serve two of them are trained once and kept, and a page on this machine shows what they recommend.
+    """
     if serve:
         _serve(seed, port)
         return
