@@ -189,14 +189,8 @@ class Recommender:
         asked = self.asked(
             histories, times=times, users=users, changes=changes, histories_only=histories_only, unknown=unknown
         )
-        return self.answered(
-            asked,
-            k,
-            self.allowed(candidates, exclude, unknown, where=where),
-            hide=hide,
-            diversity=diversity,
-            limits=limits,
-        )
+        among = self.allowed(candidates, exclude, unknown, where=where)
+        return self.answered(asked, k, among, hide=hide, diversity=diversity, limits=limits)
 
     def asked(
         self,

@@ -18,7 +18,17 @@ from nextitem.storage.contents import (
 )
 from nextitem.storage.opened import SHA256, cannot_read, content_of, opened, parsed, sha256
 from nextitem.storage.sealed import MANIFEST, FileFacts, Kind, Manifest, Sealed
-from nextitem.storage.whole import empty_folder, leave, make_folder, publish, settle, sync, whole_file, whole_folder
+from nextitem.storage.whole import (
+    empty_folder,
+    leave,
+    make_folder,
+    move_into,
+    publish,
+    settle,
+    sync,
+    whole_file,
+    whole_folder,
+)
 
 __all__ = [
     "MANIFEST",
@@ -39,6 +49,7 @@ __all__ = [
     "guarded",
     "leave",
     "make_folder",
+    "move_into",
     "naming",
     "opened",
     "parsed",

@@ -18,7 +18,7 @@ from nextitem.serving.lists import LIST_FORMATS
 from nextitem.serving.parts.ranked import Ranked, Ranker
 from nextitem.serving.parts.workplace import Asked, PartFacts, Workplace
 from nextitem.settings.given import expanded
-from nextitem.storage import filled, guarded, refusals, whole_file, whole_folder, write_parquet
+from nextitem.storage import filled, guarded, move_into, refusals, whole_file, whole_folder, write_parquet
 from nextitem.words import counted, time_left
 
 _RECOMMENDATIONS = 1_000_000  # in memory at a time, about 100 MB
@@ -116,8 +116,7 @@ def write_lists(wanted: Wanted, out: Path, say: Say = silent) -> Written:
         files = [place.file(number) for number in range(len(written.parts))]
         if is_folder:
             with whole_folder(out, replace=True) as draft:
-                for file in files:
-                    file.rename(draft / file.name)
+                move_into(draft, files)
         else:
             with whole_file(out) as draft:
                 _join(files, draft, out.suffix)
