@@ -88,6 +88,12 @@ def written(tmp_path: Path, rows: str) -> str:
     return str(tmp_path / "events.csv")
 
 
+def test_what_cannot_be_split_is_named(tmp_path: Path) -> None:
+    file = write_csv(log_of([[0, 1], [1, 0]]), tmp_path / "short.csv")
+    with pytest.raises(DataError, match=r"short\.csv: of 2 users none has 3 events"):
+        prepare(Recipe(data=str(file)))
+
+
 def test_notes_count_users_with_too_few_events(tmp_path: Path) -> None:
     data = written(tmp_path, "ann,a,1\nann,b,2\nann,c,3\nbob,a,1\nbob,b,2\ncia,c,1\n")
     prepared = prepare(Recipe(data=data))

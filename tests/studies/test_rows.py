@@ -139,6 +139,13 @@ def test_settings_about_events_are_those_of_all_rows_whatever_their_recipe() -> 
     assert {row.recipe.split for row in rows} == {Temporal(cut=0.8, target="all", validation_target="last")}
 
 
+def test_settings_of_training_are_meant_for_the_rows_that_are_trained() -> None:
+    rows = entries(StudyRequest(load_study("temporal"), overrides=("training.steps=5",)))
+    steps = {row.label: row.recipe.sequence.training.steps for row in rows if row.label in ("SASRec+", "BERT4Rec")}
+    assert steps == {"SASRec+": 5, "BERT4Rec": 5}
+    assert any(row.label == "BPR-MF" for row in rows)
+
+
 def test_rows_may_be_left_out() -> None:
     study = load_study("temporal")
     with pytest.raises(ConfigurationError, match="row 'BPR-MF' of study temporal, recipe bpr-mf: split=temporal asks"):

@@ -13,10 +13,12 @@ from nextitem.cli.options import (
     Data,
     Device,
     Fresh,
+    ItemColumns,
     Runs,
     Threads,
     columns_of,
     device_of,
+    item_column_overrides,
     make_report,
     metric_names,
     path_to,
@@ -56,6 +58,7 @@ def compare(
         COMPARED_METRICS
     ),
     columns: ColumnNames = "",
+    item_columns: ItemColumns = "",
     out: Annotated[Path, path_to("Folder of runs: finished ones are found there, new ones appear.")] = Path("runs"),
     runs: Runs = None,
     fresh: Fresh = False,
@@ -64,7 +67,8 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare recipes on the same data: seeds, intervals, paired tests; finished runs are used again."""
-    overrides = with_data([word for word in recipes if "=" in word], data)
+    of_items = item_column_overrides(item_columns)
+    overrides = with_data([*(word for word in recipes if "=" in word), *of_items], data)
     named = [word for word in recipes if "=" not in word]
     given = [
         word for word in named if is_run(expanded(word)) or (word not in preset_names() and is_folder(expanded(word)))

@@ -13,11 +13,13 @@ from nextitem.cli.options import (
     Data,
     Device,
     Fresh,
+    ItemColumns,
     Runs,
     Threads,
     TrainMissing,
     column_overrides,
     device_of,
+    item_column_overrides,
     make_report,
     path_to,
     seeds_of_each,
@@ -59,6 +61,7 @@ def study(
     ] = None,
     data: Data = None,
     columns: ColumnNames = "",
+    item_columns: ItemColumns = "",
     recipe: Annotated[str | None, typer.Option(help="Vary this recipe in place of the study's.")] = None,
     seeds: Annotated[int, seeds_of_each("row")] = 1,
     against: Annotated[
@@ -94,7 +97,8 @@ def study(
         kinds = [text.strip() for text in candidates.split(",")]
         _rankings([expanded(word) for word in words or ()], kinds, metric, data, out, as_json=as_json)
         return
-    request = _request(name, [*(words or []), *column_overrides(columns)], data, recipe, fast=fast)
+    of_columns = [*column_overrides(columns), *item_column_overrides(item_columns)]
+    request = _request(name, [*(words or []), *of_columns], data, recipe, fast=fast)
     request = replace(request, without=tuple(without or ()))
     rows = entries(request)
     for sentence in left_out(request):

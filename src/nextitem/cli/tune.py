@@ -12,9 +12,11 @@ from nextitem.cli.options import (
     ColumnNames,
     Data,
     Device,
+    ItemColumns,
     Threads,
     column_overrides,
     device_of,
+    item_column_overrides,
     path_to,
     say_if_generated,
     seed_of,
@@ -56,6 +58,7 @@ def tune(
     ] = None,
     trials: Annotated[int, typer.Option(min=1, help="Trials of each recipe; a search that is there counts.")] = 20,
     columns: ColumnNames = "",
+    item_columns: ItemColumns = "",
     out: Annotated[Path, path_to("Folder of the searches; one that is there goes on.")] = Path("tuning"),
     seed: Annotated[int, seed_of("the search and of every training")] = 0,
     device: Device = "auto",
@@ -70,7 +73,8 @@ def tune(
     use_threads(threads)
     processes, space = Alone(device_of(device)), parse_searches(vary) if vary else None
     each = zip(names, overrides_of_each(names, overrides), strict=True)
-    asked = [_search_of(name, [*own, *column_overrides(columns)], space, out, seed) for name, own in each]
+    of_columns = [*column_overrides(columns), *item_column_overrides(item_columns)]
+    asked = [_search_of(name, [*own, *of_columns], space, out, seed) for name, own in each]
     found = {str(one.folder): _searched(one, trials, seed, processes) for one in asked}
     if as_json:
         show_json({folder: tuned.as_dict() for folder, tuned in found.items()})

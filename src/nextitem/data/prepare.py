@@ -100,7 +100,8 @@ def prepared_of(source: Source, loaded: "Loaded", rows: Rows | None = None) -> P
     """
     kept = source.filters.apply(loaded.events)
     log = index(kept, source.kinds, loaded.disliked)
-    split = source.split.split(log.sequences).named(source.name)
+    with source.named_in_errors():
+        split = source.split.split(log.sequences).named(source.name)
     repeated, tied = kept.repeated_events, kept.tied_events
     counts = Counts(len(loaded.events), len(kept), repeated, tied, loaded.rejected.reasons)
     odd = notes_on_log(log, time.time())

@@ -1,5 +1,7 @@
 """Which events are asked for: the settings that decide what is prepared, and nothing of what is learnt from them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -9,6 +11,7 @@ from nextitem.data.filters import Filters
 from nextitem.data.kinds import Kinds
 from nextitem.data.reading.columns import Columns
 from nextitem.data.splits import AnySplit
+from nextitem.errors import DataError
 from nextitem.settings.given import column_names, must_be
 
 
@@ -60,6 +63,14 @@ class Source:
             remedy = f"give the frame (of {', '.join(names[:10])}) as events: prepare(recipe, events=frame)"
         must_be(settings, EventSettings, "settings", remedy)
         return cls(settings.data, settings.columns, settings.filters, settings.split, settings.kinds, settings.features)
+
+    @contextmanager
+    def named_in_errors(self) -> Iterator[None]:
+        """What is raised of the data here names them."""
+        try:
+            yield
+        except DataError as error:
+            raise DataError(f"{self.data}: {error}") from error
 
     @property
     def name(self) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from nextitem.engine.entries import Entry
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.found import deciding
-from nextitem.experiment.presets import Preset, load_preset, preset_names, resolve_recipe
+from nextitem.experiment.presets import Preset, load_preset, overrides_of_each, preset_names, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.settings.keys import is_within, settings_of, short_key
 from nextitem.settings.overrides import parse_override
@@ -68,7 +68,10 @@ def _kind(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _rows(request: StudyRequest) -> list[_Laid]:
-    return [_laid(request, row) for row in request.study.rows if row.label not in request.without]
+    rows = [row for row in request.study.rows if row.label not in request.without]
+    recipes = [row.recipe or request.recipe or request.study.recipe for row in rows]
+    typed = overrides_of_each(recipes, request.overrides)
+    return [_laid(replace(request, overrides=tuple(own)), row) for row, own in zip(rows, typed, strict=True)]
 
 
 def _laid(request: StudyRequest, row: StudyRow) -> _Laid:
