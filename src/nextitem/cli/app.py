@@ -39,6 +39,7 @@ VERBS: Mapping[str, str] = {
     "restore": "Put what `dump` wrote into a new folder, whole or not at all; every part is verified.",
     "export": "Write the model of a run as one ONNX file with ids and titles of its items, compared with torch.",
     "serve": "Answer over HTTP: recommendations from the models of runs, until SIGTERM or Ctrl-C.",
+    "replay": "Ask a service for each later event, then store it: hit rate, latency, decay, beside the offline number.",
     "mcp": "Answer assistants over the Model Context Protocol on stdin and stdout: recommend, similar, explain.",
     "recipes": "List the built-in recipes, or print one as a file to make one's own of.",
     "demo": "Six models on generated data, in minutes: no network, no files.",
