@@ -91,3 +91,36 @@ def test_a_log_line_tells_route_model_and_source_and_no_id() -> None:
     assert (told["model"], told["source"]) == ("sasrec-ce", "model")
     assert "u01" not in one.written.getvalue()
     assert "i03" not in one.written.getvalue()
+
+
+def test_pages_follow_each_other_and_show_nothing_twice(two: Served) -> None:
+    shown: list[str] = []
+    cursor = None
+    while True:
+        body = {"history": ["i03"], "k": 5, "cursor": cursor, "model": "sasrec-ce", "diversity": 0.5}
+        told = two.post("/v1/recommend", body).json()
+        shown += [item["item"] for item in told["items"]]
+        assert told["filtered"].get("shown", 0) == len(shown) - len(told["items"])
+        cursor = told["cursor"]
+        if cursor is None:
+            break
+    assert len(shown) == len({*shown}) == 11  # all but the one of the history
+
+
+@pytest.mark.parametrize(
+    ("terms", "word"),
+    [
+        ({"where": "genres=Comedy"}, "no column 'genres'"),
+        ({"where": {"genres": {"~": "Comedy"}}}, "where"),
+        ({"limits": {"genres": 1}}, "no column 'genres'"),
+        ({"cursor": "abc"}, "cursor='abc' is none"),
+        ({"diversity": 0.5, "k": 101}, "k=101"),
+        ({"kinds": ["click"]}, "kinds"),
+    ],
+)
+def test_terms_that_mean_nothing_here_are_refused_in_the_words_of_the_recommender(
+    two: Served, terms: dict[str, object], word: str
+) -> None:
+    told = two.post("/v1/recommend", {"history": ["i03"], "model": "sasrec-ce"} | terms)
+    assert (told.status_code, told.json()["code"]) == (422, "invalid")
+    assert word in told.json()["message"]

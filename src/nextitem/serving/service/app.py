@@ -12,11 +12,12 @@ from nextitem.errors import NextitemError
 from nextitem.serving.service.gate import Gate
 from nextitem.serving.service.logs import Log
 from nextitem.serving.service.refusals import RefusedError
-from nextitem.serving.service.routes import events, health, items, models, observed, recommend, users
+from nextitem.serving.service.routes import events, explained, health, items, models, observed, recommend, users
 from nextitem.serving.service.security import Token
 from nextitem.serving.service.service import Service
 
 _ABOUT = "What comes next, for a history or a user, from models that were trained by `nextitem train`."
+_SEE = "see /openapi.json for what the route takes"
 _BY_STATUS = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -41,7 +42,7 @@ def create_app(service: Service, token: Token | None = None, log: Log | None = N
         title="nextitem", version=version("nextitem"), description=_ABOUT, lifespan=lifespan,
         docs_url=None, redoc_url=None, openapi_url="/openapi.json",  # their pages load scripts from elsewhere
     )  # fmt: skip
-    for routes in (recommend, events, items, users, models, health, observed):
+    for routes in (recommend, explained, events, items, users, models, health, observed):
         app.include_router(routes.router(service))
     app.add_middleware(Gate, service=service, token=token, log=log)
     for kind in (RequestValidationError, HTTPException, NextitemError):
@@ -62,7 +63,7 @@ def as_refusal(error: Exception) -> RefusedError:
     if isinstance(error, HTTPException):
         return _not_there(error)
     fact, _, remedy = str(error).rpartition("; ")
-    return RefusedError("invalid", fact or remedy, remedy)
+    return RefusedError("invalid", fact, remedy) if fact else RefusedError("invalid", remedy, _SEE)
 
 
 def _invalid(error: RequestValidationError) -> RefusedError:
@@ -70,9 +71,7 @@ def _invalid(error: RequestValidationError) -> RefusedError:
     place = ".".join(str(part) for part in found["loc"][1:]) or "body"
     more = len(error.errors()) - 1
     others = f" (and {more:,} more)" if more else ""
-    return RefusedError(
-        "invalid", f"{place}: {found['msg'].lower()}{others}", "see /openapi.json for what the route takes"
-    )
+    return RefusedError("invalid", f"{place}: {found['msg'].lower()}{others}", _SEE)
 
 
 def _not_there(error: HTTPException) -> RefusedError:

@@ -1,8 +1,8 @@
 """What is sent and what comes back, as JSON: checked strictly, unknown keys refused, each with an example."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Id = (
     Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
@@ -12,6 +12,18 @@ Id = (
 Ids = list[Id]
 ModelName = Annotated[str, StringConstraints(max_length=255)]
 MOST_EVENTS, MOST_IDS, MOST_ITEMS, MOST_QUESTIONS = 10_000, 100_000, 1_000, 256
+MOST_PICKED = 100
+"""Items of a list that is picked for its diversity or within limits; it is picked out of ten times as many."""
+_Column = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+_Value = Annotated[str, StringConstraints(max_length=1000)] | float
+_Values = _Value | Annotated[list[_Value], Field(min_length=1, max_length=100)]
+_Operator = Literal["=", "!=", "<=", ">=", "<", ">"]
+_Compared = Annotated[dict[_Operator, _Values], Field(min_length=1)]
+Where = (
+    Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+    | Annotated[dict[_Column, _Values | _Compared], Field(min_length=1, max_length=20)]
+)
+"""Conditions on columns of the items: `genres=Comedy,year<1990`, or `{"genres": "Comedy", "year": {"<": 1990}}`."""
 
 
 class Body(BaseModel):
@@ -20,21 +32,25 @@ class Body(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
-class QuestionBody(Body):
-    """Whose next items are asked for, after which events, and which may be among them."""
+class HistoryBody(Body):
+    """After whose events something is asked, and which items it is about."""
 
     history: Annotated[Ids, Field(max_length=MOST_EVENTS)] = []
     """Ids of items, oldest first. With a known `user` these are new events after the stored ones."""
     times: Annotated[list[float], Field(max_length=MOST_EVENTS)] | None = None
     """When each was, in unix seconds; models that read times need them."""
+    kinds: Annotated[list[Annotated[str, StringConstraints(max_length=200)]], Field(max_length=MOST_EVENTS)] | None = (
+        None
+    )
+    """Of which kind each was, such as `purchase`, where the model learnt from events of several kinds."""
     user: Id | None = None
     """Whose history it is; alone, the stored one is meant."""
-    k: Annotated[int, Field(ge=1, le=MOST_ITEMS)] = 10
-    """How many items are asked for."""
     candidates: Annotated[Ids, Field(max_length=MOST_IDS)] | None = None
-    """Nothing but these items is recommended."""
+    """Nothing but these items is listed."""
     exclude: Annotated[Ids, Field(max_length=MOST_IDS)] | None = None
-    """These items are not recommended."""
+    """These items are not listed."""
+    where: Where | None = None
+    """Conditions that an item has to fulfil, as a text or by column."""
     hide: Annotated[str, StringConstraints(max_length=20)] | None = None
     """Which items of the history are left out: `history`, `nothing` or `last:n`; none: as in training."""
     histories_only: bool = False
@@ -43,10 +59,36 @@ class QuestionBody(Body):
     """What becomes of ids that the model does not know: they are left out and named, or refused with 422."""
 
 
+class QuestionBody(HistoryBody):
+    """Whose next items are asked for, after which events, and what their list may hold."""
+
+    k: Annotated[int, Field(ge=1, le=MOST_ITEMS)] = 10
+    """How many items are asked for."""
+    diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """From 0, the best items, to 1, items that differ most; lists of 100 items at most."""
+    limits: Annotated[dict[_Column, Annotated[int, Field(ge=1, le=MOST_ITEMS)]], Field(max_length=20)] = {}
+    """By column of the items, how many of each of its values a list may hold; lists of 100 items at most."""
+    cursor: Annotated[str, StringConstraints(max_length=10_000)] | None = None
+    """That of an earlier answer, for the items after it: nothing that was shown is listed again."""
+
+    @model_validator(mode="after")
+    def _can_be_picked(self) -> Self:
+        if (self.diversity or self.limits) and self.k > MOST_PICKED:
+            raise ValueError(f"k={self.k} with diversity or limits, which lists of {MOST_PICKED} items may have")
+        return self
+
+
 class RecommendBody(QuestionBody):
     """A question, and maybe the model that is to answer it."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"history": [1, 2, 3], "k": 3}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"history": [1, 2, 3], "k": 3},
+                {"user": 1, "where": {"year": {"<": 1990}}, "limits": {"genres": 2}, "diversity": 0.3},
+            ]
+        }
+    )
 
     model: ModelName | None = None
     """The model that is to answer; none: the one that the user was dealt to."""

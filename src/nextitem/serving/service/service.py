@@ -4,11 +4,14 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, TypeVar
 
 from nextitem.errors import NextitemError
+from nextitem.serving.explaining.explanation import Explanation
+from nextitem.serving.explaining.similar import SimilarItem
 from nextitem.serving.ids import RawId
-from nextitem.serving.question import Answer, Question
+from nextitem.serving.question import Answer, Question, Terms
 from nextitem.serving.recommender import Recommender
 from nextitem.serving.service.batching import ModelThread
 from nextitem.serving.service.catalogue import laid_on
@@ -77,12 +80,17 @@ class Service:
         RefusedError over capacity, DataError for ids that are unknown and must not be, ConfigurationError for a model
         that is not there and for terms that mean nothing.
         """
-        chosen = self.models.of(question.user, model)
-        if self.events is not None and question.user is not None:
-            question = with_stored(question, question.user, self.events)
+        question, chosen = self._asked(question, model)
         answered = await self._answered(question, chosen)
         self.measures.answer(chosen.name, answered.answer.source)
         return answered
+
+    def _asked(self, question: Question, model: str | None) -> tuple[Question, ModelVersion]:
+        """(the question with what is stored of its user, the model that is to answer it)."""
+        chosen = self.models.of(question.user, model)
+        if self.events is not None and question.user is not None:
+            question = with_stored(question, question.user, self.events)
+        return question, chosen
 
     async def _answered(self, question: Question, chosen: ModelVersion) -> Answered:
         future = self.thread.submit(chosen.answers, question)
@@ -92,7 +100,7 @@ class Service:
         except TimeoutError:
             answer = await self._popular.submit(chosen.answers, by_popularity(question))
             return Answered(answer, chosen, "deadline")
-        return Answered(answer, chosen, "nothing known" if answer.source == "popularity" else None)
+        return _as_answered(answer, chosen)
 
     async def answer_all(self, questions: Sequence[Question], model: str | None = None) -> list[Answered]:
         """One answer for each question, in their order; raises as `answer` does, for the first that it must.
@@ -104,6 +112,44 @@ class Service:
             some = questions[start : start + _AT_ONCE]
             answered += await asyncio.gather(*(self.answer(question, model) for question in some))
         return answered
+
+    async def similar(
+        self, items: Sequence[RawId], k: int, terms: Terms, model: str | None = None
+    ) -> tuple[list[list[SimilarItem]], ModelVersion]:
+        """(for each item those that are most like it, the model of that name or else the first).
+
+        Of the terms those count that say which items may be listed. Raises as `answer` does.
+        """
+        chosen = self.models.of(None, model)
+        ask = partial(
+            chosen.recommender.similar_items, items, k,
+            candidates=terms.candidates, exclude=terms.exclude, where=terms.where, unknown=terms.unknown,
+        )  # fmt: skip
+        return await self.compute(ask), chosen
+
+    async def rerank(self, question: Question, items: Sequence[RawId], model: str | None = None) -> Answered:
+        """All of these items in the order of the model after the question's history. Raises as `answer` does."""
+        question, chosen = self._asked(question, model)
+        answer = await self.compute(partial(chosen.recommender.rerank, question, items))
+        self.measures.answer(chosen.name, answer.source)
+        return _as_answered(answer, chosen)
+
+    async def explain(
+        self,
+        question: Question,
+        items: Sequence[RawId] | None = None,
+        *,
+        without: Sequence[RawId] = (),
+        added: Sequence[RawId] = (),
+        latest: int = 50,
+        model: str | None = None,
+    ) -> tuple[Answered, Explanation]:
+        """(the answer to a question, what it rests on), as `Recommender.explain` has it. Raises as `answer` does."""
+        question, chosen = self._asked(question, model)
+        explain = partial(chosen.recommender.explain, question, items, without=without, added=added, latest=latest)
+        found = await self.compute(explain)
+        self.measures.answer(chosen.name, found.answer.source)
+        return _as_answered(found.answer, chosen), found
 
     async def reload(self, name: str) -> ModelVersion:
         """The model of a name, loaded again from its folder, while the one that was there goes on answering.
@@ -154,6 +200,10 @@ class Service:
         """What a computation gives, made on the model's thread, between two batches. Raises what it raises."""
         found: Computed = await self.thread.submit(lambda asked: [work() for _ in asked], None)
         return found
+
+
+def _as_answered(answer: Answer, model: ModelVersion) -> Answered:
+    return Answered(answer, model, "nothing known" if answer.source == "popularity" else None)
 
 
 def with_stored(question: Question, user: RawId, events: EventStore) -> Question:
