@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nextitem.model.layers.attention import attend, fused, plain
-from nextitem.model.layers.packing import Padded, Queries, RowGroup
+from nextitem.model.layers.attention import attend, attend_to, fused, plain
+from nextitem.model.layers.packing import Packed, Padded, Queries, RowGroup
 from worlds.waits import pretend_gpu
 
 LENGTHS_B = torch.tensor([5, 1, 3])
@@ -45,6 +45,31 @@ def test_padding_is_hidden_from_a_fused_kernel(queries: int) -> None:
     group = everyone(is_causal=False)
     assert not group.is_triangle
     same(queries, 5, group)
+
+
+@pytest.mark.parametrize("length", [1, 31, 33, 70])
+def test_a_triangle_is_the_same_in_strips(length: int) -> None:
+    group, (q, k, v) = everyone(is_causal=True, length=length), vectors(length, length)
+    with torch.no_grad():
+        found = plain(q, k, v, group, 0.0)
+    torch.testing.assert_close(found, plain(q, k, v, group, 0.0), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("lengths", [[5, 1, 3], [5, 5, 5]])
+@pytest.mark.parametrize("is_causal", [True, False])
+@pytest.mark.parametrize("read", [[4, 5, 12], [4], [0, 4, 5]])
+def test_few_who_ask_need_no_keys_and_values(lengths: list[int], is_causal: bool, read: list[int]) -> None:
+    draws, layout = torch.Generator().manual_seed(0), Packed(torch.tensor(lengths), 5, is_causal=is_causal)
+    x_Pd, weight, bias = (
+        torch.randn(*size, generator=draws, dtype=torch.float64) for size in ((sum(lengths), 6), (12, 6), (12,))
+    )
+    queries, _ = layout.readers(torch.tensor(read))
+    assert queries.places_Q is not None
+    q_Qd = queries.of(x_Pd).flip(1)
+    with torch.no_grad():
+        found = attend_to(x_Pd, q_Qd, (weight, bias), queries, 2, 0.0, training=False)
+    same_by_keys = attend(q_Qd, x_Pd @ weight.T + bias, queries, 2, 0.0, training=False)
+    torch.testing.assert_close(found, same_by_keys, rtol=0, atol=1e-12)
 
 
 def test_a_mask_of_its_own_for_each_row() -> None:

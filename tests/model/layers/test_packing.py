@@ -74,3 +74,14 @@ def test_both_layouts_give_the_same_states(encoder: Any, read: list[int] | None,
         is_real_BL = torch.arange(10) < lengths_B[:, None]
         packed, padded = packed[is_real_BL], padded[is_real_BL]
     torch.testing.assert_close(packed, padded, rtol=0, atol=1e-12)
+
+
+@each_encoder
+@pytest.mark.parametrize("lengths", [[7, 1, 10, 4], [10, 10, 10, 10]])
+@pytest.mark.parametrize("read", [None, [6, 10, 23], [*range(7), *range(20, 23)]])
+def test_states_are_the_same_where_nothing_is_learnt(encoder: Any, lengths: list[int], read: list[int] | None) -> None:
+    module, lengths_B = lively_encoder(encoder), torch.tensor(lengths)
+    inputs, read_T = embeddings(4, 10, encoder), None if read is None else torch.tensor(read)
+    with torch.no_grad():
+        found = module(inputs, lengths_B, None, read_T)
+    torch.testing.assert_close(found, module(inputs, lengths_B, None, read_T), rtol=0, atol=1e-12)

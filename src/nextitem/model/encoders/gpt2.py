@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, linear
 
 from nextitem.model.encoders.encoder import Encoder
-from nextitem.model.layers.attention import attend, attention_flops, heads_divide_dim
+from nextitem.model.layers.attention import attend_to, attention_flops, heads_divide_dim
 from nextitem.model.layers.dropout import Dropout
 from nextitem.model.layers.packing import Queries, arrange
 from nextitem.model.layers.stack import stacked
@@ -98,9 +98,8 @@ class _Block(nn.Module):
     def _attend(self, x_Pd: Tensor, queries: Queries) -> Tensor:
         dim, weight, bias = x_Pd.shape[1], self.attention.weight, self.attention.bias
         q_Qd = linear(queries.of(x_Pd), weight[:dim], bias[:dim])
-        keys_and_values_P2d = linear(x_Pd, weight[dim:], bias[dim:])
-        probability, training = self.dropout.probability, self.training
-        mixed_Qd = attend(q_Qd, keys_and_values_P2d, queries, self.heads, probability, training=training)
+        keys_and_values, probability = (weight[dim:], bias[dim:]), self.dropout.probability
+        mixed_Qd = attend_to(x_Pd, q_Qd, keys_and_values, queries, self.heads, probability, training=self.training)
         projected_Qd: Tensor = self.out_projection(mixed_Qd)
         return projected_Qd
 

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from nextitem.model.encoders.encoder import Encoder
-from nextitem.model.layers.attention import attend, attention_flops, heads_divide_dim
+from nextitem.model.layers.attention import attend_to, attention_flops, heads_divide_dim
 from nextitem.model.layers.dropout import Dropout
 from nextitem.model.layers.packing import Layout, Queries, arrange
 from nextitem.model.layers.stack import Removable, stacked
@@ -169,8 +169,8 @@ class _CausalAttention(nn.Module):
     def forward(self, query_Qd: Tensor, x_Pd: Tensor, queries: Queries) -> Tensor:
         dim = x_Pd.shape[1]
         q_Qd = nn.functional.linear(query_Qd, self.in_weight[:dim], self.in_bias[:dim])
-        keys_and_values_P2d = nn.functional.linear(x_Pd, self.in_weight[dim:], self.in_bias[dim:])
-        mixed_Qd = attend(q_Qd, keys_and_values_P2d, queries, self.heads, self.probability, training=self.training)
+        keys_and_values = self.in_weight[dim:], self.in_bias[dim:]
+        mixed_Qd = attend_to(x_Pd, q_Qd, keys_and_values, queries, self.heads, self.probability, training=self.training)
         projected_Qd: Tensor = self.out(mixed_Qd)
         return projected_Qd
 

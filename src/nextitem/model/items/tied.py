@@ -76,8 +76,10 @@ class TiedItems(nn.Module):
         # Most places of a batch are padding, and looking that up costs as much as an item.
         flat = ids.flatten()
         places = (flat >= 0).nonzero()[:, 0]
+        if len(places) == len(flat):
+            return F.embedding(ids, self.weight_Nd)
         embeddings = self.weight_Nd.new_zeros(len(flat), self.weight_Nd.shape[1])
-        embeddings = embeddings.index_copy(0, places, F.embedding(flat[places], self.weight_Nd))
+        embeddings.index_copy_(0, places, F.embedding(flat[places], self.weight_Nd))
         if self.mask_d is not None:
             places = (flat == MASK).nonzero()[:, 0]
             embeddings = embeddings.index_copy(0, places, self.mask_d.expand(len(places), -1))

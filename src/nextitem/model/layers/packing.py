@@ -155,10 +155,10 @@ class Packed:
 
     def _all_of(self, rows: slice, part: slice) -> RowGroup:
         lengths_n, places_nl = self._lengths_B[rows], self._key_places(rows, part)
-        columns_l = torch.arange(places_nl.shape[1])
-        real = (columns_l < lengths_n[:, None]).flatten().nonzero()[:, 0]
+        columns_l = torch.arange(int(lengths_n[-1]))
         hidden = _hidden(columns_l[None], lengths_n, len(columns_l), self._is_causal)
-        return RowGroup(part, places_nl, real, part, places_nl, hidden, len(lengths_n))
+        real = None if places_nl is None else (columns_l < lengths_n[:, None]).flatten().nonzero()[:, 0]
+        return RowGroup(part, places_nl, real, part, places_nl, hidden, len(lengths_n), self._is_causal)
 
     def _some_of(self, rows: slice, part: slice, queries: slice, asked_q: Tensor) -> RowGroup:
         lengths_n, key_places_nl = self._lengths_B[rows], self._key_places(rows, part)
@@ -168,12 +168,14 @@ class Packed:
         places_nm = (starts_n[:, None] + torch.arange(most)).clamp_(max=len(asked_q) - 1)
         real = row_q * most + torch.arange(len(asked_q)) - starts_n[row_q]
         columns_nm = self.columns_P[asked_q][places_nm]
-        hidden = _hidden(columns_nm, lengths_n, key_places_nl.shape[1], self._is_causal)
+        hidden = _hidden(columns_nm, lengths_n, int(lengths_n[-1]), self._is_causal)
         return RowGroup(queries, places_nm, real, part, key_places_nl, hidden, len(lengths_n))
 
-    def _key_places(self, rows: slice, part: slice) -> Tensor:
-        columns_l = torch.arange(int(self._lengths_B[rows][-1]))
-        places_nl: Tensor = self._starts_B[rows, None] - part.start + columns_l
+    def _key_places(self, rows: slice, part: slice) -> Tensor | None:
+        shortest, longest = self._lengths_B[rows][[0, -1]].tolist()
+        if shortest == longest and not torch.is_grad_enabled():  # a view may be computed in another way than a copy
+            return None
+        places_nl: Tensor = self._starts_B[rows, None] - part.start + torch.arange(longest)
         return places_nl.clamp_(max=part.stop - part.start - 1)
 
 
