@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ import httpx
 from nextitem.serving.page.routes import with_page
 from nextitem.serving.recommender import Recommender
 from nextitem.serving.service.app import create_app
-from nextitem.serving.service.listening import address_of, listener, serve
+from nextitem.serving.service.listening import Ending, address_of, listener, serve
 from nextitem.serving.service.logs import Log
 from nextitem.serving.service.models import Models, version_of
 from nextitem.serving.service.security import Token
@@ -31,6 +31,8 @@ class Served:
     address: str
     client: httpx.Client
     written: io.StringIO = field(default_factory=io.StringIO)
+    end: Callable[[], object] = lambda: None
+    """Tells it to end, as a signal does."""
 
     @property
     def port(self) -> int:
@@ -58,25 +60,32 @@ def served(
     events: EventStore | None = None,
 ) -> Iterator[Served]:
     """The service, listening at a free port until the block ends; then what was accepted has been answered."""
-    settings = ServiceSettings(port=0) if settings is None else settings
+    settings = ServiceSettings(port=0, drain_seconds=0, wait=10, deadline=10) if settings is None else settings
     written = io.StringIO()
     service = Service(models or models_of("sasrec-ce"), settings, events)
     app, opened = with_page(create_app(service, token, Log(written)), service), listener(settings)
     address = address_of(opened)
-    is_listening, loops = threading.Event(), list[tuple[asyncio.AbstractEventLoop, asyncio.Event]]()
+    is_listening, loops = threading.Event(), list[tuple[asyncio.AbstractEventLoop, Ending]]()
 
     async def run() -> None:
-        loops.append((asyncio.get_running_loop(), asyncio.Event()))
-        await serve(app, opened, settings, loops[0][1], is_listening.set)
+        loops.append((asyncio.get_running_loop(), Ending()))
+        await serve(app, opened, service, loops[0][1], is_listening.set)
 
     thread = threading.Thread(target=asyncio.run, args=(run(),))
     thread.start()
     assert is_listening.wait(60)
+    is_told = list[bool]()
+
+    def end() -> None:
+        is_told.append(True)
+        loop, ending = loops[0]
+        loop.call_soon_threadsafe(ending.ask)
+
     try:
         with httpx.Client(base_url=address, timeout=20) as client:
-            yield Served(service, address, client, written)
+            yield Served(service, address, client, written, end)
     finally:
-        loop, is_over = loops[0]
-        loop.call_soon_threadsafe(is_over.set)
+        if not is_told:
+            end()
         thread.join(30)
         assert not thread.is_alive()

@@ -69,7 +69,7 @@ def _serve(seed: int, port: int) -> None:
     address, service = address_of(opened), Service(Models.load(folders), settings)
     with Path(os.devnull).open("w") as nowhere:  # a line for every request would hide the address
         app = create_app(service, log=Log(nowhere))
-        listen(with_page(app, service), opened, settings, lambda: _open(address))
+        listen(with_page(app, service), opened, service, lambda: _open(address))
 
 
 def _open(address: str) -> None:

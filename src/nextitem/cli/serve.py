@@ -43,4 +43,4 @@ def serve(
             known = models.first.recommender
             store = held.enter_context(EventStore.open(events, kinds=known.kinds, ids=ids_of(known)))
         service = Service(models, settings, store)
-        listen(with_page(create_app(service, token), service), opened, settings, lambda: show(address))
+        listen(with_page(create_app(service, token), service), opened, service, lambda: show(address))

@@ -71,7 +71,7 @@ def _of_source(known: Known, asked: Sequence[Understood], source: Source) -> lis
     for rows in _alike(asked):
         for row, listed in zip(rows, _lists(known, query, rows, asked), strict=True):
             lists[row] = listed
-    return [_answer(known, one, lists[row], source) for row, one in enumerate(asked)]
+    return [answer_of(known, one, lists[row], source) for row, one in enumerate(asked)]
 
 
 def histories_of(known: Known, asked: Sequence[Understood]) -> Sequences:
@@ -114,7 +114,8 @@ def _ranked(known: Known, query: Query, group: Sequence[Understood], most: int) 
     return ranked(query, most, views(left_out, len(known.items), None), allowed)
 
 
-def _answer(known: Known, one: Understood, listed: Listed, source: Source) -> Answer:
+def answer_of(known: Known, one: Understood, listed: Listed, source: Source) -> Answer:
+    """The list as an answer: with what was left out of it, and how to go on."""
     items = tuple(recommendations(known, listed, source))
     heard, narrowed = one.heard, one.narrowed
     filtered = narrowed.allowed.filtered | _hidden(one)

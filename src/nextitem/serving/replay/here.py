@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nextitem.errors import StorageError
 from nextitem.serving.service.app import create_app
-from nextitem.serving.service.listening import address_of, listener, serve
+from nextitem.serving.service.listening import Ending, address_of, listener, serve
 from nextitem.serving.service.logs import Log
 from nextitem.serving.service.models import Models, ids_of
 from nextitem.serving.service.service import Service
@@ -25,20 +25,21 @@ def served_here(run_folder: Path) -> Iterator[str]:
     It takes its time: who replays wants the model's answer, not a popular one after a deadline. Raises as loading a run
     does, and StorageError where it does not begin to listen.
     """
-    settings = ServiceSettings(port=0, deadline=60, queue=4096)
+    settings = ServiceSettings(port=0, deadline=60, wait=60, queue=4096, drain_seconds=0)
     models = Models.load([run_folder])
     known = models.first.recommender
     with ExitStack() as held:
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="nextitem-replay-")))
         store = held.enter_context(EventStore.open(folder / "events.db", kinds=known.kinds, ids=ids_of(known)))
         log = Log(held.enter_context(Path(os.devnull).open("w", encoding="utf-8")))
-        app, opened = create_app(Service(models, settings, store), None, log), listener(settings)
+        service = Service(models, settings, store)
+        app, opened = create_app(service, None, log), listener(settings)
         address, is_listening = address_of(opened), threading.Event()
-        loops = list[tuple[asyncio.AbstractEventLoop, asyncio.Event]]()
+        loops = list[tuple[asyncio.AbstractEventLoop, Ending]]()
 
         async def run() -> None:
-            loops.append((asyncio.get_running_loop(), asyncio.Event()))
-            await serve(app, opened, settings, loops[0][1], is_listening.set)
+            loops.append((asyncio.get_running_loop(), Ending()))
+            await serve(app, opened, service, loops[0][1], is_listening.set)
 
         thread = threading.Thread(target=asyncio.run, args=(run(),), name="service")
         thread.start()
@@ -48,6 +49,6 @@ def served_here(run_folder: Path) -> Iterator[str]:
                                    "serve and name it by --url")  # fmt: skip
             yield address
         finally:
-            for loop, is_over in loops:
-                loop.call_soon_threadsafe(is_over.set)
+            for loop, ending in loops:
+                loop.call_soon_threadsafe(ending.ask)
             thread.join()

@@ -33,10 +33,12 @@ def create_app(service: Service, token: Token | None = None, log: Log | None = N
         log.start()
         service.start()
         log.line("started", {"models": {one.name: one.version for one in service.models.current.values()}})
-        yield
-        await service.stop()
-        log.line("ended", {})
-        log.stop()
+        try:
+            yield
+        finally:  # also where the server was not given the time to end
+            await service.stop()
+            log.line("ended", {})
+            log.stop()
 
     app = FastAPI(
         title="nextitem", version=version("nextitem"), description=_ABOUT, lifespan=lifespan,

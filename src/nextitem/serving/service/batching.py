@@ -6,6 +6,7 @@ themselves, and a lone question is answered at once.
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
@@ -17,6 +18,9 @@ from nextitem.serving.service.refusals import over_capacity
 
 Work = Callable[[Sequence[Any]], Sequence[Any]]
 """What answers several at once: as many answers as questions, in their order."""
+
+
+_NEWEST = 0.1  # what the latest pass weighs in the estimate of what a question takes
 
 
 class _Job:
@@ -39,7 +43,10 @@ class ModelThread:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.waiting = 0  # asked and not yet answered, those that are being computed among them
+        self.is_ending = False
         self.batches = 0
+        self.each = 0.0
+        """Seconds that a question took lately, of the passes that it was answered in."""
         self.answered = 0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -53,13 +60,18 @@ class ModelThread:
         """Whether whoever asks now is refused."""
         return self.waiting >= self._most_waiting
 
+    @property
+    def wait(self) -> float:
+        """Seconds that whoever asks now can expect to wait, by what the latest questions took."""
+        return self.waiting * self.each
+
     def submit(self, work: Work, asked: Any) -> "asyncio.Future[Any]":
         """The future answer; cancel it and nothing is computed that has not begun.
 
         Raises RefusedError at once where as many wait as may.
         """
         if self._loop is None or self.is_full:
-            raise over_capacity(self.waiting)
+            raise over_capacity(self.waiting, self.wait)
         future = self._loop.create_future()
         self.waiting += 1
         future.add_done_callback(self._left)
@@ -71,6 +83,7 @@ class ModelThread:
 
     def stop(self) -> None:
         """Answer what has been asked, and end; returns when that is done."""
+        self.is_ending = True
         self._jobs.put(None)
         if self._thread.is_alive():
             self._thread.join()
@@ -99,7 +112,10 @@ class ModelThread:
         return [*taken], True
 
     def _compute(self, jobs: list[_Job]) -> None:
+        start = time.perf_counter()
         found = _answers(jobs[0].work, [job.asked for job in jobs])
+        took = (time.perf_counter() - start) / len(jobs)
+        self.each += _NEWEST * (took - self.each) if self.batches else took
         self.batches += 1
         self.answered += len(jobs)
         if self._loop is not None and not self._loop.is_closed():

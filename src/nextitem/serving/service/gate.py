@@ -8,8 +8,9 @@ import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from nextitem.serving.service.arrival import arrive
 from nextitem.serving.service.logs import Log
-from nextitem.serving.service.refusals import RefusedError, over_capacity
+from nextitem.serving.service.refusals import RefusedError
 from nextitem.serving.service.security import OPEN, Token
 from nextitem.serving.service.service import Service
 
@@ -37,7 +38,7 @@ class Gate:
         if scope["type"] != "http":
             await self._inside(scope, receive, send)
             return
-        start, told, status = time.perf_counter(), scope.setdefault(TOLD, {}), 0
+        start, told, status = arrive(self._service.clock.late), scope.setdefault(TOLD, {}), 0
 
         async def sent(message: Message) -> None:
             nonlocal status
@@ -61,7 +62,7 @@ class Gate:
                 await refused.response()(scope, receive, sent)
         finally:
             body.close()
-            self._tell(scope, status, time.perf_counter() - start, told)
+            self._tell(scope, status, time.monotonic() - start, told)
 
     def _admit(self, scope: Scope) -> None:
         """Raise RefusedError for who may not ask, and for what cannot be taken on, before anything of it is read."""
@@ -75,8 +76,8 @@ class Gate:
                     "send the header authorization: Bearer and the token that the service was started with",
                     {"www-authenticate": 'Bearer, Basic realm="nextitem"'},
                 )
-        if self._service.thread.is_full and path.startswith(_COMPUTED):
-            raise over_capacity(self._service.thread.waiting)
+        if path.startswith(_COMPUTED):
+            self._service.check_capacity()
 
     def _failed(self, error: Exception) -> RefusedError:
         told = "".join(traceback.format_exception(error))

@@ -3,7 +3,9 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from fastapi import FastAPI
 from granian._granian import SocketHolder
@@ -12,7 +14,10 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from nextitem.errors import StorageError
+from nextitem.serving.service.service import Service
 from nextitem.serving.service.settings import ServiceSettings
+
+_SWITCH = 0.001  # seconds that the model may hold the interpreter while requests wait for it; 0.005 where nobody says
 
 
 class _Embedded(Server):
@@ -57,35 +62,61 @@ def address_of(opened: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def listen(application: FastAPI, opened: socket.socket, settings: ServiceSettings, told: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT; `told` is called when requests are taken."""
+def listen(application: FastAPI, opened: socket.socket, service: Service, told: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; `told` is called when requests are taken.
+
+    A second signal ends at once what the first one let finish.
+    """
 
     async def until_told() -> None:
-        is_over, loop = asyncio.Event(), asyncio.get_running_loop()
+        ending, loop = Ending(), asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, is_over.set)
-        await serve(application, opened, settings, is_over, told)
+            loop.add_signal_handler(number, ending.ask)
+        await serve(application, opened, service, ending, told)
 
+    sys.setswitchinterval(_SWITCH)
     asyncio.run(until_told())
 
 
+class Ending:
+    """Whether a server is to end: asked once when it has finished, asked twice at once. Of one event loop."""
+
+    def __init__(self) -> None:
+        self.is_asked, self.is_urgent = asyncio.Event(), asyncio.Event()
+
+    def ask(self) -> None:
+        """Ask it to end."""
+        (self.is_urgent if self.is_asked.is_set() else self.is_asked).set()
+
+
 async def serve(
-    application: FastAPI,
-    opened: socket.socket,
-    settings: ServiceSettings,
-    is_over: asyncio.Event,
-    told: Callable[[], None],
+    application: FastAPI, opened: socket.socket, service: Service, ending: Ending, told: Callable[[], None]
 ) -> None:
-    """Take requests at the socket until `is_over` is set, and finish what was accepted.
+    """Take requests at the socket until it is asked to end, and finish what was accepted.
 
     The socket is the server's from then on, which closes it.
     """
+    settings = service.settings
     server = _Embedded(application, opened, settings)
     serving = asyncio.create_task(server.serve())
     while not server.wrks and not serving.done():
         await asyncio.sleep(0.01)
     told()
-    ending = asyncio.create_task(is_over.wait())
-    await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
+    await _first(serving, ending.is_asked.wait())
+    service.begin_to_stop()
+    # Callers on kept connections are asked to close them by the answers they get meanwhile. A connection that the
+    # server closes may have the next request on its way already, which nobody would answer.
+    await _first(serving, ending.is_urgent.wait(), settings.drain_seconds)
     server.stop()  # type: ignore[no-untyped-call]
-    await serving
+    await _first(serving, ending.is_urgent.wait(), settings.stop_seconds)
+    if serving.done():
+        await serving
+    else:
+        serving.cancel()
+
+
+async def _first(serving: "asyncio.Task[None]", other: Coroutine[Any, Any, object], most: float | None = None) -> None:
+    """Wait until the server ended or the other thing happened, for so many seconds at most."""
+    waiting = asyncio.ensure_future(other)
+    await asyncio.wait((serving, waiting), timeout=most, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()

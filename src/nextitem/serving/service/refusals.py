@@ -1,5 +1,6 @@
 """What a caller is told who gets no answer: a status, and one JSON object with a code, the fact and the remedy."""
 
+import math
 from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
@@ -65,13 +66,13 @@ class RefusedError(HTTPException):
         )
 
 
-def over_capacity(waiting: int) -> RefusedError:
-    """The refusal of what comes while as many wait as may."""
+def over_capacity(waiting: int, seconds: float) -> RefusedError:
+    """The refusal of what comes while as many wait as may, which will take about so many seconds."""
     return RefusedError(
         "over_capacity",
-        f"{waiting:,} questions are waiting for the model, as many as may",
-        "ask again after the seconds in Retry-After, or start the service with a longer --queue or on more machines",
-        {"retry-after": "1"},
+        f"{waiting:,} questions are waiting for the model, which takes it {seconds:.2g} seconds; no more may wait",
+        "ask again after the seconds in Retry-After, or start the service on more machines",
+        {"retry-after": f"{max(1, math.ceil(seconds))}"},
     )
 
 

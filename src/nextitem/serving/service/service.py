@@ -13,11 +13,13 @@ from nextitem.serving.explaining.similar import SimilarItem
 from nextitem.serving.ids import RawId
 from nextitem.serving.question import Answer, Question, Terms
 from nextitem.serving.recommender import Recommender
+from nextitem.serving.service.arrival import LoopClock, arrived
 from nextitem.serving.service.batching import ModelThread
 from nextitem.serving.service.catalogue import laid_on
 from nextitem.serving.service.metrics import Measures
 from nextitem.serving.service.models import Models, ModelVersion
-from nextitem.serving.service.refusals import RefusedError
+from nextitem.serving.service.popular import popular_answer
+from nextitem.serving.service.refusals import RefusedError, over_capacity
 from nextitem.serving.service.search import Found, Titles
 from nextitem.serving.service.settings import ServiceSettings
 from nextitem.serving.store.store import EventStore
@@ -46,8 +48,7 @@ class Service:
         self.events = events
         self.settings = settings
         self.thread = ModelThread(settings.queue, settings.batch, settings.threads)
-        # What answers when the model's thread does not come to it must not wait for it.
-        self._popular = ModelThread(settings.queue * 4, settings.batch, 1, "popular")
+        self.clock = LoopClock()
         self.measures = Measures()
         if events is not None:
             models.completed = lambda recommender: laid_on(recommender, events.catalogue.changes())
@@ -60,13 +61,24 @@ class Service:
     def start(self) -> None:
         """Begin to work, on the event loop that is running."""
         self.thread.start()
-        self._popular.start()
+        self.clock.start()
 
     async def stop(self) -> None:
-        """Take nothing more, answer what was accepted, and end."""
+        """Answer what was accepted, and end."""
+        self.begin_to_stop()
+        await asyncio.to_thread(self.thread.stop)
+        self.clock.stop()
+
+    def begin_to_stop(self) -> None:
+        """Be ready no more: questions are still answered, and their callers asked to go elsewhere."""
         self.is_stopping = True
-        for thread in (self.thread, self._popular):
-            await asyncio.to_thread(thread.stop)
+
+    def check_capacity(self) -> None:
+        """Raise RefusedError where who asks now would wait longer than anybody should."""
+        thread = self.thread
+        wait = thread.wait + self.clock.late
+        if thread.is_full or (thread.waiting and wait > self.settings.wait):
+            raise over_capacity(thread.waiting, wait)
 
     @property
     def is_ready(self) -> bool:
@@ -80,8 +92,11 @@ class Service:
         RefusedError over capacity, DataError for ids that are unknown and must not be, ConfigurationError for a model
         that is not there and for terms that mean nothing.
         """
+        return await self._answer(question, model, arrived())
+
+    async def _answer(self, question: Question, model: str | None, since: float) -> Answered:
         question, chosen = self._asked(question, model)
-        answered = await self._answered(question, chosen)
+        answered = await self._answered(question, chosen, since + self.settings.deadline)
         self.measures.answer(chosen.name, answered.answer.source)
         return answered
 
@@ -92,14 +107,13 @@ class Service:
             question = with_stored(question, question.user, self.events)
         return question, chosen
 
-    async def _answered(self, question: Question, chosen: ModelVersion) -> Answered:
-        future = self.thread.submit(chosen.answers, question)
+    async def _answered(self, question: Question, chosen: ModelVersion, until: float) -> Answered:
+        """The answer of a model that may take until then, in seconds of the event loop."""
         try:
-            async with asyncio.timeout(self.settings.deadline):
-                answer: Answer = await future
+            async with asyncio.timeout_at(until):
+                answer: Answer = await self.thread.submit(chosen.answers, question)
         except TimeoutError:
-            answer = await self._popular.submit(chosen.answers, by_popularity(question))
-            return Answered(answer, chosen, "deadline")
+            return Answered(popular_answer(chosen.recommender.known, question), chosen, "deadline")
         return _as_answered(answer, chosen)
 
     async def answer_all(self, questions: Sequence[Question], model: str | None = None) -> list[Answered]:
@@ -110,7 +124,8 @@ class Service:
         answered: list[Answered] = []
         for start in range(0, len(questions), _AT_ONCE):
             some = questions[start : start + _AT_ONCE]
-            answered += await asyncio.gather(*(self.answer(question, model) for question in some))
+            now = time.monotonic()
+            answered += await asyncio.gather(*(self._answer(question, model, now) for question in some))
         return answered
 
     async def similar(
@@ -223,14 +238,4 @@ def with_stored(question: Question, user: RawId, events: EventStore) -> Question
         history=[*(one.item for one in stored), *own],
         times=[*(one.time or now for one in stored), *(question.times or [now] * len(own))],
         kinds=None if None in kinds else [kind for kind in kinds if kind is not None],
-    )
-
-
-def by_popularity(question: Question) -> Question:
-    """The question as one that the most popular items answer: its history is told as what not to list."""
-    terms = question.terms
-    shown = () if terms.hide == "nothing" else tuple(question.history)
-    excluded = (*(terms.exclude or ()), *shown)
-    return replace(
-        question, history=(), times=None, kinds=None, user=None, terms=replace(terms, exclude=excluded, unknown="drop")
     )

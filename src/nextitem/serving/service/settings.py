@@ -17,11 +17,13 @@ class ServiceSettings(Configuration):
     """Port to listen at; 0: any that is free, which is printed."""
     queue: int = Field(64, ge=1, le=100_000)
     """Questions that may wait for the model at a time; what comes beyond is refused at once with 503."""
+    wait: float = Field(0.05, gt=0, le=60)
+    """Seconds that a question may be expected to wait for those before it; what comes beyond is refused as well."""
     batch: int = Field(32, ge=1, le=1024)
     """Questions that the model answers in one pass at most; it takes what is waiting and never waits for more."""
     deadline: float = Field(0.25, gt=0, le=60)
-    """Seconds that a question may wait for the model; the most popular items are the answer after that, and it says
-    so."""
+    """Seconds from a request's arrival that the model may take; the most popular items are the answer after that, and
+    it says so. Of several questions in one request, from when the turn of each comes."""
     threads: int = Field(1, ge=1, le=1024)
     """CPU threads that the model computes with."""
     body_bytes: int = Field(1 << 20, ge=1024)
@@ -30,8 +32,11 @@ class ServiceSettings(Configuration):
     """Seconds in which a body must have come, from the end of its headers."""
     header_seconds: float = Field(5.0, gt=0)
     """Seconds in which the headers of a request must have come, from its connection or its first byte."""
+    drain_seconds: float = Field(1.0, ge=0, le=60)
+    """Seconds for which questions are still taken after the service was told to end: /health/ready says 503, and each
+    answer asks its caller to close the connection, so that callers go elsewhere and none is cut off."""
     stop_seconds: float = Field(8.0, gt=0, le=60)
-    """Seconds that what was accepted may still take after the service was told to end."""
+    """Seconds that what was accepted may still take once nothing more is taken."""
     connections: int = Field(4096, ge=16)
     """Connections that may be open at a time; further ones wait until one is closed."""
     log_ids: bool = False
