@@ -34,6 +34,21 @@ class StorageError(NextitemError):
     exit_code = 5
 
 
+class ServiceError(NextitemError):
+    """A service did not answer a client: it refused, or it could not be reached in time."""
+
+    exit_code = 5
+
+    def __init__(self, message: str, code: str = "unreachable", status: int | None = None, remedy: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        """One of a short list of words: that of the service's refusal, or `unreachable`, `timeout`, `unexpected`."""
+        self.status = status
+        """Of the HTTP answer; None where none came."""
+        self.remedy = remedy
+        """What to do about it, as the service says it."""
+
+
 class ScoreError(NextitemError, ArithmeticError):
     """A model returned scores that cannot be ranked (NaN)."""
 

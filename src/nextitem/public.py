@@ -24,6 +24,7 @@ from nextitem.errors import (
     DataError,
     NextitemError,
     ScoreError,
+    ServiceError,
     StorageError,
     TrainingError,
 )
@@ -84,8 +85,10 @@ __all__ += [  # noqa: RUF022
     "Contestant", "compare", "Comparison", "tune", "check", "Checkup",
     # serving
     "fit", "Recommender", "Question", "Terms", "Answer", "Recommendation", "Explanation", "SimilarItem",
+    "Client", "Event",
     # errors
-    "NextitemError", "ConfigurationError", "DataError", "ArtefactError", "StorageError", "ScoreError", "TrainingError",
+    "NextitemError", "ConfigurationError", "DataError", "ArtefactError", "StorageError", "ServiceError",
+    "ScoreError", "TrainingError",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -94,6 +97,7 @@ if TYPE_CHECKING:
     from nextitem.experiment.plan.plan import plan
     from nextitem.experiment.recommendations import Judged, evaluate_against, evaluate_recommendations
     from nextitem.experiment.train import Extras, train
+    from nextitem.serving.client import Client, Event
     from nextitem.serving.fit import fit
     from nextitem.studies.checkup import Checkup, check
     from nextitem.studies.comparison import Comparison, compare
@@ -101,8 +105,10 @@ if TYPE_CHECKING:
 else:  # what few programs need is imported when it is asked for
     _LATER = {
         "Checkup": "nextitem.studies.checkup",
+        "Client": "nextitem.serving.client",
         "Comparison": "nextitem.studies.comparison",
         "Contestant": "nextitem.engine.entries",
+        "Event": "nextitem.serving.client",
         "Extras": "nextitem.experiment.train",
         "Judged": "nextitem.experiment.recommendations",
         "ListColumns": "nextitem.data.reading.lists",
