@@ -99,18 +99,19 @@ def _show(found: "Replayed") -> None:
     listed, sure, edge = found.hits()
     table.section()
     table.add("hits", f"{listed:,}", f"{sure:,}" + (f" to {sure + edge:,}" if edge else ""))
-    table.caption = _compared(found, edge)
+    table.caption = _compared(found)
     show_table(table)
     _show_latency(found)
     _show_age(found)
 
 
-def _compared(found: "Replayed", edge: int) -> str:
+def _compared(found: "Replayed") -> str:
     differ, late = int(found.differs_C.sum()), int(found.is_late_C.sum())
     told = "Every target stands where it ranks offline." if not differ else f"{counted(differ, 'target')} elsewhere."
     told += f" {counted(late, 'answer')} came after the deadline, by popularity, and were not compared." if late else ""
-    return told + (f" Of {counted(edge, 'target')} items of the same score decide: a list shows one order of them, and "
-                   "offline counts the expectation." if edge else "")  # fmt: skip
+    tied = int(((found.cases.ranks.above_C < found.k) & (found.cases.ranks.tied_C > 0)).sum())
+    return told + (f" {counted(tied, 'target')} within {found.k} tied with other items: a list shows one order of "
+                   "these, and offline counts the expectation over all." if tied else "")  # fmt: skip
 
 
 def _show_latency(found: "Replayed") -> None:

@@ -57,6 +57,16 @@ def test_the_runs_own_cases_are_answered_as_they_were_measured(run: Run, service
     assert found.periods() == []
 
 
+@pytest.mark.parametrize("name", ["fpmc", "popularity", "co-occurrence"])
+def test_user_vectors_and_counts_that_tie_are_answered_as_they_were_measured(name: str, tmp_path: Path) -> None:
+    run = read_run(written(tmp_path, name))
+    with served(Models.load([run.folder])) as service:
+        found = asked(own_cases(run), run, service, k=3)
+    listed, sure, edge = found.hits()
+    assert not bool(found.differs_C.any())
+    assert sure <= listed <= sure + edge
+
+
 def test_later_events_are_asked_for_before_they_are_told_and_stand_where_they_rank_offline(
     run: Run, service: Served
 ) -> None:
