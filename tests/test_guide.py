@@ -130,5 +130,5 @@ def test_the_guide_tells_of_all_that_is_between_a_log_and_a_website() -> None:
     typed_verbs = {verb for _, block in steps() for verb in re.findall(r"^nextitem (\w+)", block, re.MULTILINE)}
     assert typed_verbs == {
         *("check", "prepare", "train", "report", "recommend", "similar", "explain", "serve"),
-        *("update", "dump", "restore", "forget", "refit"),
+        *("replay", "update", "dump", "restore", "forget", "refit"),
     }

@@ -120,8 +120,13 @@ def test_the_pages_show_commands() -> None:
     assert {verb for page in PAGES for verb, *_ in commands(page)} == {
         *("train", "compare", "reproduce", "study", "tune", "evaluate", "recommend", "report", "prepare", "check"),
         *("recipes", "similar", "explain", "items", "update", "refit", "forget", "export", "dump", "restore", "serve"),
-        "replay",
+        *("replay", "mcp"),
     }
+
+
+def test_the_first_page_names_every_verb() -> None:
+    named = set(re.findall(r"nextitem ([a-z]+)", PAGES[0].read_text(encoding="utf-8")))
+    assert set(cli.VERBS) <= named
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
