@@ -66,6 +66,13 @@ def test_no_route_and_no_method_are_refusals_too(two: Served) -> None:
     assert two.client.get("/v1/recommend").json()["code"] == "method_not_allowed"
 
 
+def test_a_parameter_that_a_route_does_not_know_is_refused(two: Served) -> None:
+    misspelt = two.client.get("/v1/items?serach=well")
+    assert (misspelt.status_code, misspelt.json()["remedy"]) == (422, "it knows limit, search")
+    assert two.client.get("/v1/models?a=1").json()["message"] == "'a' is no parameter of this route"
+    assert two.client.get("/v1/items?search=i03&limit=1").status_code == 200
+
+
 def test_health_tells_what_is_loaded(two: Served) -> None:
     assert two.client.get("/health/live").json() == {"status": "live"}
     ready = two.client.get("/health/ready").json()

@@ -79,7 +79,7 @@ def over_capacity(waiting: int, seconds: float) -> RefusedError:
 def documented(*codes: str) -> dict[int | str, dict[str, object]]:
     """The refusals of a route, for OpenAPI: these codes and those that every route may answer with."""
     by_status: dict[int, list[str]] = {}
-    for code in dict.fromkeys([*codes, "no_token", "stopping"]):
+    for code in dict.fromkeys([*codes, "invalid", "no_token", "stopping"]):
         by_status.setdefault(STATUSES[code], []).append(code)
     return {
         status: {"model": Problem, "description": "Refused: " + ", ".join(f"`{code}`" for code in found)}
