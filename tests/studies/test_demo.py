@@ -7,6 +7,7 @@ import pytest
 
 from nextitem.data import prepare as preparing
 from nextitem.data.datasets.synthetic import generate
+from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.presets import load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
@@ -117,6 +118,17 @@ def test_what_is_served_is_made_once_and_found_from_then_on(monkeypatch: pytest.
         "Popularity, seed 0: training",
         f"Popularity, seed 0: finished in {made[0]}",
     ]
+
+
+def test_an_interrupted_start_is_no_obstacle_to_the_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(demo, "SERVED", (("Popularity", "popularity", ()),))
+    popular = resolve_recipe(load_preset("popularity"), ["data=synthetic"]).value
+    checkpoint = Workplace.of(tmp_path, popular, 0).checkpoint
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"of another number of threads")
+    (made,) = served(0, tmp_path, lambda line: None)
+    assert made.parent == tmp_path
+    assert not checkpoint.exists()
 
 
 def test_the_models_that_are_served_are_recipes_on_the_synthetic_data() -> None:

@@ -97,7 +97,8 @@ def served(seed: int, out: Path, say: Say) -> list[Path]:
         Entry(label, resolve_recipe(load_preset(preset), ("data=synthetic", *overrides)).value)
         for label, preset, overrides in SERVED
     ]
-    found = train_each(entries, [seed], Place(out), say)
+    # What was interrupted is begun anew: going on to the same bits would ask for the same number of threads.
+    found = train_each(entries, [seed], Place(out, fresh=True), say)
     for one in found:
         if one.failures:
             raise TrainingError(f"{one.label}: {'; '.join(one.failures)}")
