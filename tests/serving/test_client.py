@@ -82,6 +82,23 @@ def test_every_call_is_answered_by_a_running_service(one: Served) -> None:
         assert [len(each.items) for each in many] == [3, 2] * 150
         assert (many[1].source, many[1].unknown) == ("popularity", ["no such"])
 
+        (found,) = client.similar_items(["i03"], k=2, terms=Terms(exclude=["i04"]))
+        (ours_too,) = recommender.similar_items(["i03"], k=2, exclude=["i04"])
+        assert [each.item for each in found.similar] == [each.item for each in ours_too]
+        order = client.rerank(question, ["i09", "i05", "i03"])
+        assert [each.item for each in order.items] == [
+            each.item for each in recommender.rerank(question, ["i09", "i05", "i03"])
+        ]
+        why = client.explain(question, ["i05"], without=["i04"])
+        assert [one.item for one in why.items[0].carriers] == [
+            one.item for one in recommender.explain(question, ["i05"]).items[0].carriers
+        ]
+        assert why.what_if is not None
+        assert why.what_if.without == ["i04"]
+        first = client.recommend(Question(["i03"], k=2))
+        more = client.recommend(Question(["i03"], k=2, terms=Terms(cursor=first.cursor)))
+        assert not {each.item for each in first.items} & {each.item for each in more.items}
+
         assert not client.send_events(EVENT, key="order 6").is_repeat
         assert client.send_events(EVENT, key="order 6").is_repeat
         assert client.send_events([EVENT, Event("ann", "later")]).unknown_items == ["later"]

@@ -12,6 +12,7 @@ from nextitem.serving.ids import Ids, RawId
 from nextitem.serving.question import Question, Terms
 from nextitem.serving.request import Request, check_header
 from nextitem.serving.service.bodies import MOST_QUESTIONS, BatchReply, ModelState, Ready, RecommendReply
+from nextitem.serving.service.explained_bodies import ExplainReply, NeighboursReply, SimilarReply
 from nextitem.serving.service.stored_bodies import DeletedReply, EventsReply, ItemReply, ItemsReply, UserReply
 from nextitem.settings.given import listed
 
@@ -92,6 +93,43 @@ class Client:
             answers += self._service.ask(Request("POST", "/v1/recommend/batch", body), BatchReply).answers
         return answers
 
+    def similar_items(
+        self, items: Ids, k: int = 10, *, terms: Terms | None = None, model: str | None = None
+    ) -> list[NeighboursReply]:
+        """The k items that are most like each of these, 100 at most.
+
+        The `terms` may be `candidates`, `exclude`, `where` and `unknown`; others are refused.
+        """
+        body = {"items": listed(items, "items"), "k": k, **_terms(terms or Terms()), **_given(model=model)}
+        return self._service.ask(Request("POST", "/v1/similar", body), SimilarReply).items
+
+    def rerank(self, question: Question, items: Ids, *, model: str | None = None) -> RecommendReply:
+        """All of these items, 1,000 at most, by the model's scores after the question's history, best first.
+
+        `diversity`, `limits` and a `cursor` among the terms are refused.
+        """
+        body = {**_asked(question), "items": listed(items, "items"), **_given(model=model)}
+        del body["k"]  # all are given back
+        return self._service.ask(Request("POST", "/v1/rerank", body), RecommendReply)
+
+    def explain(
+        self,
+        question: Question,
+        items: Ids | None = None,
+        *,
+        without: Ids = (),
+        added: Ids = (),
+        model: str | None = None,
+    ) -> ExplainReply:
+        """What carries each item of the answer to a question, or each of `items`, and what was left out and why.
+
+        With `without` and `added`, the list after another history stands beside it. At most 100 items each.
+        """
+        what_if = {"without": listed(without, "without"), "added": listed(added, "added")}
+        wanted = {} if items is None else {"items": listed(items, "items")}
+        body = {**_asked(question), **wanted, **what_if, **_given(model=model)}
+        return self._service.ask(Request("POST", "/v1/explain", body), ExplainReply)
+
     def send_events(self, events: Event | Sequence[Event], *, key: str | None = None) -> EventsReply:
         """Have an event, or 1 to 1,000 of them as a whole, on disk: they are when this returns, and the next answer
         sees them.
@@ -170,14 +208,14 @@ def _path(room: str, name: RawId) -> str:
 
 def _asked(question: Question) -> dict[str, object]:
     """A question as a body: what is as usual is left out, so that older services are asked what they know."""
-    terms, usual = question.terms, Terms()
     asked = {"history": _list(question.history, "history"), "k": question.k, **_given(user=question.user)}
     for name, value in (("times", question.times), ("kinds", question.kinds)):
         asked |= {} if value is None else {name: _list(value, name)}
-    return asked | _terms(terms, usual)
+    return asked | _terms(question.terms)
 
 
-def _terms(terms: Terms, usual: Terms) -> dict[str, object]:
+def _terms(terms: Terms) -> dict[str, object]:
+    usual = Terms()
     given = {name: value for name, value in vars(terms).items() if value != getattr(usual, name)}
     return {name: _list(value, name) if name in ("candidates", "exclude") else value for name, value in given.items()}
 
