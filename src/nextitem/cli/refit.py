@@ -10,6 +10,7 @@ from nextitem.compute.waiting import told_if_slow
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.reading import LISTS
 from nextitem.serving.renewal.refit import refit as refit_run
+from nextitem.serving.renewal.told import untold_by
 from nextitem.training.session import Session
 from nextitem.words import counted
 
@@ -17,6 +18,7 @@ from nextitem.words import counted
 def refit(
     run_folder: RunFolder,
     out: Annotated[Path | None, path_to("Folder for runs; default: the one that the run is in.")] = None,
+    events: Annotated[Path | None, path_to("Database of a service, whose events are learnt as well.")] = None,
     device: Device = "cpu",
     threads: Threads = None,
     as_json: AsJson = False,
@@ -24,12 +26,13 @@ def refit(
     """Learn all events of a run for its best number of epochs, before serving; the result is not evaluated."""
     use_threads(threads)
     run = stored_run(run_folder, LISTS)
+    told = None if events is None else untold_by(run, events)
     with joined(device_of(device)) as processes:
         if processes.size > 1:
             raise ConfigurationError(f"{processes.size} processes cannot refit together; run it without torchrun")
         epochs = counted(run.metrics.best_epoch, "epoch")
         with told_if_slow(f"learning all events of {run.folder.name}, {epochs}", say):
-            found = refit_run(run, Session(run.seed, processes), out)
+            found = refit_run(run, Session(run.seed, processes), out, told)
     for note in found.metrics.notes[:1]:
         say(f"note: {note}")
     if as_json:

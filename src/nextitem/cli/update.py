@@ -25,14 +25,17 @@ from nextitem.compute.waiting import told_if_slow
 from nextitem.data.features.columns import Features
 from nextitem.data.features.files import rows_of_file
 from nextitem.data.features.table import ItemFeatures
+from nextitem.data.interactions import Interactions
 from nextitem.data.reading.columns import Columns
 from nextitem.data.reading.files import read_interactions
 from nextitem.data.reading.kinds import with_kinds
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.reading import LISTS, Run
 from nextitem.serving.catalogue.additions import read_additions
+from nextitem.serving.renewal.told import untold_by
 from nextitem.serving.renewal.update import DECIDING, HELD_OUT, Updated
 from nextitem.serving.renewal.update import update as update_run
+from nextitem.serving.store.untold import is_database
 from nextitem.settings.given import expanded
 from nextitem.training.session import Session
 from nextitem.words import counted, interval
@@ -40,7 +43,10 @@ from nextitem.words import counted, interval
 
 def update(
     run_folder: RunFolder,
-    events: Annotated[Path, typer.Argument(parser=expanded, metavar="EVENTS", help="File of new events, with times.")],
+    events: Annotated[
+        Path,
+        typer.Argument(parser=expanded, metavar="EVENTS", help="New events with times, or a service's database."),
+    ],
     columns: ColumnNames = "",
     items: Annotated[Path | None, path_to("Table of new items: their vectors begin where it says.")] = None,
     item_columns: ItemColumns = "",
@@ -60,10 +66,7 @@ def update(
         raise ConfigurationError("--item-columns are about the table of --items; leave them out")
     use_threads(threads)
     run = stored_run(run_folder, LISTS)
-    made = run.metrics.provenance
-    like, kinds = made.columns or run.recipe.columns, made.kinds or {}
-    asked = with_kinds(events, columns_of(columns) or Columns(), kinds, str(events), like)
-    given = read_interactions(events, asked, like=like)
+    given = untold_by(run, events) if is_database(events) else _read(run, events, columns)
     known = None if items is None else _items(run, items, item_columns)
     with joined(device_of(device)) as processes:
         if processes.size > 1:
@@ -78,6 +81,14 @@ def update(
             f"{run.folder} stays as it was: the new model's {DECIDING} on later events is below its own; give more "
             f"events, keep the new one elsewhere by --out, or replace it all the same by --replace-worse"
         )
+
+
+def _read(run: Run, events: Path, columns: str) -> Interactions:
+    """The events of a file, read as those that the run learnt from."""
+    made = run.metrics.provenance
+    like, kinds = made.columns or run.recipe.columns, made.kinds or {}
+    asked = with_kinds(events, columns_of(columns) or Columns(), kinds, str(events), like)
+    return read_interactions(events, asked, like=like)
 
 
 def _items(run: Run, file: Path, columns: str) -> ItemFeatures:

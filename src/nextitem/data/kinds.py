@@ -19,7 +19,11 @@ from nextitem.words import counted
 
 OTHERS = "others"
 """The key that says what kinds mean which have none of their own."""
+RETRACTION = "retraction"
+"""The kind that takes an event back where events have no kinds otherwise."""
 _RETRACTS = "retracts"
+PLAIN: Mapping[str, float | str] = {OTHERS: 1.0, RETRACTION: _RETRACTS}
+"""What events without kinds mean where some of them are taken back."""
 _WORDS = ("history", "disliked", "ignored", _RETRACTS)
 _NAMED = 20  # kinds in a message
 RowOf = Callable[[int], str]

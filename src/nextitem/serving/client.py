@@ -220,7 +220,7 @@ def _terms(terms: Terms) -> dict[str, object]:
     return {name: _list(value, name) if name in ("candidates", "exclude") else value for name, value in given.items()}
 
 
-def _list(values: Ids | Sequence[float], name: str) -> list[object]:
+def _list(values: Ids | Sequence[float] | Sequence[str | None], name: str) -> list[object]:
     return listed(values, name)
 
 

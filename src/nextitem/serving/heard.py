@@ -55,7 +55,7 @@ def hear(known: Known, question: Question) -> Heard:
     events, disliked, has_times, continued = new.events, new.disliked, question.times is not None, False
     if user != NOBODY and not (terms.histories_only and question.history):
         has_times = known.stored()[1].has_times and (has_times or not question.history)
-        both, disliked = _after(known, user, new, has_times)
+        both, disliked = _after(known, user, new, has_times, are_later=question.are_later)
         events, continued = both.events, both.is_continued
     history = [item for _, item in events]
     times = [second for second, _ in events] if has_times else None
@@ -99,7 +99,7 @@ def _events(known: Known, question: Question) -> tuple[Meant, tuple[RawId, ...]]
     return Meant([*zip(times or [0.0] * len(places), places, strict=True)]), unknown
 
 
-def _after(known: Known, user: int, new: Meant, has_times: bool) -> tuple[Joined, list[int]]:
+def _after(known: Known, user: int, new: Meant, has_times: bool, *, are_later: bool) -> tuple[Joined, list[int]]:
     """(the events of a user, stored and given ones as one, what that user dislikes)."""
     histories = known.stored()[1]
     span = torch.arange(int(histories.starts_U[user]), int(histories.stops_U[user]))
@@ -110,7 +110,8 @@ def _after(known: Known, user: int, new: Meant, has_times: bool) -> tuple[Joined
     before = [] if views is None else views.tolist()[0]
     disliked, taken_back = still_disliked(before, new.taken_back, new.no_longer)
     stored = Stored([*zip(seconds, items, strict=True)], weights, has_times)
-    return joined(stored, new.events, new.happened, taken_back), [*disliked, *new.disliked]
+    both = joined(stored, new.events, new.happened, taken_back, are_later=are_later)
+    return both, [*disliked, *new.disliked]
 
 
 def _list(values: Sequence[T], name: str) -> Sequence[T]:
@@ -134,7 +135,7 @@ def _times(times: Sequence[float], events: int) -> list[float]:
     return seconds
 
 
-def _kinds(kinds: Sequence[str], events: int) -> list[str]:
+def _kinds(kinds: Sequence[str | None], events: int) -> list[str | None]:
     if len(kinds) != events:
         raise DataError(f"{len(kinds):,} kinds and {events:,} events in history; give the kind of each event")
     return [*kinds]

@@ -50,28 +50,40 @@ class Joined:
     """Whether the given events begin with the stored ones, without times, and stand for themselves."""
     again: int = 0
     put_before: int = 0
+    kept: Sequence[int] = ()
+    """Places of the stored events that are among `events`."""
+    fresh: Sequence[int] = ()
+    """Places of the given ones that are."""
 
 
 def joined(
-    stored: Stored, new: list[Event], happened: Sequence[Happened] = (), taken_back: Sequence[Retraction] = ()
+    stored: Stored,
+    new: list[Event],
+    happened: Sequence[Happened] = (),
+    taken_back: Sequence[Retraction] = (),
+    *,
+    are_later: bool = False,
 ) -> Joined:
     """Both as one: what is given twice once, and without what was taken back.
 
     `new` is what is left of the given events, and `happened` what they were before some of them took back others: one
-    that was stored before it was taken back is not to be there any more.
+    that was stored before it was taken back is not to be there any more. They `are_later` where it is known that none
+    of them is stored: then they are no export of everything, even where they begin like one.
     """
-    if not stored.has_times and _is_begun(stored.events, new, happened):
-        return Joined(new, is_continued=True, is_contained=True)
+    if not (stored.has_times or are_later) and _is_begun(stored.events, new, happened):
+        return Joined(new, is_continued=True, is_contained=True, fresh=range(len(new)))
     gone = Counter((one.seconds, one.item) for one in happened if one.until is not None)
-    old = _without(stored, gone if stored.has_times else Counter(), taken_back)
+    kept = _standing(stored, gone if stored.has_times else Counter(), taken_back)
+    old = [stored.events[place] for place in kept]
     is_continued = bool(stored.events)
     if not stored.has_times:
-        return Joined([*old, *new], is_continued)
+        return Joined([*old, *new], is_continued, kept=kept, fresh=range(len(new)))
     known = set(old)
-    fresh = [event for event in new if event not in known]
-    before = sum(bool(old) and second < old[-1][0] for second, _ in fresh)
-    events = sorted([*old, *fresh], key=lambda event: event[0])
-    return Joined(events, is_continued, again=len(new) - len(fresh), put_before=before)
+    fresh = [place for place, event in enumerate(new) if event not in known]
+    added = [new[place] for place in fresh]
+    before = sum(bool(old) and second < old[-1][0] for second, _ in added)
+    events = sorted([*old, *added], key=lambda event: event[0])
+    return Joined(events, is_continued, False, len(new) - len(fresh), before, kept, fresh)
 
 
 def still_disliked(
@@ -114,19 +126,20 @@ def _is_begun(old: list[Event], new: list[Event], happened: Sequence[Happened]) 
     return False
 
 
-def _without(stored: Stored, gone: Counter[tuple[float | None, int]], taken_back: Sequence[Retraction]) -> list[Event]:
-    """The stored events without the `gone` ones and the latest one that each retraction fits; two of these take two."""
-    left = list[tuple[Event, float]]()
-    for event, weight in zip(stored.events, stored.weights, strict=True):
+def _standing(stored: Stored, gone: Counter[tuple[float | None, int]], taken_back: Sequence[Retraction]) -> list[int]:
+    """Places of the stored events but the `gone` ones and the latest that each retraction fits; two take two."""
+    left = list[int]()
+    for place, event in enumerate(stored.events):
         if gone[event]:
             gone[event] -= 1
         else:
-            left.append((event, weight))
+            left.append(place)
     for one in taken_back:
-        place = next((n for n in reversed(range(len(left))) if _fits(one, *left[n], stored.has_times)), None)
-        if place is not None:
-            del left[place]
-    return [event for event, _ in left]
+        fits = (_fits(one, stored.events[place], stored.weights[place], stored.has_times) for place in reversed(left))
+        behind = next((number for number, is_it in enumerate(fits, 1) if is_it), None)
+        if behind is not None:
+            del left[-behind]
+    return left
 
 
 def _fits(one: Retraction, event: Event, weight: float, has_times: bool) -> bool:

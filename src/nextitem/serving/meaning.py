@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nextitem.data.kinds import OTHERS, retracted_by, weight_of
+from nextitem.data.kinds import OTHERS, PLAIN, RETRACTION, retracted_by, weight_of
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.serving.joined import Event, Happened, Retraction
 
@@ -25,16 +25,20 @@ class Meant:
 
 def meant(
     items: Sequence[int],
-    kinds: Sequence[str],
+    kinds: Sequence[str | None],
     times: Sequence[float] | None,
     meanings: Mapping[str, float | str],
 ) -> Meant:
     """What events of these items and kinds mean, oldest first; retractions among them are carried out.
 
-    Raises DataError for a kind without a meaning, ConfigurationError where there are none.
+    An event of the kind None is in the history and nothing else. Where there are no `meanings` the only kind is
+    `retraction`, which takes an event back. Raises DataError for a kind without a meaning, and ConfigurationError for
+    any other one where there are none.
     """
     if not meanings:
-        raise ConfigurationError("the events have kinds, and the run learnt from events without; leave kinds out")
+        if not {*kinds} <= {None, RETRACTION}:
+            raise ConfigurationError("the events have kinds, and the run learnt from events without; leave kinds out")
+        meanings = PLAIN
     meaning_of = [_meaning(kind, place, meanings) for place, kind in enumerate(kinds)]
     taken_back, no_longer = list[Retraction](), list[int]()
     standing, until = dict[int, list[int]](), dict[int, int]()  # places of each item, the latest at the end
@@ -70,7 +74,9 @@ def meant(
     )
 
 
-def _meaning(kind: str, place: int, meanings: Mapping[str, float | str]) -> float | str:
+def _meaning(kind: str | None, place: int, meanings: Mapping[str, float | str]) -> float | str:
+    if kind is None:
+        return 1.0
     meaning = meanings.get(kind, meanings.get(OTHERS))
     if meaning is None:
         known = ", ".join(meanings)

@@ -24,6 +24,7 @@ class News:
     users: pl.Series
     """All users, as they first appear."""
     disliked: pl.DataFrame
+    """With `event`, and `time` where that is known."""
     taken_back: pl.DataFrame
     """Of earlier events than these: of each item the latest that has this `weight` is meant; null: of any. With `time`,
     where that is known: what is later than the retraction stays."""
@@ -64,7 +65,7 @@ class News:
         return cls(
             Interactions(kept),
             users,
-            found.disliked.select(pair),
+            found.disliked.rename({"place": "event"}).select(*pair, "event", *_of_time(found.disliked)),
             found.unmet.filter(~is_end).select(*pair, weight, *_of_time(found.unmet)).rename({"kind": "weight"}),
             pl.concat([found.unmet.filter(is_end).select(pair), found.taken_back.filter(was_disliked).select(pair)]),
             _happened(numbered, kept, found.taken_back.filter(~was_disliked)),

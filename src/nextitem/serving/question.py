@@ -57,12 +57,15 @@ class Question:
     """Raw ids of items, oldest first. Those of a known `user` go on from what is stored of that user."""
     times: Sequence[float] | None = None
     """When each of these events was, in unix seconds; needed by models that read times."""
-    kinds: Sequence[str] | None = None
-    """Of which kind each of them is, such as `purchase`, where the recommender learnt from events of several kinds."""
+    kinds: Sequence[str | None] | None = None
+    """Of which kind each of them is, such as `purchase`, where the recommender learnt from events of several kinds;
+    None of one that is in the history and nothing else. Where it did not, `retraction` takes an event back."""
     user: RawId | None = None
     k: int = 10
     """How many items are listed, where there are as many."""
     terms: Terms = Terms()
+    are_later: bool = False
+    """Whether it is known that these events came after the stored ones of the user, and are none of them."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """metrics.json: what was measured of a run, on what, and how the run was made."""
 
 from math import isclose, nan
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import ConfigDict, Field, field_serializer, model_serializer, model_validator
 
@@ -16,6 +16,10 @@ from nextitem.storage import SHA256
 
 FORMAT: Final = 2
 """Version of what a run leaves: of metrics.json and of the folder around it. Another one is refused."""
+
+
+STORE = r"^[0-9a-f]{16}$"
+"""What the name of a service's database looks like."""
 
 
 class Means(Configuration):
@@ -180,6 +184,9 @@ class Metrics(Configuration):
 
     update: Update | None = None
     """None of a run that was trained from nothing."""
+    holds: dict[Annotated[str, Field(pattern=STORE)], Count] | None = None
+    """By the name of a service's database, the number of its latest event that the run has learnt: those up to it are
+    in its histories, and count there. None of a run that learnt from no database."""
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:

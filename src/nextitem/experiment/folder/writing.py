@@ -11,8 +11,9 @@ import polars as pl
 from torch import Tensor
 
 from nextitem.data.features.table import FILE as FEATURES
-from nextitem.data.prepare import Prepared
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.reading.rejected import REJECTED
+from nextitem.data.sequences import Sequences
 from nextitem.experiment.folder.card import model_card
 from nextitem.experiment.folder.histories import stored_users
 from nextitem.experiment.folder.metrics import Metrics
@@ -69,15 +70,26 @@ def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Metrics
     write_text(draft / "history.jsonl", "".join(f"{line}\n" for line in lines))
     write_parquet(draft / "ranks.parquet", _ranks(outcome))
     write_tensors(draft / "model.safetensors", weights_of(outcome.model))
-    write_parquet(draft / "items.parquet", _items(outcome.prepared))
+    write_items(draft, outcome.prepared.features, outcome.prepared.split.train)
     if len(outcome.prepared.rejected.table):  # of a prepared folder they are there
         write_csv(draft / REJECTED, outcome.prepared.rejected.table)
-    if outcome.prepared.features.names:
-        outcome.prepared.features.without_titles().write(draft / FEATURES)
     if with_users:
         users = stored_users(outcome.prepared.log, with_times=recipe.learner.reads_times)
         write_parquet(draft / "users.parquet", users)
     write_text(draft / "README.md", model_card(recipe, outcome, metrics))
+
+
+def write_items(draft: Path, features: ItemFeatures, learnt: Sequences) -> None:
+    """Put what is known of the items into the folder of a run: raw ids, events that were learnt, titles and features.
+
+    Items are in index order; a title is null where it is unknown. Raises OSError.
+    """
+    known, counts = features.table, learnt.counts().numpy()
+    titles = known["title"] if "title" in known.columns else pl.repeat(None, len(known), dtype=pl.String, eager=True)
+    table = pl.DataFrame({"item": known["item"], "count": counts, "title": titles})
+    write_parquet(draft / "items.parquet", table)
+    if features.names:
+        features.without_titles().write(draft / FEATURES)
 
 
 def write_recipe(draft: Path, recipe: Recipe) -> None:
@@ -116,11 +128,3 @@ def _ranks(outcome: Outcome) -> pl.DataFrame:
         )
         for name, cases, evaluation in parts
     )
-
-
-def _items(prepared: Prepared) -> pl.DataFrame:
-    """Per item in index order: raw id, training count and title (null where unknown)."""
-    ids, known = prepared.log.items.ids, prepared.features.table
-    titles = known["title"] if "title" in known.columns else pl.repeat(None, len(ids), dtype=pl.String, eager=True)
-    counts = prepared.split.train.counts().numpy()
-    return pl.DataFrame({"item": ids, "count": counts, "title": titles})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.log import Log
 from nextitem.experiment.folder.histories import stored_users
 from nextitem.experiment.folder.logs import stored_log
@@ -14,13 +15,15 @@ from nextitem.experiment.folder.metrics import UNMEASURED, Metrics, Refit
 from nextitem.experiment.folder.provenance import made_now
 from nextitem.experiment.folder.reading import RUN, Run, read_run
 from nextitem.experiment.folder.workplace import Workplace
-from nextitem.experiment.folder.writing import weights_of, write_metrics, write_recipe
+from nextitem.experiment.folder.writing import weights_of, write_items, write_metrics, write_recipe
 from nextitem.experiment.learner import Learnt
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.serving.catalogue.stored import FILES, read_changes, write_changes
 from nextitem.serving.known import Known
 from nextitem.serving.recommender import Recommender
+from nextitem.serving.renewal.grown import Grown
+from nextitem.serving.store.untold import Untold
 from nextitem.storage import (
     MANIFEST,
     empty_folder,
@@ -42,25 +45,33 @@ _NOT_KEPT = (
 )  # of the run that it comes from: they are about its cases
 
 
-def refit(run: Run, session: Session, out: Path | None = None) -> Run:
+def refit(run: Run, session: Session, out: Path | None = None, events: Untold | None = None) -> Run:
     """The run of a model that learnt all events of `run`, for as many epochs as its best one, beside it or in `out`.
+
+    With what a service's database holds beyond them: its `events` are learnt as well, its changes of the catalogue go
+    on, whoever was deleted there is not learnt, and the run remembers what it has learnt of it.
 
     It is not evaluated, since nothing is held out, and says so wherever it is used. Weights start anew from the
     session's seed. Raises ConfigurationError for a run that was refit itself, DataError for one that was stored without
     its users, and what training and storing raise.
     """
     run.require_evaluated()
-    started, log, recipe = datetime.now(UTC), stored_log(run), all_epochs(run.recipe, run.metrics.best_epoch)
+    started, recipe = datetime.now(UTC), all_epochs(run.recipe, run.metrics.best_epoch)
+    grown = None if events is None else Grown.of(run, events)
+    log = stored_log(run) if grown is None else grown.both.log
     place = run.folder.absolute()
     learnt = recipe.learner.learn_all(log, session)
     name = f"{Workplace.of(place.parent, recipe, session.seed).name}-refit"
     workplace = Workplace(place.parent if out is None else out, name, session.seed)
     metrics = _metrics(run, log, learnt, session, started)
+    changes, items = (read_changes(run), None) if grown is None else (grown.changes(), grown.features())
+    if grown is not None:
+        metrics = metrics.model_copy(update={"holds": grown.holds})
     with workplace.alone():
         with refusals(f"the run into {workplace.root}"), empty_folder(workplace.partial / "run") as draft:
-            _fill(draft, run, recipe, log, learnt, metrics)
+            _fill(draft, run, recipe, log, learnt, metrics, items)
             RUN.seal(draft)
-            if not (changes := read_changes(run)).is_empty:  # rows of added items are foretold anew
+            if not changes.is_empty:  # rows of added items are foretold anew
                 trained = Recommender(Known.of_run(read_run(draft)))
                 write_changes(draft, trained.with_catalogue(replace(changes, rows=None)).changes)
             folder = publish(draft, workplace.names(started))
@@ -92,11 +103,14 @@ def _metrics(run: Run, log: Log, learnt: Learnt, session: Session, started: date
         notes=(said, *before.notes),
         provenance=made_now(before.provenance, log.sha256(with_times=reads_times), session, started),
         forgotten=before.forgotten,
+        holds=before.holds,
         refit=Refit(of=run.folder.name, manifest_sha256=sha256(run.folder / MANIFEST), events=events),
     )
 
 
-def _fill(draft: Path, run: Run, recipe: Recipe, log: Log, learnt: Learnt, metrics: Metrics) -> None:
+def _fill(
+    draft: Path, run: Run, recipe: Recipe, log: Log, learnt: Learnt, metrics: Metrics, items: ItemFeatures | None
+) -> None:
     run.write(draft)
     for name in _NOT_KEPT:
         (draft / name).unlink(missing_ok=True)
@@ -104,8 +118,11 @@ def _fill(draft: Path, run: Run, recipe: Recipe, log: Log, learnt: Learnt, metri
     write_metrics(draft, metrics)
     write_text(draft / "history.jsonl", "".join(f"{json.dumps(line)}\n" for line in learnt.history.as_lines()))
     write_tensors(draft / "model.safetensors", weights_of(learnt.scorer))
-    counts = pl.Series("count", log.sequences.counts().numpy())
-    write_parquet(draft / "items.parquet", run.items.with_columns(counts))
+    if items is None:
+        counts = pl.Series("count", log.sequences.counts().numpy())
+        write_parquet(draft / "items.parquet", run.items.with_columns(counts))
+    else:
+        write_items(draft, items, log.sequences)
     write_parquet(draft / "users.parquet", stored_users(log, with_times=recipe.learner.reads_times))
     write_text(draft / "README.md", _card(run, recipe, log, metrics))
 

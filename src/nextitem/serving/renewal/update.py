@@ -1,6 +1,6 @@
 """A run that goes on with new events, measured beside what it was, and put in its place where it is no worse."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from nextitem.data.log import Log
 from nextitem.data.prepare import Prepared
 from nextitem.data.source import Source
 from nextitem.data.splits.temporal import Temporal
-from nextitem.errors import ConfigurationError
+from nextitem.errors import ConfigurationError, DataError
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.experiment.folder.metrics import Metrics, Update, beside_it, metrics_of
 from nextitem.experiment.folder.provenance import made_now
@@ -24,15 +24,13 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome
 from nextitem.experiment.yardsticks import Yardstick, compared
 from nextitem.serving.catalogue.changes import CatalogueChanges
-from nextitem.serving.catalogue.living import with_title
 from nextitem.serving.catalogue.stored import write_changes
-from nextitem.serving.catalogue.told import together as stacked
-from nextitem.serving.ids import RawId
-from nextitem.serving.known import Known
 from nextitem.serving.recommender import Recommender
 from nextitem.serving.renewal.before import Before
-from nextitem.serving.renewal.together import Together, together
+from nextitem.serving.renewal.grown import Grown
+from nextitem.serving.renewal.together import Together
 from nextitem.serving.renewal.warm import warm_start
+from nextitem.serving.store.untold import Untold
 from nextitem.storage import MANIFEST, alone_in, sha256, whole_folder
 from nextitem.training.session import Session
 
@@ -75,20 +73,28 @@ class Updated:
 
 
 def update(
-    run: Run, events: Interactions, session: Session, items: ItemFeatures | None = None, held_out: float = HELD_OUT
+    run: Run,
+    events: Interactions | Untold,
+    session: Session,
+    items: ItemFeatures | None = None,
+    held_out: float = HELD_OUT,
 ) -> Updated:
     """The model of a run trained on with new events, and the earlier one beside it on events that neither has learnt.
 
     Of the new events, in order of time, the last share `held_out` is the test, and of those before the same share
-    chooses the epoch. `items` are what is known of new items. Raises DataError as `together` and splitting do, what
-    training raises, and ConfigurationError for a run that was refit.
+    chooses the epoch. `items` are what is known of new items. Events `Untold` by a service's database bring its changes
+    of the catalogue, whoever was deleted there is not learnt, and the run remembers what it has learnt of it. Raises
+    DataError as `together` and splitting do, and where no event is new, what training raises, and ConfigurationError
+    for a run that was refit.
     """
     run.require_evaluated()
-    started, recommender = datetime.now(UTC), Recommender.from_run(run)
+    started, grown = datetime.now(UTC), Grown.of(run, events)
+    recommender, both = grown.recommender, grown.both
+    if not both.new.height:
+        raise DataError(f"{run.folder} has all of these events already; give newer ones")
     known = recommender.known if recommender.trained is None else recommender.trained
-    both = together(run, events)
     recipe = _asked(run.recipe, both.new, held_out)
-    prepared = _prepared(run, recipe, both.log, _features(known, recommender.changes, items, both.log))
+    prepared = _prepared(run, recipe, both.log, grown.features(items))
     start = warm_start(run, known, both.log, prepared.features, session.seed)
     learnt = recipe.learner.learn(prepared, session, recipe.ranking, start)
     validation, test = (
@@ -101,9 +107,8 @@ def update(
     outcome = Outcome(
         scorer, prepared, history, validation, test, learnt.parameters, learnt.seconds, None, recipe
     )  # fmt: skip
-    metrics = _metrics(run, outcome, both, beside, session, started)
-    trained = {*both.log.items.ids.to_list()}
-    return Updated(run, Trained(recipe, outcome, metrics), beside, _left(recommender.changes, trained))
+    metrics = _metrics(run, outcome, both, beside, session, started).model_copy(update={"holds": grown.holds})
+    return Updated(run, Trained(recipe, outcome, metrics), beside, grown.changes())
 
 
 def _asked(recipe: Recipe, new: pl.DataFrame, held_out: float) -> Recipe:
@@ -120,17 +125,6 @@ def _asked(recipe: Recipe, new: pl.DataFrame, held_out: float) -> Recipe:
 
 def _date(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
-
-
-def _features(known: Known, changes: CatalogueChanges, items: ItemFeatures | None, log: Log) -> ItemFeatures:
-    """What is known of the items of a log, row i of item i."""
-    table = known.features
-    for more in (changes.added, items):
-        if more is not None:
-            fresh = ~more.table["item"].is_in(table.table["item"].implode())
-            table = stacked(with_title(table), ItemFeatures(more.table.filter(fresh)))
-    aligned = log.items.ids.alias("item").to_frame().join(table.table, on="item", how="left", maintain_order="left")
-    return ItemFeatures(aligned)
 
 
 def _prepared(run: Run, recipe: Recipe, log: Log, features: ItemFeatures) -> Prepared:
@@ -154,12 +148,3 @@ def _metrics(
         before=beside_it(beside),
     )
     return metrics_of(outcome, made).model_copy(update={"update": said})
-
-
-def _left(changes: CatalogueChanges, trained: set[RawId]) -> CatalogueChanges:
-    """The changes without added items that are trained by now."""
-    added = changes.added
-    if added is not None:
-        rest = added.table.filter(~pl.col("item").is_in([raw for raw in changes.added_ids if raw in trained]))
-        added = ItemFeatures(rest) if rest.height else None
-    return replace(changes, added=added, rows=None)

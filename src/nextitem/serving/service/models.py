@@ -17,7 +17,7 @@ from nextitem.serving.ids import RawId
 from nextitem.serving.recommender import Recommender
 from nextitem.serving.service.batching import Work
 from nextitem.serving.service.refusals import RefusedError
-from nextitem.serving.store.events import IdTypes
+from nextitem.serving.store.events import IdTypes, Rules
 from nextitem.settings.suggestion import suggest
 from nextitem.storage import MANIFEST, sha256
 
@@ -40,6 +40,13 @@ class ModelVersion:
     """Of the users that are dealt out, from 0 to 1."""
     answers: Work = field(repr=False, default=list)
     """What answers several questions at once."""
+    holds: Mapping[str, int] = field(repr=False, default_factory=dict)
+    """Up to which event of which database, by its name, its own histories have them."""
+
+    def check_user(self, user: RawId) -> None:
+        """Raise DataError for what is no id, or none of the type that the users of the model have."""
+        if self.recommender.users is not None:
+            Rules({}, ids_of(self.recommender)).check_id("user", user, "question")
 
 
 def ids_of(recommender: Recommender) -> IdTypes:
@@ -64,7 +71,8 @@ def load(folder: Path, name: str, share: float = 1.0) -> ModelVersion:
     recommender = Recommender.from_run(run.proven(*LISTS))
     if sha256(folder / MANIFEST) != version:
         raise ArtefactError(f"{folder} was replaced while it was read; load it again")
-    return ModelVersion(name, version[:12], folder, time.time(), recommender, share, recommender.answer)
+    holds = run.metrics.holds or {}
+    return ModelVersion(name, version[:12], folder, time.time(), recommender, share, recommender.answer, holds)
 
 
 class Models:

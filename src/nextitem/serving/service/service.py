@@ -11,11 +11,11 @@ from nextitem.errors import NextitemError
 from nextitem.serving.explaining.explanation import Explanation
 from nextitem.serving.explaining.similar import SimilarItem
 from nextitem.serving.ids import RawId
+from nextitem.serving.laying import laid_on
 from nextitem.serving.question import Answer, Question, Terms
 from nextitem.serving.recommender import Recommender
 from nextitem.serving.service.arrival import LoopClock, arrived
 from nextitem.serving.service.batching import ModelThread
-from nextitem.serving.service.catalogue import laid_on
 from nextitem.serving.service.metrics import Measures
 from nextitem.serving.service.models import Models, ModelVersion
 from nextitem.serving.service.popular import popular_answer
@@ -53,6 +53,7 @@ class Service:
         if events is not None:
             models.completed = lambda recommender: laid_on(recommender, events.catalogue.changes())
             for name, model in models.current.items():
+                events.count_on_from(model.holds.get(events.name, 0))
                 models.put(name, models.completed(model.recommender))
         self._reloading = asyncio.Lock()  # two at a time would hold three models in memory
         self._titles: dict[str, tuple[Recommender, Titles]] = {}
@@ -103,8 +104,10 @@ class Service:
     def _asked(self, question: Question, model: str | None) -> tuple[Question, ModelVersion]:
         """(the question with what is stored of its user, the model that is to answer it)."""
         chosen = self.models.of(question.user, model)
-        if self.events is not None and question.user is not None:
-            question = with_stored(question, question.user, self.events)
+        if question.user is not None:
+            chosen.check_user(question.user)
+            if self.events is not None:
+                question = with_stored(question, question.user, self.events, chosen.holds.get(self.events.name, 0))
         return question, chosen
 
     async def _answered(self, question: Question, chosen: ModelVersion, until: float) -> Answered:
@@ -174,6 +177,8 @@ class Service:
         async with self._reloading:
             try:
                 fresh = await asyncio.to_thread(self.models.reload, name)
+                if self.events is not None:
+                    await asyncio.to_thread(self.events.count_on_from, fresh.holds.get(self.events.name, 0))
             except NextitemError as error:
                 self.measures.reload(name, "refused")
                 raise RefusedError(
@@ -221,21 +226,24 @@ def _as_answered(answer: Answer, model: ModelVersion) -> Answered:
     return Answered(answer, model, "nothing known" if answer.source == "popularity" else None)
 
 
-def with_stored(question: Question, user: RawId, events: EventStore) -> Question:
+def with_stored(question: Question, user: RawId, events: EventStore, held: int = 0) -> Question:
     """The question with the stored events of its user before its own, which are from now where they have no times.
 
-    Nothing that a run has of a user who was deleted is used.
+    Those up to the number `held` are in the model's own history of the user, and count there alone. Nothing that a run
+    has of a user who was deleted is used: what the database has of them is all that there is.
     """
-    if events.is_forgotten(user):
+    if is_forgotten := events.is_forgotten(user):
         question = replace(question, user=None)
-    stored = [] if question.terms.histories_only else events.of_user(user)
+    after = 0 if is_forgotten else held
+    stored = [] if question.terms.histories_only else events.of_user(user, after, with_retractions=True)
     if not stored:
         return question
     own, now = question.history, time.time()
-    kinds: list[str | None] = [*(one.kind for one in stored), *(question.kinds or (None for _ in own))]
+    kinds = [*(one.kind for one in stored), *(question.kinds or (None for _ in own))]
     return replace(
         question,
         history=[*(one.item for one in stored), *own],
         times=[*(one.time or now for one in stored), *(question.times or [now] * len(own))],
-        kinds=None if None in kinds else [kind for kind in kinds if kind is not None],
+        kinds=None if {*kinds} == {None} else kinds,
+        are_later=after > 0,
     )

@@ -15,6 +15,8 @@ from nextitem.serving.store.events import Rules
 Features = Mapping[str, Any]
 """What is known of an item beside its id: columns of the run's table of items, and `title`."""
 _RETIRED, _TITLE, _ADDED = "retired", "title", "added"
+_NO = "no"  # of what is retired: the opposite has to be remembered as well, since a run may hold that it is
+CHANGES_READ = "SELECT item, what, value FROM changes ORDER BY item, what"
 _MOST_FEATURES = 1 << 20  # characters of JSON about one item
 
 
@@ -24,10 +26,23 @@ class StoredChanges:
 
     retired: tuple[RawId, ...] = ()
     """Items that are never recommended; in histories they are read."""
+    brought_back: tuple[RawId, ...] = ()
+    """Items that are recommended again, also where a run was told to retire them."""
     titles: Mapping[RawId, str] = field(default_factory=dict)
     """What items are called from now on."""
     added: Mapping[RawId, Features] = field(default_factory=dict)
     """New items, with what is known of them."""
+
+
+def as_changes(rows: Iterable[tuple[Any, ...]]) -> StoredChanges:
+    """What the rows of `CHANGES_READ` say."""
+    rows = [*rows]
+    return StoredChanges(
+        tuple(item for item, what, value in rows if what == _RETIRED and value is None),
+        tuple(item for item, what, value in rows if what == _RETIRED and value == _NO),
+        {item: value for item, what, value in rows if what == _TITLE},
+        {item: json.loads(value) for item, what, value in rows if what == _ADDED},
+    )
 
 
 class StoredCatalogue:
@@ -46,13 +61,8 @@ class StoredCatalogue:
         self._put(_RETIRED, dict.fromkeys(items))
 
     def bring_back(self, items: Iterable[RawId]) -> None:
-        """Recommend items again that were retired."""
-        chosen = self._checked(items)
-        self._wait(
-            lambda connection: connection.executemany(
-                "DELETE FROM changes WHERE item = ? AND what = ?", [(item, _RETIRED) for item in chosen]
-            )
-        )
+        """Recommend items again that were retired, be it here or in a run."""
+        self._put(_RETIRED, dict.fromkeys(items, _NO))
 
     def rename(self, titles: Mapping[RawId, str]) -> None:
         """Call items otherwise. Raises DataError for a title that is blank or no text that UTF-8 can hold."""
@@ -82,12 +92,7 @@ class StoredCatalogue:
 
     def changes(self) -> StoredChanges:
         """All that was told and still holds."""
-        rows = self._rows("SELECT item, what, value FROM changes ORDER BY item, what")
-        return StoredChanges(
-            tuple(item for item, what, _ in rows if what == _RETIRED),
-            {item: value for item, what, value in rows if what == _TITLE},
-            {item: json.loads(value) for item, what, value in rows if what == _ADDED},
-        )
+        return as_changes(self._rows(CHANGES_READ))
 
     def _put(self, what: str, values: Mapping[RawId, str | None]) -> None:
         self._checked(values)

@@ -20,7 +20,8 @@ APPLICATION, VERSION = 0x6E786974, 1
 """What the header of a database says: "nxit", and the version of the tables below."""
 CHECKED_WHOLE = 1 << 28
 """Bytes up to which a database is read whole when it is opened, 256 MB; a larger one when it is dumped."""
-_MAGIC, _HEADER = b"SQLite format 3\0", 100
+MAGIC, _HEADER = b"SQLite format 3\0", 100
+"""What every SQLite database begins with; and how long its header is."""
 # Columns without a type keep what they are given: the text "7" and the number 7 are two ids.
 _SCHEMA = (
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value, proof INTEGER NOT NULL) WITHOUT ROWID",
@@ -127,7 +128,7 @@ def require_ours(path: Path) -> None:
         raise cannot_read(path, error) from error
     except ValueError as error:
         raise ArtefactError(f"{error}; give the database that `nextitem serve --events` made") from error
-    if len(header) < _HEADER or not header.startswith(_MAGIC):
+    if len(header) < _HEADER or not header.startswith(MAGIC):
         raise ArtefactError(f"{path} is no database (its first bytes are others, or it was cut); {_REMEDY}")
     if int.from_bytes(header[68:72]) != APPLICATION:
         raise ArtefactError(f"{path} is a database of another program; choose another --events")

@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nextitem.data.kinds import OTHERS, retracted_by
+from nextitem.data.kinds import OTHERS, RETRACTION, retracted_by
 from nextitem.errors import DataError
 from nextitem.serving.ids import RawId
 from nextitem.settings.suggestion import suggest
 
-RETRACTION = "retraction"
-"""The kind that takes an event back where the run's events have no kinds."""
 _LATEST = 253_402_300_799  # the end of the year 9999: milliseconds are beyond it
 _TYPES = {str: "texts", int: "whole numbers"}
 

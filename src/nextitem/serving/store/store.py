@@ -118,14 +118,14 @@ class EventStore:
         """As `add`; whoever is cancelled before it is written stores nothing."""
         return await asyncio.wrap_future(self._submitted(events, key))
 
-    def of_user(self, user: RawId, after: int = 0) -> list[StoredEvent]:
+    def of_user(self, user: RawId, after: int = 0, *, with_retractions: bool = False) -> list[StoredEvent]:
         """The events of a user in order of time, then of arrival; those that arrived `after` a number alone.
 
-        Where the run's events have no kinds, those that were taken back are left out. Otherwise all are there, with
-        what takes others back: that may be about events that the run has.
+        Where the run's events have no kinds, those that were taken back are left out, unless `with_retractions`.
+        Otherwise, and then, all are there, with what takes others back: that may be about events that the run has.
         """
         found = self._of_user(user, after)
-        if self.rules.kinds or not any(event.kind for event in found):
+        if with_retractions or self.rules.kinds or not any(event.kind for event in found):
             return found
         return [found[place] for place in standing(found, self.rules)]
 
@@ -182,6 +182,11 @@ class EventStore:
         """
         rows = self._rows(_ALL, (after,))
         return as_frame(rows, self.rules)
+
+    def count_on_from(self, number: int) -> None:
+        """Give no later event a number up to this one: a run may have learnt events that this copy has not."""
+        if self.latest() < number:
+            self._wait(lambda connection: insert(connection, "facts", [row("latest", number)], replace=True))
 
     def latest(self) -> int:
         """The number of the event that arrived last: they count from 1, and none is used again."""

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from nextitem.serving.ids import RawId
+from nextitem.serving.laying import can_grow, knows, with_added, with_item
 from nextitem.serving.recommender import Recommender
-from nextitem.serving.service.catalogue import can_grow, knows, with_added, with_item
 from nextitem.serving.service.models import ids_of
 from nextitem.serving.service.refusals import OF_BODIES, RefusedError, documented
 from nextitem.serving.service.service import Service

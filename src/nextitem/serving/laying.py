@@ -32,7 +32,7 @@ def laid_on(recommender: Recommender, told: StoredChanges) -> Recommender:
     if added and can_grow(recommender):
         recommender = with_added(recommender, added)
     changes = recommender.changes
-    changes = changes.retire(item for item in told.retired if knows(recommender, item))
+    changes = changes.retire(item for item in told.retired if knows(recommender, item)).restore(told.brought_back)
     changes = changes.rename({item: title for item, title in told.titles.items() if knows(recommender, item)})
     return recommender if changes == recommender.changes else recommender.with_catalogue(changes)
 

@@ -1,0 +1,66 @@
+"""A run and what happened since, before anything is learnt of it."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import polars as pl
+
+from nextitem.data.features.table import ItemFeatures
+from nextitem.data.interactions import Interactions
+from nextitem.experiment.folder.reading import Run
+from nextitem.serving.catalogue.additions import of_values
+from nextitem.serving.catalogue.changes import CatalogueChanges
+from nextitem.serving.catalogue.living import with_title
+from nextitem.serving.catalogue.told import together as stacked
+from nextitem.serving.laying import laid_on, trained_of
+from nextitem.serving.recommender import Recommender
+from nextitem.serving.renewal.together import Together, together
+from nextitem.serving.store.untold import Untold
+
+
+@dataclass(frozen=True)
+class Grown:
+    """What a run is to be learnt on with."""
+
+    recommender: Recommender
+    """The run as it answers, with what changed in the catalogue."""
+    both: Together
+    holds: dict[str, int] | None
+    """What the run will have learnt of services' databases, as its metrics say it."""
+    added: ItemFeatures | None = None
+    """Items that a service was told of and the model has no rows for."""
+
+    @classmethod
+    def of(cls, run: Run, events: Interactions | Untold) -> Self:
+        """The run with new events. Raises DataError as `together` and as the changes do."""
+        recommender, holds = Recommender.from_run(run), run.metrics.holds
+        if isinstance(events, Interactions):
+            return cls(recommender, together(run, events), holds)
+        recommender = laid_on(recommender, events.changes)
+        are_later = events.store in (holds or {})
+        both = together(run, Interactions(events.events), without=events.forgotten, are_later=are_later)
+        known = {*recommender.known.raw_items}
+        rows = [{**told, "item": item} for item, told in events.changes.added.items() if item not in known]
+        added = of_values(rows, trained_of(recommender).features) if rows else None
+        return cls(recommender, both, {**(holds or {}), events.store: events.latest}, added)
+
+    def features(self, items: ItemFeatures | None = None) -> ItemFeatures:
+        """What is known of the items of the log, row i of item i; `items` are what is known of new ones."""
+        table, ids = trained_of(self.recommender).features, self.both.log.items.ids
+        for more in (self.recommender.changes.added, self.added, items):
+            if more is not None:
+                fresh = ~more.table["item"].is_in(table.table["item"].implode())
+                table = stacked(with_title(table), ItemFeatures(more.table.filter(fresh)))
+        aligned = ids.alias("item").to_frame().join(table.table, on="item", how="left", maintain_order="left")
+        return ItemFeatures(aligned)
+
+    def changes(self) -> CatalogueChanges:
+        """What of the changes of the catalogue is left when the log is learnt: added items with events are trained."""
+        changes, trained = self.recommender.changes, {*self.both.log.items.ids.to_list()}
+        added = changes.added
+        if added is not None:
+            rest = added.table.filter(~pl.col("item").is_in([raw for raw in changes.added_ids if raw in trained]))
+            added = ItemFeatures(rest) if rest.height else None
+        there = trained.union([] if added is None else added.table["item"])
+        titles = {item: title for item, title in changes.titles.items() if item in there}
+        return replace(changes, retired=changes.retired & there, titles=titles, added=added, rows=None)

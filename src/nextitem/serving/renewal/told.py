@@ -1,0 +1,16 @@
+"""What a service was told and a run has not learnt."""
+
+from pathlib import Path
+
+import polars as pl
+
+from nextitem.experiment.folder.reading import Run
+from nextitem.serving.store.events import IdTypes, Rules
+from nextitem.serving.store.untold import Untold, untold
+
+
+def untold_by(run: Run, events: Path) -> Untold:
+    """What is in a service's database and not in a run, which may be served meanwhile. Raises as `untold` does."""
+    users = run.items["item"] if run.users is None else run.users["user"]
+    ids = IdTypes(*(str if one.dtype == pl.String else int for one in (users, run.items["item"])))
+    return untold(events, run.metrics.holds or {}, Rules(run.metrics.provenance.kinds or {}, ids))
