@@ -14,11 +14,21 @@ from nextitem.serving.ids import ids_of, read_ids
 
 
 @pytest.mark.parametrize(
-    "given", [[1, 2], (1, 2), iter([1, 2]), np.array([1, 2]), [np.int32(1), np.uint64(2)], torch.tensor([1, 2])]
+    "given",
+    [
+        [1, 2],
+        (1, 2),
+        iter([1, 2]),
+        np.array([1, 2]),
+        [np.int32(1), np.uint64(2)],
+        torch.tensor([1, 2]),
+        pl.Series("id", [1, 2]),
+        pl.Series([1, 2], dtype=pl.UInt8),
+    ],
 )
 def test_numbers_of_any_library_are_ids(given: object) -> None:
     found = ids_of(given, "users")
-    assert (found.dtype, found.to_list()) == (pl.Int64, [1, 2])
+    assert (found.name, found.dtype, found.to_list()) == ("", pl.Int64, [1, 2])
 
 
 @pytest.mark.parametrize(
@@ -30,13 +40,18 @@ def test_texts_of_any_library_are_ids(given: object) -> None:
 
 def test_a_mixture_becomes_text_and_nothing_is_a_column_of_text() -> None:
     assert ids_of([1, "b", 2**70], "users").to_list() == ["1", "b", str(2**70)]
-    assert ids_of([], "users").dtype == pl.String
+    assert ids_of([], "users").dtype == ids_of(pl.Series([], dtype=pl.Int64), "users").dtype == pl.String
 
 
 @pytest.mark.parametrize("value", [1.0, True, None, float("nan"), b"a", ["a"], np.array([1, 2])])
 def test_whatever_else_is_no_id_and_is_named(value: object) -> None:
     with pytest.raises(DataError, match=r"users\[1\]=.* is no id; ids are strings and whole numbers"):
         ids_of(["a", value], "users")
+
+
+def test_a_gap_in_a_series_is_no_id() -> None:
+    with pytest.raises(DataError, match=r"users\[1\]=None is no id"):
+        ids_of(pl.Series([7, None]), "users")
 
 
 @pytest.mark.timeout(20)

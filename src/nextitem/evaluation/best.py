@@ -79,11 +79,10 @@ class _Search:
         scores_RnG = padded.unflatten(1, (self._columns, -1))  # every G-th column is one group: one fast pass
         maxima_RG = scores_RnG.amax(1)
         self._tops_Rk = _largest(torch.cat([self._tops_Rk, maxima_RG], 1), self._tops_Rk.shape[1])
-        bound_R1 = self._tops_Rk[:, :1]
-        row_H, group_H = ((maxima_RG >= bound_R1) & (maxima_RG > -torch.inf)).nonzero(as_tuple=True)
+        bound_R1 = self._tops_Rk[:, :1].clamp(min=torch.finfo(scores_RW.dtype).min)  # what scores −inf is not listed
+        row_H, group_H = _places(maxima_RG >= bound_R1)
         scores_Hn = scores_RnG[row_H, :, group_H]
-        is_found_Hn = (scores_Hn >= bound_R1[row_H]) & (scores_Hn > -torch.inf)
-        place_E, column_E = is_found_Hn.nonzero(as_tuple=True)
+        place_E, column_E = _places(scores_Hn >= bound_R1[row_H])
         items_E = column_E * maxima_RG.shape[1] + group_H[place_E] + start
         self._found.append(_Found(row_H[place_E], items_E, scores_Hn[place_E, column_E]))
         if sum(len(one.row_E) for one in self._found) > _MOST_FOUND * self._tops_Rk.numel():
@@ -123,6 +122,16 @@ def _merged(best: _Best, found: _Found, bound_R: Tensor) -> _Best:
     # By item before, so that a stable sort orders equal scores by item.
     scores, order = scores.sort(dim=1, descending=True, stable=True)
     return _Best(scores[:, :k], items.gather(1, order[:, :k]))
+
+
+def _places(is_there: Tensor) -> tuple[Tensor, Tensor]:
+    """(rows, columns) of what is true of a matrix, in order."""
+    if is_there.device.type != "cpu":
+        there = is_there.nonzero()
+        return there[:, 0], there[:, 1]
+    flat = np.flatnonzero(is_there.numpy())  # of a few among many several times faster than torch's
+    rows = flat // max(1, is_there.shape[1])
+    return torch.from_numpy(rows), torch.from_numpy(flat - rows * is_there.shape[1])
 
 
 def _largest(values: Tensor, k: int) -> Tensor:
