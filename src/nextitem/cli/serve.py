@@ -8,7 +8,11 @@ import typer
 
 from nextitem.cli.console import show
 from nextitem.cli.options import path_to
+from nextitem.errors import ConfigurationError
+from nextitem.serving.service.settings import ServiceSettings
 from nextitem.settings.given import expanded
+
+_USUAL = ServiceSettings()
 
 
 def serve(
@@ -21,6 +25,26 @@ def serve(
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0: any that is free.")] = 8000,
+    shares: Annotated[
+        str | None,
+        typer.Option(help="Shares of the users that each run answers, such as 0.9,0.1; default: equal ones."),
+    ] = None,
+    queue: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Questions that may wait for the model; more are refused (503).")
+    ] = _USUAL.queue,
+    wait: Annotated[
+        float, typer.Option(max=60, help="Seconds that a question may be expected to wait; more are refused (503).")
+    ] = _USUAL.wait,
+    batch: Annotated[
+        int, typer.Option(min=1, max=1024, help="Questions that the model answers in one pass at most.")
+    ] = _USUAL.batch,
+    deadline: Annotated[
+        float, typer.Option(max=60, help="Seconds after which the most popular items are the answer, labelled.")
+    ] = _USUAL.deadline,
+    threads: Annotated[
+        int, typer.Option(min=1, max=1024, help="CPU threads that the model computes with.")
+    ] = _USUAL.threads,
+    log_ids: Annotated[bool, typer.Option("--log-ids", help="Name users in log lines; no ids otherwise.")] = False,
 ) -> None:
     """Answer over HTTP: recommendations from the models of runs, until SIGTERM or Ctrl-C."""
     # Here, because nobody who is told of a mistake of typing should wait for a server's libraries.
@@ -30,17 +54,24 @@ def serve(
     from nextitem.serving.service.models import Models, ids_of
     from nextitem.serving.service.security import token_of
     from nextitem.serving.service.service import Service
-    from nextitem.serving.service.settings import ServiceSettings
     from nextitem.serving.store.store import EventStore
 
-    settings = ServiceSettings(host=host, port=port)
+    settings = ServiceSettings(
+        host=host, port=port, queue=queue, wait=wait, batch=batch, deadline=deadline, threads=threads, log_ids=log_ids
+    )
     token = token_of(token_file, settings)
-    opened = listener(settings)
-    address, models = address_of(opened), Models.load(run_folders)
     with ExitStack() as held:
-        store = None
+        opened = held.enter_context(listener(settings))
+        address, models, store = address_of(opened), Models.load(run_folders, _numbers(shares)), None
         if events is not None:
             known = models.first.recommender
             store = held.enter_context(EventStore.open(events, kinds=known.kinds, ids=ids_of(known)))
         service = Service(models, settings, store)
         listen(with_page(create_app(service, token), service), opened, service, lambda: show(address))
+
+
+def _numbers(shares: str | None) -> list[float]:
+    try:
+        return [] if shares is None else [float(one) for one in shares.split(",")]
+    except ValueError:
+        raise ConfigurationError(f"--shares {shares} should be numbers between commas, such as 0.9,0.1") from None

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from nextitem.serving.recommender import Recommender
+from nextitem.serving.service.settings import ServiceSettings
 from worlds.served import Served, models_of, served
 from worlds.small_runs import outcome
 
@@ -131,3 +132,10 @@ def test_terms_that_mean_nothing_here_are_refused_in_the_words_of_the_recommende
     told = two.post("/v1/recommend", {"history": ["i03"], "model": "sasrec-ce"} | terms)
     assert (told.status_code, told.json()["code"]) == (422, "invalid")
     assert word in told.json()["message"]
+
+
+def test_users_are_named_in_the_log_where_that_is_asked_for() -> None:
+    with served(settings=ServiceSettings(port=0, log_ids=True)) as one:
+        one.post("/v1/recommend", {"history": ["i03"], "user": "u01"})
+    assert [line.get("user") for line in one.log()] == [None, "u01", *[None] * (len(one.log()) - 2)]
+    assert "i03" not in one.written.getvalue()
