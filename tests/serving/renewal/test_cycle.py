@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
+import torch
 
+from nextitem.data.interactions import Interactions
 from nextitem.errors import ArtefactError, DataError
 from nextitem.experiment.folder.reading import read_run
 from nextitem.experiment.presets import load_recipe
@@ -13,6 +16,7 @@ from nextitem.serving.heard import hear
 from nextitem.serving.question import Question
 from nextitem.serving.recommender import Recommender
 from nextitem.serving.renewal.refit import refit
+from nextitem.serving.renewal.together import together
 from nextitem.serving.renewal.told import untold_by
 from nextitem.serving.renewal.update import update
 from nextitem.serving.service.models import Models, ids_of, load
@@ -23,7 +27,7 @@ from nextitem.serving.store.store import EventStore
 from nextitem.training.session import Session
 from worlds.command_line import typed
 from worlds.served import served
-from worlds.stored_runs import written
+from worlds.stored_runs import remade, written
 
 USERS = [f"u{number:02}" for number in range(30)]
 
@@ -152,6 +156,8 @@ def test_changes_of_the_catalogue_are_carried(tmp_path: Path, store: EventStore,
     store.catalogue.retire(["i05", "i06"])
     store.catalogue.rename({"i00": "Renamed"})
     store.catalogue.add({"i98": {"title": "Cold"}, "i99": {"title": "Warm"}})
+    if name == "popularity":
+        store.catalogue.add({"i97": {"no such column": 1}})
     store.add([StoredEvent(user, "i99", 2e6 + n) for n, user in enumerate(USERS)])
     updated(folder, store)
     after = Recommender.load(folder)
@@ -176,6 +182,30 @@ def test_an_earlier_copy_of_the_database_is_refused_and_numbers_go_on_behind_wha
         before = history(folder, early, "u01")
         early.add([StoredEvent("u01", "i11", 3e6)])
         assert history(folder, early, "u01") == [*before, "i11"]
+
+
+def test_where_the_run_keeps_times_events_are_in_their_order_and_an_equal_one_is_the_same(
+    folder: Path, store: EventStore
+) -> None:
+    run = read_run(folder)
+    assert run.users is not None
+    timed = run.users.with_columns(times=pl.col("history").list.eval(pl.int_range(pl.len()) * 60))
+    first, second, third, *_ = run.items["item"].gather(run.users["history"][0]).to_list()
+    store.forget("u01")
+    store.add(
+        [
+            StoredEvent("u00", second, 60),  # the stored one
+            StoredEvent("u00", second, 90),  # another one, between the second and the third
+            StoredEvent("u00", third, 100, "retraction"),  # before it happened
+            StoredEvent("u00", first, 100, "retraction"),
+        ]
+    )
+    told = untold_by(run, store.path)
+    log = together(remade(run, users=timed), Interactions(told.events), without=told.forgotten).log
+    history = log.items.raw(log.sequences.select(torch.tensor([0])).flatten()[1]).to_list()
+    stored = run.items["item"].gather(run.users["history"][0]).to_list()
+    assert history == [second, second, *stored[2:], "i00", "i01"]
+    assert "u01" not in log.users.ids
 
 
 KINDS = (

@@ -39,9 +39,15 @@ class Grown:
         recommender = laid_on(recommender, events.changes)
         are_later = events.store in (holds or {})
         both = together(run, Interactions(events.events), without=events.forgotten, are_later=are_later)
-        known = {*recommender.known.raw_items}
-        rows = [{**told, "item": item} for item, told in events.changes.added.items() if item not in known]
-        added = of_values(rows, trained_of(recommender).features) if rows else None
+        known, features = {*recommender.known.raw_items}, trained_of(recommender).features
+        # A model that only counts was never asked whether it has these columns.
+        there = {"title", *features.names}
+        rows = [
+            {"item": item, **{name: value for name, value in told.items() if name in there}}
+            for item, told in events.changes.added.items()
+            if item not in known
+        ]
+        added = of_values(rows, features) if rows else None
         return cls(recommender, both, {**(holds or {}), events.store: events.latest}, added)
 
     def features(self, items: ItemFeatures | None = None) -> ItemFeatures:
