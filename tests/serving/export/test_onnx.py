@@ -28,12 +28,22 @@ EXPORTED = ["sasrec-ce", "bert4rec", "gru4rec"]  # of each way to ask an encoder
 K = 10
 
 
+class Exported(dict[str, Path]):
+    """Files by recipe, each made when it is asked for: an export takes seconds, and processes share these tests."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def __missing__(self, name: str) -> Path:
+        file = self[name] = self.folder / f"{name}.onnx"
+        export_onnx(read_run(written(self.folder / name, name)), file, K)
+        return file
+
+
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("exported")
-    for name in EXPORTED:
-        export_onnx(read_run(written(folder / name, name)), folder / f"{name}.onnx", K)
-    return {name: folder / f"{name}.onnx" for name in EXPORTED}
+def files(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    return Exported(tmp_path_factory.mktemp("exported"))
 
 
 def session(file: Path) -> onnxruntime.InferenceSession:
@@ -41,7 +51,7 @@ def session(file: Path) -> onnxruntime.InferenceSession:
 
 
 @pytest.mark.parametrize("name", EXPORTED)
-def test_lists_are_those_of_torch_for_a_thousand_histories(files: dict[str, Path], name: str) -> None:
+def test_lists_are_those_of_torch_for_a_thousand_histories(files: Exported, name: str) -> None:
     network, asked, draws = Network(outcome(name).model, K).eval(), session(files[name]), torch.Generator()
     number = 0
     for rows, length in ((1, 1), (3, 7), (1, 7), (189, 4), (400, 6), (406, 2)):
@@ -59,7 +69,7 @@ def test_lists_are_those_of_torch_for_a_thousand_histories(files: dict[str, Path
 
 
 @pytest.mark.parametrize("name", EXPORTED)
-def test_what_is_exported_is_what_the_recommender_answers(files: dict[str, Path], name: str) -> None:
+def test_what_is_exported_is_what_the_recommender_answers(files: Exported, name: str) -> None:
     recommender, asked = Recommender.from_outcome(outcome(name)), session(files[name])
     history = [3, 4, 5]
     best = recommender.recommend([[f"i{item:02}" for item in history]], k=K)[0]
@@ -69,7 +79,7 @@ def test_what_is_exported_is_what_the_recommender_answers(files: dict[str, Path]
     assert scores[0, : len(best)].tolist() == pytest.approx([one.score for one in best], abs=1e-5)
 
 
-def test_the_metadata_say_how_to_ask(files: dict[str, Path]) -> None:
+def test_the_metadata_say_how_to_ask(files: Exported) -> None:
     about = json.loads(session(files["bert4rec"]).get_modelmeta().custom_metadata_map[METADATA])
     assert about["items"] == [f"i{item:02}" for item in range(12)]
     assert about["titles"] == ["The First", *[None] * 11]
@@ -89,7 +99,7 @@ def test_what_no_file_can_hold_is_refused_with_the_reason(tmp_path: Path, name: 
 
 
 def test_a_file_that_would_score_otherwise_is_not_written(
-    tmp_path: Path, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, files: Exported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = files["gru4rec"].read_bytes()
     monkeypatch.setattr(onnx, "_content", lambda *_: other)
@@ -106,7 +116,7 @@ def test_the_example_imports_onnxruntime_and_the_standard_library_alone() -> Non
 
 
 @pytest.fixture(scope="module")
-def address(files: dict[str, Path]) -> Iterator[str]:
+def address(files: Exported) -> Iterator[str]:
     with subprocess.Popen(
         [sys.executable, str(EXAMPLE), str(files["sasrec-ce"]), "--port", "0"], stdout=subprocess.PIPE, text=True
     ) as process:
