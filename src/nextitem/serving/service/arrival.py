@@ -12,7 +12,7 @@ class LoopClock:
     """How late the event loop is: what is due now began to wait that many seconds ago."""
 
     def __init__(self) -> None:
-        self._seconds = 0.0
+        self._seconds = self._before = 0.0
         self._due = float("inf")
         self._timer: asyncio.TimerHandle | None = None
 
@@ -32,9 +32,14 @@ class LoopClock:
         """Seconds that the loop was late when it last looked, or has been late since."""
         return max(self._seconds, time.monotonic() - self._due, 0.0)
 
+    @property
+    def steadily_late(self) -> float:
+        """Seconds that it was late at each of the latest two looks: a single stall is no load."""
+        return min(self._before, self.late)
+
     def _look(self) -> None:
         now = self._loop.time()
-        self._seconds = now - self._due
+        self._before, self._seconds = self._seconds, now - self._due
         self._due = now + _EVERY
         self._timer = self._loop.call_at(self._due, self._look)
 

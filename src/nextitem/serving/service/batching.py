@@ -45,8 +45,7 @@ class ModelThread:
         self.waiting = 0  # asked and not yet answered, those that are being computed among them
         self.is_ending = False
         self.batches = 0
-        self.each = 0.0
-        """Seconds that a question took lately, of the passes that it was answered in."""
+        self._seconds = self._questions = 0.0  # of a pass, as a moving average
         self.answered = 0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -64,6 +63,11 @@ class ModelThread:
     def wait(self) -> float:
         """Seconds that whoever asks now can expect to wait, by what the latest questions took."""
         return self.waiting * self.each
+
+    @property
+    def each(self) -> float:
+        """Seconds that a question took lately, as a share of the passes that were made."""
+        return self._seconds / self._questions if self._questions else 0.0
 
     def submit(self, work: Work, asked: Any) -> "asyncio.Future[Any]":
         """The future answer; cancel it and nothing is computed that has not begun.
@@ -114,12 +118,17 @@ class ModelThread:
     def _compute(self, jobs: list[_Job]) -> None:
         start = time.perf_counter()
         found = _answers(jobs[0].work, [job.asked for job in jobs])
-        took = (time.perf_counter() - start) / len(jobs)
-        self.each += _NEWEST * (took - self.each) if self.batches else took
+        self.measure(time.perf_counter() - start, len(jobs))
         self.batches += 1
         self.answered += len(jobs)
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(_deliver, jobs, found)
+
+    def measure(self, seconds: float, questions: int) -> None:
+        """Note what a pass took."""
+        newest = _NEWEST if self._questions else 1.0
+        self._seconds += newest * (seconds - self._seconds)
+        self._questions += newest * (questions - self._questions)
 
 
 def _answers(work: Work, asked: Sequence[Any]) -> Sequence[Any]:

@@ -1,6 +1,7 @@
 """The server: Granian in this process, on a socket of our own, until a signal ends it."""
 
 import asyncio
+import gc
 import signal
 import socket
 import sys
@@ -75,6 +76,8 @@ def listen(application: FastAPI, opened: socket.socket, service: Service, told: 
         await serve(application, opened, service, ending, told)
 
     sys.setswitchinterval(_SWITCH)
+    gc.collect()
+    gc.freeze()  # what was loaded stays: looking at it again and again would hold requests up for tens of milliseconds
     asyncio.run(until_told())
 
 

@@ -77,7 +77,7 @@ class Service:
     def check_capacity(self) -> None:
         """Raise RefusedError where who asks now would wait longer than anybody should."""
         thread = self.thread
-        wait = thread.wait + self.clock.late
+        wait = thread.wait + self.clock.steadily_late
         if thread.is_full or (thread.waiting and wait > self.settings.wait):
             raise over_capacity(thread.waiting, wait)
 
