@@ -61,6 +61,12 @@ def router(service: Service) -> APIRouter:
     async def add(body: ItemBody) -> ItemReply:
         store = store_of(service)
         store.rules.check_id("item", body.item, "body")
+        if not any(can_grow(model.recommender) for model in service.models.current.values()):
+            raise RefusedError(
+                "invalid",
+                "the models only count, and have nothing to foretell of a new item",
+                "serve a model that has vectors of items, or train this one anew when the item has events",
+            )
         told = {**body.features, **({} if body.title is None else {"title": body.title})}
 
         def grown(recommender: Recommender) -> Recommender:
