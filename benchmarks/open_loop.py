@@ -20,7 +20,7 @@ class Outcome:
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
-    """Milliseconds from the scheduled time, of every answer with status 200."""
+    """Milliseconds from the scheduled time, of every answer with status 200 that a model gave."""
     statuses: Counter[int] = field(default_factory=Counter)
     fallbacks: int = 0
     """Answers by popularity since the deadline was over."""
@@ -174,8 +174,10 @@ class OpenLoop:
         status = int(head[9:12])
         outcome.statuses[status] += 1
         if status == 200:
-            outcome.latencies.append((time.perf_counter() - connection.due) * 1000)
-            outcome.fallbacks += b'"fallback":"deadline"' in body
+            if b'"fallback":"deadline"' in body:
+                outcome.fallbacks += 1
+            else:
+                outcome.latencies.append((time.perf_counter() - connection.due) * 1000)
         connection.got = b""
         if b"connection: close" in head.lower():
             self._drop(connection)

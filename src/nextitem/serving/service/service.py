@@ -26,6 +26,7 @@ from nextitem.serving.store.store import EventStore
 
 Fallback = Literal["deadline", "nothing known"]
 Computed = TypeVar("Computed")
+_FEW = 8  # questions
 _AT_ONCE = 16  # questions of one request that wait for the model at a time
 
 
@@ -77,9 +78,10 @@ class Service:
     def check_capacity(self) -> None:
         """Raise RefusedError where who asks now would wait longer than anybody should."""
         thread = self.thread
-        wait = thread.wait + self.clock.steadily_late
-        if thread.is_full or (thread.waiting and wait > self.settings.wait):
-            raise over_capacity(thread.waiting, wait)
+        model, loop, most = thread.wait, self.clock.steadily_late, self.settings.wait
+        # Where the loop itself is late a few are taken on nevertheless: a model with nothing to do helps nobody.
+        if thread.is_full or model > most or (thread.waiting >= _FEW and model + loop > most):
+            raise over_capacity(thread.waiting, model + loop)
 
     @property
     def is_ready(self) -> bool:
