@@ -43,7 +43,6 @@ class ModelThread:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.waiting = 0  # asked and not yet answered, those that are being computed among them
-        self.is_ending = False
         self.batches = 0
         self._seconds = self._questions = 0.0  # of a pass, as a moving average
         self.answered = 0
@@ -85,12 +84,11 @@ class ModelThread:
     def _left(self, _: "asyncio.Future[Any]") -> None:
         self.waiting -= 1
 
-    def stop(self) -> None:
-        """Answer what has been asked, and end; returns when that is done."""
-        self.is_ending = True
+    def stop(self, seconds: float | None = None) -> None:
+        """Answer what has been asked, and end; returns when that is done, or after `seconds` if it takes longer."""
         self._jobs.put(None)
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(seconds)
 
     def _run(self) -> None:
         torch.set_num_threads(self._threads)

@@ -27,6 +27,7 @@ from nextitem.serving.store.store import EventStore
 Fallback = Literal["deadline", "nothing known"]
 Computed = TypeVar("Computed")
 _FEW = 8  # questions
+_LEAVE = 1.0  # seconds for which the end waits for a computation that nobody waits for any more
 _AT_ONCE = 16  # questions of one request that wait for the model at a time
 
 
@@ -68,7 +69,7 @@ class Service:
     async def stop(self) -> None:
         """Answer what was accepted, and end."""
         self.begin_to_stop()
-        await asyncio.to_thread(self.thread.stop)
+        await asyncio.to_thread(self.thread.stop, _LEAVE)
         self.clock.stop()
 
     def begin_to_stop(self) -> None:

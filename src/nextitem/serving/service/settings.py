@@ -35,7 +35,7 @@ class ServiceSettings(Configuration):
     drain_seconds: float = Field(1.0, ge=0, le=60)
     """Seconds for which questions are still taken after the service was told to end: /health/ready says 503, and each
     answer asks its caller to close the connection, so that callers go elsewhere and none is cut off."""
-    stop_seconds: float = Field(8.0, gt=0, le=60)
+    stop_seconds: float = Field(7.0, gt=0, le=60)
     """Seconds that what was accepted may still take once nothing more is taken."""
     connections: int = Field(4096, ge=16)
     """Connections that may be open at a time; further ones wait until one is closed."""
