@@ -1,10 +1,13 @@
 """What a service answers, asked over a real socket."""
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from nextitem.serving.recommender import Recommender
+from nextitem.serving.service import bodies, explained_bodies
 from nextitem.serving.service.settings import ServiceSettings
 from worlds.served import Served, models_of, served
 from worlds.small_runs import outcome
@@ -139,3 +142,22 @@ def test_users_are_named_in_the_log_where_that_is_asked_for() -> None:
         one.post("/v1/recommend", {"history": ["i03"], "user": "u01"})
     assert [line.get("user") for line in one.log()] == [None, "u01", *[None] * (len(one.log()) - 2)]
     assert "i03" not in one.written.getvalue()
+
+
+def test_all_that_is_sent_and_all_that_comes_has_an_example_that_is_one(two: Served) -> None:
+    described = two.client.get("/openapi.json").json()
+    schemas, shapes = described["components"]["schemas"], {**vars(bodies), **vars(explained_bodies)}
+    operations = [one for path in described["paths"].values() for one in path.values()]
+    sent = [shape_of(one["requestBody"]) for one in operations if "requestBody" in one]
+    come = [shape_of(answer) for one in operations for answer in one["responses"].values()]
+    assert {"RecommendBody", "BatchBody", "SimilarBody", "RerankBody", "ExplainBody", "ItemBody"} < {*sent}
+    for name in {*sent, *come} - {""}:
+        for example in schemas[name]["examples"]:
+            if name in shapes:
+                shapes[name].model_validate_json(json.dumps(example))
+
+
+def shape_of(described: Any) -> str:
+    """The name of the shape that is sent or comes; nothing for what is no object of its own."""
+    content = described.get("content", {}).get("application/json", {})
+    return content.get("schema", {}).get("$ref", "").rpartition("/")[2]

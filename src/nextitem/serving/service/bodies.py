@@ -3,6 +3,7 @@
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
 
 Id = (
     Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
@@ -114,34 +115,29 @@ class Recommended(BaseModel):
     """Whether the item was added after the training, by what is known of it."""
 
 
+_LIST: JsonDict = {
+    "items": [{"item": 260, "score": 9.1, "title": "Star Wars", "source": "model", "is_cold": False}],
+    "source": "model",
+    "fallback": None,
+    "model": {"name": "sasrec", "version": "0f3a9c21d4b7"},
+    "cursor": None,
+    "filtered": {"seen": 3},
+    "unknown": [],
+    "continued": False,
+}
+
+
 class RecommendReply(BaseModel):
     """A list of items, best first, and how it came about."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "items": [
-                        {"item": 260, "score": 9.1, "title": "Star Wars", "source": "model", "is_cold": False},
-                    ],
-                    "source": "model",
-                    "fallback": None,
-                    "model": {"name": "sasrec", "version": "0f3a9c21d4b7"},
-                    "cursor": None,
-                    "filtered": {"seen": 3},
-                    "unknown": [],
-                    "continued": False,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_LIST]})
 
     items: list[Recommended]
     source: Literal["model", "popularity"]
-    fallback: Literal["deadline", "nothing known"] | None
+    fallback: Literal["deadline", "nothing known"] | None = None
     """Why the most popular items are the answer: the model did not come to it in time, or had nothing to go by."""
     model: ModelNamed
-    cursor: str | None
+    cursor: str | None = None
     """What to send for the items after these; null at the end."""
     filtered: dict[str, int]
     """How many items were left out, by reason."""
@@ -154,11 +150,17 @@ class RecommendReply(BaseModel):
 class Live(BaseModel):
     """The process answers."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "live"}]})
+
     status: Literal["live"] = "live"
 
 
 class Ready(BaseModel):
     """The models are loaded, and questions are taken."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"status": "ready", "models": [{"name": "sasrec", "version": "0f3a9c21d4b7"}]}]}
+    )
 
     status: Literal["ready"] = "ready"
     models: list[ModelNamed]
@@ -166,6 +168,14 @@ class Ready(BaseModel):
 
 class ModelState(ModelNamed):
     """A model as it answers now."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"name": "sasrec", "version": "0f3a9c21d4b7", "loaded": 1.7e9, "share": 0.9, "items": 3416},
+            ]
+        }
+    )
 
     loaded: float
     """When it was loaded, in unix seconds."""
@@ -197,5 +207,7 @@ class BatchBody(Body):
 
 class BatchReply(BaseModel):
     """An answer for each question, in their order."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"answers": [_LIST]}]})
 
     answers: list[RecommendReply]

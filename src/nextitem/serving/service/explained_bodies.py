@@ -59,7 +59,7 @@ class NeighboursReply(BaseModel):
     """What is like one item, best first, and never that item itself."""
 
     item: int | str
-    title: str | None
+    title: str | None = None
     similar: list[Neighbour]
 
 
@@ -125,8 +125,8 @@ class CarrierReply(BaseModel):
     """What one item of the history does to the score of an explained one."""
 
     item: int | str
-    title: str | None
-    change: float | None
+    title: str | None = None
+    change: float | None = None
     """The score less that without this item: above 0 where it speaks for the other; null where nothing is left."""
     rank: int
     """The rank that the explained item would have without this one."""
@@ -136,12 +136,12 @@ class ExplainedReply(BaseModel):
     """An item, and why it is where it is."""
 
     item: int | str
-    title: str | None
+    title: str | None = None
     is_cold: bool
     score: float
     rank: int
     """Its place by score among all that may be listed, from 1."""
-    filtered: str | None
+    filtered: str | None = None
     """Why it is not listed whatever its score, such as `seen`; null where it may be."""
     events: int
     """How often it occurs in training."""
@@ -155,7 +155,7 @@ class LeftOutReply(BaseModel):
     """An item that would be in the list if nothing were left out."""
 
     item: int | str
-    title: str | None
+    title: str | None = None
     score: float
     reason: str
     """Such as `seen`, `where`, `excluded`, `retired`, `limit` or `diversity`."""
@@ -229,5 +229,5 @@ class ExplainReply(BaseModel):
     """Whether any item of the history changes the score of any explained item."""
     untried: int
     """Different items of the history that were not left out, since they are older than those that were."""
-    what_if: WhatIfReply | None
+    what_if: WhatIfReply | None = None
     """The list after the history that `without` and `added` make."""
