@@ -69,7 +69,6 @@ def tiles_of(items: int, elements: int) -> Iterator[None]:
     """Tiles so small that small examples have several."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "_TILE_ITEMS", items)
-        patch.setattr(tiles, "_WIDE_ITEMS", items)
         patch.setattr(tiles, "_WIDE_ELEMENTS", items)  # one row's: no tile is wider than that
         patch.setattr(tiles, "_TILE_ELEMENTS", elements)
         patch.setattr(tiles, "_MULTIPLE", math.gcd(items, 8) // 2 or 1)

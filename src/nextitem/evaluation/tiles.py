@@ -18,7 +18,6 @@ from nextitem.evaluation.scoring import Query, refuse_nan
 
 _Found = TypeVar("_Found")
 _TILE_ELEMENTS = 1 << 19  # scores of a tile: 2 MB of float32
-_WIDE_ITEMS = 8192  # where each tile costs something beside its product
 _WIDE_ELEMENTS = 1 << 18  # of a tile that is as wide as its few rows allow
 _TILE_ITEMS = 4096  # fewer rows and more items cost the product up to half of its speed
 _MULTIPLE = 64  # of which a tile is as many wide where there are several; divides _TILE_ITEMS
@@ -44,10 +43,10 @@ class Tiles:
     """
 
     def __init__(self, query: Query, seen: Seen | None, rows_R: Tensor, *, is_wide: bool = False) -> None:
-        """With `is_wide` tiles are wider, of few rows as wide as fits: where time goes by how many there are."""
+        """With `is_wide` few rows have wide tiles, where time goes by how many tiles there are."""
         self.query = query.select(rows_R)
         self.number_of_items = query.number_of_items
-        most = max(_WIDE_ITEMS, _WIDE_ELEMENTS // max(1, len(rows_R))) if is_wide else _TILE_ITEMS
+        most = max(_TILE_ITEMS, _WIDE_ELEMENTS // max(1, len(rows_R))) if is_wide else _TILE_ITEMS
         self.count = -(-self.number_of_items // most)
         self.width = self.number_of_items
         if self.count > 1:
