@@ -27,7 +27,7 @@ class Verb:
 
     words: tuple[str, ...]
     may_stay: tuple[str, ...] = ()
-    """Parts of names: of a training its last epoch, of a search its finished trials."""
+    """Parts of names: of a training its last epoch, of a search its finished trials, of lists their finished parts."""
     may_go_on: tuple[str, ...] = ()
     """What a verb can do without, and says so: parts of the names of the files."""
     goes_on: tuple[str, ...] | None = None
@@ -40,6 +40,7 @@ TRAIN = ("train", "sasrec-ce", "data=log.csv", *SMALL, "--out", "runs", "--seed"
 RANKINGS = ("study", "sampled-metrics", "one", "two", "--candidates", "uniform:3", "--out", "ranked")
 REPRODUCE = ("reproduce", "synthetic", "--no-train", "--out", "reproduced")
 EPOCH = ("checkpoint.safetensors",)
+PARTS = (".partial/lists.",)
 BEFORE = (  # as far as the verbs name these folders
     ("one", ("train", "sasrec-ce", "data=log.csv", *SMALL, "--out", "one", "--no-report")),
     ("two", ("train", "popularity", "data=log.csv", "--out", "two", "--no-report")),
@@ -59,9 +60,9 @@ VERBS = {
     ),
     "report": Verb(("report", "one", "two", "--out", "page.html")),
     "report, new": Verb(("report", "one", "--out", "other.html")),
-    "recommend, csv": Verb(("recommend", "one", "--users", "all", "--out", "lists.csv")),
-    "recommend, jsonl": Verb(("recommend", "one", "--users", "all", "--out", "lists.jsonl")),
-    "recommend, parquet": Verb(("recommend", "one", "--users", "all", "--out", "lists.parquet")),
+    "recommend, csv": Verb(("recommend", "one", "--users", "all", "--out", "lists.csv"), PARTS, goes_on=()),
+    "recommend, jsonl": Verb(("recommend", "one", "--users", "all", "--out", "lists.jsonl"), PARTS, goes_on=()),
+    "recommend, parquet": Verb(("recommend", "one", "--users", "all", "--out", "lists.parquet"), PARTS, goes_on=()),
     "study": Verb(("study", "small.toml", "--no-train", "--out", "studied")),
     "study, new": Verb(("study", "small.toml", "--no-train", "--runs", "studied", "--out", "elsewhere")),
     "study of rankings": Verb(RANKINGS),

@@ -108,6 +108,17 @@ def test_a_file_that_would_score_otherwise_is_not_written(
     assert not (tmp_path / "model.onnx").exists()
 
 
+@pytest.mark.parametrize("kernels", ["ieee", "tf32"])
+def test_the_exporter_may_ask_how_kernels_round_after_a_training_told_them_apart(
+    kernels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recurrent = torch.backends.cudnn.rnn
+    monkeypatch.setattr(recurrent, "fp32_precision", kernels)
+    with onnx._quiet():
+        assert torch.backends.cudnn.allow_tf32 in (True, False)
+    assert recurrent.fp32_precision == kernels
+
+
 def test_the_example_imports_onnxruntime_and_the_standard_library_alone() -> None:
     tree = ast.parse(EXAMPLE.read_text(encoding="utf-8"))
     modules = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}

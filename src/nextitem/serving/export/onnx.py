@@ -136,9 +136,15 @@ def _content(network: Network, words: dict[str, Any]) -> bytes:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the exporter says about itself and its own next versions."""
+    """Without what the exporter says about itself and its own next versions.
+
+    It asks whether cuDNN rounds to TF32 at all, which torch refuses to say once recurrent kernels were told apart from
+    convolutions, as GRU4Rec tells them on a GPU: so they are alike meanwhile.
+    """
     logger = logging.getLogger("torch.onnx")
     level = logger.level
+    kernels: Any = torch.backends.cudnn
+    before, kernels.rnn.fp32_precision = kernels.rnn.fp32_precision, kernels.conv.fp32_precision
     logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
@@ -146,6 +152,7 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+        kernels.rnn.fp32_precision = before
 
 
 def _compared(network: Network, content: bytes, known: Known) -> int:
