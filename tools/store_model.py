@@ -71,7 +71,8 @@ class StoreModel(RuleBasedStateMachine):
             self.latest += len(events)
             if key is not None:
                 self.keys[key] = (events, {str(event.user) for event in events})
-        elif before[0] == events or not before[1]:  # of a deleted user nothing is left to compare
+        elif before[0] == events or (not before[1] and any(event.user in self.forgotten for event in events)):
+            # of a deleted user nothing is left to compare
             receipt = self.store.add(events, key)
             same((receipt.accepted, receipt.is_repeat), (len(before[0]), True))
         else:

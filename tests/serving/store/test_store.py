@@ -158,6 +158,8 @@ def test_a_user_who_is_deleted_stays_so(file: Path) -> None:
         assert not store.is_forgotten("bob")
         assert (store.count(), store.latest()) == (1, 2)
         assert store.add([BREAD, StoredEvent("bob", "milk", 1)], "k").is_repeat
+        with pytest.raises(KeyReusedError, match="came before with other events"):  # whose would be lost
+            store.add([StoredEvent("eve", "milk", 1)], "k")
         store.add([MILK])
         assert store.export("ann").events == (MILK,)
         assert store.latest() == 3
