@@ -4,7 +4,6 @@ import os
 import sys
 import webbrowser
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -67,9 +66,8 @@ def _serve(seed: int, port: int) -> None:
     opened = listener(settings)  # a port that is taken is told of before a minute of training
     folders = demonstration.served(seed, cache_folder() / "demo", say)
     address, service = address_of(opened), Service(Models.load(folders), settings)
-    with Path(os.devnull).open("w") as nowhere:  # a line for every request would hide the address
-        app = create_app(service, log=Log(nowhere))
-        listen(with_page(app, service), opened, service, lambda: _open(address))
+    app = create_app(service, log=Log(is_silent=True))  # a line for every request would hide the address
+    listen(with_page(app, service), opened, service, lambda: _open(address))
 
 
 def _open(address: str) -> None:

@@ -41,7 +41,7 @@ def serve(
     deadline: Annotated[
         float, typer.Option(max=60, help="Seconds after which the most popular items are the answer, labelled.")
     ] = _USUAL.deadline,
-    threads: Annotated[
+    model_threads: Annotated[
         int, typer.Option(min=1, max=1024, help="CPU threads that the model computes with.")
     ] = _USUAL.threads,
     log_ids: Annotated[bool, typer.Option("--log-ids", help="Name users in log lines; no ids otherwise.")] = False,
@@ -57,7 +57,14 @@ def serve(
     from nextitem.serving.store.store import EventStore
 
     settings = ServiceSettings(
-        host=host, port=port, queue=queue, wait=wait, batch=batch, deadline=deadline, threads=threads, log_ids=log_ids
+        host=host,
+        port=port,
+        queue=queue,
+        wait=wait,
+        batch=batch,
+        deadline=deadline,
+        threads=model_threads,
+        log_ids=log_ids,
     )
     token = token_of(token_file, settings)
     with ExitStack() as held:

@@ -41,14 +41,13 @@ class Asker:
         self._kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._host, self._port = parts.hostname, parts.port
         self._headers = {} if token is None else {"authorization": f"Bearer {token}"}
-        self._own = threading.local()
-        self._all = list[http.client.HTTPConnection]()
+        self._own: dict[int, http.client.HTTPConnection] = {}  # of each thread
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for connection in self._all:
+        for connection in self._own.values():
             connection.close()
 
     def get(self, path: str) -> Told:
@@ -77,7 +76,7 @@ class Asker:
 
         Whatever is asked may be asked twice: questions change nothing, and events have a key.
         """
-        for is_last in (not hasattr(self._own, "connection"), True):
+        for is_last in (threading.get_ident() not in self._own, True):
             connection = self._connection()
             try:
                 connection.request(method, self._prefix + path, body, {**self._headers, **headers})
@@ -91,11 +90,10 @@ class Asker:
         raise AssertionError("the last of the tries returns or raises")
 
     def _connection(self) -> http.client.HTTPConnection:
-        if not hasattr(self._own, "connection"):
-            self._own.connection = self._kind(self._host, self._port, timeout=_SECONDS)
-            self._all.append(self._own.connection)
-        found: http.client.HTTPConnection = self._own.connection
-        return found
+        thread = threading.get_ident()
+        if thread not in self._own:
+            self._own[thread] = self._kind(self._host, self._port, timeout=_SECONDS)
+        return self._own[thread]
 
 
 def _words(content: bytes) -> str:

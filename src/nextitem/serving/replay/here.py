@@ -1,7 +1,6 @@
 """A service of one run in this process, on a free port, for as long as a replay needs it."""
 
 import asyncio
-import os
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -31,9 +30,8 @@ def served_here(run_folder: Path) -> Iterator[str]:
     with ExitStack() as held:
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="nextitem-replay-")))
         store = held.enter_context(EventStore.open(folder / "events.db", kinds=known.kinds, ids=ids_of(known)))
-        log = Log(held.enter_context(Path(os.devnull).open("w", encoding="utf-8")))
         service = Service(models, settings, store)
-        app, opened = create_app(service, None, log), listener(settings)
+        app, opened = create_app(service, log=Log(is_silent=True)), listener(settings)
         address, is_listening = address_of(opened), threading.Event()
         loops = list[tuple[asyncio.AbstractEventLoop, Ending]]()
 

@@ -8,6 +8,8 @@ import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from starlette.responses import Response
+
 from nextitem.serving.service.arrival import arrive
 from nextitem.serving.service.logs import Log
 from nextitem.serving.service.refusals import RefusedError
@@ -23,6 +25,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 TOLD = "nextitem.told"
 """Where in a request's scope routes leave what its log line says beside route, status and duration."""
 _COMPUTED = ("/v1/recommend", "/v1/similar", "/v1/explain", "/v1/rerank")
+_SAME = 0.05  # seconds for which one refusal tells all who come while there is no room: a flood must cost little
 _PATIENCE = 0.02  # seconds after which it is worth to look whether anybody still waits for the answer
 
 
@@ -32,6 +35,7 @@ class Gate:
     def __init__(self, app: Application, service: Service, token: Token | None, log: Log) -> None:
         self._inside, self._service, self._settings = app, service, service.settings
         self._token, self._log = token, log
+        self._no_room, self._told_until = Response(), 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or refuse it."""
@@ -48,9 +52,12 @@ class Gate:
                     message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 
+        if (turned_away := self._turned_away(scope)) is not None:
+            await turned_away(scope, receive, sent)
+            self._tell(scope, status, time.monotonic() - start, told)
+            return
         body = _Body(scope, receive, self._settings.body_bytes, self._settings.body_seconds)
         try:
-            self._admit(scope)
             await self._inside(scope, body.receive, sent)
         except asyncio.CancelledError:
             status = 499  # nobody waits any more: the client closed the connection
@@ -64,20 +71,23 @@ class Gate:
             body.close()
             self._tell(scope, status, time.monotonic() - start, told)
 
-    def _admit(self, scope: Scope) -> None:
-        """Raise RefusedError for who may not ask, and for what cannot be taken on, before anything of it is read."""
+    def _turned_away(self, scope: Scope) -> Response | None:
+        """The refusal of who may not ask, and of what cannot be taken on, before anything of it is read."""
         path = scope["path"]
         if self._token is not None and not path.startswith(OPEN):
             given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
             if not self._token.fits(given):
-                raise RefusedError(
+                return RefusedError(
                     "no_token",
                     "the request has no valid token",
                     "send the header authorization: Bearer and the token that the service was started with",
                     {"www-authenticate": 'Bearer, Basic realm="nextitem"'},
-                )
-        if path.startswith(_COMPUTED):
-            self._service.check_capacity()
+                ).response()
+        if not path.startswith(_COMPUTED) or not self._service.is_over_capacity:
+            return None
+        if (now := time.monotonic()) > self._told_until:
+            self._no_room, self._told_until = self._service.over_capacity().response(), now + _SAME
+        return self._no_room
 
     def _failed(self, error: Exception) -> RefusedError:
         told = "".join(traceback.format_exception(error))

@@ -13,9 +13,13 @@ _EVERY = 0.05  # seconds between two writes, which then write all that waits
 
 
 class Log:
-    """Lines of one JSON object each: `time`, `event`, and what belongs to it. Ids are nowhere among it by default."""
+    """Lines of one JSON object each: `time`, `event`, and what belongs to it. Ids are nowhere among it by default.
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    One that `is_silent` writes none.
+    """
+
+    def __init__(self, stream: TextIO | None = None, *, is_silent: bool = False) -> None:
+        self._is_silent = is_silent
         self._stream = sys.stderr if stream is None else stream
         self._lines: deque[tuple[float, str, dict[str, object]]] = deque()
         self._dropped = 0
@@ -34,6 +38,8 @@ class Log:
 
     def line(self, event: str, fields: dict[str, object]) -> None:
         """One more line; returns at once."""
+        if self._is_silent:
+            return
         if len(self._lines) < _MOST:
             self._lines.append((time.time(), event, fields))
         else:

@@ -5,15 +5,17 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
 
 from nextitem.data.log import Catalog
-from nextitem.errors import ArtefactError, ConfigurationError
+from nextitem.errors import ArtefactError, ConfigurationError, NextitemError
 from nextitem.experiment.folder.reading import LISTS, read_run
 from nextitem.serving.ids import RawId
+from nextitem.serving.question import Question
 from nextitem.serving.recommender import Recommender
 from nextitem.serving.service.batching import Work
 from nextitem.serving.service.refusals import RefusedError
@@ -71,8 +73,17 @@ def load(folder: Path, name: str, share: float = 1.0) -> ModelVersion:
     recommender = Recommender.from_run(run.proven(*LISTS))
     if sha256(folder / MANIFEST) != version:
         raise ArtefactError(f"{folder} was replaced while it was read; load it again")
+    _warm(recommender)
     holds = run.metrics.holds or {}
     return ModelVersion(name, version[:12], folder, time.time(), recommender, share, recommender.answer, holds)
+
+
+def _warm(recommender: Recommender) -> None:
+    """Answer once, so that nobody waits for the first pass, which takes many times as long as those after it."""
+    users = recommender.users
+    one = Question(user=users.ids[0]) if users is not None and len(users) else Question((recommender.items.ids[0],))
+    with suppress(NextitemError):  # whoever asks the same is told
+        recommender.answer([one])
 
 
 class Models:

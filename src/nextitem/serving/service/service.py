@@ -26,7 +26,6 @@ from nextitem.serving.store.store import EventStore
 
 Fallback = Literal["deadline", "nothing known"]
 Computed = TypeVar("Computed")
-_FEW = 8  # questions
 _LEAVE = 1.0  # seconds for which the end waits for a computation that nobody waits for any more
 _AT_ONCE = 16  # questions of one request that wait for the model at a time
 
@@ -76,13 +75,15 @@ class Service:
         """Be ready no more: questions are still answered, and their callers asked to go elsewhere."""
         self.is_stopping = True
 
-    def check_capacity(self) -> None:
-        """Raise RefusedError where who asks now would wait longer than anybody should."""
-        thread = self.thread
-        model, loop, most = thread.wait, self.clock.steadily_late, self.settings.wait
-        # Where the loop itself is late a few are taken on nevertheless: a model with nothing to do helps nobody.
-        if thread.is_full or model > most or (thread.waiting >= _FEW and model + loop > most):
-            raise over_capacity(thread.waiting, model + loop)
+    @property
+    def is_over_capacity(self) -> bool:
+        """Whether who asks now would wait longer than anybody should."""
+        # Where the event loop is late, whoever is heard now has waited as long already.
+        return self.thread.is_full or self.thread.wait + self.clock.steadily_late > self.settings.wait
+
+    def over_capacity(self) -> RefusedError:
+        """What is told whoever asks while it is."""
+        return over_capacity(self.thread.waiting, self.thread.wait + self.clock.steadily_late)
 
     @property
     def is_ready(self) -> bool:
