@@ -32,7 +32,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Service]:
 def test_options_are_settings_and_shares_are_dealt_out(
     folders: list[str], made: list[Service], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    options = {"port": 0, "shares": "0.9,0.1", "queue": 7, "wait": 0.5, "batch": 3, "deadline": 0.1, "threads": 1}
+    options = {"port": 0, "shares": "0.9,0.1", "queue": 7, "wait": 0.5, "batch": 3, "deadline": 0.1, "model-threads": 1}
     words = [f"--{name}={value}" for name, value in options.items()]
     assert typed(monkeypatch, "serve", *folders, "--events", str(tmp_path / "events.db"), "--log-ids", *words) == 0
     [service] = made
