@@ -12,8 +12,8 @@ import torch
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.run import run
-from nextitem.training.fit import Training
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 from worlds.parts import with_parts
 from worlds.small_runs import RECIPES, chains, metrics
 

@@ -13,9 +13,10 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.model.items.tied import TiedItems
 from nextitem.model.losses import CrossEntropy
 from nextitem.model.losses.cross_entropy import CrossEntropyLoss
-from nextitem.training.fit import Training, fit_model
+from nextitem.training.fit import fit_model
 from nextitem.training.history import Epoch, History, Silent
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 from worlds.parts import sequence
 from worlds.small_runs import chains
 from worlds.steps import ITEMS, NEXT, RECIPES, TRAIN, undropped

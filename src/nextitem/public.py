@@ -55,9 +55,10 @@ from nextitem.serving.explaining.explanation import Explanation
 from nextitem.serving.explaining.similar import SimilarItem
 from nextitem.serving.question import Answer, Question, Recommendation, Terms
 from nextitem.serving.recommender import Recommender
-from nextitem.training.fit import Training, fit_model
+from nextitem.training.fit import fit_model
 from nextitem.training.history import History, Watcher
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 
 __all__ = [  # noqa: RUF022 - in the order of the road
     # data

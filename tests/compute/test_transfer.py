@@ -20,8 +20,9 @@ from nextitem.model.items.tied import TiedItems
 from nextitem.model.losses.sampled_cross_entropy import SampledCrossEntropyLoss
 from nextitem.model.negatives.exclusion import TrainedItems
 from nextitem.model.objectives import MaskedItem, NextItem
-from nextitem.training.fit import Training, fit_model
+from nextitem.training.fit import fit_model
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 from worlds.parts import sequence
 from worlds.shelves import ENCODERS, each, items_of, timed
 from worlds.steps import ITEMS, NEXT, RECIPES, TRAIN, undropped

@@ -25,9 +25,9 @@ from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import UserItem
 from nextitem.serving.recommender import Recommender
 from nextitem.training.checkpoint import FileCheckpoint
-from nextitem.training.fit import Training
 from nextitem.training.history import Epoch, History
 from nextitem.training.session import Checkpoint, Progress, Session
+from nextitem.training.training import Training
 from worlds.parts import sequence
 from worlds.resolving import refused, resolved
 from worlds.small_runs import chains, log_of, metrics, prepared_from, sha256, write_csv

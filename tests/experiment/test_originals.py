@@ -11,8 +11,8 @@ from nextitem.model.items import Tied
 from nextitem.model.losses import BinaryCrossEntropy, CrossEntropy
 from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
-from nextitem.training.fit import Training
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 from worlds.parts import sequence
 from worlds.resolving import resolved
 from worlds.small_runs import chains, log_of, prepared_from

@@ -21,7 +21,7 @@ from nextitem.model.losses import GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy
 from nextitem.model.negatives import Mixed, Uniform
 from nextitem.model.objectives import MaskedItem
 from nextitem.settings.keys import leaves, settings_of
-from nextitem.training.fit import Training
+from nextitem.training.training import Training
 from worlds.parts import with_parts
 from worlds.resolving import refused, resolved, said
 

@@ -18,7 +18,7 @@ from nextitem.model.losses import BinaryCrossEntropy, CrossEntropy, SampledCross
 from nextitem.model.negatives import InBatch, Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
 from nextitem.settings.keys import settings_of
-from nextitem.training.fit import Training
+from nextitem.training.training import Training
 from worlds.parts import sequence
 from worlds.resolving import refused, resolved, said
 from worlds.small_runs import RECIPES
@@ -251,7 +251,7 @@ def test_a_word_of_other_libraries_is_answered_with_ours(recipe: str, override: 
         ("dim=64", "encoder.dim"),
         ("training.epochs=many", "should be a whole number"),
         ("training.learning_rate=0", "greater than 0"),
-        ("training.schedule=cosine", "'constant' or 'linear'"),
+        ("training.schedule=cosin", "'linear', 'cosine' or 'one_cycle'"),
         ("encoder.heads=5", "should divide dim=64"),
     ],
 )

@@ -14,7 +14,7 @@ from nextitem.model.items import Separate, Tied
 from nextitem.model.losses import BinaryCrossEntropy
 from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
-from nextitem.training.fit import Training
+from nextitem.training.training import Training
 from worlds.parts import sequence
 
 OWN = {

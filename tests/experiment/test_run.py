@@ -20,8 +20,8 @@ from nextitem.experiment.presets import load_preset, preset_names, resolve_recip
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
 from nextitem.model.baselines import BPRMF
-from nextitem.training.fit import Training
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 from worlds.parts import with_parts
 from worlds.shelves import with_settings
 from worlds.small_runs import ENCODER, ITEMS, NEURAL, RECIPES, USERS, chains, log_of, prepared_from, sha256

@@ -16,8 +16,9 @@ from nextitem.model.items import Tied
 from nextitem.model.losses import CrossEntropy
 from nextitem.model.model import SequenceModel
 from nextitem.model.objectives import MaskedItem, NextItem
-from nextitem.training.fit import Training, fit_model
+from nextitem.training.fit import fit_model
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 from nextitem.training.validation import validation_loss
 
 ITEMS = 6

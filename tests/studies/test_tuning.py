@@ -16,8 +16,8 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.search_space import parse_searches
 from nextitem.storage import alone_in
 from nextitem.studies.tuning import Tuned, tune
-from nextitem.training.fit import Training
 from nextitem.training.history import Epoch, History, Silent
+from nextitem.training.training import Training
 from worlds.parts import with_parts
 from worlds.small_runs import chains
 

@@ -15,9 +15,10 @@ from nextitem.model.losses import BPR, GBCE, BinaryCrossEntropy, CrossEntropy, S
 from nextitem.model.model import SequenceModel
 from nextitem.model.negatives import ByPopularity, InBatch, Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
-from nextitem.training.fit import Training, fit_model
+from nextitem.training.fit import fit_model
 from nextitem.training.history import Epoch, History
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 from worlds.shelves import build_model
 from worlds.slopes import FOUR, LAST, LOG, Recorder, Scripted, Slope, sasrec, trained
 from worlds.small_runs import ITEMS, sha256

@@ -19,8 +19,9 @@ from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Scorer
 from nextitem.model.losses import GBCE, BinaryCrossEntropy, CrossEntropy
 from nextitem.model.negatives import Uniform
-from nextitem.training.fit import Training, fit_model
+from nextitem.training.fit import fit_model
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 from worlds.shelves import ENCODERS, LOSSES, OBJECTIVES, build_model, defaults, fits, timed, with_settings
 
 ITEMS, LENGTH = 30, 8

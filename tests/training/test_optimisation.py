@@ -8,9 +8,10 @@ from nextitem.compute.processes import ALONE
 from nextitem.data.sequences import Sequences
 from nextitem.model.losses import BinaryCrossEntropy
 from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform
-from nextitem.training.fit import Training, fit_model
+from nextitem.training.fit import fit_model
 from nextitem.training.optimisation import Descent, RowAdam, Touched
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 from worlds.parts import sequence
 from worlds.resolving import refused
 from worlds.shelves import ENCODERS, LOSSES, OBJECTIVES, build_model, each_pair_of, timed

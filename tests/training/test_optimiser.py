@@ -9,8 +9,9 @@ from nextitem.model.batches import Batch
 from nextitem.model.encoders import BERT4Rec
 from nextitem.model.losses import CrossEntropy
 from nextitem.model.objectives import MaskedItem
-from nextitem.training.fit import Training, fit_model
+from nextitem.training.fit import fit_model
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 from worlds.shelves import build_model
 from worlds.slopes import FOUR, LAST, Recorder, Slope, fit_slope
 from worlds.small_runs import ITEMS
@@ -41,6 +42,8 @@ def test_the_gradient_is_that_of_the_mean_over_positions(targets: int) -> None:
         ("constant", 0, [1, 1, 1, 1]),
         ("constant", 2, [1 / 3, 2 / 3, 1, 1]),
         ("linear", 0, [4 / 4, 3 / 4, 2 / 4, 1 / 4]),
+        ("cosine", 0, [1, (1 + 0.5**0.5) / 2, 1 / 2, (1 - 0.5**0.5) / 2]),
+        ("cosine", 1, [1 / 2, (1 + 0.5**0.5) / 2, 1 / 2, (1 - 0.5**0.5) / 2]),
         ("linear", 2, [1 / 3 * 4 / 4, 2 / 3 * 3 / 4, 2 / 4, 1 / 4]),
         ("constant", 7, [1 / 8, 2 / 8, 3 / 8, 4 / 8]),  # training ends before the warm-up does
     ],
@@ -58,6 +61,7 @@ def test_the_step_size_follows_warm_up_and_schedule(schedule: str, warmup: int, 
     [
         ("constant", 3, [1, 1, 1]),  # the second epoch ends in its middle
         ("linear", 3, [3 / 3, 2 / 3, 1 / 3]),
+        ("cosine", 3, [1, 3 / 4, 1 / 4]),
         ("linear", 1, [1]),
         ("linear", 9, [4 / 4, 3 / 4, 2 / 4, 1 / 4]),  # epochs end first
     ],

@@ -13,9 +13,10 @@ from nextitem.model.losses import BinaryCrossEntropy, CrossEntropy
 from nextitem.model.model import SequenceModel
 from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
-from nextitem.training.fit import Training, descent
+from nextitem.training.fit import descent
 from nextitem.training.session import Session
 from nextitem.training.step import Part, Step
+from nextitem.training.training import Training
 from worlds.shelves import build_model
 from worlds.small_runs import sha256
 

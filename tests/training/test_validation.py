@@ -14,8 +14,8 @@ from nextitem.experiment.run import run
 from nextitem.model.losses import BinaryCrossEntropy, CrossEntropy, SampledCrossEntropy
 from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.model.objectives import NextItem
-from nextitem.training.fit import Training
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 from nextitem.training.validation import outside_sampler, validation_cases, validation_loss
 from worlds.parts import sequence
 from worlds.shelves import with_settings

@@ -12,9 +12,10 @@ from nextitem.model.model import SequenceModel
 from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import MaskedItem, NextFew, NextItem
 from nextitem.training.checkpoint import FileCheckpoint
-from nextitem.training.fit import Progress, Training, fit_model
+from nextitem.training.fit import Progress, fit_model
 from nextitem.training.history import Epoch, History, Silent
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 from worlds.shelves import build_model
 from worlds.small_runs import ITEMS, chains
 

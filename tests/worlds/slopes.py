@@ -15,9 +15,10 @@ from nextitem.model.losses import CrossEntropy
 from nextitem.model.losses.loss import Loss
 from nextitem.model.model import SequenceModel
 from nextitem.model.objectives import NextItem
-from nextitem.training.fit import Progress, Training, fit_model
+from nextitem.training.fit import Progress, fit_model
 from nextitem.training.history import Epoch, History
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 from worlds.shelves import build_model
 from worlds.small_runs import ITEMS, chains
 

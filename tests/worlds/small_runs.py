@@ -28,8 +28,8 @@ from nextitem.model.encoders import FPMC, GPT2, BERT4Rec, Caser, GRU4Rec, SASRec
 from nextitem.model.losses import BinaryCrossEntropy, SampledCrossEntropy
 from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import MaskedItem, NextFew, NextItem
-from nextitem.training.fit import Training
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 from worlds.parts import sequence
 
 ITEMS, USERS = 12, 30

@@ -9,7 +9,7 @@ from nextitem.model.items import Tied
 from nextitem.model.losses import GBCE, BinaryCrossEntropy, BPRMax, CrossEntropy, SampledCrossEntropy
 from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.model.objectives import MaskedItem, NextFew, NextItem
-from nextitem.training.fit import Training
+from nextitem.training.training import Training
 from worlds.parts import sequence, with_parts
 from worlds.small_runs import chains
 

@@ -12,9 +12,9 @@ from nextitem.data.sequences import Sequences
 from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.experiment.learner import Learnt, Stored
 from nextitem.model.baselines import AnyBaseline
-from nextitem.training.fit import Training
 from nextitem.training.history import History
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 
 
 @dataclass(frozen=True)

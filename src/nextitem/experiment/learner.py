@@ -11,9 +11,9 @@ from nextitem.data.prepare import Prepared
 from nextitem.data.sequences import Sequences
 from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.evaluation.scoring import Query
-from nextitem.training.fit import Training
 from nextitem.training.history import History
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 
 
 class Stored(Protocol):

@@ -30,8 +30,9 @@ from nextitem.model.objectives import AnyObjective, NextItem
 from nextitem.model.weights import check_alike, shapes_alone
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.suggestion import suggest
-from nextitem.training.fit import Training, fit_model
+from nextitem.training.fit import fit_model
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 from nextitem.training.validation import outside_sampler, validation_cases, validation_loss
 from nextitem.words import counted
 

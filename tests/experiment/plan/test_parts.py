@@ -24,8 +24,8 @@ from nextitem.model.losses import BPR
 from nextitem.model.losses.loss import Loss, LossConfiguration
 from nextitem.model.negatives.exclusion import Exclude
 from nextitem.model.negatives.negatives import Negatives
-from nextitem.training.fit import Training
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 from worlds.plans import CPU
 from worlds.small_runs import chains, log_of, prepared_from
 

@@ -20,8 +20,8 @@ from nextitem.model.losses import BPR, GBCE, BinaryCrossEntropy, BPRMax, Sampled
 from nextitem.model.model import SequenceModel
 from nextitem.model.negatives import ByPopularity, InBatch, Mixed, Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
-from nextitem.training.fit import Training
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 from worlds.parts import sequence, with_parts
 from worlds.plans import CPU, total
 from worlds.small_runs import NEURAL, RECIPES, chains, log_of, prepared_from

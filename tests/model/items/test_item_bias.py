@@ -15,8 +15,9 @@ from nextitem.model.items.tied import Tied, TiedItems
 from nextitem.model.losses import BinaryCrossEntropy, CrossEntropy
 from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
-from nextitem.training.fit import Training, fit_model
+from nextitem.training.fit import fit_model
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 from worlds.parts import sequence
 from worlds.shelves import each_loss
 

@@ -13,7 +13,7 @@ from nextitem.model.losses import BinaryCrossEntropy
 from nextitem.model.model import SequenceModel
 from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import UserItem
-from nextitem.training.fit import Training
+from nextitem.training.training import Training
 from worlds.parts import with_parts
 
 U, N = 5, 9

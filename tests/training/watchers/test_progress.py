@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from nextitem.training.fit import Training
 from nextitem.training.history import Epoch, History
+from nextitem.training.training import Training
 from nextitem.training.watchers import progress
 from nextitem.training.watchers.progress import LiveTable, PlainLog, watcher
 

@@ -8,8 +8,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nextitem.training.fit import Training
 from nextitem.training.history import Epoch, History
+from nextitem.training.training import Training
 from nextitem.words import time_left, visible
 
 

@@ -1,0 +1,85 @@
+"""How a training goes on, as settings."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from nextitem.settings.configuration import Configuration
+from nextitem.training.optimisation import LEAST_BETA2
+from nextitem.training.schedule import Schedule
+
+
+class Training(Configuration):
+    """How the weights are found; the defaults are those of Klenitskiy & Vasilev (RecSys 2023)."""
+
+    epochs: int = Field(100, ge=1)
+    """Most passes over the windows."""
+    steps: int | None = Field(None, ge=1)
+    """Most steps, where that is fewer; the last epoch then ends with them. None: no other limit than `epochs`."""
+    patience: int | None = Field(10, ge=1)
+    """Stop after this many epochs without a better monitored value; none: train all epochs and keep the last."""
+    monitor: str = "ndcg@10"
+    """Validation metric that chooses the best epoch: one of those reported, larger is better."""
+    batch_size: int = Field(128, ge=1)
+    """Windows per step."""
+    learning_rate: float = Field(1e-3, gt=0.0)
+    """Adam's step size."""
+    beta2: float = Field(0.999, ge=0.0, lt=1.0)
+    """Decay of Adam's second moment (its first is 0.9)."""
+    weight_decay: float = Field(0.0, ge=0.0)
+    """Decoupled weight decay (AdamW), not applied to vectors such as biases and norms; 0 is plain Adam."""
+    l2: float = Field(0.0, ge=0.0)
+    """Factor of all weights that is added to their gradients before Adam scales them, half the weights' squares."""
+    gradient_clip: float | None = Field(None, gt=0.0)
+    """Largest norm of the whole gradient; none: no clipping."""
+    schedule: Schedule = "constant"
+    """`linear` and `cosine` let the step size fall to 0 at the last step that `epochs` and `steps` allow, also where
+    `patience` ends the training before it. `one_cycle` has it rise to `learning_rate` from a 25th of it over the first
+    three tenths of those steps, and fall to nearly 0 over the others (Smith & Topin, 2018)."""
+    warmup_steps: int = Field(0, ge=0)
+    """Steps over which the step size rises from 0."""
+    item_rows: Literal["all", "touched"] = "all"
+    """Rows of the item table that a step reads and moves: `all`, or, for a loss with negatives, those `touched` by its
+    inputs, targets and negatives, so that a step does not feel the catalogue. Both are Adam: what a row would have gone
+    on by momentum alone, it goes when it is next read."""
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    """On a GPU: of products in training. `tf32`: 10 bits of each factor; `bfloat16`: 7 bits in the encoder, the rest as
+    in `tf32`. Weights, moments and sums stay in float32, and so does evaluation."""
+    validation_users: int | None = Field(10_000, ge=1)
+    """Validate during training on this many users drawn at random when there are more; none: on all."""
+
+    @model_validator(mode="after")
+    def _decays_what_it_reads(self) -> Self:
+        for name, factor in (("weight_decay", self.weight_decay), ("l2", self.l2)):
+            if self.item_rows == "touched" and factor > 0:
+                raise ValueError(
+                    f"item_rows='touched' leaves rows alone that {name}={factor} would have to shrink; "
+                    f"set item_rows=all or {name}=0"
+                )
+        if self.weight_decay > 0 and self.l2 > 0:
+            raise ValueError(f"weight_decay={self.weight_decay} and l2={self.l2} are two ways to decay; set one to 0")
+        if self.item_rows == "touched" and self.beta2 < LEAST_BETA2:
+            raise ValueError(
+                f"item_rows='touched' needs beta2 of at least {LEAST_BETA2}, got {self.beta2}: below, rows without a "
+                f"gradient hardly come to rest; set item_rows=all or a larger beta2"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rises_once(self) -> Self:
+        if self.schedule == "one_cycle" and self.warmup_steps:
+            raise ValueError(
+                f"warmup_steps={self.warmup_steps} is for the other schedules: one_cycle rises by itself, over the "
+                f"first three tenths of all steps; leave it out, or set schedule=cosine"
+            )
+        return self
+
+    @property
+    def kept_epoch(self) -> Literal["best", "last"]:
+        """Which epoch's weights a training ends with."""
+        return "last" if self.patience is None else "best"
+
+    def most_steps(self, steps: int) -> int:
+        """How many steps the whole training has at most, where an epoch has `steps`."""
+        most = self.epochs * steps
+        return most if self.steps is None else min(most, self.steps)
