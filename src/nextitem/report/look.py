@@ -35,6 +35,7 @@ _RECIPES: dict[str, tuple[str, str, Any]] = {
     "sasrec-bce": ("SASRec", PINK, (0, (1.4, 1.2))),
     "gru4rec": ("GRU4Rec", ORANGE, (0, (2.6, 1.2))),
     "gpt2": ("GPT-2", SKY, "-"),
+    "ligr": ("LiGR", BLUE, (0, (4, 1.2, 1.2, 1.2))),
     "caser": ("Caser", SKY, (0, (1.4, 1.2))),
     "bpr-mf": ("BPR-MF", MUTED, (0, (2.6, 1.2))),
     "fpmc": ("FPMC", MUTED, (0, (4, 1.2, 1.2, 1.2))),

@@ -234,6 +234,9 @@ def test_weights_start_small_with_zero_biases_and_neutral_norms(encoder: Any) ->
             assert 0.99 * bound < float(weight.detach().abs().max()) <= bound
         elif encoder.name == "gpt2" and name.endswith(("out_projection.weight", "outer.weight")):
             assert float(weight.detach().std()) == pytest.approx(0.02 / (2 * encoder.blocks) ** 0.5, rel=0.1)
+        elif encoder.name == "ligr" and weight.ndim == 2:  # Xavier-normal, as published; each half of what is stacked
+            rows = weight.shape[0] // 2 if name.endswith("gate_and_up_2id") else weight.shape[0]
+            assert float(weight.detach().std()) == pytest.approx((2 / (rows + weight.shape[1])) ** 0.5, rel=0.1)
         elif weight.ndim == 2:
             spread = torch.stack([weights[name].detach() for weights in drawn]).std()
             assert float(spread) == pytest.approx(0.02, rel=0.1)

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from nextitem.model.encoders.encoder import Encoder
 from nextitem.model.layers.attention import attend_to, attention_flops, heads_divide_dim
 from nextitem.model.layers.dropout import Dropout
-from nextitem.model.layers.packing import Layout, Queries, arrange
+from nextitem.model.layers.packing import Queries, arrange
+from nextitem.model.layers.positions import PositionDirection, places
 from nextitem.model.layers.stack import Removable, stacked
 
 NormPlacement = Literal["query", "pre"]
-PositionDirection = Literal["from_oldest", "from_newest"]
 
 
 class SASRec(Encoder):
@@ -80,7 +80,7 @@ class SASRecEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.dim = dim
-        self.position_direction = position_direction
+        self.position_direction: PositionDirection = position_direction
         has_positions = "positions" not in without
         self.positions_Ld = nn.Parameter(torch.empty(positions, dim).normal_(0.0, 0.02)) if has_positions else None
         self.dropout = Dropout(dropout)
@@ -96,17 +96,12 @@ class SASRecEncoder(nn.Module):
         layout = arrange(lengths_B, embeddings_BLd.shape[1], is_causal=True)
         x_Pd = layout.flat(embeddings_BLd) * self.dim**0.5
         if self.positions_Ld is not None:
-            x_Pd = x_Pd + self._positions(layout, self.positions_Ld)
+            places_P = places(layout, len(self.positions_Ld), self.position_direction)
+            x_Pd = x_Pd + self.positions_Ld.index_select(0, places_P)
         x_Pd = self.dropout(x_Pd)
         x_Qd, places_T = stacked(self.blocks, x_Pd, layout, read_T)
         states_Qd: Tensor = self.last_norm(x_Qd)
         return layout.rows(states_Qd) if places_T is None else states_Qd.index_select(0, places_T)
-
-    def _positions(self, layout: Layout, positions_Ld: Tensor) -> Tensor:
-        if self.position_direction == "from_oldest":
-            return positions_Ld.index_select(0, layout.columns_P)
-        table = len(positions_Ld)
-        return positions_Ld.index_select(0, (table - layout.lengths_P + layout.columns_P).clamp_(max=table - 1))
 
 
 class _Block(nn.Module):
