@@ -10,11 +10,13 @@ from typing import Any
 
 from starlette.responses import Response
 
+from nextitem.serving.service.admission import Admission
 from nextitem.serving.service.arrival import arrive
 from nextitem.serving.service.logs import Log
-from nextitem.serving.service.refusals import RefusedError
+from nextitem.serving.service.refusals import RefusedError, over_capacity
 from nextitem.serving.service.security import OPEN, Token
 from nextitem.serving.service.service import Service
+from nextitem.serving.service.settings import ServiceSettings
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -35,7 +37,7 @@ class Gate:
     def __init__(self, app: Application, service: Service, token: Token | None, log: Log) -> None:
         self._inside, self._service, self._settings = app, service, service.settings
         self._token, self._log = token, log
-        self._no_room, self._told_until = Response(), 0.0
+        self._no_room, self._told_until = list[Message](), 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or refuse it."""
@@ -52,11 +54,15 @@ class Gate:
                     message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 
-        if (turned_away := self._turned_away(scope)) is not None:
-            await turned_away(scope, receive, sent)
+        if not self._may_ask(scope):
+            await _no_token()(scope, receive, sent)
             self._tell(scope, status, time.monotonic() - start, told)
             return
-        body = _Body(scope, receive, self._settings.body_bytes, self._settings.body_seconds)
+        computed = next((one for one in _COMPUTED if scope["path"].startswith(one)), None)
+        if computed is not None and self._service.admission.is_over:
+            await self._turn_away(computed, send, start)
+            return
+        body = _Body(scope, receive, self._settings, None if computed is None else self._service.admission)
         try:
             await self._inside(scope, body.receive, sent)
         except asyncio.CancelledError:
@@ -71,23 +77,25 @@ class Gate:
             body.close()
             self._tell(scope, status, time.monotonic() - start, told)
 
-    def _turned_away(self, scope: Scope) -> Response | None:
-        """The refusal of who may not ask, and of what cannot be taken on, before anything of it is read."""
-        path = scope["path"]
-        if self._token is not None and not path.startswith(OPEN):
-            given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-            if not self._token.fits(given):
-                return RefusedError(
-                    "no_token",
-                    "the request has no valid token",
-                    "send the header authorization: Bearer and the token that the service was started with",
-                    {"www-authenticate": 'Bearer, Basic realm="nextitem"'},
-                ).response()
-        if not path.startswith(_COMPUTED) or not self._service.is_over_capacity:
-            return None
-        if (now := time.monotonic()) > self._told_until:
-            self._no_room, self._told_until = self._service.over_capacity().response(), now + _SAME
-        return self._no_room
+    def _may_ask(self, scope: Scope) -> bool:
+        if self._token is None or scope["path"].startswith(OPEN):
+            return True
+        return self._token.fits(next((value for name, value in scope["headers"] if name == b"authorization"), b""))
+
+    async def _turn_away(self, route: str, send: Send, start: float) -> None:
+        """Refuse what cannot be taken on, before anything of it is read.
+
+        A flood of such requests must cost next to nothing, or it would keep those waiting that were taken on.
+        """
+        now = time.monotonic()
+        if now > self._told_until:
+            admission = self._service.admission
+            self._no_room = _messages(over_capacity(admission.waiting, admission.wait), self._service.is_stopping)
+            self._told_until = now + _SAME
+        for message in self._no_room:
+            await send(message)
+        self._service.measures.request(route, 503, now - start)
+        self._log.count("refused", route)
 
     def _failed(self, error: Exception) -> RefusedError:
         told = "".join(traceback.format_exception(error))
@@ -109,17 +117,20 @@ class Gate:
 class _Body:
     """A request's body, no larger and no slower than allowed; and then whether the client is still there."""
 
-    def __init__(self, scope: Scope, receive: Receive, most: int, seconds: float) -> None:
-        self._receive, self._most, self._seconds = receive, most, seconds
+    def __init__(self, scope: Scope, receive: Receive, settings: ServiceSettings, admission: Admission | None) -> None:
+        """With an `admission` the body asks something of a model: it is counted there, and its client looked after."""
+        self._receive, self._most, self._seconds = receive, settings.body_bytes, settings.body_seconds
         self._loop = asyncio.get_running_loop()
-        self._until, self._taken, self._is_whole = self._loop.time() + seconds, 0, False
+        self._until, self._taken, self._is_whole = self._loop.time() + self._seconds, 0, False
         self._declared = next((int(v) for n, v in scope["headers"] if n == b"content-length" and v.isdigit()), 0)
         self._timer: asyncio.TimerHandle | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._is_watched = scope["path"].startswith(_COMPUTED)
         self._asking = asyncio.current_task()
         self.is_abandoned = False
         """Whether the client closed the connection before it had its answer."""
+        self._admission = admission
+        if admission is not None:
+            admission.begin(self)
 
     async def receive(self) -> Message:
         """The next part. Raises RefusedError for a body that is too large, or takes too long."""
@@ -141,12 +152,15 @@ class _Body:
         if self._taken > self._most:
             raise _too_large(self._taken, self._most)
         self._is_whole = not message.get("more_body", False)
-        if self._is_whole and self._is_watched:
+        if self._is_whole and self._admission is not None:
+            self._admission.finish(self)
             self._timer = self._loop.call_later(_PATIENCE, self._begin_to_watch)
         return message
 
     def close(self) -> None:
-        """Look no more after the client."""
+        """Read no more, and look no more after the client."""
+        if self._admission is not None:
+            self._admission.leave(self)
         if self._timer is not None:
             self._timer.cancel()
         if self._watch is not None:
@@ -160,6 +174,25 @@ class _Body:
         if message["type"] == "http.disconnect" and self._asking is not None:
             self.is_abandoned = True
             self._asking.cancel()
+
+
+def _messages(refused: RefusedError, is_stopping: bool) -> list[Message]:
+    """A refusal as what an application sends."""
+    response = refused.response()
+    headers = [*response.raw_headers, *([(b"connection", b"close")] if is_stopping else [])]
+    return [
+        {"type": "http.response.start", "status": response.status_code, "headers": headers},
+        {"type": "http.response.body", "body": response.body},
+    ]
+
+
+def _no_token() -> Response:
+    return RefusedError(
+        "no_token",
+        "the request has no valid token",
+        "send the header authorization: Bearer and the token that the service was started with",
+        {"www-authenticate": 'Bearer, Basic realm="nextitem"'},
+    ).response()
 
 
 def _too_large(size: int, most: int) -> RefusedError:

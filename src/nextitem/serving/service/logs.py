@@ -4,11 +4,12 @@ import json
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from datetime import UTC, datetime
 from typing import TextIO
 
 _MOST = 100_000  # lines that wait; what comes beyond is counted and not kept
+_COUNTED = 1.0  # seconds between two lines of a number
 _EVERY = 0.05  # seconds between two writes, which then write all that waits
 
 
@@ -23,6 +24,8 @@ class Log:
         self._stream = sys.stderr if stream is None else stream
         self._lines: deque[tuple[float, str, dict[str, object]]] = deque()
         self._dropped = 0
+        self._counted: deque[tuple[str, str]] = deque()
+        self._told = 0.0
         self._is_ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
 
@@ -45,17 +48,29 @@ class Log:
         else:
             self._dropped += 1
 
+    def count(self, event: str, route: str) -> None:
+        """One more of what is told once a second, as a number by route: a line for each would cost too much."""
+        if not self._is_silent:
+            self._counted.append((event, route))
+
     def _run(self) -> None:
         is_last = False
         while not is_last:
             is_last = self._is_ending.wait(_EVERY)
             taken = [self._lines.popleft() for _ in range(len(self._lines))]
+            if self._counted and (is_last or time.monotonic() > self._told + _COUNTED):
+                taken += self._counts()
             if self._dropped:
                 dropped, self._dropped = self._dropped, 0
                 taken.append((time.time(), "lines dropped", {"count": dropped}))
             if taken:
                 self._stream.write("".join(map(_as_line, taken)))
                 self._stream.flush()
+
+    def _counts(self) -> list[tuple[float, str, dict[str, object]]]:
+        self._told, at = time.monotonic(), time.time()
+        counts = Counter(self._counted.popleft() for _ in range(len(self._counted)))
+        return [(at, event, {"route": route, "count": count}) for (event, route), count in counts.items()]
 
 
 def _as_line(one: tuple[float, str, dict[str, object]]) -> str:

@@ -14,12 +14,13 @@ from nextitem.serving.ids import RawId
 from nextitem.serving.laying import laid_on
 from nextitem.serving.question import Answer, Question, Terms
 from nextitem.serving.recommender import Recommender
+from nextitem.serving.service.admission import Admission
 from nextitem.serving.service.arrival import LoopClock, arrived
 from nextitem.serving.service.batching import ModelThread
 from nextitem.serving.service.metrics import Measures
 from nextitem.serving.service.models import Models, ModelVersion
 from nextitem.serving.service.popular import popular_answer
-from nextitem.serving.service.refusals import RefusedError, over_capacity
+from nextitem.serving.service.refusals import RefusedError
 from nextitem.serving.service.search import Found, Titles
 from nextitem.serving.service.settings import ServiceSettings
 from nextitem.serving.store.store import EventStore
@@ -50,6 +51,7 @@ class Service:
         self.settings = settings
         self.thread = ModelThread(settings.queue, settings.batch, settings.threads)
         self.clock = LoopClock()
+        self.admission = Admission(self.thread, self.clock, settings.queue, settings.wait)
         self.measures = Measures()
         if events is not None:
             models.completed = lambda recommender: laid_on(recommender, events.catalogue.changes())
@@ -74,16 +76,6 @@ class Service:
     def begin_to_stop(self) -> None:
         """Be ready no more: questions are still answered, and their callers asked to go elsewhere."""
         self.is_stopping = True
-
-    @property
-    def is_over_capacity(self) -> bool:
-        """Whether who asks now would wait longer than anybody should."""
-        # Where the event loop is late, whoever is heard now has waited as long already.
-        return self.thread.is_full or self.thread.wait + self.clock.steadily_late > self.settings.wait
-
-    def over_capacity(self) -> RefusedError:
-        """What is told whoever asks while it is."""
-        return over_capacity(self.thread.waiting, self.thread.wait + self.clock.steadily_late)
 
     @property
     def is_ready(self) -> bool:
