@@ -21,10 +21,11 @@ from nextitem.serving.asking import allowed_items, asked_after, asked_of, read_e
 from nextitem.serving.catalogue.changes import CatalogueChanges
 from nextitem.serving.catalogue.living import changed
 from nextitem.serving.catalogue.stored import read_changes, write_changes
-from nextitem.serving.explaining.explain import Change, explained
+from nextitem.serving.explaining.explain import Change, explaining
 from nextitem.serving.explaining.explanation import Explanation
 from nextitem.serving.explaining.rerank import reranked
-from nextitem.serving.explaining.similar import SimilarItem, narrowed_to, similar_items
+from nextitem.serving.explaining.similar import SimilarItem, finding_similar, narrowed_to
+from nextitem.serving.explaining.steps import finished
 from nextitem.serving.heard import hear
 from nextitem.serving.ids import Ids, RawId
 from nextitem.serving.known import Known
@@ -262,7 +263,7 @@ class Recommender:
         empty then), and where a model that counts was stored without histories.
         """
         wanted, terms = listed(items, "items"), narrowed_to(candidates, exclude, where, unknown)
-        return similar_items(self.known, self.known.alikeness, wanted, k, terms)
+        return finished(finding_similar(self.known, wanted, k, terms))
 
     def rerank(self, question: Question, items: Ids) -> Answer:
         """All of these items, each once, by the model's scores after the question's history, best first.
@@ -285,7 +286,7 @@ class Recommender:
         wanted = None if items is None else listed(items, "items")
         change = Change(listed(without, "without"), listed(added, "added"))
         latest = whole_number(latest, "latest", "how many items of the history are left out", least=0)
-        return explained(self.known, question, wanted, change, latest)
+        return finished(explaining(self.known, question, wanted, change, latest))
 
     def known_users(self) -> list[RawId]:
         """All users whose histories are stored, in sorted order."""

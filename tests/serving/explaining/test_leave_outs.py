@@ -10,6 +10,7 @@ from nextitem.evaluation.scoring import Scorer
 from nextitem.model.baselines.popularity import PopularityScorer
 from nextitem.model.baselines.sparse import Entries, SparseQuery
 from nextitem.serving.explaining.leave_outs import leave_outs, without_each
+from nextitem.serving.explaining.steps import finished
 from worlds.small_runs import FOR_KNOWN_USERS, ITEMS, RECIPES, chains, outcome
 
 EVERYTHING = torch.ones(ITEMS, dtype=torch.bool)
@@ -45,7 +46,7 @@ def test_the_change_is_what_the_item_gave_and_all_is_asked_at_once() -> None:
     weights_NN = torch.zeros(ITEMS, ITEMS)
     weights_NN[1, 5], weights_NN[2, 5], weights_NN[3, 6] = 4.0, -1.5, 2.0
     scorer = Sums(weights_NN)
-    found = leave_outs(scorer, POPULAR, history_of(1, 2, 3, 1), torch.tensor([5, 6]), EVERYTHING, latest=10)
+    found = finished(leave_outs(scorer, POPULAR, history_of(1, 2, 3, 1), torch.tensor([5, 6]), EVERYTHING, latest=10))
     assert found.items_D.tolist() == [1, 3, 2]  # the newest first
     assert found.score_X.tolist() == [2 * 4.0 - 1.5, 2.0]
     assert found.change_DX.tolist() == [[8.0, 0.0], [0.0, 2.0], [-1.5, 0.0]]
@@ -57,18 +58,22 @@ def test_the_change_is_what_the_item_gave_and_all_is_asked_at_once() -> None:
 
 def test_the_latest_different_items_are_left_out_and_no_others() -> None:
     scorer = Sums(torch.eye(ITEMS))
-    found = leave_outs(scorer, POPULAR, history_of(4, 1, 2, 3), torch.tensor([4]), EVERYTHING, latest=2)
+    found = finished(leave_outs(scorer, POPULAR, history_of(4, 1, 2, 3), torch.tensor([4]), EVERYTHING, latest=2))
     assert found.items_D.tolist() == [3, 2]
 
 
 def test_where_nothing_is_left_the_fallback_answers_and_no_change_is_told() -> None:
-    found = leave_outs(Sums(torch.eye(ITEMS)), POPULAR, history_of(2, 2), torch.tensor([2, 11]), EVERYTHING, latest=5)
+    found = finished(
+        leave_outs(Sums(torch.eye(ITEMS)), POPULAR, history_of(2, 2), torch.tensor([2, 11]), EVERYTHING, latest=5)
+    )
     assert bool(found.change_DX.isnan().all())
     assert found.rank_DX.tolist() == [[10, 1]]  # by popularity, which is the number of the item
 
 
 def test_without_any_history_the_fallback_is_asked() -> None:
-    found = leave_outs(Sums(torch.eye(ITEMS)), POPULAR, history_of(), torch.tensor([11, 10]), EVERYTHING, latest=5)
+    found = finished(
+        leave_outs(Sums(torch.eye(ITEMS)), POPULAR, history_of(), torch.tensor([11, 10]), EVERYTHING, latest=5)
+    )
     assert found.rank_X.tolist() == [1, 2]
     assert found.change_DX.shape == (0, 2)
 
@@ -78,9 +83,9 @@ def test_ranks_are_places_in_the_list_of_what_may_be_recommended() -> None:
     may_N[[0, 1, 3]] = False
     items_Ck, _ = top_k(scorer.query(history), ITEMS, None, may_N.nonzero()[:, 0])
     listed = items_Ck[0, : int(may_N.sum())]
-    found = leave_outs(scorer, POPULAR, history, listed, may_N, latest=0)
+    found = finished(leave_outs(scorer, POPULAR, history, listed, may_N, latest=0))
     assert found.rank_X.tolist() == [*range(1, len(listed) + 1)]
-    hidden = leave_outs(scorer, POPULAR, history, torch.tensor([3]), may_N, latest=0)
+    hidden = finished(leave_outs(scorer, POPULAR, history, torch.tensor([3]), may_N, latest=0))
     assert hidden.rank_X.tolist() == [1]  # would stand first, as its score ties with that of 7 and 3 comes before it
 
 
@@ -97,7 +102,7 @@ def test_every_model_can_be_asked_and_agrees_with_asking_one_by_one(name: str) -
     scorer: Scorer = outcome(name).model
     history = outcome(name).prepared.log.sequences.select(torch.tensor([4]))
     items_X = torch.tensor([0, 5, 11])
-    found = leave_outs(scorer, POPULAR, history, items_X, EVERYTHING, latest=ITEMS)
+    found = finished(leave_outs(scorer, POPULAR, history, items_X, EVERYTHING, latest=ITEMS))
     items = chains()[4]
     assert found.items_D.tolist() == items[::-1]
     for change_X, item in zip(found.change_DX, found.items_D.tolist(), strict=True):

@@ -77,9 +77,30 @@ def test_the_explanation_of_a_fallback_says_that_it_is_one(one: Served) -> None:
         ("explain", {"history": HISTORY, "items": ["no such"]}, "no such"),
         ("explain", {"history": HISTORY, "without": ["i11"]}, "not in the history"),
         ("explain", {"history": HISTORY, "k": 101}, "k: "),
+        ("explain", {"history": HISTORY, "k": 100, "latest": 51}, "ask about 98 items, or give latest=50"),
+        ("explain", {"history": HISTORY, "items": ["i03"] * 26, "latest": 200}, "26 items times latest=200"),
+        ("similar", {"items": ["i03"] * 11, "k": 1000}, "10,000 may be listed in all"),
     ],
 )
 def test_what_cannot_be_looked_into_is_refused(one: Served, path: str, body: object, word: str) -> None:
     told = one.post(f"/v1/{path}", body)
     assert (told.status_code, told.json()["code"]) == (422, "invalid")
     assert word in told.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("similar", {"items": ["i03"]}),
+        ("rerank", {"history": HISTORY, "items": ["i03"]}),
+        ("explain", {"history": HISTORY}),
+    ],
+)
+def test_what_is_not_done_in_time_is_refused_with_when_to_ask_again(
+    one: Served, monkeypatch: pytest.MonkeyPatch, path: str, body: object
+) -> None:
+    soon = one.service.settings.model_copy(update={"looking_seconds": 1e-6})
+    monkeypatch.setattr(one.service, "settings", soon)
+    told = one.post(f"/v1/{path}", body)
+    assert (told.status_code, told.json()["code"], told.headers["retry-after"]) == (503, "deadline", "1")
+    assert "not done within 1e-06 seconds" in told.json()["message"]

@@ -11,6 +11,7 @@ from nextitem.evaluation.hiding import latest as hidden_events
 from nextitem.serving.answering import Understood, answers, histories_of, understood
 from nextitem.serving.explaining.explanation import Carrier, Explained, Explanation, Filtered, WhatIf
 from nextitem.serving.explaining.leave_outs import LeaveOuts, latest_first, leave_outs
+from nextitem.serving.explaining.steps import Steps
 from nextitem.serving.heard import hear
 from nextitem.serving.ids import RawId
 from nextitem.serving.known import Known
@@ -30,26 +31,32 @@ class Change:
         return bool(len(self.without) or len(self.added))
 
 
-def explained(
+def explaining(
     known: Known, question: Question, items: Sequence[RawId] | None, change: Change, latest: int
-) -> Explanation:
-    """What the answer to a question rests on, for these items or, None, for those of its list.
+) -> Steps[Explanation]:
+    """What the answer to a question rests on, for these items or, None, for those of its list; in short steps.
 
-    The `latest` different items of the history are left out one at a time, all in one pass of the model. Raises what
-    the question raises, and DataError for an item that is not known, or is to be taken out of a history without it.
+    The `latest` different items of the history are left out one at a time. Raises what the question raises, and
+    DataError for an item that is not known, or is to be taken out of a history without it.
     """
     asked = understood(known, hear(known, question))
     otherwise = _otherwise(known, asked, change) if change else None
+    yield
     answer, *after = answers(known, [asked] if otherwise is None else [asked, otherwise])
+    yield
     wanted = [one.item for one in answer] if items is None else items
     items_X = torch.tensor(_places(known, wanted, "items"), dtype=torch.int64)
     history = histories_of(known, [asked])
     may_N = _may_be_listed(known, asked)
-    found = leave_outs(known.scorer, known.popularity, history, items_X, may_N, latest)
+    found = yield from leave_outs(known.scorer, known.popularity, history, items_X, may_N, latest)
+    told = []
+    for x, item in enumerate(items_X.tolist()):
+        told.append(_item(known, asked, found, x, item))
+        yield
     return Explanation(
         answer,
         tuple(known.raw_items[item] for item in asked.heard.items),
-        tuple(_item(known, asked, found, x, item) for x, item in enumerate(items_X.tolist())),
+        tuple(told),
         _filtered(known, asked, found.score_N, answer),
         bool((found.change_DX != 0).any()),
         len(latest_first(history)) - len(found.items_D),
@@ -107,8 +114,10 @@ def _filtered(known: Known, asked: Understood, score_N: Tensor, answer: Answer) 
     passed_over = "limit" if terms.limits else "diversity" if terms.diversity else None
     for item in order[:last]:
         reason = None if item in listed else asked.reason_against(item) or passed_over
-        if reason is not None and len(found) < _NAMED:
+        if reason is not None:
             found.append(Filtered(known.raw_items[item], known.item_titles[item], float(score_N[item]), reason))
+            if len(found) == _NAMED:
+                break
     return tuple(found)
 
 

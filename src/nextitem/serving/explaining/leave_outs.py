@@ -11,8 +11,10 @@ from torch import Tensor
 from nextitem.data.events import Events
 from nextitem.data.sequences import Sequences
 from nextitem.evaluation.scoring import Scorer, refuse_nan
+from nextitem.serving.explaining.steps import Steps
 
 _AT_ONCE = 1 << 23  # scores alive at a time: 32 MB of float32
+_TOGETHER = 8  # versions in one step of the model, which is to take some milliseconds
 _ROUNDING = 2.0**-18  # of the largest finite score: rows of one product may differ by so much and mean the same
 
 
@@ -39,8 +41,10 @@ class LeaveOuts:
 
 def leave_outs(
     scorer: Scorer, fallback: Scorer, history: Sequences, items_X: Tensor, may_N: Tensor, latest: int
-) -> LeaveOuts:
+) -> Steps[LeaveOuts]:
     """What the items of one history do to the scores of others; the `latest` of its different items are left out.
+
+    In steps of a few versions, and then of an item's ranks.
 
     `may_N` says which items are ranked, the same in all versions: what is left out stays hidden, so that ranks compare.
     An item that is not among them is ranked as if it were one more. `fallback` answers where nothing is left.
@@ -54,7 +58,9 @@ def leave_outs(
     score_N = torch.empty(0)
     for rows, answering in ((is_empty_V, fallback), (~is_empty_V, scorer)):  # the whole history is never empty alone
         if bool(rows.any()):
-            score_VX[rows], rank_VX[rows], score_N = _scored(answering, versions.select(rows), items_X, may_N)
+            score_VX[rows], rank_VX[rows], score_N = yield from _scored(
+                answering, versions.select(rows), items_X, may_N
+            )
     change_DX = score_VX[0] - score_VX[1:]
     change_DX[change_DX.abs() <= _ROUNDING * score_N[score_N.isfinite()].abs().max()] = 0
     change_DX[is_empty_V[1:] != is_empty_V[0]] = torch.nan
@@ -89,23 +95,32 @@ def without_each(history: Sequences, items_D: Tensor) -> Sequences:
     return Sequences(events, starts_V, stops_V, history.users_U.expand(len(stops_V)))
 
 
-@torch.no_grad()
-def _scored(scorer: Scorer, histories: Sequences, items_X: Tensor, may_N: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _scored(
+    scorer: Scorer, histories: Sequences, items_X: Tensor, may_N: Tensor
+) -> Steps[tuple[Tensor, Tensor, Tensor]]:
     """(scores, ranks) of the items after each of V histories, (V, X), and all scores after the first of them, (N,)."""
-    query = scorer.query(histories)
     scores, ranks, first_N = [], [], torch.empty(0)
-    for rows in torch.arange(len(histories)).split(max(1, _AT_ONCE // query.number_of_items)):
-        scores_RN = query.select(rows).scores(0, query.number_of_items).cpu()
-        refuse_nan(scores_RN)
+    for rows in torch.arange(len(histories)).split(max(1, min(_TOGETHER, _AT_ONCE // len(may_N)))):
+        scores_RN = _scores(scorer, histories.select(rows))
         first_N = first_N if len(first_N) else scores_RN[0].clone()
         scores_RX = scores_RN[:, items_X]
         rivals_RN = scores_RN.masked_fill(~may_N, torch.nan)  # compares false with everything
         rank_RX = torch.empty(scores_RX.shape, dtype=torch.int64)
+        yield
         for x, item in enumerate(items_X.tolist()):  # of all at a time there would be R · X · N comparisons to hold
             rank_RX[:, x] = _rank(rivals_RN, scores_RX[:, x], item)
+            yield
         ranks.append(rank_RX)
         scores.append(scores_RX.double())
     return torch.cat(scores), torch.cat(ranks), first_N
+
+
+@torch.no_grad()
+def _scores(scorer: Scorer, histories: Sequences) -> Tensor:
+    query = scorer.query(histories)
+    scores_RN = query.scores(0, query.number_of_items).cpu()
+    refuse_nan(scores_RN)
+    return scores_RN
 
 
 def _rank(rivals_RN: Tensor, score_R: Tensor, item: int) -> Tensor:

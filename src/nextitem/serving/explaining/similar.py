@@ -11,11 +11,14 @@ from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.evaluation.ranks import top_k
 from nextitem.serving.alikeness import Alikeness
+from nextitem.serving.explaining.steps import Steps
 from nextitem.serving.ids import RawId
 from nextitem.serving.known import Known
 from nextitem.serving.narrowing.allowed import allowed
 from nextitem.serving.question import Terms, Unknown
 from nextitem.settings.given import listed, whole_number
+
+_TOGETHER = 8  # items in one step
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +50,16 @@ def narrowed_to(
     )
 
 
-def similar_items(
-    known: Known, alikeness: Alikeness, items: Sequence[RawId], k: int, terms: Terms
-) -> list[list[SimilarItem]]:
-    """The k items that are most like each of these, best first; an item itself is never listed, one that equals it is.
+def finding_similar(known: Known, items: Sequence[RawId], k: int, terms: Terms) -> Steps[list[list[SimilarItem]]]:
+    """The k items that are most like each of these, best first, in steps of a few items.
 
+    An item itself is never listed, one that equals it is.
     Of the terms those count that say which items may be listed. Items without a training event are in no list, as their
     vectors are what chance made of them, unless they are cold ones, whose vectors are made of features. Raises
     DataError for an item that nothing is known of; for an unknown one too, unless the terms say that those are left
-    out: then its list is empty.
+    out: then its list is empty. Raises it as well where a model that counts was stored without histories.
     """
+    alikeness = known.alikeness
     k = min(whole_number(k, "k", "the number of similar items", least=1), len(known.items))
     places = [known.item_places.of(raw, "items", place) for place, raw in enumerate(items)]
     for raw, place in zip(items, places, strict=True):
@@ -68,10 +71,14 @@ def similar_items(
     items_Q = torch.tensor([place for place in places if place >= 0], dtype=torch.int64)
     _require_known(known, alikeness, items_Q)
     is_learnt_N, is_allowed_N = known.has_meaning_N, allowed(known, terms).is_allowed_N
-    may_N = is_learnt_N if is_allowed_N is None else is_learnt_N & is_allowed_N
-    items_Qk, scores_Qk = top_k(alikeness.query(items_Q), k, _itself(items_Q, len(known.items)), may_N.nonzero()[:, 0])
-    lists = zip(items_Qk.tolist(), scores_Qk.tolist(), strict=True)
-    return [_listed(known, alikeness.by, *next(lists)) if place >= 0 else [] for place in places]
+    among = (is_learnt_N if is_allowed_N is None else is_learnt_N & is_allowed_N).nonzero()[:, 0]
+    lists = []
+    for some_Q in items_Q.split(_TOGETHER):
+        yield
+        found_Qk, scores_Qk = top_k(alikeness.query(some_Q), k, _itself(some_Q, len(known.items)), among)
+        lists += [_listed(known, alikeness.by, *one) for one in zip(found_Qk.tolist(), scores_Qk.tolist(), strict=True)]
+    upcoming = iter(lists)
+    return [next(upcoming) if place >= 0 else [] for place in places]
 
 
 def _require_known(known: Known, alikeness: Alikeness, items_Q: Tensor) -> None:

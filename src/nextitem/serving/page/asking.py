@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from nextitem.errors import NextitemError
 from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.presets import load_preset
+from nextitem.serving.explaining.explain import Change, explaining
 from nextitem.serving.explaining.similar import SimilarItem
 from nextitem.serving.ids import RawId
 from nextitem.serving.page.answers import Found
@@ -111,8 +111,8 @@ class Counter:
         """By item of the list, what each of the history does to its score; nothing where that was not to be had."""
         try:
             asked = replace(question, k=min(question.k, EXPLAINED))
-            explain = partial(model.recommender.explain, asked, latest=LEFT_OUT)
-            explanation = await self.service.compute(explain)
+            steps = explaining(model.recommender.known, asked, None, Change(), LEFT_OUT)
+            explanation = await self.service.work_out(steps)
         except (RefusedError, NextitemError):
             return {}  # the list is what was asked for
         if not explanation.goes_by_history:
@@ -128,8 +128,7 @@ class Counter:
         if raw is None:
             return [], "The item is not in the catalogue of this model."
         try:
-            recommender = self.service.models.current[name].recommender
-            found = await self.service.compute(partial(recommender.similar_items, [raw], SIMILAR))
+            found, _ = await self.service.similar([raw], SIMILAR, Terms(), name)
             return found[0], ""
         except RefusedError as refused:
             return [], f"{refused.problem.message}; {refused.problem.remedy}"

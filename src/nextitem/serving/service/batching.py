@@ -1,7 +1,8 @@
 """One thread that computes, and a bounded line of what waits for it: whatever waits is answered in one pass.
 
 No work is held back to make a batch larger. While the model is busy others arrive, so batches grow with the load by
-themselves, and a lone question is answered at once.
+themselves, and a lone question is answered at once. What takes longer goes in steps: after each pass one computation of
+that kind goes on for some milliseconds, and never keeps questions waiting for longer.
 """
 
 import asyncio
@@ -14,21 +15,23 @@ from typing import Any
 
 import torch
 
+from nextitem.serving.explaining.steps import Computed, Steps
 from nextitem.serving.service.refusals import over_capacity
 
 Work = Callable[[Sequence[Any]], Sequence[Any]]
 """What answers several at once: as many answers as questions, in their order."""
 
 
+_TURN = 0.008  # seconds that a computation in steps goes on before others have their turn
 _NEWEST = 0.1  # what the latest pass weighs in the estimate of what a question takes
 
 
 class _Job:
-    """One question, what answers it, and the future that the answer is for."""
+    """One question, what answers it (None: it is a computation in steps), and the future that the answer is for."""
 
     __slots__ = ("asked", "future", "work")
 
-    def __init__(self, work: Work, asked: Any, future: "asyncio.Future[Any]") -> None:
+    def __init__(self, work: Work | None, asked: Any, future: "asyncio.Future[Any]") -> None:
         self.work, self.asked, self.future = work, asked, future
 
 
@@ -41,6 +44,7 @@ class ModelThread:
     def __init__(self, most_waiting: int, most_together: int, threads: int = 1, name: str = "model") -> None:
         self._most_waiting, self._most_together, self._threads = most_waiting, most_together, threads
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._going: deque[_Job] = deque()  # computations in steps that have begun
         self._loop: asyncio.AbstractEventLoop | None = None
         self.waiting = 0  # asked and not yet answered, those that are being computed among them
         self.batches = 0
@@ -73,6 +77,16 @@ class ModelThread:
 
         Raises RefusedError at once where as many wait as may.
         """
+        return self._submitted(work, asked)
+
+    def work_out(self, steps: Steps[Computed]) -> "asyncio.Future[Computed]":
+        """What the steps will have computed, a few at a time between passes; cancel it and no further one is taken.
+
+        Raises RefusedError at once where as many wait as may.
+        """
+        return self._submitted(None, steps)
+
+    def _submitted(self, work: Work | None, asked: Any) -> "asyncio.Future[Any]":
         if self._loop is None or self.is_full:
             raise over_capacity(self.waiting, self.wait)
         future = self._loop.create_future()
@@ -93,31 +107,54 @@ class ModelThread:
     def _run(self) -> None:
         torch.set_num_threads(self._threads)
         is_ending = False
-        while not is_ending:
-            jobs, is_ending = self._take()
-            groups: dict[int, list[_Job]] = {}
+        while not is_ending or self._going:
+            jobs, is_ending = ([], True) if is_ending else self._take()
+            groups: dict[int, tuple[Work, list[_Job]]] = {}
             for job in jobs:
-                if not job.future.cancelled():  # nobody waits for it: the client hung up, or the deadline is over
-                    groups.setdefault(id(job.work), []).append(job)
-            for group in groups.values():
-                self._compute(group)
+                if job.work is None:
+                    self._going.append(job)
+                elif not job.future.cancelled():  # nobody waits for it: the client hung up, or the deadline is over
+                    groups.setdefault(id(job.work), (job.work, []))[1].append(job)
+            for work, group in groups.values():
+                self._compute(work, group)
+            if self._going:
+                self._go_on(self._going.popleft())
 
     def _take(self) -> tuple[list[_Job], bool]:
-        """(what waits, whether the thread is to end afterwards); waits until there is something."""
-        taken: deque[_Job] = deque()
-        job = self._jobs.get()
-        while job is not None:
-            taken.append(job)
-            if len(taken) == self._most_together or self._jobs.empty():
-                return [*taken], False
+        """(what waits, whether the thread is to end afterwards); waits until there is something to do."""
+        taken: list[_Job] = []
+        while len(taken) < self._most_together:
+            if (taken or self._going) and self._jobs.empty():
+                break
             job = self._jobs.get()
-        return [*taken], True
+            if job is None:
+                return taken, True
+            taken.append(job)
+        return taken, False
 
-    def _compute(self, jobs: list[_Job]) -> None:
+    def _compute(self, work: Work, jobs: list[_Job]) -> None:
         start = time.perf_counter()
-        found = _answers(jobs[0].work, [job.asked for job in jobs])
+        found = _answers(work, [job.asked for job in jobs])
         self.measure(time.perf_counter() - start, len(jobs))
         self.batches += 1
+        self._hand_over(jobs, found)
+
+    def _go_on(self, job: _Job) -> None:
+        """Take steps of a computation for the length of a turn; its next turn comes after those of others."""
+        until = time.perf_counter() + _TURN
+        try:
+            while not job.future.cancelled():
+                next(job.asked)
+                if time.perf_counter() > until:
+                    self._going.append(job)
+                    return
+            job.asked.close()
+        except StopIteration as ended:
+            self._hand_over([job], [ended.value])
+        except Exception as error:
+            self._hand_over([job], [error])
+
+    def _hand_over(self, jobs: list[_Job], found: Sequence[Any]) -> None:
         self.answered += len(jobs)
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(_deliver, jobs, found)

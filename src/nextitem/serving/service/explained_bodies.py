@@ -1,8 +1,8 @@
 """What is sent and what comes back where answers are looked into: similar items, given items in order, and why."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from nextitem.serving.service.bodies import (
     MOST_IDS,
@@ -19,6 +19,10 @@ from nextitem.serving.service.bodies import (
 
 MOST_EXPLAINED = 100
 """Items that one request may ask about."""
+MOST_NEIGHBOURS = 10_000
+"""Items that the lists of one request may hold together."""
+MOST_PAIRS = 5_000
+"""Items that are explained times items of the history that are left out: what one request may cost."""
 _Few = Annotated[Ids, Field(max_length=MOST_EXPLAINED)]
 
 
@@ -40,6 +44,14 @@ class SimilarBody(Body):
     """What becomes of ids that the model does not know: their list is empty, or they are refused with 422."""
     model: ModelName | None = None
     """The model that is to answer; none: the first."""
+
+    @model_validator(mode="after")
+    def _is_not_too_much(self) -> Self:
+        if len(self.items) * self.k > MOST_NEIGHBOURS:
+            raise ValueError(
+                f"k={self.k} for each of {len(self.items)} items, and {MOST_NEIGHBOURS:,} may be listed in all"
+            )
+        return self
 
 
 class Neighbour(BaseModel):
@@ -119,6 +131,16 @@ class ExplainBody(QuestionBody):
     """How many items of the history are left out in turn, the newest first; each costs one more pass of the model."""
     model: ModelName | None = None
     """The model that is to answer; none: the one that the user was dealt to."""
+
+    @model_validator(mode="after")
+    def _is_not_too_much(self) -> Self:
+        explained = self.k if self.items is None else len(self.items)
+        if explained * self.latest > MOST_PAIRS:
+            raise ValueError(
+                f"{explained} items times latest={self.latest} are more than {MOST_PAIRS:,}; ask about "
+                f"{MOST_PAIRS // self.latest} items, or give latest={MOST_PAIRS // explained}"
+            )
+        return self
 
 
 class CarrierReply(BaseModel):

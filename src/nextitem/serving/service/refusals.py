@@ -22,6 +22,7 @@ STATUSES: Mapping[str, int] = {
     "invalid": 422,
     "internal": 500,
     "over_capacity": 503,
+    "deadline": 503,
     "stopping": 503,
     "not_ready": 503,
     "storage": 503,
@@ -73,6 +74,16 @@ def over_capacity(waiting: int, seconds: float) -> RefusedError:
         f"{waiting:,} questions are waiting for the model, which takes it {seconds:.2g} seconds; no more may wait",
         "ask again after the seconds in Retry-After, or start the service on more machines",
         {"retry-after": f"{max(1, math.ceil(seconds))}"},
+    )
+
+
+def too_late(seconds: float) -> RefusedError:
+    """The refusal of what was taken on and is not done after so many seconds from its arrival."""
+    return RefusedError(
+        "deadline",
+        f"it was not done within {seconds:g} seconds, since others were answered in between",
+        "ask again after the seconds in Retry-After, about fewer items or less of the history (`latest`)",
+        {"retry-after": "1"},
     )
 
 

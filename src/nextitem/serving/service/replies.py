@@ -1,7 +1,5 @@
 """Between what is sent as JSON and what a recommender is asked and answers."""
 
-from dataclasses import asdict
-
 from nextitem.serving.explaining.explanation import Explanation
 from nextitem.serving.question import Answer, Question, Terms
 from nextitem.serving.service.bodies import HistoryBody, QuestionBody
@@ -46,8 +44,8 @@ def explanation_of(found: Explanation, model: ModelVersion) -> dict[str, object]
     return {
         "answer": _reply(found.answer, model, fallback_of(found.answer)),
         "history": found.history,
-        "items": [asdict(one) for one in found.items],
-        "filtered": [asdict(one) for one in found.filtered],
+        "items": found.items,  # written as they are: there may be thousands of carriers
+        "filtered": found.filtered,
         "is_fallback": found.is_fallback,
         "goes_by_history": found.goes_by_history,
         "untried": found.untried,

@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Literal
 
 from nextitem.errors import NextitemError
+from nextitem.serving.explaining.explain import Change, explaining
 from nextitem.serving.explaining.explanation import Explanation
-from nextitem.serving.explaining.similar import SimilarItem
+from nextitem.serving.explaining.similar import SimilarItem, finding_similar
+from nextitem.serving.explaining.steps import Computed, Steps, in_one_step
 from nextitem.serving.ids import RawId
 from nextitem.serving.laying import laid_on
 from nextitem.serving.question import Answer, Question, Terms
@@ -20,13 +22,12 @@ from nextitem.serving.service.batching import ModelThread
 from nextitem.serving.service.metrics import Measures
 from nextitem.serving.service.models import Models, ModelVersion
 from nextitem.serving.service.popular import popular_answer
-from nextitem.serving.service.refusals import RefusedError
+from nextitem.serving.service.refusals import RefusedError, too_late
 from nextitem.serving.service.search import Found, Titles
 from nextitem.serving.service.settings import ServiceSettings
 from nextitem.serving.store.store import EventStore
 
 Fallback = Literal["deadline", "nothing known"]
-Computed = TypeVar("Computed")
 _LEAVE = 1.0  # seconds for which the end waits for a computation that nobody waits for any more
 _AT_ONCE = 16  # questions of one request that wait for the model at a time
 
@@ -132,19 +133,17 @@ class Service:
     ) -> tuple[list[list[SimilarItem]], ModelVersion]:
         """(for each item those that are most like it, the model of that name or else the first).
 
-        Of the terms those count that say which items may be listed. Raises as `answer` does.
+        Of the terms those count that say which items may be listed. Raises as `answer` does, and `work_out`.
         """
         chosen = self.models.of(None, model)
-        ask = partial(
-            chosen.recommender.similar_items, items, k,
-            candidates=terms.candidates, exclude=terms.exclude, where=terms.where, unknown=terms.unknown,
-        )  # fmt: skip
-        return await self.compute(ask), chosen
+        return await self.work_out(finding_similar(chosen.recommender.known, items, k, terms)), chosen
 
     async def rerank(self, question: Question, items: Sequence[RawId], model: str | None = None) -> Answered:
-        """All of these items in the order of the model after the question's history. Raises as `answer` does."""
+        """All of these items in the order of the model after the question's history. Raises as `answer` and
+        `work_out` do.
+        """
         question, chosen = self._asked(question, model)
-        answer = await self.compute(partial(chosen.recommender.rerank, question, items))
+        answer = await self.work_out(in_one_step(partial(chosen.recommender.rerank, question, items)))
         self.measures.answer(chosen.name, answer.source)
         return _as_answered(answer, chosen)
 
@@ -158,10 +157,13 @@ class Service:
         latest: int = 50,
         model: str | None = None,
     ) -> tuple[Answered, Explanation]:
-        """(the answer to a question, what it rests on), as `Recommender.explain` has it. Raises as `answer` does."""
+        """(the answer to a question, what it rests on), as `Recommender.explain` has it.
+
+        Raises as `answer` and `work_out` do.
+        """
         question, chosen = self._asked(question, model)
-        explain = partial(chosen.recommender.explain, question, items, without=without, added=added, latest=latest)
-        found = await self.compute(explain)
+        steps = explaining(chosen.recommender.known, question, items, Change(without, added), latest)
+        found = await self.work_out(steps)
         self.measures.answer(chosen.name, found.answer.source)
         return _as_answered(found.answer, chosen), found
 
@@ -212,10 +214,17 @@ class Service:
         loaded = {one.name: one.loaded for one in self.models.current.values()}
         return self.measures.exposition(self.thread.waiting, self.thread.batches, self.thread.answered, loaded)
 
-    async def compute(self, work: Callable[[], Computed]) -> Computed:
-        """What a computation gives, made on the model's thread, between two batches. Raises what it raises."""
-        found: Computed = await self.thread.submit(lambda asked: [work() for _ in asked], None)
-        return found
+    async def work_out(self, steps: Steps[Computed]) -> Computed:
+        """What is computed in steps, between the lists of others.
+
+        Raises what it raises, and RefusedError over capacity and where it is not done in time.
+        """
+        seconds = self.settings.looking_seconds
+        try:
+            async with asyncio.timeout_at(arrived() + seconds):
+                return await self.thread.work_out(steps)
+        except TimeoutError:
+            raise too_late(seconds) from None
 
 
 def _as_answered(answer: Answer, model: ModelVersion) -> Answered:

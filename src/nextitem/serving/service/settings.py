@@ -25,6 +25,9 @@ class ServiceSettings(Configuration):
     deadline: float = Field(0.25, gt=0, le=60)
     """Seconds from a request's arrival that the model may take; the most popular items are the answer after that, and
     it says so. Of several questions in one request, from when the turn of each comes."""
+    looking_seconds: float = Field(2.0, gt=0, le=60)
+    """Seconds from a request's arrival in which similar items, given items in order and explanations have to be there;
+    after that the answer is 503, since no popular items could stand in for them."""
     threads: int = Field(1, ge=1, le=1024)
     """CPU threads that the model computes with."""
     body_bytes: int = Field(1 << 20, ge=1024)

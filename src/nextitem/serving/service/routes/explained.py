@@ -12,7 +12,7 @@ from nextitem.serving.service.replies import explanation_of, history_of, questio
 from nextitem.serving.service.service import Service
 from nextitem.serving.service.strict_route import StrictRoute
 
-_REFUSED = documented(*OF_BODIES, "no_model", "over_capacity")
+_REFUSED = documented(*OF_BODIES, "no_model", "over_capacity", "deadline")
 
 
 def router(service: Service) -> APIRouter:
@@ -21,6 +21,7 @@ def router(service: Service) -> APIRouter:
 
     @routes.post(
         "/similar", summary="The k items that are most like each of these",
+        description="10,000 items in all at most.",
         response_model=SimilarReply, responses=_REFUSED,
     )  # fmt: skip
     async def similar(body: SimilarBody, request: Request) -> Response:
@@ -49,7 +50,8 @@ def router(service: Service) -> APIRouter:
         "/explain", summary="What carries each item of a list, what was left out, and what if",
         description=(
             "Each item of the history is left out in turn: what the score loses tells what it rests on. By `without` "
-            "and `added` the list after another history stands beside it."
+            "and `added` the list after another history stands beside it. Items that are explained times items that "
+            "are left out may be 5,000."
         ),
         response_model=ExplainReply, responses=_REFUSED,
     )  # fmt: skip
