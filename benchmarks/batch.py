@@ -18,7 +18,7 @@ import torch
 from machine import description, product_rate
 
 from nextitem import Recommender, read_run
-from nextitem.serving.batch import Terms, write_users
+from nextitem.serving.parts.served import Terms, write_users
 
 
 def measure(folder: Path, k: int, repeats: int) -> None:

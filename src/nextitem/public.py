@@ -98,7 +98,7 @@ if TYPE_CHECKING:
     from nextitem.experiment.plan.plan import plan
     from nextitem.experiment.recommendations import Judged, evaluate_against, evaluate_recommendations
     from nextitem.experiment.train import Extras, train
-    from nextitem.serving.client import Client, Event
+    from nextitem.serving.client.client import Client, Event
     from nextitem.serving.fit import fit
     from nextitem.studies.checkup import Checkup, check
     from nextitem.studies.comparison import Comparison, compare
@@ -106,10 +106,10 @@ if TYPE_CHECKING:
 else:  # what few programs need is imported when it is asked for
     _LATER = {
         "Checkup": "nextitem.studies.checkup",
-        "Client": "nextitem.serving.client",
+        "Client": "nextitem.serving.client.client",
         "Comparison": "nextitem.studies.comparison",
         "Contestant": "nextitem.engine.entries",
-        "Event": "nextitem.serving.client",
+        "Event": "nextitem.serving.client.client",
         "Extras": "nextitem.experiment.train",
         "Judged": "nextitem.experiment.recommendations",
         "ListColumns": "nextitem.data.reading.lists",

@@ -12,8 +12,8 @@ from nextitem.experiment.folder.reading import read_run
 from nextitem.experiment.presets import load_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import Extras, train
-from nextitem.serving.batch import Terms, serve_histories
-from nextitem.serving.news import News
+from nextitem.serving.answering.news import News
+from nextitem.serving.parts.served import Terms, serve_histories
 from nextitem.serving.recommender import Recommender
 from nextitem.training.session import Session
 

@@ -32,8 +32,8 @@ from nextitem.data.reading.rejected import RejectedRows
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.hiding import checked
 from nextitem.experiment.folder.reading import LISTS, Run
-from nextitem.serving.batch import Served, Terms, known_items, serve_histories, serve_users, write_users
-from nextitem.serving.lists import as_table, check_format, write_table
+from nextitem.serving.parts.served import Served, Terms, known_items, serve_histories, serve_users, write_users
+from nextitem.serving.parts.tables import as_table, check_format, write_table
 from nextitem.serving.parts.writing import check_out
 from nextitem.serving.recommender import Recommender
 from nextitem.storage import guarded

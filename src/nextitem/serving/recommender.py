@@ -14,10 +14,13 @@ from nextitem.evaluation.hiding import checked
 from nextitem.experiment.folder.reading import LISTS, Run, read_run
 from nextitem.experiment.folder.writing import Trained
 from nextitem.experiment.run import Outcome
-from nextitem.serving.answering import Understood, answers, understood
+from nextitem.serving.answering.asked import Asked, Given
+from nextitem.serving.answering.asking import allowed_items, asked_after, asked_of, read_events
+from nextitem.serving.answering.heard import hear
+from nextitem.serving.answering.listing import lists_of
+from nextitem.serving.answering.news import Changes, News
+from nextitem.serving.answering.understood import Understood, answers, understood
 from nextitem.serving.artefact import Artefact
-from nextitem.serving.asked import Asked, Given
-from nextitem.serving.asking import allowed_items, asked_after, asked_of, read_events
 from nextitem.serving.catalogue.changes import CatalogueChanges
 from nextitem.serving.catalogue.living import changed
 from nextitem.serving.catalogue.stored import read_changes, write_changes
@@ -26,13 +29,10 @@ from nextitem.serving.explaining.explanation import Explanation
 from nextitem.serving.explaining.rerank import reranked
 from nextitem.serving.explaining.similar import SimilarItem, finding_similar, narrowed_to
 from nextitem.serving.explaining.steps import finished
-from nextitem.serving.heard import hear
 from nextitem.serving.ids import Ids, RawId
 from nextitem.serving.known import Known
-from nextitem.serving.listing import lists_of
 from nextitem.serving.narrowing.narrowed import picking_of
 from nextitem.serving.narrowing.where import Where
-from nextitem.serving.news import Changes, News
 from nextitem.serving.question import Answer, Question, Recommendation, Unknown
 from nextitem.settings.given import listed, of_kind, path_of, whole_number, word_of, yes_or_no
 from nextitem.storage import whole_folder

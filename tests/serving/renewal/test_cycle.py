@@ -12,7 +12,7 @@ from nextitem.errors import ArtefactError, DataError
 from nextitem.experiment.folder.reading import read_run
 from nextitem.experiment.presets import load_recipe
 from nextitem.experiment.train import Extras, train
-from nextitem.serving.heard import hear
+from nextitem.serving.answering.heard import hear
 from nextitem.serving.question import Question
 from nextitem.serving.recommender import Recommender
 from nextitem.serving.renewal.refit import refit

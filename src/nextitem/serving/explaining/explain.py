@@ -8,11 +8,11 @@ from torch import Tensor
 
 from nextitem.errors import DataError
 from nextitem.evaluation.hiding import latest as hidden_events
-from nextitem.serving.answering import Understood, answers, histories_of, understood
+from nextitem.serving.answering.heard import hear
+from nextitem.serving.answering.understood import Understood, answers, histories_of, understood
 from nextitem.serving.explaining.explanation import Carrier, Explained, Explanation, Filtered, WhatIf
 from nextitem.serving.explaining.leave_outs import LeaveOuts, latest_first, leave_outs
 from nextitem.serving.explaining.steps import Steps
-from nextitem.serving.heard import hear
 from nextitem.serving.ids import RawId
 from nextitem.serving.known import Known
 from nextitem.serving.question import Answer, Question

@@ -7,11 +7,11 @@ import torch
 
 from nextitem.errors import DataError
 from nextitem.evaluation.scoring import refuse_nan
-from nextitem.serving.answering import Understood, histories_of, understood
-from nextitem.serving.heard import hear
+from nextitem.serving.answering.heard import hear
+from nextitem.serving.answering.listing import recommendation
+from nextitem.serving.answering.understood import Understood, histories_of, understood
 from nextitem.serving.ids import RawId
 from nextitem.serving.known import Known
-from nextitem.serving.listing import recommendation
 from nextitem.serving.question import Answer, Question, Recommendation
 
 

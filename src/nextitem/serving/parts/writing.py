@@ -14,8 +14,8 @@ from nextitem.data.log import Catalog
 from nextitem.data.sequences import Sequences
 from nextitem.errors import ConfigurationError
 from nextitem.serving.ids import RawId
-from nextitem.serving.lists import LIST_FORMATS
 from nextitem.serving.parts.ranked import Ranked, Ranker
+from nextitem.serving.parts.tables import LIST_FORMATS
 from nextitem.serving.parts.workplace import Asked, PartFacts, Workplace
 from nextitem.settings.given import expanded
 from nextitem.storage import filled, guarded, move_into, refusals, whole_file, whole_folder, write_parquet

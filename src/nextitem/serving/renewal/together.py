@@ -10,9 +10,9 @@ from nextitem.data.kinds import OTHERS, PLAIN, RETRACTION, weight_of
 from nextitem.data.log import Catalog, Log, index
 from nextitem.errors import DataError
 from nextitem.experiment.folder.reading import Run
+from nextitem.serving.answering.joined import Stored, joined, still_disliked
+from nextitem.serving.answering.news import Changes, News
 from nextitem.serving.ids import RawId
-from nextitem.serving.joined import Stored, joined, still_disliked
-from nextitem.serving.news import Changes, News
 
 Kinds = Mapping[str, float | str]
 

@@ -1,7 +1,7 @@
 """A service as a replay asks it: over HTTP, patiently, each answer with the time it took.
 
-`serving.client.Client` is for programs. A replay goes by the standard library, so that the verb needs no extra, and
-counts the time of the attempt that was answered, without waits before it and checks after it.
+The client for programs (`serving/client`) is not used: a replay goes by the standard library, so that the verb needs no
+extra, and counts the time of the attempt that was answered, without waits before it and checks after it.
 """
 
 import http.client

@@ -6,10 +6,10 @@ for which vectors of items would have to be compared.
 
 from itertools import islice
 
-from nextitem.serving.answering import answer_of, understood
-from nextitem.serving.heard import hear
+from nextitem.serving.answering.heard import hear
+from nextitem.serving.answering.listing import Listed
+from nextitem.serving.answering.understood import answer_of, understood
 from nextitem.serving.known import Known
-from nextitem.serving.listing import Listed
 from nextitem.serving.narrowing.picking import picked
 from nextitem.serving.question import Answer, Question
 

@@ -7,9 +7,9 @@ import torch
 
 from nextitem.data.sequences import Sequences
 from nextitem.evaluation.scoring import Query
-from nextitem.serving.heard import Heard
+from nextitem.serving.answering.heard import Heard
+from nextitem.serving.answering.listing import Listed, pick, ranked, recommendations, views
 from nextitem.serving.known import Known
-from nextitem.serving.listing import Listed, pick, ranked, recommendations, views
 from nextitem.serving.narrowing.cursor import cursor_of
 from nextitem.serving.narrowing.narrowed import Narrowed, narrow
 from nextitem.serving.question import Answer, Source

@@ -11,10 +11,10 @@ import torch
 from nextitem.data.sequences import NOBODY
 from nextitem.errors import DataError
 from nextitem.evaluation.hiding import latest
+from nextitem.serving.answering.joined import Joined, Stored, joined, still_disliked
+from nextitem.serving.answering.meaning import Meant, meant
 from nextitem.serving.ids import RawId
-from nextitem.serving.joined import Joined, Stored, joined, still_disliked
 from nextitem.serving.known import Known
-from nextitem.serving.meaning import Meant, meant
 from nextitem.serving.question import Question, Terms
 from nextitem.settings.given import listed, real_number, whole_number, word_of, yes_or_no
 

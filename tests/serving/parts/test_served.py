@@ -10,8 +10,8 @@ from nextitem.data.log import Catalog
 from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.model.baselines.popularity import PopularityScorer
-from nextitem.serving.batch import Served, Terms, known_items, serve_histories, serve_users
 from nextitem.serving.known import Known
+from nextitem.serving.parts.served import Served, Terms, known_items, serve_histories, serve_users
 from nextitem.serving.recommender import Recommender
 
 ITEMS = ["0663713002", "i1", "i2", "i3"]

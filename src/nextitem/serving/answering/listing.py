@@ -14,7 +14,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.evaluation.hiding import Seen, SeenOrDisliked, hidden
 from nextitem.evaluation.ranks import top_k
 from nextitem.evaluation.scoring import Query
-from nextitem.serving.asked import Asked
+from nextitem.serving.answering.asked import Asked
 from nextitem.serving.known import Known
 from nextitem.serving.narrowing.narrowed import Picking
 from nextitem.serving.narrowing.picking import picked

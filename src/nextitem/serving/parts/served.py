@@ -12,9 +12,9 @@ from nextitem.data.interactions import Interactions
 from nextitem.data.log import Catalog
 from nextitem.errors import DataError
 from nextitem.evaluation.hiding import checked
-from nextitem.serving.asked import Asked
+from nextitem.serving.answering.asked import Asked
+from nextitem.serving.answering.news import News
 from nextitem.serving.ids import RawId
-from nextitem.serving.news import News
 from nextitem.serving.parts.ranked import Ranker
 from nextitem.serving.parts.writing import Wanted, Written, write_lists
 from nextitem.serving.question import Recommendation

@@ -11,12 +11,12 @@ from nextitem.data.reading.kinds import with_kinds
 from nextitem.data.reading.sources import Events
 from nextitem.data.sequences import NOBODY
 from nextitem.errors import DataError
-from nextitem.serving.asked import Asked, Given, continued, given_alone, of_stored
+from nextitem.serving.answering.asked import Asked, Given, continued, given_alone, of_stored
+from nextitem.serving.answering.news import Changes
 from nextitem.serving.ids import Ids, ids_of
 from nextitem.serving.known import Known
 from nextitem.serving.narrowing.allowed import allowed
 from nextitem.serving.narrowing.where import Where
-from nextitem.serving.news import Changes
 from nextitem.serving.question import Terms, Unknown
 
 

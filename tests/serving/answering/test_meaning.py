@@ -10,8 +10,8 @@ from nextitem.data.interactions import Interactions
 from nextitem.errors import DataError
 from nextitem.experiment.presets import load_recipe
 from nextitem.experiment.run import run
-from nextitem.serving.heard import hear
-from nextitem.serving.news import News
+from nextitem.serving.answering.heard import hear
+from nextitem.serving.answering.news import News
 from nextitem.serving.question import Question
 from nextitem.serving.recommender import Recommender
 from nextitem.training.session import Session

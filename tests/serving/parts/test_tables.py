@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from nextitem.errors import ConfigurationError, StorageError
-from nextitem.serving.lists import LIST_FORMATS, as_table, check_format, write_table
+from nextitem.serving.parts.tables import LIST_FORMATS, as_table, check_format, write_table
 from nextitem.serving.question import Recommendation
 
 LISTS = [

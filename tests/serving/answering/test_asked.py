@@ -9,7 +9,7 @@ import torch
 from nextitem.data.log import Catalog
 from nextitem.data.sequences import NOBODY, Sequences
 from nextitem.errors import ConfigurationError, DataError
-from nextitem.serving.asked import Asked, Given, continued, given_alone, of_stored
+from nextitem.serving.answering.asked import Asked, Given, continued, given_alone, of_stored
 
 ITEMS = Catalog(pl.Series([f"i{item:02}" for item in range(12)]))
 STORED = Sequences.of([[0, 1, 2], [5, 6]], len(ITEMS))

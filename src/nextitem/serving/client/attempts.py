@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
 from nextitem.errors import ConfigurationError, ServiceError
-from nextitem.serving.request import Request, check_header
+from nextitem.serving.client.request import Request, check_header
 from nextitem.serving.service.refusals import Problem
 
 T = TypeVar("T")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
 from nextitem.errors import ConfigurationError
+from nextitem.serving.client.request import Request, check_header
 from nextitem.serving.ids import Ids, RawId
 from nextitem.serving.question import Question, Terms
-from nextitem.serving.request import Request, check_header
 from nextitem.serving.service.bodies import MOST_QUESTIONS, BatchReply, ModelState, Ready, RecommendReply
 from nextitem.serving.service.explained_bodies import ExplainReply, NeighboursReply, SimilarReply
 from nextitem.serving.service.stored_bodies import DeletedReply, EventsReply, ItemReply, ItemsReply, UserReply
@@ -55,7 +55,7 @@ class Client:
         address that is none, a timeout that is not above 0, and where the extra `client` is not installed.
         """
         try:
-            from nextitem.serving.attempts import Attempts
+            from nextitem.serving.client.attempts import Attempts
         except ImportError as error:
             raise ConfigurationError(
                 f"a client needs a package that is not installed ({error}); run: pip install 'nextitem[client]'"

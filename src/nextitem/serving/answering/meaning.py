@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from nextitem.data.kinds import OTHERS, PLAIN, RETRACTION, retracted_by, weight_of
 from nextitem.errors import ConfigurationError, DataError
-from nextitem.serving.joined import Event, Happened, Retraction
+from nextitem.serving.answering.joined import Event, Happened, Retraction
 
 
 @dataclass(frozen=True)

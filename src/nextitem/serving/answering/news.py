@@ -12,7 +12,7 @@ from nextitem.data.interactions import Interactions
 from nextitem.data.kinds import OTHERS, carry_out, refuse_unknown, retracted_by, weight_of
 from nextitem.data.log import Catalog
 from nextitem.errors import ConfigurationError
-from nextitem.serving.joined import Happened, Retraction
+from nextitem.serving.answering.joined import Happened, Retraction
 
 
 @dataclass(frozen=True)

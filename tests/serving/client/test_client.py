@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from nextitem import Client, ConfigurationError, Event, Question, ServiceError, Terms
-from nextitem.serving import attempts
+from nextitem.serving.client import attempts
 from nextitem.serving.service.models import ids_of
 from nextitem.serving.service.security import Token
 from nextitem.serving.store.store import EventStore
@@ -63,7 +63,7 @@ def one(tmp_path: Path) -> Iterator[Served]:
 
 def shown(address: str) -> str:
     """What docs/serving.md shows, with ids of the small log."""
-    page = (Path(__file__).resolve().parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+    page = (Path(__file__).resolve().parents[3] / "docs" / "serving.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```python\n(from nextitem import Client.*?)```", page, re.DOTALL)
     block = re.sub(r"\b(260|1196|1210)\b", '"i03"', block).replace("user=1", 'user="eve"')
     return block.replace("http://127.0.0.1:8000", address)
@@ -249,7 +249,7 @@ def test_what_cannot_be_asked_is_said(make: Callable[[], object], word: str) -> 
 
 
 def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "nextitem.serving.attempts")
+    monkeypatch.delitem(sys.modules, "nextitem.serving.client.attempts")
     monkeypatch.setitem(sys.modules, "httpx", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'nextitem\[client\]'"):
         Client("http://service")

@@ -11,9 +11,9 @@ from nextitem.compute import transfer
 from nextitem.data.log import Catalog
 from nextitem.data.sequences import NOBODY, Sequences
 from nextitem.errors import DataError
+from nextitem.serving.answering.joined import Retraction, Stored, joined, still_disliked
+from nextitem.serving.answering.news import Changes
 from nextitem.serving.ids import RawId, column_of, ids_of
-from nextitem.serving.joined import Retraction, Stored, joined, still_disliked
-from nextitem.serving.news import Changes
 from nextitem.settings.given import listed, real_number
 
 
