@@ -43,6 +43,14 @@ def test_scores_add_up_the_weights_of_the_items_that_were_had() -> None:
     assert scores_CN[2].tolist() == [4, 3, 5, 3, 3, 1, 0]  # of nobody's history popularity is left
 
 
+def test_strips_of_the_weights_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    query = EASE(l2=1.0).learn(Sequences.of(TRAIN, N)).query(Sequences.of(TRAIN, N))
+    whole = query.scores(0, N)
+    monkeypatch.setattr("nextitem.model.baselines.ease._OFTEN", 0)
+    monkeypatch.setattr("nextitem.model.baselines.ease._STRIP", 3)
+    assert torch.equal(query.select(torch.arange(len(TRAIN))).scores(0, N), whole)
+
+
 def test_in_float32_it_is_the_same_to_its_digits() -> None:
     scorer = EASE(l2=1.0, precision="float32").learn(Sequences.of(TRAIN, N))
     assert scorer.weights_NN.dtype == torch.float32

@@ -64,13 +64,15 @@ def naive(settings: VSKNN, train: list[list[int]], history: list[int]) -> list[f
         idf=st.sampled_from([0.0, 2.0]),
     ),
     digits=st.sampled_from([2, 500]),  # of two, a short history needs several sums
+    newest=st.sampled_from([0.1, 1.0, 2.0]),  # of a tenth, nearly all have to look at older sessions too
 )
 def test_scores_equal_a_loop_over_all_sessions(
-    train: list[list[int]], asked: list[list[int]], settings: VSKNN, digits: int
+    train: list[list[int]], asked: list[list[int]], settings: VSKNN, digits: int, newest: float
 ) -> None:
     assume(any(len(set(session)) > 1 for session in train))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vsknn, "_DIGITS", digits)
+        patch.setattr(vsknn, "_NEWEST", newest)
         query = settings.learn(timed(Sequences.of(train, N))).query(Sequences.of(asked, N))
         expected = tensor([naive(settings, train, history) for history in asked], dtype=torch.float64)
         torch.testing.assert_close(query.scores(0, N), expected, rtol=1e-9, atol=1e-12)
@@ -105,6 +107,17 @@ def test_items_of_the_same_neighbours_tie_exactly() -> None:
     train = timed(Sequences.of([[0, 1, 2, 4], [3, 1, 2, 0], [1, 2, 3], [4, 3]], N))
     scores = VSKNN().learn(train).query(Sequences.of([[3, 4, 0], [0, 4]], N)).scores(0, N)
     assert torch.equal(scores[:, 1], scores[:, 2])
+
+
+def test_in_which_steps_sessions_and_events_are_looked_at_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = torch.Generator().manual_seed(0)
+    train = timed(Sequences.of(torch.randint(40, (60, 12), generator=draws).tolist(), 40))
+    asked = Sequences.of(torch.randint(40, (30, 50), generator=draws).tolist(), 40)
+    settings = VSKNN(sampled=20, neighbours=5)
+    scores = settings.learn(train).query(asked).scores(0, 40)
+    for name, value in (("_NEWEST", 0.1), ("_NEWEST", 5.0), ("_FIRST_DIGITS", 1), ("_DIGITS", 3)):
+        monkeypatch.setattr(vsknn, name, value)
+        assert torch.equal(settings.learn(train).query(asked).scores(0, 40), scores)
 
 
 def test_without_times_only_all_sessions_can_be_looked_at() -> None:

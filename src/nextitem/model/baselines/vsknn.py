@@ -4,9 +4,10 @@ A session is what one user did in training. Sessions stand in order, the one tha
 items once, ascending: session s has `items` from starts[s] to before starts[s + 1].
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.model.baselines.baseline import Baseline
+from nextitem.model.baselines.entries import divided_at, first_of_each, in_order, largest_of_each, values_at
 from nextitem.model.baselines.pairs import entries_of, steps_back, trained_pairs
 from nextitem.model.baselines.sparse import Entries, SparseQuery, below_zero, check_rows
 from nextitem.model.weights import stored
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 _How = Literal["div", "linear", "same"]
 _DIGITS = 500  # of a number by fours, whose least power is 2⁻¹⁰⁰⁰: float64 has powers down to 2⁻¹⁰²²
+_FIRST_DIGITS = 32  # who is like a history shares one of its latest events
+_NEWEST = 1.1  # times as many sessions as are sampled are looked at first: of a long history nearly every one shares
 _LEAST = 2  # items of a session: of one alone nothing follows for another item
 
 
@@ -140,7 +144,9 @@ class VSKNNScorer:
         having_N = np.diff(who_NS.indptr)
         self._factor_N = 1 + settings.idf * np.log(shape[0] / np.maximum(having_N, 1))
         # The latest of all that share an item are among the latest of each item: no others are looked at.
-        self._who_NS = who_NS if settings.sampled is None else _first_of_each(who_NS, settings.sampled)
+        self._who_NS = who_NS if settings.sampled is None else first_of_each(who_NS, settings.sampled)
+        newest = shape[0] if settings.sampled is None else math.ceil(_NEWEST * settings.sampled)
+        self._newest_NS, self._older_NS = divided_at(self._who_NS, newest)
 
     def query(self, histories: Sequences) -> SparseQuery:
         """Scores by the neighbours of each history."""
@@ -153,16 +159,22 @@ class VSKNNScorer:
     def _votes(self, histories: Sequences) -> Entries:
         """The items that neighbours of each history have."""
         latest = _Latest.of(histories)
-        similar_CS = latest.matrix(latest.similarity(self.settings.weighting)) @ self._who_NS
-        similar_CS.eliminate_zeros()
-        similar_CS.sort_indices()
-        if self.settings.sampled is not None:
-            similar_CS = _first_of_each(similar_CS, self.settings.sampled)
-        votes_CS = _largest_of_each(similar_CS, self.settings.neighbours)
+        votes_CS = largest_of_each(self._similar(latest), self.settings.neighbours)
         votes_CS.data *= _vote(self.settings.voting, self._latest_shared(votes_CS, latest))
         scores_CN = votes_CS @ self._sessions_SN
         scores_CN.data *= self._factor_N[scores_CN.indices]
-        return entries_of(scores_CN)
+        return entries_of(in_order(scores_CN))
+
+    def _similar(self, latest: "_Latest") -> "csr_matrix":
+        """The similarities above 0 of those that are looked at; older sessions where too few of the newest share."""
+        weights_D, most = latest.similarity(self.settings.weighting), self.settings.sampled
+        similar_CS = _shared(latest.matrix(weights_D), self._newest_NS)
+        if most is None:
+            return similar_CS
+        is_short_C = np.diff(similar_CS.indptr) < most
+        if self._older_NS.nnz and bool(is_short_C.any()):
+            similar_CS += _shared(latest.matrix(weights_D, is_short_C[latest.rows_D]), self._older_NS)
+        return first_of_each(similar_CS, most)
 
     def _latest_shared(self, votes_CS: "csr_matrix", latest: "_Latest") -> NDArray[np.int64]:
         """Of each vote the latest event that session and history share, counted from 1 at the end of the history.
@@ -171,14 +183,16 @@ class VSKNNScorer:
         """
         rows = np.repeat(np.arange(votes_CS.shape[0]), np.diff(votes_CS.indptr))
         back = np.zeros(len(rows), dtype=np.int64)
-        for before in range(0, latest.back_D.max(initial=0) if len(rows) else 0, _DIGITS):
+        before, digits = 0, min(_FIRST_DIGITS, _DIGITS)
+        while (is_open := back == 0).any():
+            is_asked_C = np.bincount(rows[is_open], minlength=votes_CS.shape[0]) > 0
             places_D = latest.back_D - before
-            digits_D = np.where((places_D > 0) & (places_D <= _DIGITS), 0.25 ** places_D.clip(0, _DIGITS), 0)
-            sums_CS = latest.matrix(digits_D) @ self._who_NS
-            sums_CS.sort_indices()
-            sums = np.asarray(sums_CS[rows, votes_CS.indices]).ravel()
-            is_new = (back == 0) & (sums > 0)
-            back[is_new] = before + (1 - np.frexp(sums[is_new])[1]) // 2
+            is_here_D = (places_D > 0) & (places_D <= digits) & is_asked_C[latest.rows_D]
+            sums_CS = _shared(latest.matrix(0.25 ** places_D.clip(0, digits), is_here_D), self._who_NS)
+            sums = values_at(sums_CS, rows[is_open], votes_CS.indices[is_open])
+            found = before + (1 - np.frexp(sums)[1]) // 2
+            back[is_open] = np.where(sums > 0, found, 0)
+            before, digits = before + digits, min(4 * digits, _DIGITS)
         return back
 
 
@@ -197,12 +211,13 @@ class _Latest:
     @classmethod
     def of(cls, histories: Sequences) -> "_Latest":
         rows, items = (part.numpy() for part in histories.flatten())
-        back = steps_back(histories)
-        order = np.lexsort((back, items, rows))
-        rows, items, back = rows[order], items[order], back[order]
+        back, keys = steps_back(histories), rows * histories.number_of_items + items
+        order = keys[::-1].argsort(kind="stable")  # of equal ones the latest event first
+        keys = keys[::-1][order]
         is_first = np.ones(len(rows), dtype=bool)
-        is_first[1:] = (rows[1:] != rows[:-1]) | (items[1:] != items[:-1])
-        rows, items, back = rows[is_first], items[is_first], back[is_first]
+        is_first[1:] = keys[1:] != keys[:-1]
+        chosen = len(rows) - 1 - order[is_first]
+        rows, items, back = rows[chosen], items[chosen], back[chosen]
         return cls(rows, items, back, histories.lengths_U.numpy()[rows], (len(histories), histories.number_of_items))
 
     def similarity(self, how: _How) -> NDArray[np.float64]:
@@ -210,11 +225,11 @@ class _Latest:
         of_all = {"div": 1 - (self.back_D - 1) / self.lengths_D, "linear": 1 - (self.back_D - 1) / 10}
         return np.maximum(of_all.get(how, np.ones(len(self.back_D))), 0)
 
-    def matrix(self, values_D: NDArray[np.float64]) -> "csr_matrix":
-        """The values in their places, (C, N)."""
+    def matrix(self, values_D: NDArray[np.float64], chosen: NDArray[np.bool_] | slice = slice(None)) -> "csr_matrix":
+        """The values in their places, or some of them, (C, N)."""
         from scipy.sparse import csr_matrix
 
-        return csr_matrix((values_D, (self.rows_D, self.items_D)), self.shape)
+        return csr_matrix((values_D[chosen], (self.rows_D[chosen], self.items_D[chosen])), self.shape)
 
 
 def _vote(how: _How, back: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -223,26 +238,8 @@ def _vote(how: _How, back: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.maximum(of_all.get(how, np.ones(len(back))), 0)
 
 
-def _first_of_each(matrix: "csr_matrix", count: int) -> "csr_matrix":
-    """The first entries of each row, at most `count`."""
-    sizes = np.diff(matrix.indptr)
-    places = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], sizes)
-    return _kept(matrix, np.flatnonzero(places < count), np.minimum(sizes, count))
-
-
-def _largest_of_each(matrix: "csr_matrix", count: int) -> "csr_matrix":
-    """The largest entries of each row, at most `count`; of equal ones the first."""
-    sizes = np.diff(matrix.indptr)
-    rows = np.repeat(np.arange(len(sizes)), sizes)
-    negated = np.full((len(sizes), sizes.max(initial=0)), np.inf)
-    negated[rows, np.arange(matrix.nnz) - matrix.indptr[rows]] = -matrix.data
-    order = negated.argsort(axis=1, kind="stable")[:, :count]
-    chosen = (matrix.indptr[:-1, None] + order)[order < sizes[:, None]]
-    return _kept(matrix, np.sort(chosen), np.minimum(sizes, count))
-
-
-def _kept(matrix: "csr_matrix", chosen: NDArray[Any], sizes: NDArray[Any]) -> "csr_matrix":
-    """Some entries of a matrix, by their places, and how many of each row they are."""
-    from scipy.sparse import csr_matrix
-
-    return csr_matrix((matrix.data[chosen], matrix.indices[chosen], np.append(0, sizes.cumsum())), matrix.shape)
+def _shared(history_CN: "csr_matrix", who_NS: "csr_matrix") -> "csr_matrix":
+    """What each history shares with each session, where that is above 0, in order, (C, S)."""
+    shared_CS = history_CN @ who_NS
+    shared_CS.eliminate_zeros()
+    return in_order(shared_CS)
