@@ -70,6 +70,7 @@ class _Search:
         self._tops_Rk = like_RW.new_full((len(like_RW), k), -torch.inf)  # the largest of the maxima, in no order
         self._best = _Best(self._tops_Rk, torch.full_like(self._tops_Rk, -1, dtype=torch.int64))
         self._found: list[_Found] = []
+        self._found_count = 0
         self._columns = _columns(number_of_items, k)
 
     def add(self, scores_RW: Tensor, start: int) -> None:
@@ -85,7 +86,8 @@ class _Search:
         place_E, column_E = _places(scores_Hn >= bound_R1[row_H])
         items_E = column_E * maxima_RG.shape[1] + group_H[place_E] + start
         self._found.append(_Found(row_H[place_E], items_E, scores_Hn[place_E, column_E]))
-        if sum(len(one.row_E) for one in self._found) > _MOST_FOUND * self._tops_Rk.numel():
+        self._found_count += len(items_E)
+        if self._found_count > _MOST_FOUND * self._tops_Rk.numel():
             self.best()
 
     def best(self) -> _Best:
@@ -97,7 +99,7 @@ class _Search:
         is_left_E = scores_E >= self._tops_Rk[row_E, 0]
         self._found = [_Found(row_E[is_left_E], items_E[is_left_E], scores_E[is_left_E])]
         self._best = _merged(self._best, self._found[0], self._tops_Rk[:, 0])
-        self._found = [_Found(row_E[:0], items_E[:0], scores_E[:0])]
+        self._found, self._found_count = [_Found(row_E[:0], items_E[:0], scores_E[:0])], 0
         return self._best
 
 
