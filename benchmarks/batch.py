@@ -18,7 +18,8 @@ import torch
 from machine import description, product_rate
 
 from nextitem import Recommender, read_run
-from nextitem.serving.parts.served import Terms, write_users
+from nextitem.serving.parts.batch import Terms, batch_of_users
+from nextitem.serving.parts.served import write
 
 
 def measure(folder: Path, k: int, repeats: int) -> None:
@@ -30,7 +31,8 @@ def measure(folder: Path, k: int, repeats: int) -> None:
     with tempfile.TemporaryDirectory() as place:
         for _ in range(repeats):
             began, used = time.perf_counter(), time.process_time()
-            write_users(recommender, None, Terms(k=k), Path(place) / "recs.parquet", made_by=run.fingerprint)
+            batch = batch_of_users(recommender, None, Terms(k=k))
+            write(recommender, batch, Terms(k=k), Path(place) / "recs.parquet", made_by=run.fingerprint)
             seconds.append(time.perf_counter() - began)
             cpu.append(time.process_time() - used)
         rows = pl.scan_parquet(Path(place) / "recs.parquet").select(pl.len()).collect().item()

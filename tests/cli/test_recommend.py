@@ -221,6 +221,17 @@ def test_lists_hold_no_more_of_a_category_than_asked_for_also_in_files(
     words = ("--users", "u00,u01", "--limit", "genres=2", "--k", "9", "--out", str(out))
     assert typed(monkeypatch, "recommend", str(films), *words) == 0
     assert pl.read_csv(out).equals(found)
+    (tmp_path / "today.csv").write_text("user,item\nnew,i01\nu00,i02\n")
+    terms = ("--where", "year>1984", "--limit", "genres=2", "--diversity", "0.5", "--k", "9")
+    words = ("recommend", str(films), "--histories", str(tmp_path / "today.csv"), *terms)
+    capfd.readouterr()
+    assert typed(monkeypatch, *words) == 0
+    found = pl.read_csv(capfd.readouterr().out.encode())
+    assert found.group_by("user", maintain_order=True).len().rows() == [("new", 4), ("u00", 4)]
+    assert typed(monkeypatch, *words, "--out", str(tmp_path / "parts"), "--json") == 0
+    told = json.loads(capfd.readouterr().out)
+    assert pl.read_parquet(tmp_path / "parts" / "part-00000.parquet").equals(found)
+    assert (told["users"], told["answered"], told["continued"], told["parts"]) == (2, 2, 1, 1)
     assert typed(monkeypatch, "recommend", str(films), "--users", "u00", "--limit", "genres") == 2
     assert "--limit 'genres' should be a column and a number, such as genres=2" in capfd.readouterr().err
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from nextitem.data.interactions import Interactions
@@ -13,7 +14,9 @@ from nextitem.experiment.presets import load_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import Extras, train
 from nextitem.serving.answering.news import News
-from nextitem.serving.parts.served import Terms, serve_histories
+from nextitem.serving.parts import writing
+from nextitem.serving.parts.batch import Terms, batch_of_events
+from nextitem.serving.parts.served import serve, write
 from nextitem.serving.recommender import Recommender
 from nextitem.training.session import Session
 
@@ -150,13 +153,22 @@ def test_a_retraction_of_a_view_takes_back_no_target_where_all_stored_events_are
     assert histories(recommender, new(("bob", "w", 9, "unview"))) == {"bob": ["v", "w", "x", "u"]}
 
 
-def test_lists_of_a_file_are_those_of_a_call(recommender: Recommender) -> None:
+def test_lists_of_a_file_are_those_of_a_call(
+    recommender: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     events = new(("bob", "u", 9, "no"), ("ann", "x", 9, "unbuy"), ("new", "v", 1, "buy"), ("new", "z", 2, "no"))
-    served = serve_histories(recommender, events, Terms(k=6), row_of=lambda event: event)
-    assert served.owners.to_list() == ["ann", "bob", "new"]
+    batch = batch_of_events(recommender, events, Terms(k=6), row_of=lambda event: event)
+    served = serve(recommender, batch, Terms(k=6))
+    assert batch.owners.to_list() == ["ann", "bob", "new"]
     bob, ann, stranger = listed(recommender, events=events)
     assert [[one.item for one in each] for each in served.lists] == [ann, bob, stranger]
     assert "z" not in stranger
+    monkeypatch.setattr(writing, "_MOST_USERS", 2)
+    write(recommender, batch, Terms(k=6), tmp_path / "lists", made_by="a run")
+    written = pl.read_parquet(tmp_path / "lists" / "*.parquet")
+    assert written.select("user", "item").rows() == [
+        *(("ann", item) for item in ann), *(("bob", item) for item in bob), *(("new", item) for item in stranger),
+    ]  # fmt: skip
 
 
 def test_a_kind_that_nobody_told_of_is_refused(recommender: Recommender) -> None:

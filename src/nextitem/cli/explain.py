@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from nextitem.cli.console import Sheet, say, show_json, show_table
-from nextitem.cli.options import AsJson, Hide, RunFolder, ids_between_commas, ids_in, stored_run
+from nextitem.cli.options import (
+    AsJson,
+    Candidates,
+    Exclude,
+    Hide,
+    RunFolder,
+    Where,
+    ids_between_commas,
+    ids_in,
+    narrowing_ids,
+    stored_run,
+)
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.reading import LISTS
 from nextitem.serving.explaining.explanation import Carrier, Explained, Explanation
@@ -38,31 +49,22 @@ def explain(
         list[str] | None, typer.Option("--with", help="What if this item came after the history; may be repeated.")
     ] = None,
     k: Annotated[int, typer.Option("--k", "-k", min=1, help="Length of the list.")] = 10,
-    candidates: Annotated[
-        str | None, typer.Option(help="Recommend these items alone: ids between commas, or a file of them.")
-    ] = None,
-    exclude: Annotated[
-        str | None, typer.Option(help="Never recommend these items: ids between commas, or a file of them.")
-    ] = None,
-    where: Annotated[
-        str | None, typer.Option(help="Conditions on columns of the items: genres=Comedy|Drama,price<20.")
-    ] = None,
+    candidates: Candidates = None,
+    exclude: Exclude = None,
+    where: Where = None,
     hide: Hide = None,
     as_json: AsJson = False,
 ) -> None:
     """Which items of a history carry each recommendation, what was left out and why, and what if."""
     if user is None and history is None:
         raise ConfigurationError("give --user ID, --history ITEMS, or both")
-    narrowed = {
-        option: None if text is None else ids_in(text, "item", f"--{option}").to_list()
-        for option, text in (("candidates", candidates), ("exclude", exclude))
-    }
+    named = {option: ids.to_list() for option, ids in narrowing_ids(candidates, exclude).items()}
     question = Question(
         () if history is None else ids_in(history, "item", "--history").to_list(),
         times=None if times is None else _seconds(times),
         user=user,
         k=k,
-        terms=Terms(narrowed["candidates"], narrowed["exclude"], hide, unknown="error", where=where),
+        terms=Terms(named.get("candidates"), named.get("exclude"), hide, unknown="error", where=where),
     )
     recommender = Recommender.from_run(stored_run(run_folder, LISTS))
     found = recommender.explain(question, item, without=without or (), added=added or ())

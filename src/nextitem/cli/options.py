@@ -41,6 +41,9 @@ def path_to(what: str) -> Any:
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Candidates = Annotated[
+    str | None, typer.Option(help="Recommend these items alone: ids between commas, or a file of them.")
+]
 ColumnNames = Annotated[
     str, typer.Option(help="Columns by name, or by number without a header: user=visitor,item=sku,time=ts.")
 ]
@@ -58,6 +61,9 @@ ItemColumns = Annotated[
 ]
 Data = Annotated[str | None, typer.Option(help="Dataset, file, folder of files or prepared folder; the same as data=…")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
+Exclude = Annotated[
+    str | None, typer.Option(help="Never recommend these items: ids between commas, or a file of them.")
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Discard interrupted trainings and start anew.")]
 Hide = Annotated[
     str | None,
@@ -68,6 +74,7 @@ RunFolder = Annotated[Path, typer.Argument(parser=expanded, metavar="RUN", help=
 Runs = Annotated[list[Path] | None, path_to("Another folder with finished runs; may be repeated.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")]
 TrainMissing = Annotated[bool, typer.Option("--train/--no-train", help="Train what is not on disk, or leave it out.")]
+Where = Annotated[str | None, typer.Option(help="Conditions on columns of the items: genres=Comedy|Drama,price<20.")]
 
 
 def seed_of(what: str) -> Any:
@@ -147,6 +154,12 @@ def metric_names(text: str) -> list[str]:
         if names.count(name) > 1:
             raise ConfigurationError(f"--metrics {text} names {name} more than once; name each metric once")
     return names
+
+
+def narrowing_ids(candidates: str | None, exclude: str | None) -> dict[str, pl.Series]:
+    """By option the items that `--candidates` and `--exclude` name, where they were given."""
+    given = (("candidates", candidates), ("exclude", exclude))
+    return {option: ids_in(text, "item", f"--{option}") for option, text in given if text is not None}
 
 
 def ids_in(text: str, role: str, option: str) -> pl.Series:

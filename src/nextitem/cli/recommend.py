@@ -1,7 +1,7 @@
 """`nextitem recommend`: lists for users or histories."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -14,11 +14,15 @@ from rich.console import Console
 from nextitem.cli.console import Sheet, say, show_data, show_json, show_table
 from nextitem.cli.options import (
     AsJson,
+    Candidates,
+    Exclude,
     Hide,
     OnBadRows,
     RunFolder,
+    Where,
     columns_of,
     ids_in,
+    narrowing_ids,
     path_to,
     stored_run,
     write_rejected,
@@ -32,8 +36,10 @@ from nextitem.data.reading.rejected import RejectedRows
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.hiding import checked
 from nextitem.experiment.folder.reading import LISTS, Run
-from nextitem.serving.parts.served import Served, Terms, known_items, serve_histories, serve_users, write_users
-from nextitem.serving.parts.tables import as_table, check_format, write_table
+from nextitem.serving.ids import RawId
+from nextitem.serving.parts.batch import Batch, Terms, batch_of_events, batch_of_users, known_items
+from nextitem.serving.parts.served import Served, serve, write
+from nextitem.serving.parts.tables import as_table
 from nextitem.serving.parts.writing import check_out
 from nextitem.serving.recommender import Recommender
 from nextitem.storage import guarded
@@ -43,131 +49,79 @@ _ALL = "all"
 _FOR_EYES = 1_000  # recommendations in a table on a terminal; nobody looks at more, and other programs take csv
 
 
+_Users = Annotated[
+    str | None,
+    typer.Option(help="Users of the run: ids between commas (with one in it: in quotes), a file of ids, or `all`."),
+]
+_Histories = Annotated[Path | None, path_to("File of new events, as data=… takes it, whose users are answered.")]
+_Columns = Annotated[str, typer.Option(help="Columns of that file: user=visitor,item=sku,time=ts.")]
+_Rejected = Annotated[Path | None, path_to("Csv to write rows of that file to that were skipped.")]
+_Alone = Annotated[
+    bool, typer.Option("--histories-only", help="Go by that file alone, not on from what the run has stored.")
+]
+_K = Annotated[int, typer.Option("--k", "-k", min=1, help="Recommendations per user.")]
+_Diversity = Annotated[
+    float, typer.Option(min=0, max=1, help="Weight of how items differ, beside how relevant they are.")
+]
+_Limit = Annotated[str, typer.Option(help="Most items of each value of a column: genres=2, or several: a=2,b=1.")]
+_Out = Annotated[Path | None, path_to("File to write: .csv, .jsonl or .parquet; without an ending: a folder of parts.")]
+_DropUnknown = Annotated[
+    bool,
+    typer.Option("--drop-unknown/--refuse-unknown", help="Leave out unknown users and items and say so, or fail."),
+]
+
+
 def recommend(
     run_folder: RunFolder,
-    users: Annotated[
-        str | None,
-        typer.Option(help="Users of the run: ids between commas (with one in it: in quotes), a file of ids, or `all`."),
-    ] = None,
-    histories: Annotated[
-        Path | None, path_to("File of new events, as data=… takes it, whose users are answered.")
-    ] = None,
-    columns: Annotated[str, typer.Option(help="Columns of that file: user=visitor,item=sku,time=ts.")] = "",
+    users: _Users = None,
+    histories: _Histories = None,
+    columns: _Columns = "",
     on_bad_rows: OnBadRows = None,
-    rejected: Annotated[Path | None, path_to("Csv to write rows of that file to that were skipped.")] = None,
-    histories_only: Annotated[
-        bool, typer.Option("--histories-only", help="Go by that file alone, not on from what the run has stored.")
-    ] = False,
-    k: Annotated[int, typer.Option("--k", "-k", min=1, help="Recommendations per user.")] = 10,
-    candidates: Annotated[
-        str | None, typer.Option(help="Recommend these items alone: ids between commas, or a file of them.")
-    ] = None,
-    exclude: Annotated[
-        str | None, typer.Option(help="Never recommend these items: ids between commas, or a file of them.")
-    ] = None,
-    where: Annotated[
-        str | None, typer.Option(help="Conditions on columns of the items: genres=Comedy|Drama,price<20.")
-    ] = None,
-    diversity: Annotated[
-        float, typer.Option(min=0, max=1, help="Weight of how items differ, beside how relevant they are.")
-    ] = 0.0,
-    limit: Annotated[
-        str, typer.Option(help="Most items of each value of a column: genres=2, or several: a=2,b=1.")
-    ] = "",
-    out: Annotated[
-        Path | None,
-        path_to("File to write: .csv, .jsonl or .parquet; without an ending: a folder of parts."),
-    ] = None,
+    rejected: _Rejected = None,
+    histories_only: _Alone = False,
+    k: _K = 10,
+    candidates: Candidates = None,
+    exclude: Exclude = None,
+    where: Where = None,
+    diversity: _Diversity = 0.0,
+    limit: _Limit = "",
+    out: _Out = None,
     hide: Hide = None,
-    drop_unknown: Annotated[
-        bool,
-        typer.Option("--drop-unknown/--refuse-unknown", help="Leave out unknown users and items and say so, or fail."),
-    ] = True,
+    drop_unknown: _DropUnknown = True,
     as_json: AsJson = False,
 ) -> None:
     """The k best next items for users of a run, or for histories in a file."""
-    if (users is None) == (histories is None):
-        raise ConfigurationError("give either --users (ids, a file of them, or all) or --histories FILE")
-    if histories is None and (columns or histories_only or on_bad_rows or rejected):
-        raise ConfigurationError(
-            "--columns, --histories-only, --on-bad-rows and --rejected are about --histories FILE; leave them out"
-        )
+    _check(users, histories, of_file=bool(columns or histories_only or on_bad_rows or rejected))
     if out is not None:
-        (check_out if histories is None and not (diversity or limit) else check_format)(out)
-    if hide is not None:
-        checked(hide)
+        check_out(out)
     wanted = None if users is None or users == _ALL else ids_in(users, "user", "--users")
-    listed_ids = {
-        option: ids_in(text, "item", f"--{option}")
-        for option, text in (("candidates", candidates), ("exclude", exclude))
-        if text is not None
-    }
+    named = narrowing_ids(candidates, exclude)
+    asked = Terms(k, None, hide if hide is None else checked(hide), not drop_unknown, histories_only, diversity)
     stored = stored_run(run_folder, LISTS)
-    recommender = Recommender.from_run(stored)
-    asked = Terms(k, None, hide, not drop_unknown, histories_only, diversity, limits_in(limit))
-    terms, notes = _terms(recommender, listed_ids, where, asked)
-    if histories is None and out is not None and terms.takes_the_best:
-        _write(recommender, stored, wanted, terms, out, notes, as_json=as_json)
-        return
-    skipped = RejectedRows()
+    recommender, skipped = Recommender.from_run(stored), RejectedRows()
+    terms, notes = _terms(recommender, named, where, replace(asked, limits=limits_in(limit)))
     with told_if_slow("recommending", say):
         if histories is None:
-            served = serve_users(recommender, wanted, terms)
+            batch = batch_of_users(recommender, wanted, terms)
         else:
-            served = _of_file(recommender, stored, histories, columns_of(columns, on_bad_rows) or USUAL, terms, skipped)
-    served = replace(served, notes=(*notes, *served.notes))
-    for note in served.notes:
-        say(f"note: {note}")
+            read_as = columns_of(columns, on_bad_rows) or USUAL
+            batch = _of_file(recommender, stored, histories, read_as, terms, skipped)
+        batch = replace(batch, notes=(*notes, *batch.notes))
+        served = serve(recommender, batch, terms) if out is None else None
     if rejected is not None:
         write_rejected(skipped, rejected)
-    _show(served, recommender, k, out, skipped, as_json=as_json)
+    if served is not None:
+        _show(served, recommender, k, skipped, as_json=as_json)
+    elif out is not None:
+        _write(recommender, stored, batch, terms, out, skipped, as_json=as_json)
 
 
-def _write(
-    recommender: Recommender,
-    stored: Run,
-    users: pl.Series | None,
-    terms: Terms,
-    out: Path,
-    notes: list[str],
-    *,
-    as_json: bool,
-) -> None:
-    """The lists of users in a file or a folder, of which memory holds a part at a time."""
-    titles = pl.Series("title", recommender.known.item_titles, dtype=pl.String)
-    began = time.monotonic()
-    written, strangers, more = write_users(
-        recommender,
-        users,
-        terms,
-        out,
-        made_by=stored.fingerprint,
-        titles=None if titles.null_count() == len(titles) else titles,
-        say=say,
-    )
-    for note in (*notes, *more):
-        say(f"note: {note}")
-    asked, answered = written.users + len(strangers), written.users - len(written.without)
-    of = "" if answered == asked else f"{answered:,} of "
-    pace = f"{(written.users - written.found) / max(time.monotonic() - began, 1e-3):,.0f} users a second"
-    say(f"{counted(written.recommendations, 'recommendation')} for {of}{counted(asked, 'user')} in {out}; {pace}")
-    if as_json:
-        show_json(
-            {
-                "users": asked,
-                "k": terms.k,
-                "answered": answered,
-                "unknown_users": list(strangers),
-                "nothing_left_for": written.without,
-                "by_popularity": written.by_popularity,
-                "unknown_events": 0,
-                "continued": 0,
-                "notes": [*notes, *more],
-                "rejected": {},
-                "parts": len(written.parts),
-                "parts_found": written.parts_found,
-                "file": str(out),
-            }
+def _check(users: str | None, histories: Path | None, *, of_file: bool) -> None:
+    if (users is None) == (histories is None):
+        raise ConfigurationError("give either --users (ids, a file of them, or all) or --histories FILE")
+    if histories is None and of_file:
+        raise ConfigurationError(
+            "--columns, --histories-only, --on-bad-rows and --rejected are about --histories FILE; leave them out"
         )
 
 
@@ -200,7 +154,7 @@ def _terms(
 
 def _of_file(
     recommender: Recommender, stored: Run, file: Path, columns: Columns, terms: Terms, skipped: RejectedRows
-) -> Served:
+) -> Batch:
     places = cache(lambda: places_of(file, columns, learnt_from))  # for messages alone: they take another reading
     learnt_from = stored.metrics.provenance.columns or stored.recipe.columns
     columns = with_kinds(file, columns, recommender.kinds, str(file), learnt_from)
@@ -208,7 +162,7 @@ def _of_file(
     events = read_interactions(file, columns, learnt_from, rejected=skipped)
     if len(skipped):
         say(f"note: {left_out(skipped.reasons)}")
-    return serve_histories(
+    return batch_of_events(
         recommender,
         events,
         terms,
@@ -223,22 +177,57 @@ def _row(places: pl.DataFrame, event: int) -> str:
     return f"{row}" if places["file"].n_unique() == 1 else f"{row} of {Path(file).name}"
 
 
-def _show(
-    served: Served, recommender: Recommender, k: int, out: Path | None, skipped: RejectedRows, *, as_json: bool
+def _write(
+    recommender: Recommender,
+    stored: Run,
+    batch: Batch,
+    terms: Terms,
+    out: Path,
+    skipped: RejectedRows,
+    *,
+    as_json: bool,
 ) -> None:
+    """The lists in a file or a folder, of which memory holds a part at a time."""
+    titles = pl.Series("title", recommender.known.item_titles, dtype=pl.String)
+    has_titles = titles.null_count() < len(titles)
+    began = time.monotonic()
+    written, notes = write(
+        recommender,
+        batch,
+        terms,
+        out,
+        made_by=stored.fingerprint,
+        titles=titles if has_titles else None,
+        say=say,
+    )
+    _say(notes)
+    asked, answered = written.users + len(batch.strangers), written.users - len(written.without)
+    of = "" if answered == asked else f"{answered:,} of "
+    pace = f"{(written.users - written.found) / max(time.monotonic() - began, 1e-3):,.0f} users a second"
+    say(f"{counted(written.recommendations, 'recommendation')} for {of}{counted(asked, 'user')} in {out}; {pace}")
+    if as_json:
+        told = _told(batch, written.without, written.by_popularity, notes)
+        parts = {"parts": len(written.parts), "parts_found": written.parts_found, "file": str(out)}
+        show_json({**told, "k": terms.k, "rejected": dict(skipped.reasons), **parts})
+
+
+def _show(served: Served, recommender: Recommender, k: int, skipped: RejectedRows, *, as_json: bool) -> None:
+    _say(served.notes)
     known = recommender.known
     titles = {raw: title for raw, title in zip(known.raw_items, known.item_titles, strict=True) if title is not None}
-    table = as_table(served.owners, served.lists, titles, known.items.ids.dtype)
-    if out is not None:
-        write_table(table, out)
-        of = "" if served.answered == served.asked else f"{served.answered:,} of "
-        say(f"{counted(len(table), 'recommendation')} for {of}{counted(served.asked, 'user')} in {out}")
+    table = as_table(served.batch.owners, served.lists, titles, known.items.ids.dtype)
     if as_json:
-        show_json({**_as_dict(served, k), "rejected": dict(skipped.reasons), **_content(table, out)})
-    elif out is None and Console().is_terminal and len(table) <= _FOR_EYES:
+        told = _told(served.batch, served.without, served.by_popularity, served.notes)
+        show_json({**told, "k": k, "rejected": dict(skipped.reasons), "recommendations": table.to_dicts()})
+    elif Console().is_terminal and len(table) <= _FOR_EYES:
         show_table(_sheet(table))
-    elif out is None:
+    else:
         show_data(guarded(table).write_csv())
+
+
+def _say(notes: Sequence[str]) -> None:
+    for note in notes:
+        say(f"note: {note}")
 
 
 def _sheet(table: pl.DataFrame) -> Sheet:
@@ -254,19 +243,15 @@ def _sheet(table: pl.DataFrame) -> Sheet:
     return sheet
 
 
-def _content(table: pl.DataFrame, out: Path | None) -> dict[str, Any]:
-    return {"file": str(out)} if out is not None else {"recommendations": table.to_dicts()}
-
-
-def _as_dict(served: Served, k: int) -> dict[str, Any]:
+def _told(batch: Batch, without: Sequence[RawId], by_popularity: int, notes: Sequence[str]) -> dict[str, Any]:
+    """What is known of the users beside their lists."""
     return {
-        "users": served.asked,
-        "k": k,
-        "answered": served.answered,
-        "unknown_users": list(served.unknown_users),
-        "nothing_left_for": served.without_items,
-        "by_popularity": served.by_popularity,
-        "unknown_events": served.unknown_events,
-        "continued": served.continued,
-        "notes": list(served.notes),
+        "users": len(batch.owners) + len(batch.strangers),
+        "answered": len(batch.owners) - len(without),
+        "unknown_users": list(batch.strangers),
+        "nothing_left_for": list(without),
+        "by_popularity": by_popularity,
+        "unknown_events": len(batch.asked.unknown),
+        "continued": batch.asked.continued,
+        "notes": list(notes),
     }

@@ -1,18 +1,21 @@
 """Lists as arrays are those of one question at a time."""
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 import torch
 
 from nextitem.data.log import Catalog
 from nextitem.data.sequences import Sequences
+from nextitem.serving.narrowing.narrowed import picking_of
 from nextitem.serving.parts.ranked import Ranked, Ranker
 from nextitem.serving.recommender import Recommender
 from worlds.small_runs import outcome
 
 
 def ranker(recommender: Recommender, k: int, hide: str = "history", allowed: torch.Tensor | None = None) -> Ranker:
-    return Ranker(recommender.known.scorer, recommender.known.popularity, k, hide, allowed)
+    return Ranker(recommender.known, k, hide, allowed)
 
 
 @pytest.mark.parametrize("name", ["sasrec-ce", "bert4rec", "gru4rec", "popularity", "co-occurrence", "fpmc"])
@@ -32,6 +35,20 @@ def test_lists_of_all_are_those_of_each_asked_alone(name: str, hide: str, among:
         assert found["score"].to_list() == pytest.approx([one.score for one in alone], rel=1e-5, abs=1e-6)
         assert found["rank"].to_list() == [*range(1, len(alone) + 1)]
         assert set(found["source"]) <= {one.source for one in alone}
+
+
+@pytest.mark.parametrize("name", ["sasrec-ce", "co-occurrence"])
+def test_lists_of_items_that_differ_are_those_of_each_asked_alone(name: str) -> None:
+    recommender = Recommender.from_outcome(outcome(name))
+    users = recommender.known_users()
+    histories = recommender.asked(users=users).histories
+    picking = picking_of(recommender.known, 0.6, {})
+    ranked = replace(ranker(recommender, 5), picking=picking).ranked(histories)
+    table = ranked.table(pl.Series(users), recommender.items, None)
+    alone = recommender.recommend(users=users, k=5, diversity=0.6)
+    assert table["item"].to_list() == [one.item for ones in alone for one in ones]
+    assert table["score"].to_list() == pytest.approx([one.score for ones in alone for one in ones], rel=1e-5, abs=1e-6)
+    assert not torch.equal(ranked.items_Ck, ranker(recommender, 5).ranked(histories).items_Ck)
 
 
 def test_whoever_has_no_history_gets_what_is_popular_in_their_place() -> None:

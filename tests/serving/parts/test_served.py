@@ -1,5 +1,7 @@
 """Lists for many, and the account of who gets none. The small log has items i00 … i11 and users u00 … u29."""
 
+from typing import Any
+
 import polars as pl
 import pytest
 import torch
@@ -11,7 +13,8 @@ from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.model.baselines.popularity import PopularityScorer
 from nextitem.serving.known import Known
-from nextitem.serving.parts.served import Served, Terms, known_items, serve_histories, serve_users
+from nextitem.serving.parts.batch import Terms, batch_of_events, batch_of_users, known_items
+from nextitem.serving.parts.served import Served, serve
 from nextitem.serving.recommender import Recommender
 
 ITEMS = ["0663713002", "i1", "i2", "i3"]
@@ -32,6 +35,14 @@ def events(rows: list[tuple[str, str]], times: list[int] | None = None) -> Inter
     return Interactions.from_columns([user for user, _ in rows], [item for _, item in rows], times)
 
 
+def serve_users(recommender: Recommender, users: pl.Series | None, terms: Terms) -> Served:
+    return serve(recommender, batch_of_users(recommender, users, terms), terms)
+
+
+def serve_histories(recommender: Recommender, given: Interactions, terms: Terms, **options: Any) -> Served:
+    return serve(recommender, batch_of_events(recommender, given, terms, **options), terms)
+
+
 def served(rows: list[tuple[str, str]], terms: Terms = SERVED, *, is_for_known_users: bool = False) -> Served:
     return serve_histories(
         recommender(), events(rows), terms, row_of=lambda event: event + 2, is_for_known_users=is_for_known_users
@@ -39,19 +50,21 @@ def served(rows: list[tuple[str, str]], terms: Terms = SERVED, *, is_for_known_u
 
 
 def lists(one: Served) -> dict[str, list[str]]:
-    return {str(owner): [str(best.item) for best in ones] for owner, ones in zip(one.owners, one.lists, strict=True)}
+    return {
+        str(owner): [str(best.item) for best in ones] for owner, ones in zip(one.batch.owners, one.lists, strict=True)
+    }
 
 
 def test_whoever_has_seen_everything_is_counted_and_named() -> None:
     found = serve_users(recommender(), None, Terms(k=2))
     assert lists(found) == {"ann": ["i3", "0663713002"], "all": [], "bob": ["i2", "i1"]}
-    assert (found.asked, found.answered, found.without_items) == (3, 2, ["all"])
+    assert found.without == ["all"]
     assert found.notes == ("1 user gets no list (has seen all items): 'all'",)
 
 
 def test_unknown_users_are_counted_and_named_with_those_that_are_spelt_alike() -> None:
     found = serve_users(recommender(), pl.Series(["bob", "Ann", "x"]), Terms())
-    assert (found.asked, found.answered, found.unknown_users) == (3, 1, ("Ann", "x"))
+    assert (found.batch.owners.to_list(), found.batch.strangers) == (["bob"], ("Ann", "x"))
     assert found.notes == (
         "2 of 3 users are unknown to the run: 'Ann' (did you mean 'ann'?), 'x'; left out (--refuse-unknown makes this "
         "an error)",
@@ -73,7 +86,7 @@ def test_many_names_are_cut_and_counted() -> None:
 def test_an_unknown_item_is_named_with_row_and_user_and_the_others_are_served() -> None:
     found = served([("cia", "i1"), ("cia", "663713002"), ("dan", "i2")])
     assert lists(found) == {"cia": ["i3", "i2", "0663713002"], "dan": ["i3", "i1", "0663713002"]}
-    assert found.unknown_events == 1
+    assert len(found.batch.asked.unknown) == 1
     assert found.notes[0] == (
         "1 of 3 events is of an item that the model does not know: row 3, user 'cia', item '663713002' (did you mean "
         "'0663713002'?); left out (--refuse-unknown makes this an error)"
@@ -106,7 +119,7 @@ def test_one_of_one_is_told_in_the_singular() -> None:
 def test_known_users_go_on_from_what_is_stored_and_it_is_said() -> None:
     found = served([("ann", "i3"), ("cia", "i3")])
     assert lists(found) == {"ann": ["0663713002"], "cia": ["i2", "i1", "0663713002"]}
-    assert found.continued == 1
+    assert found.batch.asked.continued == 1
     assert found.notes == (
         "the histories of 1 of 2 users go on from what the run has stored of them, their events after the stored ones "
         "(--histories-only leaves stored ones out)",
@@ -139,7 +152,7 @@ def test_a_run_without_users_goes_by_the_file_alone_and_says_so() -> None:
 
 def test_a_model_for_known_users_alone_serves_these_and_names_the_others() -> None:
     found = served([("ann", "i3"), ("cia", "i3"), ("cia", "i1")], is_for_known_users=True)
-    assert (lists(found), found.unknown_users) == ({"ann": ["0663713002"]}, ("cia",))
+    assert (lists(found), found.batch.strangers) == ({"ann": ["0663713002"]}, ("cia",))
     assert found.notes[0].startswith("1 of 2 users is unknown to the run: 'cia'; left out")
     with pytest.raises(DataError, match="1 of 1 user is unknown"):
         served([("cia", "i3")], is_for_known_users=True)

@@ -1,20 +1,30 @@
 """Lists of all users are whole or not there, and a start after a kill goes on from what is finished."""
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+from nextitem.data.sequences import Sequences
 from nextitem.errors import ConfigurationError, StorageError
+from nextitem.serving.narrowing.narrowed import Picking
+from nextitem.serving.narrowing.picking import Limit
 from nextitem.serving.parts import writing
+from nextitem.serving.parts.batch import Terms, batch_of_users
 from nextitem.serving.parts.ranked import Ranker
+from nextitem.serving.parts.workplace import Workplace
 from nextitem.serving.parts.writing import Wanted, check_out, write_lists
 from nextitem.serving.recommender import Recommender
 from worlds.small_runs import USERS, outcome
 
 K = 3  # items that are left of 12 for whoever has seen nine
+
+
+OTHERS = Sequences.of([[place % 12] for place in range(USERS)], 12)
 
 
 @pytest.fixture(autouse=True)
@@ -24,10 +34,9 @@ def _seven_users_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def wanted(k: int = K, made_by: str = "a run", users: int = USERS) -> Wanted:
     recommender = Recommender.from_outcome(outcome("sasrec-ce"))
-    ranker = Ranker(recommender.known.scorer, recommender.known.popularity, k, "history")
-    owners = pl.Series(recommender.known_users()[:users])
-    titles = pl.Series(["The First", *[None] * (len(recommender.items) - 1)])
-    return Wanted(ranker, owners, recommender.asked(users=owners).histories, recommender.items, titles, made_by)
+    batch = batch_of_users(recommender, pl.Series(recommender.known_users()[:users]), Terms())
+    titles = pl.Series(['The "First", größer', *[None] * (len(recommender.items) - 1)])
+    return Wanted(Ranker(recommender.known, k, "history"), batch, recommender.items, titles, made_by)
 
 
 class Killed(BaseException):
@@ -50,7 +59,7 @@ def test_a_file_holds_the_lists_of_all_in_order(tmp_path: Path) -> None:
     written = write_lists(wanted(), tmp_path / "recs.parquet")
     table = pl.read_parquet(tmp_path / "recs.parquet")
     assert table.columns == ["user", "rank", "item", "score", "source", "title"]
-    assert table["user"].unique(maintain_order=True).to_list() == wanted().owners.to_list()
+    assert table["user"].unique(maintain_order=True).to_list() == wanted().batch.owners.to_list()
     assert table["rank"].to_list() == [1, 2, 3] * USERS
     assert (written.users, written.recommendations, written.without, written.found) == (USERS, K * USERS, [], 0)
     assert len(written.parts) == 5  # 7, 7, 7, 7 and 2 users
@@ -97,6 +106,9 @@ def test_a_kill_leaves_nothing_of_that_name_and_a_start_goes_on(
         wanted(users=29),
         replace(wanted(), titles=None),
         replace(wanted(), ranker=replace(wanted().ranker, hide="nothing")),
+        replace(wanted(), ranker=replace(wanted().ranker, picking=Picking(diversity=0.5))),
+        replace(wanted(), ranker=replace(wanted().ranker, picking=Picking(limits=(Limit(1, [("a",)] * 12),)))),
+        replace(wanted(), batch=replace(wanted().batch, asked=replace(wanted().batch.asked, histories=OTHERS))),
     ],
 )
 def test_parts_of_another_question_are_no_parts_of_the_answer(
@@ -162,3 +174,49 @@ def test_what_the_system_refuses_is_said_and_nothing_is_there(tmp_path: Path) ->
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="choose another --out"):
         write_lists(wanted(), tmp_path / "file" / "recs.csv")
+
+
+@pytest.mark.parametrize("name", ["a part", "the file"])
+def test_a_full_disk_is_said_and_the_earlier_file_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    write_lists(wanted(k=1), tmp_path / "recs.csv")
+    earlier = (tmp_path / "recs.csv").read_bytes()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    # A part is written by another thread, and all of them are joined by this one.
+    if name == "a part":
+        monkeypatch.setattr(Workplace, "add", refuse)
+    else:
+        monkeypatch.setattr(pl.DataFrame, "write_csv", refuse)
+    with pytest.raises(StorageError, match=r"cannot write .*recs.csv.*No space left on device"):
+        write_lists(wanted(), tmp_path / "recs.csv")
+    assert (tmp_path / "recs.csv").read_bytes() == earlier
+
+
+def test_a_folder_has_no_ending_and_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "recs.csv").mkdir()
+    with pytest.raises(StorageError, match="cannot write"):
+        write_lists(wanted(), tmp_path / "recs.csv")
+    assert [*(tmp_path / "recs.csv").iterdir()] == []
+
+
+def test_parts_are_written_while_the_next_one_is_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add, ranked, is_next = Workplace.add, Ranker.ranked, threading.Event()
+
+    def added(place: Workplace, number: int, *given: Any) -> Any:
+        assert number == 4 or is_next.wait(60)
+        is_next.clear()
+        return add(place, number, *given)
+
+    def told(*given: Any) -> Any:
+        found = ranked(*given)
+        is_next.set()
+        return found
+
+    whole = wanted()
+    monkeypatch.setattr(Workplace, "add", added)
+    monkeypatch.setattr(Ranker, "ranked", told)
+    assert write_lists(whole, tmp_path / "recs.parquet").users == USERS

@@ -53,6 +53,18 @@ def ranked(query: Query, most: int, seen: Seen | None, allowed: Tensor | None) -
     return [Listed(items, scores[: len(items)]) for items, scores in zip(found, scores_CP.tolist(), strict=True)]
 
 
+def lists_after(
+    known: Known, query: Query, picking: Picking, k: int, seen: Seen | None, allowed: Tensor | None
+) -> list[Listed]:
+    """A list of at most k for each history of a query: the best items, or some that are picked from more of them."""
+    found = ranked(query, picking.pool(k), seen, allowed)
+    if picking.takes_the_best:
+        return found
+    return [
+        pick(known, picking, k, best, _more(query, place, seen, allowed)).first(k) for place, best in enumerate(found)
+    ]
+
+
 def pick(known: Known, picking: Picking, k: int, best: Listed, more: Callable[[int], Listed]) -> Listed:
     """A list of k that is picked from the best items; `more` ranks so many, where limits leave it too short."""
     most = picking.pool(k)
@@ -98,23 +110,22 @@ def lists_of(
         if not len(part):
             continue
         query = (known.scorer if source == "model" else known.popularity).query(part)
-        seen = _left_out(hide, part, None if asked.disliked is None else asked.disliked.select(rows))
-        found = ranked(query, picking.pool(k), seen, allowed)
-        for place, (row, best) in enumerate(zip(rows.nonzero()[:, 0].tolist(), found, strict=True)):
-            if not picking.takes_the_best:
-                best = pick(known, picking, k, best, _more(query, place, seen, allowed))
-            lists[row] = recommendations(known, best.first(k), source)
+        seen = left_out(hide, part, None if asked.disliked is None else asked.disliked.select(rows))
+        found = lists_after(known, query, picking, k, seen, allowed)
+        for row, listed in zip(rows.nonzero()[:, 0].tolist(), found, strict=True):
+            lists[row] = recommendations(known, listed, source)
     return lists
+
+
+def left_out(hide: str, histories: Sequences, disliked: Sequences | None) -> Seen | None:
+    """What is in no list: items of the histories as `hide` says, and what their users said no to beside these."""
+    seen = hidden(hide, histories)
+    if disliked is None:
+        return seen
+    return disliked if seen is None else SeenOrDisliked(seen, disliked)
 
 
 def _more(query: Query, place: int, seen: Seen | None, allowed: Tensor | None) -> Callable[[int], Listed]:
     """What ranks more items of one row."""
     row = torch.tensor([place])
     return lambda most: ranked(query.select(row), most, None if seen is None else seen.select(row), allowed)[0]
-
-
-def _left_out(hide: str, histories: Sequences, disliked: Sequences | None) -> Seen | None:
-    seen = hidden(hide, histories)
-    if disliked is None:
-        return seen
-    return disliked if seen is None else SeenOrDisliked(seen, disliked)

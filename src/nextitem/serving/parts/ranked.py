@@ -1,6 +1,6 @@
 """The best items of many users as arrays. C users, k items of a list, N items."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 import torch
@@ -9,9 +9,12 @@ from torch import Tensor
 from nextitem.compute.threads import side_by_side
 from nextitem.data.log import Catalog
 from nextitem.data.sequences import Sequences
-from nextitem.evaluation.hiding import hidden
+from nextitem.evaluation.hiding import Seen
 from nextitem.evaluation.ranks import top_k
-from nextitem.evaluation.scoring import Scorer
+from nextitem.evaluation.scoring import Query, Scorer
+from nextitem.serving.answering.listing import left_out, lists_after
+from nextitem.serving.known import Known
+from nextitem.serving.narrowing.narrowed import Picking
 
 _ROWS = 512  # histories of a piece, which one thread encodes and ranks
 
@@ -54,37 +57,55 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Ranker:
-    """What makes lists of histories: a model, what is popular, and which items may be listed."""
+    """What makes lists of histories: a model, which items may be listed, and how they are picked."""
 
-    scorer: Scorer
-    popularity: Scorer
-    """Answers for histories without an item."""
+    known: Known
     k: int
     hide: str
     """Which items of a history are left out: `history`, `nothing` or `last:n`."""
     allowed: Tensor | None = None
     """Indices of the items that may be listed; None: all of them."""
+    picking: Picking = field(default_factory=Picking)
+    """Whether lists are the best items, or some of more that differ or keep within limits."""
 
-    def ranked(self, histories: Sequences) -> Ranked:
-        """The list of each history, as `top_k` has it. Raises ScoreError where a score is NaN."""
+    def ranked(self, histories: Sequences, disliked: Sequences | None = None) -> Ranked:
+        """The list of each history, as `recommend` makes it. Raises ScoreError where a score is NaN.
+
+        What is `disliked` per history is left out beside what is hidden of it.
+        """
         # Histories of like length side by side: a piece is padded to its longest, and pieces take like long in all.
         order_C = histories.lengths_U.argsort(descending=True, stable=True)
         is_empty_C = histories.lengths_U == 0
         known_C, empty_C = order_C.tensor_split([len(order_C) - int(is_empty_C.sum())])
         pieces = [
             (scorer, rows)
-            for scorer, part in ((self.scorer, known_C), (self.popularity, empty_C))
+            for scorer, part in ((self.known.scorer, known_C), (self.known.popularity, empty_C))
             for rows in part.split(_ROWS)
             if len(rows)
         ]
-        found = side_by_side(lambda piece: self._of_piece(piece[0], histories.select(piece[1])), pieces)
+
+        def of_piece(piece: tuple[Scorer, Tensor]) -> tuple[Tensor, Tensor]:
+            scorer, rows = piece
+            own = histories.select(rows)
+            seen = left_out(self.hide, own, None if disliked is None else disliked.select(rows))
+            return self._of_query(scorer.query(own), seen)
+
+        found = side_by_side(of_piece, pieces)
         none = (torch.zeros(0, self.k, dtype=torch.int64), torch.zeros(0, self.k))
         items_Ck, scores_Ck = (torch.cat(parts) for parts in zip(*(found or [none]), strict=True))
         back_C = order_C.argsort()
         return Ranked(items_Ck[back_C], scores_Ck[back_C], is_empty_C)
 
-    def _of_piece(self, scorer: Scorer, histories: Sequences) -> tuple[Tensor, Tensor]:
-        return top_k(scorer.query(histories), self.k, hidden(self.hide, histories), self.allowed)
+    def _of_query(self, query: Query, seen: Seen | None) -> tuple[Tensor, Tensor]:
+        if self.picking.takes_the_best:
+            return top_k(query, self.k, seen, self.allowed)
+        lists = lists_after(self.known, query, self.picking, self.k, seen, self.allowed)
+        missing = [self.k - len(one.items) for one in lists]
+        items_Ck = torch.tensor([[*one.items, *[-1] * less] for one, less in zip(lists, missing, strict=True)])
+        scores_Ck = torch.tensor(
+            [[*one.scores, *[0.0] * less] for one, less in zip(lists, missing, strict=True)], dtype=torch.float64
+        )
+        return items_Ck, scores_Ck
 
 
 def _column(numbers: Tensor) -> pl.Series:

@@ -1,20 +1,16 @@
-"""Lists for many at once, with an account of what was left out and of who gets none."""
+"""Lists for many at once, in memory or in files, with an account of who gets none."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-from torch import Tensor
 
 from nextitem.compute.waiting import Say, silent
-from nextitem.data.interactions import Interactions
-from nextitem.data.log import Catalog
-from nextitem.errors import DataError
 from nextitem.evaluation.hiding import checked
-from nextitem.serving.answering.asked import Asked
-from nextitem.serving.answering.news import News
 from nextitem.serving.ids import RawId
+from nextitem.serving.narrowing.narrowed import picking_of
+from nextitem.serving.parts.batch import Batch, Terms, named
 from nextitem.serving.parts.ranked import Ranker
 from nextitem.serving.parts.writing import Wanted, Written, write_lists
 from nextitem.serving.question import Recommendation
@@ -22,167 +18,61 @@ from nextitem.serving.recommender import Recommender
 from nextitem.settings.given import whole_number
 from nextitem.words import counted
 
-_NAMED = 5  # ids that a note names; what there is beside them is counted
-
-
-@dataclass(frozen=True)
-class Terms:
-    """How lists are made, and what becomes of ids that the run does not know."""
-
-    k: int = 10
-    allowed: Tensor | None = None
-    """Indices of the items that may be listed; None: all of them."""
-    hide: str | None = None
-    """Which items of the history are left out, such as `last:5`; None: as in training."""
-    refuse_unknown: bool = False
-    """Whether unknown ids are an error; otherwise they are left out, counted and named."""
-    histories_only: bool = False
-    """Whether what is stored of a known user is left out of account where events of that user are given."""
-    diversity: float = 0.0
-    """From 0 to 1: the weight of how items of a list differ, beside how relevant they are."""
-    limits: Mapping[str, int] = field(default_factory=dict)
-    """By column, how many items of each of its values a list may hold."""
-
-    @property
-    def takes_the_best(self) -> bool:
-        """Whether lists are the best items as they are ranked."""
-        return not self.diversity and not self.limits
-
 
 @dataclass(frozen=True)
 class Served:
     """A list for each of C users, and what there is to say about them."""
 
-    owners: pl.Series
-    """Raw ids of the users that were asked about and are answered, in order."""
+    batch: Batch
     lists: Sequence[Sequence[Recommendation]]
     """One of each; empty where nothing was left to recommend."""
-    unknown_users: tuple[RawId, ...] = ()
-    """Who was asked about as well and has no list, since the run does not know whose history that is."""
-    unknown_events: int = 0
-    """Events that were left out, since the model does not know their items."""
-    continued: int = 0
-    """Users whose given events go on from what the run has stored of them."""
     notes: tuple[str, ...] = ()
     """What was left out, and who gets no list or the most popular items, in words."""
 
     @property
-    def without_items(self) -> list[RawId]:
+    def without(self) -> list[RawId]:
         """Users of whom nothing was left to recommend."""
-        return [owner for owner, ones in zip(self.owners, self.lists, strict=True) if not ones]
+        return [owner for owner, ones in zip(self.batch.owners, self.lists, strict=True) if not ones]
 
     @property
     def by_popularity(self) -> int:
         """How many users get the most popular items, since nothing is known of theirs."""
         return sum(bool(ones) and ones[0].source == "popularity" for ones in self.lists)
 
-    @property
-    def asked(self) -> int:
-        """How many users were asked about."""
-        return len(self.owners) + len(self.unknown_users)
 
-    @property
-    def answered(self) -> int:
-        """How many of them have a list with something in it."""
-        return len(self.owners) - len(self.without_items)
-
-
-def known_items(
-    ids: pl.Series, where: str, recommender: Recommender, terms: Terms
-) -> tuple[pl.Series, tuple[str, ...]]:
-    """(those of the ids that the run knows, notes on the others); `where` they were given, in words.
-
-    Raises DataError where all of them are unknown, or some that must not be.
-    """
-    return _known(ids, "item", recommender.items, terms, f" of {where}")
+def serve(recommender: Recommender, batch: Batch, terms: Terms) -> Served:
+    """The lists, all of them in memory."""
+    lists = recommender.answered(
+        batch.asked, terms.k, terms.allowed, hide=terms.hide, diversity=terms.diversity, limits=terms.limits
+    )
+    served = Served(batch, lists)
+    hide = terms.hide or recommender.hide
+    about = _on_lists(served.without, served.by_popularity, len(lists), terms, hide)
+    return Served(batch, lists, (*batch.notes, *about))
 
 
-def serve_users(recommender: Recommender, users: pl.Series | None, terms: Terms) -> Served:
-    """Lists for users of the run by their stored histories, None: all users. Raises DataError where none is known."""
-    catalogue = recommender.stored_users()
-    wanted = catalogue.ids if users is None else users
-    owners, notes = _known(wanted, "user", catalogue, terms)
-    strangers = tuple(wanted.filter(_is_unknown(wanted, catalogue)).to_list())
-    return _served(recommender, owners, recommender.asked(users=owners), terms, notes, strangers)
-
-
-def write_users(
+def write(
     recommender: Recommender,
-    users: pl.Series | None,
+    batch: Batch,
     terms: Terms,
     out: Path,
     *,
     made_by: str,
     titles: pl.Series | None = None,
     say: Say = silent,
-) -> tuple[Written, tuple[RawId, ...], tuple[str, ...]]:
-    """(what was written, unknown users, notes): the lists that `serve_users` makes, of which memory holds a part.
+) -> tuple[Written, tuple[str, ...]]:
+    """(what was written, notes): the lists that `serve` makes, of which memory holds a part.
 
     `made_by` stands for the recommender: what was begun by another one is not gone on with. `titles` are those of its
-    items. Raises as `write_lists` does, and DataError where no user is known.
+    items. Raises as `write_lists` does.
     """
-    catalogue = recommender.stored_users()
-    wanted = catalogue.ids if users is None else users
-    owners, notes = _known(wanted, "user", catalogue, terms)
-    strangers = tuple(wanted.filter(_is_unknown(wanted, catalogue)).to_list())
     hide = checked(terms.hide or recommender.hide)
     k = min(whole_number(terms.k, "k", "the number of recommendations", least=1), len(recommender.items))
-    ranker = Ranker(recommender.known.scorer, recommender.known.popularity, k, hide, terms.allowed)
-    histories = recommender.asked(users=owners).histories
-    written = write_lists(Wanted(ranker, owners, histories, recommender.items, titles, made_by), out, say)
-    notes += tuple(_on_lists(written.without, written.by_popularity, written.users, terms, hide))
-    return written, strangers, notes
-
-
-def serve_histories(
-    recommender: Recommender,
-    events: Interactions,
-    terms: Terms,
-    *,
-    row_of: Callable[[int], object],
-    is_for_known_users: bool = False,
-) -> Served:
-    """Lists for the users of these events, which go on from what the run has stored of them.
-
-    `row_of` tells where an event stands in its file, for messages. A model that `is_for_known_users` has vectors of the
-    users of the run, and nobody else is served. Raises DataError where nobody is left, or an id must not be unknown.
-    """
-    news = News.of(events, recommender.kinds, row_of)
-    news = replace(news, users=news.users.sort())
-    notes, strangers = tuple[str, ...](), tuple[RawId, ...]()
-    if is_for_known_users:
-        catalogue = recommender.stored_users()
-        _, notes = _known(news.users, "user", catalogue, terms)
-        is_out = _is_unknown(news.users, catalogue)
-        strangers, news = tuple(news.users.filter(is_out).to_list()), news.for_users(news.users.filter(~is_out))
-    grouped = news.by_user()
-    asked = recommender.asked(
-        grouped["item"],
-        times=grouped["time"] if "time" in grouped.columns else None,
-        users=grouped["user"] if recommender.users is not None else None,
-        changes=news.changes(recommender.items),
-        histories_only=terms.histories_only and recommender.users is not None,
-        unknown="drop",
-    )
-    notes += _on_unknown_events(asked, grouped, recommender.items, terms, row_of)
-    notes += _on_continued(asked, len(grouped), recommender, terms)
-    return _served(recommender, grouped["user"], asked, terms, notes, strangers)
-
-
-def _served(
-    recommender: Recommender,
-    owners: pl.Series,
-    asked: Asked,
-    terms: Terms,
-    notes: Sequence[str],
-    unknown_users: tuple[RawId, ...],
-) -> Served:
-    lists = recommender.answered(
-        asked, terms.k, terms.allowed, hide=terms.hide, diversity=terms.diversity, limits=terms.limits
-    )
-    served = Served(owners, lists, unknown_users, len(asked.unknown), asked.continued)
-    about = _on_lists(served.without_items, served.by_popularity, len(owners), terms, terms.hide or recommender.hide)
-    return replace(served, notes=(*notes, *about))
+    picking = picking_of(recommender.known, terms.diversity, terms.limits)
+    ranker = Ranker(recommender.known, k, hide, terms.allowed, picking)
+    written = write_lists(Wanted(ranker, batch, recommender.items, titles, made_by), out, say)
+    about = _on_lists(written.without, written.by_popularity, written.users, terms, hide)
+    return written, (*batch.notes, *about)
 
 
 def _on_lists(without: Sequence[RawId], by_popularity: int, users: int, terms: Terms, hide: str) -> list[str]:
@@ -192,7 +82,7 @@ def _on_lists(without: Sequence[RawId], by_popularity: int, users: int, terms: T
         reason = "all items that may be recommended" if terms.allowed is not None else "all items"
         gets = "gets" if len(without) == 1 else "get"
         why = f"{seen} {reason}" if hide == "history" else "there is nothing else that may be recommended"
-        notes.append(f"{counted(len(without), 'user')} {gets} no list ({why}): {_named(without)}")
+        notes.append(f"{counted(len(without), 'user')} {gets} no list ({why}): {named(without)}")
     if by_popularity:
         gets, theirs = ("gets", "that user's") if by_popularity == 1 else ("get", "their")
         notes.append(
@@ -200,75 +90,3 @@ def _on_lists(without: Sequence[RawId], by_popularity: int, users: int, terms: T
             f"model knows none of {theirs} items"
         )
     return notes
-
-
-def _on_unknown_events(
-    asked: Asked, grouped: pl.DataFrame, items: Catalog, terms: Terms, row_of: Callable[[int], object]
-) -> tuple[str, ...]:
-    if not asked.unknown:
-        return ()
-    named = []
-    for one in asked.unknown[:_NAMED]:
-        user, row = grouped["user"][one.history], row_of(int(grouped["event"][one.history][one.place]))
-        named.append(f"row {row}, user {user!r}, item {one.item!r}{items.hint(one.item)}")
-    events = int(grouped["item"].list.len().sum())
-    more = f"; and {len(asked.unknown) - _NAMED:,} more" if len(asked.unknown) > _NAMED else ""
-    are = "is of an item" if len(asked.unknown) == 1 else "are of items"
-    fact = (
-        f"{len(asked.unknown):,} of {counted(events, 'event')} {are} that the model does not know: "
-        f"{'; '.join(named)}{more}"
-    )
-    return (_refused_or_noted(fact, terms),)
-
-
-def _on_continued(asked: Asked, users: int, recommender: Recommender, terms: Terms) -> tuple[str, ...]:
-    if recommender.users is None:
-        return ("the run has no histories of its users stored: the events of the file are all that is gone by",)
-    if terms.histories_only:
-        return ("stored histories are left out (--histories-only): the events of the file are all that is gone by",)
-    if not asked.continued:
-        who = "the user is not known" if users == 1 else f"none of the {users:,} users is known"
-        return (f"{who}: the events of the file are all that is gone by",)
-    order = "in order of time" if asked.histories.has_times else "their events after the stored ones"
-    parts = [
-        f"the histories of {asked.continued:,} of {counted(users, 'user')} go on from what the run has stored of them, "
-        f"{order} (--histories-only leaves stored ones out)"
-    ]
-    if asked.contained:
-        parts.append(f"{asked.contained:,} of them begin with all stored events, which are not counted twice")
-    if asked.again:
-        parts.append(f"{counted(asked.again, 'event')} with item and time of a stored one are not counted twice")
-    if asked.put_before:
-        parts.append(f"{counted(asked.put_before, 'event')} older than the newest stored one stand before it")
-    return ("; ".join(parts),)
-
-
-def _known(
-    ids: pl.Series, what: str, catalogue: Catalog, terms: Terms, where: str = ""
-) -> tuple[pl.Series, tuple[str, ...]]:
-    positions = catalogue.lookup(ids)
-    unknown = ids.filter(_is_unknown(ids, catalogue)).to_list()
-    if not unknown:
-        return catalogue.raw(positions), ()
-    are = "is" if len(unknown) == 1 else "are"
-    fact = (
-        f"{len(unknown):,} of {counted(len(ids), what)}{where} {are} unknown to the run: {_named(unknown, catalogue)}"
-    )
-    if len(unknown) == len(ids):
-        raise DataError(f"{fact}; give ids as they stand in the log of the run, or the path of a file of them")
-    return catalogue.raw(positions[positions >= 0]), (_refused_or_noted(fact, terms),)
-
-
-def _refused_or_noted(fact: str, terms: Terms) -> str:
-    if terms.refuse_unknown:
-        raise DataError(f"{fact}; refit with them, or leave --refuse-unknown out to be served without them")
-    return f"{fact}; left out (--refuse-unknown makes this an error)"
-
-
-def _is_unknown(ids: pl.Series, catalogue: Catalog) -> pl.Series:
-    return pl.Series((catalogue.lookup(ids) < 0).numpy())
-
-
-def _named(ids: Sequence[RawId], catalogue: Catalog | None = None) -> str:
-    named = [f"{raw!r}{'' if catalogue is None else catalogue.hint(raw)}" for raw in ids[:_NAMED]]
-    return ", ".join(named) + (f" and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else "")

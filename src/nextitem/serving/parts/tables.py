@@ -1,23 +1,11 @@
-"""Recommendations for many at once, as a file: csv, jsonl or parquet; it appears whole or not at all."""
+"""Recommendations for many at once, as a table."""
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import polars as pl
 
-from nextitem.errors import ConfigurationError
 from nextitem.serving.ids import RawId, column_of
 from nextitem.serving.question import Recommendation
-from nextitem.storage import refusals, whole_file, write_csv, write_parquet, write_text
-
-LIST_FORMATS = (".csv", ".jsonl", ".parquet")
-
-
-def check_format(file: Path) -> None:
-    """Raise ConfigurationError unless the ending of the name tells a format."""
-    if file.suffix not in LIST_FORMATS:
-        raise ConfigurationError(f"--out {file}: the ending has to tell the format; known: {', '.join(LIST_FORMATS)}")
 
 
 def as_table(
@@ -48,16 +36,3 @@ def as_table(
     if not titles:
         return table
     return table.with_columns(pl.Series("title", [titles.get(one.item) for _, _, one in rows], dtype=pl.String))
-
-
-def write_table(table: pl.DataFrame, file: Path) -> None:
-    """Write by the ending of the name, replacing a file that is there. Raises StorageError."""
-    check_format(file)
-    with refusals(file), whole_file(file) as draft:
-        if file.suffix == ".csv":
-            write_csv(draft, table)
-        elif file.suffix == ".jsonl":
-            lines = (json.dumps(row, ensure_ascii=False) for row in table.iter_rows(named=True))
-            write_text(draft, "".join(f"{line}\n" for line in lines))
-        else:
-            write_parquet(draft, table)

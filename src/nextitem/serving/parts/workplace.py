@@ -41,11 +41,13 @@ class Asked(Configuration):
     """Fingerprint of what may be listed."""
     users: str
     """Fingerprint of the users in their order."""
+    histories: str
+    """Fingerprint of the events that their lists come after."""
     k: int
     """Items of a list."""
     users_per_part: int
     """How many users a part has, but for the last one."""
-    format: int = 1
+    format: int = 2
     """Version of all this."""
 
 

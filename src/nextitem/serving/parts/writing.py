@@ -4,6 +4,7 @@ import hashlib
 import re
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,14 +15,15 @@ from nextitem.data.log import Catalog
 from nextitem.data.sequences import Sequences
 from nextitem.errors import ConfigurationError
 from nextitem.serving.ids import RawId
+from nextitem.serving.parts.batch import Batch
 from nextitem.serving.parts.ranked import Ranked, Ranker
-from nextitem.serving.parts.tables import LIST_FORMATS
 from nextitem.serving.parts.workplace import Asked, PartFacts, Workplace
 from nextitem.settings.given import expanded
 from nextitem.storage import filled, guarded, move_into, refusals, whole_file, whole_folder, write_parquet
 from nextitem.words import counted, time_left
 
-_RECOMMENDATIONS = 1_000_000  # in memory at a time, about 100 MB
+LIST_FORMATS = (".csv", ".jsonl", ".parquet")
+_RECOMMENDATIONS = 500_000  # of a part, about 50 MB; memory holds two parts at most
 _MOST_USERS = 10_000  # of a part, however short the lists are: a second or two of work
 _SECONDS = 5.0  # between two lines that say how far it is
 _PART = re.compile(r"part-\d{5,}\.parquet")
@@ -32,10 +34,7 @@ class Wanted:
     """Whose lists are written, and what they are made of. C users, N items."""
 
     ranker: Ranker
-    owners: pl.Series
-    """Raw ids of the C users, in the order in which their lists are written."""
-    histories: Sequences
-    """One of each."""
+    batch: Batch
     items: Catalog
     titles: pl.Series | None
     """Of the N items, null where unknown; None: the lists have no column of titles."""
@@ -44,12 +43,24 @@ class Wanted:
 
     def asked(self) -> Asked:
         """What decides the lists."""
-        per_part = max(1, min(_MOST_USERS, _RECOMMENDATIONS // self.ranker.k))
-        allowed = self.ranker.allowed
-        items = "all" if allowed is None else hashlib.sha256(allowed.numpy().tobytes()).hexdigest()
-        users = hashlib.sha256(str(self.owners.cast(pl.String).str.join("\n").item()).encode()).hexdigest()
-        terms = f"hide {self.ranker.hide}, items {items}, titles {self.titles is not None}"
-        return Asked(made_by=self.made_by, terms=terms, users=users, k=self.ranker.k, users_per_part=per_part)
+        ranker, batch = self.ranker, self.batch
+        per_part = max(1, min(_MOST_USERS, _RECOMMENDATIONS // ranker.k))
+        items = "all" if ranker.allowed is None else _sha256(ranker.allowed.numpy().tobytes())
+        limits = [(limit.most, limit.categories) for limit in ranker.picking.limits]
+        picking = f"diversity {ranker.picking.diversity:g}, limits {_sha256(repr(limits).encode()) if limits else None}"
+        return Asked(
+            made_by=self.made_by,
+            terms=f"hide {ranker.hide}, items {items}, titles {self.titles is not None}, {picking}",
+            users=_sha256(str(batch.owners.cast(pl.String).str.join("\n").item()).encode()),
+            histories=_fingerprint([batch.asked.histories, batch.asked.disliked]),
+            k=ranker.k,
+            users_per_part=per_part,
+        )
+
+    def ranked(self, rows: slice) -> Ranked:
+        """The lists of adjacent users."""
+        histories, disliked = self.batch.asked.histories, self.batch.asked.disliked
+        return self.ranker.ranked(histories.select(rows), None if disliked is None else disliked.select(rows))
 
 
 @dataclass(frozen=True)
@@ -125,21 +136,44 @@ def write_lists(wanted: Wanted, out: Path, say: Say = silent) -> Written:
 
 
 def _made(wanted: Wanted, place: Workplace, per_part: int, say: Say) -> Written:
-    """Make what is missing of the parts."""
-    progress = _Progress(len(wanted.owners), say)
-    parts = list[PartFacts]()
-    for number, rows in enumerate(_stretches(len(wanted.owners), per_part)):
-        facts = place.facts(number)
-        if facts is None:
-            users = wanted.owners[rows]
-            ranked = wanted.ranker.ranked(wanted.histories.select(rows))
-            table = ranked.table(users, wanted.items, wanted.titles)
-            facts = place.add(number, table, _facts(users, ranked))
-            progress.made(facts.users)
-        else:
-            progress.found(facts.users)
-        parts.append(facts)
-    return Written(tuple(parts), progress.there, progress.parts_there)
+    """Make what is missing of the parts: each is written while the next one is computed."""
+    owners, parts = wanted.batch.owners, dict[int, PartFacts]()
+    progress = _Progress(len(owners), say)
+
+    def store(number: int, users: pl.Series, ranked: Ranked) -> None:
+        table = ranked.table(users, wanted.items, wanted.titles)
+        parts[number] = place.add(number, table, _facts(users, ranked))
+        progress.made(len(users))
+
+    with ThreadPoolExecutor(1) as writer:
+        before = Future[None]()
+        before.set_result(None)
+        for number, rows in enumerate(_stretches(len(owners), per_part)):
+            facts = place.facts(number)
+            if facts is not None:
+                parts[number] = facts
+                progress.found(facts.users)
+                continue
+            ranked = wanted.ranked(rows)
+            before.result()  # so that memory holds no more than two parts
+            before = writer.submit(store, number, owners[rows], ranked)
+        before.result()
+    return Written(tuple(parts[number] for number in sorted(parts)), progress.there, progress.parts_there)
+
+
+def _fingerprint(found: Sequence[Sequences | None]) -> str:
+    """Of events and where histories begin; users that the run knows may have told of others since."""
+    proof = hashlib.sha256()
+    for histories in filter(None, found):
+        proof.update(histories.lengths_U.numpy().tobytes())
+        for part in histories.parts():
+            proof.update(part.flatten()[1].numpy().tobytes())
+            proof.update(part.times().numpy().tobytes() if part.has_times else b"")
+    return proof.hexdigest()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _stretches(users: int, per_part: int) -> Iterator[slice]:
