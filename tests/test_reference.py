@@ -102,7 +102,7 @@ def test_a_run_leaves_what_is_listed(tmp_path: Path) -> None:
         assert set(pl.read_parquet(folder / name).columns) == shown[name]
     stored: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
     assert (
-        set(stored) | {"test_upper_bound", "sampled", "baselines", "verdict", "forgotten", "refit", "update"}
+        set(stored) | {"test_upper_bound", "sampled", "baselines", "verdict", "forgotten", "refit", "update", "made_of"}
         == shown["metrics.json"]
     )
     for part, at_times in (("certificate", {"averaged", "diversity", "kinds", "weights"}), ("provenance", {"kinds"})):

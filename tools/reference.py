@@ -121,6 +121,8 @@ def settings_table(model: type[Configuration]) -> str:
 def _default(field: FieldInfo) -> str:
     if field.default_factory is not None:
         return "as said"  # it follows from other settings, and the string under the field says how
+    if field.is_required():
+        return "has to be said"
     value = field.default
     if isinstance(value, Configuration):
         names = model_names(type(value))

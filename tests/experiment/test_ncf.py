@@ -1,6 +1,7 @@
 """NCF: users, neural items and single events, put together, trained, stored and asked as any other model."""
 
 from pathlib import Path
+from typing import Self
 
 import pytest
 import torch
@@ -126,6 +127,9 @@ class Interrupted:
 
     def load(self, progress: Progress) -> None:
         self.file.load(progress)
+
+    def part(self, number: int) -> Self:
+        return self
 
     def save(self, progress: Progress) -> None:
         self.file.save(progress)

@@ -4,6 +4,7 @@ Each of Adam's steps on a constant gradient has the size of the learning rate.
 """
 
 from collections.abc import Mapping
+from typing import Self
 
 import torch
 from torch import Tensor, nn, tensor
@@ -81,6 +82,9 @@ class Recorder:
 
     def load(self, progress: Progress) -> None:
         self.events.append("load")
+
+    def part(self, number: int) -> Self:
+        return self
 
     def save(self, progress: Progress) -> None:
         self.events.append(f"save {len(progress.history.epochs)}")

@@ -19,10 +19,12 @@ from nextitem.data.log import index
 from nextitem.data.prepare import Prepared
 from nextitem.data.source import Source
 from nextitem.data.splits.leave_one_out import LeaveOneOut
+from nextitem.experiment.combined.ensemble import Ensemble, Member
 from nextitem.experiment.folder.metrics import Metrics, metrics_of
 from nextitem.experiment.folder.provenance import provenance
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
+from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.model.baselines import CoOccurrence, Popularity
 from nextitem.model.encoders import FPMC, GPT2, BERT4Rec, Caser, GRU4Rec, SASRec
 from nextitem.model.losses import BinaryCrossEntropy, SampledCrossEntropy
@@ -36,9 +38,10 @@ ITEMS, USERS = 12, 30
 ENCODER = {"dim": 8, "heads": 2, "positions": 8}
 SHORT = Training(epochs=2, batch_size=8, learning_rate=5e-3)
 MASKED = MaskedItem(maximum_length=8, mask_probability=0.4)
+SMALL = SequenceRecipe(encoder=SASRec(**ENCODER), objective=NextItem(maximum_length=8), training=SHORT)
 
 RECIPES = {
-    "sasrec-ce": sequence(encoder=SASRec(**ENCODER), objective=NextItem(maximum_length=8), training=SHORT),
+    "sasrec-ce": Recipe(model=SMALL),
     "sasrec-bce": sequence(
         encoder=SASRec(**ENCODER), objective=NextItem(maximum_length=8), loss=BinaryCrossEntropy(),
         negatives=Uniform(count=1), training=SHORT,
@@ -59,6 +62,7 @@ RECIPES = {
         encoder=FPMC(dim=8), objective=NextFew(maximum_length=1, targets=1), loss=BinaryCrossEntropy(),
         negatives=Uniform(count=1, exclude="target"), training=SHORT,
     ),
+    "ensemble": Recipe(model=Ensemble(members=(Member(seed=0, model=SMALL), Member(seed=1, model=SMALL)))),
     "popularity": Recipe(model=Popularity()),
     "co-occurrence": Recipe(model=CoOccurrence()),
 }  # fmt: skip

@@ -12,6 +12,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.experiment.learner import Learnt, Stored
 from nextitem.model.baselines import AnyBaseline
+from nextitem.settings.configuration import Configuration
 from nextitem.training.history import History
 from nextitem.training.session import Session
 from nextitem.training.training import Training
@@ -89,6 +90,10 @@ class BaselineLearner:
             return Learnt(scorer, seconds=seconds)
         numbers = sum(values.numel() for values in scorer.tensors().values())
         return Learnt(scorer, History(), numbers, seconds)
+
+    def as_chosen(self, epochs: int, tensors: Mapping[str, Tensor]) -> Configuration:
+        """The baseline as it is: validation chooses nothing."""
+        return self.baseline
 
     def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> Stored:
         """The scorer that gave `tensors`. Raises ValueError for those of others."""

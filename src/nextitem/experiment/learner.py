@@ -1,4 +1,4 @@
-"""The face of both kinds of models, for whoever makes, restores, plans or describes one."""
+"""The face of all kinds of models, for whoever makes, restores, plans or describes one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from nextitem.data.prepare import Prepared
 from nextitem.data.sequences import Sequences
 from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.evaluation.scoring import Query
+from nextitem.settings.configuration import Configuration
 from nextitem.training.history import History
 from nextitem.training.session import Session
 from nextitem.training.training import Training
@@ -40,7 +41,7 @@ class Learnt:
 
 
 class Learner(Protocol):
-    """What learns from events, as a recipe describes it: a sequence model, or a baseline."""
+    """What learns from events, as a recipe describes it: a sequence model, a baseline, or what is made of such."""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -94,6 +95,12 @@ class Learner(Protocol):
 
     def learn_all(self, log: Log, session: Session) -> Learnt:
         """What all events of a log teach, nothing being held out: a sequence model takes all its epochs."""
+
+    def as_chosen(self, epochs: int, tensors: Mapping[str, Tensor]) -> Configuration:
+        """The recipe's model with what validation chose laid down, for `learn_all`: exactly so many epochs.
+
+        Of what has none, or several of its own, the stored `tensors` say what was chosen.
+        """
 
     def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> Stored:
         """The scorer that gave `tensors`. Raises ValueError for those of others."""

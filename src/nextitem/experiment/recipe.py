@@ -15,13 +15,15 @@ from nextitem.errors import ConfigurationError
 from nextitem.evaluation.hiding import Hide
 from nextitem.evaluation.ranking import Ranking
 from nextitem.experiment.baseline import BaselineLearner
+from nextitem.experiment.combined import AnyCombined
 from nextitem.experiment.learner import Learner
 from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.model.baselines import AnyBaseline
+from nextitem.model.baselines.baseline import Baseline
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.given import column_names, expanded, of_kind
 
-AnyModel = Annotated[SequenceRecipe | AnyBaseline, Field(discriminator="name")]
+AnyModel = Annotated[SequenceRecipe | AnyCombined | AnyBaseline, Field(discriminator="name")]
 
 
 class Recipe(Configuration):
@@ -53,7 +55,7 @@ class Recipe(Configuration):
     """Which items are neither ranked nor recommended: those of the `history`, `nothing`, or with `last:n` those of its
     latest n events. A target that is hidden counts as missed; where people come back to the same items, `nothing`."""
     model: AnyModel = SequenceRecipe()
-    """What learns: a sequence model, put together of parts, or a baseline."""
+    """What learns: a sequence model, put together of parts, several of them as one, or a baseline."""
 
     @field_validator("data", mode="before")
     @classmethod
@@ -88,12 +90,16 @@ class Recipe(Configuration):
 
     @property
     def learner(self) -> Learner:
-        """The model by the face that both kinds have."""
-        return self.model if isinstance(self.model, SequenceRecipe) else BaselineLearner(self.model)
+        """The model by the face that all kinds have."""
+        return BaselineLearner(self.model) if isinstance(self.model, Baseline) else self.model
 
     @property
     def sequence(self) -> SequenceRecipe:
-        """The parts of a sequence model. Raises ConfigurationError for a baseline, which has none."""
-        if not isinstance(self.model, SequenceRecipe):
+        """The parts of a sequence model. Raises ConfigurationError for what has none of its own."""
+        if isinstance(self.model, Baseline):
             raise ConfigurationError(f"{self.name} is the baseline {self.model.name}, which has no encoder and no loss")
+        if not isinstance(self.model, SequenceRecipe):
+            raise ConfigurationError(
+                f"{self.name} is an {self.model.name}, which is made of models: encoder and loss are theirs"
+            )
         return self.model

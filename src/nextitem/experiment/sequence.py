@@ -240,6 +240,11 @@ class SequenceRecipe(Configuration):
         history = fit_model(model, log.sequences, self.loss.build(), training, session, None, negatives=negatives)
         return Learnt(model, history, sum(weight.numel() for weight in model.parameters()), history.train_seconds)
 
+    def as_chosen(self, epochs: int, tensors: Mapping[str, Tensor]) -> Self:
+        """The model that is trained for exactly so many epochs."""
+        exact = {"epochs": epochs, "patience": None, "steps": None}
+        return self.model_copy(update={"training": self.training.model_copy(update=exact)})
+
     def assembled(self, prepared: Prepared, session: Session) -> "Assembled":
         """What a training begins with, on the session's device; equal seeds give equal weights and cases."""
         model = self.build(len(prepared.log.items), session.seed, len(prepared.log.users)).to(session.device)

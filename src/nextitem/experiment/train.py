@@ -132,7 +132,7 @@ def train_into(
     processes, is_first = session.processes, session.processes.rank == 0
     with workplace.alone() if is_first else nullcontext():
         trained = learnt(recipe, session, say, extras, events, workplace.checkpoint)
-        add = extras.report and partial(_add_report, extras.report, trained.outcome.model, say)
+        add = extras.report and partial(add_report, extras.report, trained.outcome.model, say)
         folder = None
         if is_first:
             done, metrics = trained.outcome, trained.metrics
@@ -184,7 +184,8 @@ def file_checkpoint(path: Path, recipe: Recipe, prepared: Prepared, session: Ses
     return FileCheckpoint(path, settings | identity | together | machine(session.device))
 
 
-def _add_report(make: MakeReport, model: Scorer, say: Say, draft: Path) -> None:
+def add_report(make: MakeReport, model: Scorer, say: Say, draft: Path) -> None:
+    """Put a page into the folder of a run that is about to be stored; where it cannot be made, that is said."""
     try:
         with told_if_slow("making report.html", say):
             make(draft, model)

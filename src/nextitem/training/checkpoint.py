@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +33,11 @@ class FileCheckpoint:
 
     path: Path
     identity: Mapping[str, str]
+
+    def part(self, number: int) -> "FileCheckpoint":
+        """The checkpoint of one of several trainings under one identity; the first has the file itself."""
+        name = f"{self.path.stem}-{number}{self.path.suffix}"
+        return replace(self, path=self.path.with_name(name)) if number else self
 
     def save(self, progress: Progress) -> None:
         """Write the state after an epoch. Raises StorageError when it cannot be written."""

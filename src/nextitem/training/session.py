@@ -32,6 +32,9 @@ class Checkpoint(Protocol):
     def save(self, progress: Progress) -> None:
         """Keep this state, replacing the previous one as a whole."""
 
+    def part(self, number: int) -> "Checkpoint":
+        """Where the training of one of several models is kept, counted from 0, beside those of the others."""
+
 
 @dataclass(frozen=True)
 class Session:

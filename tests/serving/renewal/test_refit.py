@@ -12,7 +12,7 @@ from nextitem.experiment.folder.logs import stored_log
 from nextitem.experiment.folder.reading import PAGE, read_run
 from nextitem.serving.recommender import Recommender
 from nextitem.serving.renewal.forget import forget
-from nextitem.serving.renewal.refit import all_epochs, refit
+from nextitem.serving.renewal.refit import refit
 from nextitem.training.session import Session
 from worlds.small_runs import RECIPES, outcome
 from worlds.stored_runs import written
@@ -76,5 +76,5 @@ def test_a_run_without_users_has_nothing_to_be_learnt_again(tmp_path: Path) -> N
 def test_the_best_number_of_epochs_is_taken_whatever_ended_the_training() -> None:
     training = RECIPES["sasrec-ce"].sequence.training
     assert training.patience is not None
-    exact = all_epochs(RECIPES["sasrec-ce"], 7).sequence.training
+    exact = RECIPES["sasrec-ce"].sequence.as_chosen(7, {}).training
     assert (exact.epochs, exact.patience, exact.steps) == (7, None, None)

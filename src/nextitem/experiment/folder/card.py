@@ -32,6 +32,8 @@ def model_card(recipe: Recipe, outcome: Outcome, metrics: Metrics) -> str:
         "deciding": DECIDING,
         "verdict": metrics.verdict,
         "rule": RULE,
+        "what": recipe.learner.described(metrics.parameters, metrics.epochs),
+        "made_of": metrics.made_of,
         "notes": metrics.notes,
         "made": metrics.provenance,
     }

@@ -147,6 +147,24 @@ class Update(Configuration):
     """The earlier model on the test cases; `differences` are the new one's means less its own."""
 
 
+class MadeOf(Configuration):
+    """One of the runs that a run was made of, which lives on without it."""
+
+    run: str
+    """Its folder."""
+    manifest_sha256: str = Field(pattern=SHA256)
+    """Of its manifest.json, which proves all of it."""
+    recipe: str
+    """What it was called."""
+    seed: int = Field(ge=0, lt=2**64)
+    best_epoch: Count
+    train_seconds: float = Field(ge=0)
+    """Part of those of what was made of it."""
+    validation: dict[str, float]
+    """Its own means, as of the next."""
+    test: dict[str, float]
+
+
 UNMEASURED = Measured(intervals={}, ceiling=0.0)
 """Of cases that were learnt: there is no metric of them."""
 
@@ -184,6 +202,8 @@ class Metrics(Configuration):
 
     update: Update | None = None
     """None of a run that was trained from nothing."""
+    made_of: tuple[MadeOf, ...] | None = None
+    """None of a run that was trained; else the runs whose models it holds."""
     holds: dict[Annotated[str, Field(pattern=STORE)], Count] | None = None
     """By the name of a service's database, the number of its latest event that the run has learnt: those up to it are
     in its histories, and count there. None of a run that learnt from no database."""

@@ -18,7 +18,6 @@ from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import weights_of, write_items, write_metrics, write_recipe
 from nextitem.experiment.learner import Learnt
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.serving.catalogue.stored import FILES, read_changes, write_changes
 from nextitem.serving.known import Known
 from nextitem.serving.recommender import Recommender
@@ -56,7 +55,8 @@ def refit(run: Run, session: Session, out: Path | None = None, events: Untold | 
     its users, and what training and storing raise.
     """
     run.require_evaluated()
-    started, recipe = datetime.now(UTC), all_epochs(run.recipe, run.metrics.best_epoch)
+    started, model = datetime.now(UTC), run.recipe.learner.as_chosen(run.metrics.best_epoch, run.weights)
+    recipe = run.recipe.model_copy(update={"model": model})
     grown = None if events is None else Grown.of(run, events)
     log = stored_log(run) if grown is None else grown.both.log
     place = run.folder.absolute()
@@ -77,14 +77,6 @@ def refit(run: Run, session: Session, out: Path | None = None, events: Untold | 
             folder = publish(draft, workplace.names(started))
         workplace.clear()
     return read_run(folder)
-
-
-def all_epochs(recipe: Recipe, epochs: int) -> Recipe:
-    """The recipe with exactly so many epochs; of a baseline, which has none, as it is."""
-    if not isinstance(recipe.model, SequenceRecipe):
-        return recipe
-    training = recipe.model.training.model_copy(update={"epochs": epochs, "patience": None, "steps": None})
-    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"training": training})})
 
 
 def _metrics(run: Run, log: Log, learnt: Learnt, session: Session, started: datetime) -> Metrics:

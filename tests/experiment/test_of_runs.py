@@ -1,0 +1,109 @@
+"""Finished runs made one: a run like any other, or a refusal that says what differs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from nextitem.errors import ArtefactError, ConfigurationError
+from nextitem.experiment.again import evaluate_again, restore_own
+from nextitem.experiment.folder.reading import PAGE, Run, read_run
+from nextitem.experiment.of_runs import Place, ensemble
+from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.train import Extras, train
+from nextitem.model.baselines import Popularity
+from nextitem.serving.recommender import Recommender
+from nextitem.serving.renewal.forget import forget
+from nextitem.serving.renewal.refit import refit
+from nextitem.training.session import Session
+from worlds.small_runs import ITEMS, RECIPES, chains, log_of, write_csv
+
+BARE = Extras(baselines=False)
+
+
+@pytest.fixture(scope="module")
+def members(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+    """Two seeds of a model and another model, trained on one file."""
+    folder = tmp_path_factory.mktemp("members")
+    data = str(write_csv(log_of(chains()), folder / "events.csv"))
+    asked = (("sasrec-ce", 0), ("sasrec-ce", 1), ("gru4rec", 0))
+    return [
+        train(RECIPES[name].model_copy(update={"data": data, "name": name}), Session(seed), folder, extras=BARE)
+        for name, seed in asked
+    ]
+
+
+@pytest.fixture(scope="module")
+def made(members: Sequence[Run], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return ensemble(members, place=Place(tmp_path_factory.mktemp("made"), extras=Extras()))
+
+
+def test_an_ensemble_of_runs_is_a_run_with_metrics_of_its_own(members: Sequence[Run], made: Run) -> None:
+    found = read_run(made.folder).proven(*PAGE)
+    assert found.certificate == members[0].certificate
+    assert found.metrics.train_seconds == pytest.approx(sum(run.metrics.train_seconds for run in members), abs=0.01)
+    assert found.metrics.parameters == sum(run.metrics.parameters for run in members)
+    assert found.metrics.epochs == 0
+    assert [(one.run, one.recipe, one.seed) for one in found.metrics.made_of or ()] == [
+        (run.folder.name, run.recipe.name, run.seed) for run in members
+    ]
+    for part in ("validation", "test"):
+        again = evaluate_again(found, part, ["ndcg@10"]).means["ndcg@10"]
+        assert again == pytest.approx(getattr(found.metrics, part).means["ndcg@10"], abs=1e-12)
+    assert found.metrics.baselines
+
+
+def test_its_scores_are_the_mean_of_those_of_its_members(members: Sequence[Run], made: Run) -> None:
+    known = Recommender.from_run(made).known
+    assert known.histories is not None
+    mean = sum(restore_own(run).query(known.histories).scores(0, ITEMS) for run in members) / 3
+    torch.testing.assert_close(known.scorer.query(known.histories).scores(0, ITEMS), mean)
+
+
+def test_its_card_names_the_members(members: Sequence[Run], made: Run) -> None:
+    card = (made.folder / "README.md").read_text()
+    assert "Ensemble of 3 models, mean of log-probabilities" in card
+    for run in members:
+        test = run.metrics.test.means["ndcg@10"]
+        assert f"| {run.folder.name} | {run.recipe.name} | {run.seed} |" in card
+        assert f"| {test:.4f} |" in card
+
+
+def test_all_its_members_learn_all_events_again(made: Run, tmp_path: Path) -> None:
+    found = refit(made, Session(0), tmp_path)
+    assert found.weights["epochs"].tolist() == made.weights["epochs"].tolist()
+    assert not torch.equal(found.weights["0.items.weight_Nd"], made.weights["0.items.weight_Nd"])
+    assert found.metrics.made_of is None
+
+
+def test_runs_that_were_asked_something_else_are_refused(members: Sequence[Run], tmp_path: Path) -> None:
+    other = train(members[0].recipe.model_copy(update={"hide": "nothing"}), Session(3), tmp_path, extras=BARE)
+    with pytest.raises(ConfigurationError, match=r"not measured on the same .hidden history and nothing."):
+        ensemble([members[0], other])
+    data = str(write_csv(log_of(chains(seed=1)), tmp_path / "events.csv"))
+    elsewhere = train(members[0].recipe.model_copy(update={"data": data}), Session(3), tmp_path, extras=BARE)
+    with pytest.raises(ConfigurationError, match=r"not measured on the same .*split"):
+        ensemble([members[0], elsewhere])
+
+
+def test_what_is_no_ensemble_is_refused(members: Sequence[Run], tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="two runs or more, and got 1"):
+        ensemble(members[:1])
+    with pytest.raises(ConfigurationError, match="the same model with the same seed, 0"):
+        ensemble([members[0], members[0]])
+    counted = train(Recipe(data=members[0].recipe.data, model=Popularity()), Session(0), tmp_path, extras=BARE)
+    with pytest.raises(ConfigurationError, match="is the baseline popularity"):
+        ensemble([members[0], counted])
+    forgetful = train(members[0].recipe, Session(9), tmp_path, extras=BARE)
+    forget(forgetful, "u00")
+    with pytest.raises(ConfigurationError, match="forgot 1 user, whom the log that it learnt from has still"):
+        ensemble([members[0], read_run(forgetful.folder)])
+
+
+def test_a_damaged_member_is_refused(members: Sequence[Run], tmp_path: Path) -> None:
+    damaged = train(members[0].recipe, Session(8), tmp_path, extras=BARE)
+    file = damaged.folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"\0")
+    with pytest.raises(ArtefactError, match=r"model\.safetensors"):
+        ensemble([members[0], read_run(damaged.folder)])
