@@ -1,7 +1,7 @@
 """Models that are made of others after training: one file each; this union is the contents."""
 
-from nextitem.experiment.combined.ensemble import Ensemble
+from nextitem.experiment.combined.ensemble import Ensemble, Member
 
 AnyCombined = Ensemble
 
-__all__ = ["AnyCombined", "Ensemble"]
+__all__ = ["AnyCombined", "Ensemble", "Member"]
