@@ -21,6 +21,7 @@ from nextitem.errors import ConfigurationError, DataError, TrainingError
 from nextitem.model.losses.loss import Loss
 from nextitem.model.negatives.negatives import Sampler
 from nextitem.settings.given import must_be
+from nextitem.training.averages import Averages
 from nextitem.training.history import Epoch, History
 from nextitem.training.optimisation import Descent
 from nextitem.training.schedule import step_size
@@ -67,14 +68,16 @@ def fit_model(
             epoch = _train_epoch(step, training, len(history.epochs) + 1)
         if not history.epochs:
             _refuse_idle(epoch, step.negatives is not None)
-        if validate is not None:
-            epoch = _with_validation(epoch, validate())
-        history.epochs.append(epoch)
-        _keep_best(progress, training)
+        with progress.descent.averaged():
+            if validate is not None:
+                epoch = _with_validation(epoch, validate())
+            history.epochs.append(epoch)
+            _keep_best(progress, training)
         processes.agree(f"the weights after epoch {epoch.epoch}", model.state_dict())
         if session.checkpoint is not None and processes.rank == 0:
             session.checkpoint.save(progress)
         session.watcher.epoch(epoch, history)
+    progress.descent.finish()
     if progress.best_weights is not None:
         model.load_state_dict(progress.best_weights)
     return history
@@ -163,7 +166,7 @@ def _products(precision: str) -> Iterator[None]:
 
 def descent(model: Trainable, training: Training) -> Descent:
     """The optimiser that a training asks for, at its start."""
-    return Descent(
+    found = Descent(
         model.parameters(),
         learning_rate=training.learning_rate,
         beta2=training.beta2,
@@ -172,6 +175,9 @@ def descent(model: Trainable, training: Training) -> Descent:
         gradient_clip=training.gradient_clip,
         table_Nd=model.items.weight_Nd if training.item_rows == "touched" else None,
     )
+    if training.ema is not None:
+        found.averages = Averages(model.parameters(), training.ema)
+    return found
 
 
 def _with_validation(epoch: Epoch, metrics: Mapping[str, float]) -> Epoch:

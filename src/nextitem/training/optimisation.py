@@ -5,6 +5,7 @@ N rows of an item table of width d, of which a step touches R.
 
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +13,10 @@ from torch import Tensor, nn
 
 from nextitem.compute.processes import Processes
 from nextitem.model.weights import check_alike, stored
+from nextitem.training.averages import Averages
 
 _BETA1, _EPSILON = 0.9, 1e-8
-_ROWS = "item_rows"
+_ROWS, _AVERAGES = "item_rows", "ema"
 LEAST_BETA2 = 0.9
 """Smallest decay of the second moment with which idle rows come to rest soon enough for `RowAdam`."""
 _NEGLIGIBLE = 1e-12  # share of a drift that is not followed any longer
@@ -27,7 +29,10 @@ class Descent:
     `l2` times each weight is added to its gradient instead, as torch's Adam and the papers that use it have it.
 
     With `table_Nd` that matrix is left out, and each step moves those of its rows that it is told of (`RowAdam`).
+    `averages`, if it is given some, follow every step.
     """
+
+    averages: Averages | None = None
 
     def __init__(
         self,
@@ -81,6 +86,17 @@ class Descent:
         self.optimiser.step()
         if self.rows is not None and touched is not None:
             self.rows.step(touched, self.learning_rate * factor)
+        if self.averages is not None:
+            self.averages.follow()
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Inside, the weights are their averages, where there are some."""
+        return nullcontext() if self.averages is None else self.averages.in_place()
+
+    def finish(self) -> None:
+        """Leave the weights as whoever trains them wants them: as their averages, where there are some."""
+        if self.averages is not None:
+            self.averages.keep()
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that a later step depends on, by name."""
@@ -88,28 +104,33 @@ class Descent:
         tensors = {f"{number}/{name}": value for number, values in state.items() for name, value in values.items()}
         if self.rows is not None:
             tensors |= {f"{_ROWS}/{name}": value for name, value in self.rows.tensors().items()}
+        if self.averages is not None:
+            tensors |= {f"{_AVERAGES}/{name}": value for name, value in self.averages.tensors().items()}
         return tensors
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from what `tensors()` returned. Raises ValueError, nothing being changed, for that of another model."""
         state: dict[int, dict[str, Tensor]] = {}
-        rows: dict[str, Tensor] = {}
+        others: dict[str, dict[str, Tensor]] = {_ROWS: {}, _AVERAGES: {}}
         for name, tensor in tensors.items():
             number, _, key = name.partition("/")
-            if number == _ROWS:
-                rows[key] = tensor
+            if number in others:
+                others[number][key] = tensor
             elif number.isdecimal():
                 state.setdefault(int(number), {})[key] = tensor
             else:
                 raise ValueError(f"{name} is no moment of a weight")
         self._check(state)
-        if self.rows is not None:
-            self.rows.check(rows)
-        elif rows:
-            raise ValueError(f"{_ROWS} are moved by no optimiser that leaves rows alone")
+        parts = {_ROWS: self.rows, _AVERAGES: self.averages}
+        for name, part in parts.items():
+            if part is not None:
+                part.check(others[name])
+            elif others[name]:
+                raise ValueError(f"there are tensors of {name}, and this training has none")
         self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
-        if self.rows is not None:
-            self.rows.restore(rows)
+        for name, part in parts.items():
+            if part is not None:
+                part.restore(others[name])
 
     def _check(self, state: Mapping[int, Mapping[str, Tensor]]) -> None:
         """Raises ValueError where moments are not of these weights; weights that never had a gradient have none."""

@@ -38,6 +38,10 @@ class Training(Configuration):
     three tenths of those steps, and fall to nearly 0 over the others (Smith & Topin, 2018)."""
     warmup_steps: int = Field(0, ge=0)
     """Steps over which the step size rises from 0."""
+    ema: float | None = Field(None, gt=0.0, lt=1.0)
+    """Decay of a moving average of all weights, counted in steps: .999 is over the latest thousand or so. The averages
+    are what is validated and kept. From the first step on, with Adam's correction of the bias, so that what weights
+    began with is not in it; `train_loss` stays that of the weights. none: the weights themselves."""
     item_rows: Literal["all", "touched"] = "all"
     """Rows of the item table that a step reads and moves: `all`, or, for a loss with negatives, those `touched` by its
     inputs, targets and negatives, so that a step does not feel the catalogue. Both are Adam: what a row would have gone
@@ -62,6 +66,15 @@ class Training(Configuration):
             raise ValueError(
                 f"item_rows='touched' needs beta2 of at least {LEAST_BETA2}, got {self.beta2}: below, rows without a "
                 f"gradient hardly come to rest; set item_rows=all or a larger beta2"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _averages_what_moves(self) -> Self:
+        if self.item_rows == "touched" and self.ema is not None:
+            raise ValueError(
+                f"item_rows='touched' leaves rows alone whose average ema={self.ema} would have to follow at every "
+                f"step; set item_rows=all or ema=none"
             )
         return self
 

@@ -146,6 +146,12 @@ def test_a_set_of_all_targets_can_be_lowered() -> None:
     ]
 
 
+def test_averages_take_as_much_as_the_weights(prepared: Prepared) -> None:
+    recipe = sequence(training=Training(ema=0.9))
+    parts = needed(recipe.sequence, Work.of(recipe.sequence, prepared, CPU, 0), 100, CPU)
+    assert parts["averages"] == parts["weights"]
+
+
 def test_a_single_epoch_keeps_no_weights_beside_the_best(prepared: Prepared) -> None:
     recipe = sequence(training=Training(epochs=1))
     assert needed(recipe.sequence, Work.of(recipe.sequence, prepared, CPU, 0), 100, CPU)["best weights"] == 0

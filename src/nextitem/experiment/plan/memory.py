@@ -130,6 +130,7 @@ def needed(
         "libraries": _LIBRARIES,
         "weights": weights,
         "moments": 2 * weights + (12 * number_of_items if touched else 0),
+        "averages": 0 if recipe.training.ema is None else weights,
         "best weights": weights if keeps_best else 0,
         "gradients": gradients,
         "loss": recipe.loss.bytes(shapes_of(recipe, work, number_of_items))
