@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import pytest
@@ -48,6 +49,36 @@ def test_blocks_and_tiles_of_any_size_change_nothing(
         torch.testing.assert_close(loss(states_Te, TARGETS_T, items), expected, rtol=1e-12, atol=0)
 
 
+@pytest.mark.parametrize("smoothing", [0.1, 0.9])
+def test_smoothed_labels_are_those_of_torch_with_weights_too(
+    smoothing: float, items: TiedItems, states_Te: Tensor
+) -> None:
+    """Its definition, q = (1 − ε) at the target + ε/N everywhere, is ours."""
+    weights_T = torch.linspace(0, 2, POSITIONS, dtype=torch.float64)
+    loss = CrossEntropy(block_rows=5, tile_items=5, label_smoothing=smoothing).build()
+    value = loss(states_Te, TARGETS_T, items, weights_T=weights_T)
+    scores_TN = states_Te @ items.weight_Nd.T
+    expected = (cross_entropy(scores_TN, TARGETS_T, reduction="none", label_smoothing=smoothing) * weights_T).sum()
+    torch.testing.assert_close(value, expected, rtol=1e-12, atol=0)
+    for one, other in zip(
+        torch.autograd.grad(value, [states_Te, items.weight_Nd]),
+        torch.autograd.grad(expected, [states_Te, items.weight_Nd]),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+    with torch.no_grad():
+        torch.testing.assert_close(loss(states_Te, TARGETS_T, items, weights_T=weights_T), expected, rtol=1e-12, atol=0)
+
+
+def test_smoothing_is_that_of_the_two_losses_that_it_mixes() -> None:
+    """Scores 0 and 1 with ε = 0.2: 0.8 of a target of the higher one, 0.2 of half a target of each."""
+    items = TiedItems(2, 1)
+    items.weight_Nd = torch.nn.Parameter(torch.tensor([[0.0], [1.0]]))
+    value = CrossEntropyLoss(label_smoothing=0.2)(torch.ones(1, 1), torch.tensor([1]), items)
+    low, high = math.log(1 + math.exp(-1)), math.log(1 + math.exp(1))
+    assert value.item() == pytest.approx(0.8 * low + 0.2 * (low + high) / 2)
+
+
 def test_negatives_are_not_looked_at(items: TiedItems, states_Te: Tensor) -> None:
     loss, drawn = CrossEntropyLoss(), Drawn(torch.tensor([3, 5]), "batch", torch.zeros(POSITIONS, dtype=torch.int64))
     assert torch.equal(loss(states_Te, TARGETS_T, items, drawn), loss(states_Te, TARGETS_T, items))
@@ -66,6 +97,7 @@ def long_tailed(states: float, vectors: float) -> tuple[Tensor, Tensor, Tensor]:
     return states_Te, weight_Ne, torch.randint(3000, (100,), generator=draws)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize(
     ("states", "vectors", "tolerance"),
     [
@@ -75,14 +107,15 @@ def long_tailed(states: float, vectors: float) -> tuple[Tensor, Tensor, Tensor]:
     ],
 )
 def test_bfloat16_gradients_are_within_a_stated_share_of_the_float64_ones(
-    states: float, vectors: float, tolerance: float
+    states: float, vectors: float, tolerance: float, smoothing: float
 ) -> None:
     states_Te, weight_Ne, targets_T = long_tailed(states, vectors)
     items = TiedItems(3000, 64)
     items.weight_Nd = torch.nn.Parameter(weight_Ne.detach().clone())
-    value = CrossEntropyLoss(precision="bfloat16")(states_Te, targets_T, items)
+    value = CrossEntropyLoss(precision="bfloat16", label_smoothing=smoothing)(states_Te, targets_T, items)
     ours = torch.autograd.grad(value, [states_Te, items.weight_Nd])
-    exact = cross_entropy(states_Te.double() @ weight_Ne.double().T, targets_T, reduction="sum")
+    scores_TN = states_Te.double() @ weight_Ne.double().T
+    exact = cross_entropy(scores_TN, targets_T, reduction="sum", label_smoothing=smoothing)
     expected = torch.autograd.grad(exact, [states_Te, weight_Ne])
     assert value.item() == pytest.approx(exact.item(), rel=tolerance)
     for one, other in zip(ours, expected, strict=True):

@@ -31,13 +31,19 @@ _ALIGNED = 16  # rows of a tile that begin at odd places of memory cost the prod
 
 
 class CrossEntropy(LossConfiguration):
-    """−log softmax over all N items at the target, summed over positions."""
+    """−log softmax over all N items at the target, summed over positions.
+
+    Smoothed by ε it is the cross-entropy to (1 − ε) at the target and ε/N at every item, the target among them (Szegedy
+    et al., CVPR 2016, section 7).
+    """
 
     name: Literal["cross_entropy"] = "cross_entropy"
     needs_negatives: ClassVar[bool] = False
     precision: Precision | Literal["auto"] = "float32"
     """Of the products over the catalogue and of the exponentials; all sums and both gradients are kept in float32.
     `auto`: what the plan of a training finds to be faster on its machine, which the run then has as its setting."""
+    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
+    """Share ε of the target's probability that is spread evenly over all items; in the validation loss as well."""
     block_rows: int | None = Field(None, ge=1)
     """Positions whose N exponentials exist at a time; none: at most 768, and fewer where they would exceed 256 MB; on a
     GPU as many as fit 2 GB."""
@@ -51,7 +57,7 @@ class CrossEntropy(LossConfiguration):
                 "loss.precision=auto is settled by the plan of a training; train by `train`, or take the recipe of "
                 "plan(…), or name float32 or bfloat16"
             )
-        return CrossEntropyLoss(self.block_rows, self.tile_items, self.precision)
+        return CrossEntropyLoss(self.block_rows, self.tile_items, self.precision, self.label_smoothing)
 
     def bytes(self, shapes: StepShapes) -> int:
         """What a step takes at its peak: the exponentials of one block, and the table in their precision."""
@@ -95,11 +101,16 @@ class CrossEntropyLoss:
     """Full softmax cross-entropy with exact gradients; keeps one scratch buffer between steps."""
 
     def __init__(
-        self, block_rows: int | None = None, tile_items: int | None = None, precision: Precision = "float32"
+        self,
+        block_rows: int | None = None,
+        tile_items: int | None = None,
+        precision: Precision = "float32",
+        label_smoothing: float = 0.0,
     ) -> None:
         self.block_rows = block_rows
         self.tile_items = tile_items
         self.precision = precision
+        self.label_smoothing = label_smoothing
         self._scratch = torch.empty(0)
 
     def __call__(
@@ -110,7 +121,7 @@ class CrossEntropyLoss:
         drawn: Drawn | None = None,
         weights_T: Tensor | None = None,
     ) -> Tensor:
-        """Sum over positions of weight · (log Σ_j exp(s_j) − s_target), a scalar.
+        """Sum over positions of weight · (log Σ_j exp(s_j) − (1 − ε) · s_target − ε/N · Σ_j s_j), a scalar.
 
         In bfloat16 a score is rounded to 8 bits, a relative 2⁻⁹; the target's own score is not. No position loses less
         than 0, which that rounding could make of a loss near it. Gradients of gradients are not available.
@@ -120,6 +131,22 @@ class CrossEntropyLoss:
         inputs = (self, states_Te, items.output_table(), targets_T, weights_T, wants_gradients)
         loss: Tensor = _Softmax.apply(*inputs)  # type: ignore[no-untyped-call]
         return loss
+
+    def wanted(self, table_Ne: Tensor, targets_T: Tensor) -> Tensor:
+        """The vector by which a state's score is to be high, shape (T, e): the target's, and a share of all others'.
+
+        ε/N · Σ_j s_j is one product with the mean of all vectors, so that smoothing does not go through the scores.
+        """
+        targeted_Te = table_Ne.index_select(0, targets_T)
+        if not self.label_smoothing:
+            return targeted_Te
+        return targeted_Te.mul_(1 - self.label_smoothing).add_(table_Ne.mean(0), alpha=self.label_smoothing)
+
+    def add_wanted_gradient(self, gradient_Ne: Tensor, targets_T: Tensor, weighed_Te: Tensor) -> None:
+        """Subtract from the table's gradient what `wanted` took of each row, times the weighed states."""
+        gradient_Ne.index_add_(0, targets_T, weighed_Te, alpha=self.label_smoothing - 1)
+        if self.label_smoothing:
+            gradient_Ne.sub_(weighed_Te.sum(0), alpha=self.label_smoothing / len(gradient_Ne))
 
     def blocks(
         self, positions: int, number_of_items: int, element_bytes: int, device: torch.device = _CPU
@@ -163,7 +190,7 @@ class _Softmax(torch.autograd.Function):
         wants_gradients: bool,
     ) -> Tensor:
         weights_T = torch.ones_like(states_Te[:, 0]) if weights_T is None else weights_T
-        targeted_Te = table_Ne.index_select(0, targets_T)
+        wanted_Te = loss.wanted(table_Ne, targets_T)
         gradient_Te = torch.zeros_like(states_Te) if wants_gradients else None
         gradient_Ne = torch.zeros_like(table_Ne) if wants_gradients else None
         log_sums_T = torch.empty_like(weights_T)
@@ -182,10 +209,10 @@ class _Softmax(torch.autograd.Function):
                 for number, part_Ie in enumerate(gradient_Ne.split(tile_items)):
                     block.add_table_gradient(part_Ie, tiles[number], number)
         if gradient_Te is not None and gradient_Ne is not None:
-            gradient_Te.addcmul_(targeted_Te, weights_T[:, None], value=-1)
-            gradient_Ne.index_add_(0, targets_T, states_Te * weights_T[:, None], alpha=-1)
+            gradient_Te.addcmul_(wanted_Te, weights_T[:, None], value=-1)
+            loss.add_wanted_gradient(gradient_Ne, targets_T, states_Te * weights_T[:, None])
         ctx.save_for_backward(gradient_Te, gradient_Ne)
-        return ((log_sums_T - (states_Te * targeted_Te).sum(1)).clamp_(min=0) * weights_T).sum()
+        return ((log_sums_T - (states_Te * wanted_Te).sum(1)).clamp_(min=0) * weights_T).sum()
 
     @staticmethod
     @once_differentiable
