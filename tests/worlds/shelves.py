@@ -41,7 +41,12 @@ WITHOUT = tuple({"without": (part,)} for part in ("positions", "feed_forward", "
 OPTIONS: Mapping[
     str, tuple[Mapping[str, object], ...]
 ] = {  # numbers that are off by default, together where they need it
-    "next_item": ({"stride": 5}, {"label_masking": 0.3}, {"cloze_weight": 0.5}),
+    "next_item": (
+        {"stride": 5},
+        {"stride": 5, "targets": "new", "half_life": 9.0},
+        {"label_masking": 0.3},
+        {"cloze_weight": 0.5},
+    ),
     "masked_item": (
         {"stride": 5},
         {"copies": 2, "last_copies": 1},

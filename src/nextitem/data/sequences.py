@@ -154,6 +154,20 @@ class Sequences:
         sizes = None if views.host_lengths_U is None else views.host_lengths_U.clamp(max=length)
         return replace(views, starts_U=starts, stops_U=stops, host_lengths_U=sizes)
 
+    def prefixes(self, length: int) -> "Sequences":
+        """What ends at each event of each view but its first: the latest `length` events up to there, oldest first.
+
+        >>> Sequences.of([[0, 1, 2, 3], [6]], number_of_items=7).prefixes(3).tolist()
+        [[0, 1], [0, 1, 2], [1, 2, 3]]
+        """
+        counts_U = (self.sizes_U - 1).clamp(min=0)
+        rows, places = transfer.places(transfer.send(counts_U, self.starts_U.device), int(counts_U.sum()))
+        views = self.select(transfer.fetch(rows))
+        stops = views.starts_U + places + 2
+        starts = torch.maximum(views.starts_U, stops - length)
+        sizes = None if views.host_lengths_U is None else transfer.fetch(stops - starts)
+        return replace(views, starts_U=starts, stops_U=stops, host_lengths_U=sizes)
+
     def without_last(self, events: int) -> "Sequences":
         """Each view without its latest `events` events; a shorter one becomes empty."""
         stops_U = torch.maximum(self.starts_U, self.stops_U - events)

@@ -105,7 +105,7 @@ class SequenceModel(nn.Module):
 
     def windows(self, train: Sequences) -> Sequences:
         """The training windows of the objective. Raises DataError as `as_read` does."""
-        return self.objective.windows(self.as_read(train))
+        return self.as_read(self.objective.windows(train))  # which windows there are may depend on times
 
     def batch(self, windows: Sequences, generator: torch.Generator) -> Batch:
         """Some windows as one step's batch."""

@@ -58,7 +58,13 @@ def test_a_window_is_a_stretch_of_its_users_history_and_one_of_them_its_end(
         assert any(stop == lengths[user] for _, stop in parts)
 
 
-@each("objective", having(OBJECTIVES, "stride"))
+# One with a window at every event is no matter of strides, and has tests of its own.
+each_that_strides = each(
+    "objective", {k: one for k, one in having(OBJECTIVES, "stride").items() if getattr(one, "targets", None) != "last"}
+)
+
+
+@each_that_strides
 def test_without_a_stride_a_user_has_the_end_alone_and_with_one_every_event(
     objective: Any, histories: Sequences
 ) -> None:
@@ -88,6 +94,7 @@ def test_positions_and_rows_ascend_and_lie_within_their_rows(objective: Any, his
 def test_every_position_has_one_weight_if_any_has(objective: Any, histories: Sequences) -> None:
     _, batch = batch_of(objective, histories)
     is_weighted = getattr(objective, "cloze_weight", 0) > 0 or getattr(objective, "last_weight", 1) != 1
+    is_weighted |= getattr(objective, "half_life", None) is not None
     assert (batch.weights_T is not None) is is_weighted
     if batch.weights_T is not None:
         assert batch.weights_T.shape == batch.targets_T.shape

@@ -1,13 +1,14 @@
 """Foresee the next item at every position of a window (SASRec's objective). B rows, L length, T targets."""
 
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import torch
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from torch import Tensor
 
 from nextitem.compute import transfer
+from nextitem.data.recency import fading
 from nextitem.data.sequences import Sequences
 from nextitem.model.batches import PAD, Batch, stack, weighed
 from nextitem.model.objectives.objective import Objective
@@ -26,7 +27,18 @@ class NextItem(Objective):
     maximum_length: int = Field(50, ge=1)
     """Longest input L; a training window is the last L + 1 events of a user."""
     stride: int | None = Field(None, ge=1)
-    """Events between the windows of a longer history, counted back from its newest one; none: only the last window."""
+    """Events between the windows of a longer history, counted back from its newest one; none: only the last window. An
+    event is then the target of L/stride windows, and of fewer near either end of its history."""
+    targets: Literal["all", "new", "last"] = "all"
+    """Which events of a window are targets. `new`: those that no earlier window of a `stride` holds, so that each event
+    but a user's first is a target once, after L − stride others at least where there are so many. `last`: its newest
+    one, with a window that ends at every event but the first: every prefix is a sample of its own. It takes no `stride`
+    and costs an encoding of up to L places for each event."""
+    half_life: float | None = Field(None, gt=0.0)
+    """Events after which a target weighs half as much: 2^(−age/half_life), where a user's newest event is 0 old. none:
+    all weigh the same. The sum is still divided by the number of targets."""
+    half_life_days: float | None = Field(None, gt=0.0)
+    """The same in days before the latest training event of all users; with `half_life` both factors count."""
     label_masking: float = Field(0.0, ge=0.0, lt=1.0)
     """Share of the targets that is left out, drawn anew at every step (2023): shows what the loss at all positions is
     worth. A window's newest item is not known to a step that leaves it out, and may be drawn as a negative."""
@@ -44,18 +56,44 @@ class NextItem(Objective):
             raise ValueError(f"should be at most maximum_length={length}: what lies between windows is never learnt")
         return stride
 
+    @model_validator(mode="after")
+    def _has_such_windows(self) -> Self:
+        if self.targets == "last" and self.stride is not None:
+            raise ValueError(
+                f"targets='last' has a window at every event, and stride={self.stride} says otherwise; leave it out, "
+                f"or set targets=new"
+            )
+        if self.targets != "all" and self.cloze_weight > 0:
+            raise ValueError(
+                f"cloze_weight={self.cloze_weight} hides items of whole windows, and targets='{self.targets}' learns "
+                f"from a part of each; set targets=all or cloze_weight=0"
+            )
+        return self
+
     @property
     def needs_mask(self) -> bool:
         """With copies in which items are hidden."""
         return self.cloze_weight > 0
 
     def windows(self, train: Sequences) -> Sequences:
-        """One window per user with at least two training events, or several."""
-        known, length = train.select(train.lengths_U >= 2), self.maximum_length + 1
-        return known.last(length) if self.stride is None else known.sliding(length, self.stride)
+        """One window per user with at least two training events, or several.
+
+        Raises DataError for `half_life_days` where times are not known.
+        """
+        known, length = fading(train, self.half_life, self.half_life_days), self.maximum_length + 1
+        known = known.select(train.lengths_U >= 2)
+        if self.targets == "last":
+            windows = known.prefixes(length)
+            return replace(windows, host_marks_U=torch.ones(len(windows), dtype=torch.int64))
+        if self.stride is None:
+            return known.last(length)
+        windows = known.sliding(length, self.stride)
+        return replace(windows, host_marks_U=_new(windows)) if self.targets == "new" else windows
 
     def batch(self, windows: Sequences, generator: torch.Generator) -> Batch:
         """Windows of at least two events as inputs and targets; T may be 0 with `label_masking`.
+
+        Windows that are marked have so many targets, their newest events; others have all that they can.
 
         What is drawn is drawn on the CPU, wherever the windows are: it decides T, and all devices learn the same.
         """
@@ -66,11 +104,15 @@ class NextItem(Objective):
         events_BM, lengths_B = pad_right(windows)
         inputs_BL, lengths_B = events_BM[:, :-1].contiguous(), lengths_B - 1
         inputs_BL.masked_fill_(torch.arange(inputs_BL.shape[1], device=lengths_B.device) >= lengths_B[:, None], PAD)
-        counts_B = sizes_B = windows.sizes_U - 1
-        rows_T, columns_T = transfer.places(lengths_B, int(sizes_B.sum()))
+        sizes_B = windows.sizes_U - 1
+        counts_B = sizes_B if windows.host_marks_U is None else windows.host_marks_U
+        asked_B = lengths_B if windows.host_marks_U is None else transfer.send(counts_B, lengths_B.device)
+        rows_T, columns_T = transfer.places(asked_B, int(counts_B.sum()))
+        if windows.host_marks_U is not None:
+            columns_T = columns_T + (lengths_B - asked_B)[rows_T]
         if self.label_masking > 0:
             kept_T = (torch.rand(len(rows_T), generator=generator) >= self.label_masking).nonzero()[:, 0]
-            counts_B = torch.bincount(torch.repeat_interleave(sizes_B)[kept_T], minlength=len(sizes_B))
+            counts_B = torch.bincount(torch.repeat_interleave(counts_B)[kept_T], minlength=len(sizes_B))
             kept_T = transfer.send(kept_T, rows_T.device)
             rows_T, columns_T = rows_T[kept_T], columns_T[kept_T]
         positions_T, targets_T = rows_T * inputs_BL.shape[1] + columns_T, events_BM[rows_T, columns_T + 1]
@@ -103,3 +145,14 @@ class NextItem(Objective):
             host_lengths_B=histories.sizes_U, host_counts_B=torch.ones(len(histories), dtype=torch.int64),
             times_BL=pad_times(histories),
         )  # fmt: skip
+
+
+def _new(windows: Sequences) -> Tensor:
+    """How many of the targets of each window no earlier window of its history has, on the CPU."""
+    starts_U, stops_U = transfer.fetch(windows.starts_U), transfer.fetch(windows.stops_U)
+    # The windows of a history lie side by side, the oldest first; of the next history nothing is known yet.
+    known_U = starts_U + 1
+    is_next_U = starts_U[1:] < stops_U[:-1]
+    is_next_U &= starts_U[1:] > starts_U[:-1]
+    known_U[1:] = torch.where(is_next_U, torch.maximum(known_U[1:], stops_U[:-1]), known_U[1:])
+    return stops_U - known_U
