@@ -66,6 +66,8 @@ class Question:
     terms: Terms = Terms()
     are_later: bool = False
     """Whether it is known that these events came after the stored ones of the user, and are none of them."""
+    is_new: bool = False
+    """Whether the user is to be taken for one that the recommender does not know, such as one who was deleted."""
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,10 @@ def hear(known: Known, question: Question) -> Heard:
         events, continued = both.events, both.is_continued
     history = [item for _, item in events]
     times = [second for second, _ in events] if has_times else None
-    _check_readable(known, history, times, user)
     seen = history if hidden is None else history[max(len(history) - hidden, 0) :]
+    if known.has_users and is_stranger and terms.unknown == "drop":
+        history, times = [], None  # there is no vector to read it with: what is popular beside it is the answer
+    _check_readable(known, history, times, user)
     return Heard(question, history, times, user, seen, disliked, unknown, is_stranger, continued)
 
 
@@ -68,6 +70,8 @@ def _user(known: Known, question: Question) -> tuple[int, bool]:
     """(index of the user, whether one is named that is not known). Raises DataError where that must not be."""
     if question.user is None:
         return NOBODY, False
+    if question.is_new:
+        return NOBODY, True
     if known.users is None:
         if not question.history:
             known.stored()  # says what is missing

@@ -1,6 +1,6 @@
 """The service over HTTP: FastAPI with its routes, behind the gate that every request passes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -15,6 +15,7 @@ from nextitem.serving.service.refusals import RefusedError
 from nextitem.serving.service.routes import events, explained, health, items, models, observed, recommend, users
 from nextitem.serving.service.security import Token
 from nextitem.serving.service.service import Service
+from nextitem.serving.service.stored_bodies import FORMS
 
 _ABOUT = "What comes next, for a history or a user, from models that were trained by `nextitem train`."
 _SEE = "see /openapi.json for what the route takes"
@@ -70,10 +71,19 @@ def as_refusal(error: Exception) -> RefusedError:
 
 def _invalid(error: RequestValidationError) -> RefusedError:
     found = error.errors()[0]
-    place = ".".join(str(part) for part in found["loc"][1:]) or "body"
+    place = _place(found["loc"])
     more = len(error.errors()) - 1
     others = f" (and {more:,} more)" if more else ""
     return RefusedError("invalid", f"{place}: {found['msg'].lower()}{others}", _SEE)
+
+
+def _place(location: Sequence[int | str]) -> str:
+    """Where in a request something is wrong, as `questions[0].k`; which form a body has is left out."""
+    place = ""
+    for part in location[1:]:
+        if part not in FORMS:
+            place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else part
+    return place or "body"
 
 
 def _not_there(error: HTTPException) -> RefusedError:

@@ -238,7 +238,7 @@ def with_stored(question: Question, user: RawId, events: EventStore, held: int =
     has of a user who was deleted is used: what the database has of them is all that there is.
     """
     if is_forgotten := events.is_forgotten(user):
-        question = replace(question, user=None)
+        question = replace(question, is_new=True)
     after = 0 if is_forgotten else held
     stored = [] if question.terms.histories_only else events.of_user(user, after, with_retractions=True)
     if not stored:

@@ -28,13 +28,17 @@ class EventBody(Body):
     """One of the kinds that the run learnt from; of a run without kinds none, or `retraction`."""
 
 
+FORMS = ("one event", "a list of events")
+"""What a body of events may be; no field has such a name."""
+
+
 def _how_many(value: Any) -> str:
-    return "several" if isinstance(value, list) else "one"
+    return FORMS[isinstance(value, list)]
 
 
 EventsBody = Annotated[
-    Annotated[EventBody, Tag("one")]
-    | Annotated[list[EventBody], Field(min_length=1, max_length=MOST_STORED), Tag("several")],
+    Annotated[EventBody, Tag(FORMS[0])]
+    | Annotated[list[EventBody], Field(min_length=1, max_length=MOST_STORED), Tag(FORMS[1])],
     Discriminator(_how_many),
 ]
 """One event, or a list of them that is stored as a whole or not at all."""
