@@ -29,6 +29,8 @@ def films() -> pl.DataFrame:
                 None if n == last else [_GENRES[n % 3], *(["Action"] if n % 4 == 0 else [])] for n in range(FILMS)
             ],
             "year": [None if n == last else 1980.0 + n for n in range(FILMS)],
+            "brand": [["Old" if n < last // 2 else "New"] for n in range(FILMS)],
+            "price": [90.0 + n for n in range(FILMS)],
         }
     )
 

@@ -123,6 +123,27 @@ def test_the_keyboard_is_enough(browser: Browser, films: Served) -> None:
         expect(page.locator("#q")).to_have_value("")
 
 
+def test_a_user_is_looked_up_and_lists_are_narrowed_by_any_column(browser: Browser, films: Served) -> None:
+    with looking(browser, films) as page:
+        page.get_by_label("Id of a user").fill("u07")
+        page.get_by_role("button", name="Look up").click()
+        expect(page.get_by_label("What is stored of the user, newest first")).to_be_visible()
+        assert "user=u07" in page.url
+        page.get_by_label("Brand").select_option("Old")
+        page.wait_for_url("**in.brand=Old**")
+        expect(page.locator(".side-a .row").first).to_be_visible()
+        page.get_by_label("Price to").fill("100")
+        page.get_by_label("Price to").press("Enter")
+        page.wait_for_url("**to.price=100**")
+        page.get_by_label("Of one of genre").select_option("1")
+        page.wait_for_url("**limit=1**")
+        rows = page.locator(".side-a .row")
+        expect(rows.first).to_be_visible()
+        assert 0 < rows.count() <= 4  # as many as there are genres
+        page.get_by_role("button", name="Nobody").click()
+        expect(page.get_by_label("What is stored of the user, newest first")).to_have_count(0)
+
+
 def test_what_is_focused_can_be_seen_and_comes_in_the_order_of_the_page(browser: Browser, films: Served) -> None:
     with looking(browser, films, "/?h=f00&h=f01") as page:
         seen = []

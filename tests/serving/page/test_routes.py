@@ -1,5 +1,6 @@
 """What the page's addresses answer, and with which headers."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -60,6 +61,40 @@ def test_what_is_searched_for_is_found_by_title_and_id(running: Served) -> None:
     assert "The First" in running.client.get("/page/search?q=first").text
     assert "i07" in running.client.get("/page/search?q=i07").text
     assert "No title or id" in running.client.get("/page/search?q=nothing").text
+
+
+def lists(text: str) -> list[str]:
+    """What the first of the lists holds."""
+    return re.findall(r'data-item="(i\d\d)"', text.partition("list-b")[0])
+
+
+def test_a_user_is_looked_up_and_the_lists_go_on_from_what_is_stored(running: Served) -> None:
+    text = running.client.get("/?user=u05").text
+    asked = {"user": "u05", "k": 10, "model": "sasrec-ce"}
+    answer = running.post("/v1/recommend", asked).json()
+    assert lists(text) == [item["item"] for item in answer["items"]]
+    known = running.service.models.first.recommender.known
+    place = known.user_places.of("u05", "user", 0)
+    own = [known.raw_items[item] for item in known.stored()[1].tolist()[place]]
+    assert f"{len(own)} stored events, newest first" in text
+    stored = re.findall(
+        r"<bdi[^>]*>([^<]+)</bdi>", text.partition("What is stored of the user")[2].partition("</ol>")[0]
+    )
+    assert stored == ["The First" if item == "i00" else item for item in reversed(own)]
+    assert "Because of" in text
+    more = running.client.get("/?user=u05&h=i03").text
+    after = running.post("/v1/recommend", asked | {"history": ["i03"]}).json()
+    assert lists(more) == [item["item"] for item in after["items"]]
+    assert "Nothing is stored of this user" in running.client.get("/?user=nobody").text
+
+
+def test_looking_at_the_service_is_nothing_that_the_service_does(running: Served) -> None:
+    running.client.get("/")
+    before = running.service.measures.requests
+    for _ in range(3):
+        assert running.client.get("/page/service").status_code == 200
+    assert running.service.measures.requests == before
+    assert "/page/service" not in running.client.get("/metrics").text
 
 
 def test_the_page_is_no_part_of_the_interface_for_programs(running: Served) -> None:

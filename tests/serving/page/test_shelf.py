@@ -76,13 +76,21 @@ def test_popular_items_come_in_order_and_by_category() -> None:
 
 
 def test_what_narrows_is_found_in_the_features() -> None:
-    assert (SHELF.category_name, SHELF.words) == ("genre", ["action", "comedy", "horror", "romance"])
-    assert (SHELF.number_name, SHELF.bounds) == ("year", ("1979", "2001"))
+    [choice], [span] = SHELF.choices, SHELF.spans
+    assert (choice.key, choice.name, choice.words) == ("in", "genre", ["action", "comedy", "horror", "romance"])
+    assert (span.least_key, span.most_key, span.name) == ("from", "to", "year")
+    assert (span.least, span.most) == ("1979", "2001")
+    assert SHELF.where([("in", "action"), ("from", "1980"), ("in.year", "no column of words")]) == {
+        "genre": ["action"],
+        "year": {">=": 1980.0},
+    }
+    assert (SHELF.limits(2), SHELF.limits(0)) == ({"genre": 2}, {})
 
 
 def test_a_catalogue_of_bare_ids_has_nothing_to_narrow_by() -> None:
     shelf = Shelf(ItemFeatures.none(pl.Series(["a", "b"])), tensor([1, 2]))
-    assert (shelf.words, shelf.bounds, shelf.examples, shelf.category_name) == ([], ("", ""), [], "")
+    assert (shelf.choices, shelf.spans, shelf.examples, shelf.category_name) == ([], [], [], "")
+    assert (shelf.where([("in", "action")]), shelf.limits(2)) == (None, {})
     assert shelf.card("a").title == "a"
 
 

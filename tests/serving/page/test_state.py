@@ -17,6 +17,9 @@ views = st.builds(
     least=st.sampled_from(["", "1990", "-1.5"]),
     most=st.sampled_from(["", "2000"]),
     mix=st.integers(0, 100),
+    limit=st.integers(0, 10),
+    further=st.sampled_from([(), (("in.a.b", "x"), ("in.a.b", "y"), ("to.c", "7"))]),
+    user=st.one_of(st.just(""), ids),
     shows_seen=st.booleans(),
     near=st.one_of(st.just(""), ids),
     page=st.integers(1, 9),
@@ -63,6 +66,8 @@ def test_an_item_that_comes_twice_goes_once() -> None:
         "mix=²",
         "from=nan",
         "to=inf",
+        "from.price=nan",
+        "limit=x",
         "from=1e999",
         "seen=yes",
         "o=nobody",
@@ -90,3 +95,7 @@ def test_an_address_holds_no_more_than_it_may() -> None:
 def test_a_form_asks_again_for_what_it_does_not_hold_itself() -> None:
     view = View(("a",), models=("x", "y"), mix=5, near="b")
     assert view.pairs(without=("m", "mix")) == [("h", "a"), ("near", "b")]
+    further = View(categories=("x",), further=(("in.genre", "y"), ("to.price", "3")))
+    assert further.pairs(without=("in",)) == [("to.price", "3")]
+    assert further.is_narrowed
+    assert not further.unfiltered().is_narrowed

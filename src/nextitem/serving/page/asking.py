@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from nextitem.errors import NextitemError
 from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.presets import load_preset
+from nextitem.serving.answering.heard import hear
 from nextitem.serving.explaining.explain import Change, explaining
 from nextitem.serving.explaining.similar import SimilarItem
 from nextitem.serving.ids import RawId
@@ -15,9 +16,10 @@ from nextitem.serving.page.runs import Measured
 from nextitem.serving.page.shelf import Shelf
 from nextitem.serving.page.state import View
 from nextitem.serving.question import Question, Terms
-from nextitem.serving.service.models import ModelVersion
+from nextitem.serving.service.models import ModelVersion, ids_of
 from nextitem.serving.service.refusals import RefusedError
 from nextitem.serving.service.service import Service
+from nextitem.serving.service.storing import id_of
 
 LISTED = 10
 """Rows of a list before somebody asks for more, and by how many it grows."""
@@ -28,6 +30,17 @@ LEFT_OUT = 30
 SIMILAR = 12
 """Neighbours of an item."""
 Reasons = Mapping[RawId, Sequence[tuple[RawId, float]]]
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What is stored of a user that was looked up."""
+
+    user: str
+    items: Sequence[RawId] = ()
+    """What they had by the first of the models, newest first."""
+    trouble: str = ""
+    """Why nothing is, where nothing is."""
 
 
 @dataclass
@@ -95,7 +108,7 @@ class Counter:
         version = self.service.models.current[name].version
         try:
             questions = [self._question(name, view, view.told)]
-            if len(view.told) > 1:
+            if len(view.told) > (0 if view.user else 1):
                 questions.append(self._question(name, view, view.told[:-1]))
             answered = await self.service.answer_all(questions, name)
         except RefusedError as refused:
@@ -110,7 +123,7 @@ class Counter:
     async def _reasons(self, model: ModelVersion, question: Question) -> Reasons:
         """By item of the list, what each of the history does to its score; nothing where that was not to be had."""
         try:
-            asked = replace(question, k=min(question.k, EXPLAINED))
+            asked, _ = self.service.asked(replace(question, k=min(question.k, EXPLAINED)), model.name)
             steps = explaining(model.recommender.known, asked, None, Change(), LEFT_OUT)
             explanation = await self.service.work_out(steps)
         except (RefusedError, NextitemError):
@@ -121,6 +134,23 @@ class Counter:
             one.item: [(each.item, each.change) for each in one.carriers if each.change is not None]
             for one in explanation.items
         }
+
+    def looked_up(self, view: View) -> Looked | None:
+        """What is stored of the user of a view; None where it has none."""
+        if not view.user:
+            return None
+        name = self.chosen(view)[0]
+        try:
+            question, model = self.service.asked(Question(user=self._user(name, view)), name)
+            heard = hear(model.recommender.known, question)
+        except NextitemError as error:
+            return Looked(view.user, trouble=str(error))
+        raw = model.recommender.known.raw_items
+        items = [raw[item] for item in reversed(heard.items or heard.seen)]
+        return Looked(view.user, items, "" if items else "Nothing is stored of this user.")
+
+    def _user(self, name: str, view: View) -> RawId | None:
+        return id_of(view.user, "user", ids_of(self.service.models.current[name].recommender)) if view.user else None
 
     async def similar(self, name: str, item: str) -> tuple[Sequence[SimilarItem], str]:
         """The items that are most like one of them to a model, and else why there are none."""
@@ -139,11 +169,12 @@ class Counter:
         shelf = self.shelf(name)
         history = [item if (raw := shelf.raw(item)) is None else raw for item in told]
         terms = Terms(
-            where=shelf.where(view.categories, view.least, view.most),
+            where=shelf.where(view.narrowing),
             hide="nothing" if view.shows_seen else None,
             diversity=view.mix / 100,
+            limits=shelf.limits(view.limit),
         )
-        return Question(history, k=LISTED * view.page, terms=terms)
+        return Question(history, user=self._user(name, view), k=LISTED * view.page, terms=terms)
 
     def _of(self, name: str) -> _Kept:
         model = self.service.models.current[name]

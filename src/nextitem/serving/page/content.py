@@ -13,7 +13,7 @@ from nextitem.serving.page.shelf import Card, Shelf, ordinal
 from nextitem.serving.page.state import MOST_PAGES, View
 from nextitem.words import NOTHING, counted, percent, time_taken
 
-_FOUND, _STARTERS, _EXAMPLES = 12, 12, 6
+_FOUND, _STARTERS, _EXAMPLES, _LATEST = 12, 12, 6, 12
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,19 @@ class Picked:
     earlier: str
     later: str
     removed: str
+
+
+@dataclass(frozen=True)
+class LookedUp:
+    """A user, and what is stored of them."""
+
+    user: str
+    cards: Sequence[Card]
+    """Of the latest items."""
+    older: int
+    count: str
+    trouble: str
+    away: str
 
 
 @dataclass(frozen=True)
@@ -94,6 +107,7 @@ async def page_content(counter: Counter, view: View, asked: str, is_part: bool) 
     content: dict[str, object] = {
         **found_content(counter, view, asked),
         "shown": _picked(shelf, view),
+        "looked": _looked(counter, shelf, view),
         "examples": _examples(shelf, view),
         "cleared": view.cleared().address(),
         "unfiltered": view.unfiltered().address(),
@@ -200,7 +214,7 @@ def _list(counter: Counter, view: View, side: str, found: Found, others: Mapping
     if answer is not None and answer.source == "popularity":
         told = (
             "The most popular items: there is no history to go by"
-            if not view.told
+            if not (view.told or view.user)
             else "The most popular items: the model knows nothing of the history"
         )
     if found.fallback == "deadline":
@@ -216,6 +230,15 @@ def _list(counter: Counter, view: View, side: str, found: Found, others: Mapping
         trouble=found.trouble,
         why_empty="Nothing is left to show with these filters.",
     )
+
+
+def _looked(counter: Counter, shelf: Shelf, view: View) -> LookedUp | None:
+    found = counter.looked_up(view)
+    if found is None:
+        return None
+    cards = [shelf.card(item) for item in found.items[:_LATEST]]
+    count = "" if found.trouble else f"{counted(len(found.items), 'stored event')}, newest first"
+    return LookedUp(found.user, cards, len(found.items) - len(cards), count, found.trouble, view.of_user().address())
 
 
 def _picked(shelf: Shelf, view: View) -> list[Picked]:

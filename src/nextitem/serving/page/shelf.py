@@ -16,6 +16,7 @@ from nextitem.words import counted
 
 _HUES, _SHAPES = 12, 8
 _MOST_WORDS = 60  # categories that can be chosen from; more are no list to look through
+_MOST_COLUMNS = 4  # of categories, and of numbers, that narrow what is shown
 _MOST_NOTED = 3  # categories beside a title
 _LEVELS = (0.01, 0.05, 0.2, 0.5)  # shares of the items, most popular first, that get five bars, four, …
 
@@ -37,6 +38,30 @@ class Card:
     hue: int
     """A colour, the same for items of one category."""
     shape: int
+
+
+@dataclass(frozen=True)
+class Words:
+    """A column whose categories narrow what is shown."""
+
+    key: str
+    """In an address."""
+    name: str
+    words: Sequence[str]
+    """The most frequent ones, in order of the alphabet."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A column whose numbers narrow what is shown."""
+
+    least_key: str
+    """In an address."""
+    most_key: str
+    name: str
+    least: str
+    """As it is written; empty where none is known."""
+    most: str
 
 
 class Shelf:
@@ -92,19 +117,28 @@ class Shelf:
         return next(iter(self._features.numbers), "")
 
     @cached_property
-    def words(self) -> list[str]:
-        """The most frequent categories of that column, in order of the alphabet."""
-        if not self.category_name:
-            return []
-        column = self._features.table[self.category_name].explode(empty_as_null=False).drop_nulls()
-        counts = column.value_counts(sort=True).head(_MOST_WORDS)
-        return sorted(counts[self.category_name].to_list())
+    def choices(self) -> list[Words]:
+        """The first columns of categories."""
+        found = []
+        for name in [*self._features.categories][:_MOST_COLUMNS]:
+            column = self._features.table[name].explode(empty_as_null=False).drop_nulls()
+            counts = column.value_counts(sort=True).head(_MOST_WORDS)
+            key = "in" if name == self.category_name else f"in.{name}"
+            found.append(Words(key, name, sorted(counts[name].to_list())))
+        return [one for one in found if one.words]
 
     @cached_property
-    def bounds(self) -> tuple[str, str]:
-        """The least and the greatest of the numbers, as they are written."""
-        known = self._features.table[self.number_name].drop_nulls().to_list() if self.number_name else []
-        return (f"{min(known):g}", f"{max(known):g}") if known else ("", "")
+    def spans(self) -> list[Span]:
+        """The first columns of numbers."""
+        found = []
+        for name in [*self._features.numbers][:_MOST_COLUMNS]:
+            known = self._features.table[name].drop_nulls().to_list()
+            low, high = (f"{min(known):g}", f"{max(known):g}") if known else ("", "")
+            is_first = name == self.number_name
+            found.append(
+                Span("from" if is_first else f"from.{name}", "to" if is_first else f"to.{name}", name, low, high)
+            )
+        return found
 
     def card(self, item: RawId, title: str | None = None) -> Card:
         """An item by its raw id or by what an address calls it, known or not; with another title, if one is given."""
@@ -186,15 +220,22 @@ class Shelf:
             for title, raw in zip(self.titles, self._ids, strict=True)
         ]
 
-    def where(self, categories: Sequence[str], least: str, most: str) -> dict[str, object] | None:
-        """The conditions that narrow to items of one of these categories and with a number between these."""
+    def where(self, narrowing: Sequence[tuple[str, str]]) -> dict[str, object] | None:
+        """The conditions of keys and values of an address: one of these categories, and a number between these."""
         found: dict[str, object] = {}
-        if categories and self.category_name:
-            found[self.category_name] = [*categories]
-        if (least or most) and self.number_name:
-            bounds = {">=": least, "<=": most}
-            found[self.number_name] = {sign: float(bound) for sign, bound in bounds.items() if bound}
+        for choice in self.choices:
+            if words := [value for key, value in narrowing if key == choice.key]:
+                found[choice.name] = words
+        for span in self.spans:
+            bounds = {">=": span.least_key, "<=": span.most_key}
+            told = {sign: float(value) for sign, named in bounds.items() for key, value in narrowing if key == named}
+            if told:
+                found[span.name] = told
         return found or None
+
+    def limits(self, most: int) -> dict[str, int]:
+        """The limit of items of one category of the first column; none for 0."""
+        return {self.category_name: most} if most and self.category_name else {}
 
     @cached_property
     def examples(self) -> list[tuple[str, Sequence[RawId]]]:

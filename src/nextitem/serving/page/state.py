@@ -7,7 +7,10 @@ from urllib.parse import urlencode
 MOST_PICKED = 100
 """Items of a history that an address may hold; the newest are kept."""
 MOST_PAGES = 20
+MOST_OF_ONE = 10
+"""Items of one category that a list can be limited to."""
 _LONGEST = 256  # characters of an id or a word in an address
+_FURTHER = ("in.", "from.", "to.")  # before the name of a column that is not the first of its kind
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,12 @@ class View:
     most: str = ""
     mix: int = 0
     """How much unlike items are preferred, in per cent."""
+    limit: int = 0
+    """How many items of one category a list may hold; 0: any number."""
+    further: tuple[tuple[str, str], ...] = ()
+    """Keys and values that narrow by other columns than the first: `in.NAME`, `from.NAME` and `to.NAME`."""
+    user: str = ""
+    """Whose stored history comes before the one that is picked; empty: nobody's."""
     shows_seen: bool = False
     near: str = ""
     """The item whose neighbours are explored."""
@@ -44,6 +53,7 @@ class View:
             if value and len(value) <= _LONGEST:
                 found.setdefault(key, []).append(value)
         mix = found.get("mix", ["0"])[-1]
+        limit = found.get("limit", ["0"])[-1]
         history = tuple(found.get("h", ()))[-MOST_PICKED:]
         return cls(
             history=history,
@@ -53,6 +63,15 @@ class View:
             least=_number(found.get("from", [""])[-1]),
             most=_number(found.get("to", [""])[-1]),
             mix=min(int(mix), 100) if mix.isascii() and mix.isdigit() else 0,
+            limit=min(int(limit), MOST_OF_ONE) if limit.isascii() and limit.isdigit() else 0,
+            further=tuple(
+                (key, value)
+                for key in sorted(found)
+                if key.startswith(_FURTHER)
+                for value in dict.fromkeys(found[key] if key.startswith("in.") else found[key][-1:])
+                if key.startswith("in.") or _number(value)
+            ),
+            user=found.get("user", [""])[-1],
             shows_seen=found.get("seen", [""])[-1] == "1",
             near=found.get("near", [""])[-1],
             page=_page(found.get("page", ["1"])[-1]),
@@ -66,21 +85,29 @@ class View:
     @property
     def is_narrowed(self) -> bool:
         """Whether anything but the history decides what is shown."""
-        return bool(self.categories or self.least or self.most or self.mix or self.shows_seen)
+        terms = (self.categories, self.least, self.most, self.mix, self.limit, self.further, self.shows_seen)
+        return any(bool(one) for one in terms)
+
+    @property
+    def narrowing(self) -> list[tuple[str, str]]:
+        """Keys and values of all that narrows by columns of items."""
+        first = [*(("in", word) for word in self.categories), ("from", self.least), ("to", self.most)]
+        return [(key, value) for key, value in [*first, *self.further] if value]
 
     def pairs(self, *, without: Iterable[str] = ()) -> list[tuple[str, str]]:
         """Keys and values of the address in a fixed order; those of a form that asks for the others itself."""
-        lists = {"h": self.history, "o": sorted(self.left_out), "m": self.models, "in": self.categories}
+        lists = {"h": self.history, "o": sorted(self.left_out), "m": self.models}
         words = {
-            "from": self.least,
-            "to": self.most,
+            "user": self.user,
             "mix": str(self.mix or ""),
+            "limit": str(self.limit or ""),
             "seen": "1" if self.shows_seen else "",
         }
         words["page"] = str(self.page) if self.page > 1 else ""
-        several = [(key, value) for key, values in lists.items() for value in values]
+        several = [*((key, value) for key, values in lists.items() for value in values), *self.narrowing]
         one = [(key, value) for key, value in {**words, "near": self.near}.items() if value]
-        return [(key, value) for key, value in [*several, *one] if key not in set(without)]
+        away = {*without}
+        return [(key, value) for key, value in [*several, *one] if key.partition(".")[0] not in away]
 
     def address(self, path: str = "/", **more: str) -> str:
         """The address of this view under a path."""
@@ -114,13 +141,17 @@ class View:
         """The same with another history."""
         return replace(self, history=tuple(history), left_out=frozenset())
 
+    def of_user(self, user: str = "") -> "View":
+        """The same after what is stored of a user, or of nobody."""
+        return replace(self, user=user)
+
     def exploring(self, item: str) -> "View":
         """The same beside the neighbours of an item."""
         return replace(self, near=item)
 
     def unfiltered(self) -> "View":
         """The same with everything shown that is recommended anyway."""
-        return replace(self, categories=(), least="", most="", mix=0, shows_seen=False)
+        return replace(self, categories=(), least="", most="", mix=0, limit=0, further=(), shows_seen=False)
 
 
 def _page(text: str) -> int:

@@ -27,6 +27,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 TOLD = "nextitem.told"
 """Where in a request's scope routes leave what its log line says beside route, status and duration."""
 _COMPUTED = ("/v1/recommend", "/v1/similar", "/v1/explain", "/v1/rerank")
+_OF_PAGE = "/page/"  # parts that an open page asks for by itself: its own looking is nothing that the service does
 _SAME = 0.05  # seconds for which one refusal tells all who come while there is no room: a flood must cost little
 _PATIENCE = 0.02  # seconds after which it is worth to look whether anybody still waits for the answer
 
@@ -107,6 +108,8 @@ class Gate:
         )
 
     def _tell(self, scope: Scope, status: int, seconds: float, told: dict[str, object]) -> None:
+        if scope["path"].startswith(_OF_PAGE) and status < 400:
+            return
         found = scope.get("route")  # none where nothing fits the path, which may hold anything
         route = found.path if found is not None else "none"
         self._service.measures.request(route, status, seconds)

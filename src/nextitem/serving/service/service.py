@@ -93,13 +93,16 @@ class Service:
         return await self._answer(question, model, arrived())
 
     async def _answer(self, question: Question, model: str | None, since: float) -> Answered:
-        question, chosen = self._asked(question, model)
+        question, chosen = self.asked(question, model)
         answered = await self._answered(question, chosen, since + self.settings.deadline)
         self.measures.answer(chosen.name, answered.answer.source)
         return answered
 
-    def _asked(self, question: Question, model: str | None) -> tuple[Question, ModelVersion]:
-        """(the question with what is stored of its user, the model that is to answer it)."""
+    def asked(self, question: Question, model: str | None = None) -> tuple[Question, ModelVersion]:
+        """(the question with what is stored of its user, the model that is to answer it).
+
+        Raises DataError for what is no id of a user, RefusedError for a model that is not there.
+        """
         chosen = self.models.of(question.user, model)
         if question.user is not None:
             chosen.check_user(question.user)
@@ -142,7 +145,7 @@ class Service:
         """All of these items in the order of the model after the question's history. Raises as `answer` and
         `work_out` do.
         """
-        question, chosen = self._asked(question, model)
+        question, chosen = self.asked(question, model)
         answer = await self.work_out(in_one_step(partial(chosen.recommender.rerank, question, items)))
         self.measures.answer(chosen.name, answer.source)
         return _as_answered(answer, chosen)
@@ -161,7 +164,7 @@ class Service:
 
         Raises as `answer` and `work_out` do.
         """
-        question, chosen = self._asked(question, model)
+        question, chosen = self.asked(question, model)
         steps = explaining(chosen.recommender.known, question, items, Change(without, added), latest)
         found = await self.work_out(steps)
         self.measures.answer(chosen.name, found.answer.source)
