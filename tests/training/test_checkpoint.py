@@ -66,6 +66,17 @@ def test_the_fingerprint_tells_trainings_apart(uninterrupted: dict[str, tuple[st
     assert len({weights for weights, _ in uninterrupted.values()} | {sha256(model.state_dict())}) == len(KINDS) + 1
 
 
+def test_a_training_whose_batch_grows_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    training = TRAINING.model_copy(update={"batch_size": 2, "batch_growth": 1, "most_batch_size": 6})
+    expected, history = train(SOFTMAX, tmp_path / "whole", training=training)
+    for killer in (Killer(1), Killer(3)):
+        with pytest.raises(KilledError):
+            train(SOFTMAX, tmp_path / "parts", killer, training=training)
+    model, resumed = train(SOFTMAX, tmp_path / "parts", training=training)
+    assert facts(resumed) == facts(history)
+    assert sha256(model.state_dict()) == sha256(expected.state_dict())
+
+
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_a_training_of_so_many_steps_goes_on_to_the_same_bits(epoch: int, tmp_path: Path) -> None:
     steps = math.ceil(len(SUN[1].windows(LOG)) / TRAINING.batch_size)

@@ -73,6 +73,16 @@ def test_training_ends_with_its_last_step(schedule: str, steps: int, factors: li
     assert taken[:, 0].tolist() == pytest.approx([-0.3 * factor for factor in factors], rel=1e-6)
 
 
+def test_a_schedule_goes_over_the_steps_of_a_growing_batch() -> None:
+    """Epochs of 4 windows in batches of 1, 2 and 4: 4 + 2 + 1 steps."""
+    growing = {"epochs": 3, "batch_size": 1, "batch_growth": 1, "learning_rate": 0.3, "schedule": "linear"}
+    recorder = fit_slope(Slope(), LAST.model_copy(update=growing))
+    taken = torch.stack([torch.zeros(2, dtype=torch.float64), *recorder.places]).diff(dim=0)
+    assert taken[:, 0].tolist() == pytest.approx([-0.3 * (1 - step / 7) for step in range(7)], rel=1e-6)
+    steps = [event for event in recorder.events if isinstance(event, tuple)]
+    assert steps == [*((1, step, 4) for step in (1, 2, 3, 4)), (2, 1, 2), (2, 2, 2), (3, 1, 1)]
+
+
 def test_adam_forgets_its_second_moment_by_beta2() -> None:
     """Gradients 3 then 6 (Slope's first coordinate): moments by hand, bias corrected."""
     model = Slope()

@@ -34,6 +34,38 @@ def test_a_step_is_never_larger_than_the_learning_rate_nor_0(schedule: Schedule)
         assert all(0 < step_size(schedule, 0, step, steps) <= 1 for step in range(steps))
 
 
+GROWING = Training(epochs=7, batch_size=10, batch_growth=2, most_batch_size=35, patience=None)
+
+
+def test_a_batch_doubles_every_so_many_epochs_up_to_the_most() -> None:
+    assert [GROWING.batch_size_of(epoch) for epoch in range(1, 8)] == [10, 10, 20, 20, 35, 35, 35]
+    assert [GROWING.steps_before(epoch, 100) for epoch in range(1, 9)] == [0, 10, 20, 25, 30, 33, 36, 39]
+    assert (GROWING.most_steps(100), GROWING.most_epochs(100), GROWING.largest_batch(100)) == (39, 7, 35)
+    shorter = GROWING.model_copy(update={"steps": 26})
+    assert (shorter.most_steps(100), shorter.most_epochs(100), shorter.largest_batch(100)) == (26, 4, 20)
+    assert (GROWING.most_steps(0), GROWING.most_epochs(0)) == (0, 0)
+    endless = Training(epochs=99, batch_size=10, batch_growth=1)
+    assert (endless.steps_before(6, 100), endless.largest_batch(100)) == (10 + 5 + 3 + 2 + 1, 100)
+
+
+def test_a_batch_that_does_not_grow_is_counted_as_ever() -> None:
+    training = Training(epochs=5, batch_size=10, steps=17)
+    assert (training.steps_before(3, 55), training.most_steps(55), training.most_epochs(55)) == (12, 17, 3)
+    assert (training.batch_size_of(5), training.largest_batch(55), training.largest_batch(3)) == (10, 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("settings", "fact"),
+    [
+        ({"most_batch_size": 500}, "most_batch_size=500 is for a batch that grows"),
+        ({"most_batch_size": 100, "batch_growth": 1}, "most_batch_size=100 is less than batch_size=128"),
+    ],
+)
+def test_a_batch_that_could_not_grow_is_refused(settings: dict[str, int], fact: str) -> None:
+    with pytest.raises(ValueError, match=fact):
+        Training(**settings)
+
+
 def test_one_cycle_takes_no_warm_up_beside_its_own() -> None:
     with pytest.raises(ValueError, match="warmup_steps=9 is for the other schedules: one_cycle rises by itself"):
         Training(schedule="one_cycle", warmup_steps=9)

@@ -130,7 +130,7 @@ def _line(
         found = plan(recipe, prepared, Session(seed, processes), most_held=most_held)
     except ConfigurationError as error:
         return Line(entry.label, None, str(error))
-    epochs = min(epochs, -(-training.most_steps(found.work.steps) // max(1, found.work.steps)))
+    epochs = min(epochs, training.most_epochs(len(parts.objective.windows(prepared.split.train))))
     flops = epochs * flops_per_epoch(parts, found.work, len(prepared.log.items), _encoded(parts, prepared))
     seconds = None if published is None else published.train_seconds
     return Line(entry.label, found, "", epochs, flops, seconds, _on_gpu(parts, prepared, seed))

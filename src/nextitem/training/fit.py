@@ -63,7 +63,7 @@ def fit_model(
     history, processes = progress.history, session.processes
     step = Step(model, windows, loss, negatives, progress.descent, session)
     processes.agree("the weights at the start", model.state_dict())
-    while not _is_finished(history, training, math.ceil(len(windows) / training.batch_size)):
+    while not _is_finished(history, training, len(windows)):
         with _products(training.precision):
             epoch = _train_epoch(step, training, len(history.epochs) + 1)
         if not history.epochs:
@@ -107,11 +107,11 @@ def _train_epoch(step: Step, training: Training, number: int) -> Epoch:
     step.model.train()
     session, windows, started = step.session, step.windows, time.perf_counter()
     order = torch.randperm(len(windows), generator=generator(session.seed, Purpose.ORDER, number))
-    steps = math.ceil(len(windows) / training.batch_size)
-    most, before = training.most_steps(steps), (number - 1) * steps
+    size, before = training.batch_size_of(number), training.steps_before(number, len(windows))
+    steps, most = math.ceil(len(windows) / size), training.most_steps(len(windows))
     total, positions = torch.zeros((), dtype=torch.float64, device=windows.starts_U.device), 0
     idle: Tensor | int = 0
-    for place, rows in enumerate(order.split(training.batch_size)[: most - before]):
+    for place, rows in enumerate(order.split(size)[: most - before]):
         factor = step_size(training.schedule, training.warmup_steps, before + place, most)
         taken = step.take(rows, number, place, factor)
         total += taken.summed
@@ -201,7 +201,8 @@ def _keep_best(progress: Progress, training: Training) -> None:
         progress.best_weights = {name: weight.clone() for name, weight in progress.model.state_dict().items()}
 
 
-def _is_finished(history: History, training: Training, steps: int) -> bool:
+def _is_finished(history: History, training: Training, windows: int) -> bool:
     trained = len(history.epochs)
     is_out_of_patience = training.patience is not None and trained - history.best_epoch >= training.patience
-    return trained * steps >= training.most_steps(steps) or (trained > 0 and is_out_of_patience)
+    is_over = training.steps_before(trained + 1, windows) >= training.most_steps(windows)
+    return is_over or (trained > 0 and is_out_of_patience)

@@ -1,5 +1,6 @@
 """How a training goes on, as settings."""
 
+import math
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -22,6 +23,11 @@ class Training(Configuration):
     """Validation metric that chooses the best epoch: one of those reported, larger is better."""
     batch_size: int = Field(128, ge=1)
     """Windows per step."""
+    batch_growth: int | None = Field(None, ge=1)
+    """Epochs after which the batch size doubles, again and again (Smith et al., ICLR 2018, in place of a smaller step
+    size); `steps`, schedules and progress count the fewer steps that later epochs have. none: it stays as it is."""
+    most_batch_size: int | None = Field(None, ge=1)
+    """Windows per step beyond which `batch_growth` does not go; none: all."""
     learning_rate: float = Field(1e-3, gt=0.0)
     """Adam's step size."""
     beta2: float = Field(0.999, ge=0.0, lt=1.0)
@@ -87,12 +93,48 @@ class Training(Configuration):
             )
         return self
 
+    @model_validator(mode="after")
+    def _grows_to_no_less(self) -> Self:
+        if self.most_batch_size is not None and self.batch_growth is None:
+            raise ValueError(f"most_batch_size={self.most_batch_size} is for a batch that grows; set batch_growth too")
+        if self.most_batch_size is not None and self.most_batch_size < self.batch_size:
+            raise ValueError(
+                f"most_batch_size={self.most_batch_size} is less than batch_size={self.batch_size}, which it grows from"
+            )
+        return self
+
     @property
     def kept_epoch(self) -> Literal["best", "last"]:
         """Which epoch's weights a training ends with."""
         return "last" if self.patience is None else "best"
 
-    def most_steps(self, steps: int) -> int:
-        """How many steps the whole training has at most, where an epoch has `steps`."""
-        most = self.epochs * steps
+    def batch_size_of(self, epoch: int) -> int:
+        """Windows per step in this epoch, of which the first is 1."""
+        if self.batch_growth is None:
+            return self.batch_size
+        grown = self.batch_size << (epoch - 1) // self.batch_growth
+        return grown if self.most_batch_size is None else max(self.batch_size, min(grown, self.most_batch_size))
+
+    def steps_before(self, epoch: int, windows: int) -> int:
+        """How many steps the epochs before this one have, of so many windows each."""
+        if self.batch_growth is None:
+            return (epoch - 1) * math.ceil(windows / self.batch_size)
+        return sum(math.ceil(windows / self.batch_size_of(each)) for each in range(1, epoch))
+
+    def most_steps(self, windows: int) -> int:
+        """How many steps the whole training has at most, where an epoch has so many windows."""
+        most = self.steps_before(self.epochs + 1, windows)
         return most if self.steps is None else min(most, self.steps)
+
+    def most_epochs(self, windows: int) -> int:
+        """How many epochs it has at most, the last of which may be cut short by `steps`; 0 without windows."""
+        most, taken = self.most_steps(windows), 0
+        for epoch in range(1, self.epochs + 1):
+            if taken >= most:
+                return epoch - 1
+            taken += math.ceil(windows / self.batch_size_of(epoch))
+        return self.epochs
+
+    def largest_batch(self, windows: int) -> int:
+        """Windows of its largest step, by which a plan goes."""
+        return min(self.batch_size_of(max(1, self.most_epochs(windows))), max(windows, self.batch_size))

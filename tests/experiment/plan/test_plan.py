@@ -146,6 +146,18 @@ def test_a_set_of_all_targets_can_be_lowered() -> None:
     ]
 
 
+def test_a_plan_goes_by_the_largest_batch(prepared: Prepared) -> None:
+    small = sequence(training=Training(epochs=9, batch_size=2, batch_growth=4)).sequence
+    large = sequence(training=Training(epochs=9, batch_size=8)).sequence
+    assert Work.of(small, prepared, CPU, 0) == Work.of(large, prepared, CPU, 0)
+
+
+def test_a_batch_that_grows_may_be_let_grow_less() -> None:
+    training = Training(batch_size=100, batch_growth=4, most_batch_size=500)
+    ways = plan._ladders(SequenceRecipe(training=training))
+    assert ways[0] == [["training.most_batch_size=250"], ["training.most_batch_size=125"]]
+
+
 def test_averages_take_as_much_as_the_weights(prepared: Prepared) -> None:
     recipe = sequence(training=Training(ema=0.9))
     parts = needed(recipe.sequence, Work.of(recipe.sequence, prepared, CPU, 0), 100, CPU)

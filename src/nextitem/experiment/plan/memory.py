@@ -55,7 +55,8 @@ class Work:
         """Those of a recipe on its data."""
         windows = recipe.objective.windows(prepared.split.train)
         order = torch.randperm(len(windows), generator=generator(seed, Purpose.ORDER, 1))
-        steps = order.split(recipe.training.batch_size)[: recipe.training.steps] if len(windows) else ()
+        size = recipe.training.largest_batch(len(windows))
+        steps = order.split(size)[: recipe.training.steps] if len(windows) else ()
         batches = [
             recipe.objective.batch(windows.select(rows), generator(seed, Purpose.MASKS_AND_NEGATIVES, 1, step))
             for step, rows in enumerate(steps[:_STEPS])

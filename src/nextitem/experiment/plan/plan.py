@@ -215,6 +215,9 @@ def _ladders(recipe: SequenceRecipe) -> list[list[list[str]]]:
     touched = "training.item_rows=touched"
     size = recipe.training.batch_size
     ways = [[[f"training.batch_size={size >> halvings}"] for halvings in range(1, 20) if size >> halvings]]
+    if recipe.training.batch_growth is not None:
+        most = recipe.training.most_batch_size or size << 10
+        ways.insert(0, [[f"training.most_batch_size={most >> n}"] for n in range(1, 20) if most >> n >= size])
     ways += [[way, [*way, touched]] for way in recipe.loss.remedies()]
     if recipe.negatives is not None:
         ways.append([[touched]])

@@ -71,7 +71,7 @@ class StepTimes:
         """Steps of 1, 4, 16, … windows and, as long as time is left, of the whole batch."""
         self.built.model.train()
         order = torch.randperm(len(self.step.windows), generator=generator(self.session.seed, Purpose.ORDER, 0))
-        most, spent, steps = min(self.recipe.training.batch_size, len(order)), 0.0, list[_Measured]()
+        most, spent, steps = min(self.recipe.training.largest_batch(len(order)), len(order)), 0.0, list[_Measured]()
         count = min(most, self.session.processes.size)  # a row for this process, which may be one of several
         while len(steps) < _MOST_STEPS:
             place = len(steps) * most % max(1, len(order) - most + 1)

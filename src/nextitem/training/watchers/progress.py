@@ -1,6 +1,5 @@
 """Training as it goes: a live table on a terminal, one plain line an epoch elsewhere; always on stderr."""
 
-import math
 import time
 
 from rich.console import Console
@@ -59,9 +58,10 @@ class LiveTable:
         self.steps_done += 1
         # Epochs that a resumed run did before are not in the pace.
         pace = (time.monotonic() - self.started) / self.steps_done
-        most = self.training.most_steps(steps)
-        left = pace * (most - (epoch - 1) * steps - step)
-        epochs = math.ceil(most / steps)
+        # Of a batch that grows how many windows there are is known to within a step, which no time left shows.
+        windows = steps * self.training.batch_size_of(epoch)
+        left = pace * (self.training.most_steps(windows) - self.training.steps_before(epoch, windows) - step)
+        epochs = self.training.most_epochs(windows)
         self.position = f"epoch {epoch}/{epochs}, step {step}/{steps}, at most {time_left(left)} left"
         self.live.update(self._table())
 
