@@ -10,7 +10,7 @@ from nextitem.data.splits import Temporal
 from nextitem.engine.each import find_each, train_each
 from nextitem.engine.engine import Pending
 from nextitem.engine.entries import Entry, Place
-from nextitem.errors import ConfigurationError, TrainingError
+from nextitem.errors import ConfigurationError, DataError, TrainingError
 from nextitem.experiment.folder.metrics import metrics_of
 from nextitem.experiment.folder.provenance import provenance
 from nextitem.experiment.folder.workplace import Workplace
@@ -18,7 +18,9 @@ from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
 from nextitem.model.baselines import BPRMF, CoOccurrence, Popularity
+from nextitem.model.encoders import HSTU
 from nextitem.training.session import Session
+from worlds.parts import sequence
 from worlds.small_runs import chains, log_of, write_csv
 
 
@@ -180,3 +182,11 @@ def test_a_training_is_asked_about_the_cases_of_another_rule_and_not_repeated(
     assert [row.runs[0].folder for row in again] == [row.runs[0].folder for row in rows]
     assert find_each(ruled("successive"), [0], place, said.append)[0].runs[0].folder == rows[0].runs[0].folder
     assert engine.diary == []
+
+
+def test_who_is_told_when_targets_happened_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    entries = [Entry("hstu", sequence(encoder=HSTU(times="target_leaks")).model_copy(update={"data": "nowhere.csv"}))]
+    with pytest.raises(ConfigurationError, match=r"^hstu: told when each target happened"):
+        train_each(entries, [0], Place(tmp_path), print)
+    with pytest.raises(DataError, match=r"nowhere\.csv"):
+        train_each(entries, [0], Place(tmp_path), print, target_times=True)

@@ -164,3 +164,16 @@ def test_the_object_holds_what_the_table_shows(found: Comparison) -> None:
     assert set(first["metrics"]["ndcg@10"]["difference"]) == {"value", "interval", "p", "corrected_p", "covers"}
     assert torch.tensor(first["metrics"]["ndcg@10"]["interval"]).isfinite().all()
     assert told["certificate"]["cases"] == len(outcome("sasrec-ce").prepared.split.test)
+
+
+def test_a_run_that_was_told_when_its_targets_happened_is_refused_unless_asked_for(runs: dict[str, Run]) -> None:
+    honest = runs["sasrec-ce"]
+    told = remeasured(honest, "certificate", told="the time of the target")
+    rows = [Contestant("honest", (honest,)), Contestant("told", (told,))]
+    with pytest.raises(ConfigurationError, match=r"told when each target happened .* encoder\.times=past, or ask for"):
+        compare(rows)
+    with pytest.raises(ConfigurationError, match="told when each target happened"):
+        compare(rows[1:])
+    table = as_dict(compare(rows, target_times=True))
+    assert [row.get("told") for row in table["rows"]] == [None, "the time of the target"]
+    assert "told" not in table["certificate"]

@@ -82,7 +82,8 @@ def _alternatives(field: FieldInfo) -> tuple[object, ...]:
     return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
 
 
-ENCODERS = variations(AnyEncoder)
+# Who is told when targets happen cannot be asked without, and has tests of its own (model/test_target_times.py).
+ENCODERS = {name: encoder for name, encoder in variations(AnyEncoder).items() if not encoder.reads_target_times}
 OBJECTIVES = variations(AnyObjective)
 LOSSES = variations(AnyLoss)
 NEGATIVES = variations(AnyNegatives)

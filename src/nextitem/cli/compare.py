@@ -64,6 +64,12 @@ def compare(
     fresh: Fresh = False,
     device: Device = "auto",
     threads: Threads = None,
+    target_times: Annotated[
+        bool,
+        typer.Option(
+            "--target-times", help="Have rows of models that are told when their targets happened, which are refused."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare recipes on the same data: seeds, intervals, paired tests; finished runs are used again."""
@@ -81,7 +87,7 @@ def compare(
     say_if_generated(*resolved)
     entries = [Entry(one.value.name, one.value) for one in resolved]
     stored = [stored_run(expanded(word), COMPARED) for word in given]
-    same_certificate(stored)
+    same_certificate(stored, target_times=target_times)
     rows = stored_rows(stored)
     labels = [*(entry.label for entry in entries), *(row.label for row in rows)]
     if len(set(labels)) < len(labels) or not labels:
@@ -89,9 +95,12 @@ def compare(
         raise ConfigurationError(f"'{' '.join(named)}' {fact}; name each recipe once, such as sasrec-ce bert4rec")
     if against is not None and against not in labels:
         compare_runs([Contestant(label) for label in labels], against)
-    trained = train_each(entries, range(seeds), place, say, beside=stored) if entries else []
+    trained = train_each(entries, range(seeds), place, say, beside=stored, target_times=target_times) if entries else []
     with told_if_slow("resampling for intervals and differences", say):
-        comparison = compare_runs([*trained, *rows], against, names)
+        comparison = compare_runs([*trained, *rows], against, names, target_times=target_times)
+    for row in comparison.rows:
+        if row.runs and row.runs[0].certificate.told:
+            say(f"note: {row.label} was told {row.runs[0].certificate.told}, which nobody knows who recommends")
     show_comparison(comparison, as_json=as_json)
     fail_if_any_failed(comparison)
 

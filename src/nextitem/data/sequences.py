@@ -35,6 +35,8 @@ class Sequences:
     """`lengths_U` on the CPU, where the views are on a GPU: to ask that for a shape is to wait for it."""
     host_marks_U: Tensor | None = None
     """Something about each view that whoever cut them wants to find again, on the CPU."""
+    asked_U: Tensor | None = None
+    """Where in `events` that is which each view is asked for, for whoever may know when it happened; None: nobody."""
 
     @classmethod
     def of(
@@ -106,6 +108,7 @@ class Sequences:
             known_counts_N=None,
             host_lengths_U=sizes_U,
             host_marks_U=marks_U,
+            asked_U=None if self.asked_U is None else self.asked_U[rows],
         )
 
     def parts(self, events: int = 1 << 20) -> Iterator["Sequences"]:
@@ -128,6 +131,7 @@ class Sequences:
             users_U=self.users_U.to(device),
             known_counts_N=None if self.known_counts_N is None else self.known_counts_N.to(device),
             host_lengths_U=None if torch.device(device).type == "cpu" else self.sizes_U,
+            asked_U=None if self.asked_U is None else self.asked_U.to(device),
         )
 
     def last(self, length: int) -> "Sequences":

@@ -13,13 +13,13 @@ from nextitem.engine.engine import Engine, Pending
 from nextitem.engine.entries import Contestant, Entry, Place
 from nextitem.engine.local import LOCAL
 from nextitem.errors import ConfigurationError, TrainingError
-from nextitem.evaluation.certificate import Certificate
+from nextitem.evaluation.certificate import Certificate, refuse_told
 from nextitem.experiment.again import stored_by
 from nextitem.experiment.folder.found import deciding, find_runs
 from nextitem.experiment.folder.reading import COMPARED, Run, read_run
 from nextitem.experiment.plan.precision import versions_of
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import fingerprint, notes_on_cases
+from nextitem.experiment.run import as_asked, fingerprint, notes_on_cases
 
 
 def train_each(
@@ -30,6 +30,7 @@ def train_each(
     *,
     beside: Sequence[Run] = (),
     engine: Engine = LOCAL,
+    target_times: bool = False,
 ) -> list[Contestant]:
     """Every entry with a finished run per seed, from disk or trained now; a training that fails is told of in its row.
 
@@ -41,8 +42,10 @@ def train_each(
 
     Notes on events and cases are said once, before all. Raises what preparing the data raises, and
     ConfigurationError, before anything is trained, where entries and the runs `beside` which they will stand are not
-    measured on the same cases.
+    measured on the same cases, and, without `target_times`, where one is told when its targets happened.
     """
+    if not target_times:
+        refuse_told([entry.label for entry in entries if entry.recipe.learner.reads_target_times])
     finished = _Finished(entries, place, say)
     finished.check_cases(beside)
     place = replace(place, told=finished.told)
@@ -113,7 +116,7 @@ class _Finished:
         certificates = [(f"data={certificate.dataset}", certificate) for _, certificate in self.events.values()]
         certificates += [(str(run.folder), run.certificate) for run in beside]
         for (first, expected), (second, certificate) in pairwise(certificates):
-            if unlike := expected.differences(certificate):
+            if unlike := expected.untold().differences(certificate.untold()):
                 raise ConfigurationError(
                     f"{first} and {second} have different test cases ({unlike}), so what is measured on them cannot be "
                     f"compared; compare on the same data, split, filters and hide"
@@ -146,12 +149,13 @@ def _learnt(recipe: Recipe) -> dict[str, Any]:
 
 def _asked(recipe: Recipe) -> str:
     """What decides on which events and cases a recipe is measured, and how they are ranked, as text."""
-    return repr((Source.of(recipe), recipe.hide, recipe.learner.reads_times))
+    learner = recipe.learner
+    return repr((Source.of(recipe), recipe.hide, learner.reads_times, learner.reads_target_times))
 
 
 def _measured_on(recipe: Recipe, say: Say) -> tuple[str, Certificate, tuple[str, ...]]:
     """The fingerprint of all events, the certificate that a run's test metrics will have, and notes on both."""
     with told_if_slow(f"reading {recipe.data}", say):
         prepared = prepare(recipe)
-        certificate = Certificate.of(prepared.split.test, recipe.ranking, ())
+        certificate = Certificate.of(as_asked(prepared.split, recipe).test, recipe.ranking, ())
         return fingerprint(prepared, recipe), certificate, notes_on_cases(prepared, recipe)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 
 from nextitem.data.kinds import measured, weighed
 from nextitem.data.splits.split import Cases
+from nextitem.errors import ConfigurationError
 from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.users import have_several
 from nextitem.words import counted
@@ -41,6 +42,9 @@ class Certificate:
     """What targets weigh in training, such as `purchase 1, view 0.2`: stated, and not compared, since no case of the
     test depends on it."""
 
+    told: str = ""
+    """What a model may know beside the history: `the time of the target`, or, as nearly always, "": nothing."""
+
     @classmethod
     def of(cls, cases: Cases, ranking: Ranking, metrics: Sequence[str]) -> "Certificate":
         """What says that `metrics` (with their labels) of these cases come from this ranking."""
@@ -58,6 +62,7 @@ class Certificate:
             averaged=PER_USER if have_several(cases.histories.users_U) else "",
             kinds=measured(cases.histories.events.kinds),
             weights=weighed(cases.histories.events.kinds),
+            told="" if cases.histories.asked_U is None else "the time of the target",
         )
 
     @property
@@ -69,6 +74,10 @@ class Certificate:
         """What is measured on, whatever the metric: where ranks are stored, any can be computed from them."""
         return replace(self, metrics=(), diversity="")
 
+    def untold(self) -> "Certificate":
+        """What is measured on, whatever a model knows beside the history."""
+        return replace(self, told="")
+
     def as_dict(self) -> dict[str, object]:
         """Plain values by field; without metrics there is no such field, nor one of what is not said."""
         return {name: value for name, value in asdict(self).items() if value not in ((), "")}
@@ -78,6 +87,16 @@ class Certificate:
         compared = [one.name for one in fields(self) if one.compare or self.split != other.split]
         pairs = ((name, getattr(self, name), getattr(other, name)) for name in compared)
         return "; ".join(f"{name} {_told(ours)} and {_told(theirs)}" for name, ours, theirs in pairs if ours != theirs)
+
+
+def refuse_told(who: Sequence[str]) -> None:
+    """Raise ConfigurationError where there is anybody who is told when targets happened, among what is compared."""
+    if who:
+        raise ConfigurationError(
+            f"{', '.join(who)}: told when each target happened (encoder.times=target_leaks), which nobody knows who "
+            f"recommends, and that says much about the target; compare encoder.times=past, or ask for --target-times "
+            f"(in Python target_times=True) to have such rows in the table"
+        )
 
 
 def _told_apart(cases: Cases, metrics: Sequence[str]) -> str:

@@ -57,6 +57,11 @@ class BaselineLearner:
         """Where the baseline goes by times."""
         return self.baseline.reads_times
 
+    @property
+    def reads_target_times(self) -> bool:
+        """Never."""
+        return False
+
     def described(self, parameters: int, epochs: int) -> str:
         """What it is and whether anything was trained."""
         how = "trained by a library" if self.baseline.is_drawn else "solved in closed form"

@@ -74,6 +74,10 @@ class Learner(Protocol):
     def reads_times(self) -> bool:
         """Whether it has to be told when events were, to learn as to be asked."""
 
+    @property
+    def reads_target_times(self) -> bool:
+        """Whether it is told when targets happened, which nobody knows who recommends."""
+
     def described(self, parameters: int, epochs: int) -> str:
         """Of what the model is made and how it was trained, in one sentence."""
 

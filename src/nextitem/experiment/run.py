@@ -99,7 +99,15 @@ def as_learnt(prepared: Prepared, recipe: Recipe) -> Prepared:
     if notes == prepared.notes:
         return prepared
     split = prepared.split.with_validation() if recipe.learner.learns_validation else prepared.split
-    return replace(prepared, split=split, notes=notes)
+    return replace(prepared, split=as_asked(split, recipe), notes=notes)
+
+
+def as_asked(split: Split, recipe: Recipe) -> Split:
+    """The split with the cases as the recipe's model is asked them: those that say when their targets happened, or not.
+
+    Raises DataError as `Cases.telling_times`.
+    """
+    return split.telling_times() if recipe.learner.reads_target_times and split.train.has_times else split
 
 
 def notes_on(prepared: Prepared, recipe: Recipe) -> tuple[str, ...]:
@@ -109,6 +117,11 @@ def notes_on(prepared: Prepared, recipe: Recipe) -> tuple[str, ...]:
         said.append(
             f"{unknown:,} of {counted(len(prepared.split.test), 'test case')} are of users of whom nothing is learnt: "
             f"{recipe.learner.parts[0]} has a vector for each user, and none was trained for them"
+        )
+    if recipe.learner.reads_target_times:
+        said.append(
+            "the model is told when each target happened (encoder.times=target_leaks), which nobody knows who "
+            "recommends: its metrics compare with those of models alone that are told the same"
         )
     if recipe.learner.learns_validation:
         said.append(

@@ -17,7 +17,7 @@ from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.metrics import DEFAULT_METRICS
 from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.experiment.learner import Learnt
-from nextitem.model.assemble import assemble
+from nextitem.model.assemble import assemble, reason_against
 from nextitem.model.encoders import AnyEncoder, SASRec
 from nextitem.model.encoders.encoder import Encoder
 from nextitem.model.items import AnyItems, Tied
@@ -73,8 +73,8 @@ class SequenceRecipe(Configuration):
         if monitor not in DEFAULT_METRICS:
             known = suggest(monitor, DEFAULT_METRICS)
             raise ValueError(f"training.monitor='{monitor}' is no validation metric; {known}")
-        self._is_shown_what_it_reads()
-        self._lengths_fit()
+        if reason := reason_against(self.encoder, self.objective):
+            raise ValueError(reason)
         if self.loss.needs_negatives and self.negatives is None:
             raise ValueError(f"loss {self.loss.name} needs negatives; add negatives=uniform (and negatives.count=…)")
         if not self.loss.needs_negatives and self.negatives is not None:
@@ -93,43 +93,6 @@ class SequenceRecipe(Configuration):
         )
         if reason is not None:
             raise ValueError(reason)
-
-    def _is_shown_what_it_reads(self) -> None:
-        """Raises ValueError where the encoder would be shown too little, too much, or in vain."""
-        if self.encoder.reads_items and not self.objective.shows_items:
-            raise ValueError(
-                f"objective {self.objective.name} shows no item of a history, and encoder {self.encoder.name} reads "
-                f"nothing else; use objective=next_item, or encoder=user_vectors"
-            )
-        if self.objective.shows_items and not self.encoder.reads_items:
-            raise ValueError(
-                f"encoder {self.encoder.name} knows users and reads no history, which objective {self.objective.name} "
-                f"shows it in vain; use objective=user_item"
-            )
-        if self.objective.needs_causal and not self.encoder.is_causal:
-            raise ValueError(
-                f"objective {self.objective.name} needs an encoder that does not look ahead, and {self.encoder.name} "
-                f"sees the whole window: the answer would be in the input; use objective=masked_item or encoder=sasrec"
-            )
-        if self.objective.needs_mask and self.encoder.sees_one_item:
-            raise ValueError(
-                f"objective {self.objective.name} hides items, and {self.encoder.name} sees no item but the one at "
-                f"the position itself; use objective=next_few, or another encoder"
-            )
-
-    def _lengths_fit(self) -> None:
-        """Raises ValueError where the objective's windows are longer or shorter than the encoder reads."""
-        least, most = self.encoder.least_length, self.encoder.most_length
-        if most is not None and self.objective.maximum_length > most:
-            raise ValueError(
-                f"objective.maximum_length={self.objective.maximum_length} exceeds the {most} rows "
-                f"of the position table; raise encoder.positions or shorten the windows"
-            )
-        if least > self.objective.maximum_length:
-            raise ValueError(
-                f"encoder.window={least} reads more places than objective.maximum_length="
-                f"{self.objective.maximum_length} fills; raise objective.maximum_length or lower encoder.window"
-            )
 
     def _touched_rows_are_some(self) -> None:
         """Raises ValueError where a step cannot leave rows of the item table alone."""
@@ -193,6 +156,11 @@ class SequenceRecipe(Configuration):
         """Whether states depend on when the events were."""
         return self.encoder.reads_times
 
+    @property
+    def reads_target_times(self) -> bool:
+        """Whether states depend on when targets happened."""
+        return self.encoder.reads_target_times
+
     def described(self, parameters: int, epochs: int) -> str:
         """Its parts, its size and its training, in one sentence."""
         encoder, objective, loss = (name.replace("_", " ") for name in self.parts)
@@ -253,7 +221,9 @@ class SequenceRecipe(Configuration):
         if self.negatives is not None:
             negatives = self.negatives.build(train)
             outside = outside_sampler(self.negatives, train, negatives)
-        cases = validation_cases(prepared.split.validation, self.training.validation_users, session.seed)
+        cases = prepared.split.validation
+        cases = cases.telling_times() if self.reads_target_times else cases
+        cases = validation_cases(cases, self.training.validation_users, session.seed)
         return Assembled(model, self.loss.build(), negatives, outside, cases, self.training.batch_size)
 
     def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> SequenceModel:

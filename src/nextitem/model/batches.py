@@ -66,6 +66,7 @@ class Batch:
     host_counts_B: Tensor | None = None  # the targets of each row there; None: not known without asking the device
     places_B: Tensor | None = None  # where all targets of a row share one position: that one, flat; None: they do not
     times_BL: Tensor | None = None  # unix seconds of the inputs, where the model reads them; see `pad_times`
+    asked_BL: Tensor | None = None  # unix seconds of what is asked for at each input, for who may know; `asked_times`
 
     @property
     def read(self) -> Tensor:
@@ -177,6 +178,7 @@ def cut(batch: Batch, drawn: Drawn | None, rows: slice) -> tuple[Batch, Drawn | 
         counts_B[rows],
         None if batch.places_B is None else batch.places_B[rows] - start * batch.inputs_BL.shape[1],
         None if batch.times_BL is None else batch.times_BL[rows],
+        None if batch.asked_BL is None else batch.asked_BL[rows],
     )
     if drawn is None:
         return part, None

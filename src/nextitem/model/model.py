@@ -46,14 +46,17 @@ class SequenceModel(nn.Module):
         in_bfloat16: bool = False,
         number_of_users: int | None = None,
         reads_times: bool = False,
+        reads_target_times: bool = False,
     ) -> None:
         """With `in_bfloat16` the encoder's products are computed so in training; weights stay as they are.
 
         An encoder that has a vector for each of `number_of_users` users is asked about those only; None: about anyone.
-        One that `reads_times` is given `times_BL` besides, and histories must have times then.
+        One that `reads_times` is given `times_BL` besides, and histories must have times then; one that
+        `reads_target_times` also `asked_BL`, and histories must say what they are asked for.
         """
         super().__init__()
-        self.in_bfloat16, self.number_of_users, self.reads_times = in_bfloat16, number_of_users, reads_times
+        self.in_bfloat16, self.number_of_users = in_bfloat16, number_of_users
+        self.reads_times, self.reads_target_times = reads_times, reads_target_times
         self.items = items
         self.encoder = encoder
         self.objective = objective
@@ -86,6 +89,7 @@ class SequenceModel(nn.Module):
             in_bfloat16=self.in_bfloat16,
             number_of_users=self.number_of_users,
             reads_times=self.reads_times,
+            reads_target_times=self.reads_target_times,
         ).eval()
 
     @property
@@ -135,7 +139,12 @@ class SequenceModel(nn.Module):
             drawn = replace(drawn, ids=others[0].view_as(drawn.ids))
         batch = replace(batch, inputs_BL=inputs_BL, targets_T=targets_T)
         model = SequenceModel(
-            items, self.encoder, self.objective, in_bfloat16=self.in_bfloat16, reads_times=self.reads_times
+            items,
+            self.encoder,
+            self.objective,
+            in_bfloat16=self.in_bfloat16,
+            reads_times=self.reads_times,
+            reads_target_times=self.reads_target_times,
         )
         return model, batch, drawn, ids_R
 
@@ -143,11 +152,24 @@ class SequenceModel(nn.Module):
         """The encoder's states at the batch's target positions, shape (T, e)."""
         embeddings_BLd = self.items.embed(batch.inputs_BL)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bfloat16 and self.training):
-            times = {"times_BL": batch.times_BL} if self.reads_times else {}
-            states: Tensor = self.encoder(embeddings_BLd, batch.lengths_B, batch.users_B, batch.read, **times)
+            states: Tensor = self.encoder(
+                embeddings_BLd, batch.lengths_B, batch.users_B, batch.read, **self._times_of(batch)
+            )
         states = states.to(embeddings_BLd.dtype)  # an encoder may end in a product, and the table stays as it is
         states_Te = states if batch.places_B is None else states.index_select(0, batch.rows_T)
         return self.items.to_score(states_Te)
+
+    def _times_of(self, batch: Batch) -> dict[str, Tensor | None]:
+        """What the encoder is told of times; raises DataError where it is not known what it reads of targets."""
+        if not self.reads_target_times:
+            return {"times_BL": batch.times_BL} if self.reads_times else {}
+        if batch.asked_BL is None:
+            raise DataError(
+                "the encoder reads when what it foresees will happen (encoder.times=target_leaks), and nobody knows "
+                "that of these histories: such a model can be evaluated on a split, and cannot recommend; train one "
+                "with encoder.times=past"
+            )
+        return {"times_BL": batch.times_BL, "asked_BL": batch.asked_BL}
 
     @torch.no_grad()
     def query_states(self, histories: Sequences) -> Tensor:

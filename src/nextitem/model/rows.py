@@ -37,6 +37,18 @@ def pad_times(sequences: Sequences, *, room: int = 0) -> Tensor | None:
     return sequences.events.times_at(places_BL).masked_fill_((lengths_B == 0)[:, None], 0)
 
 
+def asked_times(histories: Sequences) -> Tensor | None:
+    """When what comes after each place of `pad_right` happened, shape (B, L), or None where that is not to be known.
+
+    After the newest event that is what the history is asked for. No history is empty.
+    """
+    times_BL = pad_times(histories)
+    if times_BL is None or histories.asked_U is None:
+        return None
+    next_BL = torch.cat([times_BL[:, 1:], times_BL[:, -1:]], 1)
+    return next_BL.scatter(1, histories.lengths_U[:, None] - 1, histories.events.times_at(histories.asked_U[:, None]))
+
+
 def may_be_asked(sequences: Sequences) -> Tensor:
     """Which places of the rows that `pad_right` gives may be targets, shape (B, L), on the CPU: no padding is one."""
     sizes_B = sequences.sizes_U
@@ -55,6 +67,9 @@ def hide(sequences: Sequences, is_hidden_BL: Tensor) -> Batch:
     items_BL, lengths_B = pad_right(sequences)
     positions_T = transfer.send(is_hidden_BL.flatten().nonzero()[:, 0], items_BL.device)
     flat, width = items_BL.flatten(), max(1, items_BL.shape[1])
+    times_BL = pad_times(sequences)
+    if times_BL is not None:
+        times_BL = _without_hidden(times_BL, transfer.send(is_hidden_BL, items_BL.device))
     rows_T, weights_T = positions_T // width, None
     if sequences.has_weights:
         weights_T = sequences.events.weights_at(sequences.starts_U[rows_T] + positions_T % width)
@@ -68,5 +83,18 @@ def hide(sequences: Sequences, is_hidden_BL: Tensor) -> Batch:
         weights_T,
         host_lengths_B=sequences.sizes_U,
         host_counts_B=is_hidden_BL.sum(1),
-        times_BL=pad_times(sequences),
+        times_BL=times_BL,
     )
+
+
+def _without_hidden(times_BL: Tensor, is_hidden_BL: Tensor) -> Tensor:
+    """Times that ascend, where a hidden event has that of the shown one before it, or else of the first shown one.
+
+    So it is at a query: when an item will follow is no more known than which.
+    """
+    if not times_BL.shape[1]:
+        return times_BL
+    lowest = times_BL.amin(1, keepdim=True)
+    shown_BL = torch.where(is_hidden_BL, lowest, times_BL).cummax(1).values
+    first_B = is_hidden_BL.to(torch.uint8).argmin(1, keepdim=True)  # the first place that is shown; 0 where none is
+    return torch.maximum(shown_BL, times_BL.gather(1, first_B))

@@ -10,7 +10,7 @@ from torch import Tensor
 from nextitem.engine.entries import Contestant
 from nextitem.errors import ArtefactError, ConfigurationError
 from nextitem.evaluation import paired
-from nextitem.evaluation.certificate import Certificate
+from nextitem.evaluation.certificate import Certificate, refuse_told
 from nextitem.evaluation.intervals import percentiles
 from nextitem.evaluation.metrics import rank_metrics
 from nextitem.evaluation.paired import RESAMPLES, Difference, Interval, corrected_together, draws_of
@@ -45,8 +45,8 @@ class Comparison:
 
     @property
     def certificate(self) -> Certificate | None:
-        """What all numbers were measured on; None where no row has a run."""
-        return next((row.runs[0].certificate for row in self.rows if row.runs), None)
+        """What all numbers were measured on, whatever a row was told besides; None where no row has a run."""
+        return next((row.runs[0].certificate.untold() for row in self.rows if row.runs), None)
 
     @property
     def failures(self) -> list[str]:
@@ -96,11 +96,16 @@ def varied_in(rows: Sequence[Contestant]) -> str:
 
 
 def compare(
-    rows: Sequence[Contestant], against: str | None = None, metrics: Sequence[str] = COMPARED_METRICS
+    rows: Sequence[Contestant],
+    against: str | None = None,
+    metrics: Sequence[str] = COMPARED_METRICS,
+    *,
+    target_times: bool = False,
 ) -> Comparison:
     """The table of `rows`, with differences to `against` (by default the first row).
 
-    Raises ConfigurationError for an unknown `against` or metric, and for runs whose certificates differ.
+    Raises ConfigurationError for an unknown `against` or metric, for runs whose certificates differ, and without
+    `target_times` for runs of a model that was told when its targets happened.
     """
     remedy = "Contestant(label, runs) is one"
     rows = [of_kind(row, Contestant, f"rows[{n}]", remedy) for n, row in enumerate(listed(rows, "rows"))]
@@ -112,7 +117,7 @@ def compare(
     must_be(against, str, "against", "it is the label of a row")
     if against not in labels:
         raise ConfigurationError(f"--against {against}: there is no such row; {suggest(against, labels)}")
-    same_certificate([run for row in rows for run in row.runs])
+    same_certificate([run for row in rows for run in row.runs], target_times=target_times)
     finished = [row for row in rows if row.runs]
     values = [_values(row, metrics) for row in finished]
     places = [number for number, row in enumerate(finished) if row.label == against]
@@ -171,10 +176,15 @@ def _values(row: Contestant, metrics: Sequence[str]) -> Tensor:
     return torch.stack(values)
 
 
-def same_certificate(runs: Sequence[Run]) -> None:
-    """Raise ConfigurationError, naming what differs, where two runs were not measured on the same."""
+def same_certificate(runs: Sequence[Run], *, target_times: bool = False) -> None:
+    """Raise ConfigurationError, naming what differs, where two runs were not measured on the same.
+
+    Without `target_times` a run of a model that was told when its targets happened is refused, beside any other.
+    """
+    if not target_times:
+        refuse_told([str(run.folder) for run in runs if run.certificate.told])
     for run in runs[1:]:
-        if unlike := runs[0].certificate.differences(run.certificate):
+        if unlike := runs[0].certificate.untold().differences(run.certificate.untold()):
             raise ConfigurationError(
                 f"{runs[0].folder} and {run.folder} cannot be compared, their certificates differ: {unlike}; compare "
                 f"runs on the same data, split and ranking"
@@ -202,8 +212,10 @@ def _row_as_dict(row: Contestant, comparison: Comparison) -> dict[str, Any]:
         }
         for metric, cell in comparison.cells.get(row.label, {}).items()
     }
+    told = row.runs[0].certificate.told if row.runs else ""
     return {
         "recipe": row.label,
+        **({"told": told} if told else {}),
         "seeds": [run.seed for run in row.runs],
         "runs": [str(run.folder) for run in row.runs],
         "metrics": measured,

@@ -237,6 +237,10 @@ def test_weights_start_small_with_zero_biases_and_neutral_norms(encoder: Any) ->
         elif encoder.name == "ligr" and weight.ndim == 2:  # Xavier-normal, as published; each half of what is stacked
             rows = weight.shape[0] // 2 if name.endswith("gate_and_up_2id") else weight.shape[0]
             assert float(weight.detach().std()) == pytest.approx((2 / (rows + weight.shape[1])) ** 0.5, rel=0.1)
+        elif encoder.name == "hstu" and name == "positions_Ld":
+            assert float(weight.detach().std()) == pytest.approx(64**-0.5, rel=0.1)
+        elif encoder.name == "hstu" and name.endswith("out.weight"):  # Xavier-uniform
+            assert float(weight.detach().abs().max()) == pytest.approx((6 / (64 + 64)) ** 0.5, rel=0.01)
         elif weight.ndim == 2:
             spread = torch.stack([weights[name].detach() for weights in drawn]).std()
             assert float(spread) == pytest.approx(0.02, rel=0.1)

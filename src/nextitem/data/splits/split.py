@@ -78,6 +78,21 @@ class Cases:
         """Which items occur in training: no model that knows items by id alone hits a target that does not."""
         return self.counts_N > 0
 
+    def telling_times(self) -> "Cases":
+        """The same cases, whose histories say which event is asked for, so that a model can be told when it happened.
+
+        Raises DataError where that is not the event after the history, as where one history has several targets.
+        """
+        histories, places_C = self.histories, self.histories.stops_U
+        is_next_C = places_C < len(histories.events)
+        is_next_C &= histories.at(places_C.clamp(max=len(histories.events) - 1)) == self.targets_C
+        if not bool(is_next_C.all()):
+            raise DataError(
+                f"{int((~is_next_C).sum()):,} of {len(self):,} targets are not the event after their history, so a "
+                f"model cannot be told when they happened; take split.target=successive, or encoder.times=past"
+            )
+        return replace(self, histories=replace(histories, asked_U=places_C))
+
     def select(self, rows: Tensor) -> "Cases":
         """Some of the cases, by their places or a mask, as cases of their own (another fingerprint)."""
         rows = rows if isinstance(rows, Tensor | slice) else _places(rows)
@@ -138,6 +153,10 @@ class Split:
         counts_N = self.train_and_validation.counts()
         train = replace(self.train_and_validation, known_counts_N=counts_N)
         return replace(self._of_cases(counts_N=counts_N, train=train), train=train)
+
+    def telling_times(self) -> "Split":
+        """The same split, whose cases say when their targets happened; raises as `Cases.telling_times`."""
+        return replace(self, validation=self.validation.telling_times(), test=self.test.telling_times())
 
     def named(self, dataset: str) -> "Split":
         """The same split, its cases with the name of the data that they are from."""

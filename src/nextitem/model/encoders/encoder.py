@@ -21,7 +21,8 @@ class Encoder(Configuration):
 
     `build` gives a module whose `forward(embeddings_BLd, lengths_B, users_B=None, read_T=None)` returns states
     (B, L, e), or (T, e) at the flat positions `read_T` of B·L. Rows are right-padded; padding changes no state.
-    One that reads times takes `times_BL=` too: unix seconds, to be subtracted before they are rounded.
+    One that reads times takes `times_BL=` too: unix seconds, to be subtracted before they are rounded; and one that
+    reads those of targets `asked_BL=`, those of the next event, and after the newest of what is asked for.
     """
 
     also_called: ClassVar[Mapping[str, str]] = {"layers": "blocks"}
@@ -41,6 +42,11 @@ class Encoder(Configuration):
     """Whether states depend on when the events were."""
     default_items: ClassVar[AnyItems] = Tied()
     """What items are read from and scored by where a recipe does not say: the papers' choice."""
+
+    @property
+    def reads_target_times(self) -> bool:
+        """Whether states depend on when what is asked for happened, which nobody knows who recommends."""
+        return False
 
     @property
     def output_width(self) -> int:

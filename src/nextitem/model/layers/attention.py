@@ -52,7 +52,7 @@ def attend_to(
     asked_Qhd = torch.einsum("qhw,hwd->qhd", (q_Qd * width**-0.5).view(len(q_Qd), heads, width), keys_hwd)
     mixed = []
     for group in queries.groups:
-        asked_nhmd = _heads(group.padded_queries(asked_Qhd.flatten(1)), heads)
+        asked_nhmd = in_heads(group.padded_queries(asked_Qhd.flatten(1)), heads)
         x_nld = group.padded_keys(x_Pd)
         weights_nhml = torch.einsum("nhmd,nld->nhml", asked_nhmd, x_nld).add_(group.bias_nhml).softmax(-1)
         mixed_nmhd = torch.einsum("nhml,nld->nmhd", weights_nhml, x_nld)
@@ -69,8 +69,8 @@ def attend(
     q_Qd = q_Qd * width**-0.5
     mixed = []
     for group in queries.groups:
-        q_nhmw = _heads(group.padded_queries(q_Qd), heads)
-        k_nhlw, v_nhlw = (_heads(part, heads) for part in group.padded_keys(keys_and_values_P2d).chunk(2, -1))
+        q_nhmw = in_heads(group.padded_queries(q_Qd), heads)
+        k_nhlw, v_nhlw = (in_heads(part, heads) for part in group.padded_keys(keys_and_values_P2d).chunk(2, -1))
         mix = fused if transfer.is_asynchronous(q_Qd.device) else plain
         mixed_nhmw = mix(q_nhmw, k_nhlw, v_nhlw, group, probability if training else 0.0)
         mixed.append(group.unpadded(mixed_nhmw.transpose(1, 2).flatten(2)))
@@ -106,6 +106,7 @@ def fused(q_nhmw: Tensor, k_nhlw: Tensor, v_nhlw: Tensor, group: RowGroup, proba
     return scaled_dot_product_attention(q_nhmw, k_nhlw, v_nhlw, mask_nhml, probability, scale=1.0)
 
 
-def _heads(x_nmd: Tensor, heads: int) -> Tensor:
+def in_heads(x_nmd: Tensor, heads: int) -> Tensor:
+    """Vectors cut into those of each head, shape (n, h, m, w)."""
     rows, places, _ = x_nmd.shape
     return x_nmd.view(rows, places, heads, -1).transpose(1, 2)

@@ -3,10 +3,10 @@
 P positions that are computed, Q of them that ask in a block, T that are read, d width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from nextitem.model.layers.packing import Layout
 
@@ -15,7 +15,7 @@ Removable = Literal["positions", "feed_forward", "norms", "residuals"]
 
 
 def stacked(
-    blocks: Sequence[nn.Module] | nn.ModuleList, x_Pd: Tensor, layout: Layout, read_T: Tensor | None
+    blocks: Iterable[Callable[..., Tensor]], x_Pd: Tensor, layout: Layout, read_T: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
     """(what those have who asked in the last block (Q, d), where the T that are read are among them).
 
@@ -23,6 +23,7 @@ def stacked(
     the last block is asked by these alone, where that is less work. Without, all positions ask, and there is no place.
     """
     everyone, (readers, places_T) = layout.everyone(), (None, None) if read_T is None else layout.readers(read_T)
-    for number, block in enumerate(blocks, start=1):
-        x_Pd = block(x_Pd, everyone if readers is None or number < len(blocks) else readers)
-    return x_Pd, places_T
+    *earlier, last = blocks
+    for block in earlier:
+        x_Pd = block(x_Pd, everyone)
+    return last(x_Pd, everyone if readers is None else readers), places_T

@@ -12,7 +12,7 @@ from nextitem.data.recency import fading
 from nextitem.data.sequences import Sequences
 from nextitem.model.batches import PAD, Batch, stack, weighed
 from nextitem.model.objectives.objective import Objective
-from nextitem.model.rows import hide, may_be_asked, pad_right, pad_times
+from nextitem.model.rows import asked_times, hide, may_be_asked, pad_right, pad_times
 
 
 class NextItem(Objective):
@@ -75,6 +75,11 @@ class NextItem(Objective):
         """With copies in which items are hidden."""
         return self.cloze_weight > 0
 
+    @property
+    def says_when_asked(self) -> bool:
+        """Without copies: what is hidden in them has no next event."""
+        return not self.needs_mask
+
     def windows(self, train: Sequences) -> Sequences:
         """One window per user with at least two training events, or several.
 
@@ -101,7 +106,7 @@ class NextItem(Objective):
         return stack(batch, self._cloze(windows, generator)) if self.needs_mask else batch
 
     def _shifted(self, windows: Sequences, generator: torch.Generator) -> Batch:
-        events_BM, lengths_B = pad_right(windows)
+        (events_BM, lengths_B), times_BM = pad_right(windows), pad_times(windows)
         inputs_BL, lengths_B = events_BM[:, :-1].contiguous(), lengths_B - 1
         inputs_BL.masked_fill_(torch.arange(inputs_BL.shape[1], device=lengths_B.device) >= lengths_B[:, None], PAD)
         sizes_B = windows.sizes_U - 1
@@ -119,6 +124,7 @@ class NextItem(Objective):
         batch = Batch(
             inputs_BL, lengths_B, positions_T, targets_T, rows_T, windows.users_U,
             host_lengths_B=sizes_B, host_counts_B=counts_B, times_BL=pad_times(windows.without_last(1)),
+            asked_BL=None if times_BM is None else times_BM[:, 1:],
         )  # fmt: skip
         if not windows.has_weights:
             return batch
@@ -143,7 +149,7 @@ class NextItem(Objective):
         return Batch(
             inputs_BL, lengths_B, positions_T, targets_T, rows_T, histories.users_U,
             host_lengths_B=histories.sizes_U, host_counts_B=torch.ones(len(histories), dtype=torch.int64),
-            times_BL=pad_times(histories),
+            times_BL=pad_times(histories), asked_BL=asked_times(histories),
         )  # fmt: skip
 
 

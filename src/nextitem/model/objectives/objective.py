@@ -24,6 +24,11 @@ class Objective(Configuration):
     shows_items: ClassVar[bool] = True
     """Whether the encoder is shown items of the history, and not the user alone."""
 
+    @property
+    def says_when_asked(self) -> bool:
+        """Whether a batch says when what is asked for happened, for an encoder that reads it."""
+        return False
+
     if TYPE_CHECKING:
 
         @property
