@@ -90,6 +90,11 @@ class Ensemble(Configuration):
         """Whether a member has to be told when events were."""
         return any(member.model.reads_times for member in self.members)
 
+    @property
+    def reads_target_times(self) -> bool:
+        """Whether a member's encoder is told when targets happened."""
+        return any(member.model.reads_target_times for member in self.members)
+
     def described(self, parameters: int, epochs: int) -> str:
         """How many models of which kinds, their seeds and their size, in one sentence."""
         kinds = dict[str, list[str]]()
