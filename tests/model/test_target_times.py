@@ -147,4 +147,4 @@ def test_when_a_hidden_item_was_is_hidden_too() -> None:
     hidden = torch.tensor([[True, False, True, True], [True, True, False, False]])
     batch = hide(windows, hidden)
     assert batch.times_BL is not None
-    assert batch.times_BL.tolist() == [[20, 20, 20, 20], [6, 6, 6, 6]]  # all that are real are hidden, and alike
+    assert batch.times_BL.tolist() == [[20, 20, 20, 20], [5, 5, 5, 5]]  # where all are hidden, all are alike

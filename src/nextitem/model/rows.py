@@ -69,7 +69,9 @@ def hide(sequences: Sequences, is_hidden_BL: Tensor) -> Batch:
     flat, width = items_BL.flatten(), max(1, items_BL.shape[1])
     times_BL = pad_times(sequences)
     if times_BL is not None:
-        times_BL = _without_hidden(times_BL, transfer.send(is_hidden_BL, items_BL.device))
+        columns_L = torch.arange(items_BL.shape[1], device=items_BL.device)
+        is_shown_BL = (columns_L < lengths_B[:, None]) & ~transfer.send(is_hidden_BL, items_BL.device)
+        times_BL = _of_shown(times_BL, is_shown_BL)
     rows_T, weights_T = positions_T // width, None
     if sequences.has_weights:
         weights_T = sequences.events.weights_at(sequences.starts_U[rows_T] + positions_T % width)
@@ -87,14 +89,14 @@ def hide(sequences: Sequences, is_hidden_BL: Tensor) -> Batch:
     )
 
 
-def _without_hidden(times_BL: Tensor, is_hidden_BL: Tensor) -> Tensor:
-    """Times that ascend, where a hidden event has that of the shown one before it, or else of the first shown one.
+def _of_shown(times_BL: Tensor, is_shown_BL: Tensor) -> Tensor:
+    """Times that ascend, where what is not shown has that of the event shown before it, or else of the first shown.
 
     So it is at a query: when an item will follow is no more known than which.
     """
     if not times_BL.shape[1]:
         return times_BL
     lowest = times_BL.amin(1, keepdim=True)
-    shown_BL = torch.where(is_hidden_BL, lowest, times_BL).cummax(1).values
-    first_B = is_hidden_BL.to(torch.uint8).argmin(1, keepdim=True)  # the first place that is shown; 0 where none is
-    return torch.maximum(shown_BL, times_BL.gather(1, first_B))
+    latest_BL = torch.where(is_shown_BL, times_BL, lowest).cummax(1).values
+    first_B = is_shown_BL.to(torch.uint8).argmax(1, keepdim=True)  # 0 where none is shown
+    return torch.maximum(latest_BL, times_BL.gather(1, first_B))

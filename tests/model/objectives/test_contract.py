@@ -208,10 +208,13 @@ def assert_times_are_of_inputs(batch: Batch) -> None:
 def test_inputs_have_their_times_and_padding_that_of_the_newest_input(objective: Any) -> None:
     _, batch = batch_of(objective, timed())
     assert_times_are_of_inputs(batch)
-    is_hidden_T = batch.inputs_BL.flatten()[batch.positions_T] == MASK
     assert batch.times_BL is not None
-    hidden_at = batch.times_BL.flatten()[batch.positions_T[is_hidden_T]]
-    assert torch.equal(hidden_at, 10 * batch.targets_T[is_hidden_T] + 5)  # it is the item that is hidden, not when
+    for inputs, times in zip(batch.inputs_BL.tolist(), batch.times_BL.tolist(), strict=True):
+        shown = [10 * item + 5 for item in inputs if item >= 0]
+        for place, item in enumerate(inputs):
+            before = [10 * one + 5 for one in inputs[:place] if one >= 0]
+            if item == MASK and shown:  # when it was is hidden as well
+                assert times[place] == (before[-1] if before else shown[0])
 
 
 @each_that_shows
