@@ -27,8 +27,20 @@ def test_a_run_is_replaced_and_told_beside_what_it_was(
     assert told["run"] == folder
     assert told["update"]["events"] == 60
     assert read_run(Path(folder)).proven().metrics.update is not None
-    assert typed(monkeypatch, "evaluate", folder) == 3
+    for part in ("test", "validation"):  # of the cases that the run has stored
+        assert typed(monkeypatch, "evaluate", folder, "--part", part, "--json") == 0
+        again = json.loads(capfd.readouterr().out)[part]
+        assert again["ndcg@10"] == pytest.approx(told[part]["ndcg@10"], abs=1e-12)
+    assert again["certificate"]["split"] != told["certificate"]["split"]
+    page = str(tmp_path / "page.html")
+    assert typed(monkeypatch, "report", folder, "--out", page) == 0
+    capfd.readouterr()
+    assert typed(monkeypatch, "evaluate", folder, "--data", events(tmp_path)) == 3
     assert "was updated: no file has all of its events" in " ".join(capfd.readouterr().err.split())
+    assert typed(monkeypatch, "forget", folder, "--user", "u03") == 0
+    capfd.readouterr()
+    assert typed(monkeypatch, "evaluate", folder) == 3
+    assert "users were taken out of it since" in " ".join(capfd.readouterr().err.split())
 
 
 def test_a_worse_run_replaces_nothing_unless_it_is_told_to(

@@ -15,6 +15,7 @@ from nextitem.errors import ConfigurationError, DataError
 from nextitem.evaluation.evaluate import Evaluation, evaluate
 from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Scorer
+from nextitem.experiment.folder.cases import stored_cases
 from nextitem.experiment.folder.metrics import Metrics, metrics_of
 from nextitem.experiment.folder.reading import COMPARED, MODEL, Run, read_run
 from nextitem.experiment.folder.workplace import Workplace
@@ -43,12 +44,16 @@ def evaluate_again(
 
     Of a run that learnt from a frame, give that again as `events`, or a file of the same events as `data`.
 
+    A run that was updated is asked the cases that it has stored, since no file has all of its events.
     Targets are ranked against `ranking`, by default as in training. `overrides`, such as `split.target=all`, ask for
     other cases of the same training. Raises DataError where the data is not what it was trained on, and
     ConfigurationError for overrides by which something else would have been learnt.
     """
     run = of_kind(run, Run, "run", "read_run(folder) returns one")
     run.require_evaluated()
+    if run.metrics.update is not None and not (overrides or data is not None or events is not None):
+        ranking = run.recipe.ranking if ranking is None else ranking
+        return evaluate(restore_own(run), stored_cases(run, part), metrics, ranking=ranking)
     recipe = asked_otherwise(run.recipe, overrides) if overrides else run.recipe
     split = otherwise(run, recipe, data, events).split if overrides else split_of(run, data, events)
     cases = split.test if part == "test" else split.validation
@@ -117,8 +122,8 @@ def _prepared(run: Run, recipe: Recipe, data: str | None, events: GivenEvents | 
     """The events as a run's model was given them. Raises DataError with what to do where they cannot be read."""
     if run.metrics.update is not None:
         raise DataError(
-            f"{run.folder} was updated: no file has all of its events, so its cases cannot be asked again; its metrics "
-            f"and ranks are those of the update"
+            f"{run.folder} was updated: no file has all of its events, so only its own cases, which it has stored, "
+            f"can be asked again; leave --data and settings out"
         )
     # What is known of items is in the run; their table may be elsewhere by now.
     moved = {} if data is None else {"data": str(expanded(data))}
