@@ -42,8 +42,8 @@ def spoken_commands(page: Path) -> list[list[str]]:
     return [shlex.split(code)[1:] for code in said]
 
 
-def without_refusal(verb: str, given: dict[str, Any]) -> None:
-    """Raises ConfigurationError where a command names a recipe's settings as they are not called."""
+def settings_of(verb: str, given: dict[str, Any]) -> list[str]:
+    """The settings of a recipe that a command names. Raises ConfigurationError where they are called otherwise."""
     words = [given.get("recipe"), *(given.get("recipes") or []), *(given.get("overrides") or given.get("words") or [])]
     recipes = [word for word in words if word in preset_names()]
     overrides = [word for word in words if word is not None and "=" in word]
@@ -54,6 +54,7 @@ def without_refusal(verb: str, given: dict[str, Any]) -> None:
         data = next((word.partition("=")[2] for word in overrides if word.startswith("data=")), None)
         settings = tuple(word for word in overrides if not word.startswith("data="))
         entries(StudyRequest(load_study(given["name"]), data, given["recipe"], settings))
+    return overrides
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def numbers(line: str) -> list[float]:
 def test_every_command_has_known_options(page: Path) -> None:
     for verb, *arguments in commands(page) + spoken_commands(page):
         with cli.verb(verb).make_context(verb, list(arguments)) as context:
-            without_refusal(verb, context.params)
+            assert set(settings_of(verb, context.params)) <= {*arguments}, f"{verb} {arguments}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

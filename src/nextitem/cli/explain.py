@@ -31,24 +31,30 @@ _CARRIERS = 3  # of an item that are shown to eyes; JSON has all
 _ITEMS = Annotated[list[str] | None, typer.Option(help="Explain this item instead of the list; may be repeated.")]
 
 
+_User = Annotated[str | None, typer.Option(help="A user of the run, by the stored history.")]
+_History = Annotated[
+    str | None,
+    typer.Option(help="Items, the oldest first: ids between commas, or a file of them. With --user: new ones."),
+]
+_Times = Annotated[
+    str | None, typer.Option(help="When these were, unix seconds between commas; for models that read times.")
+]
+_Without = Annotated[list[str] | None, typer.Option(help="What if this item were not in the history; may be repeated.")]
+_Added = Annotated[
+    list[str] | None, typer.Option("--with", help="What if this item came after the history; may be repeated.")
+]
+_K = Annotated[int, typer.Option("--k", "-k", min=1, help="Length of the list.")]
+
+
 def explain(
     run_folder: RunFolder,
-    user: Annotated[str | None, typer.Option(help="A user of the run, by the stored history.")] = None,
-    history: Annotated[
-        str | None,
-        typer.Option(help="Items, the oldest first: ids between commas, or a file of them. With --user: new ones."),
-    ] = None,
-    times: Annotated[
-        str | None, typer.Option(help="When these were, unix seconds between commas; for models that read times.")
-    ] = None,
+    user: _User = None,
+    history: _History = None,
+    times: _Times = None,
     item: _ITEMS = None,
-    without: Annotated[
-        list[str] | None, typer.Option(help="What if this item were not in the history; may be repeated.")
-    ] = None,
-    added: Annotated[
-        list[str] | None, typer.Option("--with", help="What if this item came after the history; may be repeated.")
-    ] = None,
-    k: Annotated[int, typer.Option("--k", "-k", min=1, help="Length of the list.")] = 10,
+    without: _Without = None,
+    added: _Added = None,
+    k: _K = 10,
     candidates: Candidates = None,
     exclude: Exclude = None,
     where: Where = None,

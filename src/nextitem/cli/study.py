@@ -1,9 +1,12 @@
 """The verb `study`: a declared grid of trainings as a table and a figure; and how two kinds of ranking order runs."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import torch
 import typer
 
 from nextitem.cli.console import Sheet, say, show, show_json, show_table
@@ -31,7 +34,7 @@ from nextitem.cli.tables import fail_if_any_failed, show_comparison, show_plan
 from nextitem.compute.processes import Alone
 from nextitem.compute.waiting import told_if_slow
 from nextitem.engine.each import find_each, train_each
-from nextitem.engine.entries import Contestant, Place
+from nextitem.engine.entries import Contestant, Entry, Place
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.candidates import Candidates
 from nextitem.evaluation.metrics import rank_metrics
@@ -49,39 +52,44 @@ if TYPE_CHECKING:
 OF_RANKINGS = "sampled-metrics"
 
 
+_Name = Annotated[
+    str | None, typer.Argument(help="A built-in study or a .toml file; none: a list of the built-in ones.")
+]
+_Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...", help=f"Settings laid on every row; for {OF_RANKINGS}: folders of finished runs."
+    ),
+]
+_Recipe = Annotated[str | None, typer.Option(help="Vary this recipe in place of the study's.")]
+_Seeds = Annotated[int, seeds_of_each("row")]
+_Against = Annotated[
+    str | None, typer.Option(help="Row that the others are tested against; default: the study's base.")
+]
+_Without = Annotated[list[str] | None, typer.Option(help="Leave this row out; may be repeated.", metavar="ROW")]
+_Fast = Annotated[bool, typer.Option("--fast", help="On synthetic: few steps, a first look in minutes.")]
+_PlanOnly = Annotated[bool, typer.Option("--plan", help="Predict time and memory of every training, and stop.")]
+_Candidates = Annotated[str, typer.Option(help=f"Of {OF_RANKINGS}: comma-separated kinds of drawn negatives.")]
+_Metric = Annotated[str, typer.Option(help=f"Of {OF_RANKINGS}: what both kinds of ranking are compared in.")]
+_Out = Annotated[Path, path_to("Folder of runs; the results appear in its study-NAME-DATA.")]
+
+
 def study(
-    name: Annotated[
-        str | None, typer.Argument(help="A built-in study or a .toml file; none: a list of the built-in ones.")
-    ] = None,
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[KEY=VALUE]...", help=f"Settings laid on every row; for {OF_RANKINGS}: folders of finished runs."
-        ),
-    ] = None,
+    name: _Name = None,
+    words: _Words = None,
     data: Data = None,
     columns: ColumnNames = "",
     item_columns: ItemColumns = "",
-    recipe: Annotated[str | None, typer.Option(help="Vary this recipe in place of the study's.")] = None,
-    seeds: Annotated[int, seeds_of_each("row")] = 1,
-    against: Annotated[
-        str | None, typer.Option(help="Row that the others are tested against; default: the study's base.")
-    ] = None,
-    without: Annotated[
-        list[str] | None, typer.Option(help="Leave this row out; may be repeated.", metavar="ROW")
-    ] = None,
-    fast: Annotated[bool, typer.Option("--fast", help="On synthetic: few steps, a first look in minutes.")] = False,
+    recipe: _Recipe = None,
+    seeds: _Seeds = 1,
+    against: _Against = None,
+    without: _Without = None,
+    fast: _Fast = False,
     training: TrainMissing = True,
-    plan_only: Annotated[
-        bool, typer.Option("--plan", help="Predict time and memory of every training, and stop.")
-    ] = False,
-    candidates: Annotated[
-        str, typer.Option(help=f"Of {OF_RANKINGS}: comma-separated kinds of drawn negatives.")
-    ] = "popularity:100,uniform:100",
-    metric: Annotated[str, typer.Option(help=f"Of {OF_RANKINGS}: what both kinds of ranking are compared in.")] = (
-        "ndcg@10"
-    ),
-    out: Annotated[Path, path_to("Folder of runs; the results appear in its study-NAME-DATA.")] = Path("runs"),
+    plan_only: _PlanOnly = False,
+    candidates: _Candidates = "popularity:100,uniform:100",
+    metric: _Metric = ("ndcg@10"),
+    out: _Out = Path("runs"),
     runs: Runs = None,
     fresh: Fresh = False,
     device: Device = "auto",
@@ -105,19 +113,28 @@ def study(
         say(sentence)
     compare([Contestant(row.label) for row in rows], against)  # a misspelt row is refused before hours of training
     if plan_only:
-        with told_if_slow(f"planning {counted(len(rows), 'training')}", say):
-            forecast = plan_reproduction(request.used_data, rows, 0, Alone(device_of(device)))
-        show_plan(forecast, f"study {request.study.name} on {request.used_data}: one seed of each", as_json=as_json)
+        _plan(request, rows, device_of(device), as_json=as_json)
         return
     place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh, make_report)
-    each = train_each if training else find_each
-    results = _results(request, each(rows, range(seeds), place, say), against)
-    if results.comparison.cells:
-        asked = {one: each(entries(request.asked(one)), range(seeds), place, say) for one in request.study.asked}
-        results = replace(
-            results, asked={one: compare(found, results.comparison.against) for one, found in asked.items()}
-        )
+    results = _made(request, rows, seeds, against, partial(train_each if training else find_each, place=place, say=say))
     _tell(results, out, as_json=as_json)
+
+
+def _plan(request: StudyRequest, rows: list[Entry], device: torch.device, *, as_json: bool) -> None:
+    with told_if_slow(f"planning {counted(len(rows), 'training')}", say):
+        forecast = plan_reproduction(request.used_data, rows, 0, Alone(device))
+    show_plan(forecast, f"study {request.study.name} on {request.used_data}: one seed of each", as_json=as_json)
+
+
+def _made(
+    request: StudyRequest, rows: Sequence[Entry], seeds: int, against: str | None, each: Callable[..., list[Contestant]]
+) -> "Results":
+    """The results of the study and of all that it is asked beside; `each` trains or finds the runs of some rows."""
+    results = _results(request, each(rows, range(seeds)), against)
+    if not results.comparison.cells:
+        return results
+    asked = {one: each(entries(request.asked(one)), range(seeds)) for one in request.study.asked}
+    return replace(results, asked={one: compare(found, results.comparison.against) for one, found in asked.items()})
 
 
 def _request(name: str, words: list[str], data: str | None, recipe: str | None, *, fast: bool) -> StudyRequest:

@@ -35,12 +35,12 @@ from nextitem.evaluation.candidates import Candidates
 from nextitem.experiment.folder.metrics import BesideIt, Metrics
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.plan.plan import Plan, plan
-from nextitem.experiment.presets import load_preset, resolve_recipe
+from nextitem.experiment.presets import Preset, load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import Extras, settle_earlier, train_into
 from nextitem.experiment.yardsticks import DECIDING, RULE
 from nextitem.settings.keys import settings_of
-from nextitem.settings.overrides import COMMAND_LINE
+from nextitem.settings.overrides import COMMAND_LINE, Resolved
 from nextitem.training.session import Session
 from nextitem.training.watchers import open_tracker
 from nextitem.training.watchers.progress import watcher
@@ -48,41 +48,56 @@ from nextitem.training.watchers.tracked import Told, tracked
 from nextitem.training.watchers.tracker import Tracker, results_of
 from nextitem.words import CEILING, amount, interval, percent, time_taken
 
+_Recipe = Annotated[str, typer.Argument(help="Name of a built-in recipe, or a .toml file.")]
+_Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")]
+_Out = Annotated[Path, path_to("Folder in which the run's folder appears.")]
+_Seed = Annotated[int, seed_of("weights, order, masks, negatives and dropout")]
+_Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with an interrupted training of the same recipe and seed.")
+]
+_Fresh = Annotated[bool, typer.Option("--fresh", help="Discard an interrupted training and start anew.")]
+_Users = Annotated[bool, typer.Option(help="Store the users' histories, for `recommend --users`.")]
+_Report = Annotated[bool, typer.Option(help="Store report.html, a page with tables, figures and examples.")]
+_Baselines = Annotated[
+    bool, typer.Option(help="Rank what only counts on the same test cases, and compare the model with it.")
+]
+_Candidates = Annotated[
+    str | None, typer.Option(help="Also rank test targets among drawn items: popularity:100 or uniform:100.")
+]
+_AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the metrics (or the plan, or the settings) as one JSON object.")
+]
+_Tracker = Annotated[
+    list[str] | None,
+    typer.Option(help="Also tell tensorboard[:FOLDER], mlflow[:URI] or clearml[:PROJECT]; may be given again."),
+]
+_PrintConfig = Annotated[bool, typer.Option(help="Print every setting with its source, and stop.")]
+_PlanOnly = Annotated[
+    bool, typer.Option("--plan", help="Predict memory and seconds per epoch on this machine, and stop.")
+]
+
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="Name of a built-in recipe, or a .toml file.")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")] = None,
+    recipe: _Recipe,
+    overrides: _Overrides = None,
     data: Data = None,
     columns: ColumnNames = "",
     on_bad_rows: OnBadRows = None,
     item_columns: ItemColumns = "",
-    out: Annotated[Path, path_to("Folder in which the run's folder appears.")] = Path("runs"),
-    seed: Annotated[int, seed_of("weights, order, masks, negatives and dropout")] = 0,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted training of the same recipe and seed.")
-    ] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Discard an interrupted training and start anew.")] = False,
+    out: _Out = Path("runs"),
+    seed: _Seed = 0,
+    resume: _Resume = False,
+    fresh: _Fresh = False,
     device: Device = "auto",
     threads: Threads = None,
-    users: Annotated[bool, typer.Option(help="Store the users' histories, for `recommend --users`.")] = True,
-    report: Annotated[bool, typer.Option(help="Store report.html, a page with tables, figures and examples.")] = True,
-    baselines: Annotated[
-        bool, typer.Option(help="Rank what only counts on the same test cases, and compare the model with it.")
-    ] = True,
-    candidates: Annotated[
-        str | None, typer.Option(help="Also rank test targets among drawn items: popularity:100 or uniform:100.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the metrics (or the plan, or the settings) as one JSON object.")
-    ] = False,
-    tracker: Annotated[
-        list[str] | None,
-        typer.Option(help="Also tell tensorboard[:FOLDER], mlflow[:URI] or clearml[:PROJECT]; may be given again."),
-    ] = None,
-    print_config: Annotated[bool, typer.Option(help="Print every setting with its source, and stop.")] = False,
-    plan_only: Annotated[
-        bool, typer.Option("--plan", help="Predict memory and seconds per epoch on this machine, and stop.")
-    ] = False,
+    users: _Users = True,
+    report: _Report = True,
+    baselines: _Baselines = True,
+    candidates: _Candidates = None,
+    as_json: _AsJson = False,
+    tracker: _Tracker = None,
+    print_config: _PrintConfig = False,
+    plan_only: _PlanOnly = False,
 ) -> None:
     """Train a recipe, evaluate it on the test cases and store the run."""
     began = time.monotonic()
@@ -102,24 +117,32 @@ def train(
         if plan_only:
             _show_plan(resolved.value, seed, processes, as_json=as_json)
             return
-        if processes.rank == 0:
-            has_earlier = settle_earlier(workplace, processes.device, resume=resume, fresh=fresh)
-            if resume and not has_earlier:
-                say(f"nothing to resume at {workplace.checkpoint}: starting at epoch 1")
-        processes.wait()  # for what is settled
+        _settle(workplace, processes, resume=resume, fresh=fresh)
         folder, metrics = _train(workplace, resolved.value, seed, processes, trackers, extras)
-    if folder is None:
-        return
-    if as_json:
+    if folder is not None and as_json:
         say(f"run: {folder}")
         show_json(metrics.as_dict())
-        return
+    elif folder is not None:
+        _tell(preset, resolved, metrics, time.monotonic() - began)
+        show(f"run: {folder}")
+
+
+def _settle(workplace: Workplace, processes: Processes, *, resume: bool, fresh: bool) -> None:
+    """What becomes of an earlier training, which the first process decides and the others wait for."""
+    if processes.rank == 0:
+        has_earlier = settle_earlier(workplace, processes.device, resume=resume, fresh=fresh)
+        if resume and not has_earlier:
+            say(f"nothing to resume at {workplace.checkpoint}: starting at epoch 1")
+    processes.wait()
+
+
+def _tell(preset: Preset, resolved: Resolved[Recipe], metrics: Metrics, seconds: float) -> None:
+    """What a training reached, beside what was published and what only counts."""
     is_preset = all(label != COMMAND_LINE or key == "data" for key, label in resolved.sources.items())
     published = preset.published.get(resolved.value.data, {}) if is_preset else {}
-    show_table(_summary(resolved.value, metrics, published, time.monotonic() - began))
+    show_table(_summary(resolved.value, metrics, published, seconds))
     if metrics.baselines:
         show_table(_beside(metrics, metrics.baselines))
-    show(f"run: {folder}")
 
 
 def _check(extras: Extras, recipe: Recipe) -> None:

@@ -117,8 +117,7 @@ class SyntheticLog:
         for lag in range(LAGS):  # where there is no film the share is 0, and any film may stand in
             successors = cinema.successors_NK[recent[:, lag]]
             np.add.at(scores_CN, (rows, successors), shares[:, [lag]] * cinema.successor_shares_NK[recent[:, lag]])
-        watched_rows, watched = histories.flatten()
-        scores_CN[watched_rows.numpy(), watched.numpy()] = 0
+        scores_CN[tuple(column.numpy() for column in histories.flatten())] = 0  # what was watched
         return torch.from_numpy(scores_CN / scores_CN.sum(1, keepdims=True))
 
 
@@ -199,8 +198,8 @@ def generate(users: int = 4000, items: int = 2500, seed: int = 0) -> SyntheticLo
     tastes_UM = (genre_U[:, :, None] * setting_U[:, None, :]).reshape(users, NICHES) * cinema.popularity_M
     tastes_UM /= tastes_UM.sum(1, keepdims=True)
     lengths_U = np.exp(users_rng.normal(2.76, 0.7, users)).astype(np.int64).clip(5, 60)
-    watched_UL = _histories(cinema, tastes_UM, lengths_U, users_rng)
-    return SyntheticLog(_interactions(watched_UL, titles["item"], users_rng), titles, cinema, tastes_UM)
+    interactions = _interactions(_histories(cinema, tastes_UM, lengths_U, users_rng), titles["item"], users_rng)
+    return SyntheticLog(interactions, titles, cinema, tastes_UM)
 
 
 def _catalogue(items: int, rng: np.random.Generator) -> tuple[Cinema, pl.DataFrame]:
@@ -283,9 +282,8 @@ def _draw(shares: Floats, rng: np.random.Generator) -> Ints:
 def _within(cinema: Cinema, niches: Ints, rng: np.random.Generator) -> Ints:
     """A film of each niche, drawn by P(i | n)."""
     by_niche = cinema.niche_N.argsort(kind="stable")
-    edges = cinema.within_N[by_niche].cumsum()  # rises by 1 in each niche
-    stops_M = np.bincount(cinema.niche_N, minlength=NICHES).cumsum()
-    positions = edges.searchsorted(niches + rng.random(len(niches)), side="right")
+    stops_M = np.bincount(cinema.niche_N, minlength=NICHES).cumsum()  # the edges below rise by 1 in each niche
+    positions = cinema.within_N[by_niche].cumsum().searchsorted(niches + rng.random(len(niches)), side="right")
     # Rounding may carry a draw at the very edge into the niche beside it.
     return np.asarray(by_niche[positions.clip(np.append(0, stops_M)[niches], stops_M[niches] - 1)])
 

@@ -19,7 +19,7 @@ Anyone can open the arrays: `numpy.load(file, mmap_mode="r")`. The folder appear
 import mmap
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -75,18 +75,22 @@ def write_log(draft: Path, ordered: Ordered, kinds: Mapping[str, float | str]) -
     return Log(replace(sequences, events=events), ordered.users, ordered.items)
 
 
-def write_manifest(
-    draft: Path,
-    log: Log,
-    ordered: Ordered,
-    parts: Split,
-    found: Found,
-    source: Sequence[str],
-    rejected: Mapping[str, int],
-    item_notes: tuple[str, ...] = (),
-    **known: Any,
-) -> None:
+@dataclass(frozen=True)
+class Origin:
+    """Where the events of a prepared log come from."""
+
+    files: Sequence[str]
+    found: Found
+    """Which columns of them are used."""
+    rejected: Mapping[str, int]
+    """By reason, how many rows were left out."""
+    item_notes: tuple[str, ...] = ()
+    """On the table of items, where there is one."""
+
+
+def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, origin: Origin, **known: Any) -> None:
     """Complete a draft by what reading all events tells about the log and its split."""
+    found, source, rejected, item_notes = origin.found, origin.files, origin.rejected, origin.item_notes
     counts = Counts(ordered.events_read, ordered.events, ordered.repeated_events, ordered.tied_events, rejected)
     odd = notes_on_log(log, time.time())
     write_array(draft / _TRAIN_COUNTS, parts.train.counts().numpy())

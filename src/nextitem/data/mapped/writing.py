@@ -21,6 +21,7 @@ from nextitem.data.mapped.folder import (
     EVENT_ITEMS,
     EVENT_TIMES,
     EVENT_WEIGHTS,
+    Origin,
     read_manifest,
     write_log,
     write_manifest,
@@ -78,7 +79,8 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
         parts = settings.split.split(log.sequences)
         items = _write_features(draft, log, settings.features, rows, found)
         known = {"called": Path(source).name, **dict(settings)}
-        write_manifest(draft, log, ordered, parts, found, names, rejected.reasons, items.notes, **known)
+        origin = Origin(names, found, rejected.reasons, items.notes)
+        write_manifest(draft, log, ordered, parts, origin, **known)
     return read_manifest(folder)
 
 
