@@ -203,7 +203,11 @@ def _recipes() -> str:
 def _recipe(named: _Named) -> str:
     preset = named.preset
     settings = settings_of(resolve_recipe(preset).value)
-    sourced = {key: source for key in settings if (source := preset.source_of(key)) is not None}
+    sourced = {
+        key: source
+        for key in settings
+        if (source := preset.source_of(key)) is not None and (key in preset.sources or not _says_nothing(key, settings))
+    }
     rows = [
         (_typed(values), source)
         for (_, source), values in _together(
@@ -212,6 +216,17 @@ def _recipe(named: _Named) -> str:
     ]
     heading = f"### {named.words}\n\n{preset.summary}. {preset.source}.\n\n"
     return heading + _table(("settings", "source"), rows)
+
+
+def _says_nothing(key: str, settings: Mapping[str, object]) -> bool:
+    """Whether a setting has no value, or is about what is off (`cosine` and `cosine_temperature`)."""
+    off = tuple(
+        part
+        for switch, value in settings.items()
+        if value == "off" and any(other.startswith(f"{switch}_") for other in settings)
+        for part in (switch, f"{switch}_")
+    )
+    return settings[key] is None or key in off or key.startswith(tuple(part for part in off if part.endswith("_")))
 
 
 def _profiles() -> str:

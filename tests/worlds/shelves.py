@@ -54,6 +54,8 @@ OPTIONS: Mapping[
         {"last_weight": 3.0},
     ),
     "sasrec": WITHOUT,
+    "tied": ({"cosine": "learnt", "popularity": "fixed", "bias": True}, {"initial_deviation": 0.1}),
+    "separate": ({"cosine": "learnt", "popularity": "learnt", "bias": True},),
     "bert4rec": ({"attention_dropout": 0.3}, *WITHOUT),
 }
 

@@ -33,7 +33,7 @@ def refit(
         epochs = counted(run.metrics.best_epoch, "epoch")
         with told_if_slow(f"learning all events of {run.folder.name}, {epochs}", say):
             found = refit_run(run, Session(run.seed, processes), out, told)
-    for note in found.metrics.notes[:1]:
+    for note in found.metrics.notes[: len(found.metrics.notes) - len(run.metrics.notes)]:
         say(f"note: {note}")
     if as_json:
         show_json({"run": str(found.folder), **found.metrics.as_dict()})

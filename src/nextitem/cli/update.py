@@ -73,6 +73,8 @@ def update(
             raise ConfigurationError(f"{processes.size} processes cannot update together; run it without torchrun")
         with told_if_slow("learning on", say):
             found = update_run(run, given, Session(run.seed, processes), known, held_out)
+    for note in found.notes:
+        say(f"note: {note}")
     is_refused = found.is_worse and out is None and not replace_worse
     stored = None if is_refused else found.store(out)
     _show(found, stored, as_json=as_json)

@@ -12,6 +12,7 @@ from torch import Tensor
 from nextitem.compute.randomness import Purpose, seeded_globally
 from nextitem.data.log import Log
 from nextitem.data.prepare import Prepared
+from nextitem.data.sequences import Sequences
 from nextitem.data.splits.split import Cases
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.metrics import DEFAULT_METRICS
@@ -190,6 +191,7 @@ class SequenceRecipe(Configuration):
         built, train = self.assembled(prepared, session), prepared.split.train
         if start is not None:
             built.model.load_state_dict(dict(start))
+            self._count(built.model, train)
         model, cases = built.model, built.cases
 
         def validate() -> dict[str, float]:
@@ -203,6 +205,7 @@ class SequenceRecipe(Configuration):
         """The model trained on all events for as many epochs as the training has; raises as `fit` does."""
         model = self.build(len(log.items), session.seed, len(log.users)).to(session.device)
         read = log.sequences.without_times().to(model.device)
+        self._count(model, read)
         negatives = None if self.negatives is None else self.negatives.build(read)
         training = self.training.model_copy(update={"patience": None})
         history = fit_model(model, log.sequences, self.loss.build(), training, session, None, negatives=negatives)
@@ -217,6 +220,7 @@ class SequenceRecipe(Configuration):
         """What a training begins with, on the session's device; equal seeds give equal weights and cases."""
         model = self.build(len(prepared.log.items), session.seed, len(prepared.log.users)).to(session.device)
         train = prepared.split.train.without_times().to(model.device)
+        self._count(model, train)
         negatives = outside = None
         if self.negatives is not None:
             negatives = self.negatives.build(train)
@@ -225,6 +229,11 @@ class SequenceRecipe(Configuration):
         cases = cases.telling_times() if self.reads_target_times else cases
         cases = validation_cases(cases, self.training.validation_users, session.seed)
         return Assembled(model, self.loss.build(), negatives, outside, cases, self.training.batch_size)
+
+    def _count(self, model: SequenceModel, train: Sequences) -> None:
+        """Tell the items of a model how often they occur in what it learns from, where their scores depend on that."""
+        if self.items.reads_counts:
+            model.count(train)
 
     def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> SequenceModel:
         """The model that gave `tensors`, in evaluation mode. Raises ValueError where they do not fit."""

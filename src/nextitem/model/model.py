@@ -17,6 +17,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.model.batches import Batch, Drawn
 from nextitem.model.items.table import ItemTable
+from nextitem.model.layers.kept import Kept
 from nextitem.model.layers.twins import Twins
 from nextitem.model.losses.loss import Loss
 from nextitem.model.objectives.objective import Objective
@@ -60,7 +61,7 @@ class SequenceModel(nn.Module):
         self.items = items
         self.encoder = encoder
         self.objective = objective
-        self._twins_of: tuple[tuple[tuple[int, int], ...], Twins] | None = None
+        self._kept_twins = Kept[Twins]()
 
     def tensors(self) -> dict[str, Tensor]:
         """All weights by name: what is stored of it."""
@@ -106,6 +107,10 @@ class SequenceModel(nn.Module):
             return sequences.without_times()
         refuse_untimed(sequences)
         return sequences
+
+    def count(self, train: Sequences) -> None:
+        """Take what scores need to know of how often items occur in training; most need nothing."""
+        self.items.count(train.counts())
 
     def windows(self, train: Sequences) -> Sequences:
         """The training windows of the objective. Raises DataError as `as_read` does."""
@@ -219,19 +224,10 @@ class SequenceModel(nn.Module):
 
     def query(self, histories: Sequences) -> "StateQuery":
         """Scores after each history, in evaluation mode and without gradients."""
-        return StateQuery(self.query_states(histories), self.items, self._twins())
-
-    def _twins(self) -> Twins:
-        """Items of equal vectors; out of training they are looked for once, as long as the weights are as they were.
-
-        A service asks hundreds of times a second, and looking takes as long as one or two products.
-        """
-        if self.training:
-            return self.items.twins()
-        weights = tuple((each.data_ptr(), each._version) for each in cast(nn.Module, self.items).parameters())
-        if self._twins_of is None or self._twins_of[0] != weights:
-            self._twins_of = (weights, self.items.twins())
-        return self._twins_of[1]
+        states_Ce = self.query_states(histories)
+        with torch.no_grad():
+            twins = self._kept_twins.of(cast(nn.Module, self.items), self.items.twins)
+        return StateQuery(states_Ce, self.items, twins)
 
 
 class StateQuery:

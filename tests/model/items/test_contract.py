@@ -35,6 +35,7 @@ def lively(items: Any, seed: int = 0, **settings: Any) -> Any:
         with torch.no_grad():
             for weight in table.parameters():
                 weight.add_(torch.randn_like(weight))
+    table.count(torch.arange(N))
     return table
 
 
@@ -179,4 +180,4 @@ def test_rows_are_what_the_table_calls_them_among_its_weights(items: Any) -> Non
     for name, rows in table.rows().items():
         assert len(rows) == N
         assert torch.equal(weights[name], rows)
-    assert all(len(weights[name]) != N or name in table.rows() for name in weights)
+    assert all(weight.shape[:1] != (N,) or name in table.rows() for name, weight in weights.items())

@@ -16,11 +16,14 @@ from nextitem.model.items import Separate, Tied
 from nextitem.model.layers.products import Products
 from nextitem.model.layers.twins import Twins
 from nextitem.model.model import StateQuery
-from worlds.shelves import each_item_table
+from worlds.shelves import ITEM_TABLES, defaults, each
 
 SHAPES = [  # cases and items: few and many, even and odd, at the edges of blocks
     *((cases, items) for cases in (1, 2, 3, 129) for items in (2, 3, 5, 7, 9, 33, 64, 127)), (1, 1025), (2, 4095)
 ]  # fmt: skip
+
+
+SEVERAL = [name for name in ITEM_TABLES if name.endswith("-bias=True")]  # a bias alone, and with cosines and popularity
 
 
 @pytest.fixture(params=[1, 2])
@@ -54,7 +57,7 @@ def assert_tied(query: Any, items: int) -> None:
 def equal_rows(table: Any) -> Any:
     """The table with the numbers of its first item for all."""
     with torch.no_grad():
-        for weight in table.parameters():
+        for weight in [*table.parameters(), *table.buffers()]:
             if weight.shape[:1] == (table.number_of_items,):
                 weight.copy_(weight[:1].clone().expand_as(weight))
     return table
@@ -69,7 +72,7 @@ def built(items: Any, number_of_items: int, dim: int) -> Any:
     return table
 
 
-@each_item_table
+@each("items", {**defaults(ITEM_TABLES), **{name: ITEM_TABLES[name] for name in SEVERAL}})
 @pytest.mark.parametrize(("dim", "dtype"), [(5, torch.float32), (64, torch.float32), (8, torch.float64)])
 def test_equal_items_tie_in_products_of_any_shape(items: Any, dim: int, dtype: torch.dtype, threads: int) -> None:
     states = torch.randn(129, dim, generator=torch.Generator().manual_seed(dim), dtype=dtype)

@@ -184,6 +184,47 @@ def test_an_earlier_copy_of_the_database_is_refused_and_numbers_go_on_behind_wha
         assert history(folder, early, "u01") == [*before, "i11"]
 
 
+def test_events_that_were_told_to_an_earlier_copy_are_in_doubt_and_said(
+    folder: Path, store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "early.db"
+    store.backup(copy)
+    with EventStore.open(copy) as early:  # put back and served with the earlier run, until the newer one comes
+        early.add([StoredEvent("u01", "i11"), StoredEvent("u02", "i11", 3e6)])
+        store.add([StoredEvent(user, "i01", 2e6) for user in USERS])
+        updated(folder, store)
+        made = int(read_run(folder).metrics.provenance.moment)
+        early.add([StoredEvent("u03", "i11", made + 60)] * 2)
+        service = Service(Models([load(folder, "one")]), ServiceSettings(port=0), early)
+        assert service.models.current["one"].in_doubt == 2
+        assert early.latest() == 90  # later ones are numbered behind what was learnt
+        early.add([StoredEvent(user, f"i{n % 12:02}", made + 90 + n) for n, user in enumerate(USERS)])
+    capsys.readouterr()
+    assert typed(monkeypatch, "update", str(folder), str(copy)) in (0, 2)
+    said = capsys.readouterr().err
+    assert "note: 2 events count as learnt by number and happened after the run was made" in said
+
+
+def test_what_is_assumed_of_a_database_that_is_new_to_a_run_is_said(folder: Path, store: EventStore) -> None:
+    found = update(read_run(folder), untold_by(read_run(folder), store.path), Session(0))
+    [note] = found.notes
+    assert note.startswith("the run has learnt nothing of this database before, so all its events are taken as new")
+    assert "taken for an export of everything" in note
+    assert note in found.trained.outcome.prepared.notes
+    updated(folder, store)
+    store.add([StoredEvent(user, "i01", 2e6 + n) for n, user in enumerate(USERS)])
+    assert update(read_run(folder), untold_by(read_run(folder), store.path), Session(0)).notes == ()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_too_few_new_events_are_told_by_their_number(folder: Path, tmp_path: Path, count: int) -> None:
+    with EventStore.open(tmp_path / "few.db") as few:
+        few.add([StoredEvent("u01", "i11", 1e6)] * count)
+        told = untold_by(read_run(folder), few.path)
+    with pytest.raises(DataError, match=rf"{count} new events? of 1 user at 1 moment are too few"):
+        update(read_run(folder), told, Session(0))
+
+
 def test_where_the_run_keeps_times_events_are_in_their_order_and_an_equal_one_is_the_same(
     folder: Path, store: EventStore
 ) -> None:

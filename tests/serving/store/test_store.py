@@ -160,6 +160,8 @@ def test_a_user_who_is_deleted_stays_so(file: Path) -> None:
         assert store.add([BREAD, StoredEvent("bob", "milk", 1)], "k").is_repeat
         with pytest.raises(KeyReusedError, match="came before with other events"):  # whose would be lost
             store.add([StoredEvent("eve", "milk", 1)], "k")
+        with pytest.raises(KeyReusedError, match="came before with other events"):  # what came after the end is new
+            store.add([StoredEvent("ann", "tea", 9), StoredEvent("bob", "milk", 1)], "k")
         store.add([MILK])
         assert store.export("ann").events == (MILK,)
         assert store.latest() == 3

@@ -57,6 +57,11 @@ class Provenance(Configuration):
     events_sha256: str = Field(pattern=SHA256)
     """Fingerprint of all events, and of their times where the model reads them."""
 
+    @property
+    def moment(self) -> float:
+        """When it began, in unix seconds."""
+        return datetime.fromisoformat(self.started).timestamp()
+
 
 def provenance(prepared: Prepared, session: Session, started: datetime, *, reads_times: bool = False) -> Provenance:
     """How a training was made that ends now, of a model that reads times or not."""

@@ -157,6 +157,9 @@ class NeuralItems(nn.Module):
             "use loss=binary_cross_entropy with negatives.sharing=position"
         )
 
+    def count(self, counts_N: Tensor) -> None:
+        """Nothing here is counted."""
+
     def narrowed(self, ids: Tensor) -> "tuple[NeuralItems, Tensor, Tensor]":
         """(the table of the R distinct rows among `ids`, their ids ascending, each id's row); the network is shared."""
         table, ids_R, rows = self.table.narrowed(ids)

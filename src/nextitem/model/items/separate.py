@@ -9,31 +9,31 @@ from torch import Tensor, nn
 
 from nextitem.errors import ConfigurationError
 from nextitem.model.batches import Sharing
-from nextitem.model.items.table import Items, ItemTable
+from nextitem.model.items.head import Headed, HeadedItems
+from nextitem.model.items.table import ItemTable
 from nextitem.model.items.tied import TiedItems
 from nextitem.model.layers.twins import Twins
 
 
-class Separate(Items):
+class Separate(Headed):
     """Items are read from one table and scored by another, of whatever width the encoder's states have."""
 
     name: Literal["separate"] = "separate"
     can_narrow: ClassVar[bool] = False
-    bias: bool = False
-    """Whether each item has a number that is added to its scores (Caser)."""
-
-    def scored_width(self, width: int) -> int:
-        """One more for the bias."""
-        return width + self.bias
 
     @property
     def step_copies(self) -> int:
-        """None: the gradient of the look-up and that of the scores are of two tables."""
-        return 0
+        """None by itself: the gradient of the look-up and that of the scores are of two tables."""
+        return self.head_copies
 
-    def build(self, number_of_items: int, dim: int, width: int, *, has_mask: bool = False) -> "SeparateItems":
+    def build(
+        self, number_of_items: int, dim: int, width: int, *, has_mask: bool = False
+    ) -> "SeparateItems | HeadedItems":
         """Both tables with fresh weights from torch's global generator."""
-        return SeparateItems(number_of_items, dim, width, has_mask=has_mask, has_bias=self.bias)
+        table = SeparateItems(
+            number_of_items, dim, width, has_mask=has_mask, has_bias=self.bias, deviation=self.deviation
+        )
+        return self.headed(table)
 
 
 class SeparateItems(nn.Module):
@@ -42,16 +42,23 @@ class SeparateItems(nn.Module):
     With `has_bias` each item has a number that is added to all of its scores. It is the last column of the output
     table, which meets one more column of the states that is 1 (`to_score`); so no loss knows of it.
 
-    Weights start at N(0, 0.02²), biases at 0.
+    Weights start at N(0, deviation²), biases at 0.
     """
 
     def __init__(
-        self, number_of_items: int, dim: int, width: int, *, has_mask: bool = False, has_bias: bool = False
+        self,
+        number_of_items: int,
+        dim: int,
+        width: int,
+        *,
+        has_mask: bool = False,
+        has_bias: bool = False,
+        deviation: float = 0.02,
     ) -> None:
         super().__init__()
         self.number_of_items, self.has_bias = number_of_items, has_bias
-        self.inputs = TiedItems(number_of_items, dim, has_mask=has_mask)
-        self.outputs = TiedItems(number_of_items, width + has_bias)
+        self.inputs = TiedItems(number_of_items, dim, has_mask=has_mask, deviation=deviation)
+        self.outputs = TiedItems(number_of_items, width + has_bias, deviation=deviation)
         if has_bias:
             with torch.no_grad():
                 self.outputs.weight_Nd[:, -1] = 0.0
@@ -94,6 +101,9 @@ class SeparateItems(nn.Module):
     def output_table(self) -> Tensor:
         """The matrix (N, e) of output vectors; the biases are its last column."""
         return self.outputs.weight_Nd
+
+    def count(self, counts_N: Tensor) -> None:
+        """Nothing here is counted."""
 
     def narrowed(self, ids: Tensor) -> "tuple[ItemTable, Tensor, Tensor]":
         """Raises ConfigurationError: a step would have to move rows of two tables."""

@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol
 from torch import Tensor, nn
 
 from nextitem.model.batches import FLOAT_BYTES, Sharing
+from nextitem.model.items.candidates import is_all_sooner_had
 from nextitem.model.layers.twins import Twins
 from nextitem.settings.configuration import Configuration
 
@@ -48,6 +49,9 @@ class ItemTable(Protocol):
     def twins(self) -> Twins:
         """Items that score alike after any state, since what scores them is equal."""
 
+    def count(self, counts_N: Tensor) -> None:
+        """Take the training counts of the items (N,), which `Items.reads_counts` asks for; others do nothing."""
+
     def narrowed(self, ids: Tensor) -> "tuple[ItemTable, Tensor, Tensor]":
         """(a table of the R distinct rows among `ids`, their ids ascending, each id's row)."""
 
@@ -68,6 +72,11 @@ class Items(Configuration):
     can_narrow: ClassVar[bool] = True
     """Whether a step can do with the rows that it touches (`training.item_rows=touched`)."""
 
+    @property
+    def reads_counts(self) -> bool:
+        """Whether scores depend on how often items occur in training (`ItemTable.count`)."""
+        return False
+
     def scored_width(self, width: int) -> int:
         """How wide an encoder's states of this width are as the scores take them."""
         return width
@@ -80,9 +89,9 @@ class Items(Configuration):
     def lookup_bytes(self, columns: int, number_of_items: int, dim: int, width: int) -> int:
         """What a position takes to score so many candidates of its own: their vectors, and the gradients of these.
 
-        Of products all scores of a position are had at once where they are smaller (`TiedItems.candidate_scores`).
+        Of products all scores of a position are had at once where they are smaller (`is_all_sooner_had`).
         """
-        if self.is_product and 2 * number_of_items <= columns * dim:
+        if self.is_product and is_all_sooner_had(number_of_items, columns, dim):
             return 2 * number_of_items * FLOAT_BYTES
         return 3 * columns * width * FLOAT_BYTES
 

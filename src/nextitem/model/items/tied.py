@@ -9,25 +9,20 @@ from torch import Tensor, nn
 
 from nextitem.compute import transfer
 from nextitem.model.batches import MASK, PAD, Sharing
-from nextitem.model.items.table import Items
+from nextitem.model.items.candidates import is_all_sooner_had, products_with
+from nextitem.model.items.head import Headed, HeadedItems
 from nextitem.model.layers.twins import Twins
 
 
-class Tied(Items):
+class Tied(Headed):
     """The vectors that are read are those that score; so they are as wide as the encoder's states."""
 
     name: Literal["tied"] = "tied"
-    bias: bool = False
-    """Whether each item has a number that is added to its scores (BERT4Rec, 2019)."""
-
-    def scored_width(self, width: int) -> int:
-        """One more for the bias."""
-        return width + self.bias
 
     @property
     def step_copies(self) -> int:
         """The gradient of the look-up; with biases also table and biases side by side, and the gradient of that."""
-        return 3 if self.bias else 1
+        return (3 if self.bias else 1) + self.head_copies
 
     def reason_against(self, dim: int, width: int) -> str | None:
         """Why states and vectors of two widths cannot go with it."""
@@ -38,9 +33,10 @@ class Tied(Items):
             f"use items=separate"
         )
 
-    def build(self, number_of_items: int, dim: int, width: int, *, has_mask: bool = False) -> "TiedItems":
+    def build(self, number_of_items: int, dim: int, width: int, *, has_mask: bool = False) -> "TiedItems | HeadedItems":
         """The table with fresh weights from torch's global generator; `width` is `dim`."""
-        return TiedItems(number_of_items, dim, has_mask=has_mask, has_bias=self.bias)
+        table = TiedItems(number_of_items, dim, has_mask=has_mask, has_bias=self.bias, deviation=self.deviation)
+        return self.headed(table)
 
 
 class TiedItems(nn.Module):
@@ -49,14 +45,16 @@ class TiedItems(nn.Module):
     With `has_bias` each item has a number that is added to all of its scores. To losses it is one more column of the
     output table, which meets one more column of the states that is 1 (`to_score`); so none of them knows of it.
 
-    Weights start at N(0, 0.02²) as in the reference implementation, biases at 0.
+    Weights start at N(0, deviation²), by default with the reference implementation's 0.02, and biases at 0.
     """
 
-    def __init__(self, number_of_items: int, dim: int, *, has_mask: bool = False, has_bias: bool = False) -> None:
+    def __init__(
+        self, number_of_items: int, dim: int, *, has_mask: bool = False, has_bias: bool = False, deviation: float = 0.02
+    ) -> None:
         super().__init__()
         self.number_of_items = number_of_items
-        self.weight_Nd = nn.Parameter(torch.empty(number_of_items, dim).normal_(0.0, 0.02))
-        self.mask_d = nn.Parameter(torch.empty(dim).normal_(0.0, 0.02)) if has_mask else None
+        self.weight_Nd = nn.Parameter(torch.empty(number_of_items, dim).normal_(0.0, deviation))
+        self.mask_d = nn.Parameter(torch.empty(dim).normal_(0.0, deviation)) if has_mask else None
         self.bias_N = nn.Parameter(torch.zeros(number_of_items)) if has_bias else None
         self._rows_N: Tensor | None = None  # scratch: what is in it is never relied on
         self._bias_ids_R: Tensor | None = None  # of a narrowed table: the biases that are those of its rows
@@ -84,6 +82,9 @@ class TiedItems(nn.Module):
             places = (flat == MASK).nonzero()[:, 0]
             embeddings = embeddings.index_copy(0, places, self.mask_d.expand(len(places), -1))
         return embeddings.view(*ids.shape, -1)
+
+    def count(self, counts_N: Tensor) -> None:
+        """Nothing here is counted."""
 
     def narrowed(self, ids: Tensor) -> "tuple[TiedItems, Tensor, Tensor]":
         """(a table of the R distinct rows among `ids` as weights of their own, their ids ascending, each id's row).
@@ -131,18 +132,13 @@ class TiedItems(nn.Module):
 
     def candidate_scores(self, states_Te: Tensor, ids: Tensor, sharing: Sharing, rows_T: Tensor) -> Tensor:
         """Scores of candidates, shape (T, K), as dot products of states and rows of the output table."""
-        if sharing == "position" and 2 * len(self.weight_Nd) <= ids.shape[1] * self.weight_Nd.shape[1]:
-            # All N scores of a position are smaller than the vectors of its K candidates, and sooner had: 0.5 s instead
-            # of 2.2 with the gradients, for 13,000 positions and 257 candidates out of 3,416 items (one CPU thread).
+        number_of_items, width = self.weight_Nd.shape
+        if sharing == "position" and is_all_sooner_had(number_of_items, ids.shape[1], width):
             return (states_Te @ self.output_table().T).gather(1, ids)
         vectors = F.embedding(ids, self.weight_Nd)
         if self.bias_N is not None:
             vectors = torch.cat([vectors, F.embedding(ids, self._of_rows(self.bias_N)[:, None])], -1)
-        if sharing == "batch":
-            return states_Te @ vectors.T
-        if sharing == "position":
-            return torch.bmm(vectors, states_Te[:, :, None])[:, :, 0]
-        return _scores_per_row(states_Te, vectors, rows_T)
+        return products_with(states_Te, vectors, sharing, rows_T)
 
     def item_vectors(self) -> Tensor:
         """The matrix (N, d) itself."""
@@ -160,12 +156,3 @@ class TiedItems(nn.Module):
 
     def _of_rows(self, bias_N: Tensor) -> Tensor:
         return bias_N if self._bias_ids_R is None else bias_N.index_select(0, self._bias_ids_R)
-
-
-def _scores_per_row(states_Te: Tensor, vectors_BKe: Tensor, rows_T: Tensor) -> Tensor:
-    """(T, K) by one padded product per row: gathering the K vectors of a row once per position takes gigabytes."""
-    counts_B = torch.bincount(rows_T, minlength=len(vectors_BKe))
-    columns_T = torch.arange(len(rows_T), device=rows_T.device) - (counts_B.cumsum(0) - counts_B)[rows_T]
-    padded_BPe = states_Te.new_zeros(len(vectors_BKe), int(counts_B.max()), states_Te.shape[1])
-    padded_BPe = padded_BPe.index_put((rows_T, columns_T), states_Te)
-    return torch.bmm(padded_BPe, vectors_BKe.transpose(1, 2))[rows_T, columns_T]

@@ -29,6 +29,8 @@ class Grown:
     """What the run will have learnt of services' databases, as its metrics say it."""
     added: ItemFeatures | None = None
     """Items that a service was told of and the model has no rows for."""
+    notes: tuple[str, ...] = ()
+    """What was assumed of the new events."""
 
     @classmethod
     def of(cls, run: Run, events: Interactions | Untold) -> Self:
@@ -48,7 +50,7 @@ class Grown:
             if item not in known
         ]
         added = of_values(rows, features) if rows else None
-        return cls(recommender, both, {**(holds or {}), events.store: events.latest}, added)
+        return cls(recommender, both, {**(holds or {}), events.store: events.latest}, added, _assumed(run, events))
 
     def features(self, items: ItemFeatures | None = None) -> ItemFeatures:
         """What is known of the items of the log, row i of item i; `items` are what is known of new ones."""
@@ -70,3 +72,23 @@ class Grown:
         there = trained.union([] if added is None else added.table["item"])
         titles = {item: title for item, title in changes.titles.items() if item in there}
         return replace(changes, retired=changes.retired & there, titles=titles, added=added, rows=None)
+
+
+def _assumed(run: Run, events: Untold) -> tuple[str, ...]:
+    """What is taken to be so of a database's events, and nobody can prove."""
+    notes = []
+    if events.is_first:
+        has_times = run.users is not None and "times" in run.users.columns
+        same = "those of the same user, item and time as its own are left out" if has_times else (
+            "where a user's begin with all that it has of them they are taken for an export of everything, and those "
+            "are left out"
+        )  # fmt: skip
+        notes.append(f"the run has learnt nothing of this database before, so all its events are taken as new; {same}")
+    if events.in_doubt:
+        is_are = "event counts" if events.in_doubt == 1 else "events count"
+        notes.append(
+            f"{events.in_doubt:,} {is_are} as learnt by number and happened after the run was made: either their times "
+            f"lay ahead, or the database was put back to an earlier copy and told of other events since, which are "
+            f"not learnt; train anew with an export of all events if so"
+        )
+    return tuple(notes)

@@ -66,7 +66,8 @@ def refit(run: Run, session: Session, out: Path | None = None, events: Untold | 
     metrics = _metrics(run, log, learnt, session, started)
     changes, items = (read_changes(run), None) if grown is None else (grown.changes(), grown.features())
     if grown is not None:
-        metrics = metrics.model_copy(update={"holds": grown.holds})
+        said, *before = metrics.notes
+        metrics = metrics.model_copy(update={"holds": grown.holds, "notes": (said, *grown.notes, *before)})
     with workplace.alone():
         with refusals(f"the run into {workplace.root}"), empty_folder(workplace.partial / "run") as draft:
             _fill(draft, run, recipe, log, learnt, metrics, items)

@@ -13,4 +13,5 @@ def untold_by(run: Run, events: Path) -> Untold:
     """What is in a service's database and not in a run, which may be served meanwhile. Raises as `untold` does."""
     users = run.items["item"] if run.users is None else run.users["user"]
     ids = IdTypes(*(str if one.dtype == pl.String else int for one in (users, run.items["item"])))
-    return untold(events, run.metrics.holds or {}, Rules(run.metrics.provenance.kinds or {}, ids))
+    rules = Rules(run.metrics.provenance.kinds or {}, ids)
+    return untold(events, run.metrics.holds or {}, rules, run.metrics.provenance.moment)

@@ -9,7 +9,6 @@ import polars as pl
 from nextitem.data.features.layout import known_categories
 from nextitem.data.features.table import ItemFeatures
 from nextitem.data.interactions import Interactions
-from nextitem.data.log import Log
 from nextitem.data.prepare import Prepared
 from nextitem.data.source import Source
 from nextitem.data.splits.temporal import Temporal
@@ -33,6 +32,7 @@ from nextitem.serving.renewal.warm import warm_start
 from nextitem.serving.store.untold import Untold
 from nextitem.storage import MANIFEST, alone_in, sha256, whole_folder
 from nextitem.training.session import Session
+from nextitem.words import counted
 
 DECIDING = "ndcg@10"
 HELD_OUT = 0.2
@@ -48,6 +48,8 @@ class Updated:
     """The model before, on the same cases."""
     changes: CatalogueChanges
     """Of the catalogue, as far as they are not learnt by now."""
+    notes: tuple[str, ...] = ()
+    """What was assumed of the new events."""
 
     @property
     def is_worse(self) -> bool:
@@ -94,7 +96,7 @@ def update(
         raise DataError(f"{run.folder} has all of these events already; give newer ones")
     known = recommender.known if recommender.trained is None else recommender.trained
     recipe = _asked(run.recipe, both.new, held_out)
-    prepared = _prepared(run, recipe, both.log, grown.features(items))
+    prepared = _prepared(run, recipe, grown, items)
     start = warm_start(run, known, both.log, prepared.features, session.seed)
     learnt = recipe.learner.learn(prepared, session, recipe.ranking, start)
     validation, test = (
@@ -108,7 +110,7 @@ def update(
         scorer, prepared, history, validation, test, learnt.parameters, learnt.seconds, None, recipe
     )  # fmt: skip
     metrics = _metrics(run, outcome, both, beside, session, started).model_copy(update={"holds": grown.holds})
-    return Updated(run, Trained(recipe, outcome, metrics), beside, grown.changes())
+    return Updated(run, Trained(recipe, outcome, metrics), beside, grown.changes(), grown.notes)
 
 
 def _asked(recipe: Recipe, new: pl.DataFrame, held_out: float) -> Recipe:
@@ -127,10 +129,20 @@ def _date(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
-def _prepared(run: Run, recipe: Recipe, log: Log, features: ItemFeatures) -> Prepared:
-    split = recipe.split.split(log.sequences).named(run.metrics.certificate.dataset)
-    split = split.with_categories(known_categories(features))
-    notes = (f"goes on from {run.folder.name}", *split.notes)
+def _prepared(run: Run, recipe: Recipe, grown: Grown, items: ItemFeatures | None) -> Prepared:
+    log, features = grown.both.log, grown.features(items)
+    try:
+        split = recipe.split.split(log.sequences)
+    except (ConfigurationError, DataError) as error:
+        new = grown.both.new
+        raise DataError(
+            f"{counted(new.height, 'new event')} of {counted(new['user'].n_unique(), 'user')} at "
+            f"{counted(new['time'].n_unique(), 'moment')} are too few: the latest are measured on, some before them "
+            f"choose the epoch, and both need users who had events before; wait for more, or learn them unmeasured by "
+            f"`nextitem refit`"
+        ) from error
+    split = split.named(run.metrics.certificate.dataset).with_categories(known_categories(features))
+    notes = (f"goes on from {run.folder.name}", *grown.notes, *split.notes)
     return Prepared(Source.of(recipe), log, split, features, notes, columns=run.metrics.provenance.columns)
 
 

@@ -33,7 +33,11 @@ def create_app(service: Service, token: Token | None = None, log: Log | None = N
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         log.start()
         service.start()
-        log.line("started", {"models": {one.name: one.version for one in service.models.current.values()}})
+        models = service.models.current.values()
+        log.line("started", {"models": {one.name: one.version for one in models}})
+        for one in models:
+            if one.in_doubt:
+                log.line("events in doubt", {"model": one.name, "count": one.in_doubt})
         try:
             yield
         finally:  # also where the server was not given the time to end

@@ -172,7 +172,14 @@ class ModelState(ModelNamed):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"name": "sasrec", "version": "0f3a9c21d4b7", "loaded": 1.7e9, "share": 0.9, "items": 3416},
+                {
+                    "name": "sasrec",
+                    "version": "0f3a9c21d4b7",
+                    "loaded": 1.7e9,
+                    "share": 0.9,
+                    "items": 3416,
+                    "in_doubt": 0,
+                },
             ]
         }
     )
@@ -183,6 +190,9 @@ class ModelState(ModelNamed):
     """Of the users that are dealt out, from 0 to 1."""
     items: int
     """How many items it knows."""
+    in_doubt: int = 0
+    """Events that count as learnt and happened after the model was made: where the database was put back to an earlier
+    copy and told of others since, these are lost to this model. Learn it anew from all events then."""
 
 
 class SharesBody(Body):

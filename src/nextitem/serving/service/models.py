@@ -44,6 +44,10 @@ class ModelVersion:
     """What answers several questions at once."""
     holds: Mapping[str, int] = field(repr=False, default_factory=dict)
     """Up to which event of which database, by its name, its own histories have them."""
+    made: float = 0.0
+    """When it was learnt, in unix seconds."""
+    in_doubt: int = 0
+    """Events of the database that it is taken to have learnt, though they happened after it was made."""
 
     def check_user(self, user: RawId) -> None:
         """Raise DataError for what is no id, or none of the type that the users of the model have."""
@@ -75,7 +79,8 @@ def load(folder: Path, name: str, share: float = 1.0) -> ModelVersion:
         raise ArtefactError(f"{folder} was replaced while it was read; load it again")
     _warm(recommender)
     holds = run.metrics.holds or {}
-    return ModelVersion(name, version[:12], folder, time.time(), recommender, share, recommender.answer, holds)
+    made = run.metrics.provenance.moment
+    return ModelVersion(name, version[:12], folder, time.time(), recommender, share, recommender.answer, holds, made)
 
 
 def _warm(recommender: Recommender) -> None:
@@ -165,6 +170,12 @@ class Models:
             changed = replace(self.named(name), recommender=recommender, answers=recommender.answer)
             self._current = {**self._current, name: changed}
         return changed
+
+    def doubt(self, name: str, in_doubt: int) -> ModelVersion:
+        """The model with what is known of events that it may not have learnt."""
+        with self._lock:
+            self._current = {**self._current, name: replace(self.named(name), in_doubt=in_doubt)}
+        return self._current[name]
 
     def share_out(self, shares: Mapping[str, float]) -> None:
         """Deal the users out anew; a model that is not named gets none. Raises ConfigurationError."""

@@ -57,11 +57,17 @@ class Service:
         if events is not None:
             models.completed = lambda recommender: laid_on(recommender, events.catalogue.changes())
             for name, model in models.current.items():
-                events.count_on_from(model.holds.get(events.name, 0))
                 models.put(name, models.completed(model.recommender))
+                self._count_on_from(model, events)
         self._reloading = asyncio.Lock()  # two at a time would hold three models in memory
         self._titles: dict[str, tuple[Recommender, Titles]] = {}
         self.is_stopping = False
+
+    def _count_on_from(self, model: ModelVersion, events: EventStore) -> ModelVersion:
+        """Number later events behind those that the model has learnt; it is told which of those it may not have."""
+        held = model.holds.get(events.name, 0)
+        events.count_on_from(held)
+        return self.models.doubt(model.name, events.in_doubt(held, model.made) if held else 0)
 
     def start(self) -> None:
         """Begin to work, on the event loop that is running."""
@@ -179,7 +185,7 @@ class Service:
             try:
                 fresh = await asyncio.to_thread(self.models.reload, name)
                 if self.events is not None:
-                    await asyncio.to_thread(self.events.count_on_from, fresh.holds.get(self.events.name, 0))
+                    fresh = await asyncio.to_thread(self._count_on_from, fresh, self.events)
             except NextitemError as error:
                 self.measures.reload(name, "refused")
                 raise RefusedError(

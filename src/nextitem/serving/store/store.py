@@ -25,10 +25,11 @@ from nextitem.serving.store.events import (
     Receipt,
     Rules,
     StoredEvent,
-    fingerprint,
+    proofs,
     standing,
 )
 from nextitem.serving.store.frames import as_frame
+from nextitem.serving.store.untold import IN_DOUBT
 from nextitem.serving.store.writer import MOST_WAITING, Writer
 from nextitem.settings.given import path_of
 from nextitem.storage import alone_at, refusals, whole_file
@@ -36,6 +37,8 @@ from nextitem.storage.places import what_is_at
 
 _OF_USER = "SELECT user, item, time, kind FROM events WHERE user = ? AND number > ? ORDER BY time, number"
 _ALL = "SELECT user, item, time, kind, number FROM events WHERE number > ? ORDER BY user, time, number"
+_REQUEST = "SELECT content, accepted FROM requests WHERE key = ?"
+_LEFT = 3  # bytes of a proof that outlive a user: they tell requests apart, and fit one in 16 million
 _SECONDS = 60.0  # that whoever does not wait in an event loop waits for the disk
 
 
@@ -147,7 +150,8 @@ class EventStore:
     def forget(self, user: RawId) -> int:
         """Delete a user for good, also where a run has them; how many events these were.
 
-        Nothing of them is left in the file, and a request that was stored before is not stored again by its key.
+        Nothing of them is left in the file but three bytes of a hash under each key that came with their events: by
+        them a request that comes again is known, and is not stored again.
         """
         self.rules.check_id("user", user, "user")
 
@@ -157,9 +161,9 @@ class EventStore:
                 connection,
                 "requests",
                 [
-                    row(key, b"", accepted)
+                    row(key, content[:_LEFT], accepted)
                     for (key,) in keys.fetchall()
-                    for (accepted,) in connection.execute("SELECT accepted FROM requests WHERE key = ?", (key,))
+                    for content, accepted in connection.execute(_REQUEST, (key,))
                 ],
                 replace=True,
             )
@@ -188,6 +192,10 @@ class EventStore:
         if self.latest() < number:
             self._wait(lambda connection: insert(connection, "facts", [row("latest", number)], replace=True))
 
+    def in_doubt(self, number: int, since: float) -> int:
+        """How many events up to a number happened after a moment, in unix seconds: see `untold.IN_DOUBT`."""
+        return int(self._rows(IN_DOUBT, (number, since))[0][0])
+
     def latest(self) -> int:
         """The number of the event that arrived last: they count from 1, and none is used again."""
         return int(self._one("SELECT value FROM facts WHERE name = 'latest'"))
@@ -210,21 +218,20 @@ class EventStore:
     def _submitted(self, events: Sequence[StoredEvent], key: str | None) -> "Future[Receipt]":
         self.rules.check(events)
         name = None if key is None else hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
-        content = fingerprint(events)
+        found = (b"", b"") if key is None else proofs(events, key)
 
         def work(connection: sqlite3.Connection) -> Receipt:
             before = _before(connection, name)
             if before is not None:
-                # Of a deleted user's request nothing is left to compare; one without such a user is another request.
-                is_repeat = before[0] == content or (before[0] == b"" and self._names_forgotten(events))
-                if not is_repeat:
+                content, accepted = before
+                if not self._is_same(content, found, events):
                     raise KeyReusedError(
                         f"the idempotency key {key!r} came before with other events; give each request a key of its own"
                     )
-                return Receipt(before[1], is_repeat=True)
+                return Receipt(accepted, is_repeat=True)
             _insert_events(connection, events, name, self.rules)
             if name is not None:
-                insert(connection, "requests", [row(name, content, len(events))])
+                insert(connection, "requests", [row(name, found[0], len(events))])
             return Receipt(len(events))
 
         def kept(receipt: Receipt) -> None:
@@ -232,8 +239,11 @@ class EventStore:
 
         return self._writer.submit(work, kept)
 
-    def _names_forgotten(self, events: Sequence[StoredEvent]) -> bool:
-        return any(event.user in self._forgotten for event in events)
+    def _is_same(self, content: bytes, found: Sequence[bytes], events: Sequence[StoredEvent]) -> bool:
+        """Whether what is left of an earlier request of the same key is that of these events."""
+        if not content:  # of a deleted user, in a database from before something was left of them
+            return any(event.user in self._forgotten for event in events)
+        return any(proof.startswith(content) for proof in found)
 
     def _wait(self, work: Any, kept: Any = lambda _: None) -> Any:
         return self._writer.submit(work, kept).result(_SECONDS)
@@ -248,7 +258,7 @@ class EventStore:
 
 def _before(connection: sqlite3.Connection, key: bytes | None) -> tuple[bytes, int] | None:
     """Fingerprint and number of events of an earlier request of this key."""
-    found = connection.execute("SELECT content, accepted FROM requests WHERE key = ?", (key,)).fetchone()
+    found = connection.execute(_REQUEST, (key,)).fetchone()
     return None if key is None or found is None else (found[0], found[1])
 
 

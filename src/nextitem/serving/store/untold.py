@@ -19,6 +19,12 @@ _SINCE = (
     "SELECT user, item, time, kind FROM events WHERE number > ? OR user IN (SELECT user FROM forgotten) ORDER BY number"
 )
 _NO_KIND = "event"
+IN_DOUBT = "SELECT count(*) FROM events WHERE number <= ? AND time > ?"
+"""How many events a run is taken to have learnt, by their numbers, that happened after it was made.
+
+Where a database was put back to an earlier copy and told of events before a run came that had learnt the later one,
+numbers were given twice, and such events are lost to that run. They may also just bear a time that lay ahead.
+"""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,10 @@ class Untold:
     """Who was deleted."""
     changes: StoredChanges
     """Of the catalogue."""
+    is_first: bool = False
+    """Whether the run has learnt nothing of this database before."""
+    in_doubt: int = 0
+    """Events that count as learnt and happened after the run was made."""
 
 
 def is_database(file: Path) -> bool:
@@ -47,9 +57,10 @@ def is_database(file: Path) -> bool:
         return False
 
 
-def untold(path: Path, holds: Mapping[str, int], rules: Rules) -> Untold:
+def untold(path: Path, holds: Mapping[str, int], rules: Rules, made: float) -> Untold:
     """What the database of a service holds beyond what a run `holds` of it, by its name; the service may go on writing.
 
+    The run was `made` then, in unix seconds.
     Raises DataError for events that go not with the run's kinds and ids, ArtefactError for a database that is damaged,
     something else, or older than what the run has learnt of it, and StorageError.
     """
@@ -59,10 +70,12 @@ def untold(path: Path, holds: Mapping[str, int], rules: Rules) -> Untold:
         database.require_whole(connection, path)
         facts = dict(connection.execute("SELECT name, value FROM facts").fetchall())
         store, latest = facts["store"], int(facts["latest"])
-        rows = connection.execute(_SINCE, (_after(path, holds, store, latest),)).fetchall()
+        after = _after(path, holds, store, latest)
+        rows = connection.execute(_SINCE, (after,)).fetchall()
+        ((in_doubt,),) = connection.execute(IN_DOUBT, (after, made)).fetchall()
         forgotten = tuple(user for (user,) in connection.execute("SELECT user FROM forgotten ORDER BY user"))
         changes = as_changes(connection.execute(CHANGES_READ).fetchall())
-    return Untold(store, latest, _frame(rows, rules, path), forgotten, changes)
+    return Untold(store, latest, _frame(rows, rules, path), forgotten, changes, store not in holds, in_doubt)
 
 
 def _after(path: Path, holds: Mapping[str, int], store: str, latest: int) -> int:

@@ -46,4 +46,5 @@ def _state(model: ModelVersion) -> ModelState:
         loaded=model.loaded,
         share=model.share,
         items=len(model.recommender.items),
+        in_doubt=model.in_doubt,
     )
