@@ -251,7 +251,7 @@ def test_print_config_names_the_option_that_gave_the_columns(
         (("train", "sasrec-ce", "--seed", "-1"), 2, "greater than or equal to 0"),
         (("train", "sasrec-ce", "data=ml1m"), 2, "did you mean 'ml-1m'"),
         (("train", "sasrec-ce", "data=nowhere.csv"), 3, "there is no file nowhere.csv"),
-        (("train", "sasrec-ce", "data=events.csv", "columns.user=who"), 3, "the header has no column 'who'"),
+        (("train", "sasrec-ce", "data=events.csv", "columns.user=who"), 3, "there is no column 'who'"),
         (("train", "popularity", "data=ml-1m", "--columns", "item=sku"), 2, "ml-1m is a dataset with its own"),
         (("train", "popularity", "data=events.csv", "--columns", COLUMNS, "columns.user=v"), 2, "one of the two"),
         (("train", "sasrec-ce", "--device", "gpu"), 2, "--device gpu"),

@@ -74,7 +74,7 @@ def test_lists_stand_alone_on_data_and_a_split(
         (("--recommendations", "recs.csv"), 2, "nobody says on which data; name a run, or data=events.csv"),
         (("--recommendations", "recs.csv", "data=a.csv", "--data", "b.csv"), 2, "data are given more than once"),
         (("popular", "--recommendations", "recs.csv", "--candidates", "uniform:2"), 2, "no scores of drawn items"),
-        (("popular", "--recommendations", "recs.csv"), 3, "recs.csv: the header has no column 'user'"),
+        (("popular", "--recommendations", "recs.csv"), 3, "recs.csv: there is no column 'user'"),
         (("popular", "--recommendations", "none.csv"), 3, "none.csv"),
         (("popular", "--recommendations", "bad.csv"), 3, "bad.csv:3: the score is 'high'"),
         (("--recommendations", "bad.csv", "data=events.csv", "encoder.dim=8"), 2, "encoder"),

@@ -24,6 +24,11 @@ from worlds.small_runs import ITEMS, RECIPES, USERS, chains, log_of, prepared_fr
 ORDER = "column 'time' orders the events of a user; users are in 'user', items in 'item'"
 
 
+def early(events: int) -> str:
+    """What is said of times that count from 0."""
+    return f"{events} events lie before 1990: check the unit of times"
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return write_csv(log_of(chains()), tmp_path / "events.csv")
@@ -34,7 +39,11 @@ def test_data_can_be_the_path_of_a_file(file: Path) -> None:
     assert prepared.log.sequences.tolist() == chains()
     assert prepared.log.items.ids.to_list() == [f"i{item:02}" for item in range(ITEMS)]
     assert len(prepared.split.test) == USERS
-    assert (prepared.titles, prepared.notes, prepared.upper_bound) == ({}, (ORDER,), None)
+    assert (prepared.titles, prepared.notes, prepared.upper_bound) == (
+        {},
+        (ORDER, early(sum(map(len, chains())))),
+        None,
+    )
 
 
 def test_columns_of_a_file_can_be_named(tmp_path: Path) -> None:
@@ -100,6 +109,7 @@ def test_notes_count_users_with_too_few_events(tmp_path: Path) -> None:
     assert prepared.notes == (
         ORDER,
         "2 users with fewer than 3 events are trained on but not evaluated",
+        early(6),
     )
     assert prepared.split.train.tolist() == [[0], [0, 1], [2]]
 
@@ -110,10 +120,20 @@ def test_notes_count_repeats_that_are_kept(tmp_path: Path) -> None:
     assert kept == (
         ORDER,
         "2 events repeat an item of the same user and are kept; a target that does is hidden, unless hide=nothing",
+        early(7),
     )
     dropped = prepare(Recipe(data=data, filters=Filters(repeats="first"))).notes
     assert dropped[1] == "2 of 7 events left out by the filters"
     assert not any("repeat an item" in note for note in dropped)
+
+
+def test_notes_count_rows_that_are_there_twice(tmp_path: Path) -> None:
+    data = written(tmp_path, "ann,a,1\nann,b,2\nann,a,1\nann,a,1\nann,b,3\nbob,a,1\nbob,b,2\nbob,c,3\n")
+    told = "2 rows are there twice, user, item and time; filters.repeats=first drops them"
+    assert told in prepare(Recipe(data=data)).notes
+    assert not any("there twice" in one for one in prepare(Recipe(data=data, filters=Filters(repeats="last"))).notes)
+    single = written(tmp_path, "ann,a,1\nann,b,2\nann,a,3\nbob,a,1\nbob,b,2\nbob,c,3\n")
+    assert not any("there twice" in one for one in prepare(Recipe(data=single)).notes)
 
 
 def test_notes_count_events_that_only_file_order_ranks(tmp_path: Path) -> None:
@@ -122,6 +142,7 @@ def test_notes_count_events_that_only_file_order_ranks(tmp_path: Path) -> None:
     assert prepared.notes == (
         ORDER,
         "5 events share user and time with another; file order decides",
+        early(7),
     )
     assert prepared.log.sequences.tolist() == [[1, 0, 2, 3], [0, 1, 2]]
 
@@ -135,6 +156,7 @@ def test_notes_count_what_filters_left_out(tmp_path: Path) -> None:
         "2 of 8 events left out by the filters",
         "filters are applied before the split, as to published data: events that are held out later count towards "
         "minima and decide which repeats are kept, and so which events are learnt from",
+        early(6),
     )
     assert prepared.log.items.ids.to_list() == ["a", "b", "c"]
     assert prepared.log.sequences.tolist() == [[0, 1, 2], [0, 1, 2]]

@@ -49,7 +49,7 @@ def test_files_and_interactions_are_answered_too(recommender: Recommender, tmp_p
 def test_columns_are_called_as_in_the_log_that_was_learnt_from(recommender: Recommender) -> None:
     expected = recommender.recommend(events=pl.DataFrame(NEW))
     other = pl.DataFrame(NEW).rename({"user": "who", "item": "what", "time": "when"})
-    with pytest.raises(DataError, match="frame: the header has no column 'user'"):
+    with pytest.raises(DataError, match="frame: there is no column 'user'"):
         recommender.recommend(events=other)
     renamed = Recommender(replace(recommender.known, columns=Columns(user="who", item="what", time="when")))
     assert renamed.recommend(events=other) == expected

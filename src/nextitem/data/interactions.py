@@ -19,6 +19,8 @@ MISSING_WORDS = (
     "<NA>", "\\N",
 )  # fmt: skip
 """What programs write into a text for a value that is missing: as ids, all such events would be those of one user."""
+LIKELY_TIMES = (631_152_000, 4_102_444_800)
+"""The years 1990 to 2099 in unix seconds, in which nearly all that is logged happens: others are told of."""
 _BEYOND = "integers of 2⁶³ or more, or below −2⁶³; pass all its values as strings"
 
 
@@ -137,6 +139,13 @@ class Interactions:
     def repeated_events(self) -> int:
         """How many events there are beside the first of each user with each item."""
         return len(self) - self.events.n_unique(["user", "item"])
+
+    @property
+    def doubled_events(self) -> int:
+        """How many events there are beside the first of each user with each item at each time; 0 without times."""
+        if "time" not in self.events.columns or not self.repeated_events:
+            return 0
+        return len(self) - self.events.n_unique([*self._order, "item"])
 
 
 def _require_no_words(*columns: pl.Series) -> None:

@@ -19,6 +19,8 @@ class Counts:
     """Beside the first of each user with each item."""
     tied: int
     """That share user and time with another."""
+    doubled: int = 0
+    """Beside the first of each user with each item at each time."""
     rejected: Mapping[str, int] = field(default_factory=dict)
     """Rows that are no events, by what is wrong with them: those that were left out and written to a file."""
 
@@ -51,6 +53,11 @@ def notes(order: str, counts: Counts, of_split: tuple[str, ...]) -> tuple[str, .
         said.append(
             f"{counted(counts.repeated, 'event repeats', 'events repeat')} an item of the same user and "
             f"{'is' if counts.repeated == 1 else 'are'} kept; a target that does is hidden, unless hide=nothing"
+        )
+    if counts.doubled:
+        said.append(
+            f"{counted(counts.doubled, 'row is', 'rows are')} there twice, user, item and time; filters.repeats=first "
+            f"drops them"
         )
     said.extend(of_split)
     if counts.tied:

@@ -1,4 +1,4 @@
-"""What is odd about a log and no error: times before 1970 and to come, ids that a reader takes for each other.
+"""What is odd about a log and no error: times before 1990 and to come, ids that a reader takes for each other.
 
 They are told of, never changed or merged.
 
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from nextitem.data.interactions import LIKELY_TIMES
 from nextitem.data.log import Log
 from nextitem.words import counted
 
@@ -31,8 +32,8 @@ def notes_on_log(log: Log, now: float) -> tuple[str, ...]:
         for part in log.sequences.parts():
             times = part.times()
             # In full: beside a number with a fraction torch compares whole ones in single precision.
-            early, late = early + int((times < 0).sum()), late + int((times.double() > now).sum())
-        said += [f"{counted(early, 'event lies', 'events lie')} before 1970: check the unit of times"] if early else []
+            early, late = early + int((times < LIKELY_TIMES[0]).sum()), late + int((times.double() > now).sum())
+        said += [f"{counted(early, 'event lies', 'events lie')} before 1990: check the unit of times"] if early else []
         said += [f"{counted(late, 'event lies', 'events lie')} in the future: check the unit of times"] if late else []
     return tuple(said)
 

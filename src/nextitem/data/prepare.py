@@ -103,7 +103,7 @@ def prepared_of(source: Source, loaded: "Loaded", rows: Rows | None = None) -> P
     with source.named_in_errors():
         split = source.split.split(log.sequences).named(source.name)
     repeated, tied = kept.repeated_events, kept.tied_events
-    counts = Counts(len(loaded.events), len(kept), repeated, tied, loaded.rejected.reasons)
+    counts = Counts(len(loaded.events), len(kept), repeated, tied, kept.doubled_events, loaded.rejected.reasons)
     odd = notes_on_log(log, time.time())
     sentences = (*loaded.notes, *notes(loaded.order, counts, split.notes), *odd, *note_on(loaded.files))
     # The process knows whole histories only: filtered ones have no exact bound.

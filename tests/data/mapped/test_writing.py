@@ -145,6 +145,14 @@ def test_times_finer_than_a_float_resolves_keep_their_order(ending: str, tmp_pat
     assert tied < whole.select(pl.struct("user", "time").is_duplicated().sum()).item()
 
 
+def test_rows_that_are_there_twice_are_counted_alike(tmp_path: Path) -> None:
+    table = pl.concat([events(), events().head(40)])
+    raw, prepared = both(as_written(table, tmp_path / "log.parquet"), [], tmp_path)
+    assert_equal(raw, prepared)
+    again = table.height - table.n_unique()
+    assert f"{again} rows are there twice, user, item and time; filters.repeats=first drops them" in prepared.notes
+
+
 def test_a_fraction_among_whole_numbers_changes_the_order_of_no_other_event(tmp_path: Path) -> None:
     start = 1_700_000_000 * 10**9
     text = (pl.int_range(900, 0, -1) % 7 + start).cast(pl.String)

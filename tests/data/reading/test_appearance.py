@@ -70,7 +70,7 @@ def test_columns_may_be_given_by_number(written: Write, name: str, content: str)
     columns = Columns(user="1", item="2", time="4")
     assert read_interactions(file, columns).events.to_dict(as_series=False) == EVENTS
     assert read_interactions(file, Columns(user="2", item="1")).events["item"].to_list() == ["ann", "ann", "bob"]
-    assert "has 4 columns, no number 5" in refusal(file, Columns(user="1", item="5"))
+    assert "there are 4 columns, no number 5" in refusal(file, Columns(user="1", item="5"))
 
 
 def test_numbers_are_places_even_where_the_first_row_has_those_ids(written: Write) -> None:

@@ -31,7 +31,7 @@ def test_the_type_of_an_atomic_file_need_not_be_written(written: Write) -> None:
 def test_a_column_that_is_not_there_is_refused_with_those_that_are(written: Write) -> None:
     file = written("log.csv", "whose,what,when\nann,x,10\n")
     assert refusal(file) == (
-        f"{file}: the header has no column 'user'; known: whose, what, when; name the one that holds the user by "
+        f"{file}: there is no column 'user'; known: whose, what, when; name the one that holds the user by "
         f"columns.user=NAME among the settings, or --columns user=NAME; of a file without a header give columns by "
         f"number, such as columns.user=1 columns.item=2 columns.time=4, or --columns user=1,item=2,time=4"
     )

@@ -90,9 +90,9 @@ def test_what_a_file_is_refused_for_a_frame_is_too(make: Make, column: str, valu
 
 @every_library
 def test_columns_that_are_not_there_or_not_told_apart_are_refused(make: Make) -> None:
-    assert "frame: the header has no column 'user'; " in refusal(make({"who": ["a"], "item": [1]}))
+    assert "frame: there is no column 'user'; " in refusal(make({"who": ["a"], "item": [1]}))
     assert refusal(make({**EVENTS, "date": EVENTS["time"]})).startswith("frame: 'time' and 'date' could be the time; ")
-    assert "has no column 'who'" in refusal(make(EVENTS), Columns(user="who"))
+    assert "there is no column 'who'" in refusal(make(EVENTS), Columns(user="who"))
     for columns in (Columns(format="csv"), Columns(separator=","), Columns(header="no")):
         assert "a frame is no file, and columns={" in refusal(make(EVENTS), columns, ConfigurationError)
     assert refusal(make({"user": [], "item": []})).startswith("frame has a header and no events; ")

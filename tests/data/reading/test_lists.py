@@ -111,7 +111,7 @@ def test_it_is_told_which_columns_hold_what(tmp_path: Path) -> None:
 
 
 def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="the header has no column 'placement'"):
+    with pytest.raises(DataError, match="there is no column 'placement'"):
         read_lists(written(tmp_path, "user,item,rank\nu,a,1\n"), ListColumns.parse("rank=placement"))
     with pytest.raises(ConfigurationError, match="'ranks' is no role of a column"):
         ListColumns.parse("ranks=placement")

@@ -55,7 +55,9 @@ def test_gzip_streams_behind_one_another_are_one_text(tmp_path: Path) -> None:
 def test_other_bytes_after_a_gzip_stream_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "log.csv.gz"
     file.write_bytes(gzip.compress(CSV.encode()) + b"more")
-    assert refusal(file).startswith(f"{file} is not a complete gzip file (")
+    assert refusal(file).startswith(
+        f"{file} has bytes behind the end of what gzip packed, and these are no more of it; "
+    )
 
 
 def test_a_stream_that_gives_no_text_before_it_ends_too_early_is_still_no_whole_stream(tmp_path: Path) -> None:

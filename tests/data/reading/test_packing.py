@@ -2,16 +2,17 @@
 
 import gzip
 import io
+import re
 import time
 from pathlib import Path
 
 import pytest
 import zstandard
 
-from nextitem.data.reading import opening
+from nextitem.data.reading import packing as packing_of_files
 from nextitem.data.reading.files import read_interactions, read_parts
-from nextitem.data.reading.opening import stretches
-from nextitem.data.reading.packing import PACKINGS
+from nextitem.data.reading.opening import stretches, unpacked
+from nextitem.data.reading.packing import PACKINGS, ExpansionError
 from nextitem.errors import DataError
 from worlds.event_files import CSV, EVENTS, Write, refusal
 
@@ -53,8 +54,10 @@ def test_what_is_no_whole_stream_is_refused(tmp_path: Path, packing: str, harm: 
     file = tmp_path / f"log.csv{packing}"
     file.write_bytes(content)
     told = f"{file} is not a complete {PACKINGS[packing].name} file ("
+    if harm == "more":
+        told = f"{file} has bytes behind the end of what {PACKINGS[packing].name} packed, and these are no more of it; "
     assert refusal(file).startswith(told)
-    with pytest.raises(DataError, match="copy or download it again") as caught:
+    with pytest.raises(DataError, match=r"(;|or) copy or download it again") as caught:
         list(read_parts(file))
     assert str(caught.value).startswith(told)
 
@@ -70,16 +73,31 @@ def test_every_cut_is_noticed(tmp_path: Path, packing: str) -> None:
 
 @every_packing
 def test_content_without_measure_is_refused(tmp_path: Path, packing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "ALWAYS_UNPACKED", 1 << 20)
+    monkeypatch.setattr(packing_of_files, "ALWAYS_UNPACKED", 1 << 20)
     file = tmp_path / f"log.csv{packing}"
     file.write_bytes(PACK[packing](b"user,item\n" + b"\n" * (1 << 22)))
-    assert refusal(file) == (
-        f"{file} has {file.stat().st_size:,} bytes, and what it unpacks to is more than 100 times as large and more "
-        f"than 1,048,576 bytes; unpack it yourself if you trust it"
+    assert re.fullmatch(
+        rf"{re.escape(str(file))} unpacks without measure: [\d,]+ bytes come out of its first {file.stat().st_size:,}: "
+        rf"more than 100 times as many, and more than 1,048,576; unpack it yourself if you trust it",
+        refusal(file),
     )
     small = tmp_path / f"small.csv{packing}"
     small.write_bytes(PACK[packing](b"user,item\nann,x\n" + b"\n" * (1 << 19)))
     assert len(read_interactions(small)) == 1
+
+
+@every_packing
+def test_a_bomb_ends_by_what_was_read_of_it_however_large_it_is(tmp_path: Path, packing: str) -> None:
+    part = PACK[packing](b"user,item\n" + b"ann,x\n" * (1 << 22))  # 25 MB
+    file = tmp_path / f"log.csv{packing}"
+    file.write_bytes(part * 8 + bytes(1 << 22))  # the padding makes it large beside what has come out of it
+    began = time.process_time()
+    with (
+        unpacked(file) as content,
+        pytest.raises(ExpansionError, match="more than 100 times as many, and more than 134"),
+    ):
+        content.read()
+    assert time.process_time() - began < 2
 
 
 def test_a_frame_is_unpacked_a_little_at_a_time() -> None:

@@ -168,7 +168,8 @@ def _in_memory(source: Source, events: GivenEvents | None) -> _Read:
     rows, loaded = rows_asked_for(source.features), load_events(source, events)
     kept = source.filters.apply(loaded.events)
     log, tied = index(kept, source.kinds, loaded.disliked), kept.tied_events
-    counts = Counts(len(loaded.events), len(kept), kept.repeated_events, tied, loaded.rejected.reasons)
+    again, doubled = kept.repeated_events, kept.doubled_events
+    counts = Counts(len(loaded.events), len(kept), again, tied, doubled, loaded.rejected.reasons)
     ties = Ties(len(kept), len(log.users), tied, kept.users_with_tied_end) if log.sequences.has_times else None
     columns = None if loaded.found is None else loaded.found.columns
     of_items = () if rows is None else joined(log, source, rows, columns).notes

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from nextitem.data.checkup.finding import Finding, Severity
+from nextitem.data.interactions import LIKELY_TIMES
 from nextitem.data.sequences import Sequences
 from nextitem.words import counted, percent
 
 DAY = 86_400
 _STRETCHES = 60  # of a chart
 _UNITS = {DAY: "days", 3600: "hours", 60: "minutes", 1: "seconds", 0: "fractions of a second"}
-_EARLIEST = 631_152_000  # 1990-01-01: no log of clicks is older
 _SHOWN = 5
 _EULER = 0.5772  # the mean of the longest of n random stretches is span · (ln n + γ) / n
 
@@ -70,7 +70,7 @@ class Times:
             last=moment(last),
             days=(last - first) / DAY,
             fineness=_fineness(times_E),
-            early=int((times_E < _EARLIEST).sum()),
+            early=int((times_E < LIKELY_TIMES[0]).sum()),
             future=int((times_E.double() > now).sum()),  # in full: whole numbers would be compared in single precision
             gaps=tuple(gaps[:_SHOWN]),
             number_of_gaps=len(gaps),

@@ -91,7 +91,8 @@ class Origin:
 def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, origin: Origin, **known: Any) -> None:
     """Complete a draft by what reading all events tells about the log and its split."""
     found, source, rejected, item_notes = origin.found, origin.files, origin.rejected, origin.item_notes
-    counts = Counts(ordered.events_read, ordered.events, ordered.repeated_events, ordered.tied_events, rejected)
+    again, tied, doubled = ordered.repeated_events, ordered.tied_events, ordered.doubled_events
+    counts = Counts(ordered.events_read, ordered.events, again, tied, doubled, rejected)
     odd = notes_on_log(log, time.time())
     write_array(draft / _TRAIN_COUNTS, parts.train.counts().numpy())
     dislikes = log.sequences.events.dislikes
@@ -102,8 +103,9 @@ def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, origin
         users=len(log.users),
         items=len(log.items),
         events_read=ordered.events_read,
-        repeated_events=ordered.repeated_events,
-        tied_events=ordered.tied_events,
+        repeated_events=again,
+        tied_events=tied,
+        doubled_events=doubled,
         rejected=dict(rejected),
         log_sha256=log.sha256(),
         validation_sha256=parts.validation.sha256,

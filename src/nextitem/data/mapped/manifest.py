@@ -49,6 +49,8 @@ class Manifest(AnyManifest):
     events_read: int = Field(ge=0)
     repeated_events: int = Field(ge=0)
     tied_events: int = Field(ge=0)
+    doubled_events: int = Field(0, ge=0)
+    """Beside the first of each user with each item at each time; 0 too where an earlier version did not count."""
     rejected: dict[str, int] = Field(default_factory=dict)
     """Rows that are no events and were left out, by what is wrong with them: rejected.csv has them."""
     log_sha256: str = Field(pattern=SHA256)
@@ -73,7 +75,8 @@ class Manifest(AnyManifest):
     @property
     def counts(self) -> Counts:
         """What was read, and what is there."""
-        return Counts(self.events_read, self.events, self.repeated_events, self.tied_events, self.rejected)
+        again, tied, doubled = self.repeated_events, self.tied_events, self.doubled_events
+        return Counts(self.events_read, self.events, again, tied, doubled, self.rejected)
 
 
 PREPARED = Kind("prepared log", 2, "`nextitem prepare` wrote", "prepare the log anew", Manifest)

@@ -41,6 +41,7 @@ class Ordered:
     events_read: int
     repeated_events: int
     tied_events: int
+    doubled_events: int
     meant: Meant | None = None
     """What became of kinds of events, where there are any."""
 
@@ -86,13 +87,13 @@ def order_events(
     types = {"item": "<i4", "time": kind_of_times, "weight": "<f4" if meant and meant.has_weights else ""}
     with ExitStack() as written:
         targets = {role: written.enter_context(growing(files[role], kind)) for role, kind in types.items() if kind}
-        lengths_U, repeated, tied = _write_in_order(dealt, is_user_U, is_item_N, targets)
+        lengths_U, repeated, tied, doubled = _write_in_order(dealt, is_user_U, is_item_N, targets)
     if meant is not None:
         meant = meant.placed(dealt, is_user_U, is_item_N, lengths_U)
     dealt.store.remove()
     kept_users = Catalog(user_catalog.ids.filter(pl.Series(is_user_U)))
     kept_items = Catalog(item_catalog.ids.filter(pl.Series(is_item_N)))
-    return Ordered(kept_users, kept_items, lengths_U[is_user_U], events_read, repeated, tied, meant)
+    return Ordered(kept_users, kept_items, lengths_U[is_user_U], events_read, repeated, tied, doubled, meant)
 
 
 def _spill(
@@ -205,38 +206,47 @@ def _write_in_order(
     is_user_U: NDArray[np.bool_],
     is_item_N: NDArray[np.bool_],
     targets: Mapping[str, Callable[[NDArray[Any]], None]],
-) -> tuple[NDArray[np.int64], int, int]:
-    """(events of each user, how many repeat an item of theirs, how many tie in time); columns go to `targets`."""
+) -> tuple[NDArray[np.int64], int, int, int]:
+    """(events of each user; how many repeat an item of theirs, tie in time, are there twice); `targets` get columns."""
     index_N = (is_item_N.cumsum() - 1).astype(np.int32)
-    lengths_U, repeated, tied = np.zeros(len(is_user_U), dtype=np.int64), 0, 0
+    lengths_U, found = np.zeros(len(is_user_U), dtype=np.int64), np.zeros(3, dtype=np.int64)
     everything = bool(is_user_U.all() and is_item_N.all())
 
-    def in_order(stretch: Callable[[], Arrays]) -> tuple[Arrays, NDArray[np.int64], int, int]:
-        """(what goes to the targets, events of each user, repeated, tied) of a stretch."""
+    def in_order(stretch: Callable[[], Arrays]) -> tuple[Arrays, NDArray[np.int64], tuple[int, int, int]]:
+        """(what goes to the targets, events of each user, (repeated, tied, there twice)) of a stretch."""
         columns = stretch()
         if not everything:
             is_kept = is_user_U[columns["user"]] & is_item_N[columns["item"]]
             columns = {role: column[is_kept] for role, column in columns.items()}
         pairs = columns["user"].astype(np.int64) * len(index_N) + columns["item"]
-        order, tied = _order(columns)
+        order, is_tied = _order(columns)
+        repeated = len(pairs) - pl.Series(pairs).n_unique()
+        doubled = _doubled(columns, order[is_tied]) if repeated else 0
         counts = np.bincount(columns["user"])
         columns["item"] = index_N[columns["item"]]
         ordered = {role: columns[role][order] for role in targets}
-        return ordered, counts, len(pairs) - pl.Series(pairs).n_unique(), tied
+        return ordered, counts, (repeated, int(is_tied.sum()), doubled)
 
-    for ordered, counts, more_repeated, more_tied in by_threads(in_order, dealt.stretches()):
+    for ordered, counts, of_stretch in by_threads(in_order, dealt.stretches()):
         for role, append in targets.items():
             append(ordered[role])
         lengths_U[: len(counts)] += counts
-        repeated, tied = repeated + more_repeated, tied + more_tied
-    return lengths_U, repeated, tied
+        found += of_stretch
+    repeated, tied, doubled = found.tolist()
+    return lengths_U, repeated, tied, doubled
 
 
-def _order(columns: Arrays) -> tuple[NDArray[np.int64], int]:
-    """The order by user, time and place in the file, and the number of tied events."""
+def _doubled(columns: Arrays, tied: NDArray[np.int64]) -> int:
+    """How many of the tied events are there beside the first of their user, item and time."""
+    keys = {role: columns[role][tied] for role in ("user", "item", "time", "nanoseconds") if role in columns}
+    return len(tied) - pl.DataFrame(keys).n_unique()
+
+
+def _order(columns: Arrays) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The order by user, time and place in the file, and which in this order are tied events."""
     users = torch.from_numpy(columns["user"])
     if "time" not in columns:
-        return users.sort(stable=True).indices.numpy(), 0
+        return users.sort(stable=True).indices.numpy(), np.zeros(len(users), dtype=bool)
     bits = torch.from_numpy(columns["time"].view(np.int64))
     # Integers sort four times as fast. The bits of positive floats are in order, those of negative ones reversed.
     keys = [users, bits.where(bits >= 0, bits ^ torch.iinfo(torch.int64).max)]
@@ -249,4 +259,4 @@ def _order(columns: Arrays) -> tuple[NDArray[np.int64], int]:
     is_tied = np.zeros(len(order), dtype=bool)
     is_tied[1:] |= is_same
     is_tied[:-1] |= is_same
-    return order.numpy(), int(is_tied.sum())
+    return order.numpy(), is_tied

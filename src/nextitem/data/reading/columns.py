@@ -188,8 +188,8 @@ def named(file: Path | str, header: list[str], role: Role, name: str) -> int:
         return int(name) - 1
     if fitting:
         return header.index(_one_of(file, fitting, role))
-    fact = f"has {len(header)} columns, no number {name}" if _is_number(name) else f"has no column {name!r}"
-    raise DataError(f"{file}: the header {fact}; {suggest(name, map(clipped, header[:50]))}; {_remedy(role)}")
+    fact = f"there are {len(header)} columns, no number {name}" if _is_number(name) else f"there is no column {name!r}"
+    raise DataError(f"{file}: {fact}; {suggest(name, map(clipped, header[:50]))}; {_remedy(role)}")
 
 
 def _usual(file: Path | str, content: Content, header: list[str], role: Role) -> int | None:
@@ -212,7 +212,7 @@ def _usual(file: Path | str, content: Content, header: list[str], role: Role) ->
         )
     known = suggest(role, map(clipped, header[:50]))
     without = "" if separator is None else f"; of a file without a header give columns {numbers}"
-    raise DataError(f"{file}: the header has no column {role!r}; {known}; {_remedy(role)}{without}")
+    raise DataError(f"{file}: there is no column {role!r}; {known}; {_remedy(role)}{without}")
 
 
 def _one_of(file: Path | str, fitting: Sequence[str], role: Role) -> str:

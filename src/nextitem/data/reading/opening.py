@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import polars as pl
 
-from nextitem.data.reading.packing import BROKEN, PACKINGS, packing_of
+from nextitem.data.reading.packing import BROKEN, PACKINGS, fault, measured, packing_of
 from nextitem.errors import DataError, StorageError
 from nextitem.storage.opened import opened
 
@@ -22,10 +22,6 @@ UNREADABLE = (
 )
 MOST_BYTES = 1 << 24
 """How long a line may be. A file without line ends would otherwise be asked into memory whole."""
-
-MOST_EXPANSION = 100
-"""How many times as large as a packed file its content may be, beyond what any file may hold, `ALWAYS_UNPACKED`."""
-ALWAYS_UNPACKED = 1 << 30
 
 NUL = "there is a NUL byte in the line, as where a file was not written to its end; drop the line, or write or "
 NUL += "download the file again"
@@ -61,7 +57,7 @@ def unpacked(file: Path) -> Iterator[BinaryIO]:
         raise DataError(f"{error}; write its content into a file") from error
     with content:
         packing = packing_of(file)
-        yield content if packing is None else PACKINGS[packing].unpack(content)
+        yield content if packing is None else measured(content, PACKINGS[packing].unpack(content))
 
 
 def stretches(file: Path, at_once: int = MOST_BYTES) -> Iterator[Stretch]:
@@ -81,12 +77,9 @@ def raw_stretches(file: Path, at_once: int = MOST_BYTES) -> Iterator[Stretch]:
     row, and for packed content without measure; and what is `UNREADABLE`. Lines may hold anything: bytes that are no
     text, and NULs.
     """
-    row, rest, read = 1, b"", 0
+    row, rest = 1, b""
     with unpacked(file) as content:
         while block := content.read(min(at_once, MOST_BYTES)):
-            read += len(block)
-            if read > ALWAYS_UNPACKED:
-                _require_measure(file, read)
             first = block.find(b"\n")
             if len(rest) + (len(block) if first < 0 else first) > MOST_BYTES:
                 raise foreign(file, Stretch(row, rest)) or DataError(
@@ -128,24 +121,14 @@ def explained(file: Path, error: BaseException, *, is_text: bool = True) -> Data
     """What one of the `UNREADABLE` errors says about a file: its place, the cause and the remedy."""
     if isinstance(error, OSError) and error.errno is not None:
         return StorageError(f"{file} could not be read: {error.strerror}; check the file's permissions and the disk")
-    if (packing := packing_of(file)) and isinstance(error, (OSError, *BROKEN)):
-        kind = PACKINGS[packing].name
-        return DataError(f"{file} is not a complete {kind} file ({error}); copy or download it again")
+    if packing_of(file) and isinstance(error, (OSError, *BROKEN)):
+        return DataError(f"{file} {fault(file, error)}")
     try:
         undecodable = _undecodable(file) if is_text else None
     except UNREADABLE as further:  # a damaged stream gives what is no text first, and then contradicts its checksum
         return explained(file, further, is_text=False)
     said = " ".join(str(error).split())[:_LONGEST_REASON]  # a library may print what it has read so far
     return undecodable or DataError(f"{file} could not be read: {said}; write or download the file again")
-
-
-def _require_measure(file: Path, read: int) -> None:
-    size = file.stat().st_size
-    if packing_of(file) and read > MOST_EXPANSION * size:
-        raise DataError(
-            f"{file} has {size:,} bytes, and what it unpacks to is more than {MOST_EXPANSION} times as large and more "
-            f"than {ALWAYS_UNPACKED:,} bytes; unpack it yourself if you trust it"
-        )
 
 
 def _unmarked(row: int, content: bytes) -> Stretch:

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 import polars as pl
 from polars import DataFrame, Series
 
-from nextitem.data.interactions import MISSING_WORDS
+from nextitem.data.interactions import LIKELY_TIMES, MISSING_WORDS
 from nextitem.data.reading.sieve import Sieve, first_shown
 from nextitem.data.reading.times import EARLIEST, LATEST, UNITS, Times, are_dates, are_numbers, fitting_unit, times_of
 from nextitem.errors import DataError
 
 _UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
-_LIKELY = (631_152_000, 4_102_444_800)  # the years 1990 to 2099, in which most that is logged happens
 _ONE_UNIT = "write the whole column in one unit"
 
 
@@ -98,7 +97,7 @@ class TimeChecks:
 
     def _in_range(self, events: DataFrame, times: Times) -> tuple[DataFrame, Times]:
         seconds = times.seconds
-        self.has_likely = self.has_likely or bool(seconds.is_between(*_LIKELY).any())
+        self.has_likely = self.has_likely or bool(seconds.is_between(*LIKELY_TIMES).any())
         if bool(seconds.is_between(EARLIEST, LATEST).fill_null(False).all()):
             return events, times
         events = self._of_one_kind(events)
@@ -196,7 +195,7 @@ class TimeChecks:
     def _are_likely(self, column: Series, unit: str) -> Series:
         """Which of the numbers would be times between 1990 and 2099 in another unit."""
         factor = UNITS[self.sieve.found.time_unit] / UNITS[unit]
-        return (self._seconds(column) * factor).is_between(*_LIKELY).fill_null(False)
+        return (self._seconds(column) * factor).is_between(*LIKELY_TIMES).fill_null(False)
 
 
 def _name_offsets(texts: Series) -> Series:

@@ -62,7 +62,7 @@ def test_rows_are_told(tmp_path: Path) -> None:
     assert "column 'user' holds Float64" in refusal(file)
     pl.DataFrame({"user": [[1]], "item": ["x"]}).write_ipc(file)
     assert "column 'user' holds List(Int64)" in refusal(file)
-    assert "has no column 'who'" in refusal(file, Columns(user="who"))
+    assert "there is no column 'who'" in refusal(file, Columns(user="who"))
 
 
 def test_what_is_no_arrow_file_is_named(tmp_path: Path) -> None:
