@@ -103,7 +103,8 @@ def _settings_of(key: str, field: FieldInfo) -> str:
 
 def _tables_in(model: type[Configuration]) -> dict[str, FieldInfo]:
     """The fields that are tables themselves."""
-    fields = model.model_fields.items()
+    # A model that is made of another one takes any of those that have sections of their own.
+    fields = [(word, field) for word, field in model.model_fields.items() if word != "model"]
     return {word: field for word, field in fields if any(map(_is_configuration, members(field.annotation)))}
 
 

@@ -32,7 +32,7 @@ from nextitem.evaluation.evaluate import Evaluation, evaluate
 from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Query, Scorer
 from nextitem.experiment.again import evaluate_again
-from nextitem.experiment.combined import Ensemble, Member
+from nextitem.experiment.combined import Blend, Ensemble, Member
 from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.own import register_encoder
 from nextitem.experiment.presets import load_preset, load_recipe
@@ -79,8 +79,8 @@ __all__ += [  # noqa: RUF022
     # training
     "Training", "Session", "fit_model", "History", "Watcher",
     # experiment
-    "Recipe", "SequenceRecipe", "Ensemble", "Member", "register_encoder", "load_recipe", "load_preset", "run",
-    "Outcome", "train", "Extras",
+    "Recipe", "SequenceRecipe", "Ensemble", "Member", "Blend", "register_encoder", "load_recipe", "load_preset",
+    "run", "Outcome", "train", "Extras",
     "Run", "read_run", "evaluate_again", "evaluate_recommendations", "evaluate_against", "Judged", "plan",
     # evaluation
     "evaluate", "Evaluation", "Ranking", "Scorer", "Query",

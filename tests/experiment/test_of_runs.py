@@ -8,8 +8,9 @@ import torch
 
 from nextitem.errors import ArtefactError, ConfigurationError
 from nextitem.experiment.again import evaluate_again, restore_own
+from nextitem.experiment.combined import Blend
 from nextitem.experiment.folder.reading import PAGE, Run, read_run
-from nextitem.experiment.of_runs import Place, ensemble
+from nextitem.experiment.of_runs import Place, blend, ensemble
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import Extras, train
 from nextitem.model.baselines import Popularity
@@ -107,3 +108,26 @@ def test_a_damaged_member_is_refused(members: Sequence[Run], tmp_path: Path) -> 
     file.write_bytes(file.read_bytes()[:-1] + b"\0")
     with pytest.raises(ArtefactError, match=r"model\.safetensors"):
         ensemble([members[0], read_run(damaged.folder)])
+
+
+def test_a_blend_of_a_run_is_a_run_whose_weights_validation_chose(made: Run, members: Sequence[Run]) -> None:
+    found = blend(members[0], Blend(co_occurrence=(0.0, 1.0), decay=(0.0,)), Place(made.folder.parent, extras=BARE))
+    assert found.recipe.name == "sasrec-ce-blend"
+    assert found.seed == members[0].seed
+    assert found.metrics.best_epoch == members[0].metrics.best_epoch
+    assert found.weights["tried"].shape == (2, 5)
+    assert found.metrics.validation.means["ndcg@10"] >= members[0].metrics.validation.means["ndcg@10"]
+    assert any("blends validation chose" in note for note in found.metrics.notes)
+    assert found.metrics.made_of is not None
+    again = evaluate_again(found, "test", ["ndcg@10"]).means["ndcg@10"]
+    assert again == pytest.approx(found.metrics.test.means["ndcg@10"], abs=1e-12)
+    with pytest.raises(ConfigurationError, match="is of blend, and counts are added to a sequence"):
+        blend(found)
+
+
+def test_recent_popularity_that_is_not_chosen_asks_for_no_times(made: Run) -> None:
+    asked = Blend(co_occurrence=(1.0,), decay=(0.0,), recent=(0.0, 1e9), days=(1e-9,))
+    found = blend(made, asked, Place(extras=BARE))
+    assert found.weights["chosen"].tolist()[2] == 0.0
+    assert not found.recipe.learner.reads_times
+    assert len(found.weights["tried"]) == 2

@@ -19,7 +19,8 @@ def test_a_grown_model_says_of_the_items_it_had_what_it_said_before(name: str) -
     histories = outcome(name).prepared.log.sequences
     scores = grown.query(histories).scores(0, ITEMS + 1)
     torch.testing.assert_close(scores[:, :ITEMS], model.query(histories).scores(0, ITEMS), rtol=0, atol=1e-5)
-    assert torch.equal(scores[:, ITEMS], scores[:, 4])  # twins tie exactly
+    if name != "blend":  # where nothing is counted of what was added
+        assert torch.equal(scores[:, ITEMS], scores[:, 4])  # twins tie exactly
 
 
 def test_factors_of_users_and_items_grow_as_well() -> None:

@@ -19,7 +19,7 @@ from nextitem.data.log import index
 from nextitem.data.prepare import Prepared
 from nextitem.data.source import Source
 from nextitem.data.splits.leave_one_out import LeaveOneOut
-from nextitem.experiment.combined.ensemble import Ensemble, Member
+from nextitem.experiment.combined import Blend, Ensemble, Member
 from nextitem.experiment.folder.metrics import Metrics, metrics_of
 from nextitem.experiment.folder.provenance import provenance
 from nextitem.experiment.recipe import Recipe
@@ -63,6 +63,7 @@ RECIPES = {
         negatives=Uniform(count=1, exclude="target"), training=SHORT,
     ),
     "ensemble": Recipe(model=Ensemble(members=(Member(seed=0, model=SMALL), Member(seed=1, model=SMALL)))),
+    "blend": Recipe(model=Blend(model=SMALL, co_occurrence=(0.0, 0.5), decay=(0.0, 0.5))),
     "popularity": Recipe(model=Popularity()),
     "co-occurrence": Recipe(model=CoOccurrence()),
 }  # fmt: skip

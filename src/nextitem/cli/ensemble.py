@@ -25,7 +25,7 @@ def ensemble(
     average: Annotated[
         str, typer.Option(help="What is averaged: log_probability, or probability, which takes one more sweep.")
     ] = "log_probability",
-    name: Annotated[str | None, typer.Option(help="What the run is called; default: ensemble.")] = None,
+    name: Annotated[str | None, typer.Option(help="What the run is called; default: by what it is.")] = None,
     data: Annotated[str | None, typer.Option(help="Where the data of the runs is now, if it has moved.")] = None,
     out: Annotated[Path | None, path_to("Folder for runs; default: the one that the run is in.")] = None,
     threads: Threads = None,

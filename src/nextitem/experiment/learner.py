@@ -38,6 +38,8 @@ class Learnt:
     """Numbers that were learnt; 0 where nothing but counts was made."""
     seconds: float = 0.0
     """Of optimisation, or of counting."""
+    notes: tuple[str, ...] = ()
+    """What is to know of how it was learnt, beside its epochs."""
 
 
 class Learner(Protocol):

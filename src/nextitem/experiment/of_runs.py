@@ -11,7 +11,7 @@ from nextitem.data.prepare import GivenEvents, Prepared
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.experiment.again import otherwise, restore
-from nextitem.experiment.combined.ensemble import Ensemble, Member
+from nextitem.experiment.combined import Blend, Ensemble, Member
 from nextitem.experiment.combined.mean import Average
 from nextitem.experiment.folder.metrics import MadeOf, metrics_of
 from nextitem.experiment.folder.provenance import made_now
@@ -21,12 +21,14 @@ from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.learner import Learnt
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome
+from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.experiment.train import Extras, add_report
 from nextitem.experiment.yardsticks import UNCOMPARED, beside
 from nextitem.settings.given import listed, of_kind
 from nextitem.storage import MANIFEST, sha256
 from nextitem.training.history import History
 from nextitem.training.session import Session
+from nextitem.training.validation import validation_cases
 from nextitem.words import counted
 
 
@@ -61,10 +63,40 @@ def ensemble(
     _check_alike(runs)
     members = tuple(Member(seed=run.seed, model=run.recipe.sequence) for run in runs)
     model = Ensemble(members=members, average=average)
-    prepared = _prepared(runs, model, place)
+    prepared = _prepared(runs, place)
     learnt = model.joined([_learnt(run, prepared) for run in runs])
     recipe = runs[0].recipe.model_copy(update={"name": place.name or model.name, "model": model})
     return _stored(runs, recipe, replace(prepared, notes=(*prepared.notes, _said(runs))), learnt, place, say)
+
+
+def blend(
+    run: Run, model: Blend | None = None, place: Place = Place(), say: Say = silent
+) -> Run:  # fmt: skip
+    """The run of a blend of a finished run: its model's scores with what counting says added, see `Blend`.
+
+    `model` says which weights are tried on the validation cases, and its own `model` is replaced by the run's. Raises
+    ConfigurationError for a run of another kind of model, and for one that was not evaluated or that forgot users;
+    DataError where recent popularity is asked for and events have no times; what restoring and storing raise.
+    """
+    run = of_kind(run, Run, "run", "read_run(folder) returns one")
+    _check_alike([run])
+    if not isinstance(run.recipe.model, SequenceRecipe | Ensemble):
+        raise ConfigurationError(
+            f"{run.folder} is of {run.recipe.model.name}, and counts are added to a sequence model or an ensemble; "
+            f"give a run of one"
+        )
+    model = Blend(**{**dict(model or Blend()), "model": run.recipe.model})
+    prepared = _prepared([run], place)
+    model.check(prepared)
+    cases = validation_cases(prepared.split.validation, model.training.validation_users, run.seed)
+    found = replace(_learnt(run, prepared), history=History(run.history, run.metrics.best_epoch))
+    with told_if_slow(f"choosing weights on {counted(len(cases), 'validation case')}", say):
+        learnt = model.blended(found, prepared.split.train, cases, run.recipe.ranking)
+    model = model.as_needed(learnt.scorer.tensors())
+    learnt = replace(learnt, scorer=model.restore(learnt.scorer.tensors(), prepared.split.train.number_of_items))
+    recipe = run.recipe.model_copy(update={"name": place.name or f"{run.recipe.name}-blend", "model": model})
+    notes = (*prepared.notes, *learnt.notes, _said([run]))
+    return _stored([run], recipe, replace(prepared, notes=notes), learnt, place, say)
 
 
 def _said(runs: Sequence[Run]) -> str:
@@ -76,6 +108,11 @@ def _check_alike(runs: Sequence[Run]) -> None:
     first = runs[0]
     for run in runs:
         run.require_evaluated()
+        if run.recipe.learner.reads_target_times:
+            raise ConfigurationError(
+                f"the model of {run.folder} was told when its targets happened, which nobody knows who recommends; "
+                f"give runs of models that were not"
+            )
         if run.metrics.forgotten is not None:
             raise ConfigurationError(
                 f"{run.folder} forgot {counted(run.metrics.forgotten.users, 'user')}, whom the log that it learnt from "
@@ -97,11 +134,12 @@ def _check_alike(runs: Sequence[Run]) -> None:
             )
 
 
-def _prepared(runs: Sequence[Run], model: Ensemble, place: Place) -> Prepared:
+def _prepared(runs: Sequence[Run], place: Place) -> Prepared:
     """The events that all runs learnt from, by the one that knows most of them: of two, the one that reads times."""
-    knowing = next(run for run in runs if run.recipe.learner.reads_times == model.reads_times)
-    recipe = knowing.recipe.model_copy(update={"model": model})
-    return replace(otherwise(knowing, recipe, place.data, place.events), features=runs[0].features)
+    # The fingerprint of a run has times where its model reads them.
+    knowing = next((run for run in runs if run.recipe.learner.reads_times), runs[0])
+    prepared = otherwise(knowing, knowing.recipe, place.data, place.events)
+    return replace(prepared, features=runs[0].features)
 
 
 def _learnt(run: Run, prepared: Prepared) -> Learnt:
@@ -114,7 +152,8 @@ def _learnt(run: Run, prepared: Prepared) -> Learnt:
 
 def _stored(runs: Sequence[Run], recipe: Recipe, prepared: Prepared, learnt: Learnt, place: Place, say: Say) -> Run:
     """What was made of runs, measured and stored."""
-    started, seed, split = datetime.now(UTC), 0, prepared.split
+    started, split = datetime.now(UTC), prepared.split
+    seed = runs[0].seed if recipe.learner.depends_on_seed else 0
     measured = []
     for what, cases in (("validation", split.validation), ("test", split.test)):
         with told_if_slow(f"ranking the targets of {counted(len(cases), f'{what} case')}", say):

@@ -15,7 +15,7 @@ from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from nextitem.errors import ArtefactError, ConfigurationError
-from nextitem.experiment.combined.ensemble import Ensemble, Member
+from nextitem.experiment.combined import Blend, Ensemble, Member
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.model.encoders.encoder import Encoder
@@ -54,7 +54,7 @@ def _offer(encoders: Mapping[str, type[Encoder]]) -> None:
     default = SequenceRecipe.model_fields["encoder"].default
     SequenceRecipe.__annotations__["encoder"] = annotation
     SequenceRecipe.model_fields["encoder"] = FieldInfo.from_annotated_attribute(annotation, default)
-    for model in (SequenceRecipe, Member, Ensemble, Recipe):  # each before those that hold it
+    for model in (SequenceRecipe, Member, Ensemble, Blend, Recipe):  # each before those that hold it
         model.model_rebuild(force=True)
 
 
