@@ -27,7 +27,7 @@ def test_a_service_answers_as_it_is_described(tmp_path: Path) -> None:
     models = Models.load(stored(tmp_path))
     ids = ids_of(models.first.recommender)
     with EventStore.open(tmp_path / "events.db", ids=ids) as store, served(models, events=store) as one:
-        found = asked(one, 8)
+        found = asked(one, 5)
         described = [*one.client.get("/openapi.json").json()["paths"]]
     assert all(path in found for path in described)
     assert found.endswith("all as described; seed 3\n")

@@ -138,7 +138,7 @@ def test_terms_that_mean_nothing_here_are_refused_in_the_words_of_the_recommende
 
 
 def test_users_are_named_in_the_log_where_that_is_asked_for() -> None:
-    with served(settings=ServiceSettings(port=0, log_ids=True)) as one:
+    with served(settings=ServiceSettings(port=0, drain_seconds=0, log_ids=True)) as one:
         one.post("/v1/recommend", {"history": ["i03"], "user": "u01"})
     assert [line.get("user") for line in one.log()] == [None, "u01", *[None] * (len(one.log()) - 2)]
     assert "i03" not in one.written.getvalue()
