@@ -181,12 +181,12 @@ def test_places_of_ragged_rows() -> None:
     assert columns.tolist() == [0, 1, 0, 1, 2]
 
 
-@pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
-def test_a_precision_of_gpus_is_refused_on_the_cpu(precision: Any) -> None:
+@pytest.mark.parametrize(
+    ("precision", "fact"), [("tf32", "is for GPUs, and the model is on the"), ("auto", "is settled by the plan")]
+)
+def test_a_precision_that_the_cpu_has_not_or_that_is_open_is_refused(precision: Any, fact: str) -> None:
     recipe = sequence(**NEXT, training=Training(precision=precision, patience=None))
-    with pytest.raises(
-        ConfigurationError, match=rf"training\.precision={precision} is for GPUs, and the model is on the"
-    ):
+    with pytest.raises(ConfigurationError, match=rf"training\.precision={precision} {fact}"):
         fit_model(
             recipe.sequence.build(ITEMS, 0, len(TRAIN)),
             TRAIN,

@@ -64,7 +64,7 @@ def fit_model(
     step = Step(model, windows, loss, negatives, progress.descent, session)
     processes.agree("the weights at the start", model.state_dict())
     while not _is_finished(history, training, len(windows)):
-        with _products(training.precision):
+        with _products(training.precision if transfer.is_asynchronous(session.device) else "float32"):
             epoch = _train_epoch(step, training, len(history.epochs) + 1)
         if not history.epochs:
             _refuse_idle(epoch, step.negatives is not None)
@@ -94,10 +94,15 @@ def _windows(model: Trainable, train: Sequences, training: Training) -> Sequence
         )
     if train.number_of_items == 1:
         raise DataError("the catalogue has one item, so that there is nothing to tell it from; give events of several")
-    if training.precision != "float32" and not transfer.is_asynchronous(device):
+    if training.precision == "tf32" and not transfer.is_asynchronous(device):
         raise ConfigurationError(
-            f"training.precision={training.precision} is for GPUs, and the model is on the CPU, where it would be "
-            f"slower; leave it out (loss.precision=bfloat16 is for both)"
+            "training.precision=tf32 is for GPUs, and the model is on the CPU, which has no such products; leave it "
+            "out, or set bfloat16 or auto"
+        )
+    if training.precision == "auto":
+        raise ConfigurationError(
+            "training.precision=auto is settled by the plan of a training; train by `train`, or take the recipe of "
+            "plan(…), or name float32 or bfloat16"
         )
     return windows
 

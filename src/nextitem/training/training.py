@@ -52,9 +52,11 @@ class Training(Configuration):
     """Rows of the item table that a step reads and moves: `all`, or, for a loss with negatives, those `touched` by its
     inputs, targets and negatives, so that a step does not feel the catalogue. Both are Adam: what a row would have gone
     on by momentum alone, it goes when it is next read."""
-    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
-    """On a GPU: of products in training. `tf32`: 10 bits of each factor; `bfloat16`: 7 bits in the encoder, the rest as
-    in `tf32`. Weights, moments and sums stay in float32, and so does evaluation."""
+    precision: Literal["float32", "tf32", "bfloat16", "auto"] = "float32"
+    """Of products in training. `bfloat16`: 7 bits of each factor in the encoder, and on a GPU `tf32` in the rest; a CPU
+    needs instructions for it (AVX-512 BF16, AMX), or takes many times as long. `tf32`, on a GPU: 10 bits. `auto`:
+    float32 or bfloat16, whichever the plan of a training finds to be faster on its machine, which the run then has as
+    its setting. Weights, moments and sums stay in float32, and so does evaluation."""
     validation_users: int | None = Field(10_000, ge=1)
     """Validate during training on this many users drawn at random when there are more; none: on all."""
 
@@ -102,6 +104,13 @@ class Training(Configuration):
                 f"most_batch_size={self.most_batch_size} is less than batch_size={self.batch_size}, which it grows from"
             )
         return self
+
+    @property
+    def versions(self) -> tuple[Self, ...]:
+        """In float32 and in bfloat16, where that is left open; else itself."""
+        if self.precision != "auto":
+            return (self,)
+        return tuple(self.model_copy(update={"precision": precision}) for precision in ("float32", "bfloat16"))
 
     @property
     def kept_epoch(self) -> Literal["best", "last"]:

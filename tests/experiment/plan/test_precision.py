@@ -1,5 +1,6 @@
 """Which precision is faster is found out on the machine: said of every full softmax, and decided where it is open."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
 from nextitem.experiment.train import train
 from nextitem.model.losses import CrossEntropy
+from nextitem.settings.keys import settings_of
 from nextitem.training.session import Session
+from nextitem.training.training import Training
 from worlds.killed import KilledError, Killer
 from worlds.parts import with_parts
 from worlds.small_runs import RECIPES, chains, log_of, prepared_from, sha256, write_csv
@@ -49,6 +52,36 @@ def test_what_is_open_is_settled_by_what_is_faster_here(
     faster(monkeypatch, *seconds)
     assert loss_of(settled(OPEN, prepared, Session(0))).precision == chosen
     assert loss_of(plan.plan(OPEN, prepared, Session(0)).recipe).precision == chosen
+
+
+BOTH = with_parts(OPEN, training=OPEN.sequence.training.model_copy(update={"precision": "auto"}))
+
+
+def test_an_encoder_and_a_loss_are_settled_each_by_itself(monkeypatch: pytest.MonkeyPatch, prepared: Prepared) -> None:
+    faster(monkeypatch, 1.0, 2.0)
+    monkeypatch.setattr(precision, "encoder_seconds", lambda *_: [2.0, 1.0])
+    found = settled(BOTH, prepared, Session(0))
+    assert (found.sequence.training.precision, loss_of(found).precision) == ("bfloat16", "float32")
+    assert len(versions_of(BOTH)) == 4
+    assert versions_of(found) == [found]
+    assert as_begun(BOTH, {f"recipe.{key}": json.dumps(value) for key, value in settings_of(found).items()}) == found
+
+
+def test_an_encoder_is_timed_forward_and_backward(prepared: Prepared) -> None:
+    ticks = iter(range(100))
+    parts = BOTH.sequence
+    taken = precision.encoder_seconds(parts.training.versions, parts, prepared, Session(0), lambda: float(next(ticks)))
+    assert taken == [1.0, 1.0]
+
+
+def test_a_training_in_bfloat16_runs_on_the_cpu_and_is_another_one(prepared: Prepared) -> None:
+    exact, rounded = (
+        run(with_parts(RECIPES["sasrec-ce"], training=Training(epochs=1, precision=one)), Session(0), prepared=prepared)
+        for one in ("float32", "bfloat16")
+    )
+    losses = [one.history.epochs[0].train_loss for one in (exact, rounded)]
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.01)
 
 
 def test_nothing_is_timed_of_what_does_not_fit(monkeypatch: pytest.MonkeyPatch, prepared: Prepared) -> None:

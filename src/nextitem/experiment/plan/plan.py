@@ -118,7 +118,7 @@ def plan(
 
 
 def _settled(recipe: Recipe, prepared: Prepared, session: Session) -> Recipe:
-    """The recipe with what its loss leaves open settled, once it is known to fit: timing it takes the whole table."""
+    """The recipe with what its parts leave open settled, once it is known to fit: timing it takes the whole table."""
     if len(versions_of(recipe)) > 1 and session.processes.rank == 0:
         fit_into(recipe, prepared, session)
     return settled(recipe, prepared, session)
