@@ -17,7 +17,7 @@ class ServiceSettings(Configuration):
     """Port to listen at; 0: any that is free, which is printed."""
     queue: int = Field(64, ge=1, le=100_000)
     """Questions that may wait for the model at a time; what comes beyond is refused at once with 503."""
-    wait: float = Field(0.045, gt=0, le=60)
+    wait: float = Field(0.05, gt=0, le=60)
     """Seconds that a question may be expected to wait for those before it; what comes beyond is refused as well.
     Beyond the capacity answers take up to about twice as long."""
     batch: int = Field(32, ge=1, le=1024)
