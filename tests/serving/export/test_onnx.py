@@ -11,11 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import polars as pl
 import pytest
 import torch
 
+from nextitem.data.features.table import ItemFeatures
 from nextitem.errors import ArtefactError, ConfigurationError
 from nextitem.experiment.folder.reading import read_run
+from nextitem.serving.catalogue.changes import CatalogueChanges
 from nextitem.serving.export import onnx
 from nextitem.serving.export.network import Network
 from nextitem.serving.export.onnx import METADATA, export_onnx
@@ -86,6 +89,24 @@ def test_the_metadata_say_how_to_ask(files: Exported) -> None:
     assert (about["maximum_length"], about["k"], about["hide"]) == (7, K, "history")  # of 8 places one is the mask
     counts = outcome("bert4rec").prepared.split.train.counts()
     assert counts[about["popular"]].tolist() == sorted(counts.tolist(), reverse=True)[:K]
+
+
+def test_a_catalogue_that_changed_is_exported_as_it_is(tmp_path: Path) -> None:
+    new = ItemFeatures(pl.DataFrame({"item": ["z1"], "title": ["New"]}))
+    changes = CatalogueChanges().retire(["i04", "i05"]).rename({"i01": "Another"}).add(new)
+    changed = Recommender.load(written(tmp_path, "sasrec-ce")).with_catalogue(changes)
+    file = export_onnx(read_run(changed.save(tmp_path / "changed")), tmp_path / "model.onnx", 13).file
+    asked = session(file)
+    about = json.loads(asked.get_modelmeta().custom_metadata_map[METADATA])
+    assert (about["items"][12], about["titles"][12], about["titles"][1]) == ("z1", "New", "Another")
+    assert (about["retired"], about["cold"], about["k"]) == ([4, 5], [12], 13)
+    assert not {4, 5} & {*about["popular"]}
+    for history in ([3, 4], [12], [4]):
+        items, scores = asked.run(None, {"history": np.array([history]), "hidden": np.array([history])})
+        best = changed.recommend([[about["items"][item] for item in history]], k=13)[0]
+        assert [about["items"][item] for item in items[0] if item >= 0] == [one.item for one in best]
+        assert scores[0, : len(best)].tolist() == pytest.approx([one.score for one in best], abs=1e-5)
+        assert "z1" in [one.item for one in best] or history == [12]
 
 
 @pytest.mark.parametrize(

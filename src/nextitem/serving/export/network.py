@@ -10,9 +10,11 @@ from nextitem.model.model import SequenceModel
 class Network(nn.Module):
     """(items_Bk, scores_Bk) of histories, best first: a model without anything that is looked up by raw ids."""
 
-    def __init__(self, model: SequenceModel, k: int) -> None:
+    def __init__(self, model: SequenceModel, k: int, is_out_N: Tensor | None = None) -> None:
+        """`is_out_N` says which items are in no list, whatever is hidden; None: none of them."""
         super().__init__()
         self.model, self.k = model, k
+        self.register_buffer("is_out_N", is_out_N, persistent=False)
         self.asks_by_mask = model.objective.needs_mask and not model.objective.needs_causal
         self.most = model.objective.maximum_length - self.asks_by_mask
         """L at most: the events that the model reads."""
@@ -24,6 +26,8 @@ class Network(nn.Module):
         """
         states_Be = self.model.states(self._query(history_BL))
         scores_BN = self.model.items.scores(states_Be, 0, self.model.items.number_of_items)
+        if isinstance(self.is_out_N, Tensor):
+            scores_BN = scores_BN.masked_fill(self.is_out_N, -torch.inf)
         spare_BN = nn.functional.pad(scores_BN, (0, 1))  # one more column for what hides nothing
         columns_BH = torch.where(hidden_BH < 0, scores_BN.shape[1], hidden_BH)
         shown_BN = spare_BN.scatter(1, columns_BH, -torch.inf)[:, :-1]

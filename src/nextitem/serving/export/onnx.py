@@ -21,6 +21,7 @@ from nextitem.experiment.folder.reading import Run
 from nextitem.model.model import SequenceModel
 from nextitem.serving.export.network import Network
 from nextitem.serving.known import Known
+from nextitem.serving.recommender import Recommender
 from nextitem.settings.given import whole_number
 from nextitem.storage import filled, refusals, whole_file
 
@@ -51,13 +52,14 @@ def export_onnx(run: Run, out: Path, k: int = 100) -> Exported:
     Inputs are `history` (batch, length), int64 indices of items, oldest first, −1 behind the newest, and `hidden`
     (batch, any), indices of items that are not listed, −1 for none. Outputs are `items` and `scores` (batch, k), best
     first, −1 and −inf where nothing is left. Batch and length are dynamic; the metadata hold ids and titles (`about`).
+    The catalogue is that of the run as it is by now: retired items are in no list, added ones have their rows.
 
     Raises ConfigurationError for a model that cannot be exported and where the extra `onnx` is not installed,
     ArtefactError where the file would list something else, and StorageError where the system refuses.
     """
     k = whole_number(k, "k", "the number of recommendations", least=1)
-    known = Known.of_run(run)
-    network = Network(exportable(known.scorer), min(k, len(known.items))).eval()
+    known = Recommender.from_run(run).known
+    network = Network(exportable(known.scorer), min(k, len(known.items)), known.is_retired_N).eval()
     content = _content(network, about(known, run, network))
     if len(content) > _MOST_BYTES:
         raise ConfigurationError(f"the model has {len(content):,} bytes, and an ONNX file at most {_MOST_BYTES:,}")
@@ -86,6 +88,9 @@ def exportable(scorer: Scorer) -> SequenceModel:
 def about(known: Known, run: Run, network: Network) -> dict[str, Any]:
     """What a file's metadata say: ids by index, how to ask, and where the model comes from."""
     titles = known.item_titles
+    popular_N = known.counts_N.argsort(descending=True, stable=True)
+    if known.is_retired_N is not None:
+        popular_N = popular_N[~known.is_retired_N[popular_N]]
     return {
         "format": _FORMAT,
         "nextitem": version("nextitem"),
@@ -97,8 +102,14 @@ def about(known: Known, run: Run, network: Network) -> dict[str, Any]:
         "hide": known.hide,
         "items": known.raw_items,
         "titles": titles if any(title is not None for title in titles) else None,
-        "popular": known.counts_N.argsort(descending=True, stable=True)[: network.k].tolist(),
+        "popular": popular_N[: network.k].tolist(),
+        "retired": _marked(known.is_retired_N),
+        "cold": _marked(known.is_cold_N),
     }
+
+
+def _marked(is_so_N: Tensor | None) -> list[int]:
+    return [] if is_so_N is None else is_so_N.nonzero()[:, 0].tolist()
 
 
 def _content(network: Network, words: dict[str, Any]) -> bytes:
