@@ -174,6 +174,29 @@ def test_what_was_there_is_there_again_when_the_new_one_cannot_take_its_name(
     assert tree(root / "study") == {"table.json": "earlier"}
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_of_two_that_replace_a_folder_at_once_the_later_one_stays(
+    root: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    if is_there:
+        (root / "study").mkdir()
+        (root / "study" / "table.json").write_text("earlier")
+    rename, others = os.rename, [True]
+
+    def between(first: Path, second: Path) -> None:
+        if others and first.name.endswith(".draft"):  # another process ends at this very moment
+            others.clear()
+            (root / "study").mkdir()
+            (root / "study" / "table.json").write_text("another")
+        rename(first, second)
+
+    monkeypatch.setattr(os, "rename", between)
+    with whole_folder(root / "study", replace=True) as draft:
+        (draft / "table.json").write_text("later")
+    assert [path.name for path in root.iterdir()] == ["study"]
+    assert tree(root / "study") == {"table.json": "later"}
+
+
 @pytest.mark.parametrize(
     ("umask", "folders", "files"), [(0o022, 0o755, 0o644), (0o027, 0o750, 0o640), (0o077, 0o700, 0o600)]
 )

@@ -23,6 +23,9 @@ _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)  # what a folder answ
 # The same of second names: also of a file that belongs to somebody else, or that has as many as there may be.
 _CANNOT_LINK = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.EACCES, errno.EMLINK)
 
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)  # what a rename meets where another one came between
+_ATTEMPTS = 10
+
 
 @contextmanager
 def whole_file(file: Path) -> Iterator[Path]:
@@ -209,6 +212,17 @@ def _keep(file: Path, before: Path) -> None:
 def _exchange(draft: Path, folder: Path) -> None:
     """As `publish`, a folder of that name being deleted at last; where anything fails it has its name again."""
     settle(draft)
+    for _ in range(_ATTEMPTS):
+        try:
+            return _exchanged(draft, folder)
+        except OSError as error:
+            # Another process put its folder there, or took the earlier one away: that one is replaced by this.
+            if error.errno not in _TAKEN or not draft.exists():
+                raise
+    raise FileExistsError(errno.EEXIST, "other processes write to the same place all the time", str(folder))
+
+
+def _exchanged(draft: Path, folder: Path) -> None:
     before = before_of(draft)
     with held(folder):
         try:
@@ -219,7 +233,8 @@ def _exchange(draft: Path, folder: Path) -> None:
         except BaseException:
             if not draft.exists():
                 folder.rename(draft)
-            if before.exists():
+            if before.exists() and not os.path.lexists(folder):
                 before.rename(folder)
+            shutil.rmtree(before, ignore_errors=True)
             raise
         shutil.rmtree(before, ignore_errors=True)
