@@ -81,7 +81,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="nextitem-failing-") as folder:
         world, work = Path(folder).resolve() / "world", Path(folder).resolve() / "work"
         wrong, chosen = 0, {name: VERBS[name] for name in asked.verbs or VERBS}
-        build(world, {word for verb in chosen.values() for word in verb.words})
+        build(world, {word for verb in chosen.values() for word in (*verb.words, *verb.needs)})
         for name, verb in chosen.items():
             began, tally = time.monotonic(), Tally()
             for way in asked.ways.split(","):
@@ -115,6 +115,8 @@ def build(world: Path, asked: Collection[str]) -> None:
         for e in range(8)
     ]
     (world / "log.csv").write_text("\n".join(["user,item,time", *rows]) + "\n")
+    later = [f"u{user:02},i{user % 20:02},{1_700_100_000 + user}" for user in range(24)]
+    (world / "later.csv").write_text("\n".join(["user,item,time", *later]) + "\n")
     (world / "small.toml").write_text(STUDY)
     for name in ("page.html", "lists.csv", "lists.jsonl", "lists.parquet"):
         (world / name).write_text(f"an earlier {name}")

@@ -34,6 +34,8 @@ class Verb:
     """What is typed beside the same words to go on with what stayed."""
     own_process: bool = False
     """Whether a process of its own does the writing."""
+    needs: tuple[str, ...] = ()
+    """What has to be there before, beside what is typed."""
 
 
 TRAIN = ("train", "sasrec-ce", "data=log.csv", *SMALL, "--out", "runs", "--seed", "7")
@@ -49,6 +51,7 @@ BEFORE = (  # as far as the verbs name these folders
     ("reproduced", ("train", "popularity", "data=synthetic", "--out", "reproduced", "--no-report")),
     ("reproduced", REPRODUCE),
     ("ranked", RANKINGS),
+    ("state.nextitem", ("dump", "one", "--out", "state.nextitem")),
 )
 VERBS = {
     "prepare": Verb(("prepare", "log.csv", "filters.minimum_per_item=2", "filters.repeats=last", "--out", "new/one")),
@@ -90,4 +93,14 @@ VERBS = {
     ),
     "evaluate": Verb(("evaluate", "one")),
     "check": Verb(("check", "ready")),
+    "similar": Verb(("similar", "one", "i01", "i02")),
+    "explain": Verb(("explain", "one", "--user", "u01")),
+    "items": Verb(("items", "one", "--retire", "i03", "--rename", "i04=Four")),
+    "refit": Verb(("refit", "one", "--out", "refitted"), EPOCH),
+    "update": Verb(("update", "one", "later.csv", "--replace-worse"), EPOCH),
+    "forget": Verb(("forget", "one", "--user", "u01")),
+    "export": Verb(("export", "one", "--out", "model.onnx", "--k", "5")),
+    "dump": Verb(("dump", "one", "--out", "dumped.nextitem")),
+    "restore": Verb(("restore", "state.nextitem", "--out", "restored"), needs=("one",)),
+    "replay": Verb(("replay", "one", "--test", "--limit", "4")),
 }
