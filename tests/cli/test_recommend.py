@@ -32,6 +32,15 @@ def test_line_breaks_and_commas_stand_between_ids(run: Path, monkeypatch: pytest
         assert [line.split(",")[0] for line in capfd.readouterr().out.splitlines()] == ["user", "u03", "u04"]
 
 
+def test_a_folder_of_runs_names_them_and_check_says_what_a_run_is_for(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    assert typed(monkeypatch, "recommend", str(run.parent), "--users", "u00") == 4
+    assert f"it has no manifest.json, but 1 run in it ({run.name}); give a folder that" in capfd.readouterr().err
+    assert typed(monkeypatch, "check", str(run)) == 2
+    assert f"{run} is a run, and check is about logs; `nextitem evaluate {run}` proves" in capfd.readouterr().err
+
+
 def test_k_has_a_short_name(run: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture) -> None:
     for words in (("-k", "2"), ("-k2",), ("--k", "2")):
         assert typed(monkeypatch, "recommend", str(run), "--users", "u03", *words) == 0

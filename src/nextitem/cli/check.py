@@ -26,6 +26,7 @@ from nextitem.data.mapped.folder import is_prepared, verify
 from nextitem.data.mapped.manifest import Manifest
 from nextitem.data.source import Source
 from nextitem.errors import ConfigurationError, DataError
+from nextitem.experiment.folder.found import is_run
 from nextitem.settings.given import expanded
 from nextitem.storage import refusals, whole_file, write_text
 from nextitem.studies.checkup import Checkup
@@ -54,6 +55,11 @@ def check(
     of_columns = [*column_overrides(columns, on_bad_rows), *item_column_overrides(item_columns)]
     asked = [*(overrides or []), *of_columns]
     path = expanded(data)
+    if is_run(path):
+        raise ConfigurationError(
+            f"{data} is a run, and check is about logs; `nextitem evaluate {data}` proves what the run measured, and "
+            f"check takes the log that it learnt from"
+        )
     manifest = _verified(path, data, asked) if is_prepared(path) else None
     settings = asked_from(asked)
     with told_if_slow(f"examining {data}", say):

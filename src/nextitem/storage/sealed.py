@@ -20,8 +20,10 @@ from nextitem.storage.contents import write_text
 from nextitem.storage.drafts import tidy
 from nextitem.storage.opened import SHA256, cannot_read, content_of, opened, parsed, sha256
 from nextitem.storage.places import NO_NAME
+from nextitem.words import counted
 
 MANIFEST = "manifest.json"
+_NAMED = 5  # folders in a message
 _UNNAMED = f"is not named by {MANIFEST}"
 
 
@@ -91,7 +93,7 @@ class Kind(Generic[M]):
             return Sealed(folder, self, parsed(self.manifest, content))
         except OSError as error:
             if error.errno in NO_NAME:
-                raise self._foreign(folder, f": it has no {MANIFEST}") from error
+                raise self._foreign(folder, f": it has no {MANIFEST}{self._inside(folder)}") from error
             raise cannot_read(folder / MANIFEST, error) from error
         except ValueError as error:
             raise self.unreadable(folder, f"{MANIFEST}: {error}") from error
@@ -114,6 +116,21 @@ class Kind(Generic[M]):
 
     def _foreign(self, folder: Path, fact: str) -> ArtefactError:
         return ArtefactError(f"{folder} is not a {self.noun}{fact}; give a folder that {self.whence}")
+
+    def _inside(self, folder: Path) -> str:
+        """The folders of this kind in one that is none, for whoever meant one of them; nothing where there are none."""
+        try:
+            found = sorted(one.name for one in folder.iterdir() if self._is_at(one))
+        except OSError:  # the folder itself may be missing, or be a file
+            return ""
+        named = f"{', '.join(found[-_NAMED:])}{f' and {len(found) - _NAMED:,} more' if len(found) > _NAMED else ''}"
+        return f", but {counted(len(found), self.noun)} in it ({named})" if found else ""
+
+    def _is_at(self, folder: Path) -> bool:
+        try:
+            return parsed(_Head, content_of(folder / MANIFEST)).format == f"nextitem {self.noun}"
+        except (OSError, ValueError):
+            return False
 
 
 @dataclass(frozen=True)

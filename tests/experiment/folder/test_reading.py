@@ -1,6 +1,7 @@
 """Finished runs are found by what decides their result, and measured from their ranks."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,14 @@ def test_a_run_without_what_is_compared_is_not_found_again(name: str, tmp_path: 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match=r"is not a run: it has no manifest.json; give a folder that"):
+        read_run(tmp_path)
+
+
+def test_a_folder_of_runs_names_them(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        shutil.copytree(written(tmp_path / ".made" / name, "popularity"), tmp_path / name)
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(ArtefactError, match=r"it has no manifest\.json, but 2 runs in it \(one, two\); give a"):
         read_run(tmp_path)
 
 
