@@ -17,6 +17,7 @@ from nextitem.data.splits.split import Cases
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Scorer
+from nextitem.model.items import Mixture, Separate, Tied
 from nextitem.model.losses import GBCE, BinaryCrossEntropy, CrossEntropy
 from nextitem.model.negatives import Uniform
 from nextitem.training.fit import fit_model
@@ -166,6 +167,24 @@ def test_it_learns_a_markov_chain(encoder: Any, objective: Any, loss: Any, train
     training = training.model_copy(update={"epochs": training.epochs // copies})
     history = fit_model(model, train, loss.build(), training, Session(0), None, negatives=negatives)
     assert history.epochs[-1].train_loss < history.epochs[0].train_loss
+    assert ndcg(model, cases) > ENOUGH
+
+
+HEADS = [
+    Tied(cosine="fixed", cosine_temperature=0.1),
+    Separate(cosine="learnt", popularity="learnt", bias=True, initial_deviation=0.2),
+    Mixture(state_components=2, item_components=2, component_dim=16, temperature=0.1),
+    Mixture(state_components=2, item_components=2, component_dim=16, temperature=0.1, gate="crossed"),
+]
+
+
+@pytest.mark.parametrize("items", HEADS, ids=["cosine", "all of it, apart", "mixture", "mixture crossed"])
+def test_it_learns_a_markov_chain_by_other_scores_than_products(items: Any, train: Sequences, cases: Cases) -> None:
+    parts = with_settings(ENCODERS["sasrec"], **TINY), with_settings(OBJECTIVES["next_item"], **WINDOWS)
+    model = build_model(*parts, ITEMS, items=items).float()
+    model.count(train)
+    training = BUDGETS["next_item"].model_copy(update={"epochs": 10})
+    fit_model(model, train, CrossEntropy().build(), training, Session(0), None)
     assert ndcg(model, cases) > ENOUGH
 
 

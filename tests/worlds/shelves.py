@@ -34,6 +34,9 @@ SMALL: Mapping[str, object] = {
     "positions": 16,
     "maximum_length": 12,
     "layers": (8, 5, 3),
+    "state_components": 2,
+    "item_components": 3,
+    "component_dim": 4,
 }
 USERS = 1000  # that encoders with user vectors know
 

@@ -114,7 +114,9 @@ class SequenceRecipe(Configuration):
         """Raises ValueError where the items do not go with the encoder's states or with the loss."""
         if reason := self.items.reason_against(self.encoder.dim, self.encoder.output_width):
             raise ValueError(reason)
-        if self.items.is_product:
+        if not self.items.is_product and (reason := self.loss.reason_against_pairs()):
+            raise ValueError(reason)
+        if not self.items.needs_own_negatives:
             return
         if not self.loss.needs_negatives:
             raise ValueError(

@@ -34,6 +34,7 @@ class StepShapes:
     count: int = 0  # K, most negatives of a set
     sharing: Sharing | None = None  # who shares such a set; None: there are none
     lookup_bytes: int = 0  # what a position takes to score its target and K negatives of its own (`Items`)
+    pair_bytes: int = 0  # what a pair of a state and an item takes where scores are no products (`Items`)
 
     @property
     def states_bytes(self) -> int:

@@ -88,7 +88,8 @@ def shapes_of(recipe: SequenceRecipe, work: Work, number_of_items: int) -> StepS
     """The largest step, as the loss of the recipe sees it."""
     width, negatives = recipe.items.scored_width(recipe.encoder.output_width), recipe.negatives
     longest = max((longest for _, longest in work.groups), default=0)
-    without = StepShapes(work.most_positions, work.rows, longest, width, number_of_items)
+    pair_bytes = recipe.items.pair_bytes()
+    without = StepShapes(work.most_positions, work.rows, longest, width, number_of_items, pair_bytes=pair_bytes)
     if negatives is None:
         return without
     count = negatives.set_size(work.most_positions)

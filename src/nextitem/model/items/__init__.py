@@ -4,10 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from nextitem.model.items.mixture import Mixture
 from nextitem.model.items.neural import Neural
 from nextitem.model.items.separate import Separate
 from nextitem.model.items.tied import Tied
 
-AnyItems = Annotated[Tied | Separate | Neural, Field(discriminator="name")]
+AnyItems = Annotated[Tied | Separate | Mixture | Neural, Field(discriminator="name")]
 
-__all__ = ["AnyItems", "Neural", "Separate", "Tied"]
+__all__ = ["AnyItems", "Mixture", "Neural", "Separate", "Tied"]

@@ -30,6 +30,7 @@ class Neural(Items):
 
     name: Literal["neural"] = "neural"
     is_product: ClassVar[bool] = False
+    needs_own_negatives: ClassVar[bool] = True
     layers: tuple[int, ...] = Field((64, 32, 16, 8), min_length=2, max_length=64)
     """Widths of the network: its input, half from the state and half from the item, and each hidden layer."""
 

@@ -5,7 +5,7 @@ d width, e width of states as they are scored, N items, K candidates.
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -62,13 +62,29 @@ class ItemTable(Protocol):
         """The table with M more items, whose `rows` these are; what is learnt of all items is shared with this one."""
 
 
+@runtime_checkable
+class PairTable(ItemTable, Protocol):
+    """A table whose scores are no products, but are had of all pairs of some states and some items."""
+
+    pair_bytes: int
+    """What a pair takes until its gradient is known."""
+
+    def scored_rows(self) -> Tensor:
+        """What scores each item, shape (N, f), made once for as many pairs as are asked for."""
+
+    def pair_scores(self, states_Te: Tensor, rows_If: Tensor) -> Tensor:
+        """Scores of all these states and items, shape (T, I)."""
+
+
 class Items(Configuration):
     """Settings of an item table; an entry of the shelf is one of these, and states what is not so."""
 
     name: str
     """By which the table is chosen."""
     is_product: ClassVar[bool] = True
-    """Whether scores are products of states and `output_table`, which losses over shared or all items multiply with."""
+    """Whether scores are products of states and `output_table`; losses ask others for pairs (`PairTable`)."""
+    needs_own_negatives: ClassVar[bool] = False
+    """Whether losses compare a position with negatives of its own alone, and not with shared ones or all items."""
     can_narrow: ClassVar[bool] = True
     """Whether a step can do with the rows that it touches (`training.item_rows=touched`)."""
 
@@ -94,6 +110,10 @@ class Items(Configuration):
         if self.is_product and is_all_sooner_had(number_of_items, columns, dim):
             return 2 * number_of_items * FLOAT_BYTES
         return 3 * columns * width * FLOAT_BYTES
+
+    def pair_bytes(self) -> int:
+        """What a pair of a state and an item takes until its gradient is known, where scores are no products."""
+        return 0
 
     def flops(self, dim: int) -> int:
         """Floating-point operations of a score, forward and backward: three products of `dim` numbers."""

@@ -18,8 +18,9 @@ from torch.nn.functional import pad
 from nextitem.compute import transfer
 from nextitem.errors import ConfigurationError
 from nextitem.model.batches import FLOAT_BYTES, Drawn, StepShapes
-from nextitem.model.items.table import ItemTable
+from nextitem.model.items.table import ItemTable, PairTable
 from nextitem.model.losses.loss import LossConfiguration
+from nextitem.model.losses.pairwise import pairwise_bytes, pairwise_cross_entropy
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -61,9 +62,20 @@ class CrossEntropy(LossConfiguration):
 
     def bytes(self, shapes: StepShapes) -> int:
         """What a step takes at its peak: the exponentials of one block, and the table in their precision."""
+        if shapes.pair_bytes:
+            return pairwise_bytes(shapes)
         block, value = _aligned(self.block_size(shapes)), self._value_bytes
         rounded = shapes.number_of_items * shapes.width * value if value < FLOAT_BYTES else 0
         return shapes.states_bytes + block * shapes.number_of_items * value + rounded
+
+    def reason_against_pairs(self) -> str | None:
+        """What is rounded are products."""
+        if self.precision == "float32":
+            return None
+        return (
+            f"loss.precision={self.precision} is of products with a table, and scores of these items are none; set "
+            f"loss.precision=float32"
+        )
 
     def block_size(self, shapes: StepShapes) -> int:
         """Positions whose exponentials exist at a time."""
@@ -126,6 +138,8 @@ class CrossEntropyLoss:
         In bfloat16 a score is rounded to 8 bits, a relative 2⁻⁹; the target's own score is not. No position loses less
         than 0, which that rounding could make of a loss near it. Gradients of gradients are not available.
         """
+        if isinstance(items, PairTable):
+            return pairwise_cross_entropy(states_Te, targets_T, items, weights_T)
         # Inside an autograd function gradients are always disabled, so whether they are wanted is asked out here.
         wants_gradients = torch.is_grad_enabled()
         inputs = (self, states_Te, items.output_table(), targets_T, weights_T, wants_gradients)

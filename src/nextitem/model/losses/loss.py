@@ -79,3 +79,7 @@ class LossConfiguration(Configuration):
     def reason_against(self, set_size: int) -> str | None:
         """Why sets of at most so many negatives would teach nothing, and the remedy; None where they do."""
         return None
+
+    def reason_against_pairs(self) -> str | None:
+        """Why items whose scores are no products do not go with its settings, and the remedy; None where they do."""
+        return None

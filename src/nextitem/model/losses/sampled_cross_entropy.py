@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from nextitem.compute import transfer
 from nextitem.errors import ConfigurationError
 from nextitem.model.batches import FLOAT_BYTES, Drawn, StepShapes
-from nextitem.model.items.table import ItemTable
+from nextitem.model.items.table import ItemTable, PairTable
 from nextitem.model.losses.compared import compared, negatives_of, total
 from nextitem.model.losses.loss import LossConfiguration
 
@@ -90,11 +90,13 @@ class SampledCrossEntropyLoss:
         With negatives shared by a sequence or the batch, gradients of gradients are not available.
         """
         drawn = self._corrected(negatives_of("sampled_cross_entropy", drawn), states_Te.dtype)
-        if drawn.sharing == "position":
+        if drawn.sharing == "position" or isinstance(items, PairTable):
             positive_T, scores_TK, is_out_TK = compared(states_Te, targets_T, items, drawn)
             if drawn.log_q is not None and drawn.target_log_q_T is not None:
                 columns = targets_T[:, None], drawn.target_log_q_T[:, None]
-                scores_TK = scores_TK - _shift(self.log_q, drawn.ids, drawn.log_q, *columns)
+                of_sets = drawn.rows_T if drawn.sharing == "sequence" else slice(None)
+                ids, log_q = drawn.ids[of_sets], drawn.log_q[of_sets]  # (K,) where the batch shares them
+                scores_TK = scores_TK - _shift(self.log_q, ids, log_q, *columns)
             scores_TK = scores_TK.masked_fill(is_out_TK, -torch.inf)
             losses_T = torch.cat([positive_T[:, None], scores_TK], 1).logsumexp(1) - positive_T
             return total(losses_T, weights_T)
