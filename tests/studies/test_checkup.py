@@ -73,3 +73,16 @@ def test_kinds_mean_what_was_said_and_stay_in_the_recipe(tmp_path: Path) -> None
     assert seen.found.windows is not None
     assert seen.found.windows.targets == 10  # buys at 1 and 3; those at 5 and 7 are held out
     assert seen.recipe.kinds == {"buy": 1.0, "view": "history"}
+
+
+def test_hide_is_taken_as_said(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text(
+        "user,item,time\n" + "".join(f"u{u},i{(u + n) % 4},{n}\n" for u in range(9) for n in range(8))
+    )
+    source = load_recipe("popularity", f"data={tmp_path / 'log.csv'}")
+    found = check(source, hide="nothing")
+    assert (found.found.splits[0].ceiling, found.recipe.hide) == (1.0, "nothing")
+    assert next(one for one in found.advice if one.key == "hide").reason == "as was asked for"
+    assert check(source).found.splits[0].ceiling == 0.0
+    with pytest.raises(ConfigurationError, match=r"hide='?all'? should be history, nothing, or last:n"):
+        check(source, hide="all")

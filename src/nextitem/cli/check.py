@@ -60,11 +60,13 @@ def check(
             f"{data} is a run, and check is about logs; `nextitem evaluate {data}` proves what the run measured, and "
             f"check takes the log that it learnt from"
         )
-    manifest = _verified(path, data, asked) if is_prepared(path) else None
+    of_events = [one for one in asked if not one.startswith("hide=")]
+    manifest = _verified(path, data, of_events) if is_prepared(path) else None
     settings = asked_from(asked)
     with told_if_slow(f"examining {data}", say):
         where = str(path) if data.startswith("~") else data  # as a recipe takes it
-        found = check_log(Source(where, **dict(settings)))
+        source = Source(where, **{key: value for key, value in settings if key != "hide"})
+        found = check_log(source, hide=settings.hide)
     for note in found.found.notes:
         say(f"note: {note}")
     if rejected is not None:

@@ -116,8 +116,22 @@ def study(
         _plan(request, rows, device_of(device), as_json=as_json)
         return
     place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh, make_report)
-    results = _made(request, rows, seeds, against, partial(train_each if training else find_each, place=place, say=say))
+    results = _made(
+        request, rows, seeds, against, partial(train_each if training else find_each, place=place, say=_NotesOnce())
+    )
     _tell(results, out, as_json=as_json)
+
+
+class _NotesOnce:
+    """Says everything but a note that was said already: a study asks the same data about several targets."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def __call__(self, sentence: str) -> None:
+        if not sentence.startswith("note: ") or sentence not in self._said:
+            say(sentence)
+        self._said.add(sentence)
 
 
 def _plan(request: StudyRequest, rows: list[Entry], device: torch.device, *, as_json: bool) -> None:

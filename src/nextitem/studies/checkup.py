@@ -9,8 +9,10 @@ from nextitem.data.checkup import finding
 from nextitem.data.checkup.advice import Advice, advice
 from nextitem.data.checkup.examination import Examination, examine
 from nextitem.data.checkup.finding import Finding
+from nextitem.data.checkup.held_out import Hiding
 from nextitem.data.prepare import GivenEvents
 from nextitem.data.source import EventSettings
+from nextitem.evaluation.hiding import latest
 from nextitem.experiment.presets import as_toml, load_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.settings.keys import leaves, settings_of
@@ -68,14 +70,16 @@ class Checkup:
         return f"# What `nextitem check` advised.\n{reasons}\n{as_toml(self.recipe)}"
 
 
-def check(settings: EventSettings, *, events: GivenEvents | None = None) -> Checkup:
+def check(settings: EventSettings, *, events: GivenEvents | None = None, hide: str | None = None) -> Checkup:
     """Examine the events that a recipe (or a `Source`) names, test whether order helps, and advise settings.
 
-    Given `events`, a frame of any library or `Interactions`, are taken in place of its data, as by `prepare`. Nothing
-    is trained but counts, and no test case is scored. Raises what reading raises, and DataError where the filters leave
-    no event; that nothing can be held out is a finding.
+    Given `events`, a frame of any library or `Interactions`, are taken in place of its data, as by `prepare`. `hide`
+    (`history`, `nothing`, `last:n`) says what may not be recommended again, and what is said about repeats, ceilings
+    and order follows it; None: all of a history counts as missed, and one of the three is advised. Nothing is trained
+    but counts, and no test case is scored. Raises what reading raises, ConfigurationError for another `hide`, and
+    DataError where the filters leave no event; that nothing can be held out is a finding.
     """
-    examined = examine(settings, events=events)
+    examined = examine(settings, events=events, hiding=None if hide is None else Hiding(hide, latest(hide)))
     said = advice(examined.found)
     hide = next(one.value for one in said if one.key == "hide")
     order = None if examined.split is None else order_test(examined.split, hide)

@@ -7,7 +7,7 @@ import torch
 
 from nextitem.data.checkup.bots import Bots, outer_fence
 from nextitem.data.checkup.finding import Severity
-from nextitem.data.checkup.held_out import HeldOut, compared, held_out, name_of, repeats_history, settings_of
+from nextitem.data.checkup.held_out import HeldOut, Hiding, compared, held_out, name_of, repeats_history, settings_of
 from nextitem.data.checkup.leak import Leak
 from nextitem.data.checkup.lengths import Lengths
 from nextitem.data.checkup.minima import Minima
@@ -194,6 +194,38 @@ def test_cold_and_repeated_targets_lower_the_ceiling() -> None:
         "so no hit rate exceeds 0.000"
     )
     assert found.finding.severity is Severity.NOTE
+
+
+def test_the_ceiling_follows_what_is_hidden() -> None:
+    log = histories([0, 3, 1, 3], [0, 1, 2, 4], [0, 1, 2, 0])
+    found = {
+        hiding.word: held_out(LeaveOneOut(), log, hiding)[0] for hiding in (Hiding("nothing", 0), Hiding("last:2", 2))
+    }
+    assert (found["nothing"].repeated, found["nothing"].ceiling) == (0, 2 / 3)
+    assert found["nothing"].finding.sentence.endswith("33.33 % of the targets are cold, so no hit rate exceeds 0.667")
+    # Of the last two events before it the first user's target repeats one, the third user's none.
+    assert (found["last:2"].repeated, found["last:2"].ceiling) == (1 / 3, 1 / 3)
+    assert "33.33 % repeat the history, which hide=last:2 hides" in found["last:2"].finding.sentence
+
+
+def test_what_was_said_of_repeats_is_no_longer_a_question() -> None:
+    log = histories([0, 0, 1, 0], [1, 1, 2, 1])
+    assert Repeats.of(log).finding.severity is Severity.WARNING
+    said = Repeats.of(log, "nothing").finding
+    assert (said.severity, said.remedy) == (Severity.NOTE, "")
+    assert said.sentence.endswith("; all may be recommended again (hide=nothing)")
+    assert Repeats.of(log, "last:3").finding.sentence.endswith(
+        "; what was latest may not be recommended again (hide=last:3)"
+    )
+
+
+def test_of_a_small_log_the_leak_advises_no_split_that_cannot_be_made() -> None:
+    log = histories(*([[0, 1, 2, 3]] * 20), times=[[n, 100 + n, 200 - n, 300 + n] for n in range(20)])
+    examined = {may: Leak(1.0, 0.5, 0.5, 0.5, 0.0, can_be_avoided=may).finding.remedy for may in (True, False)}
+    assert examined[True].startswith("split by time: ")
+    assert examined[False].endswith("; no split by time holds 100 test cases here, a longer log would")
+    assert not held_out(Temporal(cut=0.8), log)[0].is_by_time
+    assert replace(held_out(Temporal(cut=0.8), log)[0], test=100).is_by_time
 
 
 def test_the_splits_that_are_looked_at_go_with_the_log() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nextitem.data.checkup.examination import Examination
-from nextitem.data.checkup.held_out import HeldOut
+from nextitem.data.checkup.held_out import FEWEST_CASES, HeldOut
 from nextitem.words import counted, percent
 
 MOST_LOST = 0.05
@@ -15,8 +15,6 @@ MOST_ITEMS = 100_000
 """A larger catalogue is learnt from sampled negatives."""
 FEW_REPEATS = 0.01
 MANY_TIED = 0.1
-FEWEST_CASES = 100
-"""Test cases from which on an interval says anything."""
 MANY_SHORT = 0.1
 MANY_RARE, FEW_LOST = 0.25, 0.05
 """Items are left out where a quarter of the catalogue is rare, and a twentieth of the events at most goes with it."""
@@ -41,7 +39,7 @@ def advice(found: Examination) -> tuple[Advice, ...]:
 
 
 def _split(found: Examination) -> Iterator[Advice]:
-    by_time = [one for one in found.splits if one.settings["split"] == BY_TIME and one.test >= FEWEST_CASES]
+    by_time = [one for one in found.splits if one.is_by_time]
     if found.times is None:
         yield Advice("split", DEFAULT, "there are no times to split by")
     elif not by_time:
@@ -99,6 +97,8 @@ def _window(found: Examination) -> Iterator[Advice]:
 
 def _hide(found: Examination) -> Advice:
     repeats = found.repeats
+    if repeats.hide is not None:
+        return Advice("hide", repeats.hide, "as was asked for")
     share, at_once = percent(repeats.share, 1), repeats.immediate / repeats.events
     if not repeats.repeated:
         return Advice("hide", "history", "nobody comes back to an item")

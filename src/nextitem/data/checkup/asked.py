@@ -25,6 +25,9 @@ class Asked(Configuration):
     filters: Filters = Filters()
     kinds: Kinds = Field({})
     split: AnySplit = LeaveOneOut()
+    hide: str | None = None
+    """Which items of a history count as missed where they are targets: `history`, `nothing` or `last:n`; none: history,
+    and what is advised follows from the log."""
 
 
 def asked_from(overrides: Sequence[str] = ()) -> Asked:

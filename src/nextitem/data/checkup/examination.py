@@ -8,7 +8,7 @@ from typing import Any
 from nextitem.data.checkup import finding
 from nextitem.data.checkup.bots import Bots
 from nextitem.data.checkup.finding import Finding, Numbers
-from nextitem.data.checkup.held_out import HeldOut, compared, held_out
+from nextitem.data.checkup.held_out import HeldOut, Hiding, compared, held_out
 from nextitem.data.checkup.leak import Leak
 from nextitem.data.checkup.lengths import Lengths
 from nextitem.data.checkup.minima import Minima
@@ -111,10 +111,11 @@ class Examined:
     """As it was asked for; None where it refuses the log."""
 
 
-def examine(settings: EventSettings, *, events: GivenEvents | None = None) -> Examined:
+def examine(settings: EventSettings, *, events: GivenEvents | None = None, hiding: Hiding | None = None) -> Examined:
     """What is in a file, a dataset or a prepared folder, and what filters and splits make of it.
 
-    Given `events` are taken in place of the settings' data, as by `prepare`. Raises what reading raises, and DataError
+    Given `events` are taken in place of the settings' data, as by `prepare`. `hiding` is what may not be recommended
+    again: all of a history, where nobody says. Raises what reading raises, and DataError
     where the filters leave nothing; that nothing can be held out is a finding, and no error.
     """
     source = Source.of(settings)
@@ -122,10 +123,12 @@ def examine(settings: EventSettings, *, events: GivenEvents | None = None) -> Ex
         source = replace(source, data=data_of_given(source.data))
     read = _mapped(source) if events is None and is_mapped(source) else _in_memory(source, events)
     log, histories = read.log, read.log.sequences
-    asked, split = held_out(source.split, histories)
-    others = {one: held_out(one, histories) for one in compared(histories) if one != source.split}
+    hidden = hiding or Hiding()
+    asked, split = held_out(source.split, histories, hidden)
+    others = {one: held_out(one, histories, hidden) for one in compared(histories) if one != source.split}
     _, by_user = (asked, split) if source.split == LeaveOneOut() else others[LeaveOneOut()]
-    repeats = Repeats.of(histories)
+    repeats = Repeats.of(histories, None if hiding is None else hiding.word)
+    splits = (asked, *(one for one, _ in others.values()))
     found = Examination(
         source=source,
         columns=None if read.columns is None else read.columns.said,
@@ -142,9 +145,9 @@ def examine(settings: EventSettings, *, events: GivenEvents | None = None) -> Ex
         bots=Bots.of(log),
         popularity=Popularity.of(histories.counts()),
         minima=Minima.of(histories),
-        splits=(asked, *(one for one, _ in others.values())),
+        splits=splits,
         windows=None if split is None else Windows.of(split.train),
-        leak=None if by_user is None else Leak.of(by_user),
+        leak=None if by_user is None else Leak.of(by_user, can_be_avoided=any(one.is_by_time for one in splits)),
     )
     return Examined(found, log, split)
 

@@ -14,6 +14,18 @@ from nextitem.errors import DataError
 from nextitem.words import counted, percent
 
 _MANY_COLD = 0.05
+FEWEST_CASES = 100
+"""Test cases from which on an interval says anything."""
+
+
+@dataclass(frozen=True)
+class Hiding:
+    """What may not be recommended again, and so counts as missed where it is a target."""
+
+    word: str = "history"
+    """As a setting says it."""
+    latest: int | None = None
+    """Of how many events at the end of a history; None: of all."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +48,22 @@ class HeldOut:
     cold: float = 0.0
     """Share that occurs in no training event: no model of ids alone can hit it."""
     repeated: float = 0.0
-    """Share that repeats the history: hide=history counts it as missed."""
+    """Share that repeats what is hidden of the history, and so counts as missed; of all of it under hide=history."""
     ceiling: float = 0.0
-    """The highest hit rate of a model of ids alone under hide=history; under hide=nothing 1 − cold."""
+    """The highest hit rate of a model of ids alone; under hide=nothing it is 1 − cold."""
+    hide: str = "history"
+    """What is hidden."""
     rule: str = ""
     """How it divides a log, in words."""
     refusal: str = ""
     """Why the log cannot be split so; "" where it can."""
 
     @classmethod
-    def of(cls, asked: AnySplit, split: Split) -> "HeldOut":
+    def of(cls, asked: AnySplit, split: Split, hiding: Hiding = Hiding()) -> "HeldOut":
         """Counts and shares of a split that was made."""
         cases = split.test
         is_cold_C = ~cases.is_trained_N[cases.targets_C]
-        is_repeated_C = repeats_history(cases)
+        is_repeated_C = repeats_history(cases, hiding.latest)
         asked_about, learnt = cases.histories.users_U.unique(), split.train.users_U[split.train.sizes_U > 0]
         return cls(
             split=name_of(asked),
@@ -63,14 +77,20 @@ class HeldOut:
             cold=_share(is_cold_C),
             repeated=_share(is_repeated_C),
             ceiling=_share(~is_cold_C & ~is_repeated_C),
+            hide=hiding.word,
         )
+
+    @property
+    def is_by_time(self) -> bool:
+        """Whether it parts the log by time, and holds enough test cases for a number."""
+        return self.settings["split"] == Temporal().name and self.test >= FEWEST_CASES
 
     @property
     def finding(self) -> Finding:
         """What it holds; a warning where many targets are cold, and the reason where it can hold nothing."""
         if self.refusal:
             return Finding(self.refusal, Severity.WARNING)
-        repeated = f" and {percent(self.repeated, 2)} repeat the history, which hide=history hides"
+        repeated = f" and {percent(self.repeated, 2)} repeat the history, which hide={self.hide} hides"
         sentence = (
             f"{self.training:,} events to learn from, {self.validation:,} validation and {self.test:,} test cases of "
             f"{counted(self.users, 'user')}{f', {percent(self.new)} of them new' if self.new else ''}; "
@@ -80,13 +100,13 @@ class HeldOut:
         return Finding(sentence, Severity.NOTE if self.cold > _MANY_COLD else Severity.FINE)
 
 
-def held_out(asked: AnySplit, histories: Sequences) -> tuple[HeldOut, Split | None]:
+def held_out(asked: AnySplit, histories: Sequences, hiding: Hiding = Hiding()) -> tuple[HeldOut, Split | None]:
     """What a split of the shelf makes of a log, and the split itself; None where it refuses the log."""
     try:
         made = asked.split(histories)
     except DataError as refusal:
         return HeldOut(name_of(asked), settings_of(asked), rule=asked.rule, refusal=str(refusal)), None
-    return HeldOut.of(asked, made), made
+    return HeldOut.of(asked, made, hiding), made
 
 
 def compared(histories: Sequences) -> tuple[AnySplit, ...]:
@@ -119,10 +139,12 @@ def _share(which_C: Tensor) -> float:
     return float(which_C.double().mean()) if len(which_C) else 0.0
 
 
-def repeats_history(cases: Cases) -> Tensor:
-    """Which targets are items of their own history, shape (C,)."""
+def repeats_history(cases: Cases, latest: int | None = None) -> Tensor:
+    """Which targets are items of their own history, or of its `latest` events, shape (C,)."""
+    if latest == 0:
+        return torch.zeros(len(cases), dtype=torch.bool)
     found, start = [], 0
-    for part in cases.histories.parts():
+    for part in (cases.histories if latest is None else cases.histories.last(latest)).parts():
         rows, items = part.flatten()
         is_same = items == cases.targets_C[start : start + len(part)][rows]
         found.append(torch.zeros(len(part), dtype=torch.bool).index_put((rows[is_same],), torch.tensor(True)))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from nextitem.data.checkup.finding import Finding, Severity
+from nextitem.data.checkup.held_out import FEWEST_CASES
 from nextitem.data.splits.split import Split
 from nextitem.words import percent
 
@@ -26,8 +27,11 @@ class Leak:
     only_later: float
     """Share of the targets whose item occurs in training after them alone: without the future it would be cold."""
 
+    can_be_avoided: bool = True
+    """Whether a split by time holds enough test cases."""
+
     @classmethod
-    def of(cls, split: Split) -> "Leak | None":
+    def of(cls, split: Split, *, can_be_avoided: bool = True) -> "Leak | None":
         """That of a split whose test targets are the events right after their histories; None without times."""
         cases, train = split.test, split.train
         if not train.has_times or not len(cases) or not int(train.sizes_U.sum()):
@@ -45,6 +49,7 @@ class Leak:
             mean_later=float(later_C.mean()),
             median_item_later=float(item_share.median()) if len(item_share) else 0.0,
             only_later=float((is_warm_C & (of_item_C == counts_C)).double().mean()),
+            can_be_avoided=can_be_avoided,
         )
 
     @property
@@ -62,7 +67,11 @@ class Leak:
         )
         if not self.is_large:
             return Finding(sentence, Severity.NOTE if self.median_later else Severity.FINE)
-        remedy = "split by time: a number that learnt from the future says little about production"
+        remedy = "a number that learnt from the future says little about production"
+        if self.can_be_avoided:
+            remedy = f"split by time: {remedy}"
+        else:
+            remedy += f"; no split by time holds {FEWEST_CASES} test cases here, a longer log would"
         return Finding(sentence, Severity.WARNING, remedy)
 
 

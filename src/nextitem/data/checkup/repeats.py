@@ -10,6 +10,11 @@ from nextitem.data.sequences import Sequences
 from nextitem.words import counted, percent
 
 _FEW, _MANY_DOUBLES = 0.01, 0.01
+_SAID = {
+    "history": "none may be recommended again",
+    "last": "what was latest may not be recommended again",
+    "nothing": "all may be recommended again",
+}
 
 
 @dataclass(frozen=True)
@@ -25,9 +30,11 @@ class Repeats:
     """Beside the first of each user with each item at each time; None without times."""
     users: int
     """Users who come back to an item."""
+    hide: str | None = None
+    """What somebody said may not be recommended again; None where nobody did."""
 
     @classmethod
-    def of(cls, histories: Sequences) -> "Repeats":
+    def of(cls, histories: Sequences, hide: str | None = None) -> "Repeats":
         """Those of all histories; a mapped log is read some users at a time."""
         repeated, immediate, doubled, users = 0, 0, 0, 0
         for part in histories.parts():
@@ -41,7 +48,7 @@ class Repeats:
             if part.has_times:  # of one pair, in the order of time as before
                 doubled += int((is_again_E & _is_again(part.times()[order_E])).sum())
         events = int(histories.sizes_U.sum())
-        return cls(events, repeated, immediate, doubled if histories.has_times else None, users)
+        return cls(events, repeated, immediate, doubled if histories.has_times else None, users, hide)
 
     @property
     def share(self) -> float:
@@ -61,6 +68,8 @@ class Repeats:
             return Finding(
                 sentence, Severity.WARNING, "find out why rows are doubled; filters.repeats=first drops them"
             )
+        if self.hide is not None:
+            return Finding(f"{sentence}; {_SAID[self.hide.partition(':')[0]]} (hide={self.hide})", Severity.NOTE)
         if self.share <= _FEW:
             return Finding(sentence, Severity.NOTE)
         return Finding(sentence, Severity.WARNING, "decide what may be recommended again: hide= below")
