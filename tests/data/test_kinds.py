@@ -1,11 +1,14 @@
 """What kinds of events mean, worked out by hand on logs of a few events."""
 
+from pathlib import Path
+
 import pytest
 
 from nextitem.data.interactions import Interactions
 from nextitem.data.kinds import Interpreted, interpret, measured, weighed
 from nextitem.data.log import index
 from nextitem.errors import ConfigurationError, DataError
+from nextitem.experiment.presets import load_recipe
 from nextitem.experiment.recipe import Recipe
 
 Event = tuple[str, str, float, str]
@@ -154,3 +157,49 @@ def test_what_is_interpreted_is_a_log_as_if_the_retracted_had_not_happened() -> 
         return index(meant.events).sha256(with_times=True)
 
     assert bits(without) == bits(taken)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (("kinds.view.weight=0.2",), 0.2),
+        (("kinds.view.target=true",), 1.0),
+        (("kinds.view.history=true", "kinds.view.target=false"), "history"),
+        (("kinds.view.history=false",), "ignored"),
+        (("kinds.view.disliked=true",), "disliked"),
+        (("kinds.view.retracts=buy",), "retracts buy"),
+        (("kinds.view.retracts=true",), "retracts"),
+        (("kinds={view={weight=0.5}}",), 0.5),
+    ],
+)
+def test_a_kind_may_have_a_table_which_is_the_same_in_words(said: tuple[str, ...], meant: float | str) -> None:
+    assert load_recipe("popularity", "kinds.buy=1", *said).kinds == {"buy": 1.0, "view": meant}
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("wieght = 1", r"kinds.view: has no 'wieght'; did you mean 'weight'"),
+        ("weight = 0", r"kinds.view should be above 0"),
+        ("weight = 1\nhistory = false", "is a target and so in histories: leave out history=false"),
+        ("weight = 1\ntarget = false", "has a weight, which only a target has"),
+        ("disliked = true\nweight = 1", "is disliked, retracts, or is in histories .*: one of the three"),
+        ("disliked = 1", "should have disliked as true or false"),
+        ("retracts = 3", "should have retracts as true, or as the kind"),
+        ("retracts = 'buy'", "view retracts buy, which has no meaning"),
+    ],
+)
+def test_a_table_that_contradicts_itself_is_refused(tmp_path: Path, table: str, told: str) -> None:
+    (tmp_path / "shop.toml").write_text(f"model = 'popularity'\n[kinds.view]\n{table}\n")
+    with pytest.raises(ConfigurationError, match=told):
+        load_recipe(str(tmp_path / "shop.toml"))
+
+
+def test_tables_of_kinds_are_laid_on_each_other(tmp_path: Path) -> None:
+    (tmp_path / "shop.toml").write_text(
+        "model = 'popularity'\n[kinds.view]\nweight = 0.2\n[kinds.buy]\ntarget = true\n"
+    )
+    file = str(tmp_path / "shop.toml")
+    assert load_recipe(file).kinds == {"buy": 1.0, "view": 0.2}
+    assert load_recipe(file, "kinds.view.weight=0.4", "kinds.buy=3").kinds == {"buy": 3.0, "view": 0.4}
+    assert load_recipe(file, "kinds.view=history").kinds["view"] == "history"

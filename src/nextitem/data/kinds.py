@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import polars as pl
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from nextitem.data.interactions import Interactions
 from nextitem.errors import DataError
+from nextitem.settings.annotations import OrTable
 from nextitem.settings.suggestion import suggest
 from nextitem.words import counted
 
@@ -24,9 +25,34 @@ RETRACTION = "retraction"
 _RETRACTS = "retracts"
 PLAIN: Mapping[str, float | str] = {OTHERS: 1.0, RETRACTION: _RETRACTS}
 """What events without kinds mean where some of them are taken back."""
+_LONG = ("weight", "history", "target", "disliked", _RETRACTS)
 _WORDS = ("history", "disliked", "ignored", _RETRACTS)
 _NAMED = 20  # kinds in a message
 RowOf = Callable[[int], str]
+
+
+def _short(meaning: object) -> object:
+    """The short form of a table such as `{weight = 0.2}` or `{history = true, target = false}`; else the same."""
+    if not isinstance(meaning, Mapping):
+        return meaning
+    if unknown := [key for key in meaning if key not in _LONG]:
+        raise ValueError(f"has no {unknown[0]!r}; {suggest(str(unknown[0]), _LONG)}")
+    if wrong := [key for key in _LONG[1:4] if not isinstance(meaning.get(key, False), bool)]:
+        raise ValueError(f"should have {wrong[0]} as true or false")
+    taken = meaning.get("retracts", False)
+    if not isinstance(taken, bool | str):
+        raise ValueError("should have retracts as true, or as the kind that is taken back")
+    words = [word for word, is_said in (("disliked", meaning.get("disliked")), (_RETRACTS, taken)) if is_said]
+    is_in, is_asked = meaning.get("history", not words), meaning.get("target", not words and "weight" in meaning)
+    if len(words) > 1 or (words and (is_in or is_asked or "weight" in meaning)):
+        raise ValueError("is disliked, retracts, or is in histories and may be a target of a weight: one of the three")
+    if not is_in and (is_asked or "weight" in meaning):
+        raise ValueError("is a target and so in histories: leave out history=false, or target and weight")
+    if is_in and "weight" in meaning and not is_asked:
+        raise ValueError("has a weight, which only a target has: leave out weight, or target=false")
+    if words:
+        return f"{_RETRACTS} {taken}" if isinstance(taken, str) else words[0]
+    return meaning.get("weight", 1.0) if is_asked else "history" if is_in else "ignored"
 
 
 def _meaning(meaning: float | str) -> float | str:
@@ -52,9 +78,10 @@ def _of_each_other(kinds: dict[str, float | str]) -> dict[str, float | str]:
     return dict(sorted(kinds.items()))
 
 
-Meaning = Annotated[float | str, AfterValidator(_meaning)]
+Meaning = Annotated[float | str, OrTable(float | bool | str), BeforeValidator(_short), AfterValidator(_meaning)]
 """A weight above 0 of what is in histories and a target; `history`: never a target; `disliked`; `ignored`; `retracts
-KIND`: takes back the latest earlier event of its user, item and that kind, and `retracts` one of any kind."""
+KIND`: takes back the latest earlier event of its user, item and that kind, and `retracts` one of any kind. Or a table
+with `weight`, `history`, `target`, `disliked` and `retracts`, which is the same in its long form."""
 Kinds = Annotated[dict[str, Meaning], AfterValidator(_of_each_other)]
 
 

@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
@@ -10,6 +11,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 
 _WRITTEN_AS_TEXT = (str, Path, Enum, datetime.date, datetime.time)
+
+
+@dataclass(frozen=True)
+class OrTable:
+    """Beside a type: what a validator makes of a table of such values is of that type."""
+
+    values: Any
 
 
 def members(annotation: Any) -> tuple[Any, ...]:
@@ -72,7 +80,13 @@ def takes_lists(annotation: Any) -> bool:
 
 
 def table_values(annotation: Any) -> Any | None:
-    """The type of the values of a table whose keys are free (`dict[str, float]` gives float), None for other types."""
+    """The type of the values of a table whose keys are free (`dict[str, float]` gives float), None for other types.
+
+    Where a type has a table beside it (`OrTable`), it is that table's.
+    """
+    for known in get_args(annotation)[1:] if get_origin(annotation) is Annotated else ():
+        if isinstance(known, OrTable):
+            return known.values
     for member in members(annotation):
         if member is Any:
             return Any

@@ -203,6 +203,7 @@ class _Draft:
         elif models and (said is None or said.value in [*models] or not admits_text(annotation)):
             return self.choice(models, old, node, key)
         elif said is None and values is not None:
+            self.sources[key] = self.label
             return old | {w: self.setting(values, old.get(w), below, joined(key, w)) for w, below in node.below.items()}
         if said is None or node.below:
             given = ", ".join(node.below) or "an empty table"
