@@ -92,7 +92,7 @@ def test_a_run_leaves_what_is_listed(tmp_path: Path) -> None:
     pl.DataFrame({"user": [1, 1, 1, 2, 2, 2], "item": [7, 8, 9, 8, 9, 7]}).write_csv(tmp_path / "events.csv")
     recipe = Recipe(data=str(tmp_path / "events.csv"), model=Popularity())
     outcome = run(recipe, Session(seed=0))
-    metrics = metrics_of(outcome, provenance(outcome.prepared, Session(seed=0), datetime.now(UTC)))
+    metrics = metrics_of(outcome, provenance(outcome.prepared, Session(seed=0), datetime.now(UTC), outcome.recipe))
     add = partial(report_into, scorer=outcome.model)
     folder = write_run(Workplace.of(tmp_path, recipe, 0), recipe, outcome, metrics, add=add)
     files, fields = tables(section("## What a run leaves"))

@@ -50,7 +50,7 @@ class Waiting:
             raise TrainingError("13 is unlucky")
         session = Session(seed=self.seed)
         outcome = run(self.recipe, session)
-        metrics = metrics_of(outcome, provenance(outcome.prepared, session, datetime.now(UTC)))
+        metrics = metrics_of(outcome, provenance(outcome.prepared, session, datetime.now(UTC), outcome.recipe))
         return write_run(Workplace.of(self.place.out, self.recipe, self.seed), self.recipe, outcome, metrics)
 
 

@@ -37,7 +37,7 @@ def from_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Run]:
     data = write_csv(log_of(chains()), folder / "events.csv")
     recipe = RECIPES[NAME].model_copy(update={"data": str(data)})
     trained = run(recipe, Session(seed=3))
-    found = metrics_of(trained, provenance(trained.prepared, Session(seed=3), datetime.now(UTC)))
+    found = metrics_of(trained, provenance(trained.prepared, Session(seed=3), datetime.now(UTC), trained.recipe))
     return trained, read_run(write_run(Workplace(folder, NAME, 3), recipe, trained, found))
 
 
@@ -119,7 +119,7 @@ def by_time(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Run]:
     data = write_csv(log_of(chains()), folder / "events.csv")
     recipe = RECIPES[NAME].model_copy(update={"data": str(data), "split": BY_TIME})
     trained = run(recipe, Session(seed=3))
-    found = metrics_of(trained, provenance(trained.prepared, Session(seed=3), datetime.now(UTC)))
+    found = metrics_of(trained, provenance(trained.prepared, Session(seed=3), datetime.now(UTC), trained.recipe))
     return trained, read_run(write_run(Workplace(folder, NAME, 3), recipe, trained, found))
 
 

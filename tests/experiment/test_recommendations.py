@@ -150,7 +150,7 @@ def stored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     data = write_csv(log_of(chains()), folder / "events.csv")
     recipe = RECIPES[request.param].model_copy(update={"data": str(data)})
     trained = run(recipe, Session(seed=3))
-    found = metrics_of(trained, provenance(trained.prepared, Session(seed=3), datetime.now(UTC)))
+    found = metrics_of(trained, provenance(trained.prepared, Session(seed=3), datetime.now(UTC), trained.recipe))
     return trained, read_run(write_run(Workplace(folder, request.param, 3), recipe, trained, found))
 
 

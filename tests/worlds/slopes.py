@@ -44,6 +44,9 @@ class Slope(nn.Module):
         self.batches.append(NextItem().batch(windows, generator))
         return self.batches[-1]
 
+    def made(self) -> "Slope":
+        return self
+
     def states(self, batch: Batch) -> Tensor:
         return self.per_position + self.scale * (self.point_2 * tensor([3.0, 4.0])).sum()
 

@@ -138,7 +138,7 @@ class _Finished:
         """The runs of the same events and seed, the latest first; what the data is called decides nothing."""
         events, _ = self.events[_asked(entry.recipe)]
         for run in reversed(self.known):
-            if run.seed == seed and run.metrics.provenance.events_sha256 == events:
+            if run.seed == seed and run.metrics.provenance.told_sha256 == events:
                 yield run
 
 
@@ -150,7 +150,8 @@ def _learnt(recipe: Recipe) -> dict[str, Any]:
 def _asked(recipe: Recipe) -> str:
     """What decides on which events and cases a recipe is measured, and how they are ranked, as text."""
     learner = recipe.learner
-    return repr((Source.of(recipe), recipe.hide, learner.reads_times, learner.reads_target_times))
+    told = (learner.reads_times, learner.reads_target_times, learner.reads_features)
+    return repr((Source.of(recipe), recipe.hide, told))
 
 
 def _measured_on(recipe: Recipe, say: Say) -> tuple[str, Certificate, tuple[str, ...]]:

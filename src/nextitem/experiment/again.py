@@ -8,6 +8,7 @@ from typing import Literal
 from nextitem.compute.waiting import Say, silent, told_if_slow
 from nextitem.data.features.columns import NO_FEATURES
 from nextitem.data.features.layout import known_categories
+from nextitem.data.features.table import FILE as FEATURES
 from nextitem.data.prepare import GivenEvents, Prepared, prepare
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits.split import Split
@@ -22,7 +23,7 @@ from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.learner import Stored
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import Outcome, as_learnt, on_given
+from nextitem.experiment.run import Outcome, as_learnt, features_fingerprint, on_given
 from nextitem.settings.given import expanded, of_kind
 from nextitem.settings.overrides import resolve
 from nextitem.storage.places import what_is_at
@@ -173,6 +174,9 @@ def restore_own(run: Run) -> Scorer:
 
 def restore(recipe: Recipe, run: Run, number_of_items: int) -> Stored:
     """The model of a stored run. Raises ArtefactError where the weights do not fit the recipe."""
+    known, trained_with = features_fingerprint(run.features, recipe), run.metrics.provenance.features_sha256
+    if known != trained_with:
+        raise run.refused(FEATURES, f"has sha256 {known}, and the model was trained with features of {trained_with}")
     try:
         scorer = recipe.learner.restore(run.weights, number_of_items)
     except (ValueError, RuntimeError) as error:

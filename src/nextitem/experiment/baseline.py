@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.log import Log
 from nextitem.data.prepare import Prepared
 from nextitem.data.sequences import Sequences
@@ -62,6 +63,11 @@ class BaselineLearner:
         """Never."""
         return False
 
+    @property
+    def reads_features(self) -> bool:
+        """Never."""
+        return False
+
     def described(self, parameters: int, epochs: int) -> str:
         """What it is and whether anything was trained."""
         how = "trained by a library" if self.baseline.is_drawn else "solved in closed form"
@@ -82,7 +88,7 @@ class BaselineLearner:
         """The scorer that the training events give, in every process alike and on the CPU."""
         return self._learnt(prepared.split.train, session)
 
-    def learn_all(self, log: Log, session: Session) -> Learnt:
+    def learn_all(self, log: Log, features: ItemFeatures, session: Session) -> Learnt:
         """The scorer that all events give."""
         self.baseline.check(log.sequences)
         return self._learnt(log.sequences, session)

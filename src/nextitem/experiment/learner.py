@@ -6,6 +6,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.log import Log
 from nextitem.data.prepare import Prepared
 from nextitem.data.sequences import Sequences
@@ -80,11 +81,15 @@ class Learner(Protocol):
     def reads_target_times(self) -> bool:
         """Whether it is told when targets happened, which nobody knows who recommends."""
 
+    @property
+    def reads_features(self) -> bool:
+        """Whether it learns from what is known of the items beside their ids."""
+
     def described(self, parameters: int, epochs: int) -> str:
         """Of what the model is made and how it was trained, in one sentence."""
 
     def check(self, prepared: Prepared) -> None:
-        """Raises DataError, with what to do about it, where the events lack what it has to be told."""
+        """Raises DataError, with what to do about it, where the data lack what it has to be told."""
 
     def learn(
         self,
@@ -99,8 +104,11 @@ class Learner(Protocol):
         begins at nothing in any case.
         """
 
-    def learn_all(self, log: Log, session: Session) -> Learnt:
-        """What all events of a log teach, nothing being held out: a sequence model takes all its epochs."""
+    def learn_all(self, log: Log, features: ItemFeatures, session: Session) -> Learnt:
+        """What all events of a log teach, nothing being held out: a sequence model takes all its epochs.
+
+        `features` are what is known of its items.
+        """
 
     def as_chosen(self, epochs: int, tensors: Mapping[str, Tensor]) -> Configuration:
         """The recipe's model with what validation chose laid down, for `learn_all`: exactly so many epochs.

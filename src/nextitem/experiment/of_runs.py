@@ -20,7 +20,7 @@ from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import write_run
 from nextitem.experiment.learner import Learnt
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import Outcome
+from nextitem.experiment.run import Outcome, features_fingerprint
 from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.experiment.train import Extras, add_report
 from nextitem.experiment.yardsticks import UNCOMPARED, beside
@@ -165,7 +165,8 @@ def _stored(runs: Sequence[Run], recipe: Recipe, prepared: Prepared, learnt: Lea
     )
     counted_beside = beside(recipe, outcome, say=say) if place.extras.baselines else UNCOMPARED
     events = prepared.log.sha256(with_times=recipe.learner.reads_times)
-    made = made_now(runs[0].metrics.provenance, events, Session(seed), started)
+    known = features_fingerprint(prepared.features, recipe)
+    made = made_now(runs[0].metrics.provenance, events, known, Session(seed), started)
     metrics = metrics_of(outcome, made, None, counted_beside).model_copy(update={"made_of": _made_of(runs)})
     workplace = Workplace.of(runs[0].folder.absolute().parent if place.out is None else place.out, recipe, seed)
     report = place.extras.report and partial(add_report, place.extras.report, outcome.model, say)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from nextitem.compute.waiting import Say, silent, told_if_slow
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.prepare import SYNTHETIC, GivenEvents, Prepared, data_of_given, prepare
 from nextitem.data.reading.frames import FRAME
 from nextitem.data.splits.split import Split
@@ -83,12 +84,23 @@ def learn(recipe: Recipe, prepared: Prepared, session: Session) -> Learnt:
 
 
 def fingerprint(prepared: Prepared, recipe: Recipe) -> str:
-    """sha256 of the events as the recipe's model is told of them: with their times where it reads these.
+    """Stands for all that the recipe's model is told: events, their times and the items' features where it reads these.
 
-    Raises DataError where they lack what the model has to be told, with what to do about it.
+    Raises DataError where the data lack what the model has to be told, with what to do about it.
     """
     recipe.learner.check(prepared)
-    return prepared.log.sha256(with_times=recipe.learner.reads_times)
+    events = prepared.log.sha256(with_times=recipe.learner.reads_times)
+    return told(events, features_fingerprint(prepared.features, recipe))
+
+
+def features_fingerprint(features: ItemFeatures, recipe: Recipe) -> str | None:
+    """sha256 of what is known of the items, where the recipe's model reads it; None: it does not."""
+    return features.sha256() if recipe.learner.reads_features else None
+
+
+def told(events_sha256: str, features_sha256: str | None) -> str:
+    """Both fingerprints as one: that of the events where the model is told nothing else."""
+    return events_sha256 if features_sha256 is None else f"{events_sha256}+{features_sha256}"
 
 
 def as_learnt(prepared: Prepared, recipe: Recipe) -> Prepared:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Literal, Self
 
 import torch
@@ -10,31 +9,31 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from nextitem.compute.randomness import Purpose, seeded_globally
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.log import Log
 from nextitem.data.prepare import Prepared
 from nextitem.data.sequences import Sequences
-from nextitem.data.splits.split import Cases
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.metrics import DEFAULT_METRICS
 from nextitem.evaluation.ranking import FULL, Ranking
+from nextitem.experiment.assembled import Assembled
 from nextitem.experiment.learner import Learnt
 from nextitem.model.assemble import assemble, reason_against
 from nextitem.model.encoders import AnyEncoder, SASRec
 from nextitem.model.encoders.encoder import Encoder
 from nextitem.model.items import AnyItems, Tied
+from nextitem.model.items.content import Content, refuse_featureless
 from nextitem.model.losses import AnyLoss, CrossEntropy
-from nextitem.model.losses.loss import Loss
 from nextitem.model.model import SequenceModel, refuse_untimed
 from nextitem.model.negatives import AnyNegatives
-from nextitem.model.negatives.negatives import Sampler
 from nextitem.model.objectives import AnyObjective, NextItem
-from nextitem.model.weights import check_alike, shapes_alone
+from nextitem.model.weights import below, check_alike, shapes_alone
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.suggestion import suggest
 from nextitem.training.fit import fit_model
 from nextitem.training.session import Session
 from nextitem.training.training import Training
-from nextitem.training.validation import outside_sampler, validation_cases, validation_loss
+from nextitem.training.validation import outside_sampler, validation_cases
 from nextitem.words import counted
 
 USERS = "encoder.users_Ud"
@@ -171,16 +170,25 @@ class SequenceRecipe(Configuration):
         model = f"Encoder {encoder}, objective {objective}, loss {loss}{negatives}"
         return f"{model}; {parameters:,} weights, {counted(epochs, 'epoch')}."
 
-    def build(self, number_of_items: int, seed: int, number_of_users: int = 0) -> SequenceModel:
-        """The untrained model; equal seeds give equal weights. Users count where they have vectors."""
+    @property
+    def reads_features(self) -> bool:
+        """Whether rows of items are made of what is known of them."""
+        return self.items.reads_features
+
+    def build(
+        self, number_of_items: int, seed: int, number_of_users: int = 0, content: Content | None = None
+    ) -> SequenceModel:
+        """The untrained model; equal seeds give equal weights. Users and content count where they are read."""
         parts, in_bfloat16 = (self.items, self.encoder, self.objective), self.training.precision == "bfloat16"
         with seeded_globally(seed, Purpose.WEIGHTS):
-            return assemble(*parts, number_of_items, number_of_users, in_bfloat16=in_bfloat16)
+            return assemble(*parts, number_of_items, number_of_users, in_bfloat16=in_bfloat16, content=content)
 
     def check(self, prepared: Prepared) -> None:
-        """Raises DataError for events without times, where the encoder reads them."""
+        """Raises DataError for events without times and items without features, where these are read."""
         if self.reads_times:
             refuse_untimed(prepared.split.train)
+        if self.reads_features:
+            refuse_featureless(prepared.features)
 
     def learn(
         self,
@@ -193,7 +201,8 @@ class SequenceRecipe(Configuration):
         built, train = self.assembled(prepared, session), prepared.split.train
         if start is not None:
             built.model.load_state_dict(dict(start))
-            self._count(built.model, train)
+            if self.items.reads_counts:
+                built.model.count(train)
         model, cases = built.model, built.cases
 
         def validate() -> dict[str, float]:
@@ -203,11 +212,10 @@ class SequenceRecipe(Configuration):
         history = fit_model(model, train, built.loss, self.training, session, validate, negatives=built.negatives)
         return Learnt(model, history, sum(weight.numel() for weight in model.parameters()), history.train_seconds)
 
-    def learn_all(self, log: Log, session: Session) -> Learnt:
+    def learn_all(self, log: Log, features: ItemFeatures, session: Session) -> Learnt:
         """The model trained on all events for as many epochs as the training has; raises as `fit` does."""
-        model = self.build(len(log.items), session.seed, len(log.users)).to(session.device)
+        model = self._begun(log, log.sequences, features, session)
         read = log.sequences.without_times().to(model.device)
-        self._count(model, read)
         negatives = None if self.negatives is None else self.negatives.build(read)
         training = self.training.model_copy(update={"patience": None})
         history = fit_model(model, log.sequences, self.loss.build(), training, session, None, negatives=negatives)
@@ -220,9 +228,8 @@ class SequenceRecipe(Configuration):
 
     def assembled(self, prepared: Prepared, session: Session) -> "Assembled":
         """What a training begins with, on the session's device; equal seeds give equal weights and cases."""
-        model = self.build(len(prepared.log.items), session.seed, len(prepared.log.users)).to(session.device)
+        model = self._begun(prepared.log, prepared.split.train, prepared.features, session)
         train = prepared.split.train.without_times().to(model.device)
-        self._count(model, train)
         negatives = outside = None
         if self.negatives is not None:
             negatives = self.negatives.build(train)
@@ -232,17 +239,25 @@ class SequenceRecipe(Configuration):
         cases = validation_cases(cases, self.training.validation_users, session.seed)
         return Assembled(model, self.loss.build(), negatives, outside, cases, self.training.batch_size)
 
-    def _count(self, model: SequenceModel, train: Sequences) -> None:
-        """Tell the items of a model how often they occur in what it learns from, where their scores depend on that."""
+    def _begun(self, log: Log, train: Sequences, features: ItemFeatures, session: Session) -> SequenceModel:
+        """The untrained model on the device, told what it reads of items. Raises DataError where that is missing."""
+        content = Content.of(features, train.counts()) if self.reads_features else None
+        model = self.build(len(log.items), session.seed, len(log.users), content).to(session.device)
         if self.items.reads_counts:
             model.count(train)
+        return model
 
     def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> SequenceModel:
         """The model that gave `tensors`, in evaluation mode. Raises ValueError where they do not fit."""
         users = self.users_in(tensors)
+        content = self.items.content_in(below("items.", tensors))
+        sizes = number_of_items, 0, users, content
+        # A recipe that was altered may ask for more numbers than fit anywhere: shapes and types come first.
         with suppress(RuntimeError, TypeError):  # an encoder from elsewhere may need numbers, and is compared below
-            check_alike(tensors, self._without_memory(number_of_items, users).state_dict())
-        model = self.build(number_of_items, seed=0, number_of_users=users)
+            with shapes_alone():
+                known = self.build(*sizes).state_dict()
+            check_alike(tensors, known)
+        model = self.build(*sizes)
         check_alike(tensors, model.state_dict())
         model.load_state_dict(dict(tensors))
         return model.eval()
@@ -250,7 +265,7 @@ class SequenceRecipe(Configuration):
     def users_in(self, tensors: Mapping[str, Tensor]) -> int:
         """How many users have a vector among `tensors`. Raises ValueError where there should be some and are none."""
         try:
-            return self.encoder.users_in({name.removeprefix("encoder."): tensor for name, tensor in tensors.items()})
+            return self.encoder.users_in(below("encoder.", tensors))
         except (KeyError, TypeError) as error:  # a missing tensor, and one without dimensions
             raise ValueError(f"encoder {self.encoder.name} has no vectors of users: {error}") from error
 
@@ -260,27 +275,3 @@ class SequenceRecipe(Configuration):
             return dict(tensors)
         users_Ud = tensors[USERS]
         return {**tensors, USERS: torch.cat([users_Ud[:user], users_Ud[user + 1 :]])}
-
-    def _without_memory(self, number_of_items: int, number_of_users: int) -> SequenceModel:
-        """The model as shapes and types alone: a recipe that was altered may ask for more numbers than fit anywhere."""
-        with shapes_alone():
-            return self.build(number_of_items, seed=0, number_of_users=number_of_users)
-
-
-@dataclass(frozen=True)
-class Assembled:
-    """What a training of a sequence model begins with; `fit_model` and a plan's stopwatch go on from the same."""
-
-    model: SequenceModel
-    """Untrained."""
-    loss: Loss
-    negatives: Sampler | None
-    outside: Sampler | None
-    """Draws those of the validation loss, which no history holds."""
-    cases: Cases
-    """The validation cases that are looked at after every epoch."""
-    batch_size: int
-
-    def validation_loss(self, cases: Cases, session: Session) -> float:
-        """Mean loss over some of them, in evaluation mode."""
-        return validation_loss(self.model, self.loss, self.outside, cases, self.batch_size, session)

@@ -171,7 +171,7 @@ def learnt(
     if ranking is not None:
         test = outcome.prepared.split.test
         sampled = evaluate(outcome.model, test, SAMPLED_METRICS, ranking=ranking, processes=processes)
-    made = provenance(prepared, session, started, reads_times=recipe.learner.reads_times)
+    made = provenance(prepared, session, started, recipe)
     counted = beside(recipe, outcome, processes, say) if extras.baselines else UNCOMPARED
     return Trained(recipe, outcome, metrics_of(outcome, made, sampled, counted))
 

@@ -1,6 +1,7 @@
 """A model from the choices of a recipe, where they go together."""
 
 from nextitem.model.encoders.encoder import Encoder
+from nextitem.model.items.content import Content
 from nextitem.model.items.table import Items
 from nextitem.model.model import SequenceModel
 from nextitem.model.objectives.objective import Objective
@@ -14,12 +15,15 @@ def assemble(
     number_of_users: int,
     *,
     in_bfloat16: bool = False,
+    content: Content | None = None,
 ) -> SequenceModel:
     """The model of an item table's and an encoder's settings and an objective, with fresh weights.
 
-    They are drawn from torch's global generator, those of the items first. Users count where they have vectors.
+    They are drawn from torch's global generator, those of the items first. Users count where they have vectors, and
+    the content of the items where their table reads it.
     """
-    table = items.build(number_of_items, encoder.dim, encoder.output_width, has_mask=objective.needs_mask)
+    sizes, has_mask = (number_of_items, encoder.dim, encoder.output_width), objective.needs_mask
+    table = items.build(*sizes, has_mask=has_mask, content=content)
     body, known = encoder.build(number_of_users), number_of_users if encoder.has_users else None
     return SequenceModel(
         table,

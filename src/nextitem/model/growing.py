@@ -5,6 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.sequences import Sequences
 
 
@@ -21,6 +22,12 @@ class Growing(Protocol):
 
     def item_rows(self) -> dict[str, Tensor]:
         """What is learnt of each item alone, by its name among all tensors: the first dimension counts items, N."""
+
+    def rows_of(self, features: ItemFeatures, counts_N: Tensor, added: ItemFeatures) -> dict[str, Tensor] | None:
+        """The `item_rows` of M items that were `added` to those of `features`, by the model's own map from features.
+
+        `counts_N` are the training events of the latter. None where it has no such map.
+        """
 
     def grown(self, more: Mapping[str, Tensor]) -> "Growing":
         """The scorer with M more items, N…N + M − 1, whose `item_rows` these are."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nextitem.compute import transfer
 from nextitem.compute.memory import HEAP
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.model.batches import Batch, Drawn
@@ -83,6 +84,26 @@ class SequenceModel(nn.Module):
     def grown(self, more: Mapping[str, Tensor]) -> "SequenceModel":
         """The model with M more items, whose `item_rows` these are, in evaluation mode; all else is shared with it."""
         items = self.items.grown({name.removeprefix("items."): rows for name, rows in more.items()})
+        return self._of(items).eval()
+
+    def rows_of(self, features: ItemFeatures, counts_N: Tensor, added: ItemFeatures) -> dict[str, Tensor] | None:
+        """The `item_rows` of items that were `added`, by what the table has learnt of features; None: nothing.
+
+        `features` and `counts_N` are those of the items that it was learnt with. Raises ValueError for others.
+        """
+        found = self.items.rows_of(features, counts_N, added)
+        return None if found is None else {f"items.{name}": rows for name, rows in found.items()}
+
+    def made(self) -> "SequenceModel":
+        """The model as one step reads it: items whose rows are made of parts are made once, any others are its own."""
+        items = self.items.made()
+        if items is self.items:
+            return self
+        model = self._of(items)
+        model.training = self.training
+        return model
+
+    def _of(self, items: ItemTable) -> "SequenceModel":
         return SequenceModel(
             items,
             self.encoder,
@@ -91,7 +112,7 @@ class SequenceModel(nn.Module):
             number_of_users=self.number_of_users,
             reads_times=self.reads_times,
             reads_target_times=self.reads_target_times,
-        ).eval()
+        )
 
     @property
     def device(self) -> torch.device:
@@ -122,7 +143,8 @@ class SequenceModel(nn.Module):
 
     def loss(self, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
         """Summed loss of a batch, a scalar."""
-        return self.loss_of_states(self.states(batch), batch, loss, drawn)
+        made = self.made()
+        return made.loss_of_states(made.states(batch), batch, loss, drawn)
 
     def loss_of_states(self, states_Te: Tensor, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
         """Summed loss of a batch whose states are known, a scalar."""
@@ -222,12 +244,11 @@ class SequenceModel(nn.Module):
                 f"encoder"
             )
 
+    @torch.no_grad()
     def query(self, histories: Sequences) -> "StateQuery":
         """Scores after each history, in evaluation mode and without gradients."""
-        states_Ce = self.query_states(histories)
-        with torch.no_grad():
-            twins = self._kept_twins.of(cast(nn.Module, self.items), self.items.twins)
-        return StateQuery(states_Ce, self.items, twins)
+        twins = self._kept_twins.of(cast(nn.Module, self.items), self.items.twins)
+        return StateQuery(self.query_states(histories), self.items.made(), twins)
 
 
 class StateQuery:

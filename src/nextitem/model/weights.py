@@ -27,6 +27,16 @@ def check_alike(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> No
         raise ValueError(f"{unknown[0]} is of no such model ({len(unknown):,} tensors are not)")
 
 
+def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin so, by what follows.
+
+    >>> from torch import zeros
+    >>> [*below("encoder.", {"encoder.bias": zeros(1), "items.bias": zeros(1)})]
+    ['bias']
+    """
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
 @contextmanager
 def shapes_alone() -> Iterator[None]:
     """What is built here has shapes and types, and neither numbers nor memory.

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from nextitem.errors import ArtefactError, ConfigurationError
-from nextitem.model.weights import check_alike
+from nextitem.model.weights import below, check_alike
 from nextitem.storage import cannot_read, make_folder, opened, refusals, whole_file, write_tensors
 from nextitem.training.history import epochs_of
 from nextitem.training.session import Progress
@@ -71,7 +71,7 @@ class FileCheckpoint:
         except ValueError as error:
             raise ArtefactError(f"{self.path} does not fit: {error}; train anew by --fresh") from error
         self._check(saved)
-        parts = {part: _below(f"{part}/", tensors) for part in ("model", "best", "optimiser")}
+        parts = {part: below(f"{part}/", tensors) for part in ("model", "best", "optimiser")}
         try:
             if best_epoch > len(epochs):
                 raise ValueError(f"best_epoch = {best_epoch:,} is none of {len(epochs):,} epochs")
@@ -140,7 +140,3 @@ def _check_finite(part: str, tensors: Mapping[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         if not bool(tensor.isfinite().all()):
             raise ValueError(f"{part}/{name} holds numbers that are not finite")
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

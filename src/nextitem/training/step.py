@@ -116,6 +116,7 @@ class Step:
 
     def _summed(self, acting: Trainable, part: Batch, drawn: Drawn | None, laps: Laps) -> Tensor:
         """The summed loss of a batch, a scalar."""
+        acting = acting.made()
         states_Te = acting.states(part)
         laps.lap("encoder")
         # Of the backward pass the loss comes first, and then the encoder, which begins with this gradient.

@@ -37,6 +37,9 @@ class Trainable(Protocol):
     def batch(self, windows: Sequences, generator: torch.Generator) -> Batch:
         """Some windows as one step's batch."""
 
+    def made(self) -> "Trainable":
+        """The model as one step reads it."""
+
     def states(self, batch: Batch) -> Tensor:
         """What is foreseen from at the batch's target positions, shape (T, e)."""
 

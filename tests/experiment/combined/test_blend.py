@@ -110,10 +110,11 @@ def test_what_was_chosen_is_what_learns_all_events() -> None:
     exact = RECIPES["blend"].learner.as_chosen(3, found.model.tensors())
     assert isinstance(exact, Blend)
     assert (exact.co_occurrence, exact.model.training.epochs) == ((float(found.model.tensors()["chosen"][0]),), 3)
-    again = exact.learn_all(prepared_from(log_of(chains())).log, Session(0)).scorer
+    prepared = found.prepared
+    again = exact.learn_all(prepared.log, prepared.features, Session(0)).scorer
     assert torch.equal(again.tensors()["chosen"], found.model.tensors()["chosen"])
     with pytest.raises(ConfigurationError, match="nothing is held out that could choose the weights"):
-        RECIPES["blend"].learner.learn_all(prepared_from(log_of(chains())).log, Session(0))
+        RECIPES["blend"].learner.learn_all(prepared.log, prepared.features, Session(0))
 
 
 def untimed(prepared: Prepared) -> Prepared:

@@ -38,10 +38,9 @@ def test_each_member_learns_all_events_for_its_own_epochs() -> None:
     exact = ENSEMBLE.learner.as_chosen(0, tensors)
     assert isinstance(exact, Ensemble)
     assert [(one.model.training.epochs, one.model.training.patience) for one in exact.members] == [(3, None), (1, None)]
-    assert exact.learn_all(prepared_from(log_of(chains())).log, Session(0)).scorer.tensors()["epochs"].tolist() == [
-        3,
-        1,
-    ]
+    prepared = prepared_from(log_of(chains()))
+    learnt = exact.learn_all(prepared.log, prepared.features, Session(0))
+    assert learnt.scorer.tensors()["epochs"].tolist() == [3, 1]
 
 
 class Killed(Silent):

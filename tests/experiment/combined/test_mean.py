@@ -1,9 +1,14 @@
 """What several models say on average, beside the same in float64 by hand. C cases, M members, N items."""
 
+from typing import Any
+
+import polars as pl
 import pytest
 import torch
 from torch import Tensor, tensor
 
+from nextitem.data.features.table import ItemFeatures
+from nextitem.errors import DataError
 from nextitem.experiment.combined import mean
 from nextitem.experiment.combined.mean import Average, MeanQuery
 from worlds.tables import table
@@ -56,3 +61,26 @@ def test_who_is_sure_is_heard_more_where_probabilities_are_averaged() -> None:
     sure, unsure = table([[0.0, 6.0, 3.0]]), table([[0.0, -9.0, 0.0]])
     assert MeanQuery([sure, unsure], "log_probability").scores(0, 3).argmax(1) == 2
     assert MeanQuery([sure, unsure], "probability").scores(0, 3).argmax(1) == 1
+
+
+class Member:
+    """Makes new items of their features, or not."""
+
+    def __init__(self, has_map: bool) -> None:
+        self.has_map = has_map
+
+    def rows_of(self, *_: object) -> dict[str, Tensor] | None:
+        return {"ids": torch.zeros(1, 2)} if self.has_map else None
+
+
+def test_new_items_are_made_by_the_maps_of_all_members_or_of_none() -> None:
+    none = ItemFeatures.none(pl.Series("item", [1]))
+
+    def rows(*has_map: bool) -> object:
+        members: Any = [Member(one) for one in has_map]
+        return mean.MeanScorer(members, tensor([1, 1]), "probability").rows_of(none, tensor([1]), none)
+
+    assert rows(False, False) is None
+    assert set(rows(True, True)) == {"0.ids", "1.ids"}  # type: ignore[call-overload]
+    with pytest.raises(DataError, match="1 of 2 members make their items of features"):
+        rows(True, False)

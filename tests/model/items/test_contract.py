@@ -10,6 +10,7 @@ from nextitem.compute.randomness import Purpose, seeded_globally
 from nextitem.errors import ConfigurationError
 from nextitem.model.batches import MASK, PAD
 from nextitem.model.items.table import Items
+from worlds.featured import content
 from worlds.shelves import ITEM_TABLES, each, each_item_table
 
 N, DIM = 9, 8
@@ -31,7 +32,7 @@ def width_of(items: Any) -> int:
 def lively(items: Any, seed: int = 0, **settings: Any) -> Any:
     """A table with weights large enough for every one of them to be felt."""
     with seeded_globally(seed, Purpose.WEIGHTS):
-        table = items.build(N, DIM, width_of(items), **settings).double()
+        table = items.build(N, DIM, width_of(items), content=content(N), **settings).double()
         with torch.no_grad():
             for weight in table.parameters():
                 weight.add_(torch.randn_like(weight))

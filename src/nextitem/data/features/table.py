@@ -7,6 +7,8 @@
 A missing value is null; an empty list of categories is known to be empty. Numbers and vectors are finite.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -81,6 +83,14 @@ class ItemFeatures:
         """The same with a title for each item, null where there is none."""
         rest = self.table.drop("title", strict=False)
         return ItemFeatures(rest.insert_column(1, titles.alias("title"))) if titles.count() else ItemFeatures(rest)
+
+    def sha256(self) -> str:
+        """Fingerprint of what models read of the items: their ids, and columns of categories, numbers and vectors."""
+        digest = hashlib.sha256()
+        for name in ("item", *self.categories, *self.numbers, *self.vectors):
+            column = self.table[name]
+            digest.update(json.dumps([name, str(column.dtype), column.to_list()], ensure_ascii=False).encode())
+        return digest.hexdigest()
 
     def write(self, file: Path) -> None:
         """Write the table as parquet. Raises OSError."""

@@ -8,6 +8,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.log import Log
 from nextitem.data.prepare import Prepared
 from nextitem.data.sequences import Sequences
@@ -104,6 +105,11 @@ class Blend(Configuration):
         """Whether the model is told when targets happened."""
         return self.model.reads_target_times
 
+    @property
+    def reads_features(self) -> bool:
+        """Whether the model makes its items of what is known of them."""
+        return self.model.reads_features
+
     def described(self, parameters: int, epochs: int) -> str:
         """The model, and what is counted beside it."""
         recent = "" if max(self.recent) == 0 else " and recent popularity"
@@ -134,14 +140,14 @@ class Blend(Configuration):
         cases = validation_cases(cases, self.training.validation_users, session.seed)
         return self.blended(learnt, prepared.split.train, cases, ranking)
 
-    def learn_all(self, log: Log, session: Session) -> Learnt:
+    def learn_all(self, log: Log, features: ItemFeatures, session: Session) -> Learnt:
         """The model and the counts of all events. Raises ConfigurationError where several values are left open."""
         if self.candidates.settled() is None:
             raise ConfigurationError(
                 "nothing is held out that could choose the weights of a blend; give one value of each, such as "
                 "model.co_occurrence=[0.5]"
             )
-        return self.blended(self.model.learn_all(log, session), log.sequences, None)
+        return self.blended(self.model.learn_all(log, features, session), log.sequences, None)
 
     @property
     def candidates(self) -> Candidates:

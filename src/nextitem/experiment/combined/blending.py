@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.sequences import Sequences
 from nextitem.evaluation.scoring import Query
 from nextitem.experiment.combined.counts import Timed, followers
@@ -29,6 +30,8 @@ class Blendable(Protocol):
     def item_vectors(self) -> Tensor: ...
 
     def item_rows(self) -> dict[str, Tensor]: ...
+
+    def rows_of(self, features: ItemFeatures, counts_N: Tensor, added: ItemFeatures) -> dict[str, Tensor] | None: ...
 
     def grown(self, more: Mapping[str, Tensor]) -> "Blendable": ...
 
@@ -102,6 +105,11 @@ class BlendScorer:
     def reads_histories(self) -> bool:
         """Whether it answers any history, also without times."""
         return self.model.reads_histories and not self.chosen.recent
+
+    def rows_of(self, features: ItemFeatures, counts_N: Tensor, added: ItemFeatures) -> dict[str, Tensor] | None:
+        """The `item_rows` of new items by the model's own map from features; None where it has none."""
+        found = self.model.rows_of(features, counts_N, added)
+        return None if found is None else below("model", found)
 
     def item_rows(self) -> dict[str, Tensor]:
         """What the model learnt of each item alone."""

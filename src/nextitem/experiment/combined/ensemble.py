@@ -8,6 +8,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.log import Log
 from nextitem.data.prepare import Prepared
 from nextitem.evaluation.ranking import FULL, Ranking
@@ -95,6 +96,11 @@ class Ensemble(Configuration):
         """Whether a member's encoder is told when targets happened."""
         return any(member.model.reads_target_times for member in self.members)
 
+    @property
+    def reads_features(self) -> bool:
+        """Whether a member makes its items of what is known of them."""
+        return any(member.model.reads_features for member in self.members)
+
     def described(self, parameters: int, epochs: int) -> str:
         """How many models of which kinds, their seeds and their size, in one sentence."""
         kinds = dict[str, list[str]]()
@@ -126,11 +132,11 @@ class Ensemble(Configuration):
             ]
         )
 
-    def learn_all(self, log: Log, session: Session) -> Learnt:
+    def learn_all(self, log: Log, features: ItemFeatures, session: Session) -> Learnt:
         """The members, each of all events for as many epochs as its training has."""
         return self.joined(
             [
-                member.model.learn_all(log, _session_of(session, place, member))
+                member.model.learn_all(log, features, _session_of(session, place, member))
                 for place, member in enumerate(self.members)
             ]
         )

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.sequences import Sequences
+from nextitem.errors import DataError
 from nextitem.evaluation.scoring import Query
 from nextitem.experiment.combined.named import at, below
 from nextitem.model.model import SequenceModel
@@ -52,6 +54,20 @@ class MeanScorer:
     def reads_histories(self) -> bool:
         """Whether all members answer any history."""
         return all(member.reads_histories for member in self.members)
+
+    def rows_of(self, features: ItemFeatures, counts_N: Tensor, added: ItemFeatures) -> dict[str, Tensor] | None:
+        """The `item_rows` of new items by the members' own maps from features; None where no member has one.
+
+        Raises DataError where some have: the rows of the others would be foretold in another way.
+        """
+        found = [member.rows_of(features, counts_N, added) for member in self.members]
+        there = {place: rows for place, rows in enumerate(found) if rows is not None}
+        if there and len(there) < len(found):
+            raise DataError(
+                f"{len(there)} of {len(found)} members make their items of features, and the others do not, so that "
+                f"new items cannot be added to all alike; add them to the members' own runs"
+            )
+        return {name: row for place, rows in there.items() for name, row in below(str(place), rows).items()} or None
 
     def item_rows(self) -> dict[str, Tensor]:
         """What the members learnt of each item alone, by its name among `tensors`."""

@@ -13,6 +13,8 @@ from nextitem.compute.memory import most_resident
 from nextitem.data.kinds import Kinds
 from nextitem.data.prepare import Prepared
 from nextitem.data.reading.columns import Columns
+from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.run import features_fingerprint, told
 from nextitem.settings.configuration import Configuration
 from nextitem.storage import SHA256
 from nextitem.training.session import Session
@@ -56,6 +58,13 @@ class Provenance(Configuration):
     """Rows of the file that are no events and were left out, by what is wrong with them."""
     events_sha256: str = Field(pattern=SHA256)
     """Fingerprint of all events, and of their times where the model reads them."""
+    features_sha256: str | None = Field(None, pattern=SHA256)
+    """Fingerprint of what is known of the items, where the model reads it; None: it does not."""
+
+    @property
+    def told_sha256(self) -> str:
+        """Stands for all that the model was told, as `fingerprint` has it of prepared data."""
+        return told(self.events_sha256, self.features_sha256)
 
     @property
     def moment(self) -> float:
@@ -63,22 +72,25 @@ class Provenance(Configuration):
         return datetime.fromisoformat(self.started).timestamp()
 
 
-def provenance(prepared: Prepared, session: Session, started: datetime, *, reads_times: bool = False) -> Provenance:
-    """How a training was made that ends now, of a model that reads times or not."""
+def provenance(prepared: Prepared, session: Session, started: datetime, recipe: Recipe) -> Provenance:
+    """How a training of a recipe was made that ends now."""
     return Provenance(
         **_here(session, started),
         data=prepared.source.data,
         columns=prepared.columns,
         kinds=dict(prepared.log.sequences.events.kinds) or None,
         rejected=dict(prepared.rejected.reasons),
-        events_sha256=prepared.log.sha256(with_times=reads_times),
+        events_sha256=prepared.log.sha256(with_times=recipe.learner.reads_times),
+        features_sha256=features_fingerprint(prepared.features, recipe),
     )
 
 
-def made_now(before: Provenance, events_sha256: str, session: Session, started: datetime) -> Provenance:
+def made_now(
+    before: Provenance, events_sha256: str, features_sha256: str | None, session: Session, started: datetime
+) -> Provenance:
     """How a training was made that ends now, of events that an earlier run was made of, or of these among others."""
     kept = {name: getattr(before, name) for name in ("data", "columns", "kinds", "rejected")}
-    return Provenance(**_here(session, started), **kept, events_sha256=events_sha256)
+    return Provenance(**_here(session, started), **kept, events_sha256=events_sha256, features_sha256=features_sha256)
 
 
 def _here(session: Session, started: datetime) -> dict[str, Any]:

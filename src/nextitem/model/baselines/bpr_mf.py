@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from nextitem.compute.randomness import Purpose, key_seed
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.model.baselines.baseline import Baseline
@@ -151,6 +152,10 @@ class BPRMFScorer:
     def item_rows(self) -> dict[str, Tensor]:
         """The factors of the items."""
         return {"items": self.items_Nf}
+
+    def rows_of(self, features: ItemFeatures, counts_N: Tensor, added: ItemFeatures) -> None:
+        """None: it reads no features."""
+        return
 
     def grown(self, more: Mapping[str, Tensor]) -> "BPRMFScorer":
         """The scorer with M more items, whose factors these are."""

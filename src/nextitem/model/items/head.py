@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from nextitem.data.features.table import ItemFeatures
 from nextitem.model.batches import Sharing
 from nextitem.model.items.candidates import candidate_products
 from nextitem.model.items.table import Items, ItemTable
@@ -184,6 +185,10 @@ class HeadedItems(nn.Module):
         """That of the table, and one more where the popularity is all that is added."""
         return self.table.state_width + (self.popularity is not None and not self.has_bias)
 
+    def made(self) -> "HeadedItems":
+        """The table itself."""
+        return self
+
     def embed(self, ids: Tensor) -> Tensor:
         """Vectors of `ids` as (…, d), as the table has them."""
         return self.table.embed(ids)
@@ -243,6 +248,10 @@ class HeadedItems(nn.Module):
         """The table's, and the popularity where scores have it."""
         rows = {f"table.{name}": rows for name, rows in self.table.rows().items()}
         return rows if self.popularity is None else {**rows, "popularity.log_N": self.popularity.log_N}
+
+    def rows_of(self, features: ItemFeatures, counts_N: Tensor, added: ItemFeatures) -> None:
+        """None: nothing is learnt of features."""
+        return
 
     def grown(self, more: Mapping[str, Tensor]) -> "HeadedItems":
         """The table with M more items, whose `rows` these are; temperature and factor are shared with this one."""

@@ -13,8 +13,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from nextitem.data.features.table import ItemFeatures
 from nextitem.errors import ConfigurationError
 from nextitem.model.batches import FLOAT_BYTES, Sharing
+from nextitem.model.items.content import Content
 from nextitem.model.items.table import Items
 from nextitem.model.items.tied import TiedItems
 from nextitem.model.layers.kept import Kept
@@ -68,7 +70,15 @@ class Mixture(Items):
         crossed = self.pairs * (self.component_dim + self.pairs)
         return 6 * (self.pairs * (self.component_dim + 1) if self.gate == "apart" else crossed)
 
-    def build(self, number_of_items: int, dim: int, width: int, *, has_mask: bool = False) -> "MixtureItems":
+    def build(
+        self,
+        number_of_items: int,
+        dim: int,
+        width: int,
+        *,
+        has_mask: bool = False,
+        content: Content | None = None,
+    ) -> "MixtureItems":
         """The table, the projections and the gates with fresh weights from torch's global generator."""
         sizes = self.state_components, self.item_components, self.component_dim
         table = TiedItems(number_of_items, dim, has_mask=has_mask)
@@ -169,6 +179,10 @@ class MixtureItems(nn.Module):
         """Of components and gates, laid out."""
         return self.components.width
 
+    def made(self) -> "MixtureItems":
+        """The table itself."""
+        return self
+
     def embed(self, ids: Tensor) -> Tensor:
         """Vectors of `ids` as (…, d); zero for PAD."""
         return self.table.embed(ids)
@@ -244,6 +258,10 @@ class MixtureItems(nn.Module):
     def rows(self) -> dict[str, Tensor]:
         """The vectors."""
         return {f"table.{name}": rows for name, rows in self.table.rows().items()}
+
+    def rows_of(self, features: ItemFeatures, counts_N: Tensor, added: ItemFeatures) -> None:
+        """None: nothing is learnt of features."""
+        return
 
     def grown(self, more: Mapping[str, Tensor]) -> "MixtureItems":
         """The table with M more items, whose `rows` these are; projections are shared with this one."""

@@ -13,8 +13,10 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.nn.functional import embedding, linear
 
+from nextitem.data.features.table import ItemFeatures
 from nextitem.errors import ConfigurationError
 from nextitem.model.batches import FLOAT_BYTES, Sharing
+from nextitem.model.items.content import Content
 from nextitem.model.items.table import Items
 from nextitem.model.items.tied import TiedItems
 from nextitem.model.layers.twins import Twins
@@ -69,7 +71,15 @@ class Neural(Items):
         weights = sum(before * after for before, after in pairwise((own, *hidden)))
         return 6 * (dim - own + weights + hidden[-1])
 
-    def build(self, number_of_items: int, dim: int, width: int, *, has_mask: bool = False) -> "NeuralItems":
+    def build(
+        self,
+        number_of_items: int,
+        dim: int,
+        width: int,
+        *,
+        has_mask: bool = False,
+        content: Content | None = None,
+    ) -> "NeuralItems":
         """The table and the network with fresh weights from torch's global generator; `width` is `dim`."""
         table = TiedItems(number_of_items, dim, has_mask=has_mask)
         with torch.no_grad():
@@ -124,6 +134,10 @@ class NeuralItems(nn.Module):
         """That of the table."""
         return self.weight_Nd.shape[1]
 
+    def made(self) -> "NeuralItems":
+        """The table itself."""
+        return self
+
     def embed(self, ids: Tensor) -> Tensor:
         """Vectors of `ids` as (…, e); zero for PAD."""
         return self.table.embed(ids)
@@ -169,6 +183,10 @@ class NeuralItems(nn.Module):
     def rows(self) -> dict[str, Tensor]:
         """The vectors."""
         return {f"table.{name}": rows for name, rows in self.table.rows().items()}
+
+    def rows_of(self, features: ItemFeatures, counts_N: Tensor, added: ItemFeatures) -> None:
+        """None: nothing is learnt of features."""
+        return
 
     def grown(self, more: Mapping[str, Tensor]) -> "NeuralItems":
         """The table with M more items, whose `rows` these are; the network is shared with this one."""

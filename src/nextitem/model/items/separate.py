@@ -7,8 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nextitem.data.features.table import ItemFeatures
 from nextitem.errors import ConfigurationError
 from nextitem.model.batches import Sharing
+from nextitem.model.items.content import Content
 from nextitem.model.items.head import Headed, HeadedItems
 from nextitem.model.items.table import ItemTable
 from nextitem.model.items.tied import TiedItems
@@ -27,7 +29,13 @@ class Separate(Headed):
         return self.head_copies
 
     def build(
-        self, number_of_items: int, dim: int, width: int, *, has_mask: bool = False
+        self,
+        number_of_items: int,
+        dim: int,
+        width: int,
+        *,
+        has_mask: bool = False,
+        content: Content | None = None,
     ) -> "SeparateItems | HeadedItems":
         """Both tables with fresh weights from torch's global generator."""
         table = SeparateItems(
@@ -73,6 +81,10 @@ class SeparateItems(nn.Module):
         """That of the output table."""
         return self.outputs.state_width
 
+    def made(self) -> "SeparateItems":
+        """The table itself."""
+        return self
+
     def embed(self, ids: Tensor) -> Tensor:
         """Vectors of `ids` as (..., d), as `TiedItems` has them."""
         return self.inputs.embed(ids)
@@ -112,6 +124,10 @@ class SeparateItems(nn.Module):
     def rows(self) -> dict[str, Tensor]:
         """The rows of both tables; the biases are in those of the outputs."""
         return {f"{name}.weight_Nd": table.weight_Nd.detach() for name, table in self._tables().items()}
+
+    def rows_of(self, features: ItemFeatures, counts_N: Tensor, added: ItemFeatures) -> None:
+        """None: nothing is learnt of features."""
+        return
 
     def grown(self, more: Mapping[str, Tensor]) -> "SeparateItems":
         """Both tables with M more items, whose `rows` these are; MASK is shared with this one."""

@@ -9,8 +9,10 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from nextitem.data.features.table import ItemFeatures
 from nextitem.model.batches import FLOAT_BYTES, Sharing
 from nextitem.model.items.candidates import is_all_sooner_had
+from nextitem.model.items.content import Content
 from nextitem.model.layers.twins import Twins
 from nextitem.settings.configuration import Configuration
 
@@ -27,6 +29,9 @@ class ItemTable(Protocol):
     @property
     def state_width(self) -> int:
         """How wide a state is as the scores take it."""
+
+    def made(self) -> "ItemTable":
+        """What a step reads: a table whose rows are made of parts, made once; any other as it is."""
 
     def embed(self, ids: Tensor) -> Tensor:
         """Vectors of `ids` (any shape) as (..., d); zero for PAD."""
@@ -58,6 +63,13 @@ class ItemTable(Protocol):
     def rows(self) -> dict[str, Tensor]:
         """What is learnt of each item alone, by its name among the weights: a row, or a number, of each item."""
 
+    def rows_of(self, features: ItemFeatures, counts_N: Tensor, added: ItemFeatures) -> dict[str, Tensor] | None:
+        """The `rows` of items that were `added` to those that it was learnt with, by what is known of them.
+
+        `features` are those of the latter, and `counts_N` how often each occurs in training. None where the table has
+        learnt nothing of features.
+        """
+
     def grown(self, more: Mapping[str, Tensor]) -> "ItemTable":
         """The table with M more items, whose `rows` these are; what is learnt of all items is shared with this one."""
 
@@ -85,6 +97,8 @@ class Items(Configuration):
     """Whether scores are products of states and `output_table`; losses ask others for pairs (`PairTable`)."""
     needs_own_negatives: ClassVar[bool] = False
     """Whether losses compare a position with negatives of its own alone, and not with shared ones or all items."""
+    reads_features: ClassVar[bool] = False
+    """Whether rows are made of what is known of the items beside their ids."""
     can_narrow: ClassVar[bool] = True
     """Whether a step can do with the rows that it touches (`training.item_rows=touched`)."""
 
@@ -126,10 +140,25 @@ class Items(Configuration):
         """
         return None
 
+    def content_in(self, weights: Mapping[str, Tensor]) -> Content | None:
+        """What is known of the items among the weights of such a table; None where it reads nothing of that.
+
+        Raises ValueError where it should be there and is not.
+        """
+        return None
+
     @abstractmethod
-    def build(self, number_of_items: int, dim: int, width: int, *, has_mask: bool = False) -> ItemTable:
+    def build(
+        self,
+        number_of_items: int,
+        dim: int,
+        width: int,
+        *,
+        has_mask: bool = False,
+        content: Content | None = None,
+    ) -> ItemTable:
         """The table with fresh weights from torch's global generator.
 
         Vectors that an encoder reads are of width `dim`, its states of `width`; an objective that hides items needs a
-        MASK, `has_mask`.
+        MASK, `has_mask`. `content` is what is known of the items, for a table that reads it.
         """

@@ -1,15 +1,17 @@
 """One matrix that embeds items and scores them. d width, N items, K candidates."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextitem.compute import transfer
+from nextitem.data.features.table import ItemFeatures
 from nextitem.model.batches import MASK, PAD, Sharing
 from nextitem.model.items.candidates import is_all_sooner_had, products_with
+from nextitem.model.items.content import Content
 from nextitem.model.items.head import Headed, HeadedItems
 from nextitem.model.layers.twins import Twins
 
@@ -33,7 +35,15 @@ class Tied(Headed):
             f"use items=separate"
         )
 
-    def build(self, number_of_items: int, dim: int, width: int, *, has_mask: bool = False) -> "TiedItems | HeadedItems":
+    def build(
+        self,
+        number_of_items: int,
+        dim: int,
+        width: int,
+        *,
+        has_mask: bool = False,
+        content: Content | None = None,
+    ) -> "TiedItems | HeadedItems":
         """The table with fresh weights from torch's global generator; `width` is `dim`."""
         table = TiedItems(number_of_items, dim, has_mask=has_mask, has_bias=self.bias, deviation=self.deviation)
         return self.headed(table)
@@ -59,10 +69,23 @@ class TiedItems(nn.Module):
         self._rows_N: Tensor | None = None  # scratch: what is in it is never relied on
         self._bias_ids_R: Tensor | None = None  # of a narrowed table: the biases that are those of its rows
 
+    @classmethod
+    def of(cls, table_Nd: Tensor, mask_d: nn.Parameter | None) -> "TiedItems":
+        """Items whose vectors are what was computed of other weights, to which their gradients go on."""
+        items = cls(0, table_Nd.shape[1])
+        items.number_of_items, items.mask_d = len(table_Nd), mask_d
+        del items.weight_Nd
+        items.weight_Nd = cast(nn.Parameter, table_Nd)
+        return items
+
     @property
     def state_width(self) -> int:
         """That of the table, and one more for biases."""
         return self.weight_Nd.shape[1] + (self.bias_N is not None)
+
+    def made(self) -> "TiedItems":
+        """The table itself."""
+        return self
 
     def embed(self, ids: Tensor) -> Tensor:
         """Vectors of `ids` as (..., d): zero for PAD, the mask vector for MASK, which needs `has_mask`."""
@@ -109,6 +132,10 @@ class TiedItems(nn.Module):
         """The vectors, and the biases where there are any."""
         found = {"weight_Nd": self.weight_Nd, "bias_N": self.bias_N}
         return {name: rows.detach() for name, rows in found.items() if rows is not None}
+
+    def rows_of(self, features: ItemFeatures, counts_N: Tensor, added: ItemFeatures) -> None:
+        """None: nothing is learnt of features."""
+        return
 
     def grown(self, more: Mapping[str, Tensor]) -> "TiedItems":
         """The table with M more items, whose `rows` these are; MASK is shared with this one."""

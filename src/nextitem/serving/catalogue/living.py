@@ -49,6 +49,8 @@ def _grown(known: Known, changes: CatalogueChanges) -> tuple[Known, CatalogueCha
         )
     rows = changes.rows
     if rows is None:
+        rows = scorer.rows_of(known.features, known.counts_N, added)
+    if rows is None:
         rows = ColdMap.learnt(scorer, known.features, known.counts_N, known.histories).rows(added)
     features = together(with_title(known.features), added)
     counts_N = torch.cat([known.counts_N, known.counts_N.new_zeros(len(added))])

@@ -18,6 +18,7 @@ from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import weights_of, write_items, write_metrics, write_recipe
 from nextitem.experiment.learner import Learnt
 from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.run import features_fingerprint
 from nextitem.serving.catalogue.stored import FILES, read_changes, write_changes
 from nextitem.serving.known import Known
 from nextitem.serving.recommender import Recommender
@@ -60,11 +61,13 @@ def refit(run: Run, session: Session, out: Path | None = None, events: Untold | 
     grown = None if events is None else Grown.of(run, events)
     log = stored_log(run) if grown is None else grown.both.log
     place = run.folder.absolute()
-    learnt = recipe.learner.learn_all(log, session)
+    items = None if grown is None else grown.features()
+    features = run.features if items is None else items
+    learnt = recipe.learner.learn_all(log, features, session)
     name = f"{Workplace.of(place.parent, recipe, session.seed).name}-refit"
     workplace = Workplace(place.parent if out is None else out, name, session.seed)
-    metrics = _metrics(run, log, learnt, session, started)
-    changes, items = (read_changes(run), None) if grown is None else (grown.changes(), grown.features())
+    metrics = _metrics(run, log, features, learnt, session, started)
+    changes = read_changes(run) if grown is None else grown.changes()
     if grown is not None:
         said, *before = metrics.notes
         metrics = metrics.model_copy(update={"holds": grown.holds, "notes": (said, *grown.notes, *before)})
@@ -80,11 +83,13 @@ def refit(run: Run, session: Session, out: Path | None = None, events: Untold | 
     return read_run(folder)
 
 
-def _metrics(run: Run, log: Log, learnt: Learnt, session: Session, started: datetime) -> Metrics:
+def _metrics(
+    run: Run, log: Log, features: ItemFeatures, learnt: Learnt, session: Session, started: datetime
+) -> Metrics:
     events, epochs = int(log.sequences.lengths_U.sum()), len(learnt.history.epochs)
     before = run.metrics
     said = f"learnt all {events:,} events of {run.folder.name}, those of its test too: it was not evaluated"
-    reads_times = run.recipe.learner.reads_times
+    reads_times, known = run.recipe.learner.reads_times, features_fingerprint(features, run.recipe)
     return Metrics(
         test=UNMEASURED,
         validation=UNMEASURED,
@@ -94,7 +99,7 @@ def _metrics(run: Run, log: Log, learnt: Learnt, session: Session, started: date
         parameters=learnt.parameters,
         certificate=replace(before.certificate.without_metrics()),
         notes=(said, *before.notes),
-        provenance=made_now(before.provenance, log.sha256(with_times=reads_times), session, started),
+        provenance=made_now(before.provenance, log.sha256(with_times=reads_times), known, session, started),
         forgotten=before.forgotten,
         holds=before.holds,
         refit=Refit(of=run.folder.name, manifest_sha256=sha256(run.folder / MANIFEST), events=events),

@@ -20,7 +20,7 @@ from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import Trained
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import Outcome
+from nextitem.experiment.run import Outcome, features_fingerprint
 from nextitem.experiment.yardsticks import Yardstick, compared
 from nextitem.serving.catalogue.changes import CatalogueChanges
 from nextitem.serving.catalogue.stored import write_changes
@@ -87,9 +87,15 @@ def update(
     chooses the epoch. `items` are what is known of new items. Events `Untold` by a service's database bring its changes
     of the catalogue, whoever was deleted there is not learnt, and the run remembers what it has learnt of it. Raises
     DataError as `together` and splitting do, and where no event is new, what training raises, and ConfigurationError
-    for a run that was refit.
+    for a run that was refit, and for one whose items are made of features.
     """
     run.require_evaluated()
+    if run.recipe.learner.reads_features:
+        raise ConfigurationError(
+            f"{run.folder} makes its items of features, whose categories and scales are those that it was trained "
+            f"with, so it cannot go on from its weights; train anew on all events (nextitem train), or add new items "
+            f"from their features alone (nextitem items)"
+        )
     started, grown = datetime.now(UTC), Grown.of(run, events)
     recommender, both = grown.recommender, grown.both
     if not both.new.height:
@@ -150,7 +156,8 @@ def _metrics(
     run: Run, outcome: Outcome, both: Together, beside: Yardstick, session: Session, started: datetime
 ) -> Metrics:
     events = both.log.sha256(with_times=run.recipe.learner.reads_times)
-    made = made_now(run.metrics.provenance, events, session, started)
+    known = features_fingerprint(outcome.prepared.features, run.recipe)
+    made = made_now(run.metrics.provenance, events, known, session, started)
     said = Update(
         of=run.folder.name,
         manifest_sha256=sha256(run.folder / MANIFEST),
