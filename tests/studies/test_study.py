@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nextitem.errors import ConfigurationError, StorageError
+from nextitem.experiment.presets import preset_names
 from nextitem.storage import whole_folder
 from nextitem.studies.study import Study, load_study, study_names
 from worlds.command_line import typed
@@ -123,7 +124,7 @@ def test_a_study_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
         (("layers", "--recipe", "bert"), "there is no recipe 'bert'"),
         (("layers", "--recipe", "sasrec-ce", "encoder.blocks=3"), "encoder.blocks is what layers varies"),
         (("heads", "--recipe", "gru4rec"), "study heads varies encoder.heads, which recipe gru4rec does not have"),
-        (("label-masking", "--recipe", "popularity"), "vary one that has: gpt2, gru4rec, "),
+        (("label-masking", "--recipe", "popularity"), "which recipe popularity does not have; vary one that has: "),
         (("heads", "encoder.dim=66"), "row '4 heads' of study heads, recipe bert4rec@sun2019: "),
         (("sampled-metrics", "runs/one"), "orders finished runs, at least two, got 1"),
         (("sampled-metrics", "a", "b", "--metric", "dcg@10"), "dcg"),
@@ -234,3 +235,52 @@ def test_the_same_trainings_are_asked_in_every_way_that_the_study_names(
     assert "every item, all of them after the history up to the cut" in page
     heads = [line for line in page.splitlines() if line.startswith("## ")]
     assert heads == ["## The same trainings by split.target=successive", "## The same trainings by split.target=all"]
+
+
+FRONTIER = """
+summary = "two that count"
+source = "our own"
+recipe = "popularity"
+data = "synthetic"
+frontier = true
+against = "popularity"
+rows = [{ label = "popularity" }, { label = "co-occurrence", recipe = "co-occurrence" }]
+
+[[beside]]
+label = "a model"
+data = "events.csv"
+value = 0.9
+seconds = 60
+source = "a paper that never was"
+
+[[beside]]
+label = "another"
+data = "elsewhere"
+value = 0.8
+source = "another one"
+"""
+
+
+def test_a_frontier_shows_rows_by_seconds_with_published_points_of_the_same_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = write_csv(log_of(chains()), tmp_path / "events.csv")
+    (tmp_path / "mine.toml").write_text(FRONTIER, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert typed(monkeypatch, "study", "mine.toml", "--data", str(data)) == 0
+    assert "results: runs/study-mine-events.csv" in capfd.readouterr().out
+    folder = tmp_path / "runs" / "study-mine-events.csv"
+    page, table = (folder / "results.md").read_text(), json.loads((folder / "table.json").read_text())
+    assert "## Published for this dataset" in page
+    assert "| a model | 0.9000 | 60 | a paper that never was |" in page
+    assert [one["label"] for one in table["elsewhere"]] == ["a model"]
+    drawing = (folder / "study.svg").read_text()
+    assert all(name in drawing for name in ("popularity", "co-occurrence", "a model", "best in that time"))
+
+
+def test_the_frontier_has_every_recipe_once() -> None:
+    found = {row.label: row for row in load_study("frontier").rows}
+    assert {"sasrec-ce", "bert4rec", "popularity", "ease"} <= found.keys() <= {*preset_names()}
+    assert "bert4rec@klenitskiy2023" not in found  # another name of bert4rec
+    assert found["ease"].fast == ()
+    assert found["sasrec-ce"].fast is None

@@ -21,6 +21,8 @@ from nextitem.evaluation.paired import Interval, draws_of
 from nextitem.evaluation.ranking import Ranking
 from nextitem.experiment.again import restore, split_of
 from nextitem.experiment.folder.reading import MODEL, read_run
+from nextitem.experiment.presets import load_preset, preset_names, resolve_recipe
+from nextitem.experiment.recipe import Recipe
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.given import expanded
 from nextitem.settings.overrides import parse_override, resolve
@@ -57,6 +59,21 @@ class PublishedMetric(Configuration):
     """Among which drawn items targets were ranked, such as `popularity:100`; none: the whole catalogue."""
 
 
+class Elsewhere(Configuration):
+    """A published value that no row stands for."""
+
+    label: str = Field(min_length=1)
+    """What it is called in the figure."""
+    data: str
+    """The dataset that it was measured on, as here: the same file, split and full ranking."""
+    value: float = Field(ge=0, le=1)
+    """NDCG@10."""
+    seconds: float | None = Field(None, gt=0)
+    """Of training; none: nobody told."""
+    source: str = Field(min_length=1)
+    """Who published it."""
+
+
 class Study(Configuration):
     """A grid of trainings of which one row is the base that the others are tested against."""
 
@@ -84,8 +101,12 @@ class Study(Configuration):
     """What the figure's axis shows; none: rows without an order."""
     log: bool = False
     """Whether that axis is logarithmic."""
+    frontier: bool = False
+    """Whether its rows are all built-in recipes, and its figure shows quality by the seconds of training."""
     rows: tuple[StudyRow, ...] = Field(min_length=2)
-    """What is trained."""
+    """What is trained; of a frontier nothing has to be said."""
+    beside: tuple[Elsewhere, ...] = ()
+    """Published values that a frontier shows beside those that the recipes state."""
     published: PublishedMetric | None = None
     """What the rows' published values are; none where no row has one."""
 
@@ -126,8 +147,22 @@ def load_study(study: str, others: Sequence[str] = ()) -> Study:
         raise ConfigurationError(f"{study} is not text in UTF-8 ({error}); save it as UTF-8") from error
     except OSError as error:
         raise StorageError(f"cannot read {study}: {error}; correct its permissions") from error
-    name = Path(study).name.removesuffix(".toml")
-    return resolve(Study, [(f"study {name}", {"name": name, **load_toml(text, study)})]).value
+    name, said = Path(study).name.removesuffix(".toml"), load_toml(text, study)
+    rows = {"rows": _every_recipe()} if said.get("frontier") is True and "rows" not in said else {}
+    return resolve(Study, [(f"study {name}", {"name": name, **said, **rows})]).value
+
+
+def _every_recipe() -> list[dict[str, object]]:
+    """A row for each built-in recipe, but for other names of one, and for what is told when targets happened."""
+    rows, seen = list[dict[str, object]](), list[Recipe]()
+    for name in preset_names():
+        recipe = resolve_recipe(load_preset(name)).value
+        unnamed = recipe.model_copy(update={"name": ""})
+        if unnamed not in seen and not recipe.learner.reads_target_times:
+            seen.append(unnamed)
+            # What makes a training short is said of steps and epochs, which a baseline has none of.
+            rows.append({"label": name, "recipe": name, **({} if recipe.learner.unplanned is None else {"fast": []})})
+    return rows
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 
 from nextitem.engine.entries import Contestant
 from nextitem.evaluation.paired import Interval
+from nextitem.experiment.presets import load_preset
 from nextitem.report.look import write_svg
+from nextitem.report.studies.frontier import Timed, frontier
 from nextitem.report.studies.points import Point
 from nextitem.report.studies.rules import Panel as Rules
 from nextitem.report.studies.rules import rules
@@ -20,7 +22,7 @@ from nextitem.storage import whole_folder, write_rows, write_text
 from nextitem.studies.comparison import COMPARED_METRICS, Cell, Comparison, as_dict
 from nextitem.studies.reproduction import LEVEL
 from nextitem.studies.rows import left_out, published
-from nextitem.studies.study import SampledColumn, StudyRequest
+from nextitem.studies.study import Elsewhere, SampledColumn, StudyRequest
 from nextitem.words import NOTHING, filled, with_interval, written
 
 PLOTTED = COMPARED_METRICS[0]
@@ -56,6 +58,27 @@ class Results:
         return self.published if declared is not None and declared.candidates is None else {}
 
     @property
+    def elsewhere(self) -> list[Elsewhere]:
+        """Published values of a frontier on this dataset, with the seconds that were told: those of its recipes first.
+
+        What a row was changed in is no longer what was published.
+        """
+        study = self.request.study
+        if not study.frontier or self.request.fast or self.request.overrides:
+            return []
+        stated = ((row.label, load_preset(row.recipe or study.recipe)) for row in study.rows)
+        values = ((label, preset, preset.published.get(self.dataset, {})) for label, preset in stated)
+        found = [
+            Elsewhere(
+                label=label, data=self.dataset, value=value[PLOTTED], seconds=value.get("train_seconds"),
+                source=preset.source,
+            )
+            for label, preset, value in values
+            if PLOTTED in value
+        ]  # fmt: skip
+        return [*found, *(one for one in study.beside if one.data == self.dataset)]
+
+    @property
     def notes(self) -> list[str]:
         """What a reader has to know about the numbers."""
         declared, changes = self.request.study.published, self.request.changes
@@ -82,6 +105,7 @@ class Results:
             "command": self.command,
             **as_dict(self.comparison, lambda row: {"published": self.beside_full.get(row.label)}),
             "sampled": sampled,
+            "elsewhere": [one.model_dump(mode="json") for one in self.elsewhere],
             "asked": {one: as_dict(comparison) for one, comparison in self.asked.items()},
             "notes": self.notes,
         }
@@ -113,10 +137,24 @@ def figure(results: Results) -> Figure:
         sampled = {label: _point(*cell) for label, cell in results.sampled.cells.items()}
         name = results.sampled.metric.replace("ndcg", "NDCG")
         panels.append(Panel(f"{title}: {name}, sampled", sampled, published=results.published))
+    if study.frontier:
+        return _frontier(results, points)
     if study.axis is None:
         return dots(panels, [row.label for row in study.rows], against)
     places = {row.label: float(row.at) for row in study.rows if row.at is not None}
     return curve(panels, places, study.axis, against, log=study.log)
+
+
+def _frontier(results: Results, points: Mapping[str, Point]) -> Figure:
+    """Quality by seconds of training; a published value without a time is a level."""
+    rows = {
+        row.label: Timed(row.train_seconds, points[row.label])
+        for row in results.comparison.rows
+        if row.label in points and row.train_seconds
+    }
+    published = {one.label: (one.seconds, one.value) for one in results.elsewhere if one.seconds is not None}
+    levels = {one.label: one.value for one in results.elsewhere if one.seconds is None}
+    return frontier(rows, published, levels, title_of(results.dataset))
 
 
 def figure_of_rules(results: Results) -> Figure:
@@ -159,6 +197,9 @@ def results_page(results: Results) -> str:
             (one, measured_on(asked), [_measured(row, asked) for row in asked.rows])
             for one, asked in results.asked.items()
             if asked.certificate != comparison.certificate  # that is the table above
+        ],
+        "elsewhere": [
+            [one.label, f"{one.value:.4f}", written(one.seconds, ",.0f"), one.source] for one in results.elsewhere
         ],
         "resampled": comparison.resampled,
         "against": comparison.against,
