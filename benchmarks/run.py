@@ -1,4 +1,4 @@
-"""Calibration, training, memory, catalogue size and ranking, as docs/benchmarks.md and docs/benchmarks.svg.
+"""Calibration, training, wide models, catalogue size, memory and ranking, as docs/benchmarks.md and benchmarks.svg.
 
     python benchmarks/run.py --threads 2            all of it, less than a quarter of an hour on two idle cores
     python benchmarks/run.py --quick --out FOLDER   the same on tiny logs, to see that it runs
@@ -64,6 +64,12 @@ CATALOGUES = [
     Setting(log, "sasrec-3000", ("negatives.sharing=batch", f"training.item_rows={rows}"))
     for log in ("50k", "5m")
     for rows in ("touched", "all")
+]
+SMALL_STEPS = "training.batch_size=32"
+WIDE = [
+    Setting("ml-1m", recipe, (SMALL_STEPS, f"encoder.dim={dim}", f"encoder.blocks={blocks}", f"encoder.heads={heads}"))
+    for recipe in ("sasrec-ce", "ligr", "hstu@zhai2024")
+    for dim, blocks, heads in ((64, 2, 1), (256, 2, 4), (256, 8, 4))
 ]
 QUICK = [SETTINGS[0], SETTINGS[1], SETTINGS[4]]
 
@@ -142,6 +148,19 @@ def training(asked: argparse.Namespace, drawing: Path) -> str:
     return table(header, rows)
 
 
+def wide(asked: argparse.Namespace) -> str:
+    """How near steps of wide and deep encoders come to the rate of the machine's products."""
+    settings, few = (WIDE[:1] if asked.quick else WIDE), {"steps": min(asked.steps, 5), "warmup": 1}
+    rows = []
+    for setting, runs in rounds(asked, settings, **few):
+        steps = [1000 * sum(run["step_seconds"]) / len(run["step_seconds"]) for run in runs]
+        needed, rates = f"{runs[0]['needed_gflop_per_step']:,.0f}", spread(values(runs, "gflops"), ",.0f")
+        share = spread([100 * run["share"] for run in runs], ",.0f")
+        rows.append([setting.label.replace(", batch_size=32", ""), spread(steps, ",.0f"), needed, rates, share])
+    header = ["setting", "step, ms", "products of a step, GFLOP", "machine, GFLOP/s", "share, %"]
+    return table(header, rows)
+
+
 def catalogue(asked: argparse.Namespace) -> str:
     """Step time with 50 thousand and with 5 million items, and what the targets for it are."""
     few = {"steps": min(asked.steps, 8), "warmup": 2}
@@ -202,6 +221,13 @@ def main() -> None:
     parts = [
         ("Calibration", "The fastest of several runs.", rates),
         ("Training", f"{origins} Batches of 128 windows.", f"{trained}\n\n{picture}"),
+        (
+            "Wide models",
+            f"ML-1M: {origin('ml-1m')}. Batches of 32 windows. A share is that of the machine's rate of fp32 products "
+            f"at which whole steps do theirs: of the encoder's matrices, of attention, of which a causal one needs "
+            f"half, and of the scores that the loss looks at. All else that a step does lowers it.",
+            wide(asked),
+        ),
         ("Catalogue size", f"50k: {origin('50k')}. 5m: {origin('5m')}. 3,000 negatives a batch.", catalogue(asked)),
         ("Memory", f"Beauty: {origin('beauty')}. Each pass ends with a validation.", memory(asked)),
         ("Ranking", "By `benchmarks/ranking.py` on a quarter of the cases, random states and items.", ranking(asked)),

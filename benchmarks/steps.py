@@ -96,6 +96,24 @@ def targets(model: SequenceModel, train: Sequences) -> int:
     return sum(len(model.batch(windows.select(part), draws).targets_T) for part in rows)
 
 
+def needed_flops(model: SequenceModel, recipe: Recipe, train: Sequences) -> float:
+    """Floating-point operations of products that a pass over `train` cannot do without, forward and backward.
+
+    Those of the encoder's matrices, of attention, of which a causal one needs half, and of the scores that the loss
+    looks at. Products alone: what else is done is what the share of their rate tells.
+    """
+    parts, windows = recipe.sequence, model.windows(train)
+    matrices = [
+        weight for name, weight in model.encoder.named_parameters() if weight.ndim == 2 and "positions" not in name
+    ]
+    lengths_U = (windows.sizes_U - 1 if parts.objective.needs_causal else windows.sizes_U).double()
+    of_pairs = parts.encoder.flops(1) - parts.encoder.flops(0)  # attention, by each place of the window
+    pairs = float(lengths_U.square().sum()) * (0.5 if parts.encoder.is_causal else 1.0)
+    scored = train.number_of_items if parts.negatives is None else 1 + parts.negatives.set_size(1)
+    scores = targets(model, train) * scored * 6 * parts.encoder.output_width
+    return 6 * sum(weight.numel() for weight in matrices) * float(lengths_U.sum()) + of_pairs * pairs + scores
+
+
 def take_steps(asked: Asked, recipe: Recipe, model: SequenceModel, some: Sequences, train: Sequences) -> Clock:
     """`fit_model` over the users in `some`; negatives are those of all."""
     clock, validate = Clock(), None
@@ -150,6 +168,7 @@ def measure(asked: Asked) -> dict[str, Any]:
     peak, seconds = peak_mb(), clock.seconds(asked.warmup)
     per_step, whole = targets(model, some) / (asked.warmup + asked.steps), targets(model, train)
     epoch_seconds = sum(seconds) / len(seconds) * whole / per_step
+    needed = needed_flops(model, recipe, some) / (asked.warmup + asked.steps)
     floor = floor_seconds(whole, train.number_of_items, recipe.sequence.encoder.dim, rates)
     found = {
         "step_seconds": seconds,
@@ -158,6 +177,8 @@ def measure(asked: Asked) -> dict[str, Any]:
         "epoch_seconds": epoch_seconds,
         "floor_seconds": floor,
         "gflops": rates[0] / 1e9,
+        "needed_gflop_per_step": needed / 1e9,
+        "share": needed / (sum(seconds) / len(seconds)) / rates[0],
         "peak_mb": peak,
         "memory_mb": clock.memory_mb,
     }

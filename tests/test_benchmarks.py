@@ -21,7 +21,7 @@ def python(*arguments: str) -> str:
 def test_a_smoke_run_writes_every_table_and_the_picture(tmp_path: Path) -> None:
     python("benchmarks/run.py", "--quick", "--threads", "1", "--out", str(tmp_path))
     page = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
-    for title in ("Calibration", "Training", "Catalogue size", "Memory", "Ranking"):
+    for title in ("Calibration", "Training", "Wide models", "Catalogue size", "Memory", "Ranking"):
         assert page.count(f"## {title}\n") == 1
     assert "| beauty | sasrec-ce, padded textbook |" in page
     assert (tmp_path / "benchmarks.svg").read_text(encoding="utf-8").startswith("<?xml")
