@@ -17,6 +17,7 @@ import polars as pl
 import zstandard
 
 ROWS = 60
+ITEM_ROWS = 40
 _USERS, _ITEMS = 9, 25
 _FIRST_TIME = 1_700_000_000
 _SPECIAL = (
@@ -41,7 +42,9 @@ class Case:
 
 
 def a_case(draws: random.Random) -> Case:
-    """A log in one of the formats, in nine cases of ten harmed."""
+    """A log in one of the formats, or a table of items, in nine cases of ten harmed."""
+    if draws.random() < 0.2:
+        return draws.choice((_sequences, _items))(draws)
     packed = (f"{ending}{packing}" for ending in _TEXT for packing in _PACK)
     ending = draws.choice((*_TEXT, *packed, *(".csv",) * 4, *_TABLES * 3))
     is_whole = draws.random() < 0.1
@@ -57,6 +60,44 @@ def a_case(draws: random.Random) -> Case:
         if not is_whole and not is_inside:
             content = harmed(content, draws)
     return Case(f"log{ending}", content, is_whole)
+
+
+def _sequences(draws: random.Random) -> Case:
+    """A log with a user and all of that user's items in a line, which has to be asked for."""
+    lines = [
+        [f"u{user}", *(f"i{draws.randrange(_ITEMS)}" for _ in range(draws.randrange(1, 12)))] for user in range(_USERS)
+    ]
+    content = "\n".join(map(" ".join, lines)).encode() + draws.choice((b"", b"\n"))
+    return _maybe_harmed("sequences-log.txt", content, draws)
+
+
+def _items(draws: random.Random) -> Case:
+    """A table of items with titles, categories and a number, in one of the forms that are read."""
+    rows = [
+        {
+            "item": f"i{number:02}",
+            "title": f"Zoë {number}",
+            "genres": draws.choice(("art", "art|war")),
+            "year": 1900 + number,
+        }
+        for number in range(ITEM_ROWS)
+    ]
+    table, sink = pl.DataFrame(rows), io.BytesIO()
+    ending = draws.choice((".csv", ".tsv", ".jsonl", ".json", ".parquet"))
+    if ending in (".csv", ".tsv"):
+        table.write_csv(sink, separator="," if ending == ".csv" else "\t")
+    elif ending == ".parquet":
+        table.write_parquet(sink)
+    elif ending == ".jsonl":
+        sink.write("\n".join(map(json.dumps, rows)).encode())
+    else:
+        sink.write(json.dumps({row.pop("item"): row for row in rows}).encode())
+    return _maybe_harmed(f"items-log{ending}", sink.getvalue(), draws)
+
+
+def _maybe_harmed(name: str, content: bytes, draws: random.Random) -> Case:
+    is_whole = draws.random() < 0.1
+    return Case(name, content if is_whole else harmed(content, draws), is_whole)
 
 
 def _events(draws: random.Random) -> dict[str, list[str]]:

@@ -16,12 +16,14 @@ from typing import Any
 
 import polars as pl
 from fuzz_corpus import ROWS
+from fuzz_others import as_frame, on_items
 from fuzz_rejected import in_small_pieces, what_is_lost
 
 from nextitem.data.mapped import ordering
 from nextitem.data.mapped.writing import prepare_into
 from nextitem.data.prepare import Prepared, prepare
 from nextitem.data.reading.checks import EventPart
+from nextitem.data.reading.columns import Columns
 from nextitem.data.reading.files import read_interactions, read_parts
 from nextitem.data.reading.packing import PACKINGS
 from nextitem.errors import DataError
@@ -48,6 +50,8 @@ def verdict(file: str, is_whole: bool, is_deep: bool) -> str:
     """`read`, `refused: …` or `wrong: …`."""
     path = Path(file)
     try:
+        if path.name.startswith("items-"):
+            return on_items(path, is_whole=is_whole)
         found = _read(path)
         if isinstance(found, str):
             if is_whole:
@@ -55,6 +59,10 @@ def verdict(file: str, is_whole: bool, is_deep: bool) -> str:
         else:
             _require_all_rows(path, found)
         _require_equal(found, _read_in_parts(path), "read in parts")
+        if path.name.startswith("sequences-"):
+            return "refused" if isinstance(found, str) else "read"
+        if path.suffix == ".parquet" and not isinstance(found, str) and (odd := as_frame(path, found)):
+            raise WrongError(odd)
         if lost := what_is_lost(path, found, lambda: _content(path), has_header=not _is_headless(path)):
             raise WrongError(f"bad rows skipped: {lost}")
         if is_deep:
@@ -72,7 +80,7 @@ def verdict(file: str, is_whole: bool, is_deep: bool) -> str:
 
 def _read(path: Path) -> pl.DataFrame | str:
     try:
-        return read_interactions(path).events
+        return read_interactions(path, _columns(path)).events
     except DataError as error:
         if str(path) not in str(error):
             raise WrongError(f"the refusal names no file: {error}") from error
@@ -83,10 +91,14 @@ def _read_in_parts(path: Path) -> pl.DataFrame | str:
     """The same by parts of few events, of a text that is read few bytes at a time."""
     try:
         with in_small_pieces():
-            parts = list(read_parts(path, events=9))
+            parts = list(read_parts(path, _columns(path), events=9))
     except DataError as error:
         return str(error)
     return pl.DataFrame({role: _joined(parts, role) for role in _ROLES if any(_has(part, role) for part in parts)})
+
+
+def _columns(path: Path) -> Columns:
+    return Columns(format="sequences") if path.name.startswith("sequences-") else Columns()
 
 
 def _has(part: EventPart, role: str) -> bool:
@@ -131,6 +143,8 @@ def _require_all_rows(path: Path, found: pl.DataFrame) -> None:
 def _records(path: Path) -> int:
     """The records of a text, counted apart from the readers."""
     text = _text(path)
+    if path.name.startswith("sequences-"):
+        return sum(len(line.rstrip("\r").split(" ")) - 1 for line in text.split("\n") if line.rstrip("\r"))
     is_csv = ".csv" in path.name
     rows = (
         csv.reader(io.StringIO(text, newline=""), strict=True)

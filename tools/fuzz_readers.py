@@ -8,8 +8,9 @@ A log is made up in each format that is read (csv, tsv, inter, txt, dat and json
 parquet and Arrow), harmed in nine cases of ten, and read by another process. It has to be read, or refused with its
 name, within the time limit. What was read has as many events as the file has records, counted apart; read in parts it
 is the same. With bad rows skipped every row is an event or among those that were left out (`fuzz_rejected`). And in one
-case of eight the log is the same that is prepared for less memory than it has, from one file and from several. What is
-wrong is made smaller while it stays wrong, and left in a folder. Exit with 1 where anything was.
+case of eight the log is the same that is prepared for less memory than it has, from one file and from several. Sequence
+files and tables of items are among them, and a parquet file is the same log as a frame (`fuzz_others`). What is wrong
+is made smaller while it stays wrong, and left in a folder. Exit with 1 where anything was.
 """
 
 import argparse

@@ -1,0 +1,40 @@
+"""What has to hold of what is read beside files of events: tables of items, and frames that a program gives."""
+
+from pathlib import Path
+
+import polars as pl
+from fuzz_corpus import ITEM_ROWS
+
+from nextitem.data.features.columns import FeatureColumns, Features
+from nextitem.data.features.files import rows_of_file
+from nextitem.data.features.joining import join
+from nextitem.data.log import Catalog
+from nextitem.data.reading.files import read_interactions
+from nextitem.errors import DataError
+
+_KNOWN = Catalog(pl.Series([f"i{number:02}" for number in range(ITEM_ROWS)]))
+
+
+def on_items(path: Path, *, is_whole: bool) -> str:
+    """`read`, `refused`, or what is wrong: a table that is whole has a row for each item, and features for all."""
+    try:
+        rows = rows_of_file(Features(file=str(path)))
+        features = join(rows, _KNOWN, FeatureColumns()).features
+    except DataError as error:
+        if str(path) not in str(error):
+            return f"wrong: the refusal names no file: {error}"
+        return f"wrong: what came to no harm is refused: {error}" if is_whole else "refused"
+    if is_whole and (rows.table.height != ITEM_ROWS or features.table.null_count().sum_horizontal()[0]):
+        return f"wrong: of {ITEM_ROWS} items {rows.table.height} rows and {features.table.null_count().row(0)} missing"
+    if features.table.height != len(_KNOWN):
+        return f"wrong: {features.table.height} rows of features for {len(_KNOWN)} items"
+    return "read"
+
+
+def as_frame(path: Path, found: pl.DataFrame) -> str:
+    """What is wrong where a program reads a parquet file and gives the frame; "" where that is the same as the file."""
+    try:
+        given = read_interactions(pl.read_parquet(path)).events
+    except (DataError, pl.exceptions.PolarsError) as error:
+        return f"read from the file, and refused as a frame: {error}"
+    return "" if given.equals(found) else "another log as a frame than from the file"
