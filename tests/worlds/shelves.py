@@ -46,7 +46,7 @@ OPTIONS: Mapping[
 ] = {  # numbers that are off by default, together where they need it
     "next_item": (
         {"stride": 5},
-        {"stride": 5, "targets": "new", "half_life": 9.0},
+        {"stride": 5, "targets": "new"},
         {"label_masking": 0.3},
         {"cloze_weight": 0.5},
     ),

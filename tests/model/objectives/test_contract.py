@@ -94,7 +94,6 @@ def test_positions_and_rows_ascend_and_lie_within_their_rows(objective: Any, his
 def test_every_position_has_one_weight_if_any_has(objective: Any, histories: Sequences) -> None:
     _, batch = batch_of(objective, histories)
     is_weighted = getattr(objective, "cloze_weight", 0) > 0 or getattr(objective, "last_weight", 1) != 1
-    is_weighted |= getattr(objective, "half_life", None) is not None
     assert (batch.weights_T is not None) is is_weighted
     if batch.weights_T is not None:
         assert batch.weights_T.shape == batch.targets_T.shape
