@@ -202,6 +202,8 @@ class MixtureItems(nn.Module):
 
     def scores(self, states_Be: Tensor, start: int, stop: int) -> Tensor:
         """Scores of the items start…stop−1, shape (B, stop − start), a chunk of items at a time."""
+        if torch.compiler.is_exporting():  # how many states there will be is not known
+            return self.pair_scores(states_Be, self._rows_Ne()[start:stop])
         chunks = self._rows_Ne()[start:stop].split(max(1, _BLOCK_BYTES // (max(1, len(states_Be)) * self.pair_bytes)))
         return torch.cat([self.pair_scores(states_Be, rows_Ie) for rows_Ie in chunks], 1)
 

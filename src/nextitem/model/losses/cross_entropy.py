@@ -72,10 +72,8 @@ class CrossEntropy(LossConfiguration):
         """What is rounded are products."""
         if self.precision == "float32":
             return None
-        return (
-            f"loss.precision={self.precision} is of products with a table, and scores of these items are none; set "
-            f"loss.precision=float32"
-        )
+        said = f"loss.precision={self.precision} is of products with a table, and scores of these items are none"
+        return f"{said}; set loss.precision=float32"
 
     def block_size(self, shapes: StepShapes) -> int:
         """Positions whose exponentials exist at a time."""
