@@ -14,6 +14,8 @@ from nextitem.experiment.of_runs import Place, blend, ensemble
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import Extras, train
 from nextitem.model.baselines import Popularity
+from nextitem.report.run.evidence import Evidence
+from nextitem.report.run.page import report_page
 from nextitem.serving.recommender import Recommender
 from nextitem.serving.renewal.forget import forget
 from nextitem.serving.renewal.refit import refit
@@ -131,3 +133,8 @@ def test_recent_popularity_that_is_not_chosen_asks_for_no_times(made: Run) -> No
     assert found.weights["chosen"].tolist()[2] == 0.0
     assert not found.recipe.learner.reads_times
     assert len(found.weights["tried"]) == 2
+
+
+def test_its_page_says_how_it_is_made_again(made: Run, members: Sequence[Run]) -> None:
+    page = report_page([Evidence.of(made)], [restore_own(made)])
+    assert f"nextitem ensemble {' '.join(run.folder.name for run in members)}" in page

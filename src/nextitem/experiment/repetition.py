@@ -73,7 +73,9 @@ def told_apart(labels: Sequence[str], runs: Sequence[Repeatable]) -> list[str]:
 
 
 def _settings(run: Repeatable) -> str:
-    changed = [text for text in repeating_overrides(run.recipe)[1] if not text.startswith(("data=", "name="))]
+    # Members of an ensemble would fill a page; who has those alone in which it differs is told apart by its folder.
+    typed = [text for text in repeating_overrides(run.recipe)[1] if ".members=" not in text]
+    changed = [text for text in typed if not text.startswith(("data=", "name="))]
     return " ".join(changed)
 
 
@@ -93,7 +95,7 @@ def _changes(key: str, setting: object, ours: Any, theirs: Any) -> Iterator[str]
         theirs = default_tree(type(setting))
     for field, value in setting:
         if field != "name" or not is_choice:
-            yield from _changes(short_key(Recipe, joined(key, field)), value, ours[field], theirs[field])
+            yield from _changes(short_key(Recipe, joined(key, field)), value, ours[field], theirs.get(field))
 
 
 def _written(value: object) -> str:

@@ -1,5 +1,6 @@
 """report.html: runs as one page that needs no network and no script."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -222,13 +223,20 @@ def _made(runs: Sequence[Evidence]) -> dict[str, Any]:
         "runs": [
             {
                 "label": run.label,
-                "command": repeating_command(run.recipe, run.seed),
+                "command": _command(run),
                 "notes": run.metrics.notes,
                 "settings": _settings(run),
             }
             for run in runs
         ],
     }
+
+
+def _command(run: Evidence) -> str:
+    """What to type to make the run again: of runs that it was made of, or to train it."""
+    if (made_of := run.metrics.made_of) is not None:
+        return shlex.join(["nextitem", run.recipe.model.name, *(one.run for one in made_of)])
+    return repeating_command(run.recipe, run.seed)
 
 
 def _settings(run: Evidence) -> list[tuple[str, list[tuple[str, str]]]]:
