@@ -113,7 +113,9 @@ def _histories(run: Evidence, cases: pl.DataFrame) -> Sequences:
     whole = histories_of(known, run.catalogue).select(rows)
     lengths_U = torch.tensor(cases["length"].to_list(), dtype=torch.int64)
     numbers_U = torch.from_numpy(known["number"].cast(pl.Int64).to_numpy(writable=True))[rows]
-    return replace(whole, stops_U=whole.starts_U + lengths_U, users_U=numbers_U)
+    stops_U = whole.starts_U + lengths_U
+    # What is stored of a user goes on after the case: a model that is told when its targets happened finds that there.
+    return replace(whole, stops_U=stops_U, users_U=numbers_U, asked_U=stops_U if run.run.certificate.told else None)
 
 
 def _lists(scorer: Scorer, histories: Sequences, ranking: Ranking) -> list[list[int]]:
