@@ -350,6 +350,8 @@ def test_a_log_is_prepared_once_and_trained_on(
     assert json.loads(capfd.readouterr().out)["certificate"]["cases"] == 40
     assert typed(monkeypatch, "check", "prepared", "--json") == 0
     assert json.loads(capfd.readouterr().out)["columns"] == {"user": "visitor", "item": "sku", "time": "ts"}
+    assert typed(monkeypatch, "check", "prepared", "hide=nothing") == 0
+    assert "as was asked for" in capfd.readouterr().out
     (shop / "prepared" / "items.parquet").write_bytes(b"x" * (shop / "prepared" / "items.parquet").stat().st_size)
     assert typed(monkeypatch, "check", "prepared") == 4
     assert "items.parquet was altered" in capfd.readouterr().err
