@@ -13,7 +13,7 @@ CARD = {
     "name": "<b> {{ name }} | *x*", "data": "events.csv", "kind": "popularity", "is_counted": True, "epochs": 0,
     "best_epoch": 0, "users": 1234, "items": 5, "validation": {"ndcg@10": 0.5}, "test": {"ndcg@10": 0.25},
     "intervals": {"ndcg@10": (0.125, 0.375)}, "ceiling": 0.75, "split": "Leave-one-out", "cases": 1234,
-    "asked": "1,234 cases", "baselines": {}, "notes": (), "hidden": "the history hidden",
+    "asked": "1,234 cases", "baselines": {}, "notes": (), "made_of": None, "hidden": "the history hidden",
     "made": dict.fromkeys(("seed", "nextitem", "torch", "device", "processor", "started"), "?") | {"threads": 4},
 }  # fmt: skip
 TEMPLATE = "experiment/folder/templates/card.md"

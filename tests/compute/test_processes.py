@@ -14,7 +14,9 @@ import nextitem
 from nextitem.compute.processes import ALONE, ProcessGroup, joined
 from nextitem.compute.streams import speaker
 from nextitem.errors import ConfigurationError
+from nextitem.experiment.combined import Blend
 from nextitem.experiment.presets import load_preset, resolve_recipe
+from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
 from nextitem.training.session import Session
 from worlds.in_two_processes import ACTS, EQUAL, SMALL, measured
@@ -59,15 +61,19 @@ def seen(folder: Path, codes: dict[str, list[int]], act: str) -> list[dict[str, 
     return [json.loads((folder / f"{act}-{rank}.json").read_text(encoding="utf-8")) for rank in range(2)]
 
 
+def epochs(recipe: Recipe) -> int:
+    if isinstance(recipe.model, Blend):
+        recipe = recipe.model_copy(update={"model": recipe.model.model})
+    return recipe.learner.training.epochs if recipe.learner.unplanned is None else 0
+
+
 @pytest.mark.parametrize("name", EQUAL)
 def test_two_processes_train_and_measure_what_one_does(name: str, folder: Path, codes: dict[str, list[int]]) -> None:
     two, one = seen(folder, codes, "trainings")[0][name], measured(name)
     assert two["users"] == one["users"] == list(range(USERS))
     assert two["certificate"] == {**one["certificate"], "metrics": list(one["certificate"]["metrics"])}
     assert two["test"] == pytest.approx(one["test"], rel=1e-4)
-    learner = EQUAL[name].learner
-    epochs = learner.training.epochs if learner.unplanned is None else 0
-    assert len(two["losses"]) == len(one["losses"]) == epochs
+    assert len(two["losses"]) == len(one["losses"]) == epochs(EQUAL[name])
     for several, single in zip(two["losses"], one["losses"], strict=True):
         assert several == pytest.approx(single, rel=1e-4)
     for several, single in zip(two["validation"], one["validation"], strict=True):

@@ -56,7 +56,7 @@ class Waiting:
 
 @pytest.fixture
 def entries(tmp_path: Path) -> list[Entry]:
-    data = str(write_csv(log_of(chains()), tmp_path / "events.csv"))
+    data = str(write_csv(log_of(chains(), since=1.7e9), tmp_path / "events.csv"))
     return [
         Entry("popular", Recipe(name="popular", data=data, model=Popularity())),
         Entry("pairs", Recipe(name="pairs", data=data, model=CoOccurrence())),
@@ -168,7 +168,7 @@ def test_a_training_is_asked_about_the_cases_of_another_rule_and_not_repeated(
     entries: list[Entry], tmp_path: Path
 ) -> None:
     def ruled(target: str) -> list[Entry]:
-        split = Temporal(cut="1970-01-01T00:05", validation="last").model_copy(update={"target": target})
+        split = Temporal(cut="2023-11-14T22:18:20", validation="last").model_copy(update={"target": target})
         return [Entry(one.label, one.recipe.model_copy(update={"split": split})) for one in entries]
 
     place, said = Place(tmp_path / "runs"), list[str]()

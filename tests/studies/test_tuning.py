@@ -145,7 +145,7 @@ def test_a_baseline_is_searched_too(small: list[str], tmp_path: Path) -> None:
         ({"encoder.dropout": "{low=0.0, high=0.5, log=true}"}, r"low=0\.0 has no logarithm"),
         ({"encoder.dropout": "{low=0.0, high=0.5, choices=[0.1]}"}, "choices and a range exclude each other"),
         ({"encoder.dropout": "0.1"}, r"does not say what may vary: write key=\[1, 2, 3\]"),
-        ({"model.window": "[1, 2]"}, r"model\.window .*it belongs to model=co_occurrence"),
+        ({"model.window": "[1, 2]"}, r"model\.window .*it belongs to model=blend and model=co_occurrence"),
         (
             {"training.monitor": '["ndcg@10", "mrr@10"]'},
             r"training\.monitor says what trials are chosen by.*set training",

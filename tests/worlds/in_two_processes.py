@@ -21,6 +21,7 @@ from nextitem.cli import train as training_verb
 from nextitem.compute import processes
 from nextitem.compute.processes import Processes, joined
 from nextitem.errors import StorageError, TrainingError
+from nextitem.experiment.combined import Blend, Ensemble, Member
 from nextitem.experiment.folder.writing import weights_of
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
@@ -44,9 +45,16 @@ def without_dropout(recipe: Recipe) -> Recipe:
     return with_parts(recipe, encoder=with_settings(recipe.sequence.encoder, dropout=0.0))
 
 
+PLAIN = without_dropout(RECIPES["sasrec-ce"]).sequence
+OF_SEVERAL = {
+    "ensemble": Recipe(model=Ensemble(members=tuple(Member(seed=seed, model=PLAIN) for seed in (0, 1)))),
+    "blend": Recipe(model=Blend(model=PLAIN, co_occurrence=(0.0, 0.5), decay=(0.0, 0.5))),
+}
+
+
 NARROW = SHORT.model_copy(update={"batch_size": 1, "epochs": 1})
 EQUAL = {
-    **RECIPES, **{name: without_dropout(RECIPES[name]) for name in NEURAL},
+    **RECIPES, **{name: without_dropout(RECIPES[name]) for name in NEURAL}, **OF_SEVERAL,
     "one row a step": with_parts(without_dropout(RECIPES["sasrec-ce"]), training=NARROW),
     "negatives of the batch": sequence(
         encoder=SASRec(**ENCODER, dropout=0.0), objective=NextItem(maximum_length=8), loss=SampledCrossEntropy(),

@@ -85,13 +85,13 @@ def chains(users: int = USERS, items: int = ITEMS, seed: int = 0) -> list[list[i
     return histories
 
 
-def log_of(histories: Iterable[list[int]]) -> Interactions:
-    """Users u00, u01, … with items i00, i01, …, one event a minute."""
+def log_of(histories: Iterable[list[int]], since: float = 0.0) -> Interactions:
+    """Users u00, u01, … with items i00, i01, …, one event a minute from the unix second `since` on."""
     rows = [(user, item, minute) for user, history in enumerate(histories) for minute, item in enumerate(history)]
     return Interactions.from_columns(
         [f"u{user:02}" for user, _, _ in rows],
         [f"i{item:02}" for _, item, _ in rows],
-        [60.0 * minute for _, _, minute in rows],
+        [since + 60.0 * minute for _, _, minute in rows],
     )
 
 

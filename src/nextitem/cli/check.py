@@ -24,7 +24,6 @@ from nextitem.data.checkup.finding import Severity
 from nextitem.data.checkup.lengths import Band
 from nextitem.data.mapped.folder import is_prepared, verify
 from nextitem.data.mapped.manifest import Manifest
-from nextitem.data.source import Source
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.experiment.folder.found import is_run
 from nextitem.settings.given import expanded
@@ -65,8 +64,7 @@ def check(
     settings = asked_from(asked)
     with told_if_slow(f"examining {data}", say):
         where = str(path) if data.startswith("~") else data  # as a recipe takes it
-        source = Source(where, **{key: value for key, value in settings if key != "hide"})
-        found = check_log(source, hide=settings.hide)
+        found = check_log(settings.source(where), hide=settings.hide)
     for note in found.found.notes:
         say(f"note: {note}")
     if rejected is not None:

@@ -14,13 +14,15 @@ from nextitem.experiment.of_runs import Place
 from nextitem.experiment.of_runs import ensemble as ensemble_of
 from nextitem.experiment.train import Extras
 from nextitem.experiment.yardsticks import DECIDING
+from nextitem.settings.given import expanded
 from nextitem.settings.suggestion import suggest
 from nextitem.words import interval, time_taken
 
 
 def ensemble(
-    runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Folders of runs that learnt the same events, two or more.")
+    members: Annotated[
+        list[Path],
+        typer.Argument(parser=expanded, metavar="RUN...", help="Folders of runs that learnt the same events."),
     ],
     average: Annotated[
         str, typer.Option(help="What is averaged: log_probability, or probability, which takes one more sweep.")
@@ -40,7 +42,7 @@ def ensemble(
     use_threads(threads)
     if average not in get_args(Average):
         raise ConfigurationError(f"--average {average}: {suggest(average, get_args(Average))}")
-    stored = [stored_run(folder, MODEL) for folder in runs]
+    stored = [stored_run(folder, MODEL) for folder in members]
     place = Place(out, name, data, extras=Extras(users, make_report if report else None, baselines=baselines))
     found = ensemble_of(stored, cast(Average, average), place, say)
     if as_json:

@@ -14,7 +14,6 @@ from nextitem.cli.tables import show_differences, show_evaluation
 from nextitem.compute.waiting import told_if_slow
 from nextitem.data.checkup.asked import asked_from
 from nextitem.data.reading.lists import ListColumns
-from nextitem.data.source import Source
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.evaluate import Evaluation
 from nextitem.evaluation.metrics import DEFAULT_METRICS, SAMPLED_METRICS
@@ -140,7 +139,7 @@ class _Lists:
             )
         asked = asked_from([word for word in self.overrides if not word.startswith("data=")])
         where = str(expanded(given[0])) if given[0].startswith("~") else given[0]
-        source, ranking = Source(where, **dict(asked)), Ranking("history" if self.hide is None else self.hide)
+        source, ranking = asked.source(where), Ranking(self.hide or asked.hide or "history")
         with told_if_slow(f"measuring {self.file} on {source.data}", say):
             judged = evaluate_recommendations(
                 self.file, source, self.metrics, columns=self.columns, ranking=ranking, part=self.part.value

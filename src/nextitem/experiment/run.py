@@ -61,7 +61,8 @@ def run(
     prepared = as_learnt(prepared, recipe)
     with told_if_slow(f"{recipe.name} learns", silent if recipe.learner.unplanned is None else say):
         learnt = learn(recipe, prepared, session)
-    prepared = replace(prepared, notes=(*prepared.notes, *learnt.notes))
+    if learnt.notes:
+        prepared = replace(prepared, notes=(*prepared.notes, *learnt.notes))
     measured = []
     for what, cases in (("validation", prepared.split.validation), ("test", prepared.split.test)):
         with told_if_slow(f"ranking the targets of {counted(len(cases), f'{what} case')}", say):

@@ -22,7 +22,7 @@ def step_size(schedule: Schedule, warmup: int, step: int, steps: int) -> float:
     >>> [round(step_size("cosine", 0, step, 4), 3) for step in range(4)]
     [1.0, 0.854, 0.5, 0.146]
     >>> [round(step_size("one_cycle", 0, step, 11), 3) for step in (0, 1, 2, 10)]
-    [0.04, 0.422, 0.991, 0.0]
+    [0.04, 0.422, 0.96, 0.0]
     """
     if schedule == "one_cycle":
         return _one_cycle(step, steps)
