@@ -6,7 +6,9 @@ from collections import deque
 from nextitem.serving.service.arrival import LoopClock
 from nextitem.serving.service.batching import ModelThread
 
-_READ = 0.1  # seconds for which a body that is being read stands for a question: who sends slowly holds no place
+# Seconds for which a body that is being read stands for a question: three times what the server takes to hand one over
+# now, within these bounds. Who sends slowly holds no place for longer.
+_LEAST_READ, _MOST_READ, _TIMES = 0.02, 0.1, 3
 _LATEST = 8  # bodies: the fastest of them says what the server takes, since one client may be slow and not all
 
 
@@ -40,7 +42,7 @@ class Admission:
     @property
     def waiting(self) -> int:
         """Questions before that of whoever comes now."""
-        since = time.monotonic() - _READ
+        since = time.monotonic() - min(max(_LEAST_READ, _TIMES * self._handing_over), _MOST_READ)
         while self._reading and next(iter(self._reading.values())) < since:
             del self._reading[next(iter(self._reading))]
         return self._thread.waiting + len(self._reading)
@@ -59,6 +61,6 @@ class Admission:
     @property
     def _handing_over(self) -> float:
         """Seconds that the server takes from headers to body, at the least of the latest times; 0 where few came."""
-        if len(self._read) < _LATEST or self._read[0][0] < time.monotonic() - 2 * _READ:
+        if len(self._read) < _LATEST or self._read[0][0] < time.monotonic() - 2 * _MOST_READ:
             return 0.0
         return min(seconds for _, seconds in self._read)
