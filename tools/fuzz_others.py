@@ -32,9 +32,16 @@ def on_items(path: Path, *, is_whole: bool) -> str:
 
 
 def as_frame(path: Path, found: pl.DataFrame) -> str:
-    """What is wrong where a program reads a parquet file and gives the frame; "" where that is the same as the file."""
+    """What is wrong where a program reads a parquet file and gives the frame; "" where that is the same as the file.
+
+    A program reads every column, so that harm to one that the log does not need keeps it from having a frame at all.
+    """
     try:
-        given = read_interactions(pl.read_parquet(path)).events
-    except (DataError, pl.exceptions.PolarsError) as error:
+        frame = pl.read_parquet(path)
+    except pl.exceptions.PolarsError:
+        return ""
+    try:
+        given = read_interactions(frame).events
+    except DataError as error:
         return f"read from the file, and refused as a frame: {error}"
     return "" if given.equals(found) else "another log as a frame than from the file"
