@@ -68,7 +68,7 @@ def check(
     for note in found.found.notes:
         say(f"note: {note}")
     if rejected is not None:
-        write_rejected(found.found.rejected, rejected)
+        write_rejected(rejected, found.found.rejected, found.found.rejected_items)
     if as_json:
         show_json(found.as_dict())
     else:

@@ -72,7 +72,7 @@ def evaluate(
         judged, where = asked.alone() if folder is None else asked.beside(folder)
         _show_judged(judged, where, asked, as_json=as_json)
         if rejected is not None:
-            write_rejected(judged.rejected, rejected)
+            write_rejected(rejected, judged.rejected)
         return
     about = {"--columns": columns, "--on-bad-rows": on_bad_rows, "--rejected": rejected}
     if folder is None or any(about.values()):

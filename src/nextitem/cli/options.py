@@ -222,8 +222,8 @@ def stored_run(folder: Path, names: Sequence[str]) -> Run:
     return run
 
 
-def write_rejected(rejected: RejectedRows, file: Path) -> None:
+def write_rejected(file: Path, *rejected: RejectedRows) -> None:
     """A csv of the rows that were left out, with the header alone where there is none. Raises StorageError."""
     with refusals(file, "free space or choose another --rejected"), whole_file(file) as draft:
-        write_csv(draft, rejected.table)
-    say(f"rejected: {counted(len(rejected), 'row')} in {file}")
+        write_csv(draft, pl.concat([one.table for one in rejected]))
+    say(f"rejected: {counted(sum(map(len, rejected)), 'row')} in {file}")

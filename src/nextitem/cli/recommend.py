@@ -109,7 +109,7 @@ def recommend(
         batch = replace(batch, notes=(*notes, *batch.notes))
         served = serve(recommender, batch, terms) if out is None else None
     if rejected is not None:
-        write_rejected(skipped, rejected)
+        write_rejected(rejected, skipped)
     if served is not None:
         _show(served, recommender, k, skipped, as_json=as_json)
     elif out is not None:

@@ -64,6 +64,8 @@ class Prepared:
     """The columns that a file was read by, each with its name there; None for a dataset by name."""
     rejected: RejectedRows = field(default_factory=RejectedRows)
     """Rows of the file that were left out, where columns.on_bad_rows=skip; of a prepared folder their counts alone."""
+    rejected_items: RejectedRows = field(default_factory=RejectedRows)
+    """The same of the table of items."""
 
     @property
     def titles(self) -> Mapping[object, str]:
@@ -81,7 +83,7 @@ def prepare(settings: EventSettings, *, events: GivenEvents | None = None, items
     Raises DataError, ConfigurationError, and ArtefactError for a folder that is not whole.
     """
     source = Source.of(settings)
-    rows = rows_asked_for(source.features, items)
+    rows = rows_asked_for(source.features, items, source.columns)
     if events is not None:
         source = replace(source, data=data_of_given(source.data))
         return prepared_of(source, load_events(source, events), rows)
@@ -113,7 +115,7 @@ def prepared_of(source: Source, loaded: "Loaded", rows: Rows | None = None) -> P
     known = joined(log, source, rows, columns) if rows is not None else _own(log, loaded.items)
     said = (*sentences, *known.notes)
     split = split.with_categories(known_categories(known.features))
-    return Prepared(source, log, split, known.features, said, bound, columns, loaded.rejected)
+    return Prepared(source, log, split, known.features, said, bound, columns, loaded.rejected, known.rejected)
 
 
 def _from_folder(source: Source, rows: Rows | None) -> Prepared:
@@ -121,12 +123,13 @@ def _from_folder(source: Source, rows: Rows | None) -> Prepared:
     log, split, manifest = mapped(source)
     named, columns = split.named(manifest.name_in(Path(source.data))), manifest.columns_found
     if rows is None:
-        known = Joined(stored_features(Path(source.data), log.items.ids), manifest.item_notes)
+        features, of_items = stored_features(Path(source.data), log.items.ids), RejectedRows(manifest.rejected_items)
+        known = Joined(features, manifest.item_notes, of_items)
     else:
         known = joined(log, source, rows, columns)
     said, rejected = (*manifest.notes_with(split), *known.notes), RejectedRows(manifest.rejected)
     named = named.with_categories(known_categories(known.features))
-    return Prepared(source, log, named, known.features, said, columns=columns, rejected=rejected)
+    return Prepared(source, log, named, known.features, said, None, columns, rejected, known.rejected)
 
 
 def mapped(source: Source) -> tuple[Log, Split, Manifest]:

@@ -6,6 +6,7 @@ import pytest
 from nextitem.data.features.columns import FeatureColumns
 from nextitem.data.features.rows import rows_of_frame
 from nextitem.data.features.table import ItemFeatures
+from nextitem.data.reading.rejected import RejectedRows
 from nextitem.errors import DataError
 from nextitem.serving.catalogue.additions import of_values, read_additions
 
@@ -54,3 +55,10 @@ def test_a_column_that_was_something_else_is_refused() -> None:
     table = pl.DataFrame({"item": [9], "genres": ["war"]})
     with pytest.raises(DataError, match=r"column 'genres' holds String and held List\(String\)"):
         read_additions(rows_of_frame(table), KNOWN, FeatureColumns(texts=("genres",), categories=()))
+
+
+def test_rows_that_are_skipped_are_counted() -> None:
+    table = pl.DataFrame({"item": [9, 7], "price": [1.0, float("inf")]})
+    found = read_additions(rows_of_frame(table, RejectedRows()), KNOWN)
+    assert found.items.table.rows() == [(9, None, None, 1.0)]
+    assert found.notes[1] == "items: 1 row left out, since it cannot be used: price is no finite number (1)"

@@ -40,6 +40,8 @@ class Examination:
     """The other columns of the file."""
     rejected: RejectedRows
     """Rows that were left out, where columns.on_bad_rows=skip."""
+    rejected_items: RejectedRows
+    """The same of the table of items."""
     notes: tuple[str, ...]
     size: Size
     lengths: Lengths
@@ -95,6 +97,7 @@ class Examination:
             "columns": self.columns,
             "not_read": list(self.not_read),
             "rejected": dict(self.rejected.reasons),
+            "rejected_items": dict(self.rejected_items.reasons),
             "notes": list(self.notes),
             **{name: None if one is None else finding.as_dict(one) for name, one in numbers.items()},
             "splits": [finding.as_dict(one) for one in self.splits],
@@ -134,6 +137,7 @@ def examine(settings: EventSettings, *, events: GivenEvents | None = None, hidin
         columns=None if read.columns is None else read.columns.said,
         not_read=read.not_read,
         rejected=read.rejected,
+        rejected_items=read.rejected_items,
         notes=(*read.notes, *notes(read.order, read.counts, () if split is None else split.notes)),
         size=Size(
             read.counts.read, read.counts.kept, len(log.users), len(log.items), repeats.events - repeats.repeated
@@ -161,6 +165,7 @@ class _Read:
     ties: Ties | None
     order: str
     rejected: RejectedRows
+    rejected_items: RejectedRows
     columns: Columns | None = None
     not_read: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -168,16 +173,17 @@ class _Read:
 
 
 def _in_memory(source: Source, events: GivenEvents | None) -> _Read:
-    rows, loaded = rows_asked_for(source.features), load_events(source, events)
+    rows, loaded = rows_asked_for(source.features, of_events=source.columns), load_events(source, events)
     kept = source.filters.apply(loaded.events)
     log, tied = index(kept, source.kinds, loaded.disliked), kept.tied_events
     again, doubled = kept.repeated_events, kept.doubled_events
     counts = Counts(len(loaded.events), len(kept), again, tied, doubled, loaded.rejected.reasons)
     ties = Ties(len(kept), len(log.users), tied, kept.users_with_tied_end) if log.sequences.has_times else None
     columns = None if loaded.found is None else loaded.found.columns
-    of_items = () if rows is None else joined(log, source, rows, columns).notes
-    said = (*loaded.notes, *of_items)
-    return _Read(log, counts, ties, loaded.order, loaded.rejected, columns, _not_read(loaded.found), said)
+    known, not_read = None if rows is None else joined(log, source, rows, columns), _not_read(loaded.found)
+    of_items, on_items = (RejectedRows(), ()) if known is None else (known.rejected, known.notes)
+    said = (*loaded.notes, *on_items)
+    return _Read(log, counts, ties, loaded.order, loaded.rejected, of_items, columns, not_read, said)
 
 
 def _mapped(source: Source) -> _Read:
@@ -186,8 +192,9 @@ def _mapped(source: Source) -> _Read:
     ties = None
     if log.sequences.has_times:
         ties = Ties(manifest.events, manifest.users, manifest.tied_events, tied_ends(log.sequences))
-    rejected, said = RejectedRows(manifest.rejected), (*manifest.odd, *manifest.item_notes)
-    return _Read(log, counts, ties, manifest.order, rejected, manifest.columns_found, notes=said)
+    rejected, of_items = RejectedRows(manifest.rejected), RejectedRows(manifest.rejected_items)
+    said = (*manifest.odd, *manifest.item_notes)
+    return _Read(log, counts, ties, manifest.order, rejected, of_items, manifest.columns_found, notes=said)
 
 
 def _not_read(found: Found | None) -> tuple[str, ...]:

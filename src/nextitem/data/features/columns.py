@@ -44,6 +44,10 @@ class FeatureColumns(Configuration):
     them has a usual name."""
     unusable: Literal["refuse", "missing"] = "refuse"
     """What a cell is that should be a number or a vector and is none: refused with its row, or missing."""
+    on_bad_rows: Literal["refuse", "skip"] | None = None
+    """Whether a row that cannot be used ends the reading with a message, or is left out, counted and written to a file
+    of such rows, with its reason; none: as with rows of events (`columns.on_bad_rows`). With `unusable=missing` a row
+    is used whose cell cannot be."""
     header: Literal["yes", "no"] | None = None
     """Whether the first line of a text names its columns; none: yes, but of a `.dat`, and where the id is a number."""
     separator: str | None = Field(default=None, pattern=r'^[^"\r\n]{1,16}$')
@@ -106,7 +110,7 @@ def parse_item_columns(text: str) -> FeatureColumns:
     """Columns from `title=movie_title,categories=class:space,numbers=year`, as `--item-columns` takes them.
 
     What may be several columns may be named several times; what is left out keeps its usual names. `separator`,
-    `header` and `unusable` may stand among them. Raises ConfigurationError for any other form.
+    `header`, `unusable` and `on_bad_rows` may stand among them. Raises ConfigurationError for any other form.
 
     >>> parse_item_columns("id=movie, numbers=year, numbers=price").numbers
     ('year', 'price')

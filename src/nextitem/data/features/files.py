@@ -10,11 +10,13 @@ import polars as pl
 from nextitem.data.features.columns import NO_FEATURES, Features
 from nextitem.data.features.lines import rows_of_lines
 from nextitem.data.features.objects import rows_of_object, rows_of_object_lines
-from nextitem.data.features.rows import EACH, Rows, rows_of_frame
+from nextitem.data.features.rows import Rows, rows_of_frame
+from nextitem.data.reading.columns import USUAL, Columns
 from nextitem.data.reading.formats import COMMA_SEPARATED, RATINGS, TAB_SEPARATED
 from nextitem.data.reading.opening import UNREADABLE, explained, unpacked
 from nextitem.data.reading.paths import require_file
 from nextitem.data.reading.records import Divided
+from nextitem.data.reading.rejected import RejectedRows
 from nextitem.data.reading.tables import table
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.settings.given import expanded
@@ -30,7 +32,7 @@ _DIVIDED: Mapping[str, Divided] = {
     ".item": TAB_SEPARATED,
     ".dat": _MOVIES,
 }
-_OBJECTS: Mapping[str, Callable[[Path, str], Rows]] = {
+_OBJECTS: Mapping[str, Callable[[Path, str, RejectedRows | None], Rows]] = {
     ".jsonl": rows_of_object_lines,
     ".ndjson": rows_of_object_lines,
     ".json": rows_of_object,
@@ -49,18 +51,21 @@ _TYPED: Mapping[str, Callable[[Path], pl.DataFrame]] = {
 }
 
 
-def rows_asked_for(asked: Features, frame: object = None) -> Rows | None:
+def rows_asked_for(asked: Features, frame: object = None, of_events: Columns = USUAL) -> Rows | None:
     """The table of items: a frame that was given or the file that is asked for; None where there is neither.
+
+    What becomes of rows that cannot be used is as `asked`, else as with the rows of the events.
 
     Raises ConfigurationError where there are both, and where columns are asked for of neither; and as the functions
     that read them.
     """
     if frame is not None and asked.file is not None:
         raise ConfigurationError(f"items are given as a frame and as features.file={asked.file}: give one of the two")
+    rejected = RejectedRows() if (asked.columns.on_bad_rows or of_events.on_bad_rows) == "skip" else None
     if frame is not None:
-        return rows_of_frame(frame)
+        return rows_of_frame(frame, rejected)
     if asked.file is not None:
-        return rows_of_file(asked)
+        return rows_of_file(asked, rejected)
     if asked != NO_FEATURES:
         raise ConfigurationError(
             "it is said which columns of a table of items hold what, and no table is named; name one by items=FILE, "
@@ -69,8 +74,11 @@ def rows_asked_for(asked: Features, frame: object = None) -> Rows | None:
     return None
 
 
-def rows_of_file(features: Features) -> Rows:
-    """The rows of the file that `features` name. Raises DataError, StorageError and ConfigurationError."""
+def rows_of_file(features: Features, rejected: RejectedRows | None = None) -> Rows:
+    """The rows of the file that `features` name; those that cannot be used go to `rejected`, where rows are skipped.
+
+    Raises DataError, StorageError and ConfigurationError.
+    """
     file = expanded(str(features.file))
     require_file(file, "items")
     ending, columns = _ending(file), features.columns
@@ -81,21 +89,22 @@ def rows_of_file(features: Features) -> Rows:
         )
     if ending in _TYPED and features.encoding != "utf-8":
         raise ConfigurationError(f"{file} is no text; leave out features.encoding={features.encoding}")
+    if columns.on_bad_rows == "skip" and rejected is None:
+        rejected = RejectedRows()
     try:
-        rows = _read(file, ending, features)
+        rows = _read(file, ending, features, rejected)
     except UNREADABLE as error:
         raise explained(file, error, is_text=ending in _DIVIDED) from error
-    if not rows.table.height:
-        raise DataError(f"{file} has no rows; {EACH}")
+    rows.require_any()
     return rows
 
 
-def _read(file: Path, ending: str, features: Features) -> Rows:
+def _read(file: Path, ending: str, features: Features, rejected: RejectedRows | None) -> Rows:
     if ending in _DIVIDED:
-        return rows_of_lines(file, _DIVIDED[ending], features)
+        return rows_of_lines(file, _DIVIDED[ending], features, rejected)
     if ending in _OBJECTS:
-        return _OBJECTS[ending](file, features.encoding)
-    return Rows.numbered(str(file), _TYPED[ending](file))
+        return _OBJECTS[ending](file, features.encoding, rejected)
+    return Rows.numbered(str(file), _TYPED[ending](file), rejected)
 
 
 def _ending(file: Path) -> str:

@@ -4,7 +4,7 @@ An id is compared as the catalogue's own type: in a catalogue of integers a text
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -17,10 +17,14 @@ from nextitem.data.features.reading import typed
 from nextitem.data.features.rows import Rows
 from nextitem.data.features.table import ItemFeatures
 from nextitem.data.log import Catalog
+from nextitem.data.notes import left_out
 from nextitem.data.reading.names import clipped
+from nextitem.data.reading.rejected import RejectedRows
 from nextitem.errors import DataError
 from nextitem.words import counted
 
+LEFT_OUT, NO_ROW = "items: left out are ", " no row in "
+"""In the sentences on rows that say nothing of an item, and on items that no row says anything of."""
 _NAMED = 3  # ids that a sentence names; what there is beside them is counted
 
 
@@ -30,37 +34,48 @@ class Joined:
 
     features: ItemFeatures
     notes: tuple[str, ...] = ()
+    rejected: RejectedRows = field(default_factory=RejectedRows)
+    """Rows that cannot be used and were left out, where that was asked for."""
+    without_row: Series = field(default_factory=Series)
+    """The items of which no row that can be used says anything."""
 
 
 def join(rows: Rows, catalog: Catalog, asked: FeatureColumns, of_events: str | None = None) -> Joined:
     """What the rows say of the items of a catalogue; `of_events` is what the events call their column of items.
 
     Rows without an id and rows of unknown items are left out and counted. Raises DataError where two rows say different
-    things of one item, where no row is of a known one, and for a cell that is not what its column holds.
+    things of one item, where no row is of a known one, and for a cell that is not what its column holds; where there is
+    a place for `rejected` rows, the first row of an item wins, and those that cannot be used go there.
     """
     taken = find_columns(rows.place, rows.table.columns, asked, of_events)
     ids = _ids(rows, taken.id)
     is_blank = cells.blank(ids)
+    rows.reject(is_blank, taken.id, "is missing")
     places = Series("place", catalog.lookup(ids).numpy()).set(is_blank, -1)
     is_known = places >= 0
     if not is_known.any():
         raise _strangers(rows, taken, ids.filter(~is_blank), catalog)
-    known = Rows(rows.place, rows.table.filter(is_known), rows.numbers.filter(is_known))
-    columns, read, on_columns = typed(known, taken, unusable_is_missing=asked.unusable == "missing")
-    each = columns.insert_column(0, places.filter(is_known))
-    single = _once(known, each, catalog)
+    known = rows.only(is_known)
+    is_used, columns, read, on_columns = typed(known, taken, unusable_is_missing=asked.unusable == "missing")
+    used = known.only(is_used)
+    used.require_any()
+    each, single = _once(used, columns.insert_column(0, places.filter(is_known).filter(is_used)), catalog)
     aligned = pl.DataFrame({"place": pl.int_range(len(catalog), eager=True)})
     aligned = aligned.join(single, on="place", how="left", maintain_order="left")
     features = ItemFeatures(aligned.drop("place").insert_column(0, catalog.ids.alias("item")))
     has_row_N = aligned["place"].is_in(single["place"].implode())
+    without_row = catalog.ids.filter(~has_row_N)
     name, written = Path(rows.place).name, [column.name for column in rows.table if cells.is_text(column)]
+    rejected = RejectedRows() if rows.rejected is None else rows.rejected
+    without_id = 0 if rows.rejected is not None else int(is_blank.sum())
     notes = [
         f"items: {counted(len(ids), 'row')} of {name}: {read.note(written)}",
-        *_on_rows(name, int(is_blank.sum()), ids.filter(~is_known & ~is_blank), each.height - single.height),
-        *_on_items(name, catalog.ids.filter(~has_row_N), len(catalog)),
+        *([f"items: {left_out(rejected.reasons)}"] if len(rejected) else []),
+        *_on_rows(name, without_id, ids.filter(~is_known & ~is_blank), each.height - single.height),
+        *_on_items(name, without_row, len(catalog)),
         *(f"items: {said}" for said in (*on_columns, *_on_values(features, has_row_N))),
     ]
-    return Joined(features, tuple(notes))
+    return Joined(features, tuple(notes), rejected, without_row)
 
 
 def _ids(rows: Rows, name: str) -> Series:
@@ -82,11 +97,20 @@ def _strangers(rows: Rows, taken: Taken, ids: Series, catalog: Catalog) -> DataE
     )
 
 
-def _once(rows: Rows, each: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
-    """One row of each item. Raises DataError where two differ, naming item, rows and column."""
+def _once(rows: Rows, each: pl.DataFrame, catalog: Catalog) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(the rows that agree with the first of their item, that first one of each item).
+
+    Raises DataError where two rows differ and none may be rejected, naming item, rows and column.
+    """
     single = each.unique(maintain_order=True, keep="first")
     if not (is_twice := single["place"].is_duplicated()).any():
-        return single
+        return each, single
+    if rows.rejected is not None:
+        firsts = each.unique("place", maintain_order=True, keep="first")
+        agrees = each.with_row_index("number").join(firsts, on=each.columns, nulls_equal=True)["number"]
+        is_other = pl.repeat(True, each.height, dtype=pl.Boolean, eager=True).scatter(agrees, False)
+        rows.reject(is_other, "", "says something else of its item than an earlier row")
+        return each.filter(~is_other), firsts
     count = single.filter(is_twice)["place"].n_unique()
     place = single.filter(is_twice)["place"][0]
     of_item = each.with_columns(rows.numbers.alias("row of the table")).filter(pl.col("place") == place)
@@ -115,7 +139,7 @@ def _on_rows(name: str, without_id: int, unknown: Series, repeated: int) -> list
         said.append(f"{counted(len(unknown), 'row')} of items that the log does not have ({_some(unknown)})")
     if repeated:
         said.append(f"{counted(repeated, 'row')} that repeat{'s' if repeated == 1 else ''} another one")
-    return [f"items: left out are {', '.join(said)}"] if said else []
+    return [LEFT_OUT + ", ".join(said)] if said else []
 
 
 def _on_items(name: str, without_row: Series, items: int) -> list[str]:
@@ -123,7 +147,7 @@ def _on_items(name: str, without_row: Series, items: int) -> list[str]:
         return []
     have = "has" if len(without_row) == 1 else "have"
     which = f"{len(without_row):,} of {counted(items, 'item')} of the log"
-    return [f"items: {which} {have} no row in {name} ({_some(without_row)})"]
+    return [f"items: {which} {have}{NO_ROW}{name} ({_some(without_row)})"]
 
 
 def _on_values(features: ItemFeatures, has_row_N: Series) -> list[str]:

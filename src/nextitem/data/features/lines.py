@@ -1,7 +1,7 @@
 """A text with an item a line, divided at a separator -> its rows. Every cell is a text here."""
 
-from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -9,19 +9,25 @@ import polars as pl
 from nextitem.data.features.columns import Features
 from nextitem.data.features.rows import EACH, Rows
 from nextitem.data.reading.appearance import other_separator, word_for
+from nextitem.data.reading.columns import USUAL, Found
 from nextitem.data.reading.format import Layout
 from nextitem.data.reading.names import clipped, listed
-from nextitem.data.reading.opening import stretches
+from nextitem.data.reading.opening import is_cut_off_at, stretches
 from nextitem.data.reading.records import Divided
+from nextitem.data.reading.rejected import RejectedRows
+from nextitem.data.reading.sieve import BadRowsError, Sieve
 from nextitem.errors import DataError
 
+_LINE_BY_LINE = ("utf-8", "latin-1")  # encodings in which one line may be none and the next is
 
-def rows_of_lines(file: Path, form: Divided, features: Features) -> Rows:
+
+def rows_of_lines(file: Path, form: Divided, features: Features, rejected: RejectedRows | None = None) -> Rows:
     """The rows of a file that is divided so, unless `features` say otherwise.
 
-    Raises DataError for a line of another width than the header, with its row.
+    Raises DataError for a line that cannot be divided or is of another width than the header, with its row; where there
+    is a place for `rejected` rows, such a line goes there.
     """
-    require_encoding(file, features.encoding)
+    require_encoding(file, features.encoding, rejected)
     asked = features.columns
     layout = Layout(asked.divided_at, asked.has_header, is_numbered=asked.has_header is False)
     content = replace(form, encoding=features.encoding).content(file, layout)
@@ -34,41 +40,65 @@ def rows_of_lines(file: Path, form: Divided, features: Features) -> Rows:
             f"--item-columns separator={word_for(other)}"
         )
     places = {str(place): place for place in range(len(header))}
-    found = pl.concat([frame.collect() for frame in content.frames(places)], how="diagonal")
-    _require_sound(file, found)
-    _require_even(file, found, header, separator)
+    found = pl.concat([frame.collect() for frame in content.frames(places)], how="diagonal").sort("row")
+    sieve = Sieve(file, Found(USUAL, {}, tuple(header)), separator, rejected)
+    try:
+        found = _even(sieve, _sound(sieve, found))
+    except BadRowsError as error:
+        raise DataError(error.told()) from None
     columns = [found[key].str.strip_chars().alias(header[place]) for key, place in places.items()]
     if len({*header}) < len(header):
         twice = next(name for name in header if header.count(name) > 1)
         raise DataError(f"{file}: two columns are called {clipped(twice)!r}; rename one of them")
-    return Rows(str(file), pl.DataFrame(columns), found["row"])
+    return Rows(str(file), pl.DataFrame(columns), found["row"], separator, rejected)
 
 
-def _require_sound(file: Path, found: pl.DataFrame) -> None:
-    """Raise DataError for a line that cannot be divided."""
-    if "told" in found.columns and (flawed := found.filter(pl.col("told").is_not_null()).sort("row")).height:
-        raise DataError(f"{file}:{flawed['row'][0]}: {flawed['told'][0]}")
+def _sound(sieve: Sieve, found: pl.DataFrame) -> pl.DataFrame:
+    """Without lines that cannot be divided. Raises BadRowsError where they are refused."""
+
+    def tell(bad: pl.DataFrame) -> str:
+        return f"{sieve.file}:{bad['row'][0]}{bad['told'][0]}"
+
+    if "flaw" not in found.columns:
+        return found
+    for flaw in found["flaw"].drop_nulls().unique(maintain_order=True):
+        found = sieve.passed(found, partial(_are_flawed, flaw=flaw), flaw, tell)
+    return found
 
 
-def _require_even(file: Path, found: pl.DataFrame, header: Sequence[str], separator: str) -> None:
-    uneven = found.filter(pl.col("uneven").is_not_null())
-    if not uneven.height:
+def _are_flawed(found: pl.DataFrame, flaw: str) -> pl.Series:
+    return found["flaw"] == flaw
+
+
+def _even(sieve: Sieve, found: pl.DataFrame) -> pl.DataFrame:
+    """Without lines of another width than the header. Raises BadRowsError where they are refused."""
+    header, separator = list(sieve.found.header), str(sieve.separator)
+
+    def tell(bad: pl.DataFrame) -> str:
+        row, width, text = bad.select("row", "width", "uneven").row(0)
+        advice = "correct the row"
+        if bad.height == found.height:
+            advice = "give columns by number, such as --item-columns id=1,title=2"
+        elif other := other_separator(text, separator):
+            advice += f", or say --item-columns separator={word_for(other)} if {other!r} divides rows"
+        elif is_cut_off_at(Path(sieve.file), row):
+            advice = "it is the last line and has no end, as where a file was cut off: copy or download it again"
+        return (
+            f"{sieve.file}:{row}: {clipped(repr(text))} has {width:,} fields divided by {separator!r}, not "
+            f"{len(header):,} ({listed(header)}); {advice}"
+        )
+
+    few = sieve.passed(found, lambda rows: rows["width"] < len(header), "has too few fields", tell)
+    return sieve.passed(few, lambda rows: rows["width"] > len(header), "has too many fields", tell)
+
+
+def require_encoding(file: Path, encoding: str, rejected: RejectedRows | None = None) -> None:
+    """Raise DataError where a text is not in its encoding: which byte of which line, and what else it may be in.
+
+    Where rows may be `rejected`, whoever divides UTF-8 and Latin-1 into lines finds those that are none.
+    """
+    if rejected is not None and encoding in _LINE_BY_LINE:
         return
-    row, width, text = uneven.select("row", "width", "uneven").row(0)
-    others = "" if uneven.height == 1 else f" ({uneven.height:,} such rows)"
-    advice = "correct the row"
-    if uneven.height == found.height:
-        advice = "give columns by number, such as --item-columns id=1,title=2"
-    elif other := other_separator(text, separator):
-        advice += f", or say --item-columns separator={word_for(other)} if {other!r} divides rows"
-    raise DataError(
-        f"{file}:{row}: {clipped(repr(text))} has {width:,} fields divided by {separator!r}, not {len(header):,} "
-        f"({listed([*header])}){others}; {advice}"
-    )
-
-
-def require_encoding(file: Path, encoding: str) -> None:
-    """Raise DataError where a text is not in its encoding: which byte of which line, and what else it may be in."""
     for stretch in stretches(file):
         try:
             stretch.content.decode(encoding)

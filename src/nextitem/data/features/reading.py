@@ -31,13 +31,15 @@ _TITLE, _TEXTS = _Role("title", "text", cells.texts), _Role("texts", "text", cel
 _NUMBERS, _VECTORS = _Role("numbers", "number", cells.numbers), _Role("vectors", "vector", cells.vectors)
 
 
-def typed(rows: Rows, taken: Taken, *, unusable_is_missing: bool) -> tuple[pl.DataFrame, Taken, list[str]]:
-    """(the features of each row, the columns that they are from, notes on cells and columns that are none).
+def typed(rows: Rows, taken: Taken, *, unusable_is_missing: bool) -> tuple[Series, pl.DataFrame, Taken, list[str]]:
+    """(which rows are used, the features of each of them, the columns that they are from, notes on what is none).
 
     A column that was named has to be what it is taken for, or DataError names the cell and its row, unless unusable
-    cells are missing. A column that merely has a usual name is left where it is something else.
+    cells are missing, or rows have a place where they are `rejected`: all rows are used but those. A column that merely
+    has a usual name is left where it is something else.
     """
     columns, left, notes = list[Series](), set[str](), list[str]()
+    is_used = pl.repeat(True, rows.table.height, dtype=pl.Boolean, eager=True)
     for name, role in _roles(taken):
         column, is_named = rows.table[name], name not in taken.found
         found = role.read(column)
@@ -49,21 +51,33 @@ def typed(rows: Rows, taken: Taken, *, unusable_is_missing: bool) -> tuple[pl.Da
             left.add(name)
             continue
         values, is_bad = found
-        if is_bad.any():
-            fact = _fact(values, column.filter(is_bad), role)
-            where = rows.numbers.filter(is_bad)
-            missing = f"take such cells for missing by --item-columns {role.name}={feature_name(name)},unusable=missing"
-            if is_named and not unusable_is_missing:
-                raise DataError(f"{rows.place}:{where[0]}:{name}: {fact}{_others(where)}; correct it, or {missing}")
-            told = f"column '{clipped(name)}': {fact} in row {where[0]}{_others(where)}"
-            notes.append(f"{told}: taken for missing" if unusable_is_missing else f"{told}: it is not read; {missing}")
+        if is_bad.any() and is_named and not unusable_is_missing and rows.rejected is not None:
+            rows.reject(is_bad & is_used, feature_name(name), f"is no {_one(values, role)}")
+            is_used &= ~is_bad
+        elif is_bad.any():
+            notes.append(_on_unusable(rows, name, role, found, is_named, unusable_is_missing))
             if not unusable_is_missing:
                 left.add(name)
                 continue
         columns.append(_as_feature(rows.place, name, role, values))
         if name in taken.categories and cells.is_text(column):
             notes += _on_divider(name, cells.better_divider(column, taken.categories[name]))
-    return pl.DataFrame(columns), taken.without(left), notes
+    return is_used, pl.DataFrame(columns).filter(is_used), taken.without(left), notes
+
+
+def _on_unusable(
+    rows: Rows, name: str, role: _Role, found: tuple[Series, Series], is_named: bool, is_missing: bool
+) -> str:
+    """What is said of cells that are none of their column. Raises DataError where they are refused."""
+    values, is_bad = found
+    bad, where = rows.table[name].filter(is_bad), rows.numbers.filter(is_bad)
+    shown = bad[0].to_list() if isinstance(bad[0], Series) else bad[0]
+    fact = f"{clipped(repr(shown))} is no {_one(values, role)}"
+    missing = f"take such cells for missing by --item-columns {role.name}={feature_name(name)},unusable=missing"
+    if is_named and not is_missing:
+        raise DataError(f"{rows.place}:{where[0]}:{name}: {fact}{_others(where)}; correct it, or {missing}")
+    told = f"column '{clipped(name)}': {fact} in row {where[0]}{_others(where)}"
+    return f"{told}: taken for missing" if is_missing else f"{told}: it is not read; {missing}"
 
 
 def _roles(taken: Taken) -> Iterator[tuple[str, _Role]]:
@@ -89,13 +103,11 @@ def _width(vectors: Series) -> int | None:
     return len(there[0]) if len(there) else None
 
 
-def _fact(values: Series, bad: Series, role: _Role) -> str:
-    """What the first of the cells is not."""
-    one = f"finite {role.one}" if role is _NUMBERS else role.one
+def _one(values: Series, role: _Role) -> str:
+    """What a cell of the column would have to be."""
     if role is _VECTORS and (width := _width(values)) is not None:
-        one = f"vector of {width:,} finite numbers, as most are"
-    shown = bad[0].to_list() if isinstance(bad[0], Series) else bad[0]
-    return f"{clipped(repr(shown))} is no {one}"
+        return f"vector of {width:,} finite numbers, as most are"
+    return f"finite {role.one}" if role is _NUMBERS else role.one
 
 
 def _on_divider(name: str, better: tuple[str, int, int] | None) -> list[str]:

@@ -10,6 +10,7 @@
     users.parquet      the raw ids in index order, column `user`
     items.parquet      likewise, column `item`
     rejected.csv       rows that are no events, where some were left out: file, row, column, reason, content
+    rejected_items.csv the same of the table of items
     features.parquet   what is known of the items in that order, where anything is
     manifest.json      format, counts, settings, notes, fingerprints; bytes and sha256 of every other file
 
@@ -30,6 +31,7 @@ from torch import Tensor
 
 from nextitem.data.dislikes import Dislikes
 from nextitem.data.events import Events
+from nextitem.data.features.joining import Joined
 from nextitem.data.features.table import FILE as FEATURES
 from nextitem.data.features.table import ItemFeatures, read_features
 from nextitem.data.log import Catalog, Log
@@ -84,13 +86,13 @@ class Origin:
     """Which columns of them are used."""
     rejected: Mapping[str, int]
     """By reason, how many rows were left out."""
-    item_notes: tuple[str, ...] = ()
-    """On the table of items, where there is one."""
+    items: Joined
+    """What came of the table of items, where there is one."""
 
 
 def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, origin: Origin, **known: Any) -> None:
     """Complete a draft by what reading all events tells about the log and its split."""
-    found, source, rejected, item_notes = origin.found, origin.files, origin.rejected, origin.item_notes
+    found, source, rejected, items = origin.found, origin.files, origin.rejected, origin.items
     again, tied, doubled = ordered.repeated_events, ordered.tied_events, ordered.doubled_events
     counts = Counts(ordered.events_read, ordered.events, again, tied, doubled, rejected)
     odd = notes_on_log(log, time.time())
@@ -107,6 +109,7 @@ def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, origin
         tied_events=tied,
         doubled_events=doubled,
         rejected=dict(rejected),
+        rejected_items=dict(items.rejected.reasons),
         log_sha256=log.sha256(),
         validation_sha256=parts.validation.sha256,
         test_sha256=parts.test.sha256,
@@ -116,9 +119,9 @@ def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, origin
         source=tuple(source),
         kinds_note=of_kinds,
         dislikes=0 if dislikes is None else len(dislikes),
-        notes=(*told(of_kinds), *notes(found.note(), counts, parts.notes), *odd, *note_on(source), *item_notes),
+        notes=(*told(of_kinds), *notes(found.note(), counts, parts.notes), *odd, *note_on(source), *items.notes),
         odd=odd,
-        item_notes=item_notes,
+        item_notes=items.notes,
         **known,
     )
 

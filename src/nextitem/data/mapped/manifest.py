@@ -53,6 +53,8 @@ class Manifest(AnyManifest):
     """Beside the first of each user with each item at each time; 0 too where an earlier version did not count."""
     rejected: dict[str, int] = Field(default_factory=dict)
     """Rows that are no events and were left out, by what is wrong with them: rejected.csv has them."""
+    rejected_items: dict[str, int] = Field(default_factory=dict)
+    """The same of the table of items: rejected_items.csv has them."""
     log_sha256: str = Field(pattern=SHA256)
     validation_sha256: str = Field(pattern=SHA256)
     test_sha256: str = Field(pattern=SHA256)

@@ -33,7 +33,7 @@ from nextitem.data.reading.columns import Columns, Found
 from nextitem.data.reading.files import found_in, is_text, read_parts
 from nextitem.data.reading.kinds import with_kinds
 from nextitem.data.reading.paths import files_of
-from nextitem.data.reading.rejected import REJECTED, RejectedRows
+from nextitem.data.reading.rejected import REJECTED, REJECTED_ITEMS, RejectedRows
 from nextitem.data.splits import AnySplit, LeaveOneOut
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.given import expanded
@@ -70,7 +70,7 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
     names, rejected = [str(file) for file in files], RejectedRows()
     kinds, columns = settings.kinds, with_kinds(source, settings.columns, settings.kinds, source)
     found = found_in(source, columns)
-    rows = _rows(settings.features, found)  # before minutes of events are read
+    rows = _rows(settings.features, columns, found)  # before minutes of events are read
     with whole_folder(folder) as draft:
         events = _known(names, columns, kinds, rejected, draft / REJECTED)
         arrays = {"item": draft / EVENT_ITEMS, "time": draft / EVENT_TIMES, "weight": draft / EVENT_WEIGHTS}
@@ -79,7 +79,7 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
         parts = settings.split.split(log.sequences)
         items = _write_features(draft, log, settings.features, rows, found)
         known = {"called": Path(source).name, **dict(settings)}
-        origin = Origin(names, found, rejected.reasons, items.notes)
+        origin = Origin(names, found, rejected.reasons, items)
         write_manifest(draft, log, ordered, parts, origin, **known)
     return read_manifest(folder)
 
@@ -100,9 +100,9 @@ def _known(
         refuse_unknown(counts, kinds, rows.__getitem__)
 
 
-def _rows(features: Features, found: Found) -> Rows | None:
+def _rows(features: Features, of_events: Columns, found: Found) -> Rows | None:
     """The table of items, where one is asked for, once its columns are known to be there."""
-    if (rows := rows_asked_for(features)) is not None:
+    if (rows := rows_asked_for(features, None, of_events)) is not None:
         find_columns(rows.place, rows.table.columns, features.columns, found.columns.item)
     return rows
 
@@ -113,6 +113,7 @@ def _write_features(draft: Path, log: Log, features: Features, rows: Rows | None
         return Joined(ItemFeatures.none(log.items.ids))
     known = join(rows, log.items, features.columns, found.columns.item)
     known.features.write(draft / FEATURES)
+    append_csv(draft / REJECTED_ITEMS, known.rejected.drain())
     return known
 
 

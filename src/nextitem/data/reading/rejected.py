@@ -9,6 +9,8 @@ from polars import DataFrame
 
 REJECTED = "rejected.csv"
 """What the file of such rows is called in a run and in a prepared folder."""
+REJECTED_ITEMS = "rejected_items.csv"
+"""The same of the table of items."""
 _SCHEMA = {"file": pl.String, "row": pl.Int64, "column": pl.String, "reason": pl.String, "content": pl.String}
 
 

@@ -87,20 +87,27 @@ class Sieve:
         """What stands in each row: fields with what divides them, as they can be read again, or columns as JSON."""
         roles = bad.select([role for role in self.found.places if role in bad.columns])
         if "fields" not in bad.columns:
-            return _as_json(roles)
-        divided = bad["fields"].map_elements(self._line, pl.String, skip_nulls=True)
-        if "flaw" in bad.columns:  # of which the field is all there is
-            divided = bad["fields"].list.first().zip_with(bad["flaw"].is_not_null(), divided)
-        texts = divided.str.slice(0, _MOST_CHARACTERS)
-        return texts.zip_with(texts.is_not_null(), _as_json(roles)) if texts.null_count() else texts
+            return as_objects(roles)
+        texts = as_lines(bad, self.separator)
+        return texts.zip_with(texts.is_not_null(), as_objects(roles)) if texts.null_count() else texts
 
-    def _line(self, fields: Iterable[str]) -> str:
-        if self.separator != ",":
-            return (self.separator or " ").join(fields)
+
+def as_lines(rows: DataFrame, separator: str | None) -> Series:
+    """What stands in rows with `fields`, as it can be read again; of one with a `flaw` that is its only field."""
+
+    def line(fields: Iterable[str]) -> str:
+        if separator != ",":
+            return (separator or " ").join(fields)
         return ",".join('"' + field.replace('"', '""') + '"' if _QUOTED.search(field) else field for field in fields)
 
+    divided = rows["fields"].map_elements(line, pl.String, skip_nulls=True)
+    if "flaw" in rows.columns:
+        divided = rows["fields"].list.first().zip_with(rows["flaw"].is_not_null(), divided)
+    return divided.str.slice(0, _MOST_CHARACTERS)
 
-def _as_json(columns: DataFrame) -> Series:
+
+def as_objects(columns: DataFrame) -> Series:
+    """The values of each row as JSON."""
     # Python has no moments beyond the year 9999: they are written as numbers since 1970.
     columns = columns.with_columns(pl.col(pl.Date, pl.Datetime).to_physical())
     lines = (json.dumps(row, ensure_ascii=False, default=str) for row in columns.iter_rows(named=True))

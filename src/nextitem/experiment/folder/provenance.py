@@ -56,6 +56,8 @@ class Provenance(Configuration):
     """What kinds of events meant, also where the recipe left that to a prepared folder; None where there were none."""
     rejected: dict[str, Count] = Field(default_factory=dict)
     """Rows of the file that are no events and were left out, by what is wrong with them."""
+    rejected_items: dict[str, Count] = Field(default_factory=dict)
+    """The same of the table of items."""
     events_sha256: str = Field(pattern=SHA256)
     """Fingerprint of all events, and of their times where the model reads them."""
     features_sha256: str | None = Field(None, pattern=SHA256)
@@ -80,6 +82,7 @@ def provenance(prepared: Prepared, session: Session, started: datetime, recipe: 
         columns=prepared.columns,
         kinds=dict(prepared.log.sequences.events.kinds) or None,
         rejected=dict(prepared.rejected.reasons),
+        rejected_items=dict(prepared.rejected_items.reasons),
         events_sha256=prepared.log.sha256(with_times=recipe.learner.reads_times),
         features_sha256=features_fingerprint(prepared.features, recipe),
     )
@@ -89,7 +92,7 @@ def made_now(
     before: Provenance, events_sha256: str, features_sha256: str | None, session: Session, started: datetime
 ) -> Provenance:
     """How a training was made that ends now, of events that an earlier run was made of, or of these among others."""
-    kept = {name: getattr(before, name) for name in ("data", "columns", "kinds", "rejected")}
+    kept = {name: getattr(before, name) for name in ("data", "columns", "kinds", "rejected", "rejected_items")}
     return Provenance(**_here(session, started), **kept, events_sha256=events_sha256, features_sha256=features_sha256)
 
 

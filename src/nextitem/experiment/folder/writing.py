@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nextitem.data.features.table import FILE as FEATURES
 from nextitem.data.features.table import ItemFeatures
-from nextitem.data.reading.rejected import REJECTED
+from nextitem.data.reading.rejected import REJECTED, REJECTED_ITEMS
 from nextitem.data.sequences import Sequences
 from nextitem.experiment.folder.card import model_card
 from nextitem.experiment.folder.histories import stored_users
@@ -71,8 +71,9 @@ def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Metrics
     write_parquet(draft / "ranks.parquet", _ranks(outcome))
     write_tensors(draft / "model.safetensors", weights_of(outcome.model))
     write_items(draft, outcome.prepared.features, outcome.prepared.split.train)
-    if len(outcome.prepared.rejected.table):  # of a prepared folder they are there
-        write_csv(draft / REJECTED, outcome.prepared.rejected.table)
+    for name, rejected in ((REJECTED, outcome.prepared.rejected), (REJECTED_ITEMS, outcome.prepared.rejected_items)):
+        if len(rejected.table):  # of a prepared folder they are there
+            write_csv(draft / name, rejected.table)
     if with_users:
         users = stored_users(outcome.prepared.log, with_times=recipe.learner.reads_times)
         write_parquet(draft / "users.parquet", users)

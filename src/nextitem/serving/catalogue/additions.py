@@ -8,7 +8,7 @@ import polars as pl
 
 from nextitem.data.features.columns import FeatureColumns
 from nextitem.data.features.finding import feature_name, find_columns
-from nextitem.data.features.joining import join
+from nextitem.data.features.joining import LEFT_OUT, NO_ROW, join
 from nextitem.data.features.rows import Rows
 from nextitem.data.features.table import ItemFeatures
 from nextitem.data.log import Catalog
@@ -49,10 +49,12 @@ def read_additions(
         )
     read = join(rows, Catalog.of(new), columns, of_events)
     left_out = int((~is_new).sum())
-    notes = [note for note in read.notes if "left out" not in note]
+    notes = [note for note in read.notes if LEFT_OUT not in note and NO_ROW not in note]
     if left_out:
         notes.append(f"items: left out are {counted(left_out, 'row')} of items that the run knows already")
-    return Additions(_as_known(rows.place, read.features, known), tuple(notes))
+    has_row = ~read.features.table["item"].is_in(read.without_row.implode())  # others had one that was rejected
+    added = ItemFeatures(read.features.table.filter(has_row))
+    return Additions(_as_known(rows.place, added, known), tuple(notes))
 
 
 def of_values(items: Sequence[Mapping[str, Any]], known: ItemFeatures) -> ItemFeatures:
