@@ -27,6 +27,13 @@ def test_runs_are_asked_as_one_and_blended(
     shown = capfd.readouterr().out
     assert "both-blend, 30 test cases" in shown
     assert "of 2 blends validation chose co-occurrence" in " ".join(shown.split())
+    blended = shown.split("run: ")[1].strip()
+    assert typed(monkeypatch, "refit", blended, "--keep-test", "--no-report", "--no-baselines") == 0
+    told_of = capfd.readouterr()
+    assert "both-blend-refit, 30 test cases" in told_of.out
+    assert f"learning training and validation events of {Path(blended).name}\n" in told_of.err
+    assert typed(monkeypatch, "refit", blended, "--data", data) == 2
+    assert "--data is for --keep-test" in capfd.readouterr().err
     assert typed(monkeypatch, "blend", told["run"], *short, "--decay", "half") == 2
     assert "--decay half: give numbers between commas" in capfd.readouterr().err
     assert typed(monkeypatch, "ensemble", *members, *short, "--average", "ranks") == 2

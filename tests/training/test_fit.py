@@ -88,6 +88,14 @@ def test_so_many_steps_are_the_first_of_more() -> None:
     assert len({sha256(trained(0, training).state_dict()) for training in trainings}) == 1
 
 
+def test_what_is_trained_again_for_so_many_epochs_ends_where_validation_kept_it() -> None:
+    model = sasrec()
+    training = Training(epochs=4, batch_size=8, patience=3, schedule="cosine")
+    fit_model(model, LOG, CrossEntropy().build(), training, Session(0), Scripted(model, [0.1, 0.9, 0.2, 0.3]))
+    exact = trained(0, training.exactly(2, "train"))
+    assert sha256(exact.state_dict()) == sha256(model.state_dict())
+
+
 def test_equal_seeds_give_equal_bits_and_other_seeds_other_ones() -> None:
     one, again, other = (sha256(trained(seed).state_dict()) for seed in (1, 1, 2))
     assert one == again

@@ -48,6 +48,16 @@ def test_a_batch_doubles_every_so_many_epochs_up_to_the_most() -> None:
     assert (endless.steps_before(6, 100), endless.largest_batch(100)) == (10 + 5 + 3 + 2 + 1, 100)
 
 
+def test_exactly_so_many_epochs_have_the_step_sizes_of_the_whole_training() -> None:
+    constant = Training(epochs=5, steps=17).exactly(3, "train")
+    assert (constant.epochs, constant.steps, constant.stop_after, constant.patience) == (3, None, None, None)
+    falling = Training(epochs=5, schedule="linear", batch_size=10).exactly(3, "train_and_validation")
+    assert (falling.epochs, falling.stop_after, falling.events) == (5, 3, "train_and_validation")
+    assert (falling.most_steps(100), falling.most_epochs(100)) == (50, 3)
+    with pytest.raises(ValueError, match="patience=2 stops by validation events, which events=train_and"):
+        Training(patience=2, events="train_and_validation")
+
+
 def test_a_batch_that_does_not_grow_is_counted_as_ever() -> None:
     training = Training(epochs=5, batch_size=10, steps=17)
     assert (training.steps_before(3, 55), training.most_steps(55), training.most_epochs(55)) == (12, 17, 3)

@@ -35,7 +35,7 @@ VERBS: Mapping[str, str] = {
     "explain": "Which items of a history carry each recommendation, what was left out and why, and what if.",
     "items": "The items of a run: retire, restore, rename or add some without a training, or list what changed.",
     "update": "Train a run on with new events, measure both on later ones, and replace it where it is not worse.",
-    "refit": "Learn all events of a run for its best number of epochs, before serving; the result is not evaluated.",
+    "refit": "Learn all events of a run, or all but its test, for as many epochs as validation chose.",
     "forget": "Take a user out of a run, and out of the events of a service; what cannot be taken out is said.",
     "dump": "Put runs, events and catalogue changes into one file, verified; also while a service runs.",
     "restore": "Put what `dump` wrote into a new folder, whole or not at all; every part is verified.",

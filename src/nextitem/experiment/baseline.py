@@ -10,13 +10,14 @@ from nextitem.data.features.table import ItemFeatures
 from nextitem.data.log import Log
 from nextitem.data.prepare import Prepared
 from nextitem.data.sequences import Sequences
+from nextitem.errors import ConfigurationError
 from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.experiment.learner import Learnt, Stored
 from nextitem.model.baselines import AnyBaseline
 from nextitem.settings.configuration import Configuration
 from nextitem.training.history import History
 from nextitem.training.session import Session
-from nextitem.training.training import Training
+from nextitem.training.training import Events, Training
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,13 @@ class BaselineLearner:
         numbers = sum(values.numel() for values in scorer.tensors().values())
         return Learnt(scorer, History(), numbers, seconds)
 
-    def as_chosen(self, epochs: int, tensors: Mapping[str, Tensor]) -> Configuration:
-        """The baseline as it is: validation chooses nothing."""
+    def as_chosen(self, epochs: int, tensors: Mapping[str, Tensor], events: Events = "train") -> Configuration:
+        """The baseline as it is: validation chooses nothing. Raises ConfigurationError for validation events."""
+        if events == "train_and_validation":
+            raise ConfigurationError(
+                f"the baseline {self.baseline.name} has no epochs that validation chose, by which it could learn the "
+                f"validation events as well; give a run of a sequence model, an ensemble or a blend"
+            )
         return self.baseline
 
     def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> Stored:

@@ -15,7 +15,7 @@ from nextitem.evaluation.scoring import Query
 from nextitem.settings.configuration import Configuration
 from nextitem.training.history import History
 from nextitem.training.session import Session
-from nextitem.training.training import Training
+from nextitem.training.training import Events, Training
 
 
 class Stored(Protocol):
@@ -110,10 +110,11 @@ class Learner(Protocol):
         `features` are what is known of its items.
         """
 
-    def as_chosen(self, epochs: int, tensors: Mapping[str, Tensor]) -> Configuration:
-        """The recipe's model with what validation chose laid down, for `learn_all`: exactly so many epochs.
+    def as_chosen(self, epochs: int, tensors: Mapping[str, Tensor], events: Events = "train") -> Configuration:
+        """The recipe's model with what validation chose laid down: exactly so many epochs of these events.
 
-        Of what has none, or several of its own, the stored `tensors` say what was chosen.
+        Of what has none, or several of its own, the stored `tensors` say what was chosen. Raises ConfigurationError for
+        what cannot be told to learn the validation events.
         """
 
     def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> Stored:

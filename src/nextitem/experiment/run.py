@@ -139,7 +139,7 @@ def notes_on(prepared: Prepared, recipe: Recipe) -> tuple[str, ...]:
         )
     if recipe.learner.learns_validation:
         said.append(
-            "validation events were learnt too (model.events=train_and_validation): metrics of validation say nothing"
+            "validation events were learnt too (events=train_and_validation): metrics of validation say nothing"
         )
     return tuple(said)
 

@@ -32,7 +32,7 @@ from nextitem.settings.configuration import Configuration
 from nextitem.settings.suggestion import suggest
 from nextitem.training.fit import fit_model
 from nextitem.training.session import Session
-from nextitem.training.training import Training
+from nextitem.training.training import Events, Training
 from nextitem.training.validation import outside_sampler, validation_cases
 from nextitem.words import counted
 
@@ -140,8 +140,8 @@ class SequenceRecipe(Configuration):
 
     @property
     def learns_validation(self) -> bool:
-        """Never: the epoch is chosen by validation."""
-        return False
+        """Whether the training was told to, for a number of epochs that was chosen before."""
+        return self.training.events == "train_and_validation"
 
     @property
     def depends_on_seed(self) -> bool:
@@ -209,7 +209,8 @@ class SequenceRecipe(Configuration):
             means = evaluate(model, cases, ranking=ranking, intervals=False, processes=session.processes).means
             return {**means, "validation_loss": built.validation_loss(cases, session)}
 
-        history = fit_model(model, train, built.loss, self.training, session, validate, negatives=built.negatives)
+        seen = None if self.learns_validation else validate
+        history = fit_model(model, train, built.loss, self.training, session, seen, negatives=built.negatives)
         return Learnt(model, history, sum(weight.numel() for weight in model.parameters()), history.train_seconds)
 
     def learn_all(self, log: Log, features: ItemFeatures, session: Session) -> Learnt:
@@ -221,10 +222,9 @@ class SequenceRecipe(Configuration):
         history = fit_model(model, log.sequences, self.loss.build(), training, session, None, negatives=negatives)
         return Learnt(model, history, sum(weight.numel() for weight in model.parameters()), history.train_seconds)
 
-    def as_chosen(self, epochs: int, tensors: Mapping[str, Tensor]) -> Self:
+    def as_chosen(self, epochs: int, tensors: Mapping[str, Tensor], events: Events = "train") -> Self:
         """The model that is trained for exactly so many epochs."""
-        exact = {"epochs": epochs, "patience": None, "steps": None}
-        return self.model_copy(update={"training": self.training.model_copy(update=exact)})
+        return self.model_copy(update={"training": self.training.exactly(epochs, events)})
 
     def assembled(self, prepared: Prepared, session: Session) -> "Assembled":
         """What a training begins with, on the session's device; equal seeds give equal weights and cases."""

@@ -210,4 +210,5 @@ def _is_finished(history: History, training: Training, windows: int) -> bool:
     trained = len(history.epochs)
     is_out_of_patience = training.patience is not None and trained - history.best_epoch >= training.patience
     is_over = training.steps_before(trained + 1, windows) >= training.most_steps(windows)
+    is_over |= training.stop_after is not None and trained >= training.stop_after
     return is_over or (trained > 0 and is_out_of_patience)

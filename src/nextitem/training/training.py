@@ -9,6 +9,8 @@ from nextitem.settings.configuration import Configuration
 from nextitem.training.optimisation import LEAST_BETA2
 from nextitem.training.schedule import Schedule
 
+Events = Literal["train", "train_and_validation"]
+
 
 class Training(Configuration):
     """How the weights are found; the defaults are those of Klenitskiy & Vasilev (RecSys 2023)."""
@@ -21,6 +23,12 @@ class Training(Configuration):
     """Stop after this many epochs without a better monitored value; none: train all epochs and keep the last."""
     monitor: str = "ndcg@10"
     """Validation metric that chooses the best epoch: one of those reported, larger is better."""
+    stop_after: int | None = Field(None, ge=1)
+    """Epochs after which it ends, whatever `epochs` says, by which a schedule goes on: what ends where validation ended
+    another training has its step sizes then. none: no other limit than `epochs`."""
+    events: Events = "train"
+    """What is learnt: `train`, or the validation events too, for as many epochs as were found before, which `nextitem
+    refit RUN --keep-test` sets; validation then shows nothing and is not looked at, so `patience` has to be none."""
     batch_size: int = Field(128, ge=1)
     """Windows per step."""
     batch_growth: int | None = Field(None, ge=1)
@@ -87,6 +95,15 @@ class Training(Configuration):
         return self
 
     @model_validator(mode="after")
+    def _is_chosen_by_what_it_does_not_learn(self) -> Self:
+        if self.events == "train_and_validation" and self.patience is not None:
+            raise ValueError(
+                f"patience={self.patience} stops by validation events, which events={self.events} learns; set "
+                f"patience=none, and epochs to what an earlier training found"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _rises_once(self) -> Self:
         if self.schedule == "one_cycle" and self.warmup_steps:
             raise ValueError(
@@ -138,11 +155,17 @@ class Training(Configuration):
     def most_epochs(self, windows: int) -> int:
         """How many epochs it has at most, the last of which may be cut short by `steps`; 0 without windows."""
         most, taken = self.most_steps(windows), 0
-        for epoch in range(1, self.epochs + 1):
+        epochs = min(self.epochs, self.stop_after or self.epochs)
+        for epoch in range(1, epochs + 1):
             if taken >= most:
                 return epoch - 1
             taken += math.ceil(windows / self.batch_size_of(epoch))
-        return self.epochs
+        return epochs
+
+    def exactly(self, epochs: int, events: Events) -> Self:
+        """The training of exactly so many epochs of these events, with the step sizes that they have in this one."""
+        exact = {"epochs": epochs, "steps": None} if self.schedule == "constant" else {"stop_after": epochs}
+        return self.model_copy(update={**exact, "patience": None, "events": events})
 
     def largest_batch(self, windows: int) -> int:
         """Windows of its largest step, by which a plan goes."""

@@ -26,7 +26,7 @@ from nextitem.model.baselines.co_occurrence import CoOccurrence
 from nextitem.model.weights import stored
 from nextitem.settings.configuration import Configuration
 from nextitem.training.session import Session
-from nextitem.training.training import Training
+from nextitem.training.training import Events, Training
 from nextitem.training.validation import validation_cases
 
 AnyBlended = Annotated[SequenceRecipe | Ensemble, Field(discriminator="name")]
@@ -35,8 +35,9 @@ AnyBlended = Annotated[SequenceRecipe | Ensemble, Field(discriminator="name")]
 class Blend(Configuration):
     """score + w₁ · log(1 + co-occurrence) + w₂ · log(1 + recent popularity); `nextitem blend` makes it of a run.
 
-    Counts are of training events alone. Which of the values below are taken is chosen by NDCG@10 on validation cases,
-    one number after another, and stored with all that was tried.
+    Counts are of what is learnt: training events alone, unless the model learns validation events too. Which of the
+    values below are taken is chosen by NDCG@10 on validation cases, one number after another, and stored with all that
+    was tried.
     """
 
     name: Literal["blend"] = "blend"
@@ -63,6 +64,12 @@ class Blend(Configuration):
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} has a value twice among {', '.join(f'{value:g}' for value in values)}")
+        if self.learns_validation and self.candidates.settled() is None:
+            raise ValueError(
+                "the model learns validation events (training.events=train_and_validation), which could not choose the "
+                "weights of a blend then; give one value of each, such as co_occurrence=[0.5], or blend the run of "
+                "before, and refit that by `nextitem refit RUN --keep-test`"
+            )
         return self
 
     @property
@@ -82,8 +89,8 @@ class Blend(Configuration):
 
     @property
     def learns_validation(self) -> bool:
-        """Never: validation chooses the weights."""
-        return False
+        """Whether the model does; then the weights were chosen before, and the counts are of those events too."""
+        return self.model.learns_validation
 
     @property
     def depends_on_seed(self) -> bool:
@@ -168,11 +175,11 @@ class Blend(Configuration):
         seconds = learnt.seconds + time.perf_counter() - began
         return Learnt(scorer, learnt.history, learnt.parameters, seconds, _said(chosen, tried_G5))
 
-    def as_chosen(self, epochs: int, tensors: Mapping[str, Tensor]) -> Self:
+    def as_chosen(self, epochs: int, tensors: Mapping[str, Tensor], events: Events = "train") -> Self:
         """The blend with the weights that `tensors` say were chosen, of a model with its own epochs."""
         names = ("co_occurrence", "decay", "recent", "days")
         exact: dict[str, Any] = {name: (value,) for name, value in zip(names, tensors["chosen"].tolist(), strict=True)}
-        return self.model_copy(update={**exact, "model": self.model.as_chosen(epochs, at("model", tensors))})
+        return self.model_copy(update={**exact, "model": self.model.as_chosen(epochs, at("model", tensors), events)})
 
     def as_needed(self, tensors: Mapping[str, Tensor]) -> Self:
         """The blend that is not told of times where the recent popularity that was tried is not what was chosen."""

@@ -20,7 +20,7 @@ from nextitem.model.weights import stored
 from nextitem.settings.configuration import Configuration
 from nextitem.training.history import History
 from nextitem.training.session import Session
-from nextitem.training.training import Training
+from nextitem.training.training import Events, Training
 
 
 class Member(Configuration):
@@ -56,6 +56,16 @@ class Ensemble(Configuration):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _learns_the_same_events(self) -> Self:
+        learning = [place for place, member in enumerate(self.members) if member.model.learns_validation]
+        if 0 < len(learning) < len(self.members):
+            raise ValueError(
+                f"member {learning[0]} learns validation events (training.events=train_and_validation) and others do "
+                f"not, so nobody could say what validation shows of them together; give members of one kind"
+            )
+        return self
+
     @property
     def parts(self) -> tuple[str, ...]:
         """Its name."""
@@ -73,8 +83,8 @@ class Ensemble(Configuration):
 
     @property
     def learns_validation(self) -> bool:
-        """Never: each member's epoch is chosen by validation."""
-        return False
+        """Whether all members were told to; else each one's epoch is chosen by validation."""
+        return self.members[0].model.learns_validation
 
     @property
     def depends_on_seed(self) -> bool:
@@ -147,10 +157,10 @@ class Ensemble(Configuration):
         scorer = MeanScorer([one.scorer for one in members], epochs_M, self.average)  # type: ignore[misc]
         return Learnt(scorer, History(), sum(one.parameters for one in members), sum(one.seconds for one in members))
 
-    def as_chosen(self, epochs: int, tensors: Mapping[str, Tensor]) -> Self:
+    def as_chosen(self, epochs: int, tensors: Mapping[str, Tensor], events: Events = "train") -> Self:
         """The ensemble whose members are trained for exactly as many epochs as `tensors` say that they were."""
         members = [
-            member.model_copy(update={"model": member.model.as_chosen(epochs, {})})
+            member.model_copy(update={"model": member.model.as_chosen(epochs, {}, events)})
             for member, epochs in zip(self.members, tensors["epochs"].tolist(), strict=True)
         ]
         return self.model_copy(update={"members": tuple(members)})

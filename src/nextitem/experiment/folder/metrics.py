@@ -165,6 +165,15 @@ class MadeOf(Configuration):
     test: dict[str, float]
 
 
+class ChosenBy(Configuration):
+    """The run whose validation chose settings and epochs of one that learnt validation events itself."""
+
+    run: str
+    """Its folder."""
+    manifest_sha256: str = Field(pattern=SHA256)
+    """Of its manifest.json."""
+
+
 UNMEASURED = Measured(intervals={}, ceiling=0.0)
 """Of cases that were learnt: there is no metric of them."""
 
@@ -204,6 +213,8 @@ class Metrics(Configuration):
     """None of a run that was trained from nothing."""
     made_of: tuple[MadeOf, ...] | None = None
     """None of a run that was trained; else the runs whose models it holds."""
+    chosen_by: ChosenBy | None = None
+    """None of a run whose own validation chose."""
     holds: dict[Annotated[str, Field(pattern=STORE)], Count] | None = None
     """By the name of a service's database, the number of its latest event that the run has learnt: those up to it are
     in its histories, and count there. None of a run that learnt from no database."""

@@ -185,11 +185,13 @@ class Run:
         return self.metrics.certificate.candidates
 
     def _epochs(self, file: Path) -> list[Epoch]:
-        epochs, monitor = epochs_of(content_of(file).splitlines()), self.recipe.learner.training.monitor
+        epochs, learner = epochs_of(content_of(file).splitlines()), self.recipe.learner
         if len(epochs) != self.metrics.epochs:
             raise ValueError(f"has {len(epochs):,} epochs, and metrics.json {self.metrics.epochs:,}")
+        if not self.is_evaluated or learner.learns_validation:
+            return epochs
         for epoch in epochs:
-            if self.is_evaluated and monitor not in epoch.validation:
+            if (monitor := learner.training.monitor) not in epoch.validation:
                 raise ValueError(f"line {epoch.epoch:,}: validation has no {monitor}, which recipe.json monitors")
         return epochs
 
@@ -202,7 +204,12 @@ class Run:
         return torch.stack([found[name] for name in metrics], 1)
 
     def seconds_to(self, share: float) -> float | None:
-        """Seconds of optimisation until the monitored metric first reached `share` of its best validation value."""
+        """Seconds of optimisation until the monitored metric first reached `share` of its best validation value.
+
+        None where it never did, and where validation was not looked at.
+        """
+        if self.recipe.learner.learns_validation:
+            return None
         monitor, seconds = self.recipe.learner.training.monitor, 0.0
         best = max((epoch.validation[monitor] for epoch in self.history), default=0.0)
         for epoch in self.history:

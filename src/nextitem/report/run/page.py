@@ -187,11 +187,15 @@ def _learning(runs: Sequence[Evidence]) -> list[tuple[Figure, str]]:
     if not trained:
         return []
     metric = trained[0].recipe.learner.training.monitor
-    curve = (drawings.learning(trained, metric), captions.of_learning(trained, metric))
-    if len(runs) == 1:
-        return [curve, (drawings.loss_curves(trained[0]), captions.of_losses(trained[0]))]
+    watched = [run for run in trained if not run.recipe.learner.learns_validation]
+    losses = [(drawings.loss_curves(run), captions.of_losses(run)) for run in runs if len(runs) == 1]
+    if not watched:
+        return losses
+    curve = (drawings.learning(watched, metric), captions.of_learning(watched, metric))
+    if losses:
+        return [curve, *losses]
     seconds = "The same against seconds of optimisation, each on its own machine and without validation."
-    return [curve, (drawings.learning(trained, metric, "seconds"), seconds)]
+    return [curve, (drawings.learning(watched, metric, "seconds"), seconds)]
 
 
 def _ranks(runs: Sequence[Evidence]) -> list[tuple[Figure, str]]:

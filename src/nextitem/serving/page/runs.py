@@ -144,7 +144,7 @@ class Curves:
 
 def curves_of(measured: Sequence[Measured]) -> Curves | None:
     """How the validation metric rose; None where no model has epochs, or they watched different metrics."""
-    learners = [one for one in measured if one.run.history]
+    learners = [one for one in measured if one.run.history and one.run.history[0].validation]
     monitors = {one.run.recipe.learner.training.monitor for one in learners}
     if len(monitors) != 1:
         return None
