@@ -24,6 +24,12 @@ from worlds.small_runs import ITEMS, RECIPES, USERS, chains, log_of, prepared_fr
 ORDER = "column 'time' orders the events of a user; users are in 'user', items in 'item'"
 
 
+def cold(targets: int, of: int) -> str:
+    told = f"{targets} of {of} test targets ({100 * targets / of:.2f} %) {'occurs' if targets == 1 else 'occur'} in no "
+    rest = "training event: no hit rate of a model that knows items by their ids alone exceeds "
+    return f"{told}{rest}{1 - targets / of:.3f}"
+
+
 def early(events: int) -> str:
     """What is said of times that count from 0."""
     return f"{events} events lie before 1990: check the unit of times"
@@ -120,6 +126,7 @@ def test_notes_count_repeats_that_are_kept(tmp_path: Path) -> None:
     assert kept == (
         ORDER,
         "2 events repeat an item of the same user and are kept; a target that does is hidden, unless hide=nothing",
+        cold(1, 2),
         early(7),
     )
     dropped = prepare(Recipe(data=data, filters=Filters(repeats="first"))).notes
@@ -141,6 +148,7 @@ def test_notes_count_events_that_only_file_order_ranks(tmp_path: Path) -> None:
     prepared = prepare(Recipe(data=data))
     assert prepared.notes == (
         ORDER,
+        cold(2, 2),
         "5 events share user and time with another; file order decides",
         early(7),
     )
@@ -156,6 +164,7 @@ def test_notes_count_what_filters_left_out(tmp_path: Path) -> None:
         "2 of 8 events left out by the filters",
         "filters are applied before the split, as to published data: events that are held out later count towards "
         "minima and decide which repeats are kept, and so which events are learnt from",
+        cold(2, 2),
         early(6),
     )
     assert prepared.log.items.ids.to_list() == ["a", "b", "c"]

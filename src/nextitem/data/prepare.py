@@ -107,7 +107,7 @@ def prepared_of(source: Source, loaded: "Loaded", rows: Rows | None = None) -> P
     repeated, tied = kept.repeated_events, kept.tied_events
     counts = Counts(len(loaded.events), len(kept), repeated, tied, kept.doubled_events, loaded.rejected.reasons)
     odd = notes_on_log(log, time.time())
-    sentences = (*loaded.notes, *notes(loaded.order, counts, split.notes), *odd, *note_on(loaded.files))
+    sentences = (*loaded.notes, *notes(loaded.order, counts, split.told), *odd, *note_on(loaded.files))
     # The process knows whole histories only: filtered ones have no exact bound.
     generated = None if len(kept) < len(loaded.events) else loaded.generated
     bound = None if generated is None else partial(_upper_bound, generated, log)

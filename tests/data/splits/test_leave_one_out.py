@@ -51,6 +51,16 @@ def test_counts_are_those_of_training_alone() -> None:
     assert torch.equal(split.validation.counts_N, split.test.counts_N)
 
 
+def test_targets_that_no_training_event_has_are_told_of_with_the_ceiling() -> None:
+    split = split_of([[0, 1, 2], [3, 3, 4, 0], [0, 3, 0], [1, 2]])
+    assert split.told == split.notes  # 2 is learnt of the fourth user, and 0 of the first
+    split = split_of([[0, 1, 2], [3, 3, 4, 0], [0, 3, 9]])
+    assert split.told == (
+        "2 of 3 test targets (66.67 %) occur in no training event: no hit rate of a model that knows items by their "
+        "ids alone exceeds 0.333",
+    )
+
+
 def test_a_log_of_short_users_alone_is_refused() -> None:
     with pytest.raises(DataError, match=r"of 2 users none has 3 events, so nothing can be held out"):
         split_of([[1, 2], [3]])

@@ -119,7 +119,7 @@ def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, origin
         source=tuple(source),
         kinds_note=of_kinds,
         dislikes=0 if dislikes is None else len(dislikes),
-        notes=(*told(of_kinds), *notes(found.note(), counts, parts.notes), *odd, *note_on(source), *items.notes),
+        notes=(*told(of_kinds), *notes(found.note(), counts, parts.told), *odd, *note_on(source), *items.notes),
         odd=odd,
         item_notes=items.notes,
         **known,

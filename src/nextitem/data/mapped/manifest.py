@@ -71,7 +71,7 @@ class Manifest(AnyManifest):
 
     def notes_with(self, split: Split) -> tuple[str, ...]:
         """`notes`, where the log is split in this way."""
-        of_split = notes(self.order, self.counts, split.notes)
+        of_split = notes(self.order, self.counts, split.told)
         return (*told(self.kinds_note), *of_split, *self.odd, *note_on(self.source))
 
     @property

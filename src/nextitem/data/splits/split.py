@@ -14,6 +14,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.data.splits.questions import questions
 from nextitem.errors import DataError
 from nextitem.settings.given import listed, must_be, whole_number
+from nextitem.words import counted, percent
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,20 @@ class Split:
             test = Cases(*views.test, counts_N, facts.test_sha256, rule=views.rule)
         validation, test = (replace(cases, train=train) for cases in (validation, test))
         return cls(train, validation, test, views.train_and_validation, views.notes, views.cuts)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """`notes`, and how many test targets nothing is learnt of, with the ceiling that they put on a hit rate."""
+        cold = int((~self.test.is_trained_N[self.test.targets_C]).sum())
+        if not cold:
+            return self.notes
+        share, all_of_them = cold / len(self.test), counted(len(self.test), "test target")
+        occur = "occurs" if cold == 1 else "occur"
+        return (
+            *self.notes,
+            f"{cold:,} of {all_of_them} ({percent(share, 2)}) {occur} in no training event: no hit rate of a model "
+            f"that knows items by their ids alone exceeds {1 - share:.3f}",
+        )
 
     def with_validation(self) -> "Split":
         """The validation events in the training part as well; the validation cases then ask for what may be learnt."""

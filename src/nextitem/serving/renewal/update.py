@@ -148,7 +148,7 @@ def _prepared(run: Run, recipe: Recipe, grown: Grown, items: ItemFeatures | None
             f"`nextitem refit`"
         ) from error
     split = split.named(run.metrics.certificate.dataset).with_categories(known_categories(features))
-    notes = (f"goes on from {run.folder.name}", *grown.notes, *split.notes)
+    notes = (f"goes on from {run.folder.name}", *grown.notes, *split.told)
     return Prepared(Source.of(recipe), log, split, features, notes, columns=run.metrics.provenance.columns)
 
 
