@@ -53,8 +53,11 @@ def test_a_tie_across_the_end_of_one_list_leaves_the_others_alone() -> None:
     assert list_of([[1, 1, 1], [1, 2, 3]], 2)[0] == [[0, 1], [2, 1]]
 
 
-@pytest.mark.parametrize("spread", [0, 3, 40, 1e6])
-def test_long_lists_of_a_large_catalogue_equal_those_of_a_full_sort(spread: float) -> None:
+@pytest.mark.parametrize(
+    ("spread", "dtype"),
+    [(0, torch.float32), (3, torch.float32), (40, torch.float32), (1e6, torch.float32), (40, torch.float64)],
+)
+def test_long_lists_of_a_large_catalogue_equal_those_of_a_full_sort(spread: float, dtype: torch.dtype) -> None:
     """Of several tiles as they are, from one score for all items to hardly two that are equal."""
     generator = torch.Generator().manual_seed(0)
     N = 9_001
@@ -63,10 +66,10 @@ def test_long_lists_of_a_large_catalogue_equal_those_of_a_full_sort(spread: floa
     allowed = torch.randperm(N, generator=generator)[: N // 2]
     out = sorted(set(range(N)) - set(allowed.tolist()))
     for k in (1, 100, 5_000):
-        found, best = top_k(Table(scores.float()), k, seen, allowed)
+        found, best = top_k(Table(scores.to(dtype)), k, seen, allowed)
         for case, hidden in enumerate(seen.tolist()):
             pairs = list(zip(found[case].tolist(), best[case].tolist(), strict=True))
-            assert pairs == naive_list(scores[case].float().tolist(), k, {*hidden, *out})
+            assert pairs == naive_list(scores[case].to(dtype).tolist(), k, {*hidden, *out})
 
 
 def test_scores_that_rise_from_tile_to_tile_are_chosen_from_now_and_then() -> None:

@@ -23,9 +23,9 @@ _TILE_ITEMS = 4096  # fewer rows and more items cost the product up to half of i
 _MULTIPLE = 64  # of which a tile is as many wide where there are several; divides _TILE_ITEMS
 
 
-def of_blocks(query: Query, order_C: Tensor, work: Callable[[Tensor], _Found]) -> list[_Found]:
-    """What `work` returns for each block of adjacent cases of `order_C`."""
-    blocks = [rows for rows in order_C.split(_block_rows(query)) if len(rows)]
+def of_blocks(query: Query, order_C: Tensor, work: Callable[[Tensor], _Found], times: int = 1) -> list[_Found]:
+    """What `work` returns for each block of adjacent cases of `order_C`: of `times` as many as fit a cache."""
+    blocks = [rows for rows in order_C.split(times * _block_rows(query)) if len(rows)]
     is_shared = min(torch.get_num_threads(), len(blocks)) > 1
     if is_shared and transfer.is_asynchronous(Tiles(query, None, blocks[0]).scores(0).device):
         return [work(rows) for rows in blocks]
@@ -54,6 +54,7 @@ class Tiles:
         self.rows = self.items = torch.zeros(0, dtype=torch.int64)
         if seen is not None:
             self.rows, self.items = seen.select(rows_R).flatten()
+        self._hidden = self._by_tile()
 
     def start(self, number: int) -> int:
         """The first item of the tile."""
@@ -65,11 +66,31 @@ class Tiles:
         refuse_nan(scores)
         return scores
 
+    def listable(self, number: int, is_out_N: Tensor | None) -> Tensor:
+        """As `scores`, with −inf for what is not to be listed: hidden, repeated, or marked by `is_out_N`.
+
+        Raises ScoreError when one of these is NaN; whether one of the others is, is for the caller to find.
+        """
+        start = self.start(number)
+        scores = self.query.scores(start, start + self.width)
+        if is_out_N is not None:
+            refuse_nan(scores)
+            scores.masked_fill_(is_out_N[start : start + self.width].to(scores.device), -torch.inf)
+        refuse_nan(scores[self._hidden[number]])
+        self.hide(scores, number, -torch.inf)
+        return scores
+
     def hide(self, scores: Tensor, number: int, value: float) -> None:
         """Write `value` over the tile's scores of seen and of repeated items."""
-        rows, columns = self.rows, self.items - self.start(number)
-        if self.count > 1:
-            is_here = (columns >= 0) & (columns < self.width)
-            rows, columns = rows[is_here], columns[is_here]
-        scores[rows, columns] = value
-        scores[:, : number * self.width - self.start(number)] = value
+        scores[self._hidden[number]] = value
+        if repeated := number * self.width - self.start(number):
+            scores[:, :repeated] = value
+
+    def _by_tile(self) -> list[tuple[Tensor, Tensor]]:
+        """(rows, columns) of what is hidden, in each tile; what the last one repeats is in the one before."""
+        if self.count == 1:
+            return [(self.rows, self.items)]
+        number = self.items // self.width
+        counts, order = torch.bincount(number, minlength=self.count).tolist(), number.argsort(stable=True)
+        tiles = zip(self.rows[order].split(counts), self.items[order].split(counts), strict=True)
+        return [(rows, items - self.start(number)) for number, (rows, items) in enumerate(tiles)]
