@@ -12,14 +12,13 @@ from torch import Tensor, tensor
 
 from nextitem.compute.processes import ALONE
 from nextitem.data.sequences import NOBODY, Sequences
-from nextitem.data.splits.questions import questions
+from nextitem.data.splits.questions import of_users, questions
 from nextitem.data.splits.split import Cases
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.intervals import bootstrap_interval
 from nextitem.evaluation.metrics import QUESTION_METRICS, average_precision, ndcg, precision, recall
 from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.evaluation.ranks import target_ranks
-from nextitem.evaluation.users import of_users
 from nextitem.evaluation.values import Ranks, values
 from nextitem.model.baselines import Popularity
 

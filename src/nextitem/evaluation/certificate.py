@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 
 from nextitem.data.kinds import measured, weighed
+from nextitem.data.splits.questions import have_several
 from nextitem.data.splits.split import Cases
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.ranking import Ranking
-from nextitem.evaluation.users import have_several
 from nextitem.words import counted
 
 PER_USER = "per user"

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nextitem.compute.processes import ALONE, Processes
 from nextitem.compute.randomness import Purpose, generator
-from nextitem.data.splits.questions import firsts
+from nextitem.data.splits.questions import firsts, of_users
 from nextitem.data.splits.split import Cases
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.aggregates import aggregates
@@ -21,7 +21,6 @@ from nextitem.evaluation.metrics import DEFAULT_METRICS, Asked, parse_metrics
 from nextitem.evaluation.metrics.metric import Lists
 from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.evaluation.scoring import Scorer
-from nextitem.evaluation.users import of_users
 from nextitem.evaluation.values import Ranks, list_values, values
 from nextitem.settings.given import must_be, seed_number, texts, yes_or_no
 

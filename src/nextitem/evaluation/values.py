@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from nextitem.data.splits.questions import of_users
 from nextitem.evaluation.metrics import rank_metrics
 from nextitem.evaluation.metrics.metric import ListMetric, Lists
-from nextitem.evaluation.users import of_users
 
 
 @dataclass(frozen=True)

@@ -120,3 +120,16 @@ def test_a_header_is_told_from_an_event_by_the_rows_that_follow_it_closely(writt
     for read in (read_interactions, lambda path: list(read_parts(path, events=1_001))):
         with pytest.raises(DataError, match="'whose' and 'what' look like names of columns"):
             read(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("log.txt", "columns.separator=pipe if '|' divides rows, and "), ("log.dat", "columns.separator=pipe if '|'")],
+)
+def test_a_first_row_with_names_where_none_are_expected_is_told_of(written: Write, name: str, said: str) -> None:
+    file = written(name, CSV.replace(",", "|"))
+    assert f"say {said}" in refusal(file)
+    assert (
+        "say columns.header=yes if this row names columns" in refusal(file, Columns(separator="pipe")) or "dat" in name
+    )
+    assert read_interactions(file, Columns(separator="pipe", header="yes")).events.to_dict(as_series=False) == EVENTS

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from nextitem.data.checkup.held_out import HeldOut
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits import Users
 from nextitem.errors import DataError
@@ -35,6 +36,19 @@ def test_every_event_but_the_first_is_asked_for() -> None:
     users = test.histories.users_U.unique().tolist()
     assert test.targets_C.tolist() == [target for user in users for target in range(1, user + 1)]
     assert test.histories.lengths_U.tolist() == test.targets_C.tolist()
+
+
+def test_the_ceiling_that_is_told_is_averaged_over_users_as_metrics_are() -> None:
+    asked = Users(target="successive", test_share=0.25, validation_share=0.25, seed=1)
+    split = asked.split(LOG)
+    learnt = {item for history in split.train.tolist() for item in history}
+    targets = [range(1, user + 1) for user in split.test.histories.users_U.unique().tolist()]
+    reached = [sum(item in learnt for item in items) / len(items) for items in targets]
+    of_cases = sum(item in learnt for items in targets for item in items) / sum(map(len, targets))
+    ceiling = sum(reached) / len(reached)
+    assert ceiling != of_cases
+    assert split.told[-1].endswith(f"by their ids alone exceeds {ceiling:.3f}")
+    assert HeldOut.of(asked, split).ceiling == pytest.approx(ceiling)
 
 
 def test_a_random_event_has_a_history() -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from nextitem.data.checkup.finding import Finding, Severity
 from nextitem.data.sequences import Sequences
 from nextitem.data.splits import AnySplit, LeaveOneOut, Temporal, Users
-from nextitem.data.splits.split import Cases, Split
+from nextitem.data.splits.split import Cases, Split, mean_of_users
 from nextitem.errors import DataError
 from nextitem.words import counted, percent
 
@@ -50,7 +50,8 @@ class HeldOut:
     repeated: float = 0.0
     """Share that repeats what is hidden of the history, and so counts as missed; of all of it under hide=history."""
     ceiling: float = 0.0
-    """The highest hit rate of a model of ids alone; under hide=nothing it is 1 − cold."""
+    """The highest hit rate of a model of ids alone, averaged over users; of one case each and under hide=nothing it is
+    1 − cold."""
     hide: str = "history"
     """What is hidden."""
     rule: str = ""
@@ -76,7 +77,7 @@ class HeldOut:
             new=_share(~torch.isin(asked_about, learnt)),
             cold=_share(is_cold_C),
             repeated=_share(is_repeated_C),
-            ceiling=_share(~is_cold_C & ~is_repeated_C),
+            ceiling=mean_of_users(~is_cold_C & ~is_repeated_C, cases),
             hide=hiding.word,
         )
 

@@ -39,10 +39,17 @@ def advice_on(line: str, separator: str, header: Sequence[str]) -> str:
 
     >>> advice_on("7 12 5 3", " ", ["user", "item"])
     ", or say columns.format=sequences if a line is a user and all of that user's items"
+    >>> advice_on("user|item|time", "|", ["user", "item"])
+    ', or say columns.header=yes if this row names columns'
     """
     other = other_separator(line, separator)
+    fields = line.split(other or separator)
+    named = "columns.header=yes if this row names columns" if usual("user", fields) and usual("item", fields) else ""
     if other is not None:
-        return f", or say columns.separator={word_for(other)} if {other!r} divides rows"
+        divided = f", or say columns.separator={word_for(other)} if {other!r} divides rows"
+        return f"{divided}, and {named}" if named else divided
+    if named:
+        return f", or say {named}"
     if list(header) == ["user", "item"] and line.count(separator) > 1:
         return ", or say columns.format=sequences if a line is a user and all of that user's items"
     return ""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nextitem.data.sequences import Sequences
-from nextitem.data.splits.questions import questions
+from nextitem.data.splits.questions import of_users, questions
 from nextitem.errors import DataError
 from nextitem.settings.given import listed, must_be, whole_number
 from nextitem.words import counted, percent
@@ -106,6 +106,11 @@ def _places(rows: object) -> Tensor:
     return torch.tensor(numbers, dtype=torch.int64)
 
 
+def mean_of_users(values_C: Tensor, cases: Cases) -> float:
+    """The mean over the users of what each one's cases have on average, as metrics are averaged; 0 of no cases."""
+    return float(of_users(values_C.double(), cases.histories.users_U).mean()) if len(cases) else 0.0
+
+
 @dataclass(frozen=True)
 class Views:
     """What a split makes of a log, before anything is counted: of cases the histories and the targets."""
@@ -152,15 +157,15 @@ class Split:
     @property
     def told(self) -> tuple[str, ...]:
         """`notes`, and how many test targets nothing is learnt of, with the ceiling that they put on a hit rate."""
-        cold = int((~self.test.is_trained_N[self.test.targets_C]).sum())
-        if not cold:
+        is_trained_C = self.test.is_trained_N[self.test.targets_C]
+        if not (cold := int((~is_trained_C).sum())):
             return self.notes
         share, all_of_them = cold / len(self.test), counted(len(self.test), "test target")
-        occur = "occurs" if cold == 1 else "occur"
+        occur, ceiling = "occurs" if cold == 1 else "occur", mean_of_users(is_trained_C, self.test)
         return (
             *self.notes,
             f"{cold:,} of {all_of_them} ({percent(share, 2)}) {occur} in no training event: no hit rate of a model "
-            f"that knows items by their ids alone exceeds {1 - share:.3f}",
+            f"that knows items by their ids alone exceeds {ceiling:.3f}",
         )
 
     def with_validation(self) -> "Split":
