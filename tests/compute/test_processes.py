@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 
 import nextitem
 from nextitem.compute.processes import ALONE, ProcessGroup, joined
@@ -20,7 +21,7 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import run
 from nextitem.training.session import Session
 from worlds.in_two_processes import ACTS, EQUAL, SMALL, measured
-from worlds.small_runs import USERS, chains, log_of, write_csv
+from worlds.small_runs import ITEMS, USERS, chains, log_of, write_csv
 
 TESTS = Path(__file__).resolve().parent.parent
 LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo" if sys.platform == "linux" else "lo0"}  # the machine's name may mean nothing
@@ -93,6 +94,21 @@ def test_rows_are_shared_gathered_and_summed(folder: Path, codes: dict[str, list
     assert first["one row"] == second["one row"] == [1]
     assert first["gradients"] == second["gradients"] == [[1 + 2, 10 + 20], [5, 7], None]
     assert (first["stream"], second["stream"]) == ([0], [1])
+
+
+def test_a_softmax_over_shared_out_rows_is_that_over_all(folder: Path, codes: dict[str, list[int]]) -> None:
+    for process in seen(folder, codes, "primitives"):
+        assert process["beside a whole table"] == pytest.approx([0.0] * 6, abs=1e-9)
+
+
+def test_a_training_on_shared_out_rows_goes_on_from_an_ordinary_checkpoint(
+    folder: Path, codes: dict[str, list[int]]
+) -> None:
+    first, second = seen(folder, codes, "trainings")
+    assert first["gone on"]["weights"] == second["gone on"]["weights"] == first["rows shared out"]["weights"]
+    with safe_open(folder / "shared-out.safetensors", framework="pt") as file:
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 - not a mapping
+    assert {shape[0] for name, shape in shapes.items() if name.endswith("items.weight_Nd")} == {ITEMS}
 
 
 def test_weights_that_differ_are_an_error_in_every_process(folder: Path, codes: dict[str, list[int]]) -> None:

@@ -1,12 +1,13 @@
 """One step of training, which `fit_model` takes and a plan takes the time of: listening to it changes nothing."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from nextitem.compute.processes import ALONE, AsOneOf, Processes
 from nextitem.data.sequences import Sequences
 from nextitem.model.encoders import SASRec
 from nextitem.model.losses import BinaryCrossEntropy, CrossEntropy
@@ -24,12 +25,28 @@ TRAIN = Sequences.of([[0, 1, 2, 3], [4, 5], [5, 4, 3, 2, 1]], 6)
 ROWS = torch.arange(3)
 
 
-def a_step(*, item_rows: Any = "all", loss: Any = CrossEntropy(), negatives: Any = None, **settings: Any) -> Step:  # noqa: B008
+@dataclass(frozen=True)
+class Having(AsOneOf):
+    """One of two processes, with these rows of a step."""
+
+    rows: slice = field(default_factory=lambda: slice(0, 0))
+
+    def share(self, count: int) -> slice:
+        return self.rows
+
+
+def a_step(
+    *,
+    item_rows: Any = "all",
+    loss: Any = CrossEntropy(),  # noqa: B008
+    negatives: Any = None,
+    processes: Processes = ALONE,
+) -> Step:
     model = build_model(SASRec(dim=8, positions=8, dropout=0.3), NextItem(maximum_length=8), 6).train()
     training = Training(item_rows=item_rows, learning_rate=0.1)
     sampler = None if negatives is None else negatives.build(TRAIN)
     chosen = descent(model, training)
-    return Step(model, model.windows(TRAIN), loss.build(), sampler, chosen, Session(0), **settings)
+    return Step(model, model.windows(TRAIN), loss.build(), sampler, chosen, Session(0, processes))
 
 
 SAMPLED = {"loss": BinaryCrossEntropy(), "negatives": Uniform(count=2)}
@@ -89,7 +106,7 @@ def test_a_share_of_the_rows_is_learnt_for_its_part_of_the_whole_step() -> None:
     """Two processes with two rows and one: their losses add up to that of all, and both know its targets."""
     whole = replace(a_step(), model=a_step().model.eval())
     parts = [
-        replace(a_step(share=lambda _count, rows=rows: rows), model=a_step().model.eval())
+        replace(a_step(processes=Having(2, torch.device("cpu"), rows)), model=a_step().model.eval())
         for rows in (slice(0, 2), slice(2, 3))
     ]
     everything, *others = (step.take(ROWS, 1, 0, 0.0) for step in (whole, *parts))
@@ -98,7 +115,7 @@ def test_a_share_of_the_rows_is_learnt_for_its_part_of_the_whole_step() -> None:
 
 
 def test_an_empty_share_takes_the_step_with_nothing_to_add() -> None:
-    step = a_step(share=lambda _count: slice(0, 0))
+    step = a_step(processes=Having(2, torch.device("cpu")))
     before = sha256(step.model.state_dict())
     taken = step.take(ROWS, 1, 0, 1.0)
     assert (float(taken.summed), taken.positions) == (0.0, 3 + 1 + 4)

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 import torch._dynamo  # the first step of an optimiser would import it, in every process
+from torch.nn.functional import cross_entropy
 
 from nextitem.cli import app as cli
 from nextitem.cli import train as training_verb
@@ -26,9 +27,12 @@ from nextitem.experiment.folder.writing import weights_of
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
 from nextitem.model.encoders import SASRec
+from nextitem.model.items.shard import Shard
 from nextitem.model.losses import BPRMax, SampledCrossEntropy
+from nextitem.model.losses.cross_entropy import CrossEntropyLoss
 from nextitem.model.negatives import InBatch, Mixed, Uniform
 from nextitem.model.objectives import NextItem
+from nextitem.training.checkpoint import FileCheckpoint
 from nextitem.training.history import Silent
 from nextitem.training.session import Session
 from worlds.parts import sequence, with_parts
@@ -52,6 +56,17 @@ OF_SEVERAL = {
 }
 
 
+SHARED_OUT = SHORT.model_copy(update={"item_rows": "sharded", "batch_size": 7})
+SHARDED = {
+    "rows shared out": with_parts(
+        without_dropout(RECIPES["sasrec-ce"]),
+        training=SHARED_OUT.model_copy(update={"gradient_clip": 0.05, "ema": 0.9, "weight_decay": 0.01}),
+    ),
+    "rows shared out, one row a step": with_parts(
+        without_dropout(RECIPES["sasrec-ce"]), training=SHARED_OUT.model_copy(update={"batch_size": 1, "epochs": 1})
+    ),
+    "rows shared out, drawn": with_parts(without_dropout(RECIPES["sasrec-sampled"]), training=SHARED_OUT),
+}
 NARROW = SHORT.model_copy(update={"batch_size": 1, "epochs": 1})
 EQUAL = {
     **RECIPES, **{name: without_dropout(RECIPES[name]) for name in NEURAL}, **OF_SEVERAL,
@@ -69,6 +84,7 @@ EQUAL = {
         encoder=SASRec(**ENCODER, dropout=0.0), objective=NextItem(maximum_length=8), loss=BPRMax(),
         negatives=Mixed(count=4), training=SHORT.model_copy(update={"batch_size": 7, "item_rows": "touched"}),
     ),
+    **SHARDED,
 }  # fmt: skip
 
 
@@ -86,11 +102,41 @@ def measured(name: str, several: Processes = processes.ALONE, recipes: dict[str,
     }
 
 
+def gone_on(several: Processes, file: Path) -> str:
+    """The weights of a training on shared out rows that stopped after its first epoch, and went on."""
+    recipe, session = SHARDED["rows shared out"], Session(0, several, checkpoint=FileCheckpoint(file, {}))
+    for epochs in (1, 2):
+        training = recipe.sequence.training.model_copy(update={"epochs": epochs})
+        outcome = run(with_parts(recipe, training=training), session, prepared=prepared_from(log_of(chains())))
+    return sha256(weights_of(outcome.model))
+
+
+def beside_a_whole_table(several: Processes) -> list[float]:
+    """How far a softmax over shared out rows is from torch's over all: its value and both gradients, in float64."""
+    draws = torch.Generator().manual_seed(5)
+    states, table = (torch.randn(count, 3, generator=draws, dtype=torch.float64) for count in (5, 11))
+    targets, weights = torch.tensor([0, 10, 4, 4, 7]), torch.tensor([1.0, 0.5, 2.0, 0.0, 1.0], dtype=torch.float64)
+    found = []
+    for scale, mine in ((1.0, several.share(5)), (40.0, slice(0, 5 * (1 - several.rank)))):  # and all of one process
+        shard, own = Shard.of(table, several), (scale * states[mine]).requires_grad_()
+        loss = CrossEntropyLoss(block_rows=2, tile_items=3, label_smoothing=0.1)
+        summed = loss.of_shards(own, targets[mine], shard, weights[mine])
+        summed.backward()
+        all_states, whole = (scale * states).requires_grad_(), table.clone().requires_grad_()
+        losses = cross_entropy(all_states @ whole.T, targets, reduction="none", label_smoothing=0.1)
+        (losses * weights).sum().backward()
+        of_rows = whole.grad[several.share(11)] - shard.rows_nd.grad
+        differences = [(losses * weights)[mine].sum() - summed, all_states.grad[mine] - own.grad, of_rows]
+        found += [float(difference.detach().abs().sum()) for difference in differences]
+    return found
+
+
 def trainings(folder: Path) -> None:
     """Train everything and write down what this process sees."""
     with joined(torch.device("cpu")) as several:
         found = {name: measured(name, several) for name in EQUAL}
         found["dropout"] = measured("sasrec-ce", several, RECIPES)
+        found["gone on"] = {"weights": gone_on(several, folder / "shared-out.safetensors")}
         (folder / f"trainings-{several.rank}.json").write_text(json.dumps(found), encoding="utf-8")
 
 
@@ -109,6 +155,7 @@ def primitives(folder: Path) -> None:
             "gradients": [None if p.grad is None else p.grad.tolist() for p in parameters],
             "stream": several.stream,
         }
+        found["beside a whole table"] = beside_a_whole_table(several)
         several.agree("what is equal", {"weight": torch.zeros(2)})
         try:
             several.agree("the weights", {"weight": torch.full((2,), 1e-30 * several.rank)})

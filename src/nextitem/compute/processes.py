@@ -106,6 +106,47 @@ ALONE = Alone(torch.device("cpu"))
 
 
 @dataclass(frozen=True)
+class AsOneOf:
+    """The first of several processes whose others add nothing: what one of them does can be timed without them."""
+
+    size: int
+    device: torch.device
+    rank = 0
+    stream = ()
+
+    def share(self, count: int) -> slice:
+        """Adjacent rows, as the first of several has them."""
+        return _share(count, 0, self.size)
+
+    def sum(self, values: Tensor) -> Tensor:
+        """`values` themselves."""
+        return values
+
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Nothing."""
+
+    def gather(self, values: Tensor, count: int) -> Tensor:
+        """Zeros but for the own rows."""
+        return _filled(values, self.share(count), count)
+
+    def agree(self, what: str, tensors: Mapping[str, Tensor]) -> None:
+        """Nothing."""
+
+    def wait(self) -> None:
+        """Nothing."""
+
+
+def _share(count: int, rank: int, size: int) -> slice:
+    return slice(count * rank // size, count * (rank + 1) // size)
+
+
+def _filled(values: Tensor, own: slice, count: int) -> Tensor:
+    everything = values.new_zeros(count, *values.shape[1:])
+    everything[own] = values
+    return everything
+
+
+@dataclass(frozen=True)
 class ProcessGroup:
     """Several processes; gloo carries what is on the CPU, NCCL what is on GPUs."""
 
@@ -124,7 +165,7 @@ class ProcessGroup:
 
     def share(self, count: int) -> slice:
         """Adjacent rows, whose number differs by at most 1 between processes."""
-        return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
+        return _share(count, self.rank, self.size)
 
     def sum(self, values: Tensor) -> Tensor:
         """`values` added over processes, in place. Raises what made another process fail."""
@@ -147,9 +188,7 @@ class ProcessGroup:
 
     def gather(self, values: Tensor, count: int) -> Tensor:
         """The values of all rows: a sum in which everyone fills its own share only."""
-        everything = values.new_zeros(count, *values.shape[1:])
-        everything[self.share(count)] = values
-        return self.sum(everything)
+        return self.sum(_filled(values, self.share(count), count))
 
     def agree(self, what: str, tensors: Mapping[str, Tensor]) -> None:
         """Compare fingerprints of names and bits; TrainingError names the first process that differs from number 0."""

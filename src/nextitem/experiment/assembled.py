@@ -6,6 +6,7 @@ from nextitem.data.splits.split import Cases
 from nextitem.model.losses.loss import Loss
 from nextitem.model.model import SequenceModel
 from nextitem.model.negatives.negatives import Sampler
+from nextitem.model.sharded import ShardedModel
 from nextitem.training.session import Session
 from nextitem.training.validation import validation_loss
 
@@ -14,7 +15,7 @@ from nextitem.training.validation import validation_loss
 class Assembled:
     """A model that learnt nothing yet, and what it will learn by."""
 
-    model: SequenceModel
+    model: SequenceModel | ShardedModel
     """Untrained."""
     loss: Loss
     negatives: Sampler | None
@@ -26,4 +27,4 @@ class Assembled:
 
     def validation_loss(self, cases: Cases, session: Session) -> float:
         """Mean loss over some of them, in evaluation mode."""
-        return validation_loss(self.model, self.loss, self.outside, cases, self.batch_size, session)
+        return validation_loss(self.model.whole(), self.loss, self.outside, cases, self.batch_size, session)

@@ -27,13 +27,15 @@ from nextitem.model.losses import AnyLoss, CrossEntropy
 from nextitem.model.model import SequenceModel, refuse_untimed
 from nextitem.model.negatives import AnyNegatives
 from nextitem.model.objectives import AnyObjective, NextItem
+from nextitem.model.sharded import ShardedModel
 from nextitem.model.weights import below, check_alike, shapes_alone
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.suggestion import suggest
 from nextitem.training.fit import fit_model
+from nextitem.training.history import History
 from nextitem.training.session import Session
 from nextitem.training.training import Events, Training
-from nextitem.training.validation import outside_sampler, validation_cases
+from nextitem.training.validation import outside_sampler, validation_cases, validation_loss
 from nextitem.words import counted
 
 USERS = "encoder.users_Ud"
@@ -96,7 +98,12 @@ class SequenceRecipe(Configuration):
 
     def _touched_rows_are_some(self) -> None:
         """Raises ValueError where a step cannot leave rows of the item table alone."""
-        if self.training.item_rows == "all":
+        if self.training.item_rows == "sharded" and not self.items.can_shard:
+            raise ValueError(
+                f"items {self.items.name} are more than one table of vectors (a bias, cosines, popularity, features, a "
+                f"second table), and training.item_rows=sharded shares out one; set training.item_rows=all"
+            )
+        if self.training.item_rows != "touched":
             return
         if not self.items.can_narrow:
             raise ValueError(
@@ -202,24 +209,37 @@ class SequenceRecipe(Configuration):
         if start is not None:
             built.model.load_state_dict(dict(start))
             if self.items.reads_counts:
-                built.model.count(train)
-        model, cases = built.model, built.cases
+                built.model.whole().count(train)
+        loss, negatives, outside, cases = built.loss, built.negatives, built.outside, built.cases
+        model = self.shared_out(built.model, session)
+        del built  # of a table that is shared out nobody holds the whole any longer
 
         def validate() -> dict[str, float]:
-            means = evaluate(model, cases, ranking=ranking, intervals=False, processes=session.processes).means
-            return {**means, "validation_loss": built.validation_loss(cases, session)}
+            known, size = model.whole(), self.training.batch_size
+            means = evaluate(known, cases, ranking=ranking, intervals=False, processes=session.processes).means
+            return {**means, "validation_loss": validation_loss(known, loss, outside, cases, size, session)}
 
         seen = None if self.learns_validation else validate
-        history = fit_model(model, train, built.loss, self.training, session, seen, negatives=built.negatives)
-        return Learnt(model, history, sum(weight.numel() for weight in model.parameters()), history.train_seconds)
+        history = fit_model(model, train, loss, self.training, session, seen, negatives=negatives)
+        return self._learnt(model, history)
 
     def learn_all(self, log: Log, features: ItemFeatures, session: Session) -> Learnt:
         """The model trained on all events for as many epochs as the training has; raises as `fit` does."""
-        model = self._begun(log, log.sequences, features, session)
-        read = log.sequences.without_times().to(model.device)
+        model = self.shared_out(self._begun(log, log.sequences, features, session), session)
+        read = log.sequences.without_times().to(session.device)
         negatives = None if self.negatives is None else self.negatives.build(read)
         training = self.training.model_copy(update={"patience": None})
         history = fit_model(model, log.sequences, self.loss.build(), training, session, None, negatives=negatives)
+        return self._learnt(model, history)
+
+    def shared_out(self, model: SequenceModel | ShardedModel, session: Session) -> SequenceModel | ShardedModel:
+        """The model as it is trained: where its item table is to be, shared out to several processes."""
+        if self.training.item_rows != "sharded" or session.processes.size == 1 or isinstance(model, ShardedModel):
+            return model
+        return ShardedModel(model, session.processes)
+
+    def _learnt(self, trained: SequenceModel | ShardedModel, history: History) -> Learnt:
+        model = trained.whole()
         return Learnt(model, history, sum(weight.numel() for weight in model.parameters()), history.train_seconds)
 
     def as_chosen(self, epochs: int, tensors: Mapping[str, Tensor], events: Events = "train") -> Self:

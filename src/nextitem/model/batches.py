@@ -196,6 +196,22 @@ def cut(batch: Batch, drawn: Drawn | None, rows: slice) -> tuple[Batch, Drawn | 
     )
 
 
+def ids_of(batch: Batch, drawn: Drawn | None) -> Tensor:
+    """All items that a step reads, one after the other: its inputs, targets and negatives."""
+    negatives = [] if drawn is None else [drawn.ids.flatten()]
+    return torch.cat([batch.inputs_BL[batch.inputs_BL >= 0], batch.targets_T, *negatives])
+
+
+def renumbered(batch: Batch, drawn: Drawn | None, numbers: Tensor) -> tuple[Batch, Drawn | None]:
+    """The step with these in place of `ids_of` it."""
+    is_item_BL = batch.inputs_BL >= 0
+    negatives = 0 if drawn is None else drawn.ids.numel()
+    sizes = [len(numbers) - len(batch.targets_T) - negatives, len(batch.targets_T), negatives]
+    inputs, targets_T, ids = numbers.split(sizes)
+    renamed = replace(batch, inputs_BL=batch.inputs_BL.masked_scatter(is_item_BL, inputs), targets_T=targets_T)
+    return renamed, None if drawn is None else replace(drawn, ids=ids.view_as(drawn.ids))
+
+
 def stack(upper: Batch, lower: Batch) -> Batch:
     """The rows of both as one batch, padded to the wider; positions without a weight weigh 1."""
     width, rows = max(upper.inputs_BL.shape[1], lower.inputs_BL.shape[1]), len(upper.lengths_B)

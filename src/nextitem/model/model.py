@@ -4,7 +4,6 @@ B rows, L length, T targets, C cases, e output width.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import cast
 
@@ -16,7 +15,8 @@ from nextitem.compute.memory import HEAP
 from nextitem.data.features.table import ItemFeatures
 from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
-from nextitem.model.batches import Batch, Drawn
+from nextitem.model.batches import Batch, Drawn, ids_of, renumbered
+from nextitem.model.items.shard import Shard
 from nextitem.model.items.table import ItemTable
 from nextitem.model.layers.kept import Kept
 from nextitem.model.layers.twins import Twins
@@ -38,6 +38,8 @@ def refuse_untimed(sequences: Sequences) -> None:
 
 class SequenceModel(nn.Module):
     """Scores every item after a history; a `Scorer`, and what `fit_model` trains."""
+
+    shard: Shard | None = None  # the whole table is here
 
     def __init__(
         self,
@@ -84,7 +86,7 @@ class SequenceModel(nn.Module):
     def grown(self, more: Mapping[str, Tensor]) -> "SequenceModel":
         """The model with M more items, whose `item_rows` these are, in evaluation mode; all else is shared with it."""
         items = self.items.grown({name.removeprefix("items."): rows for name, rows in more.items()})
-        return self._of(items).eval()
+        return self.with_items(items).eval()
 
     def rows_of(self, features: ItemFeatures, counts_N: Tensor, added: ItemFeatures) -> dict[str, Tensor] | None:
         """The `item_rows` of items that were `added`, by what the table has learnt of features; None: nothing.
@@ -99,11 +101,16 @@ class SequenceModel(nn.Module):
         items = self.items.made()
         if items is self.items:
             return self
-        model = self._of(items)
+        model = self.with_items(items)
         model.training = self.training
         return model
 
-    def _of(self, items: ItemTable) -> "SequenceModel":
+    def whole(self) -> "SequenceModel":
+        """Itself: no other process has any of it."""
+        return self
+
+    def with_items(self, items: ItemTable) -> "SequenceModel":
+        """The model with other items of the same width; all else is shared with this one."""
         return SequenceModel(
             items,
             self.encoder,
@@ -157,14 +164,8 @@ class SequenceModel(nn.Module):
         Encoder and mask are shared; the rows are weights of their own. The loss is the same, and so are its gradients.
         Raises ConfigurationError for items that a step cannot narrow.
         """
-        is_item_BL = batch.inputs_BL >= 0
-        parts = [batch.inputs_BL[is_item_BL], batch.targets_T, *([] if drawn is None else [drawn.ids.flatten()])]
-        items, ids_R, rows = self.items.narrowed(torch.cat(parts))
-        inputs, targets_T, *others = rows.split([len(part) for part in parts])
-        inputs_BL = batch.inputs_BL.masked_scatter(is_item_BL, inputs)
-        if drawn is not None:
-            drawn = replace(drawn, ids=others[0].view_as(drawn.ids))
-        batch = replace(batch, inputs_BL=inputs_BL, targets_T=targets_T)
+        items, ids_R, rows = self.items.narrowed(ids_of(batch, drawn))
+        batch, drawn = renumbered(batch, drawn, rows)
         model = SequenceModel(
             items,
             self.encoder,

@@ -3,7 +3,9 @@
 from nextitem.storage.alone import alone_at, alone_in, clear
 from nextitem.storage.cells import guarded, unguarded
 from nextitem.storage.contents import (
+    Made,
     append_csv,
+    bytes_of,
     extended,
     filled,
     naming,
@@ -35,11 +37,13 @@ __all__ = [
     "SHA256",
     "FileFacts",
     "Kind",
+    "Made",
     "Manifest",
     "Sealed",
     "alone_at",
     "alone_in",
     "append_csv",
+    "bytes_of",
     "cannot_read",
     "clear",
     "content_of",

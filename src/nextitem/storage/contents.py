@@ -7,8 +7,10 @@ Every OSError names the file.
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -123,7 +125,28 @@ def write_array(file: Path, array: NDArray[Any]) -> None:
         np.save(sink, array)  # of what is no file of the system it writes as Python does
 
 
-def write_tensors(file: Path, tensors: Mapping[str, Tensor], words: Mapping[str, str] | None = None) -> None:
+@dataclass(frozen=True)
+class Made:
+    """A tensor that is made when it is read, so that nobody holds several such ones."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    make: Callable[[], Tensor]
+
+    def numel(self) -> int:
+        """How many numbers it has."""
+        return math.prod(self.shape)
+
+
+def bytes_of(tensor: Tensor | Made) -> memoryview:
+    """The numbers of a tensor in order, as they are stored."""
+    made = tensor.make() if isinstance(tensor, Made) else tensor
+    return made.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+
+
+def write_tensors(
+    file: Path, tensors: Mapping[str, Tensor] | Mapping[str, Tensor | Made], words: Mapping[str, str] | None = None
+) -> None:
     """Write a safetensors file: tensors by name, and words about them. Raises OSError.
 
     The bytes are those of `safetensors.torch.save_file`, which would put a file of its own in the place of the one that
@@ -134,7 +157,7 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor], words: Mapping[str,
     header: dict[str, Any] = {} if words is None else {"__metadata__": dict(words)}
     end = 0
     for name, tensor in named:
-        begin, end = end, end + tensor.numel() * tensor.element_size()
+        begin, end = end, end + tensor.numel() * tensor.dtype.itemsize
         kind = _TENSORS[tensor.dtype]
         header[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [begin, end]}
     described = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
@@ -142,7 +165,7 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor], words: Mapping[str,
     with filled(file) as content:
         content.write(len(described).to_bytes(8, "little") + described)
         for _, tensor in named:
-            content.write(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+            content.write(bytes_of(tensor))
 
 
 class _Sink:

@@ -2,19 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-import torch
 from pydantic import Field, TypeAdapter
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from nextitem.errors import ArtefactError, ConfigurationError
 from nextitem.model.weights import below, check_alike
-from nextitem.storage import cannot_read, make_folder, opened, refusals, whole_file, write_tensors
+from nextitem.storage import Made, bytes_of, cannot_read, make_folder, opened, refusals, whole_file, write_tensors
 from nextitem.training.history import epochs_of
 from nextitem.training.session import Progress
 
@@ -41,10 +40,7 @@ class FileCheckpoint:
 
     def save(self, progress: Progress) -> None:
         """Write the state after an epoch. Raises StorageError when it cannot be written."""
-        tensors = {f"model/{name}": weight for name, weight in progress.model.state_dict().items()}
-        tensors |= {f"best/{name}": weight for name, weight in (progress.best_weights or {}).items()}
-        tensors |= {f"optimiser/{name}": value for name, value in progress.descent.tensors().items()}
-        tensors = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+        tensors = progress.tensors()
         words = {
             "identity": json.dumps(dict(self.identity), sort_keys=True),
             "epochs": "\n".join(json.dumps(line) for line in progress.history.as_lines()),
@@ -55,6 +51,15 @@ class FileCheckpoint:
             with whole_file(self.path) as draft:
                 write_tensors(draft, tensors, words | {"sha256": fingerprint(words, tensors)})
 
+    def attend(self, progress: Progress) -> None:
+        """Put tensors together with the process that saves them, which reads them twice: to prove and to write them."""
+        tensors = progress.tensors()
+        for _ in range(2):
+            for name in sorted(tensors):
+                tensor = tensors[name]
+                if isinstance(tensor, Made):
+                    tensor.make()
+
     def load(self, progress: Progress) -> None:
         """Restore the saved epoch, if there is one; where it is refused, nothing was touched.
 
@@ -63,7 +68,7 @@ class FileCheckpoint:
         """
         if not self.path.exists():
             return
-        words, tensors = _read(self.path)
+        words, tensors = _read(self.path, progress.own)
         try:
             saved = _IDENTITY.validate_json(words["identity"], strict=True)
             epochs = epochs_of(words["epochs"].encode().splitlines())
@@ -108,30 +113,47 @@ def identity_in(path: Path) -> dict[str, str]:
         return {}
 
 
-def fingerprint(words: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+class _Fingerprint:
+    """sha256 of all words and of the names, types, shapes and bytes of all tensors, in the order of their names."""
+
+    def __init__(self, words: Mapping[str, str]) -> None:
+        self._digest = hashlib.sha256(json.dumps([words[name] for name in _WORDS]).encode())
+
+    def add(self, name: str, tensor: Tensor | Made) -> None:
+        """Count the next tensor."""
+        self._digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        self._digest.update(bytes_of(tensor))
+
+    def __str__(self) -> str:
+        return self._digest.hexdigest()
+
+
+def fingerprint(words: Mapping[str, str], tensors: Mapping[str, Tensor | Made]) -> str:
     """sha256 of all words and of the names, types, shapes and bytes of all tensors."""
-    digest = hashlib.sha256(json.dumps([words[name] for name in _WORDS]).encode())
+    found = _Fingerprint(words)
     for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+        found.add(name, tensors[name])
+    return str(found)
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """What is said about a checkpoint, and its tensors, both as they were saved. Raises as `FileCheckpoint.load`."""
+def _read(path: Path, own: Callable[[str, Tensor], Tensor]) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """What is said about a checkpoint, and of its tensors what `own` makes of them. Raises as `FileCheckpoint.load`."""
     try:
         opened(path).close()
         with safe_open(path, framework="pt") as file:
             words = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            if words.keys() != {*_WORDS, "sha256"}:
+                raise ArtefactError(f"{path} is not a checkpoint of a training by this version; train anew by --fresh")
+            found, tensors = _Fingerprint(words), dict[str, Tensor]()
+            for name in sorted(file.keys()):
+                tensor = file.get_tensor(name)
+                found.add(name, tensor)
+                tensors[name] = own(name, tensor)
     except OSError as error:
         raise cannot_read(path, error) from error
     except (SafetensorError, ValueError) as error:
         raise ArtefactError(f"{path} cannot be read as a checkpoint: {error}; train anew by --fresh") from error
-    if words.keys() != {*_WORDS, "sha256"}:
-        raise ArtefactError(f"{path} is not a checkpoint of a training by this version; train anew by --fresh")
-    if words["sha256"] != fingerprint(words, tensors):
+    if words["sha256"] != str(found):
         raise ArtefactError(f"{path} was altered: its content has another sha256 than it says; train anew by --fresh")
     return words, tensors
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.errors import ConfigurationError, DataError, TrainingError
 from nextitem.model.losses.loss import Loss
 from nextitem.model.negatives.negatives import Sampler
+from nextitem.model.sharded import TABLE
 from nextitem.settings.given import must_be
 from nextitem.training.averages import Averages
 from nextitem.training.history import Epoch, History
@@ -27,7 +29,7 @@ from nextitem.training.optimisation import Descent
 from nextitem.training.schedule import step_size
 from nextitem.training.session import Progress, Session
 from nextitem.training.step import Step
-from nextitem.training.trainable import Trainable
+from nextitem.training.trainable import Acting, Trainable
 from nextitem.training.training import Training
 from nextitem.words import counted
 
@@ -62,7 +64,7 @@ def fit_model(
         session.checkpoint.load(progress)
     history, processes = progress.history, session.processes
     step = Step(model, windows, loss, negatives, progress.descent, session)
-    processes.agree("the weights at the start", model.state_dict())
+    processes.agree("the weights at the start", _common(model))
     while not _is_finished(history, training, len(windows)):
         with _products(training.precision if transfer.is_asynchronous(session.device) else "float32"):
             epoch = _train_epoch(step, training, len(history.epochs) + 1)
@@ -73,14 +75,20 @@ def fit_model(
                 epoch = _with_validation(epoch, validate())
             history.epochs.append(epoch)
             _keep_best(progress, training)
-        processes.agree(f"the weights after epoch {epoch.epoch}", model.state_dict())
-        if session.checkpoint is not None and processes.rank == 0:
-            session.checkpoint.save(progress)
+        processes.agree(f"the weights after epoch {epoch.epoch}", _common(model))
+        if session.checkpoint is not None:
+            (session.checkpoint.save if processes.rank == 0 else session.checkpoint.attend)(progress)
         session.watcher.epoch(epoch, history)
     progress.descent.finish()
     if progress.best_weights is not None:
         model.load_state_dict(progress.best_weights)
     return history
+
+
+def _common(model: Trainable) -> dict[str, Tensor]:
+    """The weights that all processes have."""
+    weights = model.state_dict()
+    return weights if model.shard is None else {name: weights[name] for name in weights if name != TABLE}
 
 
 def _windows(model: Trainable, train: Sequences, training: Training) -> Sequences:
@@ -178,8 +186,9 @@ def descent(model: Trainable, training: Training) -> Descent:
         weight_decay=training.weight_decay,
         l2=training.l2,
         gradient_clip=training.gradient_clip,
-        table_Nd=model.items.weight_Nd if training.item_rows == "touched" else None,
+        table_Nd=cast(Acting, model).items.weight_Nd if training.item_rows == "touched" else None,
     )
+    found.shard = model.shard
     if training.ema is not None:
         found.averages = Averages(model.parameters(), training.ema)
     return found

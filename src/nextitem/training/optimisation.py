@@ -3,7 +3,6 @@
 N rows of an item table of width d, of which a step touches R.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -12,15 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from nextitem.compute.processes import Processes
-from nextitem.model.weights import check_alike, stored
+from nextitem.model.items.shard import Shard
+from nextitem.model.weights import check_alike
 from nextitem.training.averages import Averages
+from nextitem.training.row_adam import BETA1, RowAdam, Touched, check_numbers
+from nextitem.training.row_adam import NAME as ROWS
 
-_BETA1, _EPSILON = 0.9, 1e-8
-_ROWS, _AVERAGES = "item_rows", "ema"
-LEAST_BETA2 = 0.9
-"""Smallest decay of the second moment with which idle rows come to rest soon enough for `RowAdam`."""
-_NEGLIGIBLE = 1e-12  # share of a drift that is not followed any longer
-_SETTLED_ROWS = 65_536
+_AVERAGES = "ema"
 
 
 class Descent:
@@ -29,10 +26,12 @@ class Descent:
     `l2` times each weight is added to its gradient instead, as torch's Adam and the papers that use it have it.
 
     With `table_Nd` that matrix is left out, and each step moves those of its rows that it is told of (`RowAdam`).
-    `averages`, if it is given some, follow every step.
+    `averages`, if it is given some, follow every step. With a `shard` some of the parameters are its rows: their
+    gradient is this process's own, and each step fetches the rows that it reads.
     """
 
     averages: Averages | None = None
+    shard: Shard | None = None
 
     def __init__(
         self,
@@ -48,7 +47,7 @@ class Descent:
         self.learning_rate, self.gradient_clip = learning_rate, gradient_clip
         self.parameters = [weight for weight in parameters if weight is not table_Nd]
         self.rows = None if table_Nd is None else RowAdam(table_Nd, beta2)
-        betas = (_BETA1, beta2)
+        betas = (BETA1, beta2)
         if weight_decay == 0:
             self.optimiser: torch.optim.Optimizer = torch.optim.Adam(
                 self.parameters, learning_rate, betas, weight_decay=l2, fused=True
@@ -59,8 +58,16 @@ class Descent:
             groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
             self.optimiser = torch.optim.AdamW(groups, learning_rate, betas, fused=True)
 
-    def touch(self, ids_R: Tensor, rows_Rd: nn.Parameter) -> "Touched | None":
+    @property
+    def narrows(self) -> bool:
+        """Whether a step goes by the rows of the table that it reads, and not by the whole."""
+        return self.rows is not None or self.shard is not None
+
+    def touch(self, ids_R: Tensor, rows_Rd: nn.Parameter) -> "Touched | Fetched | None":
         """The rows `ids_R` of the table for a step, their present values put into `rows_Rd`; None without a table."""
+        if self.shard is not None:
+            rows_Rd.data = self.shard.fetched(ids_R)
+            return Fetched(ids_R, rows_Rd)
         return None if self.rows is None else self.rows.touch(ids_R, rows_Rd)
 
     def settle(self) -> None:
@@ -72,19 +79,27 @@ class Descent:
         """Forget the gradients that the weights have."""
         self.optimiser.zero_grad(set_to_none=True)
 
-    def move(self, factor: float, processes: Processes, touched: "Touched | None" = None) -> None:
+    def move(self, factor: float, processes: Processes, touched: "Touched | Fetched | None" = None) -> None:
         """Go down the gradients that the weights have, by `factor` times the learning rate.
 
         `touched` are the table's rows that went into them, by `touch`. Processes sum their gradients before.
         """
-        weights = self.parameters if touched is None else [*self.parameters, touched.rows_Rd]
-        processes.sum_gradients(weights)
+        own = () if self.shard is None else (self.shard.rows_nd,)
+        weights = [weight for weight in self.parameters if all(weight is not rows_nd for rows_nd in own)]
+        processes.sum_gradients(weights if touched is None else [*weights, touched.rows_Rd])
+        if self.shard is not None and touched is not None and touched.rows_Rd.grad is not None:
+            self.shard.take(touched.ids_R, touched.rows_Rd.grad)
         if self.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(weights, self.gradient_clip)
+            _clip(
+                self.gradient_clip,
+                [*weights, *([touched.rows_Rd] if isinstance(touched, Touched) else [])],
+                own,
+                processes,
+            )
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate * factor
         self.optimiser.step()
-        if self.rows is not None and touched is not None:
+        if self.rows is not None and isinstance(touched, Touched):
             self.rows.step(touched, self.learning_rate * factor)
         if self.averages is not None:
             self.averages.follow()
@@ -98,12 +113,23 @@ class Descent:
         if self.averages is not None:
             self.averages.keep()
 
+    @property
+    def names_of_rows(self) -> frozenset[str]:
+        """Those of `tensors` that are of this process's rows of the table, whether or not there are any yet."""
+        if self.shard is None:
+            return frozenset()
+        weights = [weight for group in self.optimiser.param_groups for weight in group["params"]]
+        names = [f"{_place(self.shard.rows_nd, weights)}/{moment}" for moment in ("exp_avg", "exp_avg_sq")]
+        if self.averages is not None:
+            names.append(f"{_AVERAGES}/{_place(self.shard.rows_nd, self.averages.weights)}")
+        return frozenset(names)
+
     def tensors(self) -> dict[str, Tensor]:
         """Everything that a later step depends on, by name."""
         state = self.optimiser.state_dict()["state"]
         tensors = {f"{number}/{name}": value for number, values in state.items() for name, value in values.items()}
         if self.rows is not None:
-            tensors |= {f"{_ROWS}/{name}": value for name, value in self.rows.tensors().items()}
+            tensors |= {f"{ROWS}/{name}": value for name, value in self.rows.tensors().items()}
         if self.averages is not None:
             tensors |= {f"{_AVERAGES}/{name}": value for name, value in self.averages.tensors().items()}
         return tensors
@@ -111,7 +137,7 @@ class Descent:
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from what `tensors()` returned. Raises ValueError, nothing being changed, for that of another model."""
         state: dict[int, dict[str, Tensor]] = {}
-        others: dict[str, dict[str, Tensor]] = {_ROWS: {}, _AVERAGES: {}}
+        others: dict[str, dict[str, Tensor]] = {ROWS: {}, _AVERAGES: {}}
         for name, tensor in tensors.items():
             number, _, key = name.partition("/")
             if number in others:
@@ -121,7 +147,7 @@ class Descent:
             else:
                 raise ValueError(f"{name} is no moment of a weight")
         self._check(state)
-        parts = {_ROWS: self.rows, _AVERAGES: self.averages}
+        parts = {ROWS: self.rows, _AVERAGES: self.averages}
         for name, part in parts.items():
             if part is not None:
                 part.check(others[name])
@@ -143,120 +169,27 @@ class Descent:
                 {f"{number}/{name}": value for name, value in moments.items()},
                 {f"{number}/{name}": value for name, value in wanted.items()},
             )
-            _check_numbers(f"{number}/", moments, ("step", "exp_avg_sq"))
+            check_numbers(f"{number}/", moments, ("step", "exp_avg_sq"))
 
 
-def _check_numbers(prefix: str, tensors: Mapping[str, Tensor], positive: Iterable[str]) -> None:
-    """Raises ValueError for what is not finite, and for what is below 0 in the `positive` ones."""
-    for name, tensor in tensors.items():
-        if not bool(tensor.isfinite().all()) or (name in positive and bool((tensor < 0).any())):
-            raise ValueError(f"{prefix}{name} holds what can be no moment")
+def _place(weight: nn.Parameter, among: Iterable[nn.Parameter]) -> int:
+    return next(place for place, one in enumerate(among) if one is weight)
+
+
+def _clip(most: float, weights: list[nn.Parameter], own: tuple[nn.Parameter, ...], processes: Processes) -> None:
+    """Shrink all gradients where they are longer than `most`; those of `own` rows are one process's part of a table."""
+    if not own:
+        nn.utils.clip_grad_norm_(weights, most)
+        return
+    of_rows = torch.stack([weight.new_zeros(()) if weight.grad is None else weight.grad.norm() ** 2 for weight in own])
+    of_all = nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
+    norm = (processes.sum(of_rows.sum()) + of_all**2).sqrt()
+    nn.utils.clip_grads_with_norm_([*weights, *own], most, norm)
 
 
 @dataclass(frozen=True)
-class Touched:
-    """The R rows of the table that a step reads and moves, brought up to date, and their moments."""
+class Fetched:
+    """The R rows that a step reads of a table whose rows lie with several processes."""
 
     ids_R: Tensor
     rows_Rd: nn.Parameter
-    first_Rd: Tensor
-    second_Rd: Tensor
-
-
-class RowAdam:
-    """Adam on the rows that a step touches; no other row of the table or of the moments is read or written.
-
-    Without a gradient Adam moves a row on by its old momentum: touched last at step s, with moments m and v, it goes
-    −m/√v · Σᵢ₌ₛ₊₁ cᵢ rⁱ⁻ˢ, where r = β₁/√β₂ and cᵢ = learning rate · √(1 − β₂ⁱ)/(1 − β₁ⁱ). That sum is the same for all
-    rows of one s and is kept for every s, so a row is moved there at once when it is next read, and its moments fade by
-    βⁿ. What is left of a difference to Adam is ε, which counts as at step s, and rounding.
-    """
-
-    def __init__(self, table_Nd: nn.Parameter, beta2: float) -> None:
-        self.table_Nd, self.beta2 = table_Nd, beta2
-        self.steps = 0
-        # Zeros that nobody touches are not yet memory: the system gives it page by page.
-        self.first_Nd = torch.zeros_like(table_Nd, requires_grad=False)
-        self.second_Nd = torch.zeros_like(table_Nd, requires_grad=False)
-        self.latest_N = torch.zeros(len(table_Nd), dtype=torch.int32, device=table_Nd.device)
-        ratio = _BETA1 / beta2**0.5
-        reach = math.ceil(math.log(_NEGLIGIBLE) / math.log(ratio))
-        exponents_W = torch.arange(reach, 0, -1, device=table_Nd.device)
-        self._fading_W = torch.tensor(ratio, dtype=torch.float64, device=table_Nd.device) ** exponents_W
-        self._drift_S = table_Nd.new_zeros(reach, dtype=torch.float64)  # by s, with room for steps to come
-
-    @torch.no_grad()
-    def touch(self, ids_R: Tensor, rows_Rd: nn.Parameter) -> Touched:
-        """The rows `ids_R`, all different, as a step is to find them; `rows_Rd` takes their values."""
-        present_Rd, first_Rd, second_Rd = self._present(ids_R)
-        rows_Rd.copy_(present_Rd)
-        return Touched(ids_R, rows_Rd, first_Rd, second_Rd)
-
-    @torch.no_grad()
-    def step(self, touched: Touched, learning_rate: float) -> None:
-        """Move the rows by their values, moments and gradients in `touched`."""
-        gradient_Rd = touched.rows_Rd.grad
-        if gradient_Rd is None:
-            return
-        self.steps += 1
-        first_Rd = touched.first_Rd.mul_(_BETA1).add_(gradient_Rd, alpha=1 - _BETA1)
-        second_Rd = touched.second_Rd.mul_(self.beta2).addcmul_(gradient_Rd, gradient_Rd, value=1 - self.beta2)
-        unbiased = learning_rate / (1 - _BETA1**self.steps), (1 - self.beta2**self.steps) ** 0.5
-        scale_Rd = second_Rd.sqrt().div_(unbiased[1]).add_(_EPSILON)
-        self._write(touched.ids_R, touched.rows_Rd.addcdiv(first_Rd, scale_Rd, value=-unbiased[0]), first_Rd, second_Rd)
-        self._drift(unbiased[0] * unbiased[1])
-
-    @torch.no_grad()
-    def settle(self) -> None:
-        """Bring every row that was ever touched up to date."""
-        for ids_R in ((self.latest_N > 0) & (self.latest_N < self.steps)).nonzero()[:, 0].split(_SETTLED_ROWS):
-            if len(ids_R):
-                self._write(ids_R, *self._present(ids_R))
-
-    def _present(self, ids_R: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(values, first moments, second moments) of rows after all steps so far, each (R, d)."""
-        latest_R = self.latest_N.index_select(0, ids_R)
-        first_Rd, second_Rd = self.first_Nd.index_select(0, ids_R), self.second_Nd.index_select(0, ids_R)
-        drift_R1 = self._drift_S.index_select(0, latest_R)[:, None].to(first_Rd.dtype)
-        epsilon_R1 = _EPSILON * (1 - self.beta2 ** latest_R.clamp(min=1)[:, None].to(first_Rd.dtype)).sqrt()
-        scale_Rd = second_Rd.sqrt().add_(epsilon_R1)
-        rows_Rd = self.table_Nd.index_select(0, ids_R).addcdiv_(first_Rd * drift_R1, scale_Rd, value=-1.0)
-        idle_R1 = (self.steps - latest_R)[:, None].to(first_Rd.dtype)
-        return rows_Rd, first_Rd.mul_(_BETA1**idle_R1), second_Rd.mul_(self.beta2**idle_R1)
-
-    def _write(self, ids_R: Tensor, rows_Rd: Tensor, first_Rd: Tensor, second_Rd: Tensor) -> None:
-        self.table_Nd.index_copy_(0, ids_R, rows_Rd)
-        self.first_Nd.index_copy_(0, ids_R, first_Rd)
-        self.second_Nd.index_copy_(0, ids_R, second_Rd)
-        self.latest_N.index_fill_(0, ids_R, self.steps)
-
-    def _drift(self, pace: float) -> None:
-        """Let rows that were touched before this step drift by one step more; `pace` is its cᵢ."""
-        if self.steps >= len(self._drift_S):
-            self._drift_S = torch.cat([self._drift_S, torch.zeros_like(self._drift_S)])
-        first = max(1, self.steps - len(self._fading_W))  # nothing has been touched at step 0
-        self._drift_S[first : self.steps] += pace * self._fading_W[len(self._fading_W) - self.steps + first :]
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The moments, when each row was touched last, and how far rows have drifted since each step."""
-        kept = {"first": self.first_Nd, "second": self.second_Nd, "latest": self.latest_N}
-        return kept | {"steps": torch.tensor(self.steps), "drift": self._drift_S}
-
-    def check(self, tensors: Mapping[str, Tensor]) -> None:
-        """Raise ValueError where `tensors` are not those of such a table."""
-        wanted = self.tensors()
-        found = {name: wanted[name] if name == "drift" else tensor for name, tensor in tensors.items()}
-        check_alike(found, wanted)  # the drift has room for as many steps as there were
-        steps, drift_S = int(tensors["steps"]), stored(tensors, "drift", like=self._drift_S)
-        latest_N = tensors["latest"]
-        if not 0 <= steps < len(drift_S) or bool((latest_N < 0).any() | (latest_N > steps).any()):
-            raise ValueError(f"{_ROWS}: rows were touched at no step of {steps:,}")
-        _check_numbers(f"{_ROWS}/", tensors, ("second",))
-
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from what `tensors()` returned and `check` accepts."""
-        self.first_Nd.copy_(tensors["first"])
-        self.second_Nd.copy_(tensors["second"])
-        self.latest_N.copy_(tensors["latest"])
-        self.steps = int(tensors["steps"])
-        self._drift_S = tensors["drift"].to(self._drift_S.device, copy=True)

@@ -1,13 +1,16 @@
 """What a training goes on with beside its recipe: a seed, processes, who watches, and where it is kept meanwhile."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from nextitem.compute.processes import ALONE, Processes
+from nextitem.model.sharded import TABLE
 from nextitem.settings.given import must_be, of_kind, seed_number
+from nextitem.storage import Made
 from nextitem.training.history import History, Silent, Watcher
 from nextitem.training.optimisation import Descent
 from nextitem.training.trainable import Trainable
@@ -22,6 +25,34 @@ class Progress:
     history: History
     best_weights: dict[str, Tensor] | None = None
 
+    def tensors(self) -> dict[str, Tensor | Made]:
+        """All of it but the history, by name: `model/…`, `best/…` where there are some, `optimiser/…`.
+
+        Where this process has some of the item table's rows, those of all are put together when a tensor is made: one
+        table at a time is held beside the own rows. All processes make the same tensors in the same order then.
+        """
+        tensors: dict[str, Tensor] = {f"model/{name}": weight for name, weight in self.model.state_dict().items()}
+        tensors |= {f"best/{name}": weight for name, weight in (self.best_weights or {}).items()}
+        tensors |= {f"optimiser/{name}": value for name, value in self.descent.tensors().items()}
+        kept = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+        shard, shared = self.model.shard, self._names_of_rows()
+        if shard is None:
+            return {**kept}
+        return {
+            name: Made((shard.number_of_items, *tensor.shape[1:]), tensor.dtype, partial(shard.whole, tensor))
+            if name in shared
+            else tensor
+            for name, tensor in kept.items()
+        }
+
+    def own(self, name: str, tensor: Tensor) -> Tensor:
+        """Of a tensor of that name what this process has: all, or its rows of the item table."""
+        shard = self.model.shard
+        return tensor if shard is None or name not in self._names_of_rows() else tensor[shard.own].clone()
+
+    def _names_of_rows(self) -> set[str]:
+        return {f"model/{TABLE}", f"best/{TABLE}", *(f"optimiser/{name}" for name in self.descent.names_of_rows)}
+
 
 class Checkpoint(Protocol):
     """Where a training in progress is kept."""
@@ -31,6 +62,9 @@ class Checkpoint(Protocol):
 
     def save(self, progress: Progress) -> None:
         """Keep this state, replacing the previous one as a whole."""
+
+    def attend(self, progress: Progress) -> None:
+        """Of several processes, do what `save` of the first one asks of the others, who save nothing."""
 
     def part(self, number: int) -> "Checkpoint":
         """Where the training of one of several models is kept, counted from 0, beside those of the others."""

@@ -1,8 +1,7 @@
 """One step of training: what `fit_model` does over and over, and what a plan takes the time of. T target positions."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -13,9 +12,10 @@ from nextitem.data.sequences import Sequences
 from nextitem.model.batches import Batch, Drawn, cut
 from nextitem.model.losses.loss import Loss
 from nextitem.model.negatives.negatives import Sampler
-from nextitem.training.optimisation import Descent, Touched
+from nextitem.training.optimisation import Descent, Fetched
+from nextitem.training.row_adam import Touched
 from nextitem.training.session import Session
-from nextitem.training.trainable import Trainable
+from nextitem.training.trainable import Acting, Trainable
 
 Part = Literal["encoder", "loss", "optimiser", "negatives"]
 
@@ -65,8 +65,6 @@ class Step:
     negatives: Sampler | None
     descent: Descent
     session: Session
-    share: Callable[[int], slice] | None = None
-    """Which of a step's rows are this process's own; None: as its session's processes say."""
 
     def take(self, rows: Tensor, epoch: int, number: int, factor: float, laps: Laps = UNTIMED) -> Taken:
         """Go down once, on these windows.
@@ -80,11 +78,12 @@ class Step:
             return Taken(nothing, 0, 0)
         idle = _idle(batch, drawn)
         acting, batch, drawn, touched = self._acting(batch, drawn)
-        part, drawn = cut(batch, drawn, (self.share or processes.share)(len(batch.lengths_B)))
+        part, drawn = cut(batch, drawn, processes.share(len(batch.lengths_B)))
         laps.lap("optimiser")
         with seeded_globally(self.session.seed, Purpose.DROPOUT, epoch, number, *processes.stream):
-            is_own = len(part.targets_T) > 0
-            summed = self._summed(acting, part, drawn, laps) if is_own else nothing.clone().requires_grad_()
+            # Of a table that is shared out the loss is asked for together, also by who has no position.
+            is_asked = len(part.targets_T) > 0 or self.model.shard is not None
+            summed = self._summed(acting, part, drawn, laps) if is_asked else nothing.clone().requires_grad_()
         self.descent.clear()
         laps.lap("optimiser")
         (summed / positions).backward()
@@ -107,14 +106,16 @@ class Step:
         laps.lap("negatives")
         return batch, drawn
 
-    def _acting(self, batch: Batch, drawn: Drawn | None) -> tuple[Trainable, Batch, Drawn | None, Touched | None]:
-        """The model that takes the step, on all rows of the item table or on those that the step touches."""
-        if self.descent.rows is None:
-            return self.model, batch, drawn, None
+    def _acting(
+        self, batch: Batch, drawn: Drawn | None
+    ) -> tuple[Acting, Batch, Drawn | None, Touched | Fetched | None]:
+        """The model that takes the step, on all rows of the item table or on those that the step reads."""
+        if not self.descent.narrows:
+            return cast(Acting, self.model), batch, drawn, None
         acting, batch, drawn, ids_R = self.model.narrowed(batch, drawn)
         return acting, batch, drawn, self.descent.touch(ids_R, acting.items.weight_Nd)
 
-    def _summed(self, acting: Trainable, part: Batch, drawn: Drawn | None, laps: Laps) -> Tensor:
+    def _summed(self, acting: Acting, part: Batch, drawn: Drawn | None, laps: Laps) -> Tensor:
         """The summed loss of a batch, a scalar."""
         acting = acting.made()
         states_Te = acting.states(part)

@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from nextitem.settings.configuration import Configuration
-from nextitem.training.optimisation import LEAST_BETA2
+from nextitem.training.row_adam import LEAST_BETA2
 from nextitem.training.schedule import Schedule
 
 Events = Literal["train", "train_and_validation"]
@@ -56,10 +56,11 @@ class Training(Configuration):
     """Decay of a moving average of all weights, counted in steps: .999 is over the latest thousand or so. The averages
     are what is validated and kept. From the first step on, with Adam's correction of the bias, so that what weights
     began with is not in it; `train_loss` stays that of the weights. none: the weights themselves."""
-    item_rows: Literal["all", "touched"] = "all"
+    item_rows: Literal["all", "touched", "sharded"] = "all"
     """Rows of the item table that a step reads and moves: `all`, or, for a loss with negatives, those `touched` by its
     inputs, targets and negatives, so that a step does not feel the catalogue. Both are Adam: what a row would have gone
-    on by momentum alone, it goes when it is next read."""
+    on by momentum alone, it goes when it is next read. `sharded`: all, of which each of several processes has an equal
+    share with the optimiser's state of it, for catalogues that no device holds; in one process the same as `all`."""
     precision: Literal["float32", "tf32", "bfloat16", "auto"] = "float32"
     """Of products in training. `bfloat16`: 7 bits of each factor in the encoder, and on a GPU `tf32` in the rest; a CPU
     needs instructions for it (AVX-512 BF16, AMX), or takes many times as long. `tf32`, on a GPU: 10 bits. `auto`:

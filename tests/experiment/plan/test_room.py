@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nextitem.compute import memory as machine_memory
+from nextitem.compute.processes import AsOneOf
 from nextitem.data.prepare import Prepared
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.plan import plan
@@ -21,7 +22,7 @@ from nextitem.model.negatives import Uniform
 from nextitem.model.objectives import MaskedItem, NextItem
 from nextitem.training.session import Session
 from worlds.command_line import typed
-from worlds.parts import sequence
+from worlds.parts import sequence, with_parts
 from worlds.plans import CPU, total
 from worlds.small_runs import RECIPES, chains, log_of, prepared_from
 
@@ -64,6 +65,24 @@ def test_what_cannot_fit_is_refused_with_changes_that_do(monkeypatch: pytest.Mon
 
 def test_where_nothing_fits_it_is_said(monkeypatch: pytest.MonkeyPatch, prepared: Prepared) -> None:
     assert "no smaller step or table would fit" in refusal(monkeypatch, Recipe(), prepared, 1000)
+
+
+def test_rows_that_are_shared_out_are_planned_and_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = prepared_from(log_of(chains(items=1000)))
+    training = RECIPES["sasrec-ce"].sequence.training.model_copy(update={"batch_size": 1})
+    recipe = with_parts(RECIPES["sasrec-ce"], loss=CrossEntropy(block_rows=1), training=training)
+    sharded = plan.changed(recipe, "training.item_rows=sharded")
+    work, parts = Work.of(recipe.sequence, wide, CPU, 0), ("weights", "moments", "best weights", "gradients")
+    alone, shared = (
+        needed(one.sequence, work, 2_000_000, CPU, processes) for one, processes in ((recipe, 1), (sharded, 2))
+    )
+    assert sum(shared[part] for part in parts) == pytest.approx(sum(alone[part] for part in parts) / 2, rel=1e-3)
+    items, two = len(wide.log.items), Session(0, AsOneOf(2, CPU))
+    room = 2 * sum(needed(sharded.sequence, work, items, CPU, 2).values())
+    monkeypatch.setattr(plan, "available", lambda _device: room)
+    with pytest.raises(ConfigurationError, match=r"it would fit with training\.item_rows=sharded"):
+        plan.fit_into(recipe, wide, two)
+    assert plan.fit_into(sharded, wide, two)[0] == sharded
 
 
 def test_blocks_of_the_softmax_are_lowered_only_where_they_must_be(

@@ -142,9 +142,9 @@ def test_bfloat16_takes_the_running_maximum_where_scores_are_not_bounded(monkeyp
     items = TiedItems(3000, 64)
     items.weight_Nd = torch.nn.Parameter(weight_Ne.detach().clone())
     loss = CrossEntropyLoss(precision="bfloat16")
-    assert cross_entropy_module._is_bounded(states_Te, weight_Ne)
+    assert cross_entropy_module.is_bounded(states_Te, weight_Ne)
     short = torch.autograd.grad(loss(states_Te, targets_T, items), [states_Te, items.weight_Nd])
-    monkeypatch.setattr(cross_entropy_module, "_is_bounded", lambda *_: False)
+    monkeypatch.setattr(cross_entropy_module, "is_bounded", lambda *_: False)
     careful = torch.autograd.grad(loss(states_Te, targets_T, items), [states_Te, items.weight_Nd])
     for one, other in zip(short, careful, strict=True):
         assert 0 < float((one - other).norm() / other.norm()) < 0.01
@@ -152,8 +152,8 @@ def test_bfloat16_takes_the_running_maximum_where_scores_are_not_bounded(monkeyp
 
 @pytest.mark.parametrize("scale", [float("nan"), float("inf"), 1e3])
 def test_what_is_not_small_is_not_taken_for_bounded(scale: float) -> None:
-    assert not cross_entropy_module._is_bounded(torch.full((3, 4), scale), torch.ones(5, 4))
-    assert cross_entropy_module._is_bounded(torch.ones(3, 4), torch.ones(5, 4))
+    assert not cross_entropy_module.is_bounded(torch.full((3, 4), scale), torch.ones(5, 4))
+    assert cross_entropy_module.is_bounded(torch.ones(3, 4), torch.ones(5, 4))
 
 
 @pytest.mark.parametrize(("positions", "expected"), [(0, []), (1, [1]), (768, [768]), (769, [400, 369])])

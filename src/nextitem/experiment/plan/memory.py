@@ -117,14 +117,16 @@ def needed(
     row, user = (two - one for two in more)
     table = row * number_of_items
     weights = one + row * (number_of_items - 1) + user * (number_of_users - 1)
-    touched = recipe.training.item_rows == "touched"
+    touched, shares = recipe.training.item_rows == "touched", shares_of(recipe, processes)
     copies = 2 if processes > 1 else 0  # gradients as one message, and their sums
-    if touched:
-        width = recipe.encoder.dim * FLOAT_BYTES
-        drawn = 0 if negatives is None else negatives.drawn(positions, work.rows)
-        rows = min(number_of_items, work.encoded + positions + drawn)
+    if shares > 1:
+        # Beside a step's rows, their gradient and both as messages; validation has the whole table in place of these.
+        share = row * -(-number_of_items // shares)
+        weights = weights - table + share
+        gradients = max(weights + share + 4 * _read(recipe, work, number_of_items) + copies * (weights - share), table)
+    elif touched:
         # The rows, both of their gradients, and what Adam computes of them.
-        gradients = 7 * rows * width + (1 + copies) * (weights - table)
+        gradients = 7 * _read(recipe, work, number_of_items) + (1 + copies) * (weights - table)
     else:
         gradients = weights + recipe.items.step_copies * table + copies * weights
     keeps_best = recipe.training.patience is not None and recipe.training.epochs > 1
@@ -135,12 +137,24 @@ def needed(
         "averages": 0 if recipe.training.ema is None else weights,
         "best weights": weights if keeps_best else 0,
         "gradients": gradients,
-        "loss": recipe.loss.bytes(shapes_of(recipe, work, number_of_items))
+        "loss": recipe.loss.bytes(shapes_of(recipe, work, -(-number_of_items // shares)))
         + (0 if negatives is None else negatives.bytes(positions, work.rows)),
         "negatives": work.kept,
     }
     is_known_not_to_fit = room is not None and weights > _BUILT and sum(parts.values()) > room
     return {**parts, "activations": 0 if is_known_not_to_fit else _activations(recipe, work, device)}
+
+
+def shares_of(recipe: SequenceRecipe, processes: int) -> int:
+    """How many parts the item table is in."""
+    return processes if recipe.training.item_rows == "sharded" else 1
+
+
+def _read(recipe: SequenceRecipe, work: Work, number_of_items: int) -> int:
+    """Bytes of the vectors that the largest step reads, each once."""
+    negatives, positions = recipe.negatives, work.most_positions
+    drawn = 0 if negatives is None else negatives.drawn(positions, work.rows)
+    return min(number_of_items, work.encoded + positions + drawn) * recipe.encoder.dim * FLOAT_BYTES
 
 
 def _activations(recipe: SequenceRecipe, work: Work, device: torch.device) -> int:

@@ -177,7 +177,7 @@ def fit_into(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Reci
     for version in _versions(recipe, prepared, session):
         if fits(version):
             return version, allocated(version), room
-    remedies = [text for text in _remedies(recipe, fits) if text]
+    remedies = [text for text in _remedies(recipe, fits, processes.size) if text]
     need = sharing * sum(allocated(recipe).values())
     raise ConfigurationError(
         f"training {recipe.name} on {recipe.data} needs about {amount(need)} more memory on {device}, and "
@@ -195,10 +195,10 @@ def _versions(recipe: Recipe, prepared: Prepared, session: Session) -> Iterator[
         yield recipe.model_copy(update={"model": parts.model_copy(update={"loss": loss})})
 
 
-def _remedies(recipe: Recipe, fits: Callable[[Recipe], bool]) -> list[str]:
+def _remedies(recipe: Recipe, fits: Callable[[Recipe], bool], processes: int) -> list[str]:
     """Changes of one kind each that would make it fit, each as small as it can be by halving."""
     remedies = []
-    for step in _ladders(recipe.sequence):
+    for step in [*_shared_out(recipe.sequence, processes), *_ladders(recipe.sequence)]:
         for overrides in step:
             try:
                 smaller = changed(recipe, *overrides)
@@ -208,6 +208,12 @@ def _remedies(recipe: Recipe, fits: Callable[[Recipe], bool]) -> list[str]:
                 remedies.append(" ".join(overrides))
                 break
     return remedies
+
+
+def _shared_out(recipe: SequenceRecipe, processes: int) -> list[list[list[str]]]:
+    """The item table in as many parts as there are processes, by which the same is learnt, where it can be."""
+    can = processes > 1 and recipe.items.can_shard and recipe.training.item_rows != "sharded"
+    return [[["training.item_rows=sharded"]]] if can else []
 
 
 def _ladders(recipe: SequenceRecipe) -> list[list[list[str]]]:

@@ -7,13 +7,13 @@ its operations.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import torch
 from torch import Tensor
 
-from nextitem.compute.processes import Alone
+from nextitem.compute.processes import AsOneOf
 from nextitem.compute.randomness import Purpose, generator
 from nextitem.data.prepare import Prepared
 from nextitem.evaluation.evaluate import evaluate
@@ -49,12 +49,15 @@ class StepTimes:
     ) -> None:
         self.recipe, self.session, self.clock = narrower(recipe), session, clock
         self.growth = growth(recipe, self.recipe, len(prepared.log.items), len(prepared.log.users))
-        self.built = built = self.recipe.assembled(prepared, session)
-        device = session.device
-        windows = built.model.windows(prepared.split.train).to(device)
-        optimiser, alone = descent(built.model, self.recipe.training), Session(session.seed, Alone(device))
-        share = session.processes.share  # the step is that of one process among several, which the others do not take
-        self.step = Step(built.model, windows, built.loss, built.negatives, optimiser, alone, share)
+        # The step is that of one process among several, which the others do not take.
+        alone = Session(session.seed, AsOneOf(session.processes.size, session.device))
+        built = self.recipe.assembled(prepared, session)
+        self.built = built = replace(built, model=self.recipe.shared_out(built.model, alone))
+        if built.model.shard is not None:  # each scores the positions of all
+            self.growth["loss"] *= session.processes.size
+        windows = built.model.windows(prepared.split.train).to(session.device)
+        optimiser = descent(built.model, self.recipe.training)
+        self.step = Step(built.model, windows, built.loss, built.negatives, optimiser, alone)
 
     def seconds(self, work: Work) -> dict[str, float]:
         """Of an epoch of `work`, by part; other processes are taken to be as fast, and to talk for nothing."""
@@ -99,7 +102,7 @@ class StepTimes:
         if not len(some):
             return 0.0
         since = _Stopwatch(self._now)
-        evaluate(self.built.model, some, intervals=False)
+        evaluate(self.built.model.whole(), some, intervals=False)
         self.built.validation_loss(some, self.step.session)
         return since.last() * len(self.built.cases) / len(some) / self.session.processes.size
 

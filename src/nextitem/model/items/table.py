@@ -103,6 +103,11 @@ class Items(Configuration):
     """Whether a step can do with the rows that it touches (`training.item_rows=touched`)."""
 
     @property
+    def can_shard(self) -> bool:
+        """Whether several processes can have some rows each (`training.item_rows=sharded`)."""
+        return False
+
+    @property
     def reads_counts(self) -> bool:
         """Whether scores depend on how often items occur in training (`ItemTable.count`)."""
         return False

@@ -22,6 +22,11 @@ class Tied(Headed):
     name: Literal["tied"] = "tied"
 
     @property
+    def can_shard(self) -> bool:
+        """Where there is nothing but vectors."""
+        return not (self.bias or self.has_head)
+
+    @property
     def step_copies(self) -> int:
         """The gradient of the look-up; with biases also table and biases side by side, and the gradient of that."""
         return (3 if self.bias else 1) + self.head_copies

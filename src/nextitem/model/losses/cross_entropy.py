@@ -13,22 +13,20 @@ import torch
 from pydantic import Field
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import pad
 
 from nextitem.compute import transfer
 from nextitem.errors import ConfigurationError
 from nextitem.model.batches import FLOAT_BYTES, Drawn, StepShapes
+from nextitem.model.items.shard import Shard
 from nextitem.model.items.table import ItemTable, PairTable
+from nextitem.model.losses.blocks import ALIGNED, TILE_ITEMS, Block, Precision, aligned, is_bounded
 from nextitem.model.losses.loss import LossConfiguration
 from nextitem.model.losses.pairwise import pairwise_bytes, pairwise_cross_entropy
-
-Precision = Literal["float32", "bfloat16"]
+from nextitem.model.losses.vocabulary import vocabulary_parallel
 
 _SCRATCH_BYTES, _SCRATCH_BYTES_ELSEWHERE = 1 << 28, 1 << 31
 _MOST_ROWS = 768  # of a tile of 2048 items: 6 MB of float32, and the products no longer gain by more
-_TILE_ITEMS = 2048
 _CPU = torch.device("cpu")
-_ALIGNED = 16  # rows of a tile that begin at odd places of memory cost the products a fifth
 
 
 class CrossEntropy(LossConfiguration):
@@ -64,7 +62,7 @@ class CrossEntropy(LossConfiguration):
         """What a step takes at its peak: the exponentials of one block, and the table in their precision."""
         if shapes.pair_bytes:
             return pairwise_bytes(shapes)
-        block, value = _aligned(self.block_size(shapes)), self._value_bytes
+        block, value = aligned(self.block_size(shapes)), self._value_bytes
         rounded = shapes.number_of_items * shapes.width * value if value < FLOAT_BYTES else 0
         return shapes.states_bytes + block * shapes.number_of_items * value + rounded
 
@@ -85,7 +83,7 @@ class CrossEntropy(LossConfiguration):
     def smaller(self, shapes: StepShapes) -> Iterator[Self]:
         """With lower blocks; as it is, where a recipe says how many positions one has."""
         if self.block_rows is None:
-            for lower in range(self.block_size(shapes) - _ALIGNED, 0, -_ALIGNED):
+            for lower in range(self.block_size(shapes) - ALIGNED, 0, -ALIGNED):
                 yield self.model_copy(update={"block_rows": lower})
 
     def remedies(self) -> list[list[str]]:
@@ -144,6 +142,13 @@ class CrossEntropyLoss:
         loss: Tensor = _Softmax.apply(*inputs)  # type: ignore[no-untyped-call]
         return loss
 
+    def of_shards(self, states_te: Tensor, targets_t: Tensor, shard: Shard, weights_t: Tensor | None) -> Tensor:
+        """The same of this process's own positions, of items that several processes have rows of each.
+
+        Targets are numbers of the catalogue; all processes call it together. Its gradients are those of all positions.
+        """
+        return vocabulary_parallel(self, states_te, targets_t, shard, weights_t)
+
     def wanted(self, table_Ne: Tensor, targets_T: Tensor) -> Tensor:
         """The vector by which a state's score is to be high, shape (T, e): the target's, and a share of all others'.
 
@@ -167,9 +172,9 @@ class CrossEntropyLoss:
         if self.block_rows is None:
             is_asynchronous = transfer.is_asynchronous(device)
             scratch = _SCRATCH_BYTES_ELSEWHERE if is_asynchronous else _SCRATCH_BYTES
-            fitting = scratch // (number_of_items * element_bytes) // _ALIGNED * _ALIGNED
-            most = max(_ALIGNED, fitting if is_asynchronous else min(_MOST_ROWS, fitting))
-            rows = _aligned(math.ceil(positions / math.ceil(positions / most))) if positions else most
+            fitting = scratch // (number_of_items * element_bytes) // ALIGNED * ALIGNED
+            most = max(ALIGNED, fitting if is_asynchronous else min(_MOST_ROWS, fitting))
+            rows = aligned(math.ceil(positions / math.ceil(positions / most))) if positions else most
         else:
             rows = self.block_rows
         return (slice(start, min(start + rows, positions)) for start in range(0, positions, rows))
@@ -208,10 +213,10 @@ class _Softmax(torch.autograd.Function):
         log_sums_T = torch.empty_like(weights_T)
         in_bfloat16 = loss.precision == "bfloat16"
         vectors_Ne = table_Ne.bfloat16() if in_bfloat16 else table_Ne
-        is_bounded = in_bfloat16 and _is_bounded(states_Te, table_Ne)
-        tile_items = loss.tile_items or (len(table_Ne) if transfer.is_asynchronous(table_Ne.device) else _TILE_ITEMS)
+        bounded = in_bfloat16 and is_bounded(states_Te, table_Ne)
+        tile_items = loss.tile_items or (len(table_Ne) if transfer.is_asynchronous(table_Ne.device) else TILE_ITEMS)
         for rows in loss.blocks(len(states_Te), len(table_Ne), vectors_Ne.element_size(), vectors_Ne.device):
-            block = _Block(states_Te[rows], weights_T[rows], is_bounded)
+            block = Block(states_Te[rows], weights_T[rows], bounded)
             tiles = loss.tiles(vectors_Ne, block.padded_rows, tile_items, keep_all=wants_gradients)
             for vectors_Ie, tile in zip(vectors_Ne.split(tile_items), tiles, strict=True):
                 block.fill(tile, vectors_Ie, wants_pull=wants_gradients)
@@ -231,70 +236,3 @@ class _Softmax(torch.autograd.Function):
     def backward(ctx: Any, *outer: Tensor) -> tuple[None, Tensor, Tensor, None, None, None]:
         gradient_Te, gradient_Ne = ctx.saved_tensors
         return None, gradient_Te * outer[0], gradient_Ne * outer[0], None, None, None
-
-
-class _Block:
-    """What a block of positions learns in the first sweep: Σ exp(score) and Σ exp(score) · vector.
-
-    Both are kept relative to a running maximum per position, so that nothing overflows; it stays 0 where the scores
-    are known to be small. R counts the block's positions and some of weight 0 that make the rows of a tile aligned.
-    """
-
-    def __init__(self, states_Be: Tensor, weights_B: Tensor, is_bounded: bool) -> None:
-        self.positions, self.is_bounded = len(states_Be), is_bounded
-        self.padded_rows = _aligned(self.positions)
-        self.states_Re = pad(states_Be, (0, 0, 0, self.padded_rows - self.positions))
-        self.weights_R = pad(weights_B, (0, self.padded_rows - self.positions))
-        self.binary_eR = self.states_Re.T * math.log2(math.e)
-        self.sums_R = torch.zeros_like(self.weights_R)
-        self.pull_eR = torch.zeros_like(self.binary_eR)
-        self.highest_R = torch.full_like(self.sums_R, 0.0 if is_bounded else -torch.inf)
-        self._shifts: list[Tensor] = []
-
-    def fill(self, tile: Tensor, vectors_Ie: Tensor, *, wants_pull: bool) -> None:
-        """Fill `tile` with 2^(score · log₂ e − running maximum) and add it to the sums."""
-        torch.mm(vectors_Ie, self.binary_eR.to(tile.dtype), out=tile)
-        if not self.is_bounded:
-            higher_R = torch.maximum(self.highest_R, tile.amax(0))
-            fade_R = torch.exp2(self.highest_R - higher_R)
-            self.sums_R *= fade_R
-            self.pull_eR *= fade_R
-            self.highest_R = higher_R
-            tile.sub_(higher_R)
-        tile.exp2_()
-        self.sums_R += tile.sum(0, dtype=self.sums_R.dtype)
-        if wants_pull:
-            _add_product(self.pull_eR, vectors_Ie.T, tile)
-            self._shifts.append(self.highest_R)
-
-    def log_sums(self) -> Tensor:
-        """Log Σ exp(score) of each position."""
-        return ((self.sums_R.log2() + self.highest_R) * math.log(2))[: self.positions]
-
-    def states_gradient(self) -> Tensor:
-        """Weighted probabilities · table, a row for each position."""
-        return (self.pull_eR * (self.weights_R / self.sums_R)).T[: self.positions]
-
-    def add_table_gradient(self, gradient_Ie: Tensor, tile: Tensor, number: int) -> None:
-        """Add weighted probabilitiesᵀ · states; one factor per position makes them of the tile's exponentials."""
-        factors_R = torch.exp2(self._shifts[number] - self.highest_R) * (self.weights_R / self.sums_R)
-        _add_product(gradient_Ie, tile, (self.states_Re * factors_R[:, None]).to(tile.dtype))
-
-
-def _aligned(rows: int) -> int:
-    return -(-rows // _ALIGNED) * _ALIGNED
-
-
-def _is_bounded(states_Te: Tensor, table_Ne: Tensor) -> bool:
-    """Whether no score can leave ±50 (Cauchy-Schwarz): e⁵⁰ times any catalogue is far from the end of the exponents."""
-    if transfer.is_asynchronous(states_Te.device) or not len(states_Te):
-        return False  # elsewhere the answer would have to be waited for, which costs more than the maxima
-    return bool(states_Te.norm(dim=1).amax() * table_Ne.norm(dim=1).amax() < 50.0)
-
-
-def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """Add left · right; a product in bfloat16 is added in the precision of `total`."""
-    if left.dtype == total.dtype:
-        total.addmm_(left, right)
-    else:
-        total.add_(left @ right)

@@ -2,11 +2,12 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Protocol, Self, runtime_checkable
 
 from torch import Tensor
 
 from nextitem.model.batches import FLOAT_BYTES, Drawn, StepShapes
+from nextitem.model.items.shard import Shard
 from nextitem.model.items.table import ItemTable
 from nextitem.settings.configuration import Configuration
 
@@ -23,6 +24,14 @@ class Loss(Protocol):
         weights_T: Tensor | None = None,
     ) -> Tensor:
         """The summed loss, a scalar."""
+
+
+@runtime_checkable
+class WholeLoss(Loss, Protocol):
+    """A loss over the whole catalogue, which several processes can sum up that have some of its rows each."""
+
+    def of_shards(self, states_te: Tensor, targets_t: Tensor, shard: Shard, weights_t: Tensor | None) -> Tensor:
+        """The summed loss of this process's own t positions, a scalar whose gradients are those of all positions."""
 
 
 class LossConfiguration(Configuration):
