@@ -17,6 +17,7 @@ from nextitem.cli.options import (
 )
 from nextitem.cli.tables import show_manifest
 from nextitem.compute.waiting import told_if_slow
+from nextitem.data.mapped.partitioned import prepare_partitioned
 from nextitem.data.mapped.writing import prepare_into
 
 
@@ -29,12 +30,22 @@ def prepare(
     columns: ColumnNames = "",
     on_bad_rows: OnBadRows = None,
     item_columns: ItemColumns = "",
+    parts: Annotated[
+        int | None,
+        typer.Option(min=1, help="Write parquet for other engines instead, users dealt to so many folders."),
+    ] = None,
     as_json: ManifestAsJson = False,
 ) -> None:
-    """Read, filter and index a log once, in bounded memory; train with data=FOLDER."""
+    """Read, filter and index a log once, in bounded memory; train with data=FOLDER.
+
+    With --parts the folder holds parquet by a contract that other engines can keep as well: data=FOLDER/events.
+    """
     with told_if_slow(f"preparing {data}", say):
         of_columns = [*column_overrides(columns, on_bad_rows), *item_column_overrides(item_columns)]
-        manifest = prepare_into(out, data, [*(overrides or []), *of_columns])
+        settings = [*(overrides or []), *of_columns]
+        manifest = (
+            prepare_into(out, data, settings) if parts is None else prepare_partitioned(out, data, parts, settings)
+        )
     for note in manifest.notes:
         say(f"note: {note}")
     show_manifest(manifest, out, "prepared", as_json=as_json)

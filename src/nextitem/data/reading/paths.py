@@ -29,8 +29,9 @@ def files_of(source: Path | str) -> list[Path]:
     """The file of that name, or those that are one log, in the order of their names.
 
     Those are the files in a folder, but for names that begin with `.` or `_`; or, where nothing is called so, the files
-    that `*` in a path stands for, which is no `/`. All other characters are themselves. Raises DataError where there is
-    none, and for a folder with folders in it; StorageError where one may not look.
+    that `*` in a path stands for, which is no `/`. All other characters are themselves. Folders in it that are called
+    `name=value`, by which engines partition a table, are part of it; the value is no column. Raises DataError where
+    there is none, and for a folder with other folders in it; StorageError where one may not look.
     """
     path = expanded(source)
     kind = what_is_at(path)
@@ -58,13 +59,18 @@ def _files_in(folder: Path) -> list[Path]:
     seen = sorted(folder / name for name in _names(folder) if not name.startswith(_UNSEEN))
     if not seen:
         raise DataError(f"{folder} is a folder without files; give a file of events, or a folder of such files")
+    found = list[Path]()
     for place in seen:
-        if is_folder(place):
+        if not is_folder(place):
+            found.append(place)
+        elif "=" in place.name:
+            found += _files_in(place)
+        else:
             raise DataError(
                 f"{folder} is a folder with a folder in it, {place.name}; name the files that are one log by a "
                 f"pattern, such as '{folder}/*/*.parquet'"
             )
-    return seen
+    return found
 
 
 def _near(file: Path) -> str:
