@@ -4,6 +4,7 @@ B rows, L length, T targets, C cases, e output width.
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import cached_property
 from typing import cast
 
@@ -18,6 +19,7 @@ from nextitem.errors import DataError
 from nextitem.model.batches import Batch, Drawn, ids_of, renumbered
 from nextitem.model.items.shard import Shard
 from nextitem.model.items.table import ItemTable
+from nextitem.model.layers.bfloat16 import products_in_bfloat16
 from nextitem.model.layers.kept import Kept
 from nextitem.model.layers.twins import Twins
 from nextitem.model.losses.loss import Loss
@@ -179,7 +181,7 @@ class SequenceModel(nn.Module):
     def states(self, batch: Batch) -> Tensor:
         """The encoder's states at the batch's target positions, shape (T, e)."""
         embeddings_BLd = self.items.embed(batch.inputs_BL)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bfloat16 and self.training):
+        with products_in_bfloat16(self.device) if self.in_bfloat16 and self.training else nullcontext():
             states: Tensor = self.encoder(
                 embeddings_BLd, batch.lengths_B, batch.users_B, batch.read, **self._times_of(batch)
             )
