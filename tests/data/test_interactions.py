@@ -196,7 +196,7 @@ def test_indexing_equals_naive_grouping(pairs: list[Event], random) -> None:  # 
 
 
 def test_a_log_without_events_cannot_be_indexed() -> None:
-    with pytest.raises(DataError, match=r"the log has no events; check the filters"):
+    with pytest.raises(DataError, match=r"the log has no events; give a file"):
         index(log_of([]))
 
 

@@ -6,7 +6,9 @@ import polars as pl
 from pydantic import Field
 
 from nextitem.data.interactions import Interactions
+from nextitem.errors import DataError
 from nextitem.settings.configuration import Configuration
+from nextitem.words import counted
 
 Keep = Literal["all", "first", "last"]
 
@@ -24,11 +26,23 @@ class Filters(Configuration):
     """Whether to apply both minima until nothing changes (k-core), or once, items first."""
 
     def apply(self, interactions: Interactions) -> Interactions:
-        """The events that are kept: first repeats are dropped, then users and items with too few of what is left."""
+        """The events that are kept: first repeats are dropped, then users and items with too few of what is left.
+
+        Raises DataError where there are some and none is kept.
+        """
         kept = deduplicate(Interactions.required(interactions), self.repeats)
         if self.minimum_per_user == self.minimum_per_item == 1:
             return kept
-        return k_core(kept, self.minimum_per_user, self.minimum_per_item, iterate=self.iterate)
+        core = k_core(kept, self.minimum_per_user, self.minimum_per_item, iterate=self.iterate)
+        if len(kept) and not len(core):
+            raise self.refusal(len(interactions))
+        return core
+
+    def refusal(self, events: int) -> DataError:
+        """What to say where nothing is left of so many events."""
+        minima = f"minimum_per_user={self.minimum_per_user} and minimum_per_item={self.minimum_per_item}"
+        how = "until nothing changes" if self.iterate else "once"
+        return DataError(f"the filters leave none of {counted(events, 'event')}: {minima}, applied {how}; lower them")
 
 
 def deduplicate(interactions: Interactions, keep: Keep) -> Interactions:

@@ -16,6 +16,8 @@ from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.words import counted
 
+NO_EVENTS = "the log has no events; give a file with some, and look at what kinds of events mean"
+
 
 @dataclass(frozen=True)
 class Catalog:
@@ -151,7 +153,7 @@ def index(
     if "kind" in interactions.events.columns:
         raise DataError("the events have kinds, and nobody said what they mean; say it by kinds of the recipe")
     if not len(interactions):
-        raise DataError("the log has no events; check the filters (k-core, minimum counts) and the file")
+        raise DataError(NO_EVENTS)
     ordered = interactions.in_time_order()
     users, items = Catalog.of(ordered["user"]), Catalog.of(ordered["item"])
     counts = torch.bincount(users.index(ordered["user"], "user"), minlength=len(users))

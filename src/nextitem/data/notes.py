@@ -1,8 +1,10 @@
 """What was left out of a log, how it was put in order and what is ambiguous in it, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from nextitem.errors import DataError
 from nextitem.words import counted
 
 _REASONS = 5  # in a sentence
@@ -64,3 +66,13 @@ def notes(order: str, counts: Counts, of_split: tuple[str, ...]) -> tuple[str, .
         tied = counted(counts.tied, "event shares", "events share")
         said.append(f"{tied} user and time with another; file order decides")
     return tuple(said)
+
+
+@contextmanager
+def named_in_errors(data: str, rejected: Mapping[str, int]) -> Iterator[None]:
+    """What is raised of data names them, and says which of their rows were left out before."""
+    try:
+        yield
+    except DataError as error:
+        further = f" ({left_out(rejected)})" if rejected else ""
+        raise DataError(f"{data}: {error}{further}") from error

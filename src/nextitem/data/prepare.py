@@ -100,9 +100,9 @@ def prepared_of(source: Source, loaded: "Loaded", rows: Rows | None = None) -> P
 
     Raises DataError where nothing is left, and as `join`.
     """
-    kept = source.filters.apply(loaded.events)
-    log = index(kept, source.kinds, loaded.disliked)
-    with source.named_in_errors():
+    with source.named_in_errors(loaded.rejected.reasons):
+        kept = source.filters.apply(loaded.events)
+        log = index(kept, source.kinds, loaded.disliked)
         split = source.split.split(log.sequences).named(source.name)
     repeated, tied = kept.repeated_events, kept.tied_events
     counts = Counts(len(loaded.events), len(kept), repeated, tied, kept.doubled_events, loaded.rejected.reasons)

@@ -1,6 +1,6 @@
 """Which events are asked for: the settings that decide what is prepared, and nothing of what is learnt from them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +9,9 @@ from typing import Protocol, runtime_checkable
 from nextitem.data.features.columns import NO_FEATURES, Features
 from nextitem.data.filters import Filters
 from nextitem.data.kinds import Kinds
+from nextitem.data.notes import named_in_errors
 from nextitem.data.reading.columns import Columns
 from nextitem.data.splits import AnySplit
-from nextitem.errors import DataError
 from nextitem.settings.given import column_names, must_be
 
 
@@ -65,12 +65,10 @@ class Source:
         return cls(settings.data, settings.columns, settings.filters, settings.split, settings.kinds, settings.features)
 
     @contextmanager
-    def named_in_errors(self) -> Iterator[None]:
-        """What is raised of the data here names them."""
-        try:
+    def named_in_errors(self, rejected: Mapping[str, int] | None = None) -> Iterator[None]:
+        """What is raised of the data here names them, and says how many rows were left out before."""
+        with named_in_errors(self.data, rejected or {}):
             yield
-        except DataError as error:
-            raise DataError(f"{self.data}: {error}") from error
 
     @property
     def name(self) -> str:

@@ -73,9 +73,10 @@ def asked_otherwise(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
     other = resolve(Recipe, [stored], overrides).value
     is_same = other.model_copy(update={"split": recipe.split}) == recipe
     if not is_same or other.split.as_learnt() != recipe.split.as_learnt():
+        hiding = "" if other.hide == recipe.hide else f", and measure with another hide by --hide {other.hide}"
         raise ConfigurationError(
             f"{' '.join(overrides)}: only what decides the test cases and nothing that is learnt can be asked for "
-            f"otherwise, such as split.target of split=temporal; train anew with other settings"
+            f"otherwise, such as split.target of split=temporal; train anew with other settings{hiding}"
         )
     return other
 

@@ -399,7 +399,7 @@ def test_a_folder_that_is_not_whole_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "kind", "message"),
     [
-        (["filters.minimum_per_user=999"], DataError, "the log has no events; check the filters"),
+        (["filters.minimum_per_user=999"], DataError, "the filters leave none of"),
         (["training.epochs=3"], ConfigurationError, "training"),
     ],
 )

@@ -114,7 +114,7 @@ def test_a_link_to_nothing_a_missing_file_and_an_empty_folder_are_told_apart(tmp
         (
             [f"u{n % 2},i{n % 5}" for n in range(20)],
             ("filters.minimum_per_user=99",),
-            "the log has no events; check the f",
+            "the filters leave none of 20 events: minimum_per_user=99 and minimum_per_item=1, applied until nothing",
         ),
     ],
     ids=["all users under 3 events", "k-core leaves nothing"],

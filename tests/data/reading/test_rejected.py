@@ -88,6 +88,20 @@ def test_a_file_in_which_no_row_can_be_used_is_refused_with_the_reasons(written:
     )
 
 
+def test_a_log_that_cannot_be_split_is_named_with_the_rows_that_were_left_out(written: Write, tmp_path: Path) -> None:
+    file = written("log.csv", "user,item\nann,x\nann,y\nann,\n")
+    told = (
+        f"{file}: of 1 user none has 3 events, so nothing can be held out; leave-one-out needs one event each for "
+        f"test, validation and training (1 row left out, since it cannot be used: item is blank (1))"
+    )
+    with pytest.raises(DataError) as caught:
+        prepare(Recipe(data=str(file), columns=SKIP))
+    assert str(caught.value) == told
+    with pytest.raises(DataError) as caught:
+        prepare_into(tmp_path / "log", str(file), ["columns.on_bad_rows=skip"])
+    assert str(caught.value) == told
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

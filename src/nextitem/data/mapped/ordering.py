@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from nextitem.data.filters import Filters, Keep, deduplicate
 from nextitem.data.interactions import Interactions
-from nextitem.data.log import Catalog
+from nextitem.data.log import NO_EVENTS, Catalog
 from nextitem.data.mapped.arrays import growing
 from nextitem.data.mapped.dealt import Dealt
 from nextitem.data.mapped.kinds import KindNumbers, Meant, carry_out_kinds
@@ -167,12 +167,13 @@ def _deduplicated(columns: Arrays, keep: Keep) -> Arrays:
 
 def _filter(dealt: Dealt, is_user_U: NDArray[np.bool_], is_item_N: NDArray[np.bool_], filters: Filters) -> None:
     """Leave out repeats, and mark, in place, the users and items that are kept. Raises DataError where none is."""
+    events = int(dealt.counts_P.sum())
     if filters.repeats != "all":
         dealt.rewrite(lambda columns: _deduplicated(columns, filters.repeats))
     if filters.minimum_per_user > 1 or filters.minimum_per_item > 1:
         _core(dealt, is_user_U, is_item_N, filters)
     if not is_user_U.any() or not is_item_N.any():
-        raise DataError("the log has no events; check the filters (k-core, minimum counts) and the file")
+        raise filters.refusal(events) if events else DataError(NO_EVENTS)
 
 
 def _core(dealt: Dealt, is_user_U: NDArray[np.bool_], is_item_N: NDArray[np.bool_], filters: Filters) -> None:

@@ -28,6 +28,7 @@ from nextitem.data.mapped.folder import (
 )
 from nextitem.data.mapped.manifest import Manifest
 from nextitem.data.mapped.ordering import order_events
+from nextitem.data.notes import named_in_errors
 from nextitem.data.reading.checks import EventPart
 from nextitem.data.reading.columns import Columns, Found
 from nextitem.data.reading.files import found_in, is_text, read_parts
@@ -76,7 +77,8 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
         arrays = {"item": draft / EVENT_ITEMS, "time": draft / EVENT_TIMES, "weight": draft / EVENT_WEIGHTS}
         ordered = order_events(events, settings.filters, arrays, is_text=is_text(source, columns), kinds=kinds)
         log = write_log(draft, ordered, kinds)
-        parts = settings.split.split(log.sequences)
+        with named_in_errors(source, rejected.reasons):
+            parts = settings.split.split(log.sequences)
         items = _write_features(draft, log, settings.features, rows, found)
         known = {"called": Path(source).name, **dict(settings)}
         origin = Origin(names, found, rejected.reasons, items)
