@@ -101,7 +101,7 @@ def test_a_run_leaves_what_is_listed(tmp_path: Path) -> None:
     for name in ("ranks.parquet", "items.parquet", "users.parquet"):
         assert set(pl.read_parquet(folder / name).columns) == shown[name]
     stored: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
-    of_others = {"forgotten", "refit", "update", "made_of", "chosen_by"}
+    of_others = {"forgotten", "refit", "update", "made_of", "taught_by", "chosen_by"}
     of_others |= {"test_upper_bound", "sampled", "baselines", "verdict"}
     assert set(stored) | of_others == shown["metrics.json"]
     for part, at_times in (("certificate", {"averaged", "diversity", "kinds", "weights"}), ("provenance", {"kinds"})):

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -140,6 +140,8 @@ def _values(field: FieldInfo) -> str:
 def _kind(annotation: Any, limits: str) -> str:
     if annotation is NoneType:
         return "`none`"
+    if get_origin(annotation) is Annotated:
+        return _kind(get_args(annotation)[0], limits)
     if get_origin(annotation) is Literal:
         return " or ".join(_code(_written(value)) for value in get_args(annotation))
     if get_origin(annotation) is tuple:

@@ -39,6 +39,7 @@ from nextitem.experiment.presets import load_preset, load_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, run
 from nextitem.experiment.sequence import SequenceRecipe
+from nextitem.experiment.teacher import Teacher
 from nextitem.model import baselines as _baselines
 from nextitem.model import encoders as _encoders
 from nextitem.model import items as _items
@@ -79,8 +80,8 @@ __all__ += [  # noqa: RUF022
     # training
     "Training", "Session", "fit_model", "History", "Watcher",
     # experiment
-    "Recipe", "SequenceRecipe", "Ensemble", "Member", "Blend", "register_encoder", "load_recipe", "load_preset",
-    "run", "Outcome", "train", "Extras",
+    "Recipe", "SequenceRecipe", "Ensemble", "Member", "Blend", "Teacher", "register_encoder", "load_recipe",
+    "load_preset", "run", "Outcome", "train", "Extras",
     "Run", "read_run", "evaluate_again", "evaluate_recommendations", "evaluate_against", "Judged", "plan",
     # evaluation
     "evaluate", "Evaluation", "Ranking", "Scorer", "Query",

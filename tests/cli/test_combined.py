@@ -32,6 +32,16 @@ def test_runs_are_asked_as_one_and_blended(
     told_of = capfd.readouterr()
     assert "both-blend-refit, 30 test cases" in told_of.out
     assert f"learning training and validation events of {Path(blended).name}\n" in told_of.err
+    asked = ("distil", *members, "training.epochs=1", *short, "--weight", "0.9", "--top", "3", "--name", "taught")
+    assert typed(monkeypatch, *asked) == 0
+    told_of = capfd.readouterr()
+    assert "taught, 30 test cases" in told_of.out
+    assert "the teacher is asked about" in told_of.err
+    recipe = json.loads((Path(told_of.out.split("run: ")[1].strip()) / "recipe.json").read_text())
+    assert recipe["model"]["teacher"]["runs"] == members
+    assert (recipe["model"]["teacher"]["weight"], recipe["model"]["teacher"]["top"]) == (0.9, 3)
+    assert typed(monkeypatch, "distil", *members, "--recipe", "sasrec-bce", *short) == 2
+    assert "compares with drawn items" in capfd.readouterr().err
     assert typed(monkeypatch, "refit", blended, "--data", data) == 2
     assert "--data is for --keep-test" in capfd.readouterr().err
     assert typed(monkeypatch, "blend", told["run"], *short, "--decay", "half") == 2

@@ -17,10 +17,12 @@ from nextitem.data.splits.split import Cases
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Scorer
+from nextitem.model.batches import Batch
 from nextitem.model.items import Mixture, Separate, Tied
 from nextitem.model.losses import GBCE, BinaryCrossEntropy, CrossEntropy
 from nextitem.model.negatives import Uniform
 from nextitem.training.fit import fit_model
+from nextitem.training.lessons import Heard, Lessons
 from nextitem.training.session import Session
 from nextitem.training.training import Training
 from worlds.shelves import ENCODERS, LOSSES, OBJECTIVES, build_model, defaults, fits, timed, with_settings
@@ -149,6 +151,33 @@ class TrueChain:
 
     def select(self, rows: Tensor) -> "TrueChain":
         return TrueChain(self.latest_C[rows])
+
+
+class ChainTeacher:
+    """Foresees by the probabilities themselves."""
+
+    def query_along(self, batch: Batch, prefixes: Sequences) -> "LogChain":
+        return LogChain(prefixes.at(prefixes.stops_U - 1))
+
+
+class LogChain(TrueChain):
+    """Of probabilities the logarithms."""
+
+    def scores(self, start: int, stop: int) -> Tensor:
+        return super().scores(start, stop).log()
+
+    def select(self, rows: Tensor) -> "LogChain":
+        return LogChain(self.latest_C[rows])
+
+
+def test_it_learns_a_markov_chain_from_a_teacher_alone(train: Sequences, cases: Cases) -> None:
+    """What followed is not heard, so that all is known from whoever knows the chain."""
+    objective = with_settings(OBJECTIVES["next_item"], **WINDOWS)
+    model = build_model(with_settings(ENCODERS["sasrec"], **TINY), objective, ITEMS).float()
+    lessons = Lessons.of(ChainTeacher(), Heard(1.0, 2.0, 3), objective, objective.windows(train))
+    training = BUDGETS["next_item"].model_copy(update={"epochs": 8})
+    fit_model(model, train, CrossEntropy().build(), training, Session(0, lessons=lessons), None)
+    assert ndcg(model, cases) > ENOUGH
 
 
 def test_nothing_exceeds_the_chain_itself(cases: Cases) -> None:

@@ -22,6 +22,7 @@ VERBS: Mapping[str, str] = {
     "train": "Train a recipe, evaluate it on the test cases and store the run.",
     "ensemble": "Several runs as one: the mean of what their models say, measured and stored as a run.",
     "blend": "A run with counts added to its scores, as much as validation asks for: what followed, what is popular.",
+    "distil": "Teach one model what several runs say, beside its targets; it is a run of its own and answers alone.",
     "compare": "Compare recipes on the same data: seeds, intervals, paired tests; finished runs are used again.",
     "reproduce": "Reproduce the paper on a dataset: its table, claims and figures, beside the published values.",
     "study": "Vary one thing of a recipe: table, paired tests and figure, with published values where there are any.",

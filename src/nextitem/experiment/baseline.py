@@ -13,6 +13,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.experiment.learner import Learnt, Stored
+from nextitem.experiment.teacher import Teacher
 from nextitem.model.baselines import AnyBaseline
 from nextitem.settings.configuration import Configuration
 from nextitem.training.history import History
@@ -68,6 +69,15 @@ class BaselineLearner:
     def reads_features(self) -> bool:
         """Never."""
         return False
+
+    @property
+    def teachers(self) -> tuple[Teacher, ...]:
+        """Nobody."""
+        return ()
+
+    def untaught(self) -> Configuration:
+        """The baseline, which nobody teaches."""
+        return self.baseline
 
     def described(self, parameters: int, epochs: int) -> str:
         """What it is and whether anything was trained."""

@@ -12,6 +12,7 @@ from nextitem.data.prepare import Prepared
 from nextitem.data.sequences import Sequences
 from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.evaluation.scoring import Query
+from nextitem.experiment.teacher import Teacher
 from nextitem.settings.configuration import Configuration
 from nextitem.training.history import History
 from nextitem.training.session import Session
@@ -84,6 +85,13 @@ class Learner(Protocol):
     @property
     def reads_features(self) -> bool:
         """Whether it learns from what is known of the items beside their ids."""
+
+    @property
+    def teachers(self) -> tuple[Teacher, ...]:
+        """Whom it, or any model of it, learns from beside its targets; the session has to hold them."""
+
+    def untaught(self) -> Configuration:
+        """The recipe's model without teachers."""
 
     def described(self, parameters: int, epochs: int) -> str:
         """Of what the model is made and how it was trained, in one sentence."""

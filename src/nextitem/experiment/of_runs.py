@@ -13,7 +13,8 @@ from nextitem.evaluation.evaluate import evaluate
 from nextitem.experiment.again import otherwise, restore
 from nextitem.experiment.combined import Blend, Ensemble, Member
 from nextitem.experiment.combined.mean import Average
-from nextitem.experiment.folder.metrics import MadeOf, metrics_of
+from nextitem.experiment.folder.metrics import metrics_of
+from nextitem.experiment.folder.others import kept_of
 from nextitem.experiment.folder.provenance import made_now
 from nextitem.experiment.folder.reading import MODEL, Run, read_run
 from nextitem.experiment.folder.workplace import Workplace
@@ -25,7 +26,6 @@ from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.experiment.train import Extras, add_report
 from nextitem.experiment.yardsticks import UNCOMPARED, beside
 from nextitem.settings.given import listed, of_kind
-from nextitem.storage import MANIFEST, sha256
 from nextitem.training.history import History
 from nextitem.training.session import Session
 from nextitem.training.validation import validation_cases
@@ -167,25 +167,9 @@ def _stored(runs: Sequence[Run], recipe: Recipe, prepared: Prepared, learnt: Lea
     events = prepared.log.sha256(with_times=recipe.learner.reads_times)
     known = features_fingerprint(prepared.features, recipe)
     made = made_now(runs[0].metrics.provenance, events, known, Session(seed), started)
-    metrics = metrics_of(outcome, made, None, counted_beside).model_copy(update={"made_of": _made_of(runs)})
+    metrics = metrics_of(outcome, made, None, counted_beside).model_copy(update={"made_of": kept_of(runs)})
     workplace = Workplace.of(runs[0].folder.absolute().parent if place.out is None else place.out, recipe, seed)
     report = place.extras.report and partial(add_report, place.extras.report, outcome.model, say)
     with workplace.alone():
         folder = write_run(workplace, recipe, outcome, metrics, with_users=place.extras.users, add=report)
     return read_run(folder)
-
-
-def _made_of(runs: Sequence[Run]) -> tuple[MadeOf, ...]:
-    return tuple(
-        MadeOf(
-            run=run.folder.name,
-            manifest_sha256=sha256(run.folder / MANIFEST),
-            recipe=run.recipe.name,
-            seed=run.seed,
-            best_epoch=run.metrics.best_epoch,
-            train_seconds=run.metrics.train_seconds,
-            validation=run.metrics.validation.means,
-            test=run.metrics.test.means,
-        )
-        for run in runs
-    )

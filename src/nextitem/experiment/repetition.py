@@ -93,6 +93,7 @@ def _changes(key: str, setting: object, ours: Any, theirs: Any) -> Iterator[str]
     if is_choice and (theirs is None or theirs["name"] != ours["name"]):  # it starts from its own defaults
         yield f"{key}={ours['name']}"
         theirs = default_tree(type(setting))
+    theirs = default_tree(type(setting)) if theirs is None else theirs
     for field, value in setting:
         if field != "name" or not is_choice:
             yield from _changes(short_key(Recipe, joined(key, field)), value, ours[field], theirs.get(field))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Literal, Self
 
 import torch
@@ -17,7 +18,9 @@ from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.metrics import DEFAULT_METRICS
 from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.experiment.assembled import Assembled
+from nextitem.experiment.fitting import against_items, against_negatives, against_rows
 from nextitem.experiment.learner import Learnt
+from nextitem.experiment.teacher import Teacher
 from nextitem.model.assemble import assemble, reason_against
 from nextitem.model.encoders import AnyEncoder, SASRec
 from nextitem.model.encoders.encoder import Encoder
@@ -63,6 +66,8 @@ class SequenceRecipe(Configuration):
     """Where a sampled loss gets its negatives; none for a loss over the whole catalogue."""
     training: Training = Training()
     """How the weights are found."""
+    teacher: Teacher | None = None
+    """Whom it learns from beside its targets, a finished run or several; none: nobody."""
 
     @classmethod
     def sections(cls) -> tuple[str, ...]:
@@ -81,59 +86,15 @@ class SequenceRecipe(Configuration):
             raise ValueError(f"loss {self.loss.name} needs negatives; add negatives=uniform (and negatives.count=…)")
         if not self.loss.needs_negatives and self.negatives is not None:
             raise ValueError(f"loss {self.loss.name} uses the whole catalogue and no negatives; add negatives=none")
-        self._items_fit()
-        self._have_something_to_compare()
-        self._touched_rows_are_some()
+        for reason in (
+            None if self.teacher is None else self.teacher.reason_against(self.loss, self.items, self.objective),
+            against_items(self.items, self.encoder, self.loss, self.negatives),
+            against_negatives(self.loss, self.negatives, self.training.batch_size),
+            against_rows(self.items, self.loss, self.training.item_rows, is_taught=self.teacher is not None),
+        ):
+            if reason is not None:
+                raise ValueError(reason)
         return self
-
-    def _have_something_to_compare(self) -> None:
-        """Raises ValueError where the loss could not learn from the negatives."""
-        if self.negatives is None:
-            return
-        reason = self.loss.reason_against(self.negatives.set_size(2)) or self.negatives.reason_against(
-            self.training.batch_size
-        )
-        if reason is not None:
-            raise ValueError(reason)
-
-    def _touched_rows_are_some(self) -> None:
-        """Raises ValueError where a step cannot leave rows of the item table alone."""
-        if self.training.item_rows == "sharded" and not self.items.can_shard:
-            raise ValueError(
-                f"items {self.items.name} are more than one table of vectors (a bias, cosines, popularity, features, a "
-                f"second table), and training.item_rows=sharded shares out one; set training.item_rows=all"
-            )
-        if self.training.item_rows != "touched":
-            return
-        if not self.items.can_narrow:
-            raise ValueError(
-                f"items {self.items.name} are scored by a table of their own, which training.item_rows=touched cannot "
-                f"narrow; set training.item_rows=all"
-            )
-        if not self.loss.needs_negatives:
-            raise ValueError(
-                f"loss {self.loss.name} moves every row of the item table, so training.item_rows=touched has nothing "
-                f"to leave out; set training.item_rows=all, or choose a loss with negatives"
-            )
-
-    def _items_fit(self) -> None:
-        """Raises ValueError where the items do not go with the encoder's states or with the loss."""
-        if reason := self.items.reason_against(self.encoder.dim, self.encoder.output_width):
-            raise ValueError(reason)
-        if not self.items.is_product and (reason := self.loss.reason_against_pairs()):
-            raise ValueError(reason)
-        if not self.items.needs_own_negatives:
-            return
-        if not self.loss.needs_negatives:
-            raise ValueError(
-                f"loss {self.loss.name} multiplies with the whole item table, and items {self.items.name} score by a "
-                f"network; use loss=binary_cross_entropy negatives=uniform"
-            )
-        if self.negatives is not None and self.negatives.sharing != "position":
-            raise ValueError(
-                f"items {self.items.name} score pair by pair, so each position needs negatives of its own; "
-                f"set negatives.sharing=position, or negatives=uniform"
-            )
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -170,12 +131,22 @@ class SequenceRecipe(Configuration):
         """Whether states depend on when targets happened."""
         return self.encoder.reads_target_times
 
+    @property
+    def teachers(self) -> tuple[Teacher, ...]:
+        """Its own, where it has one."""
+        return () if self.teacher is None else (self.teacher,)
+
+    def untaught(self) -> Self:
+        """The model without its teacher."""
+        return self.model_copy(update={"teacher": None})
+
     def described(self, parameters: int, epochs: int) -> str:
         """Its parts, its size and its training, in one sentence."""
         encoder, objective, loss = (name.replace("_", " ") for name in self.parts)
         negatives = "" if self.negatives is None else f", {self.negatives.described()}"
         model = f"Encoder {encoder}, objective {objective}, loss {loss}{negatives}"
-        return f"{model}; {parameters:,} weights, {counted(epochs, 'epoch')}."
+        taught = "" if self.teacher is None else f", taught by {counted(len(self.teacher.runs), 'run')}"
+        return f"{model}{taught}; {parameters:,} weights, {counted(epochs, 'epoch')}."
 
     @property
     def reads_features(self) -> bool:
@@ -206,6 +177,7 @@ class SequenceRecipe(Configuration):
     ) -> Learnt:
         """The model trained by `fit_model`, which raises, with the weights of the epoch that validation chose."""
         built, train = self.assembled(prepared, session), prepared.split.train
+        session = self._taught(session, train)
         if start is not None:
             built.model.load_state_dict(dict(start))
             if self.items.reads_counts:
@@ -226,6 +198,7 @@ class SequenceRecipe(Configuration):
     def learn_all(self, log: Log, features: ItemFeatures, session: Session) -> Learnt:
         """The model trained on all events for as many epochs as the training has; raises as `fit` does."""
         model = self.shared_out(self._begun(log, log.sequences, features, session), session)
+        session = self._taught(session, log.sequences)
         read = log.sequences.without_times().to(session.device)
         negatives = None if self.negatives is None else self.negatives.build(read)
         training = self.training.model_copy(update={"patience": None})
@@ -258,6 +231,11 @@ class SequenceRecipe(Configuration):
         cases = cases.telling_times() if self.reads_target_times else cases
         cases = validation_cases(cases, self.training.validation_users, session.seed)
         return Assembled(model, self.loss.build(), negatives, outside, cases, self.training.batch_size)
+
+    def _taught(self, session: Session, train: Sequences) -> Session:
+        """The session with what the teacher foresees in `train`, where there is one."""
+        lessons = None if self.teacher is None else self.teacher.lessons(session, self.objective, train)
+        return replace(session, lessons=lessons)
 
     def _begun(self, log: Log, train: Sequences, features: ItemFeatures, session: Session) -> SequenceModel:
         """The untrained model on the device, told what it reads of items. Raises DataError where that is missing."""

@@ -25,6 +25,7 @@ from nextitem.evaluation.metrics import SAMPLED_METRICS
 from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.metrics import Metrics, metrics_of
+from nextitem.experiment.folder.others import kept_of
 from nextitem.experiment.folder.provenance import provenance
 from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.folder.workplace import Workplace
@@ -33,6 +34,7 @@ from nextitem.experiment.plan.plan import plan_together
 from nextitem.experiment.plan.precision import as_begun
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import fingerprint, notes_on, on_given, run
+from nextitem.experiment.teachers import Teachers, pinned
 from nextitem.experiment.yardsticks import UNCOMPARED, beside
 from nextitem.settings.given import must_be, path_of, yes_or_no
 from nextitem.settings.keys import settings_of
@@ -153,7 +155,9 @@ def learnt(
     started, processes = datetime.now(UTC), session.processes
     with told_if_slow(f"reading {recipe.data}", say):
         prepared = prepare(recipe, events=events, items=extras.items)
-    for note in notes_on(prepared, recipe):
+    teachers, recipe = _teachers(recipe, prepared, session)
+    session = replace(session, teachers=teachers.by_runs)
+    for note in (*notes_on(prepared, recipe), *teachers.note):
         say(f"note: {note}")
     ranking = None if extras.candidates is None else _checked(extras.candidates, prepared, recipe)
     if recipe.learner.unplanned is None:
@@ -173,7 +177,19 @@ def learnt(
         sampled = evaluate(outcome.model, test, SAMPLED_METRICS, ranking=ranking, processes=processes)
     made = provenance(prepared, session, started, recipe)
     counted = beside(recipe, outcome, processes, say) if extras.baselines else UNCOMPARED
-    return Trained(recipe, outcome, metrics_of(outcome, made, sampled, counted))
+    metrics = metrics_of(outcome, made, sampled, counted)
+    if teachers.runs:
+        notes = (*metrics.notes, *teachers.note)
+        metrics = metrics.model_copy(update={"notes": notes, "taught_by": kept_of(teachers.runs)})
+    return Trained(recipe, outcome, metrics)
+
+
+def _teachers(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Teachers, Recipe]:
+    """Whom the recipe names as teachers, and the recipe with what proves them; raises as `Teachers`."""
+    recipe = pinned(recipe)
+    teachers = Teachers.of(recipe, prepared.log.items.ids, session.device)
+    teachers.check(prepared)
+    return teachers, recipe
 
 
 def file_checkpoint(path: Path, recipe: Recipe, prepared: Prepared, session: Session) -> FileCheckpoint:

@@ -53,6 +53,20 @@ def number_of_sets(sharing: Sharing, positions: int, rows: int) -> int:
 
 
 @dataclass(frozen=True)
+class Taught:
+    """What a teacher foresees at each of T positions: of the M items that it scores highest, how likely each is."""
+
+    items_TM: Tensor  # int32
+    shares_TM: Tensor  # float, of the M items alone: each row sums to 1
+    weight: float  # λ, by how much the teacher is heard beside the targets
+    temperature: float  # τ, by which scores were divided before they became probabilities
+
+    def select(self, positions: slice) -> "Taught":
+        """That of some of the positions."""
+        return replace(self, items_TM=self.items_TM[positions], shares_TM=self.shares_TM[positions])
+
+
+@dataclass(frozen=True)
 class Batch:
     """B right-padded rows and the T positions at which an item is to be foreseen."""
 
@@ -68,6 +82,7 @@ class Batch:
     places_B: Tensor | None = None  # where all targets of a row share one position: that one, flat; None: they do not
     times_BL: Tensor | None = None  # unix seconds of the inputs, where the model reads them; see `pad_times`
     asked_BL: Tensor | None = None  # unix seconds of what is asked for at each input, for who may know; `asked_times`
+    taught: Taught | None = None  # what a teacher foresees at the positions; None: there is none
 
     @property
     def read(self) -> Tensor:
@@ -180,6 +195,7 @@ def cut(batch: Batch, drawn: Drawn | None, rows: slice) -> tuple[Batch, Drawn | 
         None if batch.places_B is None else batch.places_B[rows] - start * batch.inputs_BL.shape[1],
         None if batch.times_BL is None else batch.times_BL[rows],
         None if batch.asked_BL is None else batch.asked_BL[rows],
+        None if batch.taught is None else batch.taught.select(positions),
     )
     if drawn is None:
         return part, None

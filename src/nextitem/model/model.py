@@ -23,6 +23,7 @@ from nextitem.model.layers.bfloat16 import products_in_bfloat16
 from nextitem.model.layers.kept import Kept
 from nextitem.model.layers.twins import Twins
 from nextitem.model.losses.loss import Loss
+from nextitem.model.losses.taught import taught_loss
 from nextitem.model.objectives.objective import Objective
 
 _QUERY_POSITIONS = 1 << 14  # of histories that are encoded at a time, as many as stay near a cache
@@ -158,6 +159,8 @@ class SequenceModel(nn.Module):
     def loss_of_states(self, states_Te: Tensor, batch: Batch, loss: Loss, drawn: Drawn | None) -> Tensor:
         """Summed loss of a batch whose states are known, a scalar."""
         weights_T = None if batch.weights_T is None else batch.weights_T.to(states_Te.dtype)
+        if batch.taught is not None:
+            return taught_loss(loss, states_Te, batch.targets_T, self.items, weights_T, batch.taught)
         return loss(states_Te, batch.targets_T, self.items, drawn, weights_T)
 
     def narrowed(self, batch: Batch, drawn: Drawn | None) -> "tuple[SequenceModel, Batch, Drawn | None, Tensor]":
@@ -168,15 +171,7 @@ class SequenceModel(nn.Module):
         """
         items, ids_R, rows = self.items.narrowed(ids_of(batch, drawn))
         batch, drawn = renumbered(batch, drawn, rows)
-        model = SequenceModel(
-            items,
-            self.encoder,
-            self.objective,
-            in_bfloat16=self.in_bfloat16,
-            reads_times=self.reads_times,
-            reads_target_times=self.reads_target_times,
-        )
-        return model, batch, drawn, ids_R
+        return self.with_items(items), batch, drawn, ids_R
 
     def states(self, batch: Batch) -> Tensor:
         """The encoder's states at the batch's target positions, shape (T, e)."""
@@ -246,6 +241,19 @@ class SequenceModel(nn.Module):
                 f"users by their ids, or train with encoder.user_vectors=false where there is that setting, or another "
                 f"encoder"
             )
+
+    @torch.no_grad()
+    def query_along(self, batch: Batch, prefixes: Sequences) -> "StateQuery":
+        """Scores at each position of a batch of any objective, whose inputs up to there are `prefixes`.
+
+        Where the model foresees everywhere in windows as long as these, they are read once, else prefix by prefix. It
+        has to be in evaluation mode.
+        """
+        if not self.objective.foresees_everywhere or batch.inputs_BL.shape[1] > self.objective.maximum_length:
+            return self.query(prefixes)
+        self._check_users(batch.users_B)
+        twins = self._kept_twins.of(cast(nn.Module, self.items), self.items.twins)
+        return StateQuery(self.states(batch), self.items.made(), twins)
 
     @torch.no_grad()
     def query(self, histories: Sequences) -> "StateQuery":

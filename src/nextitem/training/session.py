@@ -1,5 +1,6 @@
 """What a training goes on with beside its recipe: a seed, processes, who watches, and where it is kept meanwhile."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -12,6 +13,7 @@ from nextitem.model.sharded import TABLE
 from nextitem.settings.given import must_be, of_kind, seed_number
 from nextitem.storage import Made
 from nextitem.training.history import History, Silent, Watcher
+from nextitem.training.lessons import Lessons, Teacher
 from nextitem.training.optimisation import Descent
 from nextitem.training.trainable import Trainable
 
@@ -81,6 +83,10 @@ class Session:
     """Who is told of steps and epochs."""
     checkpoint: Checkpoint | None = None
     """Where the training is kept after every epoch, and gone on from; None: nowhere."""
+    teachers: Mapping[tuple[str, ...], Teacher] = field(default_factory=dict)
+    """By the folders of their runs, those that recipes name; `experiment.teachers` loads them."""
+    lessons: Lessons | None = None
+    """What a teacher foresees at the windows of this very training; None: there is none."""
 
     def __post_init__(self) -> None:
         """Raises ConfigurationError for a seed that is no whole number from 0 to 2⁶⁴ − 1, and for what cannot watch."""

@@ -1,6 +1,6 @@
 """One step of training: what `fit_model` does over and over, and what a plan takes the time of. T target positions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Protocol, cast
 
 import torch
@@ -72,6 +72,8 @@ class Step:
         Draws are those of the key (seed, purpose, epoch, number); `factor` is of the learning rate.
         """
         batch, drawn = self._drawn(rows, epoch, number, laps)
+        if (lessons := self.session.lessons) is not None:
+            batch = replace(batch, taught=lessons.taught(rows, batch.targets_T.device))
         positions, processes = len(batch.targets_T), self.session.processes
         nothing = torch.zeros((), dtype=torch.float64, device=batch.targets_T.device)
         if not positions:

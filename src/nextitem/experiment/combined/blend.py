@@ -22,6 +22,7 @@ from nextitem.experiment.combined.ensemble import Ensemble
 from nextitem.experiment.combined.named import at
 from nextitem.experiment.learner import Learnt
 from nextitem.experiment.sequence import SequenceRecipe
+from nextitem.experiment.teacher import Teacher
 from nextitem.model.baselines.co_occurrence import CoOccurrence
 from nextitem.model.weights import stored
 from nextitem.settings.configuration import Configuration
@@ -116,6 +117,15 @@ class Blend(Configuration):
     def reads_features(self) -> bool:
         """Whether the model makes its items of what is known of them."""
         return self.model.reads_features
+
+    @property
+    def teachers(self) -> tuple[Teacher, ...]:
+        """Those of the model."""
+        return self.model.teachers
+
+    def untaught(self) -> Self:
+        """The blend whose model learns from nobody."""
+        return self.model_copy(update={"model": self.model.untaught()})
 
     def described(self, parameters: int, epochs: int) -> str:
         """The model, and what is counted beside it."""

@@ -16,6 +16,7 @@ from nextitem.experiment.combined.mean import Average, MeanScorer
 from nextitem.experiment.combined.named import at, below
 from nextitem.experiment.learner import Learnt
 from nextitem.experiment.sequence import SequenceRecipe
+from nextitem.experiment.teacher import Teacher
 from nextitem.model.weights import stored
 from nextitem.settings.configuration import Configuration
 from nextitem.training.history import History
@@ -110,6 +111,16 @@ class Ensemble(Configuration):
     def reads_features(self) -> bool:
         """Whether a member makes its items of what is known of them."""
         return any(member.model.reads_features for member in self.members)
+
+    @property
+    def teachers(self) -> tuple[Teacher, ...]:
+        """Those of the members."""
+        return tuple(teacher for member in self.members for teacher in member.model.teachers)
+
+    def untaught(self) -> Self:
+        """The ensemble whose members learn from nobody."""
+        members = [one.model_copy(update={"model": one.model.untaught()}) for one in self.members]
+        return self.model_copy(update={"members": tuple(members)})
 
     def described(self, parameters: int, epochs: int) -> str:
         """How many models of which kinds, their seeds and their size, in one sentence."""

@@ -12,6 +12,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.evaluation.scoring import Query
 from nextitem.experiment.combined.named import at, below
+from nextitem.model.batches import Batch
 from nextitem.model.model import SequenceModel
 
 Average = Literal["log_probability", "probability"]
@@ -38,6 +39,10 @@ class MeanScorer:
     def query(self, histories: Sequences) -> "MeanQuery":
         """The members' scores after these histories, as one."""
         return MeanQuery([member.query(histories) for member in self.members], self.average)
+
+    def query_along(self, batch: Batch, prefixes: Sequences) -> "MeanQuery":
+        """The members' scores at each position of a batch, whose inputs up to there are the `prefixes`, as one."""
+        return MeanQuery([member.query_along(batch, prefixes) for member in self.members], self.average)
 
     def tensors(self) -> dict[str, Tensor]:
         """All weights of all members, by place and name, and their epochs."""

@@ -213,6 +213,8 @@ class Metrics(Configuration):
     """None of a run that was trained from nothing."""
     made_of: tuple[MadeOf, ...] | None = None
     """None of a run that was trained; else the runs whose models it holds."""
+    taught_by: tuple[MadeOf, ...] | None = None
+    """None of a run that learnt from no teacher; else the runs that taught it, which it does without."""
     chosen_by: ChosenBy | None = None
     """None of a run whose own validation chose."""
     holds: dict[Annotated[str, Field(pattern=STORE)], Count] | None = None

@@ -17,6 +17,7 @@ from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.model.batches import FLOAT_BYTES, Batch, StepShapes
 from nextitem.model.encoders.encoder import Encoder
 from nextitem.model.layers.packing import GROUP_ROWS
+from nextitem.training.lessons import LESSON_BYTES
 
 _STEPS = 32  # of an epoch that are drawn to learn their shapes
 _LIBRARIES = 40 << 20  # what torch and its kernels take at the first step of a process, whatever the model
@@ -141,6 +142,8 @@ def needed(
         + (0 if negatives is None else negatives.bytes(positions, work.rows)),
         "negatives": work.kept,
     }
+    if recipe.teacher is not None:
+        parts["lessons"] = LESSON_BYTES * min(recipe.teacher.top, number_of_items) * work.positions
     is_known_not_to_fit = room is not None and weights > _BUILT and sum(parts.values()) > room
     return {**parts, "activations": 0 if is_known_not_to_fit else _activations(recipe, work, device)}
 

@@ -63,6 +63,9 @@ class Plan:
         share = self.seconds[part] / max(self.seconds_per_epoch, 1e-9)
         told = f"about {amount(self.peak)} and {in_seconds(self.seconds_per_epoch)} an epoch ({part} {percent(share)})"
         told += _compared(self.recipe.sequence.loss.version, self.loss_seconds)
+        if "lessons" in self.memory:
+            lessons = amount(self.memory["lessons"])
+            told += f"; before, the teacher is asked about {self.work.positions:,} targets: lists of {lessons}"
         is_narrow = self.timed_width < self.recipe.sequence.encoder.dim
         return f"{told}, from steps with encoder.dim={self.timed_width}" if is_narrow else told
 

@@ -58,6 +58,11 @@ class CrossEntropy(LossConfiguration):
             )
         return CrossEntropyLoss(self.block_rows, self.tile_items, self.precision, self.label_smoothing)
 
+    @property
+    def can_be_taught(self) -> bool:
+        """Unless targets are smoothed, which is a teacher of its own."""
+        return not self.label_smoothing
+
     def bytes(self, shapes: StepShapes) -> int:
         """What a step takes at its peak: the exponentials of one block, and the table in their precision."""
         if shapes.pair_bytes:

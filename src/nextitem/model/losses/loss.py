@@ -42,6 +42,11 @@ class LossConfiguration(Configuration):
     needs_negatives: ClassVar[bool]
     """Whether the loss compares the target with drawn items, or with the whole catalogue."""
 
+    @property
+    def can_be_taught(self) -> bool:
+        """Whether it is log Σ exp(score) over all items less the target's score, so that a teacher can be heard."""
+        return False
+
     @abstractmethod
     def build(self) -> Loss:
         """The loss as a function."""

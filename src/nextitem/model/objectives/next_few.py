@@ -27,6 +27,11 @@ class NextFew(Objective):
     targets: int = Field(3, ge=1)
     """How many of the events after the input are targets."""
 
+    @property
+    def asks_what_followed(self) -> bool:
+        """Always: nothing is random, and all targets are after the newest input."""
+        return True
+
     def windows(self, train: Sequences) -> Sequences:
         """A window for each place in a history of at least two events, and one for a short history."""
         return train.select(train.lengths_U >= 2).sliding(self.maximum_length + self.targets, stride=1)

@@ -80,6 +80,16 @@ class NextItem(Objective):
         """Without copies: what is hidden in them has no next event."""
         return not self.needs_mask
 
+    @property
+    def asks_what_followed(self) -> bool:
+        """Unless targets are left out or items hidden at random."""
+        return self.label_masking == 0 and not self.needs_mask
+
+    @property
+    def foresees_everywhere(self) -> bool:
+        """Unless only the newest item of a window is a target."""
+        return self.targets != "last"
+
     def windows(self, train: Sequences) -> Sequences:
         """One window per user with at least two training events, or several.
 

@@ -29,6 +29,19 @@ class Objective(Configuration):
         """Whether a batch says when what is asked for happened, for an encoder that reads it."""
         return False
 
+    @property
+    def asks_what_followed(self) -> bool:
+        """Whether a window has the same targets in every epoch, each of them after the inputs up to its position.
+
+        Only then can somebody else be asked about them once and for all.
+        """
+        return False
+
+    @property
+    def foresees_everywhere(self) -> bool:
+        """Whether a model is trained to foresee at every position of a window, and so can be asked there."""
+        return False
+
     if TYPE_CHECKING:
 
         @property

@@ -19,6 +19,7 @@ from nextitem.experiment.folder.writing import weights_of, write_items, write_me
 from nextitem.experiment.learner import Learnt
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import features_fingerprint
+from nextitem.experiment.teachers import Teachers
 from nextitem.serving.catalogue.stored import FILES, read_changes, write_changes
 from nextitem.serving.known import Known
 from nextitem.serving.recommender import Recommender
@@ -63,7 +64,8 @@ def refit(run: Run, session: Session, out: Path | None = None, events: Untold | 
     place = run.folder.absolute()
     items = None if grown is None else grown.features()
     features = run.features if items is None else items
-    learnt = recipe.learner.learn_all(log, features, session)
+    teachers = Teachers.of(recipe, log.items.ids, session.device)
+    learnt = recipe.learner.learn_all(log, features, replace(session, teachers=teachers.by_runs))
     name = f"{Workplace.of(place.parent, recipe, session.seed).name}-refit"
     workplace = Workplace(place.parent if out is None else out, name, session.seed)
     metrics = _metrics(run, log, features, learnt, session, started)

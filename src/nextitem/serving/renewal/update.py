@@ -101,7 +101,7 @@ def update(
     if not both.new.height:
         raise DataError(f"{run.folder} has all of these events already; give newer ones")
     known = recommender.known if recommender.trained is None else recommender.trained
-    recipe = _asked(run.recipe, both.new, held_out)
+    recipe = _asked(run.recipe.model_copy(update={"model": run.recipe.learner.untaught()}), both.new, held_out)
     prepared = _prepared(run, recipe, grown, items)
     start = warm_start(run, known, both.log, prepared.features, session.seed)
     learnt = recipe.learner.learn(prepared, session, recipe.ranking, start)
@@ -148,7 +148,8 @@ def _prepared(run: Run, recipe: Recipe, grown: Grown, items: ItemFeatures | None
             f"`nextitem refit`"
         ) from error
     split = split.named(run.metrics.certificate.dataset).with_categories(known_categories(features))
-    notes = (f"goes on from {run.folder.name}", *grown.notes, *split.told)
+    alone = ("goes on without its teacher, who knows none of the new events",) if run.metrics.taught_by else ()
+    notes = (f"goes on from {run.folder.name}", *alone, *grown.notes, *split.told)
     return Prepared(Source.of(recipe), log, split, features, notes, columns=run.metrics.provenance.columns)
 
 
