@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nextitem.serving.service import admission
+from nextitem.serving.service import admission, arrival
 from nextitem.serving.service.admission import Admission
 from nextitem.serving.service.arrival import LoopClock
 from nextitem.serving.service.batching import ModelThread
@@ -27,42 +27,165 @@ class Clock:
         monkeypatch.setattr(admission, "time", SimpleNamespace(monotonic=lambda: self.now))
 
 
-def made(most_waiting: int = 8, longest_wait: float = 0.05) -> tuple[Admission, ModelThread]:
-    thread = ModelThread(most_waiting, 32)
-    return Admission(thread, LoopClock(), most_waiting, longest_wait), thread
+class Loop(LoopClock):
+    """An event loop that has pauses when a test says so."""
+
+    seconds = 0.0
+
+    def pause(self, within: float) -> float:
+        return self.seconds
+
+
+def made(most_waiting: int = 8, longest_wait: float = 0.05) -> tuple[Admission, ModelThread, Loop]:
+    thread, loop = ModelThread(most_waiting, 32), Loop()
+    return Admission(thread, loop, most_waiting, longest_wait, deadline=0.25), thread, loop
 
 
 def test_bodies_that_are_being_read_count_as_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     Clock(monkeypatch)
-    found, thread = made(most_waiting=3)
+    found, thread, _ = made(most_waiting=3)
     thread.waiting = 1
     found.begin("first")
-    assert (found.waiting, found.is_over) == (2, False)
+    assert (found.waiting, found.admits()) == (2, True)
     found.begin("second")
-    assert found.is_over
+    assert not found.admits()
     found.leave("second")
-    assert not found.is_over
+    assert found.admits()
     thread.measure(0.04, 1)  # two questions of 0.04 seconds are longer than 0.05
     assert found.wait == pytest.approx(2 * 0.04)
-    assert found.is_over
+    assert not found.admits()
 
 
 def test_who_sends_slowly_holds_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
-    found, _ = made(most_waiting=2)
+    found, _, _ = made(most_waiting=2)
     found.begin("slow")
-    clock.now += 0.015
+    clock.now += 0.002
     found.begin("later")
-    assert found.is_over
-    clock.now += 0.015  # longer than a server with nothing to do takes to hand a body over
-    assert found.waiting == 1
+    assert not found.admits()
+    clock.now += 0.002
+    found.finish("later")
+    assert found.waiting == 1  # two milliseconds are no proof
+    found.begin("latest")
+    clock.now += 0.001
+    found.finish("latest")
+    assert (found.waiting, found.wait) == (0, 0)
     found.finish("slow")  # whole at last: nothing is learnt of the server from it
-    assert (found.waiting, found.wait) == (1, 0)
+    assert (found.waiting, found.wait) == (0, 0)
+
+
+def test_who_never_sends_holds_no_place_for_longer_than_a_tenth_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    found, _, _ = made()
+    found.begin("slow")
+    clock.now += 0.09
+    assert found.waiting == 1
+    clock.now += 0.02
+    assert found.waiting == 0
+
+
+def test_slow_senders_that_come_together_keep_others_out_for_some_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hundred bodies begin and none of them ends; others come every two milliseconds, and send theirs in one."""
+    clock = Clock(monkeypatch)
+    found, _, _ = made(most_waiting=64)
+    for number in range(200):
+        found.begin(number)
+    refused = 0
+    for number in range(50):
+        clock.now += 0.001
+        if found.admits():
+            found.begin(f"other {number}")
+            clock.now += 0.001
+            found.finish(f"other {number}")
+        else:
+            refused += 1
+            clock.now += 0.001
+    assert refused == 2  # it takes five milliseconds to try
+
+
+def test_of_a_flood_hardly_more_is_taken_on_to_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    found, thread, _ = made(most_waiting=64)
+    thread.measure(0.001, 1)
+    admitted = 0
+    for number in range(200):  # in 0.04 seconds, in which no body is whole
+        clock.now += 0.0002
+        if found.admits():
+            found.begin(number)
+            admitted += 1
+    assert admitted == 51 + 6  # 0.05 seconds of a millisecond each, and one in five milliseconds beside
+    for number in range(30):  # they are handed over in their order, a little mixed
+        found.finish(number ^ 1)
+    assert found.waiting == 27  # none of the others has lost its place
+    thread.waiting = 30
+    assert not found.admits()
+    clock.now += 0.02
+    assert not found.admits()  # the model has enough to do
+
+
+def test_the_line_that_a_pause_leaves_is_taken_on_if_there_was_none_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    found, thread, loop = made(most_waiting=64)
+    thread.measure(0.001, 1)
+    assert found.admits()
+    clock.now += 0.08
+    loop.seconds = 0.08
+    for thread.waiting in range(130):
+        assert found.admits()  # 0.13 seconds: as long as the pause more than otherwise
+    assert not thread.is_full
+    thread.waiting = 131
+    assert not found.admits()
+    thread.waiting, loop.seconds = 60, 0.0
+    clock.now += 0.25
+    assert not found.admits()
+    loop.seconds = 0.08  # a pause while there is a line already leaves a line that is load
+    assert not found.admits()
+    assert thread.most_waiting == 64
+
+
+def test_after_a_pause_as_much_is_taken_on_as_the_deadline_leaves_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    found, thread, loop = made(most_waiting=64)
+    thread.measure(0.001, 1)
+    assert found.admits()
+    clock.now += 0.16
+    loop.seconds = 0.16
+    thread.waiting = 89  # of 0.25 seconds 0.16 are gone
+    assert found.admits()
+    thread.waiting = 91
+    assert not found.admits()
+    loop.seconds = 0.3  # nobody could be answered in time: as otherwise
+    thread.waiting = 49
+    assert found.admits()
+    thread.waiting = 51
+    assert not found.admits()
+
+
+def test_an_event_loop_that_did_nothing_for_a_while_had_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, looks = [10.0], []
+    loop = SimpleNamespace(time=lambda: now[0], call_at=lambda when, look: looks.append((when, look)))
+    monkeypatch.setattr(arrival, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(arrival, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
+    clock = LoopClock()
+    assert clock.pause(0.25) == 0
+    clock.start()
+    now[0] = looks[-1][0] + 0.019
+    assert clock.pause(0.25) == 0
+    now[0] = looks[-1][0] + 0.06
+    assert clock.pause(0.25) == pytest.approx(0.06)  # before it has looked
+    looks[-1][1]()
+    for _ in range(12):
+        now[0] = looks[-1][0]
+        looks[-1][1]()
+        assert clock.pause(0.25) == pytest.approx(0.06)
+    now[0] = looks[-1][0]
+    looks[-1][1]()
+    assert clock.pause(0.25) == 0
 
 
 def test_what_the_server_takes_to_hand_a_body_over_is_waited_for_too(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
-    found, _ = made()
+    found, _, _ = made()
     for number in range(8):
         assert found.wait == 0  # a few may be slow clients
         found.begin(number)
@@ -75,9 +198,9 @@ def test_what_the_server_takes_to_hand_a_body_over_is_waited_for_too(monkeypatch
     clock.now += 0.06
     for number in range(8):
         found.finish(number)
-    assert found.is_over
+    assert not found.admits()
     clock.now += 1  # nobody came since
-    assert not found.is_over
+    assert found.admits()
 
 
 class Sent:

@@ -5,6 +5,7 @@ import time
 from contextvars import ContextVar
 
 _EVERY = 0.02  # seconds between two looks at how late the event loop is
+_PAUSE = 0.02  # seconds: an event loop that is later had a pause, it or the whole machine
 _ARRIVED: ContextVar[float | None] = ContextVar("nextitem_arrived", default=None)
 
 
@@ -14,6 +15,7 @@ class LoopClock:
     def __init__(self) -> None:
         self._seconds = self._before = 0.0
         self._due = float("inf")
+        self._pause, self._paused = 0.0, float("-inf")  # seconds of the latest pause, and its end
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -37,9 +39,18 @@ class LoopClock:
         """Seconds that it was late at each of the latest two looks: a single stall is no load."""
         return min(self._before, self.late)
 
+    def pause(self, within: float) -> float:
+        """Seconds that the loop did nothing at all, until now or `within` so many seconds; 0 where it had no pause."""
+        now = time.monotonic()
+        if now - self._due >= _PAUSE:
+            return now - self._due
+        return self._pause if now - self._paused < within else 0.0
+
     def _look(self) -> None:
         now = self._loop.time()
         self._before, self._seconds = self._seconds, now - self._due
+        if self._seconds >= _PAUSE:
+            self._pause, self._paused = self._seconds, now
         self._due = now + _EVERY
         self._timer = self._loop.call_at(self._due, self._look)
 

@@ -24,6 +24,9 @@ Work = Callable[[Sequence[Any]], Sequence[Any]]
 
 _TURN = 0.008  # seconds that a computation in steps goes on before others have their turn
 _NEWEST = 0.1  # what the latest pass weighs in the estimate of what a question takes
+_LEAST_SLOPE = 0.3  # of what a question takes as a share of its pass, which is what one more takes at the most
+_LONG = 3  # times what was to be expected: a pass that takes longer stood still, since something else had the processor
+_PAUSE = 0.02  # seconds that it must have stood still for this to be a pause
 
 
 class _Job:
@@ -42,14 +45,17 @@ class ModelThread:
     """
 
     def __init__(self, most_waiting: int, most_together: int, threads: int = 1, name: str = "model") -> None:
-        self._most_waiting, self._most_together, self._threads = most_waiting, most_together, threads
+        self.most_waiting, self._most_together, self._threads = most_waiting, most_together, threads
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._going: deque[_Job] = deque()  # computations in steps that have begun
         self._loop: asyncio.AbstractEventLoop | None = None
         self.waiting = 0  # asked and not yet answered, those that are being computed among them
         self.batches = 0
         self._seconds = self._questions = 0.0  # of a pass, as a moving average
+        self._squares = self._products = 0.0  # of questions, and of questions and seconds, likewise
         self.answered = 0
+        self._pass: tuple[float, int] | None = None  # (when it began, of how many questions), of the one that goes on
+        self._pause, self._paused = 0.0, float("-inf")  # seconds that the latest pause took, and when it was over
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -60,17 +66,29 @@ class ModelThread:
     @property
     def is_full(self) -> bool:
         """Whether whoever asks now is refused."""
-        return self.waiting >= self._most_waiting
+        return self.waiting >= self.most_waiting
 
     @property
     def wait(self) -> float:
         """Seconds that whoever asks now can expect to wait, by what the latest questions took."""
-        return self.waiting * self.each
+        return self.seconds(self.waiting)
 
     @property
     def each(self) -> float:
         """Seconds that a question took lately, as a share of the passes that were made."""
         return self._seconds / self._questions if self._questions else 0.0
+
+    def seconds(self, questions: int) -> float:
+        """Seconds that so many will take together, by what the latest passes took.
+
+        A pass takes some time for itself and some for each question: the line of least squares through the passes says
+        how much, and within bounds, since their numbers may be all alike.
+        """
+        spread = self._squares - self._questions**2
+        slope = (self._products - self._questions * self._seconds) / spread if spread > 0.01 else self.each
+        slope = min(max(slope, _LEAST_SLOPE * self.each), self.each)
+        alone = self._seconds - slope * self._questions
+        return slope * questions + alone * max(min(questions, 1), questions / self._most_together)
 
     def submit(self, work: Work, asked: Any) -> "asyncio.Future[Any]":
         """The future answer; cancel it and nothing is computed that has not begun.
@@ -134,8 +152,10 @@ class ModelThread:
 
     def _compute(self, work: Work, jobs: list[_Job]) -> None:
         start = time.perf_counter()
+        self._pass = (start, len(jobs))
         found = _answers(work, [job.asked for job in jobs])
         self.measure(time.perf_counter() - start, len(jobs))
+        self._pass = None
         self.batches += 1
         self._hand_over(jobs, found)
 
@@ -159,11 +179,33 @@ class ModelThread:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(_deliver, jobs, found)
 
+    def pause(self, within: float) -> float:
+        """Seconds that a pass stood still, until now or `within` so many seconds; 0 where none did."""
+        now, going = time.perf_counter(), self._pass
+        if going is not None and (still := self._still(now - going[0], going[1])):
+            return still
+        return self._pause if now - self._paused < within else 0.0
+
     def measure(self, seconds: float, questions: int) -> None:
         """Note what a pass took."""
+        if still := self._still(seconds, questions):
+            self._pause, self._paused = still, time.perf_counter()
+        if self._questions:  # a pause says nothing of what a question takes
+            seconds = min(seconds, _LONG * self._expected(questions))
         newest = _NEWEST if self._questions else 1.0
         self._seconds += newest * (seconds - self._seconds)
         self._questions += newest * (questions - self._questions)
+        self._squares += newest * (questions**2 - self._squares)
+        self._products += newest * (questions * seconds - self._products)
+
+    def _expected(self, questions: int) -> float:
+        """Seconds of a pass at the most; one of fewer questions than lately takes no longer than those did."""
+        return self.each * max(questions, self._questions)
+
+    def _still(self, seconds: float, questions: int) -> float:
+        """How long a pass stood still; 0 for no pause."""
+        still = seconds - self._expected(questions)
+        return still if self._questions and still >= _PAUSE and seconds > _LONG * self._expected(questions) else 0.0
 
 
 def _answers(work: Work, asked: Sequence[Any]) -> Sequence[Any]:

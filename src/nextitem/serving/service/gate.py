@@ -60,7 +60,7 @@ class Gate:
             self._tell(scope, status, time.monotonic() - start, told)
             return
         computed = next((one for one in _COMPUTED if scope["path"].startswith(one)), None)
-        if computed is not None and self._service.admission.is_over:
+        if computed is not None and not self._service.admission.admits():
             await self._turn_away(computed, send, start)
             return
         body = _Body(scope, receive, self._settings, None if computed is None else self._service.admission)

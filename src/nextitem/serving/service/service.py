@@ -52,7 +52,7 @@ class Service:
         self.settings = settings
         self.thread = ModelThread(settings.queue, settings.batch, settings.threads)
         self.clock = LoopClock()
-        self.admission = Admission(self.thread, self.clock, settings.queue, settings.wait)
+        self.admission = Admission(self.thread, self.clock, settings.queue, settings.wait, settings.deadline)
         self.measures = Measures()
         if events is not None:
             models.completed = lambda recommender: laid_on(recommender, events.catalogue.changes())

@@ -16,10 +16,12 @@ class ServiceSettings(Configuration):
     port: int = Field(8000, ge=0, le=65535)
     """Port to listen at; 0: any that is free, which is printed."""
     queue: int = Field(64, ge=1, le=100_000)
-    """Questions that may wait for the model at a time; what comes beyond is refused at once with 503."""
-    wait: float = Field(0.05, gt=0, le=60)
+    """Questions that may wait for the model at a time; what comes beyond is refused at once with 503. After a pause of
+    the machine it may be four times as many."""
+    wait: float = Field(0.045, gt=0, le=60)
     """Seconds that a question may be expected to wait for those before it; what comes beyond is refused as well.
-    Beyond the capacity answers take up to about twice as long."""
+    Beyond the capacity answers take up to about twice as long. After a pause of the machine
+    it may be longer."""
     batch: int = Field(32, ge=1, le=1024)
     """Questions that the model answers in one pass at most; it takes what is waiting and never waits for more."""
     deadline: float = Field(0.25, gt=0, le=60)
