@@ -2,6 +2,7 @@
 
     python tools/store_model.py                              200,000 operations, many minutes
     python tools/store_model.py --operations 5000 --seed 1
+    python tools/store_model.py --postgres                   the same of a PostgreSQL server, which it starts
 
 Hypothesis draws requests with and without keys, repeated and reused ones, retractions, users who are deleted, changes
 of the catalogue, restarts, and copies that take the place of the database; what breaks is shrunk to a few operations.
@@ -11,6 +12,7 @@ After each of them everything that was touched is read back, and after each rest
 import argparse
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -22,7 +24,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from nextitem.serving.store.events import KeyReusedError, StoredEvent
+from nextitem.serving.store.opening import open_store
+from nextitem.serving.store.seam import Store
 from nextitem.serving.store.store import EventStore
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from worlds.postgres import running
 
 KINDS = {"buy": 1.0, "unbuy": "retracts buy", "view": "history", "undo": "retracts"}
 STEPS = 100  # operations on one database
@@ -34,11 +41,19 @@ done = Counter[str]()
 class StoreModel(RuleBasedStateMachine):
     """The store beside what it should hold."""
 
+    server: str | None = None
+    """Address of the server that has the store; None: it is a file."""
+
+    def _open(self) -> Store:
+        return open_store(self.server or str(self.file), kinds=self.kinds)
+
     @initialize(has_kinds=st.booleans())
     def begin(self, has_kinds: bool) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="nextitem-model-"))
         self.file, self.kinds = self.folder / "events.db", KINDS if has_kinds else {}
-        self.store = EventStore.open(self.file, kinds=self.kinds)
+        if self.server is not None:
+            empty(self.server)
+        self.store = self._open()
         self.events: list[tuple[int, StoredEvent]] = []  # with the numbers of their arrival
         self.latest = 0
         self.keys: dict[str, list[StoredEvent]] = {}
@@ -120,15 +135,16 @@ class StoreModel(RuleBasedStateMachine):
 
     def _restart(self) -> None:
         self.store.close()
-        self.store = EventStore.open(self.file, kinds=self.kinds)
+        self.store = self._open()
         self._all_the_same()
 
     def _reload(self) -> None:
-        copy = self.folder / "copy.db"
-        self.store.backup(copy)
-        self.store.close()
-        copy.replace(self.file)
-        self.store = EventStore.open(self.file, kinds=self.kinds)
+        if isinstance(self.store, EventStore):  # a server's copies are not ours to make
+            copy = self.folder / "copy.db"
+            self.store.backup(copy)
+            self.store.close()
+            copy.replace(self.file)
+            self.store = self._open()
         self._all_the_same()
 
     def _same(self, user: str) -> None:
@@ -160,6 +176,14 @@ class StoreModel(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
 
+def empty(server: str) -> None:
+    """Take away what a store left on a server."""
+    import psycopg
+
+    with psycopg.connect(server) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS nextitem CASCADE")
+
+
 def same(found: object, expected: object) -> None:
     if found != expected:
         raise AssertionError(f"the store says {found!r}, and should say {expected!r}")
@@ -179,24 +203,36 @@ def bracketed(events: list[StoredEvent]) -> list[StoredEvent]:
     return left
 
 
+def compare(operations: int, drawn: int, server: str | None = None) -> None:
+    """Carry out about so many operations, of one seed after another from `drawn` on."""
+    number = drawn
+    while (left := operations - sum(done.values())) > 0:
+        rules = settings(
+            max_examples=min(left // STEPS + 1, 200), stateful_step_count=STEPS, deadline=None, database=None,
+            suppress_health_check=list(HealthCheck),
+        )  # fmt: skip
+        # Hypothesis keeps all that it drew; a run of its own for every few databases keeps the memory small.
+        model = type("StoreModel", (StoreModel,), {"server": server})
+        run_state_machine_as_test(seed(number)(model), settings=rules)
+        number += 1
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--operations", type=int, default=200_000, help="how many, about (default 200,000)")
     parser.add_argument("--seed", type=int, default=None, help="of all draws (default: another one each time)")
+    parser.add_argument("--postgres", action="store_true", help="on a server that is started for it")
     asked = parser.parse_args()
     drawn = int.from_bytes(os.urandom(4)) if asked.seed is None else asked.seed
     print(f"seed {drawn}", flush=True)
-    began, number = time.monotonic(), drawn
-    while (operations := sum(done.values())) < asked.operations:
-        left = (asked.operations - operations) // STEPS + 1
-        rules = settings(
-            max_examples=min(left, 200), stateful_step_count=STEPS, deadline=None, database=None,
-            suppress_health_check=list(HealthCheck),
-        )  # fmt: skip
-        # Hypothesis keeps all that it drew; a run of its own for every few databases keeps the memory small.
-        run_state_machine_as_test(seed(number)(type("StoreModel", (StoreModel,), {})), settings=rules)
-        number += 1
+    began = time.monotonic()
+    if asked.postgres:
+        with running() as server:
+            compare(asked.operations, drawn, server.address)
+    else:
+        compare(asked.operations, drawn)
     kinds = ", ".join(f"{count:,} {name}" for name, count in sorted(done.items()))
+    operations = sum(done.values())
     print(f"{operations:,} operations ({kinds}), 0 differences, {time.monotonic() - began:.0f} s, seed {drawn}")
 
 

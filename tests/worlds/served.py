@@ -19,7 +19,7 @@ from nextitem.serving.service.models import Models, version_of
 from nextitem.serving.service.security import Token
 from nextitem.serving.service.service import Service
 from nextitem.serving.service.settings import ServiceSettings
-from nextitem.serving.store.store import EventStore
+from nextitem.serving.store.seam import Store
 from worlds.small_runs import outcome
 
 
@@ -57,7 +57,7 @@ def served(
     models: Models | None = None,
     settings: ServiceSettings | None = None,
     token: Token | None = None,
-    events: EventStore | None = None,
+    events: Store | None = None,
 ) -> Iterator[Served]:
     """The service, listening at a free port until the block ends; then what was accepted has been answered."""
     settings = ServiceSettings(port=0, drain_seconds=0, wait=10, deadline=10) if settings is None else settings

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from nextitem.cli.console import say, show, show_json
-from nextitem.cli.options import AsJson, RunFolder, make_report, path_to, stored_run
+from nextitem.cli.options import AsJson, RunFolder, make_report, store_at, stored_run
 from nextitem.compute.waiting import told_if_slow
 from nextitem.errors import ArtefactError, ConfigurationError
 from nextitem.experiment.folder.reading import LISTS, Run
 from nextitem.serving.ids import RawId
 from nextitem.serving.renewal.forget import Removed, remains
 from nextitem.serving.renewal.forget import forget as forget_user
+from nextitem.settings.given import is_address, without_password
 from nextitem.storage.places import what_is_at
 from nextitem.words import counted
 
@@ -20,14 +21,14 @@ from nextitem.words import counted
 def forget(
     run_folder: RunFolder,
     user: Annotated[str, typer.Option(help="The user, by the id that the log has.")],
-    events: Annotated[Path | None, path_to("Database of a service, from which the user is deleted as well.")] = None,
+    events: Annotated[str | None, store_at("Database of a service, from which the user is deleted as well.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Take a user out of a run, and out of the events of a service; what cannot be taken out is said."""
     if not user.strip():
         raise ConfigurationError("--user is blank; give the id of a user")
     run = stored_run(run_folder, LISTS)
-    if events is not None and what_is_at(events) is None:
+    if events is not None and not is_address(events) and what_is_at(Path(events)) is None:
         raise ArtefactError(f"there is no {events}; give the database that `nextitem serve --events` made")
     deleted = 0 if events is None else _deleted(events, _as_stored(run, user))
     with told_if_slow("writing the run without the user", say):
@@ -40,7 +41,7 @@ def forget(
         return
     show(f"run: {run.folder}: {_told(removed)}")
     if events is not None:
-        show(f"events: {events}: {counted(deleted, 'event')} deleted")
+        show(f"events: {without_password(events)}: {counted(deleted, 'event')} deleted")
 
 
 def _as_stored(run: Run, user: str) -> RawId:
@@ -49,11 +50,11 @@ def _as_stored(run: Run, user: str) -> RawId:
     return int(user) if users.dtype.is_integer() and user.strip().lstrip("-").isdecimal() else user
 
 
-def _deleted(events: Path, user: RawId) -> int:
+def _deleted(events: str, user: RawId) -> int:
     """How many events of the user the database had."""
-    from nextitem.serving.store.store import EventStore
+    from nextitem.serving.store.opening import open_store
 
-    with EventStore.open(events) as store:
+    with open_store(events) as store:
         return store.forget(user)
 
 

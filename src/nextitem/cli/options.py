@@ -27,7 +27,7 @@ from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.recipe import Recipe
 from nextitem.serving.ids import read_ids
-from nextitem.settings.given import expanded
+from nextitem.settings.given import expanded, place_of
 from nextitem.settings.overrides import DEFAULT, Resolved
 from nextitem.settings.suggestion import suggest
 from nextitem.storage import refusals, whole_file, write_csv
@@ -38,6 +38,11 @@ from nextitem.words import counted
 def path_to(what: str) -> Any:
     """The option of a file or folder, in which a leading `~` is the home folder; its help says which."""
     return typer.Option(parser=expanded, metavar="PATH", help=what)
+
+
+def store_at(what: str) -> Any:
+    """The option of a service's database: a file, or an address on a server; its help says which."""
+    return typer.Option(parser=place_of, metavar="PATH|URL", help=what)
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

@@ -14,6 +14,7 @@ from nextitem.cli.options import (
     device_of,
     make_report,
     path_to,
+    store_at,
     stored_run,
     use_threads,
 )
@@ -36,7 +37,7 @@ def refit(
         bool, typer.Option("--keep-test", help="Learn training and validation events, and measure the test cases.")
     ] = False,
     out: Annotated[Path | None, path_to("Folder for runs; default: the one that the run is in.")] = None,
-    events: Annotated[Path | None, path_to("Database of a service, whose events are learnt as well.")] = None,
+    events: Annotated[str | None, store_at("Database of a service, whose events are learnt as well.")] = None,
     data: Annotated[str | None, typer.Option(help="Where the data of the run is now, for --keep-test.")] = None,
     report: Annotated[bool, typer.Option(help="Store report.html, a page with tables, figures and examples.")] = True,
     baselines: Annotated[

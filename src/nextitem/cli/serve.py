@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from nextitem.cli.console import show
-from nextitem.cli.options import path_to
+from nextitem.cli.options import path_to, store_at
 from nextitem.errors import ConfigurationError
 from nextitem.serving.service.settings import ServiceSettings
 from nextitem.settings.given import expanded
@@ -18,7 +18,8 @@ _USUAL = ServiceSettings()
 def serve(
     run_folders: Annotated[list[Path], typer.Argument(parser=expanded, metavar="RUN…", help="Folders of runs.")],
     events: Annotated[
-        Path | None, path_to("Database of events and catalogue changes; made where there is none.")
+        str | None,
+        store_at("Database of events and catalogue changes, made where there is none: file, postgresql://…."),
     ] = None,
     token_file: Annotated[
         Path | None, path_to("File with the token that callers must bring; default: the variable NEXTITEM_TOKEN.")
@@ -54,7 +55,7 @@ def serve(
     from nextitem.serving.service.models import Models, ids_of
     from nextitem.serving.service.security import token_of
     from nextitem.serving.service.service import Service
-    from nextitem.serving.store.store import EventStore
+    from nextitem.serving.store.opening import open_store
 
     settings = ServiceSettings(
         host=host,
@@ -72,7 +73,7 @@ def serve(
         address, models, store = address_of(opened), Models.load(run_folders, _numbers(shares)), None
         if events is not None:
             known = models.first.recommender
-            store = held.enter_context(EventStore.open(events, kinds=known.kinds, ids=ids_of(known)))
+            store = held.enter_context(open_store(events, kinds=known.kinds, ids=ids_of(known)))
         service = Service(models, settings, store)
         listen(with_page(create_app(service, token), service), opened, service, lambda: show(address))
 

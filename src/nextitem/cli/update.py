@@ -36,7 +36,7 @@ from nextitem.serving.renewal.told import untold_by
 from nextitem.serving.renewal.update import DECIDING, HELD_OUT, Updated
 from nextitem.serving.renewal.update import update as update_run
 from nextitem.serving.store.untold import is_database
-from nextitem.settings.given import expanded
+from nextitem.settings.given import is_address, place_of
 from nextitem.training.session import Session
 from nextitem.words import counted, interval
 
@@ -44,8 +44,12 @@ from nextitem.words import counted, interval
 def update(
     run_folder: RunFolder,
     events: Annotated[
-        Path,
-        typer.Argument(parser=expanded, metavar="EVENTS", help="New events with times, or a service's database."),
+        str,
+        typer.Argument(
+            parser=place_of,
+            metavar="EVENTS",
+            help="New events with times, or a service's database: file, postgresql://….",
+        ),
     ],
     columns: ColumnNames = "",
     items: Annotated[Path | None, path_to("Table of new items: their vectors begin where it says.")] = None,
@@ -66,7 +70,8 @@ def update(
         raise ConfigurationError("--item-columns are about the table of --items; leave them out")
     use_threads(threads)
     run = stored_run(run_folder, LISTS)
-    given = untold_by(run, events) if is_database(events) else _read(run, events, columns)
+    is_store = is_address(events) or is_database(Path(events))
+    given = untold_by(run, events) if is_store else _read(run, Path(events), columns)
     known = None if items is None else _items(run, items, item_columns)
     with joined(device_of(device)) as processes:
         if processes.size > 1:

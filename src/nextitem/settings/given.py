@@ -8,6 +8,7 @@ which names the argument and says what it should be.
 import math
 import operator
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, SupportsFloat, SupportsIndex, TypeVar, runtime_checkable
@@ -167,6 +168,29 @@ def expanded(path: Path | str) -> Path:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise ConfigurationError(f"{path}: it is not known where that home folder is; write the path out") from error
+
+
+def is_address(place: str) -> bool:
+    """Whether a place is said by an address, and is no path of this machine.
+
+    >>> is_address("postgresql://shop@db/events"), is_address("events.db")
+    (True, False)
+    """
+    return "://" in place
+
+
+def without_password(place: str) -> str:
+    """A place as it may be shown.
+
+    >>> without_password("postgresql://shop:secret@db/events")
+    'postgresql://shop@db/events'
+    """
+    return re.sub(r"(?<=://)([^:/@]*):[^@/]*@", r"\1@", place)
+
+
+def place_of(text: str) -> str:
+    """A place as somebody types it: an address as it is, a path as `expanded` has it."""
+    return text if is_address(text) else str(expanded(text))
 
 
 def of_kind(value: object, kind: type[T], name: str, remedy: str) -> T:

@@ -111,7 +111,7 @@ def test_of_whom_nothing_is_stored_is_not_found(open_at: Served) -> None:
 def test_a_full_disk_is_said_and_nothing_is_acknowledged(open_at: Served) -> None:
     store = open_at.service.events
     assert store is not None
-    store._writer._connection.execute("PRAGMA max_page_count=1")
+    store._transactions._connection.execute("PRAGMA max_page_count=1")
     told = open_at.post("/v1/events", [EVENT | {"item": f"{n}" + "x" * 500} for n in range(100)])
     assert (told.status_code, told.json()["code"], told.headers["retry-after"]) == (503, "storage", "1")
     assert "database or disk is full" in told.json()["message"]

@@ -236,14 +236,14 @@ def test_more_than_may_wait_is_refused_at_once(file: Path) -> None:
 
 def test_a_full_disk_stores_nothing_of_what_it_refuses(store: EventStore) -> None:
     store.add([BREAD], "k")
-    store._writer._connection.execute("PRAGMA max_page_count=1")
+    store._transactions._connection.execute("PRAGMA max_page_count=1")
     big = [StoredEvent("bob", "x" * 1000, n) for n in range(200)]
     with pytest.raises(
         StorageError, match=r"cannot write .*events\.db: database or disk is full; free space, and send"
     ):
         store.add(big, "big")
     assert (store.count(), store.of_user("bob"), store.of_user("ann")) == (1, [], [BREAD])
-    store._writer._connection.execute("PRAGMA max_page_count=100000")
+    store._transactions._connection.execute("PRAGMA max_page_count=100000")
     assert store.add(big, "big") == Receipt(200)
 
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from nextitem.errors import NextitemError
+from nextitem.errors import NextitemError, StorageError
 from nextitem.serving.service.gate import Gate
 from nextitem.serving.service.logs import Log
 from nextitem.serving.service.refusals import RefusedError
@@ -70,6 +70,8 @@ def as_refusal(error: Exception) -> RefusedError:
     if isinstance(error, HTTPException):
         return _not_there(error)
     fact, _, remedy = str(error).rpartition("; ")
+    if isinstance(error, StorageError):  # what is stored of a user cannot be read now
+        return RefusedError("storage", fact or remedy, remedy, {"retry-after": "1"})
     return RefusedError("invalid", fact, remedy) if fact else RefusedError("invalid", remedy, _SEE)
 
 

@@ -25,7 +25,7 @@ from nextitem.serving.service.popular import popular_answer
 from nextitem.serving.service.refusals import RefusedError, too_late
 from nextitem.serving.service.search import Found, Titles
 from nextitem.serving.service.settings import ServiceSettings
-from nextitem.serving.store.store import EventStore
+from nextitem.serving.store.seam import Store
 
 Fallback = Literal["deadline", "nothing known"]
 _LEAVE = 1.0  # seconds for which the end waits for a computation that nobody waits for any more
@@ -45,7 +45,7 @@ class Answered:
 class Service:
     """Models that answer, one thread that computes them, and what happened so far. Made for one event loop."""
 
-    def __init__(self, models: Models, settings: ServiceSettings, events: EventStore | None = None) -> None:
+    def __init__(self, models: Models, settings: ServiceSettings, events: Store | None = None) -> None:
         """With `events` stored ones of a user continue the history that a run has of them."""
         self.models = models
         self.events = events
@@ -63,7 +63,7 @@ class Service:
         self._titles: dict[str, tuple[Recommender, Titles]] = {}
         self.is_stopping = False
 
-    def _count_on_from(self, model: ModelVersion, events: EventStore) -> ModelVersion:
+    def _count_on_from(self, model: ModelVersion, events: Store) -> ModelVersion:
         """Number later events behind those that the model has learnt; it is told which of those it may not have."""
         held = model.holds.get(events.name, 0)
         events.count_on_from(held)
@@ -240,7 +240,7 @@ def _as_answered(answer: Answer, model: ModelVersion) -> Answered:
     return Answered(answer, model, "nothing known" if answer.source == "popularity" else None)
 
 
-def with_stored(question: Question, user: RawId, events: EventStore, held: int = 0) -> Question:
+def with_stored(question: Question, user: RawId, events: Store, held: int = 0) -> Question:
     """The question with the stored events of its user before its own, which are from now where they have no times.
 
     Those up to the number `held` are in the model's own history of the user, and count there alone. Nothing that a run

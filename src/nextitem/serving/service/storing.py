@@ -8,7 +8,7 @@ from nextitem.serving.ids import RawId
 from nextitem.serving.service.refusals import RefusedError
 from nextitem.serving.service.service import Service
 from nextitem.serving.store.events import IdTypes, KeyReusedError
-from nextitem.serving.store.store import EventStore
+from nextitem.serving.store.seam import Store
 from nextitem.serving.store.writer import QueueFullError
 
 OF_STORE = ("no_store", "over_capacity", "storage")
@@ -16,7 +16,7 @@ OF_STORE = ("no_store", "over_capacity", "storage")
 _AGAIN = {"retry-after": "1"}
 
 
-def store_of(service: Service) -> EventStore:
+def store_of(service: Service) -> Store:
     """The store of the service. Raises RefusedError where it has none."""
     if service.events is None:
         raise RefusedError(

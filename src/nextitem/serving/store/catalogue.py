@@ -1,7 +1,6 @@
 """What changed in the catalogue since the run was trained, as it was told: kept here, understood elsewhere."""
 
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,9 +8,10 @@ from typing import Any
 
 from nextitem.errors import DataError
 from nextitem.serving.ids import RawId
-from nextitem.serving.store.database import insert, row
 from nextitem.serving.store.events import Rules
 
+Change = tuple[RawId, str, str | None, int]
+"""Of which item, what changed, to what, and when in unix seconds."""
 Features = Mapping[str, Any]
 """What is known of an item beside its id: columns of the run's table of items, and `title`."""
 _RETIRED, _TITLE, _ADDED = "retired", "title", "added"
@@ -51,10 +51,12 @@ class StoredCatalogue:
     def __init__(
         self,
         rules: Rules,
-        wait: Callable[[Callable[[sqlite3.Connection], Any]], Any],
-        rows: Callable[[str], Sequence[tuple[Any, ...]]],
+        keep: Callable[[Sequence[Change]], object],
+        drop: Callable[[Sequence[RawId]], object],
+        rows: Callable[[], Iterable[tuple[Any, ...]]],
     ) -> None:
-        self._rules, self._wait, self._rows = rules, wait, rows
+        """`keep` and `drop` return when it is on disk; `rows` are those of `CHANGES_READ`."""
+        self._rules, self._keep, self._drop, self._rows = rules, keep, drop, rows
 
     def retire(self, items: Iterable[RawId]) -> None:
         """Recommend these items no more."""
@@ -85,20 +87,16 @@ class StoredCatalogue:
 
     def remove(self, items: Iterable[RawId]) -> None:
         """Forget all changes of these items: as if nothing had been said of them."""
-        chosen = self._checked(items)
-        self._wait(
-            lambda connection: connection.executemany("DELETE FROM changes WHERE item = ?", [(one,) for one in chosen])
-        )
+        self._drop(self._checked(items))
 
     def changes(self) -> StoredChanges:
         """All that was told and still holds."""
-        return as_changes(self._rows(CHANGES_READ))
+        return as_changes(self._rows())
 
     def _put(self, what: str, values: Mapping[RawId, str | None]) -> None:
         self._checked(values)
         now = int(time.time())
-        rows = [row(item, what, value, now) for item, value in values.items()]
-        self._wait(lambda connection: insert(connection, "changes", rows, replace=True))
+        self._keep([(item, what, value, now) for item, value in values.items()])
 
     def _checked(self, items: Iterable[RawId]) -> list[RawId]:
         chosen = [*items]

@@ -7,12 +7,12 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from nextitem.errors import ArtefactError, StorageError
+from nextitem.errors import ArtefactError, NextitemError, StorageError
 from nextitem.storage import cannot_read, opened, refusals, whole_file
 from nextitem.storage.places import A_FILE, NO_NAME, what_is_at
 
@@ -115,6 +115,49 @@ def connect(path: Path, *, writes: bool = False, is_still: bool = False) -> sqli
         connection.close()
         raise
     return connection
+
+
+class Transactions:
+    """What a writer does is committed here; `connection` is that of a database that nobody else writes."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection, self._path = connection, path
+
+    def __str__(self) -> str:
+        return str(self._path)
+
+    @contextmanager
+    def together(self) -> Iterator[sqlite3.Connection]:
+        """Commit at the end what is done with the connection, or nothing of it where the block raises."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield self._connection
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                with suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def apart(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """Undo what is done inside, and nothing else of the transaction, where an error of our own is raised."""
+        connection.execute("SAVEPOINT job")
+        try:
+            yield
+        except NextitemError:
+            connection.execute("ROLLBACK TO job")
+            connection.execute("RELEASE job")
+            raise
+        connection.execute("RELEASE job")
+
+    def told(self, error: BaseException) -> BaseException:
+        """What to say of an error: what SQLite refused, in our words."""
+        return told(error, self._path, "write") if isinstance(error, sqlite3.Error) else error
+
+    def empty_log(self) -> None:
+        """Put all of the log into the database, so that what was deleted is nowhere any more; outside transactions."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def require_ours(path: Path) -> None:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,8 +16,8 @@ import polars as pl
 from nextitem.errors import ConfigurationError
 from nextitem.serving.ids import RawId
 from nextitem.serving.store import database
-from nextitem.serving.store.catalogue import StoredCatalogue
-from nextitem.serving.store.database import insert, row
+from nextitem.serving.store.catalogue import CHANGES_READ, Change, StoredCatalogue
+from nextitem.serving.store.database import Transactions, insert, row
 from nextitem.serving.store.events import (
     IdTypes,
     KeyReusedError,
@@ -29,6 +28,7 @@ from nextitem.serving.store.events import (
     standing,
 )
 from nextitem.serving.store.frames import as_frame
+from nextitem.serving.store.seam import Export
 from nextitem.serving.store.untold import IN_DOUBT
 from nextitem.serving.store.writer import MOST_WAITING, Writer
 from nextitem.settings.given import path_of
@@ -42,32 +42,32 @@ _LEFT = 3  # bytes of a proof that outlive a user: they tell requests apart, and
 _SECONDS = 60.0  # that whoever does not wait in an event loop waits for the disk
 
 
-@dataclass(frozen=True)
-class Export:
-    """All that is stored of a user."""
-
-    events: tuple[StoredEvent, ...]
-    """In order of time, then of arrival; what was taken back and what took it back are among them."""
-    is_forgotten: bool
-    """Whether the user was deleted at some time, so that the run's own history of theirs is not used."""
-
-
 class EventStore:
-    """Events and catalogue changes in an SQLite database that one process writes.
+    """Events and catalogue changes in an SQLite database that one process writes: a `Store`.
 
     All that changes anything returns when it is on disk, and raises StorageError, having changed nothing, where the
     disk refuses. Reading sees all that was acknowledged.
     """
 
-    def __init__(self, path: Path, rules: Rules, writer: Writer, read: sqlite3.Connection, held: ExitStack) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rules: Rules,
+        transactions: Transactions,
+        read: sqlite3.Connection,
+        held: ExitStack,
+        most_waiting: int,
+    ) -> None:
         self.path, self.rules = path, rules
-        self._writer, self._read, self._held = writer, read, held
+        self._transactions, self._read, self._held = transactions, read, held
+        self._writer = Writer(transactions, most_waiting)
+        held.callback(self._writer.close)
         self._reading = threading.Lock()
         self._count: int = self._one("SELECT count(*) FROM events")
         self._forgotten = {user for (user,) in self._rows("SELECT user FROM forgotten")}
         self.name: str = self._one("SELECT value FROM facts WHERE name = 'store'")
         """Of this database and its copies alone: 16 hexadecimal digits."""
-        self.catalogue = StoredCatalogue(rules, self._wait, self._rows)
+        self.catalogue = StoredCatalogue(rules, self._keep, self._drop, lambda: self._rows(CHANGES_READ))
 
     @classmethod
     def open(
@@ -95,9 +95,8 @@ class EventStore:
                 database.require_whole(writing, path)
                 _require_ids(writing, path, ids)
                 read = held.enter_context(closing(database.connect(path)))
-            writer = Writer(writing, path, most_waiting)
-            held.callback(writer.close)
-            return cls(path, Rules(kinds or {}, ids), writer, read, held.pop_all())
+            transactions = Transactions(writing, path)
+            return cls(path, Rules(kinds or {}, ids), transactions, read, held.pop_all(), most_waiting)
 
     def close(self) -> None:
         """Store what waits, and let go of the file."""
@@ -174,7 +173,7 @@ class EventStore:
         def kept(deleted: int) -> None:
             self._count -= deleted
             self._forgotten.add(user)
-            self._writer.empty_log()
+            self._transactions.empty_log()
 
         return int(self._wait(work, kept))
 
@@ -244,6 +243,14 @@ class EventStore:
         if not content:  # of a deleted user, in a database from before something was left of them
             return any(event.user in self._forgotten for event in events)
         return any(proof.startswith(content) for proof in found)
+
+    def _keep(self, changes: Sequence[Change]) -> None:
+        rows = [row(*change) for change in changes]
+        self._wait(lambda connection: insert(connection, "changes", rows, replace=True))
+
+    def _drop(self, items: Sequence[RawId]) -> None:
+        chosen = [(item,) for item in items]
+        self._wait(lambda connection: connection.executemany("DELETE FROM changes WHERE item = ?", chosen))
 
     def _wait(self, work: Any, kept: Any = lambda _: None) -> Any:
         return self._writer.submit(work, kept).result(_SECONDS)

@@ -70,15 +70,16 @@ def untold(path: Path, holds: Mapping[str, int], rules: Rules, made: float) -> U
         database.require_whole(connection, path)
         facts = dict(connection.execute("SELECT name, value FROM facts").fetchall())
         store, latest = facts["store"], int(facts["latest"])
-        after = _after(path, holds, store, latest)
+        after = held_of(path, holds, store, latest)
         rows = connection.execute(_SINCE, (after,)).fetchall()
         ((in_doubt,),) = connection.execute(IN_DOUBT, (after, made)).fetchall()
         forgotten = tuple(user for (user,) in connection.execute("SELECT user FROM forgotten ORDER BY user"))
         changes = as_changes(connection.execute(CHANGES_READ).fetchall())
-    return Untold(store, latest, _frame(rows, rules, path), forgotten, changes, store not in holds, in_doubt)
+    return Untold(store, latest, as_told(rows, rules, path), forgotten, changes, store not in holds, in_doubt)
 
 
-def _after(path: Path, holds: Mapping[str, int], store: str, latest: int) -> int:
+def held_of(path: Path | str, holds: Mapping[str, int], store: str, latest: int) -> int:
+    """The number of the latest event of a database that a run has learnt. Raises ArtefactError where it has fewer."""
     after = holds.get(store, 0)
     if after > latest:
         raise ArtefactError(
@@ -88,7 +89,8 @@ def _after(path: Path, holds: Mapping[str, int], store: str, latest: int) -> int
     return after
 
 
-def _frame(rows: list[tuple[Any, ...]], rules: Rules, path: Path) -> pl.DataFrame:
+def as_told(rows: list[tuple[Any, ...]], rules: Rules, path: Path | str) -> pl.DataFrame:
+    """Rows of `user`, `item`, `time` and `kind` as `Untold.events`. Raises DataError for those of another run."""
     for user, item, _, kind in rows:
         for role, raw in (("user", user), ("item", item)):
             rules.check_id(role, raw, str(path))

@@ -1,23 +1,20 @@
 """One thread that writes: jobs that wait are committed together, and nobody is answered before the commit."""
 
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from nextitem.errors import NextitemError, StorageError
-from nextitem.serving.store.database import told
 
 MOST_WAITING, MOST_TOGETHER = 1024, 256
 """Jobs that may wait, beyond which a new one is refused at once; and how many of them are one commit."""
 
 R = TypeVar("R")
-Work = Callable[[sqlite3.Connection], Any]
+Work = Callable[[Any], Any]
 
 
 class QueueFullError(StorageError):
@@ -32,11 +29,24 @@ class _Job:
     answer: "Future[Any]"
 
 
+class Transactions(Protocol):
+    """Where jobs are carried out; what `str` calls it is in messages."""
+
+    def together(self) -> AbstractContextManager[Any]:
+        """Commit at the end what is done with the connection it gives, or nothing where the block raises."""
+
+    def apart(self, connection: Any) -> AbstractContextManager[None]:
+        """Undo what is done inside, and nothing else of the transaction, where an error of our own is raised."""
+
+    def told(self, error: BaseException) -> BaseException:
+        """What to say of an error."""
+
+
 class Writer:
     """Carries jobs out one after another, as many as wait in one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, most_waiting: int = MOST_WAITING) -> None:
-        self._connection, self._path = connection, path
+    def __init__(self, transactions: Transactions, most_waiting: int = MOST_WAITING) -> None:
+        self._transactions = transactions
         self._waiting = queue.Queue[_Job | None](most_waiting)
         self._thread = threading.Thread(target=self._run, name="nextitem event writer", daemon=True)
         self._is_closed, self._closing = False, threading.Lock()
@@ -47,9 +57,7 @@ class Writer:
         """How many jobs wait."""
         return self._waiting.qsize()
 
-    def submit(
-        self, work: Callable[[sqlite3.Connection], R], kept: Callable[[R], None] = lambda _: None
-    ) -> "Future[R]":
+    def submit(self, work: Callable[[Any], R], kept: Callable[[R], None] = lambda _: None) -> "Future[R]":
         """What the work will return, once it is on disk; what it raises of our own undoes it alone.
 
         Raises QueueFullError, and StorageError where the store was closed. The future raises StorageError where the
@@ -58,13 +66,13 @@ class Writer:
         answer = Future[Any]()
         with self._closing:
             if self._is_closed:
-                raise StorageError(f"{self._path} was closed; nothing more is stored in it")
+                raise StorageError(f"{self._transactions} was closed; nothing more is stored in it")
             try:
                 self._waiting.put_nowait(_Job(work, kept, answer))
             except queue.Full:
                 raise QueueFullError(
-                    f"{self._waiting.qsize():,} requests wait to be stored in {self._path}; send this one again in a "
-                    f"moment"
+                    f"{self._waiting.qsize():,} requests wait to be stored in {self._transactions}; send this one "
+                    f"again in a moment"
                 ) from None
         return answer
 
@@ -75,10 +83,6 @@ class Writer:
         if is_first:
             self._waiting.put(None)
         self._thread.join()
-
-    def empty_log(self) -> None:
-        """Put all of the log into the database, so that what was deleted is nowhere any more; of `kept` alone."""
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _run(self) -> None:
         is_over = False
@@ -95,14 +99,10 @@ class Writer:
         if not jobs:
             return
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            found = [self._carried_out(job) for job in jobs]
-            self._connection.execute("COMMIT")
+            with self._transactions.together() as connection:
+                found = [self._carried_out(connection, job) for job in jobs]
         except BaseException as error:
-            if self._connection.in_transaction:
-                with suppress(sqlite3.Error):
-                    self._connection.execute("ROLLBACK")
-            reason = told(error, self._path, "write") if isinstance(error, sqlite3.Error) else error
+            reason = self._transactions.told(error)
             for job in jobs:
                 job.answer.set_exception(reason)
             return
@@ -112,17 +112,14 @@ class Writer:
                 continue
             try:
                 job.kept(result)
-            except sqlite3.Error as error:
-                job.answer.set_exception(told(error, self._path, "write"))
+            except Exception as error:
+                job.answer.set_exception(self._transactions.told(error))
             else:
                 job.answer.set_result(result)
 
-    def _carried_out(self, job: _Job) -> Any:
-        self._connection.execute("SAVEPOINT job")
+    def _carried_out(self, connection: Any, job: _Job) -> Any:
         try:
-            result = job.work(self._connection)
+            with self._transactions.apart(connection):
+                return job.work(connection)
         except NextitemError as error:
-            self._connection.execute("ROLLBACK TO job")
-            result = error
-        self._connection.execute("RELEASE job")
-        return result
+            return error

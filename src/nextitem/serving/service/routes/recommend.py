@@ -19,7 +19,7 @@ def router(service: Service) -> APIRouter:
         "",
         summary="The k best next items for a history or a user",
         response_model=RecommendReply,
-        responses=documented(*OF_BODIES, "no_model", "over_capacity"),
+        responses=documented(*OF_BODIES, "no_model", "over_capacity", "storage"),
     )
     async def recommend(body: RecommendBody, request: Request) -> Response:
         answered = await service.answer(question_of(body), body.model)
@@ -31,7 +31,7 @@ def router(service: Service) -> APIRouter:
         summary="The next items for several at once",
         description="Either all are answered, or the whole is refused.",
         response_model=BatchReply,
-        responses=documented(*OF_BODIES, "no_model", "over_capacity"),
+        responses=documented(*OF_BODIES, "no_model", "over_capacity", "storage"),
     )
     async def recommend_batch(body: BatchBody, request: Request) -> Response:
         answers = await service.answer_all([question_of(one) for one in body.questions], body.model)
