@@ -79,6 +79,38 @@ def test_times_of_all_files_are_of_one_kind(tmp_path: Path) -> None:
     assert read_interactions(fine, columns).events.equals(read_interactions(tmp_path / "one.parquet", columns).events)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ("2024-01-01T00:00", "2024-01-02T00:00Z", "b.csv:2:time: '2024-01-02T00:00Z' names an offset from UTC where"),
+        ("1700000000", "2024-01-02", "b.csv:2:time: '2024-01-02' is a date where the column begins with numbers"),
+        ("2024-01-02", "1700000000", "b.csv:2:time: '1700000000' is a number where the column begins with dates"),
+        ("1700000000", "1700000000000", "b.csv:2:time: '1700000000000' looks like milliseconds where other times"),
+    ],
+)  # fmt: skip
+def test_times_are_written_in_one_way_in_all_files(tmp_path: Path, first: str, second: str, said: str) -> None:
+    folder = tmp_path / "log"
+    folder.mkdir()
+    for name, time in (("a.csv", first), ("b.csv", second)):
+        (folder / name).write_text(f"user,item,time\nann,x,{time}\n")
+    assert said in all_refuse(str(folder), tmp_path / "out")
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".arrow"])
+def test_a_file_that_says_it_has_no_events_may_be_one_of_several_and_is_no_log(tmp_path: Path, ending: str) -> None:
+    folder = dealt(tmp_path / "log", ending)
+    WRITERS[ending](TABLE[:0], folder / f"part-1a{ending}")
+    assert read_interactions(folder).events.to_dict(as_series=False) == EVENTS
+    assert [user for part in read_parts(folder) for user in part.user] == EVENTS["user"]
+    none = tmp_path / "none"
+    none.mkdir()
+    for name in "ab":
+        WRITERS[ending](TABLE[:0], none / f"{name}{ending}")
+    assert all_refuse(str(none), tmp_path / "out").endswith(
+        "none of the files has an event; give one with at least one event"
+    )
+
+
 @pytest.mark.parametrize("ending", WRITERS)
 def test_shards_are_prepared_as_they_are_read_and_named(tmp_path: Path, ending: str) -> None:
     folder = dealt(tmp_path / "log", ending, pl.concat([TABLE] * 3))
@@ -179,13 +211,13 @@ def test_files_of_other_formats_and_widths_are_refused_by_name(tmp_path: Path, w
 
 
 def test_folders_that_hold_no_files_or_folders_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "log" / "day=1").mkdir(parents=True)
-    (tmp_path / "log" / "day=1" / "part.csv").write_text(CSV)
+    (tmp_path / "log" / "day-1").mkdir(parents=True)
+    (tmp_path / "log" / "day-1" / "part.csv").write_text(CSV)
     assert all_refuse(str(tmp_path / "log"), tmp_path / "out") == (
-        f"{tmp_path / 'log'} is a folder with a folder in it, day=1; name the files that are one log by a pattern, "
+        f"{tmp_path / 'log'} is a folder with a folder in it, day-1; name the files that are one log by a pattern, "
         f"such as '{tmp_path / 'log'}/*/*.parquet'"
     )
-    assert found_in(tmp_path / "log" / "day=*" / "*.csv").columns.user == "user"
+    assert found_in(tmp_path / "log" / "day-*" / "*.csv").columns.user == "user"
     (tmp_path / "none").mkdir()
     assert "is a folder without files" in all_refuse(str(tmp_path / "none"), tmp_path / "out")
     assert all_refuse(str(tmp_path / "*.csv"), tmp_path / "out").endswith("; check the path")

@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import ClassVar
 
@@ -73,7 +75,7 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
     found = found_in(source, columns)
     rows = _rows(settings.features, columns, found)  # before minutes of events are read
     with whole_folder(folder) as draft:
-        events = _known(names, columns, kinds, rejected, draft / REJECTED)
+        events = _known(_parts(source, columns, rejected, draft / REJECTED), kinds)
         arrays = {"item": draft / EVENT_ITEMS, "time": draft / EVENT_TIMES, "weight": draft / EVENT_WEIGHTS}
         ordered = order_events(events, settings.filters, arrays, is_text=is_text(source, columns), kinds=kinds)
         log = write_log(draft, ordered, kinds)
@@ -86,13 +88,11 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
     return read_manifest(folder)
 
 
-def _known(
-    files: Sequence[str], columns: Columns, kinds: Mapping[str, float | str], rejected: RejectedRows, rest: Path
-) -> Iterator[EventPart]:
+def _known(parts: Iterator[EventPart], kinds: Mapping[str, float | str]) -> Iterator[EventPart]:
     """The events of all files. Raises DataError at the end of one with kinds whose meaning is not said."""
-    for file in files:
+    for file, of_file in groupby(parts, attrgetter("file")):
         counts, rows = Counter[str](), dict[str, list[str]]()
-        for part in _parts(file, columns, rejected, rest):
+        for part in of_file:
             if part.kind is not None:
                 counts.update(dict(part.kind.value_counts().iter_rows()))
                 for kind in counts.keys() - kinds.keys():
@@ -119,9 +119,9 @@ def _write_features(draft: Path, log: Log, features: Features, rows: Rows | None
     return known
 
 
-def _parts(file: str, columns: Columns, rejected: RejectedRows, rest: Path) -> Iterator[EventPart]:
-    """The events of a file; rows that are none go to the file `rest` as they are found, and are counted."""
-    for part in read_parts(file, columns, rejected=rejected):
+def _parts(source: str, columns: Columns, rejected: RejectedRows, rest: Path) -> Iterator[EventPart]:
+    """The events of all files; rows that are none go to the file `rest` as they are found, and are counted."""
+    for part in read_parts(source, columns, rejected=rejected):
         append_csv(rest, rejected.drain())
         yield part
     append_csv(rest, rejected.drain())

@@ -15,7 +15,7 @@ from nextitem.data.reading.names import listed
 from nextitem.data.reading.opening import is_cut_off_at
 from nextitem.data.reading.rejected import RejectedRows
 from nextitem.data.reading.sieve import Sieve, shown
-from nextitem.data.reading.time_checks import TimeChecks
+from nextitem.data.reading.time_checks import Seen, TimeChecks
 from nextitem.errors import DataError
 
 MOST_OF_AN_ID = 1 << 16
@@ -37,6 +37,8 @@ class EventPart:
     """The row (line of a text) that each event stands in, from 1."""
     kind: Series | None = None
     """What kind of event each is, where that was asked for."""
+    file: str = ""
+    """Where they stand, for messages."""
 
     def __len__(self) -> int:
         return len(self.user)
@@ -55,10 +57,11 @@ class EventSource:
     has_header: bool  # as a line of its own, which may then stand in it more than once
     may_be_header: bool  # the first event, since nobody said that it is one
     rejected: RejectedRows | None = None  # where rows go that are left out; None: they are refused
+    seen: Seen = field(default_factory=Seen)  # of the times of files before it
 
     def __post_init__(self) -> None:
         self._sieve = Sieve(self.file, self.found, self.separator, self.rejected)
-        self._times = TimeChecks(self._sieve)
+        self._times = TimeChecks(self._sieve, self.seen)
 
     def checked(self, events: DataFrame) -> EventPart:
         """The events, as columns. Raises BadRowsError, and DataError for a column of the wrong type."""
@@ -72,7 +75,7 @@ class EventSource:
             events = self._with_kinds(events)
         events, times = self._times.passed(events)
         kind = events["kind"] if "kind" in self.found.places else None
-        part = EventPart(events["user"], events["item"], row=events["row"], kind=kind)
+        part = EventPart(events["user"], events["item"], row=events["row"], kind=kind, file=str(self.file))
         return part if times is None else replace(part, time=times.seconds, nanoseconds=times.nanoseconds)
 
     def _sound(self, events: DataFrame) -> DataFrame:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -70,7 +71,8 @@ def read_interactions(
     asked = Asked(of_kind(columns, Columns, "columns", _COLUMNS), like, rejected)
     places = places_in(path)
     first = _alike(places, asked)
-    part = _joined([_whole(place, asked) for place in places])
+    part = _joined([_whole(place, asked, is_alone=len(places) == 1) for place in places])
+    _require_some(path, len(part))
     user, item = (integers_if_canonical(ids) if first.is_text else ids for ids in (part.user, part.item))
     return Interactions.from_columns(user, item, part.time, nanoseconds=part.nanoseconds, kind=part.kind, missing="ids")
 
@@ -98,14 +100,19 @@ def read_parts(
     asked = Asked(columns, rejected=rejected)
     places = places_in(path)
     _alike(places, asked)
+    found = 0
     for place in places:
-        yield from _in_parts(place, asked, events)
+        for part in _in_parts(place, asked, events, is_alone=len(places) == 1):
+            found += len(part)
+            yield part
+    _require_some(path, found)
 
 
 def places_of(path: Events, columns: Columns = USUAL, like: Columns | None = None) -> pl.DataFrame:
     """`file` and `row` of each event of `read_interactions`, for messages about them; raises what that raises."""
     asked = Asked(columns, like, RejectedRows())
-    rows = ((called(place), _whole(place, asked).row) for place in places_in(path))
+    places = places_in(path)
+    rows = ((called(place), _whole(place, asked, is_alone=len(places) == 1).row) for place in places)
     return pl.concat(pl.DataFrame({"row": row}).select(pl.lit(name).alias("file"), "row") for name, row in rows)
 
 
@@ -132,20 +139,20 @@ def _opened(place: Place, asked: Asked) -> Opened:
         return opened(place, asked)
 
 
-def _whole(place: Place, asked: Asked) -> EventPart:
-    """All events of a file or frame."""
+def _whole(place: Place, asked: Asked, *, is_alone: bool) -> EventPart:
+    """All events of a file or frame; of several files one may have none."""
     with _reading(place, asked):
         source = source_of(place, asked)
         events = pl.concat([frame.collect() for frame in source.frames], how="diagonal")
         require_rows(source.file, events.height, source.rows)
-        _require_any(source, events.height)
+        _require_any(source, events.height, is_alone=is_alone)
         part = source.checked(events)
-        _require_used(source, len(part))
+        _require_used(source, events.height, len(part))
         return part
 
 
-def _in_parts(place: Place, asked: Asked, at_once: int) -> Iterator[EventPart]:
-    """The events of a file or frame, about so many at once."""
+def _in_parts(place: Place, asked: Asked, at_once: int, *, is_alone: bool) -> Iterator[EventPart]:
+    """The events of a file or frame, about so many at once; of several files one may have none."""
     with _reading(place, asked) as require_same:
         source = source_of(place, asked)
         batches = (batch for frame in source.frames for batch in frame.collect_batches(chunk_size=at_once))
@@ -159,8 +166,8 @@ def _in_parts(place: Place, asked: Asked, at_once: int) -> Iterator[EventPart]:
                     if len(part):
                         yield part
             require_rows(source.file, found, source.rows)
-            _require_any(source, found)
-            _require_used(source, used)
+            _require_any(source, found, is_alone=is_alone)
+            _require_used(source, found, used)
         except BadRowsError as error:
             raise DataError(error.told(batches)) from None
 
@@ -184,13 +191,20 @@ def _nothing() -> None:
     """What is asked of a frame, which no other program writes to."""
 
 
-def _require_any(source: EventSource, rows: int) -> None:
-    if not rows:
+def _require_any(source: EventSource, rows: int, *, is_alone: bool) -> None:
+    # Of several files one that says itself that it has no rows is whole; of a text with a header alone nobody knows.
+    is_none_stated = source.rows == 0 and not is_alone
+    if not rows and not is_none_stated:
         raise DataError(f"{source.file} has a header and no events; give a file with at least one event")
 
 
-def _require_used(source: EventSource, events: int) -> None:
-    if not events and source.rejected is not None:
+def _require_some(path: Events, events: int) -> None:
+    if not events:
+        raise DataError(f"{path}: none of the files has an event; give one with at least one event")
+
+
+def _require_used(source: EventSource, rows: int, events: int) -> None:
+    if rows and not events and source.rejected is not None:
         reasons = left_out(source.rejected.reasons)
         raise DataError(f"{source.file} has no row that can be used: {reasons}; correct the file")
 
@@ -199,8 +213,8 @@ def _joined(parts: Sequence[EventPart]) -> EventPart:
     """All of them as one; where some have no `nanoseconds`, theirs are 0."""
     if len(parts) == 1:
         return parts[0]
-    joined = {}
-    for name in (field.name for field in fields(EventPart)):
+    joined = dict[str, Any]()
+    for name in (field.name for field in fields(EventPart) if field.name != "file"):
         columns = [getattr(part, name) for part in parts]
         if all(column is None for column in columns):
             continue

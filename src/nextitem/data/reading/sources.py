@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +17,7 @@ from nextitem.data.reading.names import Role, listed
 from nextitem.data.reading.opening import explained
 from nextitem.data.reading.paths import files_of, require_file
 from nextitem.data.reading.rejected import RejectedRows
+from nextitem.data.reading.time_checks import Seen
 from nextitem.errors import ConfigurationError, DataError, NextitemError
 from nextitem.settings.given import path_of
 
@@ -35,6 +36,8 @@ class Asked:
     """Those of the log that a model learnt from."""
     rejected: RejectedRows | None = None
     """Where rows go that are left out, if the columns ask for that."""
+    seen: Seen = field(default_factory=Seen)
+    """Of the times of a log, by the files of it that were read."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def source_of(
     if kept is None:  # nobody wants to know what stands in bad rows
         frames = (frame.drop("fields", strict=False) for frame in frames)
     return EventSource(
-        place, frames, found, form.is_text, content.separator, content.rows, has_header, is_doubtful, kept
+        place, frames, found, form.is_text, content.separator, content.rows, has_header, is_doubtful, kept, asked.seen
     )
 
 

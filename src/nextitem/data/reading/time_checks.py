@@ -16,16 +16,23 @@ _ONE_UNIT = "write the whole column in one unit"
 
 
 @dataclass
-class TimeChecks:
-    """What a column of times has to be all through a file, however many parts it is read in."""
+class Seen:
+    """What was seen of the times of a log so far, in earlier parts and in earlier files."""
 
-    sieve: Sieve
     first: Series | None = None
     """The first that is a time: of texts it decides whether they are numbers or dates, and whether with an offset."""
     has_likely: bool = False
     """Whether a time between 1990 and 2099 was seen, so that what is that in another unit alone is doubted."""
     doubted: str | None = None
     """What is to be said of an earlier part once such a time is seen."""
+
+
+@dataclass(frozen=True)
+class TimeChecks:
+    """What a column of times has to be all through a log, however many parts and files it is read in."""
+
+    sieve: Sieve
+    seen: Seen
 
     def passed(self, events: DataFrame) -> tuple[DataFrame, Times | None]:
         """The events whose times can be used, and these; None where there are no times.
@@ -62,12 +69,12 @@ class TimeChecks:
         return self.sieve.required(events, "time", are_there, "is missing", remedy)
 
     def _look_at_first(self, column: Series) -> None:
-        if self.first is not None or not len(column):
+        if self.seen.first is not None or not len(column):
             return
         first = column.head(1)
         if column.dtype == pl.String and not (are_numbers(first) | are_dates(first))[0]:
             first = column.filter(are_numbers(column) | are_dates(column)).head(1)
-        self.first = first if len(first) else None
+        self.seen.first = first if len(first) else None
 
     def _require_unit_for_numbers(self, column: Series) -> None:
         found = self.sieve.found
@@ -80,13 +87,13 @@ class TimeChecks:
     def _holds_dates(self, column: Series) -> bool:
         if column.dtype != pl.String:
             return column.dtype.is_temporal()
-        return self.first is not None and not are_numbers(self.first)[0]
+        return self.seen.first is not None and not are_numbers(self.seen.first)[0]
 
     def _understood(self, column: Series) -> Times | None:
         unit = self.sieve.found.time_unit
-        if self.first is None or column.dtype != pl.String:
+        if self.seen.first is None or column.dtype != pl.String:
             return times_of(column, unit)
-        times = times_of(pl.concat([self.first, column]), unit)
+        times = times_of(pl.concat([self.seen.first, column]), unit)
         if times is None:
             return None
         return Times(times.seconds[1:], None if times.nanoseconds is None else times.nanoseconds[1:])
@@ -97,7 +104,7 @@ class TimeChecks:
 
     def _in_range(self, events: DataFrame, times: Times) -> tuple[DataFrame, Times]:
         seconds = times.seconds
-        self.has_likely = self.has_likely or bool(seconds.is_between(*LIKELY_TIMES).any())
+        self.seen.has_likely = self.seen.has_likely or bool(seconds.is_between(*LIKELY_TIMES).any())
         if bool(seconds.is_between(EARLIEST, LATEST).fill_null(False).all()):
             return events, times
         events = self._of_one_kind(events)
@@ -105,7 +112,7 @@ class TimeChecks:
         events = self.sieve.required(
             events, "time", lambda column: self._seconds(column).is_not_null(), "is not a time", remedy
         )
-        if self.has_likely and not self._holds_dates(events["time"]):
+        if self.seen.has_likely and not self._holds_dates(events["time"]):
             events = self._without_smaller_units(events)
 
         def are_in_range(column: Series) -> Series:
@@ -119,7 +126,7 @@ class TimeChecks:
 
     def _of_one_kind(self, events: DataFrame) -> DataFrame:
         """Without dates where the first time is a number, and the other way round."""
-        if events["time"].dtype != pl.String or self.first is None:
+        if events["time"].dtype != pl.String or self.seen.first is None:
             return events
         is_date = self._holds_dates(events["time"])
         others = are_numbers if is_date else are_dates
@@ -142,9 +149,9 @@ class TimeChecks:
     def _without_mixed_offsets(self, events: DataFrame, times: Times) -> tuple[DataFrame, Times]:
         """Texts name an offset from UTC where the first one does, and else none: which would be meant is unknown."""
         column = events["time"]
-        if column.dtype != pl.String or self.first is None or not self._holds_dates(column):
+        if column.dtype != pl.String or self.seen.first is None or not self._holds_dates(column):
             return events, times
-        is_zoned = bool(_name_offsets(self.first)[0])
+        is_zoned = bool(_name_offsets(self.seen.first)[0])
         if bool((_name_offsets(column) == is_zoned).all()):
             return events, times
         fact = "names no offset from UTC where the first time of the column does"
@@ -178,14 +185,14 @@ class TimeChecks:
             if not bool(is_doubted.any()):
                 continue
             fact = f"looks like {_UNIT_NAMES[other]} where other times of the column are {_UNIT_NAMES[unit]}"
-            if self.has_likely:
+            if self.seen.has_likely:
                 events = self.sieve.required(events, "time", self._unlikely_in(other), fact, _ONE_UNIT)
-            elif self.doubted is None:
+            elif self.seen.doubted is None:
                 row, value = events["row"].filter(is_doubted)[0], first_shown(column.filter(is_doubted))
                 place = f"{self.sieve.file}:{row}:{self.sieve.name('time')}"
-                self.doubted = f"{place}: {value} {fact}; {_ONE_UNIT}"
-        if self.has_likely and self.doubted is not None:
-            raise DataError(self.doubted)
+                self.seen.doubted = f"{place}: {value} {fact}; {_ONE_UNIT}"
+        if self.seen.has_likely and self.seen.doubted is not None:
+            raise DataError(self.seen.doubted)
         left = self._understood(events["time"]) if events.height < before else times
         return events, times if left is None else left
 
