@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from nextitem.data.interactions import Interactions
 from nextitem.errors import ArtefactError, ConfigurationError
 from nextitem.experiment.again import evaluate_again, restore_own
 from nextitem.experiment.combined import Blend
 from nextitem.experiment.folder.reading import PAGE, Run, read_run
 from nextitem.experiment.of_runs import Place, blend, ensemble
 from nextitem.experiment.recipe import Recipe
+from nextitem.experiment.repetition import remaking_command
 from nextitem.experiment.train import Extras, train
 from nextitem.model.baselines import Popularity
 from nextitem.report.run.evidence import Evidence
@@ -19,6 +21,7 @@ from nextitem.report.run.page import report_page
 from nextitem.serving.recommender import Recommender
 from nextitem.serving.renewal.forget import forget
 from nextitem.serving.renewal.refit import refit
+from nextitem.serving.renewal.update import update
 from nextitem.training.session import Session
 from worlds.small_runs import ITEMS, RECIPES, chains, log_of, write_csv
 
@@ -138,3 +141,27 @@ def test_recent_popularity_that_is_not_chosen_asks_for_no_times(made: Run) -> No
 def test_its_page_says_how_it_is_made_again(made: Run, members: Sequence[Run]) -> None:
     page = report_page([Evidence.of(made)], [restore_own(made)])
     assert f"nextitem ensemble {' '.join(run.folder.name for run in members)}" in page
+
+
+def test_its_command_has_what_was_not_the_default(made: Run, members: Sequence[Run], tmp_path: Path) -> None:
+    named = Place(tmp_path, "both", extras=BARE)
+    by_probability = ensemble(members[:2], "probability", named)
+    runs = " ".join(run.folder.name for run in members[:2])
+    assert remaking_command(by_probability) == f"nextitem ensemble {runs} --average probability --name both"
+    blended = blend(made, Blend(co_occurrence=(0.0, 0.5), decay=(0.0,), last=2), Place(tmp_path, extras=BARE))
+    options = "--co-occurrence 0,0.5 --decay 0 --last 2"
+    assert remaking_command(blended) == f"nextitem blend {made.folder.name} {options}"
+
+
+@pytest.mark.parametrize("is_blend", [False, True])
+def test_new_events_are_learnt_anew_by_all_of_it(made: Run, members: Sequence[Run], is_blend: bool) -> None:
+    asked = Blend(co_occurrence=(0.0, 0.5), decay=(0.0,))
+    run = blend(members[0], asked, Place(made.folder.parent, extras=BARE)) if is_blend else made
+    users = run.users
+    assert users is not None
+    rows = [(user, f"i{(n + step) % 12:02}", 1e6 + 10 * n + step) for n, user in enumerate(users["user"])
+            for step in (0, 1)]  # fmt: skip
+    found = update(run, Interactions.from_columns(*zip(*rows, strict=True)), Session(0))
+    assert any(note.startswith("all of it is trained anew") for note in found.trained.metrics.notes)
+    assert found.beside.evaluation.certificate.cases == len(found.trained.outcome.test.above_C)
+    assert found.store(made.folder.parent / "updated").recipe.model.name == run.recipe.model.name

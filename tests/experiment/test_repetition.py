@@ -4,16 +4,18 @@ import shlex
 
 import pytest
 
+from nextitem.experiment.combined import Blend, Ensemble, Member
 from nextitem.experiment.presets import load_preset, preset_names, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.repetition import repeating_command, repeating_overrides, unchanged_preset
 from nextitem.experiment.sequence import SequenceRecipe
+from nextitem.experiment.teacher import Teacher
 from nextitem.model.baselines import CoOccurrence
 from nextitem.model.encoders import FPMC, BERT4Rec, Caser, SASRec
 from nextitem.model.items import Separate, Tied
 from nextitem.model.losses import BinaryCrossEntropy
 from nextitem.model.negatives import Uniform
-from nextitem.model.objectives import MaskedItem, NextItem
+from nextitem.model.objectives import MaskedItem, NextFew, NextItem
 from nextitem.training.training import Training
 from worlds.parts import sequence
 
@@ -27,6 +29,20 @@ OWN = {
     "no patience": Recipe(
         name="sasrec-bce", model=SequenceRecipe(training=Training(patience=None, learning_rate=3e-4))
     ),
+    "an ensemble": Recipe(
+        name="both",
+        model=Ensemble(
+            members=(
+                Member(seed=1, model=SequenceRecipe(encoder=SASRec(dim=32), training=Training(patience=None))),
+                Member(
+                    seed=2,
+                    model=SequenceRecipe(encoder=FPMC(dim=8), objective=NextFew()),
+                ),
+            )
+        ),
+    ),
+    "a blend": Recipe(name="counted", model=Blend(co_occurrence=(0.5,), model=SequenceRecipe(encoder=SASRec(dim=32)))),
+    "a student": Recipe(name="taught", model=SequenceRecipe(teacher=Teacher(runs=("runs/my run",), weight=0.9))),
     "a baseline": Recipe(name="counts", model=CoOccurrence(window=3)),
     "a file": Recipe(
         data="my events/2026 [1].csv",

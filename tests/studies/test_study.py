@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from nextitem.errors import ConfigurationError, StorageError
+from nextitem.experiment.folder.reading import read_run
 from nextitem.experiment.presets import preset_names
+from nextitem.experiment.train import Extras, train
 from nextitem.storage import whole_folder
 from nextitem.studies.study import Study, load_study, study_names
+from nextitem.training.session import Session
 from worlds.command_line import typed
 from worlds.small_runs import chains, log_of, write_csv
 from worlds.small_study import SMALL
@@ -275,6 +278,15 @@ def test_a_frontier_shows_rows_by_seconds_with_published_points_of_the_same_data
     assert "| a model | 0.9000 | 60 | a paper that never was |" in page
     assert [one["label"] for one in table["elsewhere"]] == ["a model"]
     assert "<svg" in (folder / "study.svg").read_text()  # what is in it, the figure's own tests look at
+    stored = next((tmp_path / "runs").glob("*-popularity-events"))
+    recipe = read_run(stored).recipe.model_copy(update={"name": "a stored one"})
+    own = train(recipe, Session(0), tmp_path / "elsewhere", extras=Extras(baselines=False))
+    asked = ("study", "mine.toml", "--data", str(data), "--beside", str(own.folder), "--beside", str(stored))
+    assert typed(monkeypatch, *asked) == 0
+    rows = json.loads((folder / "table.json").read_text())["rows"]
+    assert {"a stored one", stored.name} <= {row["recipe"] for row in rows}
+    assert typed(monkeypatch, "study", "width", "--beside", str(stored)) == 2
+    assert "--beside is for a frontier" in capfd.readouterr().err
 
 
 def test_the_frontier_has_every_recipe_once() -> None:

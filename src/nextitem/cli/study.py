@@ -26,6 +26,7 @@ from nextitem.cli.options import (
     make_report,
     path_to,
     seeds_of_each,
+    stored_run,
     typed_command,
     use_threads,
     with_data,
@@ -38,6 +39,7 @@ from nextitem.engine.entries import Contestant, Entry, Place
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.candidates import Candidates
 from nextitem.evaluation.metrics import rank_metrics
+from nextitem.experiment.folder.reading import COMPARED
 from nextitem.settings.given import expanded
 from nextitem.studies.comparison import compare
 from nextitem.studies.forecast import plan_reproduction
@@ -67,6 +69,14 @@ _Against = Annotated[
     str | None, typer.Option(help="Row that the others are tested against; default: the study's base.")
 ]
 _Without = Annotated[list[str] | None, typer.Option(help="Leave this row out; may be repeated.", metavar="ROW")]
+_Beside = Annotated[
+    list[Path] | None,
+    typer.Option(
+        parser=expanded,
+        metavar="RUN",
+        help="Of a frontier: a finished run as a row, such as an ensemble; repeatable.",
+    ),
+]
 _Fast = Annotated[bool, typer.Option("--fast", help="On synthetic: few steps, a first look in minutes.")]
 _PlanOnly = Annotated[bool, typer.Option("--plan", help="Predict time and memory of every training, and stop.")]
 _Candidates = Annotated[str, typer.Option(help=f"Of {OF_RANKINGS}: comma-separated kinds of drawn negatives.")]
@@ -84,6 +94,7 @@ def study(
     seeds: _Seeds = 1,
     against: _Against = None,
     without: _Without = None,
+    beside: _Beside = None,
     fast: _Fast = False,
     training: TrainMissing = True,
     plan_only: _PlanOnly = False,
@@ -115,10 +126,11 @@ def study(
     if plan_only:
         _plan(request, rows, device_of(device), as_json=as_json)
         return
+    stored = _stored(request, [row.label for row in rows], beside or [])
     place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh, make_report)
-    results = _made(
-        request, rows, seeds, against, partial(train_each if training else find_each, place=place, say=_NotesOnce())
-    )
+    of_stored = [run for row in stored for run in row.runs]
+    each = partial(train_each, beside=of_stored) if training else find_each
+    results = _made(request, rows, seeds, against, partial(each, place=place, say=_NotesOnce()), stored)
     _tell(results, out, as_json=as_json)
 
 
@@ -134,6 +146,20 @@ class _NotesOnce:
         self._said.add(sentence)
 
 
+def _stored(request: StudyRequest, labels: Sequence[str], folders: Sequence[Path]) -> list[Contestant]:
+    """A row for each of these finished runs, called as its recipe is, or by its folder where that is taken."""
+    if folders and not request.study.frontier:
+        raise ConfigurationError(
+            f"--beside is for a frontier, whose rows are models of all kinds, and study {request.study.name} varies "
+            f"one thing; compare finished runs by `nextitem compare`"
+        )
+    runs = [stored_run(folder, COMPARED) for folder in folders]
+    names = [run.recipe.name for run in runs]
+    is_taken = [name in labels or names.count(name) > 1 for name in names]
+    called = [run.folder.name if taken else name for run, name, taken in zip(runs, names, is_taken, strict=True)]
+    return [Contestant(label, (run,)) for label, run in zip(called, runs, strict=True)]
+
+
 def _plan(request: StudyRequest, rows: list[Entry], device: torch.device, *, as_json: bool) -> None:
     with told_if_slow(f"planning {counted(len(rows), 'training')}", say):
         forecast = plan_reproduction(request.used_data, rows, 0, Alone(device))
@@ -141,10 +167,18 @@ def _plan(request: StudyRequest, rows: list[Entry], device: torch.device, *, as_
 
 
 def _made(
-    request: StudyRequest, rows: Sequence[Entry], seeds: int, against: str | None, each: Callable[..., list[Contestant]]
+    request: StudyRequest,
+    rows: Sequence[Entry],
+    seeds: int,
+    against: str | None,
+    each: Callable[..., list[Contestant]],
+    stored: Sequence[Contestant],
 ) -> "Results":
-    """The results of the study and of all that it is asked beside; `each` trains or finds the runs of some rows."""
-    results = _results(request, each(rows, range(seeds)), against)
+    """The results of the study, of what is `stored` beside its rows and of all that it is asked besides.
+
+    `each` trains or finds the runs of some rows.
+    """
+    results = _results(request, [*each(rows, range(seeds)), *stored], against)
     if not results.comparison.cells:
         return results
     asked = {one: each(entries(request.asked(one)), range(seeds)) for one in request.study.asked}

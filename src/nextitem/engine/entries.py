@@ -36,6 +36,11 @@ class Contestant:
         return _mean([run.metrics.train_seconds for run in self.runs])
 
     @property
+    def whole_seconds(self) -> float | None:
+        """The same with the seconds of whoever taught the runs, or chose their epochs before."""
+        return _mean([run.metrics.whole_seconds for run in self.runs])
+
+    @property
     def seconds_to_nearly_best(self) -> float | None:
         """Seconds of optimisation until 95 % of the best validation value, mean over seeds; None without epochs."""
         return _mean([run.seconds_to(NEARLY_BEST) for run in self.runs])

@@ -47,7 +47,7 @@ def relearn(run: Run, session: Session, place: Place = _HERE, say: Say = silent)
         metrics = trained.metrics.model_copy(
             update={
                 "notes": (*trained.metrics.notes, _said(run)),
-                "chosen_by": ChosenBy(run=run.folder.name, manifest_sha256=sha256(run.folder / MANIFEST)),
+                "chosen_by": _chosen_by(run),
             }
         )
         trained = replace(trained, metrics=metrics)
@@ -77,6 +77,11 @@ def _learning_validation(run: Run, place: Place) -> Recipe:
     moved = {} if place.data is None else {"data": place.data}
     name = place.name or f"{run.recipe.name}-refit"
     return run.recipe.model_copy(update={"name": name, "model": model, **moved})
+
+
+def _chosen_by(run: Run) -> ChosenBy:
+    manifest = sha256(run.folder / MANIFEST)
+    return ChosenBy(run=run.folder.name, manifest_sha256=manifest, train_seconds=run.metrics.whole_seconds)
 
 
 def _said(run: Run) -> str:

@@ -74,6 +74,20 @@ def admits_text(annotation: Any) -> bool:
     return False
 
 
+def with_nothing(annotation: Any, value: object) -> object:
+    """A value for a field of this type, `none` and `null` in the tables of its lists as None where that is admitted."""
+    if isinstance(value, list):
+        element = next((get_args(one)[0] for one in members(annotation) if get_origin(one) is tuple), None)
+        return [with_nothing(element, one) for one in value]
+    if isinstance(value, dict):
+        models = choices(annotation)
+        model = models.get("") or models.get(str(value.get("name")))
+        fields = {} if model is None else model.model_fields
+        return {key: with_nothing(fields[key].annotation, one) if key in fields else one for key, one in value.items()}
+    is_word = value in ("none", "null") and admits_none(annotation) and not admits_text(annotation)
+    return None if is_word else value
+
+
 def takes_lists(annotation: Any) -> bool:
     """Whether a field of this type may hold a list of any length."""
     return any(get_origin(member) is tuple for member in members(annotation))

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from nextitem.errors import ConfigurationError
-from nextitem.settings.annotations import admits_none, admits_text, choices, table_values
+from nextitem.settings.annotations import admits_none, admits_text, choices, table_values, takes_lists, with_nothing
 from nextitem.settings.configuration import Configuration, default_tree
 from nextitem.settings.keys import is_within, leaves, meant_key, short_key, whole_key
 from nextitem.settings.refusals import Refusal, refusals, shown
@@ -113,6 +113,8 @@ class _Said:
 
     def as_field(self, annotation: Any) -> object:
         """The value for a field of this type: as it was typed where only that is accepted."""
+        if isinstance(self.value, list) and takes_lists(annotation):
+            return with_nothing(annotation, self.value)
         if self.typed is None or isinstance(self.value, str) or not admits_text(annotation):
             return self.value
         try:

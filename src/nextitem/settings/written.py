@@ -4,6 +4,7 @@ import datetime
 import json
 import re
 import tomllib
+from collections.abc import Mapping
 
 from pydantic_core import to_json
 
@@ -66,6 +67,19 @@ def joined(key: str, word: str) -> str:
     """
     written = word if _BARE.fullmatch(word) else json.dumps(word, ensure_ascii=False)
     return f"{key}.{written}" if key else written
+
+
+def as_toml(value: object) -> str:
+    """A value as one line of TOML, tables in braces; None is the word for it.
+
+    >>> as_toml([{"seed": 1, "patience": None, "add to cart": True}])
+    '[{seed = 1, patience = "none", "add to cart" = true}]'
+    """
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{joined('', str(key))} = {as_toml(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(as_toml(one) for one in value)}]"
+    return '"none"' if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def as_json(value: object) -> bytes:

@@ -132,7 +132,12 @@ def test_a_catalogue_that_changed_is_exported_as_it_is(files: Exported) -> None:
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("popularity", "is a baseline, which counts"), ("fpmc", "has a vector for each of its 30 users")],
+    [
+        ("popularity", "is a baseline, which counts"),
+        ("fpmc", "has a vector for each of its 30 users"),
+        ("ensemble", r"is an ensemble of 2 models, .* `nextitem distil`"),
+        ("blend", "is a blend, whose counts"),
+    ],
 )
 def test_what_no_file_can_hold_is_refused_with_the_reason(tmp_path: Path, name: str, reason: str) -> None:
     with pytest.raises(ConfigurationError, match=reason):

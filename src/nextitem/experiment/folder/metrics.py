@@ -172,6 +172,8 @@ class ChosenBy(Configuration):
     """Its folder."""
     manifest_sha256: str = Field(pattern=SHA256)
     """Of its manifest.json."""
+    train_seconds: float = Field(0.0, ge=0)
+    """Until it was known what it chose."""
 
 
 UNMEASURED = Measured(intervals={}, ceiling=0.0)
@@ -220,6 +222,14 @@ class Metrics(Configuration):
     holds: dict[Annotated[str, Field(pattern=STORE)], Count] | None = None
     """By the name of a service's database, the number of its latest event that the run has learnt: those up to it are
     in its histories, and count there. None of a run that learnt from no database."""
+
+    @property
+    def whole_seconds(self) -> float:
+        """Seconds of training with those of its teachers and of the run that chose its epochs, without which there is
+        no such model; those of what it is made of are in `train_seconds`.
+        """
+        chosen = 0.0 if self.chosen_by is None else self.chosen_by.train_seconds
+        return self.train_seconds + chosen + sum(one.train_seconds for one in self.taught_by or ())
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:

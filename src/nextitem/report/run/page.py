@@ -1,6 +1,5 @@
 """report.html: runs as one page that needs no network and no script."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +13,7 @@ from nextitem.evaluation.hiding import in_words
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.reading import read_draft
 from nextitem.experiment.presets import load_preset
-from nextitem.experiment.repetition import repeating_command, unchanged_preset
+from nextitem.experiment.repetition import remaking_command, unchanged_preset
 from nextitem.report.look import look, name_of_metric
 from nextitem.report.pictures import Pictures, style_sheet
 from nextitem.report.run import captions, drawings
@@ -227,20 +226,14 @@ def _made(runs: Sequence[Evidence]) -> dict[str, Any]:
         "runs": [
             {
                 "label": run.label,
-                "command": _command(run),
+                "command": remaking_command(run),
+                "is_made_of_runs": bool(run.metrics.made_of or run.metrics.chosen_by),
                 "notes": run.metrics.notes,
                 "settings": _settings(run),
             }
             for run in runs
         ],
     }
-
-
-def _command(run: Evidence) -> str:
-    """What to type to make the run again: of runs that it was made of, or to train it."""
-    if (made_of := run.metrics.made_of) is not None:
-        return shlex.join(["nextitem", run.recipe.model.name, *(one.run for one in made_of)])
-    return repeating_command(run.recipe, run.seed)
 
 
 def _settings(run: Evidence) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -86,6 +86,12 @@ class Results:
         sentences += left_out(self.request)
         if self.published and declared is not None:
             sentences.append(f"published: {declared.source}")
+        for row in self.comparison.rows:
+            if row.whole_seconds != row.train_seconds:
+                sentences.append(
+                    f"{row.label} takes {written(row.whole_seconds, ',.0f')} s with those who taught it or chose its "
+                    f"epochs, by which the figure places it"
+                )
         return [*sentences, *self.comparison.failures]
 
     def as_dict(self) -> dict[str, Any]:
@@ -148,9 +154,9 @@ def figure(results: Results) -> Figure:
 def _frontier(results: Results, points: Mapping[str, Point]) -> Figure:
     """Quality by seconds of training; a published value without a time is a level."""
     rows = {
-        row.label: Timed(row.train_seconds, points[row.label])
+        row.label: Timed(row.whole_seconds, points[row.label])
         for row in results.comparison.rows
-        if row.label in points and row.train_seconds
+        if row.label in points and row.whole_seconds
     }
     published = {one.label: (one.seconds, one.value) for one in results.elsewhere if one.seconds is not None}
     levels = {one.label: one.value for one in results.elsewhere if one.seconds is None}
@@ -265,5 +271,5 @@ def _lines(results: Results) -> Iterator[list[Any]]:
             mean, interval = results.sampled.cells[row.label]
             lines.append((results.sampled.metric, mean, *interval, results.published.get(row.label)))
         for metric, *values in lines:
-            head = [results.request.study.name, results.dataset, row.label, at[row.label], metric, len(row.runs)]
+            head = [results.request.study.name, results.dataset, row.label, at.get(row.label), metric, len(row.runs)]
             yield [*head, *values]

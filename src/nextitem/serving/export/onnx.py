@@ -17,6 +17,8 @@ from torch import Tensor
 from nextitem.data.sequences import Sequences
 from nextitem.errors import ArtefactError, ConfigurationError
 from nextitem.evaluation.scoring import Scorer
+from nextitem.experiment.combined.blending import BlendScorer
+from nextitem.experiment.combined.mean import MeanScorer
 from nextitem.experiment.folder.reading import Run
 from nextitem.model.model import SequenceModel
 from nextitem.serving.export.network import Network
@@ -71,6 +73,15 @@ def export_onnx(run: Run, out: Path, k: int = 100) -> Exported:
 
 def exportable(scorer: Scorer) -> SequenceModel:
     """The model, where a file can hold it. Raises ConfigurationError with the reason where not."""
+    if isinstance(scorer, MeanScorer):
+        raise ConfigurationError(
+            f"the run is an ensemble of {len(scorer.members)} models, and a file holds one network; export the run of "
+            f"a member, or teach one model what they say by `nextitem distil`, and export that"
+        )
+    if isinstance(scorer, BlendScorer):
+        raise ConfigurationError(
+            "the run is a blend, whose counts are looked up and are no network; export the run that it was made of"
+        )
     if not isinstance(scorer, SequenceModel):
         raise ConfigurationError(
             "the run is a baseline, which counts and has no network; export takes sequence models, such as sasrec-ce"

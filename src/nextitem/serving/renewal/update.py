@@ -14,6 +14,7 @@ from nextitem.data.source import Source
 from nextitem.data.splits.temporal import Temporal
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.evaluation.evaluate import evaluate
+from nextitem.experiment.combined import Blend, Ensemble
 from nextitem.experiment.folder.metrics import Metrics, Update, beside_it, metrics_of
 from nextitem.experiment.folder.provenance import made_now
 from nextitem.experiment.folder.reading import Run, read_run
@@ -36,6 +37,7 @@ from nextitem.words import counted
 
 DECIDING = "ndcg@10"
 HELD_OUT = 0.2
+_ANEW = "all of it is trained anew, since only a single model goes on from its weights"
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,8 @@ def _prepared(run: Run, recipe: Recipe, grown: Grown, items: ItemFeatures | None
         ) from error
     split = split.named(run.metrics.certificate.dataset).with_categories(known_categories(features))
     alone = ("goes on without its teacher, who knows none of the new events",) if run.metrics.taught_by else ()
-    notes = (f"goes on from {run.folder.name}", *alone, *grown.notes, *split.told)
+    anew = (_ANEW,) if isinstance(run.recipe.model, Ensemble | Blend) else ()
+    notes = (f"goes on from {run.folder.name}", *alone, *anew, *grown.notes, *split.told)
     return Prepared(Source.of(recipe), log, split, features, notes, columns=run.metrics.provenance.columns)
 
 
