@@ -10,6 +10,7 @@ from nextitem.data.features.files import rows_of_file
 from nextitem.data.features.joining import join
 from nextitem.data.log import Catalog
 from nextitem.data.reading.files import read_interactions
+from nextitem.data.reading.rejected import RejectedRows
 from nextitem.errors import DataError
 
 _KNOWN = Catalog(pl.Series([f"i{number:02}" for number in range(ITEM_ROWS)]))
@@ -17,6 +18,8 @@ _KNOWN = Catalog(pl.Series([f"i{number:02}" for number in range(ITEM_ROWS)]))
 
 def on_items(path: Path, *, is_whole: bool) -> str:
     """`read`, `refused`, or what is wrong: a table that is whole has a row for each item, and features for all."""
+    if fault := _skipping(path):
+        return f"wrong: {fault}"
     try:
         rows = rows_of_file(Features(file=str(path)))
         features = join(rows, _KNOWN, FeatureColumns()).features
@@ -29,6 +32,27 @@ def on_items(path: Path, *, is_whole: bool) -> str:
     if features.table.height != len(_KNOWN):
         return f"wrong: {features.table.height} rows of features for {len(_KNOWN)} items"
     return "read"
+
+
+def _skipping(path: Path) -> str:
+    """What is wrong where rows that cannot be used are left out; "" where each of them is reported once.
+
+    What is read without that is the same with it.
+    """
+    asked, rejected = FeatureColumns(on_bad_rows="skip"), RejectedRows()
+    try:
+        rows = rows_of_file(Features(file=str(path), columns=asked), rejected)
+        features = join(rows, _KNOWN, asked).features
+    except DataError as error:
+        return "" if str(path) in str(error) else f"the refusal while skipping names no file: {error}"
+    reported = rejected.table["row"]
+    if reported.n_unique() < len(reported):
+        return f"rows are reported twice: {reported.filter(reported.is_duplicated()).unique().to_list()[:5]}"
+    try:
+        strict = join(rows_of_file(Features(file=str(path))), _KNOWN, FeatureColumns()).features
+    except DataError:
+        return ""
+    return "" if strict.table.equals(features.table) else "a table that is read is another one where rows are skipped"
 
 
 def as_frame(path: Path, found: pl.DataFrame) -> str:

@@ -6,7 +6,7 @@ import torch
 
 from nextitem.data.features.layout import category_bags, category_matrix, item_vectors, standardised
 from nextitem.data.features.table import ItemFeatures
-from nextitem.errors import ConfigurationError
+from nextitem.errors import ConfigurationError, DataError
 
 FEATURES = ItemFeatures(
     pl.DataFrame(
@@ -58,6 +58,13 @@ def test_numbers_are_standardised_by_the_items_of_training() -> None:
 
 def test_numbers_that_no_item_of_training_has_are_as_they_are() -> None:
     assert standardised(FEATURES, torch.tensor([0, 0, 1, 0]), ["year"]).values_NF[0, 0] == 1990
+
+
+@pytest.mark.parametrize("numbers", [[1.0, 2.0, 1e300], [-1e308, 1e308, 0.0]])
+def test_numbers_that_are_not_finite_once_they_are_standardised_are_refused(numbers: list[float]) -> None:
+    features = ItemFeatures(pl.DataFrame({"item": [1, 2, 3], "price": numbers}))
+    with pytest.raises(DataError, match=r"the numbers in 'price' are too far apart .* to 1e\+30[08]; correct them"):
+        standardised(features, torch.tensor([1, 1, 0]))
 
 
 def test_without_columns_of_numbers_there_are_none() -> None:

@@ -74,6 +74,7 @@ def test_a_log_needs_no_times() -> None:
     [
         ([[0, 1], [2]], {}, r"1 user has two events, a history and a target, so nothing can be held out by users"),
         ([[0, 1], [1, 0]], {}, r"1 user has two events, a history and a target, so nothing can be held out by users"),
+        ([[0, 1]] * 3, {"test_share": 0.9}, r"0 users have two .*the test asks about 3 others: lower split.test_share"),
         ([[0, 1]] * 4, {"test_share": 0.5, "validation_share": 0.9}, "all would be asked about and nobody learnt from"),
     ],
 )

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nextitem.data.features.table import ItemFeatures
 from nextitem.data.splits.split import Categories
-from nextitem.errors import ConfigurationError
+from nextitem.errors import ConfigurationError, DataError
 from nextitem.settings.suggestion import suggest
 
 
@@ -121,7 +121,8 @@ def standardised(features: ItemFeatures, counts_N: Tensor, names: Sequence[str] 
     """All columns of numbers, or those named, in standard deviations from the mean.
 
     Both are of items with training events (`counts_N` > 0), each item once however popular: an item that occurs only in
-    held-out events shapes neither. Raises ConfigurationError for a column that is none of numbers.
+    held-out events shapes neither. Raises ConfigurationError for a column that is none of numbers, and DataError for
+    one in which they are not finite then.
 
     >>> table = pl.DataFrame({"item": [1, 2, 3, 4], "year": [1990.0, 2010.0, None, 5000.0]})
     >>> standardised(ItemFeatures(table), torch.tensor([1, 5, 2, 0])).values_NF[:, 0].tolist()
@@ -136,8 +137,15 @@ def standardised(features: ItemFeatures, counts_N: Tensor, names: Sequence[str] 
     means_F = (values_NF * counted_NF).sum(0) / numbers_F
     deviations_F = (((values_NF - means_F) ** 2 * counted_NF).sum(0) / numbers_F).sqrt()
     deviations_F[deviations_F == 0] = 1
-    scaled_NF = ((values_NF - means_F) / deviations_F).masked_fill(is_missing_NF, 0)
-    return Numbers(tuple(chosen), scaled_NF.float(), is_missing_NF, means_F, deviations_F)
+    scaled_NF = ((values_NF - means_F) / deviations_F).masked_fill(is_missing_NF, 0).float()
+    is_finite_F = scaled_NF.isfinite().all(0) & deviations_F.isfinite()
+    for place in (~is_finite_F).nonzero()[:, 0].tolist():
+        low, high = values_NF[:, place].aminmax()
+        raise DataError(
+            f"the numbers in {chosen[place]!r} are too far apart to be standardised, from {float(low):g} to "
+            f"{float(high):g}; correct them, or leave the column out"
+        )
+    return Numbers(tuple(chosen), scaled_NF, is_missing_NF, means_F, deviations_F)
 
 
 @dataclass(frozen=True)

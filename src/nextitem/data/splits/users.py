@@ -58,7 +58,9 @@ class Users(Division):
         whole = Sequences.required(sequences)
         tested_U = drawn_users(whole, self.test_share, self.seed, _TESTED)
         rest = without(whole, tested_U)
-        validated_U = drawn_users(rest, self.validation_share, self.seed, _VALIDATED)
+        tested = counted(int(tested_U.sum()), "other")
+        remedy = f"the test asks about {tested}: lower split.test_share, or take split=leave_one_out"
+        validated_U = drawn_users(rest, self.validation_share, self.seed, _VALIDATED, remedy)
         train = without(rest, validated_U)
         if not int(train.lengths_U.sum()):
             raise DataError(
