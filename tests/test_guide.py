@@ -28,6 +28,10 @@ SMALL = {
     "nextitem train sasrec-ce": "training.epochs=2 encoder.dim=8 encoder.blocks=1 objective.maximum_length=20 "
     "--no-report --no-baselines",
     "nextitem train co-occurrence": "--no-report --no-baselines",
+    "nextitem ensemble": "--no-report --no-baselines",
+    "nextitem blend": "--no-report --no-baselines",
+    "nextitem refit cinema/blended": "--no-report --no-baselines",
+    "nextitem distil": "--no-report --no-baselines",
     "nextitem update": "--replace-worse",  # so little training may well be worse by chance
 }
 
@@ -130,5 +134,5 @@ def test_the_guide_tells_of_all_that_is_between_a_log_and_a_website() -> None:
     typed_verbs = {verb for _, block in steps() for verb in re.findall(r"^nextitem (\w+)", block, re.MULTILINE)}
     assert typed_verbs == {
         *("check", "prepare", "train", "report", "recommend", "similar", "explain", "serve"),
-        *("replay", "update", "dump", "restore", "forget", "refit"),
+        *("replay", "update", "dump", "restore", "forget", "refit", "ensemble", "blend", "distil"),
     }
