@@ -91,9 +91,7 @@ def recommend(
     as_json: AsJson = False,
 ) -> None:
     """The k best next items for users of a run, or for histories in a file."""
-    _check(users, histories, of_file=bool(columns or histories_only or on_bad_rows or rejected))
-    if out is not None:
-        check_out(out)
+    _check(users, histories, out, of_file=bool(columns or histories_only or on_bad_rows or rejected))
     wanted = None if users is None or users == _ALL else ids_in(users, "user", "--users")
     named = narrowing_ids(candidates, exclude)
     asked = Terms(k, None, hide if hide is None else checked(hide), not drop_unknown, histories_only, diversity)
@@ -104,8 +102,7 @@ def recommend(
         if histories is None:
             batch = batch_of_users(recommender, wanted, terms)
         else:
-            read_as = columns_of(columns, on_bad_rows) or USUAL
-            batch = _of_file(recommender, stored, histories, read_as, terms, skipped)
+            batch = _of_file(recommender, stored, histories, columns_of(columns, on_bad_rows) or USUAL, terms, skipped)
         batch = replace(batch, notes=(*notes, *batch.notes))
         served = serve(recommender, batch, terms) if out is None else None
     if rejected is not None:
@@ -116,13 +113,15 @@ def recommend(
         _write(recommender, stored, batch, terms, out, skipped, as_json=as_json)
 
 
-def _check(users: str | None, histories: Path | None, *, of_file: bool) -> None:
+def _check(users: str | None, histories: Path | None, out: Path | None, *, of_file: bool) -> None:
     if (users is None) == (histories is None):
         raise ConfigurationError("give either --users (ids, a file of them, or all) or --histories FILE")
     if histories is None and of_file:
         raise ConfigurationError(
             "--columns, --histories-only, --on-bad-rows and --rejected are about --histories FILE; leave them out"
         )
+    if out is not None:
+        check_out(out)
 
 
 def limits_in(text: str) -> dict[str, int]:

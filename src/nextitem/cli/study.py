@@ -113,16 +113,12 @@ def study(
         _list(as_json=as_json)
         return
     if name == OF_RANKINGS:
-        kinds = [text.strip() for text in candidates.split(",")]
-        _rankings([expanded(word) for word in words or ()], kinds, metric, data, out, as_json=as_json)
+        _rankings([expanded(word) for word in words or ()], candidates, metric, data, out, as_json=as_json)
         return
     of_columns = [*column_overrides(columns), *item_column_overrides(item_columns)]
     request = _request(name, [*(words or []), *of_columns], data, recipe, fast=fast)
     request = replace(request, without=tuple(without or ()))
-    rows = entries(request)
-    for sentence in left_out(request):
-        say(sentence)
-    compare([Contestant(row.label) for row in rows], against)  # a misspelt row is refused before hours of training
+    rows = _rows(request, against)
     if plan_only:
         _plan(request, rows, device_of(device), as_json=as_json)
         return
@@ -132,6 +128,15 @@ def study(
     each = partial(train_each, beside=of_stored) if training else find_each
     results = _made(request, rows, seeds, against, partial(each, place=place, say=_NotesOnce()), stored)
     _tell(results, out, as_json=as_json)
+
+
+def _rows(request: StudyRequest, against: str | None) -> list[Entry]:
+    """What is to be trained. Raises ConfigurationError for a row to compare with that is not among them."""
+    rows = entries(request)
+    for sentence in left_out(request):
+        say(sentence)
+    compare([Contestant(row.label) for row in rows], against)  # a misspelt row is refused before hours of training
+    return rows
 
 
 class _NotesOnce:
@@ -248,9 +253,7 @@ def _list(*, as_json: bool) -> None:
     show_table(table)
 
 
-def _rankings(
-    folders: list[Path], kinds: list[str], metric: str, data: str | None, out: Path, *, as_json: bool
-) -> None:
+def _rankings(folders: list[Path], candidates: str, metric: str, data: str | None, out: Path, *, as_json: bool) -> None:
     """Both kinds of ranking of finished runs, on stdout and in a folder."""
     if len(folders) < 2:
         raise ConfigurationError(
@@ -259,6 +262,7 @@ def _rankings(
     from nextitem.report.studies import rankings as rankings_page
 
     rank_metrics([metric])
+    kinds = [text.strip() for text in candidates.split(",")]
     for kind in kinds:
         Candidates.parse(kind)  # before any model is read
     with told_if_slow(f"ranking the targets of {counted(len(folders), 'run')}", say):

@@ -108,8 +108,7 @@ def train(
         _print_config(resolved.value, resolved.sources, as_json=as_json)
         return
     say_if_generated(resolved)
-    extras = Extras(users, make_report if report else None, candidates, baselines)
-    _check(extras, resolved.value)
+    extras = _checked(Extras(users, make_report if report else None, candidates, baselines), resolved.value)
     use_threads(threads)
     workplace = Workplace.of(out, resolved.value, seed)
     trackers = [open_tracker(asked, out / ".tensorboard") for asked in tracker or []]
@@ -123,8 +122,7 @@ def train(
         say(f"run: {folder}")
         show_json(metrics.as_dict())
     elif folder is not None:
-        _tell(preset, resolved, metrics, time.monotonic() - began)
-        show(f"run: {folder}")
+        _tell(preset, resolved, metrics, time.monotonic() - began, folder)
 
 
 def _settle(workplace: Workplace, processes: Processes, *, resume: bool, fresh: bool) -> None:
@@ -136,17 +134,18 @@ def _settle(workplace: Workplace, processes: Processes, *, resume: bool, fresh: 
     processes.wait()
 
 
-def _tell(preset: Preset, resolved: Resolved[Recipe], metrics: Metrics, seconds: float) -> None:
-    """What a training reached, beside what was published and what only counts."""
+def _tell(preset: Preset, resolved: Resolved[Recipe], metrics: Metrics, seconds: float, folder: Path) -> None:
+    """What a training reached, beside what was published and what only counts, and where it is."""
     is_preset = all(label != COMMAND_LINE or key == "data" for key, label in resolved.sources.items())
     published = preset.published.get(resolved.value.data, {}) if is_preset else {}
     show_table(_summary(resolved.value, metrics, published, seconds))
     if metrics.baselines:
         show_table(_beside(metrics, metrics.baselines))
+    show(f"run: {folder}")
 
 
-def _check(extras: Extras, recipe: Recipe) -> None:
-    """Raises ConfigurationError before hours of training for what could not be had after them."""
+def _checked(extras: Extras, recipe: Recipe) -> Extras:
+    """The same. Raises ConfigurationError before hours of training for what could not be had after them."""
     if extras.candidates is not None:
         Candidates.parse(extras.candidates)
     if not extras.users and recipe.learner.has_users:
@@ -155,6 +154,7 @@ def _check(extras: Extras, recipe: Recipe) -> None:
             "out; leave --no-users out, or set encoder.user_vectors=false where there is that setting, or take another "
             "encoder"
         )
+    return extras
 
 
 def _train(

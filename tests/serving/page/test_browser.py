@@ -138,7 +138,7 @@ def test_a_user_is_looked_up_and_lists_are_narrowed_by_any_column(browser: Brows
         page.get_by_label("Price to").fill("100")
         page.get_by_label("Price to").press("Enter")
         page.wait_for_url("**to.price=100**")
-        page.get_by_label("Of one of genre").select_option("1")
+        page.get_by_label("Most per genre").select_option("1")
         page.wait_for_url("**limit=1**")
         rows = page.locator(".side-a .row")
         expect(rows.first).to_be_visible()
