@@ -13,7 +13,7 @@ from collections.abc import Mapping
 NOTHING = "–"
 MOST_OF_A_NAME = 200
 """Bytes of the part of a folder's name that is made of other names; systems take 255 for the whole."""
-CEILING = "But by chance no model of ids alone hits a larger share of targets than the ceiling."
+CEILING = "Except by chance no model of ids alone hits a larger share of targets than the ceiling."
 KINDS = "A repeated target is in its history. Of the others, a warm one occurs in training and a cold one does not."
 
 # What would move a cursor, colour or hide what stands beside it, or turn its order round: control characters but tab

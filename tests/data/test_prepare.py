@@ -26,7 +26,7 @@ ORDER = "column 'time' orders the events of a user; users are in 'user', items i
 
 def cold(targets: int, of: int) -> str:
     told = f"{targets} of {of} test targets ({100 * targets / of:.2f} %) {'occurs' if targets == 1 else 'occur'} in no "
-    rest = "training event: but by chance no hit rate of a model that knows items by their ids alone exceeds "
+    rest = "training event: except by chance no hit rate of a model that knows items by their ids alone exceeds "
     return f"{told}{rest}{1 - targets / of:.3f}"
 
 

@@ -56,7 +56,7 @@ def test_targets_that_no_training_event_has_are_told_of_with_the_ceiling() -> No
     assert split.told == split.notes  # 2 is learnt of the fourth user, and 0 of the first
     split = split_of([[0, 1, 2], [3, 3, 4, 0], [0, 3, 9]])
     assert split.told == (
-        "2 of 3 test targets (66.67 %) occur in no training event: but by chance no hit rate of a model that knows "
+        "2 of 3 test targets (66.67 %) occur in no training event: except by chance no hit rate of a model that knows "
         "items by their ids alone exceeds 0.333",
     )
 

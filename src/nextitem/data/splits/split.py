@@ -164,7 +164,7 @@ class Split:
         occur, ceiling = "occurs" if cold == 1 else "occur", mean_of_users(is_trained_C, self.test)
         return (
             *self.notes,
-            f"{cold:,} of {all_of_them} ({percent(share, 2)}) {occur} in no training event: but by chance no hit "
+            f"{cold:,} of {all_of_them} ({percent(share, 2)}) {occur} in no training event: except by chance no hit "
             f"rate of a model that knows items by their ids alone exceeds {ceiling:.3f}",
         )
 
