@@ -1,8 +1,10 @@
 """Rows of a table of items that cannot be used: refused, or left out, each with its reason and what stands there."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -129,6 +131,38 @@ def test_rows_of_a_frame_go_by_their_number(tmp_path: Path) -> None:
     prepared = prepare(recipe, items=frame)
     found = prepared.rejected_items.table.rows()
     assert found == [("items", 2, "year", "is no finite number", '{"item": 9, "year": Infinity}')]
+
+
+def of_frame(tmp_path: Path, frame: Any, columns: str = "") -> Prepared:
+    features = Features(columns=parse_item_columns(columns)) if columns else Features()
+    return prepare(asked(tmp_path, "").model_copy(update={"features": features}), items=frame)
+
+
+def test_columns_of_a_frame_with_values_of_several_kinds_are_read_as_of_json(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"item": ["7", 9], "title": ["Heat", 3], "rest": [{"a": 1}, "x"], "price": [1, 2.5]})
+    prepared = of_frame(tmp_path, frame)
+    assert prepared.titles == {7: "Heat", 9: "3"}
+    assert prepared.features.table["price"].to_list() == [1.0, 2.5, None]
+    with pytest.raises(DataError, match="column 'rest' holds Object, which is no text; convert it"):
+        of_frame(tmp_path, frame, "texts=rest")
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        (pd.DataFrame([["7", "a", "b"]], columns=["item", "title", "title"]), "'title' 2 times; rename the columns"),
+        (pl.LazyFrame({"item": [7]}).with_columns(pl.col("year")), "items could not be computed: .*year"),
+    ],
+)
+def test_a_frame_that_is_no_table_is_refused_in_our_words(frame: Any, said: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=said):
+        of_frame(tmp_path, frame)
+
+
+def test_a_table_of_which_no_column_can_be_read_says_nothing_of_items(tmp_path: Path) -> None:
+    prepared = of_frame(tmp_path, pl.DataFrame({"item": [7], "title": [datetime(2020, 1, 1)]}))
+    assert prepared.features.table.columns == ["item"]
+    assert any("which is no text: it is not read" in note for note in prepared.notes)
 
 
 def test_a_table_in_which_no_row_can_be_used_is_refused_with_the_reasons(tmp_path: Path) -> None:

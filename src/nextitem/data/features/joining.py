@@ -59,7 +59,7 @@ def join(rows: Rows, catalog: Catalog, asked: FeatureColumns, of_events: str | N
     is_used, columns, read, on_columns = typed(known, taken, unusable_is_missing=asked.unusable == "missing")
     used = known.only(is_used)
     used.require_any()
-    each, single = _once(used, columns.insert_column(0, places.filter(is_known).filter(is_used)), catalog)
+    each, single = _once(used, pl.DataFrame([places.filter(is_known).filter(is_used), *columns]), catalog)
     aligned = pl.DataFrame({"place": pl.int_range(len(catalog), eager=True)})
     aligned = aligned.join(single, on="place", how="left", maintain_order="left")
     features = ItemFeatures(aligned.drop("place").insert_column(0, catalog.ids.alias("item")))

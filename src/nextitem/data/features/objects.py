@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from nextitem.data.features.lines import require_encoding
-from nextitem.data.features.rows import EACH, Rows
+from nextitem.data.features.rows import EACH, Rows, column_of
 from nextitem.data.reading.names import clipped
 from nextitem.data.reading.opening import raw_stretches, stretches
 from nextitem.data.reading.rejected import RejectedRows
@@ -133,28 +133,4 @@ def _plain(value: Any) -> Any:
 def _table(place: str, records: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     """A column for each key."""
     names = dict.fromkeys(name for record in records for name in record)
-    return pl.DataFrame([_column(place, name, [record.get(name) for record in records]) for name in names])
-
-
-def _column(place: str, name: str, values: Sequence[Any]) -> pl.Series:
-    """The values as one column; numbers of several kinds are numbers, and what else is mixed is text."""
-    try:
-        return pl.Series(name, values, strict=True)
-    except (TypeError, OverflowError, pl.exceptions.PolarsError):
-        there = [value for value in values if value is not None]
-    if all(isinstance(value, list) for value in there):
-        inner = [one for value in there for one in value if one is not None]
-        kind, convert = (pl.Float64(), float) if _are(inner, int, float) else (pl.String(), str)
-        lists = [None if value is None else [convert(one) for one in value if one is not None] for value in values]
-        if _are(inner, int, float, str):
-            return pl.Series(name, lists, dtype=pl.List(kind))
-    elif _are(there, int, float):
-        return pl.Series(name, [None if value is None else float(value) for value in values], dtype=pl.Float64)
-    elif _are(there, int, float, str):
-        return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)
-    kinds = " and ".join(sorted({type(value).__name__ for value in there}))
-    raise DataError(f"{place}: the column {clipped(name)!r} mixes {kinds}; write values of one kind")
-
-
-def _are(values: Sequence[Any], *kinds: type) -> bool:
-    return all(isinstance(value, kinds) for value in values)
+    return pl.DataFrame([column_of(place, name, [record.get(name) for record in records]) for name in names])

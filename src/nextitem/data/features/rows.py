@@ -1,12 +1,16 @@
 """A table of items as it was read, in whatever form it came; a frame of any library is one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import narwhals as nw
 import polars as pl
+from narwhals.exceptions import NarwhalsError
 
 from nextitem.data.notes import left_out
+from nextitem.data.reading.frames import UNUSABLE, plain_values
+from nextitem.data.reading.names import clipped
 from nextitem.data.reading.rejected import RejectedRows
 from nextitem.data.reading.sieve import as_lines, as_objects
 from nextitem.errors import ConfigurationError, DataError
@@ -70,7 +74,49 @@ def rows_of_frame(frame: Any, rejected: RejectedRows | None = None) -> Rows:
         raise ConfigurationError(
             f"items={told(frame)}{named} is no frame of pandas, polars or pyarrow; {EACH}"
         ) from None
-    table = (found.collect() if isinstance(found, nw.LazyFrame) else found).to_polars()
-    if not table.height:
+    except NarwhalsError as error:
+        raise DataError(f"items: {' '.join(str(error).split())}; rename the columns") from error
+    try:
+        eager = found.collect("polars") if isinstance(found, nw.LazyFrame) else found
+    except (*UNUSABLE, OSError) as error:
+        raise DataError(f"items could not be computed: {' '.join(str(error).split())[:200]}") from error
+    if not len(eager):
         raise DataError(f"items is a frame without rows; {EACH}")
-    return Rows.numbered("items", table, rejected)
+    columns = [_column(eager[:, place], str(name)) for place, name in enumerate(eager.columns)]
+    return Rows.numbered("items", pl.DataFrame(columns), rejected)
+
+
+def _column(values: "nw.Series[Any]", name: str) -> pl.Series:
+    """A column of polars: of values of several kinds as of JSON, and of what has no type there one of objects."""
+    try:
+        return values.to_polars().alias(name)
+    except (*UNUSABLE, ModuleNotFoundError):  # pandas gives texts away by pyarrow
+        found = plain_values(values)
+    try:
+        return column_of("items", name, found)
+    except DataError:
+        return pl.Series(name, found, dtype=pl.Object)
+
+
+def column_of(place: str, name: str, values: Sequence[Any]) -> pl.Series:
+    """The values as one column; numbers of several kinds are numbers, and what else is mixed is text."""
+    try:
+        return pl.Series(name, values, strict=True)
+    except (TypeError, OverflowError, pl.exceptions.PolarsError):
+        there = [value for value in values if value is not None]
+    if all(isinstance(value, list) for value in there):
+        inner = [one for value in there for one in value if one is not None]
+        kind, convert = (pl.Float64(), float) if _are(inner, int, float) else (pl.String(), str)
+        lists = [None if value is None else [convert(one) for one in value if one is not None] for value in values]
+        if _are(inner, int, float, str):
+            return pl.Series(name, lists, dtype=pl.List(kind))
+    elif _are(there, int, float):
+        return pl.Series(name, [None if value is None else float(value) for value in values], dtype=pl.Float64)
+    elif _are(there, int, float, str):
+        return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)
+    kinds = " and ".join(sorted({type(value).__name__ for value in there}))
+    raise DataError(f"{place}: the column {clipped(name)!r} mixes {kinds}; write values of one kind")
+
+
+def _are(values: Sequence[Any], *kinds: type) -> bool:
+    return all(isinstance(value, kinds) for value in values)

@@ -26,8 +26,8 @@ FRAME = "frame"
 
 Frame = nw.DataFrame[Any] | nw.LazyFrame[Any]
 _WHOLE, _NUMBER = "a whole number", "a number"
-# What libraries raise where a column does not become one of polars.
-_UNUSABLE = (TypeError, ValueError, OverflowError, NotImplementedError, NarwhalsError, pl.exceptions.PolarsError)
+UNUSABLE = (TypeError, ValueError, OverflowError, NotImplementedError, NarwhalsError, pl.exceptions.PolarsError)
+"""What libraries raise where a frame cannot be computed, or a column does not become one of polars."""
 
 
 def understood(frame: object) -> Frame:
@@ -58,7 +58,7 @@ def source_of_frame(frame: Frame, found: Found, rejected: RejectedRows | None = 
     chosen = frame.select(*(nw.nth(found.places[role]) for role in roles))
     try:
         eager = chosen.collect("polars") if isinstance(chosen, nw.LazyFrame) else chosen
-    except (*_UNUSABLE, OSError) as error:
+    except (*UNUSABLE, OSError) as error:
         raise DataError(f"{FRAME} could not be computed: {' '.join(str(error).split())[:200]}") from error
     columns = {role: _column(eager[:, place], role, found) for place, role in enumerate(roles)}
     events = pl.LazyFrame(columns).with_row_index("row", offset=1)
@@ -84,7 +84,7 @@ def _as_polars(values: "nw.Series[Any]", name: str) -> pl.Series | None:
         return values.to_polars()
     except ModuleNotFoundError:
         return None
-    except _UNUSABLE as error:
+    except UNUSABLE as error:
         raise DataError(
             f"{FRAME}: column {name!r} holds {values.dtype}, which is not understood; convert it"
         ) from error
@@ -92,9 +92,7 @@ def _as_polars(values: "nw.Series[Any]", name: str) -> pl.Series | None:
 
 def _of_objects(values: "nw.Series[Any]", name: str) -> pl.Series:
     """A column of Python's own values, all of one kind. Raises DataError naming the first of another kind."""
-    found = [
-        None if is_missing else v for v, is_missing in zip(values.to_list(), values.is_null().to_list(), strict=True)
-    ]
+    found = plain_values(values)
     rows = [row for row, value in enumerate(found) if value is not None]
     kinds = {row: _kind(found[row]) for row in rows}
     if set(kinds.values()) <= {_WHOLE, _NUMBER} and _NUMBER in kinds.values():
@@ -108,6 +106,13 @@ def _of_objects(values: "nw.Series[Any]", name: str) -> pl.Series:
     if rows and kinds[rows[0]] == _WHOLE:
         return _integers(found, name)
     return pl.Series(found, dtype=None if rows else pl.String)
+
+
+def plain_values(values: "nw.Series[Any]") -> list[Any]:
+    """Python's own values; what is missing is None, whatever the library has for it."""
+    return [
+        None if is_missing else v for v, is_missing in zip(values.to_list(), values.is_null().to_list(), strict=True)
+    ]
 
 
 def _integers(values: list[Any], name: str) -> pl.Series:
