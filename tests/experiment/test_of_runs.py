@@ -122,7 +122,8 @@ def test_a_blend_of_a_run_is_a_run_whose_weights_validation_chose(made: Run, mem
     assert found.metrics.best_epoch == members[0].metrics.best_epoch
     assert found.weights["tried"].shape == (2, 5)
     assert found.metrics.validation.means["ndcg@10"] >= members[0].metrics.validation.means["ndcg@10"]
-    assert any("blends validation chose" in note for note in found.metrics.notes)
+    (said,) = (note for note in found.metrics.notes if "blends validation chose" in note)
+    assert ("no larger weight of co-occurrence was tried" in said) == (found.weights["chosen"][0] == 1.0)
     assert found.metrics.made_of is not None
     again = evaluate_again(found, "test", ["ndcg@10"]).means["ndcg@10"]
     assert again == pytest.approx(found.metrics.test.means["ndcg@10"], abs=1e-12)

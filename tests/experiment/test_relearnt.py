@@ -79,8 +79,11 @@ def test_a_blend_of_an_ensemble_keeps_what_was_chosen_and_counts_more(members: l
     assert found.weights["model.epochs"].tolist() == both.weights["epochs"].tolist()
     assert int(found.weights["pairs.counts"].sum()) == int(blended.weights["pairs.counts"].sum()) + 30  # each user's
     assert not len(found.weights["tried"])
+    knowing = relearn(both, Session(0), Place(extras=BARE))
     with pytest.raises(ConfigurationError, match=r"learns validation events .*could not choose the weights"):
-        blend(relearn(both, Session(0), Place(extras=BARE)))
+        blend(knowing)
+    settled = blend(knowing, Blend(co_occurrence=(0.5,), decay=(0.0,)), Place(extras=BARE))
+    assert torch.equal(settled.weights["pairs.counts"], found.weights["pairs.counts"])
 
 
 def test_what_cannot_learn_more_is_refused(members: list[Run], again: Run, tmp_path: Path) -> None:

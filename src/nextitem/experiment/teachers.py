@@ -1,7 +1,7 @@
 """The teachers that a recipe names, loaded: they have to be runs of the same catalogue that never saw its test."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +17,7 @@ from nextitem.experiment.sequence import SequenceRecipe
 from nextitem.experiment.teacher import Teacher
 from nextitem.model.model import SequenceModel
 from nextitem.storage import MANIFEST, sha256
+from nextitem.training.session import Session
 from nextitem.words import counted
 
 
@@ -63,6 +64,17 @@ class Teachers:
         if not self.runs:
             return ()
         return (f"taught by {', '.join(run.folder.name for run in self.runs)}, which is not needed to answer",)
+
+
+def with_teachers(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Recipe, Session, Teachers]:
+    """What a training of prepared events goes on with: whoever the recipe names as teachers, loaded and checked.
+
+    The recipe has what proves them, and the session holds them. Raises as `Teachers`.
+    """
+    recipe = pinned(recipe)
+    teachers = Teachers.of(recipe, prepared.log.items.ids, session.device)
+    teachers.check(prepared)
+    return recipe, replace(session, teachers=teachers.by_runs), teachers
 
 
 def pinned(recipe: Recipe) -> Recipe:

@@ -34,7 +34,7 @@ from nextitem.experiment.plan.plan import plan_together
 from nextitem.experiment.plan.precision import as_begun
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import fingerprint, notes_on, on_given, run
-from nextitem.experiment.teachers import Teachers, pinned
+from nextitem.experiment.teachers import with_teachers
 from nextitem.experiment.yardsticks import UNCOMPARED, beside
 from nextitem.settings.given import must_be, path_of, yes_or_no
 from nextitem.settings.keys import settings_of
@@ -155,8 +155,7 @@ def learnt(
     started, processes = datetime.now(UTC), session.processes
     with told_if_slow(f"reading {recipe.data}", say):
         prepared = prepare(recipe, events=events, items=extras.items)
-    teachers, recipe = _teachers(recipe, prepared, session)
-    session = replace(session, teachers=teachers.by_runs)
+    recipe, session, teachers = with_teachers(recipe, prepared, session)
     for note in (*notes_on(prepared, recipe), *teachers.note):
         say(f"note: {note}")
     ranking = None if extras.candidates is None else _checked(extras.candidates, prepared, recipe)
@@ -182,14 +181,6 @@ def learnt(
         notes = (*metrics.notes, *teachers.note)
         metrics = metrics.model_copy(update={"notes": notes, "taught_by": kept_of(teachers.runs)})
     return Trained(recipe, outcome, metrics)
-
-
-def _teachers(recipe: Recipe, prepared: Prepared, session: Session) -> tuple[Teachers, Recipe]:
-    """Whom the recipe names as teachers, and the recipe with what proves them; raises as `Teachers`."""
-    recipe = pinned(recipe)
-    teachers = Teachers.of(recipe, prepared.log.items.ids, session.device)
-    teachers.check(prepared)
-    return teachers, recipe
 
 
 def file_checkpoint(path: Path, recipe: Recipe, prepared: Prepared, session: Session) -> FileCheckpoint:

@@ -21,6 +21,7 @@ from nextitem.experiment.presets import Preset, load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import fingerprint, learn
 from nextitem.experiment.search_space import SearchSpace, Value, check_keys, space_of
+from nextitem.experiment.teachers import with_teachers
 from nextitem.experiment.train import file_checkpoint
 from nextitem.settings.given import path_of, seed_number, texts, whole_number
 from nextitem.settings.keys import settings_of, short_key
@@ -201,7 +202,7 @@ def _tell(optuna: Any, study: Any, asked: Any, train: Callable[[], float]) -> No
 
 def _validated(preset: Preset, overrides: Sequence[str], prepared: Prepared, session: Session, folder: Path) -> float:
     """The best value of the monitored metric, on the cases that every trial is validated on."""
-    recipe = resolve_recipe(preset, overrides).value
+    recipe, session, _ = with_teachers(resolve_recipe(preset, overrides).value, prepared, session)
     checkpoint = file_checkpoint(folder / _CHECKPOINT, recipe, prepared, session)
     learnt = learn(recipe, prepared, replace(session, checkpoint=checkpoint))
     training = recipe.learner.training

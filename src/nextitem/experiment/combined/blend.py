@@ -240,6 +240,8 @@ def _said(chosen: Chosen, tried_G5: Tensor) -> tuple[str, ...]:
     alone = [row[4] for row in tried_G5.tolist() if row[0] == row[2] == 0]
     beside = f", and {alone[0]:.4f} for the model alone" if alone else ""
     recent = "" if chosen.recent == 0 else f", recent popularity {chosen.recent:g} of {chosen.days:g} days"
+    if 0 < chosen.co_occurrence == float(tried_G5[:, 0].max()):
+        beside += "; no larger weight of co-occurrence was tried: ask for some"
     return (
         f"of {len(tried_G5)} blends validation chose co-occurrence {chosen.co_occurrence:g} with decay "
         f"{chosen.decay:g}{recent}: {METRIC} {float(tried_G5[:, 4].max()):.4f} there{beside}",
