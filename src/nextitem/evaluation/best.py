@@ -76,8 +76,8 @@ class _Groups:
 
     def reaching(self, bound_R: Tensor) -> _Found:
         """Their items that reach the bound of now."""
-        is_left_H = self.maxima_H >= bound_R[self.row_H]  # most groups do so no more
-        row_H, items_H, scores_Hn = self.row_H[is_left_H], self.items_H[is_left_H], self.scores_Hn[is_left_H]
+        left = (self.maxima_H >= bound_R[self.row_H]).nonzero()[:, 0]  # most groups do so no more
+        row_H, items_H, scores_Hn = self.row_H[left], self.items_H[left], self.scores_Hn[left]
         place_E, column_E = _places(scores_Hn, bound_R[row_H])
         items_E = items_H[place_E] + column_E * self.apart
         return _Found(row_H[place_E], items_E, scores_Hn[place_E, column_E])
