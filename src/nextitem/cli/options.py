@@ -21,6 +21,8 @@ from nextitem.data.datasets import DATASETS
 from nextitem.data.features.columns import FeatureColumns, parse_item_columns
 from nextitem.data.reading.columns import Columns, parse_columns
 from nextitem.data.reading.rejected import RejectedRows
+from nextitem.engine.cluster import RayActors
+from nextitem.engine.spread import HERE, Spread
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.metrics import rank_metrics
 from nextitem.evaluation.scoring import Scorer
@@ -66,6 +68,9 @@ ItemColumns = Annotated[
 ]
 Data = Annotated[str | None, typer.Option(help="Dataset, file, folder of files or prepared folder; the same as data=…")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
+EngineName = Annotated[
+    str, typer.Option("--engine", help="What makes it: local, or ray, a cluster (RAY_ADDRESS) or this machine's cores.")
+]
 Exclude = Annotated[
     str | None, typer.Option(help="Never recommend these items: ids between commas, or a file of them.")
 ]
@@ -79,6 +84,9 @@ RunFolder = Annotated[Path, typer.Argument(parser=expanded, metavar="RUN", help=
 Runs = Annotated[list[Path] | None, path_to("Another folder with finished runs; may be repeated.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")]
 TrainMissing = Annotated[bool, typer.Option("--train/--no-train", help="Train what is not on disk, or leave it out.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes of the cluster that share the work; default: all of its cores.")
+]
 Where = Annotated[str | None, typer.Option(help="Conditions on columns of the items: genres=Comedy|Drama,price<20.")]
 
 
@@ -232,3 +240,14 @@ def write_rejected(file: Path, *rejected: RejectedRows) -> None:
     with refusals(file, "free space or choose another --rejected"), whole_file(file) as draft:
         write_csv(draft, pl.concat([one.table for one in rejected]))
     say(f"rejected: {counted(sum(map(len, rejected)), 'row')} in {file}")
+
+
+def spread_of(engine: str, workers: int | None) -> Spread:
+    """What does pieces of work, by the words of `--engine` and `--workers`. Raises ConfigurationError."""
+    if engine == "ray":
+        return RayActors(workers)
+    if engine != "local":
+        raise ConfigurationError(f"--engine {engine!r}: {suggest(engine, ['local', 'ray'])}")
+    if workers is not None:
+        raise ConfigurationError("--workers are those of --engine ray; leave them out, or add it")
+    return HERE

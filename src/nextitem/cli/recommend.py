@@ -15,15 +15,18 @@ from nextitem.cli.console import Sheet, say, show_data, show_json, show_table
 from nextitem.cli.options import (
     AsJson,
     Candidates,
+    EngineName,
     Exclude,
     Hide,
     OnBadRows,
     RunFolder,
     Where,
+    Workers,
     columns_of,
     ids_in,
     narrowing_ids,
     path_to,
+    spread_of,
     stored_run,
     write_rejected,
 )
@@ -33,6 +36,7 @@ from nextitem.data.reading.columns import USUAL, Columns
 from nextitem.data.reading.files import found_in, places_of, read_interactions
 from nextitem.data.reading.kinds import with_kinds
 from nextitem.data.reading.rejected import RejectedRows
+from nextitem.engine.spread import HERE, Spread
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.hiding import checked
 from nextitem.experiment.folder.reading import LISTS, Run
@@ -88,10 +92,15 @@ def recommend(
     out: _Out = None,
     hide: Hide = None,
     drop_unknown: _DropUnknown = True,
+    engine: EngineName = "local",
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """The k best next items for users of a run, or for histories in a file."""
     _check(users, histories, out, of_file=bool(columns or histories_only or on_bad_rows or rejected))
+    spread = spread_of(engine, workers)
+    if out is None and spread is not HERE:
+        raise ConfigurationError("--engine ray makes the parts of files: give --out FILE or FOLDER")
     wanted = None if users is None or users == _ALL else ids_in(users, "user", "--users")
     named = narrowing_ids(candidates, exclude)
     asked = Terms(k, None, hide if hide is None else checked(hide), not drop_unknown, histories_only, diversity)
@@ -110,7 +119,7 @@ def recommend(
     if served is not None:
         _show(served, recommender, k, skipped, as_json=as_json)
     elif out is not None:
-        _write(recommender, stored, batch, terms, out, skipped, as_json=as_json)
+        _write(recommender, stored, batch, terms, (out, spread), skipped, as_json=as_json)
 
 
 def _check(users: str | None, histories: Path | None, out: Path | None, *, of_file: bool) -> None:
@@ -181,12 +190,13 @@ def _write(
     stored: Run,
     batch: Batch,
     terms: Terms,
-    out: Path,
+    to: tuple[Path, Spread],
     skipped: RejectedRows,
     *,
     as_json: bool,
 ) -> None:
-    """The lists in a file or a folder, of which memory holds a part at a time."""
+    """The lists in a file or a folder, of which memory holds a part at a time, made by whatever makes them."""
+    out, spread = to
     titles = pl.Series("title", recommender.known.item_titles, dtype=pl.String)
     has_titles = titles.null_count() < len(titles)
     began = time.monotonic()
@@ -198,6 +208,7 @@ def _write(
         made_by=stored.fingerprint,
         titles=titles if has_titles else None,
         say=say,
+        spread=spread,
     )
     _say(notes)
     asked, answered = written.users + len(batch.strangers), written.users - len(written.without)

@@ -16,6 +16,10 @@ class Kept:
         self._found: OrderedDict[Hashable, object] = OrderedDict()
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[type["Kept"], tuple[int]]:
+        """Another process begins with nothing that was made."""
+        return Kept, (self.most,)
+
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` returned for this key, as long as no more than `most` others were asked for since."""
         with self._lock:

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from nextitem.compute.waiting import Say, silent
+from nextitem.engine.spread import HERE, Spread
 from nextitem.evaluation.hiding import checked
 from nextitem.serving.ids import RawId
 from nextitem.serving.narrowing.narrowed import picking_of
@@ -60,17 +61,18 @@ def write(
     made_by: str,
     titles: pl.Series | None = None,
     say: Say = silent,
+    spread: Spread = HERE,
 ) -> tuple[Written, tuple[str, ...]]:
     """(what was written, notes): the lists that `serve` makes, of which memory holds a part.
 
     `made_by` stands for the recommender: what was begun by another one is not gone on with. `titles` are those of its
-    items. Raises as `write_lists` does.
+    items, and `spread` is what computes the parts. Raises as `write_lists` does.
     """
     hide = checked(terms.hide or recommender.hide)
     k = min(whole_number(terms.k, "k", "the number of recommendations", least=1), len(recommender.items))
     picking = picking_of(recommender.known, terms.diversity, terms.limits)
     ranker = Ranker(recommender.known, k, hide, terms.allowed, picking)
-    written = write_lists(Wanted(ranker, batch, recommender.items, titles, made_by), out, say)
+    written = write_lists(Wanted(ranker, batch, recommender.items, titles, made_by), out, say, spread)
     about = _on_lists(written.without, written.by_popularity, written.users, terms, hide)
     return written, (*batch.notes, *about)
 

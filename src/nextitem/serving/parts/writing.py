@@ -13,6 +13,7 @@ import polars as pl
 from nextitem.compute.waiting import Say, silent
 from nextitem.data.log import Catalog
 from nextitem.data.sequences import Sequences
+from nextitem.engine.spread import HERE, Spread
 from nextitem.errors import ConfigurationError
 from nextitem.serving.ids import RawId
 from nextitem.serving.parts.batch import Batch
@@ -111,11 +112,12 @@ def check_out(out: Path) -> None:
         )
 
 
-def write_lists(wanted: Wanted, out: Path, say: Say = silent) -> Written:
+def write_lists(wanted: Wanted, out: Path, say: Say = silent, spread: Spread = HERE) -> Written:
     """Write the lists to a .parquet, .csv or .jsonl file, or to a folder of .parquet files; `say` how far it is.
 
     The file or folder appears whole, in place of an earlier one, when all lists are made. Until then finished parts lie
-    beside it, and the next call for the same lists goes on from them. Raises ConfigurationError for a place that they
+    beside it, and the next call for the same lists goes on from them. Parts are computed as `spread` has it and written
+    by this process, each once. Raises ConfigurationError for a place that they
     cannot be written to, StorageError where the system refuses, and ScoreError where a score is NaN.
     """
     out = expanded(out)
@@ -123,7 +125,7 @@ def write_lists(wanted: Wanted, out: Path, say: Say = silent) -> Written:
     is_folder = out.suffix not in LIST_FORMATS
     place, asked = Workplace(out, ".parquet" if is_folder else ".arrow"), wanted.asked()
     with refusals(out), place.alone(asked):
-        written = _made(wanted, place, asked.users_per_part, say)
+        written = _made(wanted, place, asked.users_per_part, say, spread)
         files = [place.file(number) for number in range(len(written.parts))]
         if is_folder:
             with whole_folder(out, replace=True) as draft:
@@ -135,10 +137,18 @@ def write_lists(wanted: Wanted, out: Path, say: Say = silent) -> Written:
     return written
 
 
-def _made(wanted: Wanted, place: Workplace, per_part: int, say: Say) -> Written:
+def _made(wanted: Wanted, place: Workplace, per_part: int, say: Say, spread: Spread) -> Written:
     """Make what is missing of the parts: each is written while the next one is computed."""
-    owners, parts = wanted.batch.owners, dict[int, PartFacts]()
+    owners, parts, missing = wanted.batch.owners, dict[int, PartFacts](), dict[int, int]()
     progress = _Progress(len(owners), say)
+    stretches = [*_stretches(len(owners), per_part)]
+    for number, rows in enumerate(stretches):
+        facts = place.facts(number)
+        if facts is None:
+            missing[rows.start] = number
+        else:
+            parts[number] = facts
+            progress.found(facts.users)
 
     def store(number: int, users: pl.Series, ranked: Ranked) -> None:
         table = ranked.table(users, wanted.items, wanted.titles)
@@ -148,15 +158,9 @@ def _made(wanted: Wanted, place: Workplace, per_part: int, say: Say) -> Written:
     with ThreadPoolExecutor(1) as writer:
         before = Future[None]()
         before.set_result(None)
-        for number, rows in enumerate(_stretches(len(owners), per_part)):
-            facts = place.facts(number)
-            if facts is not None:
-                parts[number] = facts
-                progress.found(facts.users)
-                continue
-            ranked = wanted.ranked(rows)
+        for rows, ranked in spread.over(wanted.ranked, [stretches[number] for number in missing.values()]):
             before.result()  # so that memory holds no more than two parts
-            before = writer.submit(store, number, owners[rows], ranked)
+            before = writer.submit(store, missing[rows.start], owners[rows], ranked)
         before.result()
     return Written(tuple(parts[number] for number in sorted(parts)), progress.there, progress.parts_there)
 
