@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from nextitem.data.features.columns import Features
+from nextitem.data.features.files import rows_of_file
 from nextitem.data.reading import files
 from nextitem.data.reading.checks import EventPart, EventSource
 from nextitem.data.reading.files import read_interactions, read_parts
+from nextitem.data.reading.format import AS_THE_FORMAT, Content, Layout
+from nextitem.data.reading.lists import read_lists
+from nextitem.data.reading.records import Divided
 from nextitem.data.reading.rejected import RejectedRows
 from nextitem.data.reading.steady import unchanged
 from nextitem.errors import DataError
@@ -57,6 +62,28 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     with pytest.raises(DataError) as caught:
         read(file)
     assert str(caught.value) == f"{file} {fact.strip()}; read it again once nobody writes to it, or read a copy"
+
+
+def test_a_table_of_items_and_a_file_of_lists_may_not_change_either(
+    written: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    divided, changes = Divided.content, list[Callable[[Path], None]]()
+
+    def changing(form: Divided, file: Path, layout: Layout = AS_THE_FORMAT) -> Content | None:
+        found = divided(form, file, layout)
+        while changes:
+            changes.pop()(file)
+        return found
+
+    monkeypatch.setattr(Divided, "content", changing)
+    items, lists = (
+        written("items.csv", "item,title,year\n7,Heat,1995\n"),
+        written("lists.csv", "user,item,rank\nu,a,1\n"),
+    )
+    for file, read in ((items, lambda file: rows_of_file(Features(file=str(file)))), (lists, read_lists)):
+        changes.append(append)
+        with pytest.raises(DataError, match=f"{file} changed while it was read"):
+            read(file)
 
 
 def test_a_file_that_grows_as_fast_as_it_is_read_has_an_end_all_the_same(written: Write) -> None:

@@ -17,6 +17,7 @@ from nextitem.data.reading.opening import UNREADABLE, explained, unpacked
 from nextitem.data.reading.paths import require_file
 from nextitem.data.reading.records import Divided
 from nextitem.data.reading.rejected import RejectedRows
+from nextitem.data.reading.steady import unchanged
 from nextitem.data.reading.tables import table
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.settings.given import expanded
@@ -91,10 +92,11 @@ def rows_of_file(features: Features, rejected: RejectedRows | None = None) -> Ro
         raise ConfigurationError(f"{file} is no text; leave out features.encoding={features.encoding}")
     if columns.on_bad_rows == "skip" and rejected is None:
         rejected = RejectedRows()
-    try:
-        rows = _read(file, ending, features, rejected)
-    except UNREADABLE as error:
-        raise explained(file, error, is_text=ending in _DIVIDED) from error
+    with unchanged(file):
+        try:
+            rows = _read(file, ending, features, rejected)
+        except UNREADABLE as error:
+            raise explained(file, error, is_text=ending in _DIVIDED) from error
     rows.require_any()
     return rows
 

@@ -135,13 +135,13 @@ def _alike(places: Sequence[Place], asked: Asked) -> Opened:
 
 
 def _opened(place: Place, asked: Asked) -> Opened:
-    with _reading(place, asked):
+    with reading(place, asked):
         return opened(place, asked)
 
 
 def _whole(place: Place, asked: Asked, *, is_alone: bool) -> EventPart:
     """All events of a file or frame; of several files one may have none."""
-    with _reading(place, asked):
+    with reading(place, asked):
         source = source_of(place, asked)
         events = pl.concat([frame.collect() for frame in source.frames], how="diagonal")
         require_rows(source.file, events.height, source.rows)
@@ -153,7 +153,7 @@ def _whole(place: Place, asked: Asked, *, is_alone: bool) -> EventPart:
 
 def _in_parts(place: Place, asked: Asked, at_once: int, *, is_alone: bool) -> Iterator[EventPart]:
     """The events of a file or frame, about so many at once; of several files one may have none."""
-    with _reading(place, asked) as require_same:
+    with reading(place, asked) as require_same:
         source = source_of(place, asked)
         batches = (batch for frame in source.frames for batch in frame.collect_batches(chunk_size=at_once))
         try:
@@ -173,7 +173,7 @@ def _in_parts(place: Place, asked: Asked, at_once: int, *, is_alone: bool) -> It
 
 
 @contextmanager
-def _reading(place: Place, asked: Asked) -> Iterator[Callable[[], None]]:
+def reading(place: Place, asked: Asked) -> Iterator[Callable[[], None]]:
     """A file or frame that is read in the block, as `unchanged`; what goes wrong there is told in words.
 
     Raises DataError and StorageError.

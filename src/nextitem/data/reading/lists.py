@@ -13,11 +13,11 @@ import polars as pl
 from nextitem.data.notes import left_out
 from nextitem.data.reading.checks import integers_if_canonical
 from nextitem.data.reading.columns import USUAL, Columns, named, parse_columns
+from nextitem.data.reading.files import reading
 from nextitem.data.reading.names import listed, usual
-from nextitem.data.reading.opening import UNREADABLE
 from nextitem.data.reading.rejected import RejectedRows
-from nextitem.data.reading.sieve import BadRowsError, Sieve, shown
-from nextitem.data.reading.sources import Asked, Events, Place, called, explained_of, has_text, places_in, source_of
+from nextitem.data.reading.sieve import Sieve, shown
+from nextitem.data.reading.sources import Asked, Events, Place, called, has_text, places_in, source_of
 from nextitem.data.reading.tables import require_rows
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.storage import unguarded
@@ -71,10 +71,8 @@ def read_lists(
 def told_columns(recommendations: Events, columns: ListColumns = USUAL_LISTS) -> str:
     """Which columns hold what, as a sentence. Raises as reading the first line does."""
     place, asked = places_in(recommendations)[0], _asked(columns, RejectedRows())
-    try:
+    with reading(place, asked):
         source = source_of(place, asked, partial(_orders, called(place), columns))
-    except UNREADABLE as error:
-        raise explained_of(place, error, asked) from error
     header, found = source.found.header, source.found.places
     orders = [header[at] for at in _orders(called(place), columns, header).values()]
     return (
@@ -94,7 +92,7 @@ def _asked(columns: ListColumns, rejected: RejectedRows | None) -> Asked:
 
 def _rows(place: Place, asked: Asked, columns: ListColumns) -> pl.DataFrame:
     name = called(place)
-    try:
+    with reading(place, asked):
         source = source_of(place, asked, partial(_orders, name, columns))
         rows = pl.concat([frame.collect() for frame in source.frames], how="diagonal")
         require_rows(source.file, rows.height, source.rows)
@@ -107,10 +105,6 @@ def _rows(place: Place, asked: Asked, columns: ListColumns) -> pl.DataFrame:
         sieve = Sieve(source.file, found, source.separator, source.rejected)
         for role in orders:
             kept = _with_numbers(kept, role, sieve)
-    except UNREADABLE as error:
-        raise explained_of(place, error, asked) from error
-    except BadRowsError as error:
-        raise DataError(error.told()) from None
     if not kept.height and source.rejected is not None:
         raise DataError(f"{name} has no row that can be used: {left_out(source.rejected.reasons)}; correct the file")
     numbers = [pl.col(role).cast(pl.Float64) for role in _ORDERS if role in orders]
