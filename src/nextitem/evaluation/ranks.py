@@ -15,7 +15,6 @@ from nextitem.evaluation.sparse_ranks import SparseRanks
 from nextitem.evaluation.tiles import Tiles, of_blocks
 
 _CANDIDATE_ROWS = 512  # cases whose candidates are scored at a time
-_LISTED = 2  # times as many cases of a block where lists are made, which read a tile once and not twice
 
 
 def target_ranks(
@@ -148,7 +147,7 @@ def top_k(query: Query, k: int, seen: Seen | None, candidates: Tensor | None = N
             return sparse.top(rows, k, is_out_N)
         return best_of(Tiles(query, seen, rows, is_wide=True), k, is_out_N)
 
-    blocks = of_blocks(query, torch.arange(len(query)), listed, _LISTED)
+    blocks = of_blocks(query, torch.arange(len(query)), listed)
     if not blocks:
         return torch.zeros(0, k, dtype=torch.int64), torch.zeros(0, k)
     return torch.cat([items for items, _ in blocks]), torch.cat([scores for _, scores in blocks])

@@ -23,9 +23,9 @@ _TILE_ITEMS = 4096  # fewer rows and more items cost the product up to half of i
 _MULTIPLE = 64  # of which a tile is as many wide where there are several; divides _TILE_ITEMS
 
 
-def of_blocks(query: Query, order_C: Tensor, work: Callable[[Tensor], _Found], times: int = 1) -> list[_Found]:
-    """What `work` returns for each block of adjacent cases of `order_C`: of `times` as many as fit a cache."""
-    blocks = [rows for rows in order_C.split(times * _block_rows(query)) if len(rows)]
+def of_blocks(query: Query, order_C: Tensor, work: Callable[[Tensor], _Found]) -> list[_Found]:
+    """What `work` returns for each block of adjacent cases of `order_C`."""
+    blocks = [rows for rows in order_C.split(_block_rows(query)) if len(rows)]
     is_shared = min(torch.get_num_threads(), len(blocks)) > 1
     if is_shared and transfer.is_asynchronous(Tiles(query, None, blocks[0]).scores(0).device):
         return [work(rows) for rows in blocks]
