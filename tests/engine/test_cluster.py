@@ -1,8 +1,10 @@
 """Pieces of work by the actors of a Ray cluster are done once each, also where an actor or its machine dies."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import polars as pl
@@ -56,6 +58,20 @@ def test_lists_are_those_of_this_process(two: RayActors, tmp_path: Path, monkeyp
     assert files[0] == files[1]
     for file in files[0]:
         assert pl.read_parquet(tmp_path / "here" / file).equals(pl.read_parquet(tmp_path / "there" / file))
+
+
+def test_a_cluster_that_cannot_be_joined_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(**_: object) -> None:
+        raise Exception("The current node timed out")
+
+    ray = SimpleNamespace(is_initialized=lambda: False, init=late)
+    for module, message in (
+        (ray, "no Ray cluster can be joined: The current node"),
+        (None, r"pip install 'nextitem\[ray"),
+    ):
+        monkeypatch.setitem(sys.modules, "ray", module)  # type: ignore[arg-type]
+        with pytest.raises(ConfigurationError, match=message):
+            dict(RayActors(1).over(abs, [1]))
 
 
 def test_engines_are_chosen_by_name() -> None:

@@ -95,9 +95,10 @@ def joined_cluster() -> Iterator[Any]:
     try:
         if is_ours:
             ray.init(**known, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises bare ones where its processes do not come up within half a minute
         raise ConfigurationError(
-            f"no Ray cluster can be joined: {error}; check RAY_ADDRESS, or unset it for a cluster on this machine alone"
+            f"no Ray cluster can be joined: {' '.join(str(error).split())}; check RAY_ADDRESS, or unset it for a "
+            f"cluster on this machine alone, which must not be too busy to start one"
         ) from error
     try:
         yield ray
