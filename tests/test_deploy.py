@@ -89,7 +89,7 @@ def test_what_the_image_starts_is_a_command_that_there_is() -> None:
     assert program == "nextitem"
     with cli.verb(verb).make_context(verb, [*options, *of_exec_form(stage["CMD"])]) as context:
         assert (context.params["host"], context.params["port"]) == ("0.0.0.0", int(stage["EXPOSE"]))
-        assert context.params["events"].parent == Path(stage["VOLUME"])
+        assert Path(context.params["events"]).parent == Path(stage["VOLUME"])
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml"])
@@ -148,7 +148,7 @@ def test_the_unit_starts_a_command_that_there_is() -> None:
     with cli.verb(verb).make_context(verb, options) as context:
         assert context.params["host"] == "127.0.0.1"
         assert context.params["token_file"] == Path("%d/token")
-        assert context.params["events"].parent == Path(told["WorkingDirectory"])
+        assert Path(context.params["events"]).parent == Path(told["WorkingDirectory"])
     assert told["WorkingDirectory"] == f"/var/lib/{told['StateDirectory']}"
     assert told["LoadCredential"].startswith("token:")
 

@@ -36,6 +36,8 @@ _RECIPES: dict[str, tuple[str, str, Any]] = {
     "gru4rec": ("GRU4Rec", ORANGE, (0, (2.6, 1.2))),
     "gpt2": ("GPT-2", SKY, "-"),
     "ligr": ("LiGR", BLUE, (0, (4, 1.2, 1.2, 1.2))),
+    "gold": ("Gold", ORANGE, "-"),
+    "sasrec-fast": ("SASRec+ fast", BLUE, (0, (1.4, 1.2))),
     "caser": ("Caser", SKY, (0, (1.4, 1.2))),
     "bpr-mf": ("BPR-MF", MUTED, (0, (2.6, 1.2))),
     "fpmc": ("FPMC", MUTED, (0, (4, 1.2, 1.2, 1.2))),
