@@ -10,6 +10,9 @@ from nextitem.cli.console import Sheet, say, show, show_json, show_table, stderr
 from nextitem.cli.options import (
     AsJson,
     Device,
+    MakeReport,
+    RankBaselines,
+    StoreUsers,
     Threads,
     device_of,
     make_report,
@@ -48,11 +51,9 @@ def distil(
     fresh: Annotated[bool, typer.Option("--fresh", help="Discard an interrupted training and start anew.")] = False,
     device: Device = "cpu",
     threads: Threads = None,
-    users: Annotated[bool, typer.Option(help="Store the users' histories, for `recommend --users`.")] = True,
-    report: Annotated[bool, typer.Option(help="Store report.html, a page with tables, figures and examples.")] = True,
-    baselines: Annotated[
-        bool, typer.Option(help="Rank what only counts on the same test cases, and compare the model with it.")
-    ] = True,
+    users: StoreUsers = True,
+    report: MakeReport = True,
+    baselines: RankBaselines = True,
     as_json: AsJson = False,
 ) -> None:
     """Teach one model what several runs say, beside its targets; it is a run of its own and answers alone."""

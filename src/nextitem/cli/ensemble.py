@@ -6,7 +6,17 @@ from typing import Annotated, cast, get_args
 import typer
 
 from nextitem.cli.console import Sheet, say, show, show_json, show_table
-from nextitem.cli.options import AsJson, Threads, make_report, path_to, stored_run, use_threads
+from nextitem.cli.options import (
+    AsJson,
+    MakeReport,
+    RankBaselines,
+    StoreUsers,
+    Threads,
+    make_report,
+    path_to,
+    stored_run,
+    use_threads,
+)
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.combined.mean import Average
 from nextitem.experiment.folder.reading import MODEL, Run
@@ -31,11 +41,9 @@ def ensemble(
     data: Annotated[str | None, typer.Option(help="Where the data of the runs is now, if it has moved.")] = None,
     out: Annotated[Path | None, path_to("Folder for runs; default: the one that the run is in.")] = None,
     threads: Threads = None,
-    users: Annotated[bool, typer.Option(help="Store the users' histories, for `recommend --users`.")] = True,
-    report: Annotated[bool, typer.Option(help="Store report.html, a page with tables, figures and examples.")] = True,
-    baselines: Annotated[
-        bool, typer.Option(help="Rank what only counts on the same test cases, and compare the model with it.")
-    ] = True,
+    users: StoreUsers = True,
+    report: MakeReport = True,
+    baselines: RankBaselines = True,
     as_json: AsJson = False,
 ) -> None:
     """Several runs as one: the mean of what their models say, measured and stored as a run."""

@@ -82,6 +82,11 @@ Hide = Annotated[
 ManifestAsJson = Annotated[bool, typer.Option("--json", help="Print the manifest as one JSON object.")]
 RunFolder = Annotated[Path, typer.Argument(parser=expanded, metavar="RUN", help="Folder of a run.")]
 Runs = Annotated[list[Path] | None, path_to("Another folder with finished runs; may be repeated.")]
+MakeReport = Annotated[bool, typer.Option(help="Store report.html, a page with tables, figures and examples.")]
+RankBaselines = Annotated[
+    bool, typer.Option(help="Rank what only counts on the same test cases, and compare the model with it.")
+]
+StoreUsers = Annotated[bool, typer.Option(help="Store the users' histories, for `recommend --users`.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")]
 TrainMissing = Annotated[bool, typer.Option("--train/--no-train", help="Train what is not on disk, or leave it out.")]
 Workers = Annotated[

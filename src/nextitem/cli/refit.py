@@ -9,6 +9,8 @@ from nextitem.cli.console import Sheet, say, show, show_json, show_table, stderr
 from nextitem.cli.options import (
     AsJson,
     Device,
+    MakeReport,
+    RankBaselines,
     RunFolder,
     Threads,
     device_of,
@@ -39,10 +41,8 @@ def refit(
     out: Annotated[Path | None, path_to("Folder for runs; default: the one that the run is in.")] = None,
     events: Annotated[str | None, store_at("Database of a service, whose events are learnt as well.")] = None,
     data: Annotated[str | None, typer.Option(help="Where the data of the run is now, for --keep-test.")] = None,
-    report: Annotated[bool, typer.Option(help="Store report.html, a page with tables, figures and examples.")] = True,
-    baselines: Annotated[
-        bool, typer.Option(help="Rank what only counts on the same test cases, and compare the model with it.")
-    ] = True,
+    report: MakeReport = True,
+    baselines: RankBaselines = True,
     device: Device = "cpu",
     threads: Threads = None,
     as_json: AsJson = False,

@@ -15,7 +15,9 @@ from nextitem.cli.options import (
     Data,
     Device,
     ItemColumns,
+    MakeReport,
     OnBadRows,
+    StoreUsers,
     Threads,
     columns_of,
     device_of,
@@ -56,8 +58,8 @@ _Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with an interrupted training of the same recipe and seed.")
 ]
 _Fresh = Annotated[bool, typer.Option("--fresh", help="Discard an interrupted training and start anew.")]
-_Users = Annotated[bool, typer.Option(help="Store the users' histories, for `recommend --users`.")]
-_Report = Annotated[bool, typer.Option(help="Store report.html, a page with tables, figures and examples.")]
+_Users = StoreUsers
+_Report = MakeReport
 _Baselines = Annotated[
     bool, typer.Option(help="Rank what only counts on the same test cases, and compare the model with it.")
 ]
