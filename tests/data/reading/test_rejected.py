@@ -150,6 +150,20 @@ def test_typed_rows_are_kept_as_json(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_the_reason_of_a_time_beyond_all_years_rests_on_its_row_alone(tmp_path: Path, ending: str) -> None:
+    far, milliseconds = "lies outside the years 1 to 9999 if taken as unix seconds", "looks like milliseconds, not like"
+    reasons = {2: far, 3: f"{milliseconds} seconds", 6: far, 7: f"{milliseconds} seconds", 8: far}
+    times = [5.0, 1e13, 1.7e12, 6.0, 1.7e9, 1e40, 1.6e12, -1e13]
+    file = tmp_path / f"log{ending}"
+    log = pl.DataFrame({"user": [1] * 8, "item": range(8), "time": times})
+    log.write_csv(file) if ending == ".csv" else log.write_parquet(file, row_group_size=3)
+    _, rejected = skipped(file)
+    before = int(ending == ".csv")
+    assert dict(rejected.table.select("row", "reason").rows()) == {row + before: why for row, why in reasons.items()}
+    _rows(file)  # in parts, of which the first has no time of today and the second begins with another time
+
+
 def test_moments_that_python_cannot_write_are_kept_as_numbers(tmp_path: Path) -> None:
     file = tmp_path / "log.parquet"
     times = pl.Series([0, 2**60], dtype=pl.Int64).cast(pl.Datetime("us"))

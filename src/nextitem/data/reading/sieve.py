@@ -73,15 +73,25 @@ class Sieve:
         return events.filter(~is_bad)
 
     def required(
-        self, events: DataFrame, role: str, are_good: Callable[[Series], Series], fact: str, remedy: str
+        self,
+        events: DataFrame,
+        role: str,
+        are_good: Callable[[Series], Series],
+        fact: str,
+        remedy: str,
+        reason: str | None = None,
     ) -> DataFrame:
-        """The events whose value in the column of a role is good; `fact` is what is said of a value that is not."""
+        """The events whose value in the column of a role is good; `fact` is what is said of a value that is not.
+
+        Where it rests on other rows too, `reason` is what is true of each row alone, for those that are left out: a
+        file that is read in parts tells the same of them.
+        """
 
         def tell(bad: DataFrame) -> str:
             value = "the value" if bad[role].head(1).null_count() else first_shown(bad[role])
             return f"{self.file}:{bad['row'][0]}:{self.name(role)}: {value} {fact}; {remedy}"
 
-        return self.passed(events, lambda batch: ~are_good(batch[role]), fact, tell, self.name(role))
+        return self.passed(events, lambda batch: ~are_good(batch[role]), reason or fact, tell, self.name(role))
 
     def _contents(self, bad: DataFrame) -> Series:
         """What stands in each row: fields with what divides them, as they can be read again, or columns as JSON."""

@@ -112,7 +112,8 @@ class TimeChecks:
         events = self.sieve.required(
             events, "time", lambda column: self._seconds(column).is_not_null(), "is not a time", remedy
         )
-        if self.seen.has_likely and not self._holds_dates(events["time"]):
+        # Whether others of the column are likely may be seen in a later part only, and decides no more than the words.
+        if (self.seen.has_likely or self.sieve.rejected is not None) and not self._holds_dates(events["time"]):
             events = self._without_smaller_units(events)
 
         def are_in_range(column: Series) -> Series:
@@ -135,16 +136,17 @@ class TimeChecks:
         remedy = "write unix seconds or ISO 8601 (2024-01-31T12:00:00Z), one of them throughout the column"
         return self.sieve.required(events, "time", lambda column: ~others(column), fact, remedy)
 
-    def _out_of_range(self, beyond: Series) -> tuple[str, str]:
-        """What is told of times beyond all years: in which unit they would be some."""
+    def _out_of_range(self, beyond: Series) -> tuple[str, str, str]:
+        """Fact, remedy and reason of times beyond all years: the first two say in which unit the first would be one."""
+        reason = "lies outside the years 1 to 9999"
         if beyond.dtype.is_temporal():
-            return "lies outside the years 1 to 9999", "correct the row or drop it"
+            return reason, "correct the row or drop it", reason
         unit = self.sieve.found.time_unit
-        fact = f"lies outside the years 1 to 9999 if taken as unix {_UNIT_NAMES[unit]}"
+        reason += f" if taken as unix {_UNIT_NAMES[unit]}"
         better = fitting_unit(float(self._seconds(beyond)[0]) * UNITS[unit])
         if better is None:
-            return f"{fact}, and in any smaller unit", "correct the row or drop it"
-        return fact, f"if the column holds {_UNIT_NAMES[better]}, say columns.time_unit={better}"
+            return f"{reason}, and in any smaller unit", "correct the row or drop it", reason
+        return reason, f"if the column holds {_UNIT_NAMES[better]}, say columns.time_unit={better}", reason
 
     def _without_mixed_offsets(self, events: DataFrame, times: Times) -> tuple[DataFrame, Times]:
         """Texts name an offset from UTC where the first one does, and else none: which would be meant is unknown."""
@@ -168,8 +170,10 @@ class TimeChecks:
         """Without what lies beyond all years, and would be of these in a smaller unit, as others of the column are."""
         unit = self.sieve.found.time_unit
         for smaller in list(UNITS)[list(UNITS).index(unit) + 1 :]:
-            fact = f"looks like {_UNIT_NAMES[smaller]} where other times of the column are {_UNIT_NAMES[unit]}"
-            events = self.sieve.required(events, "time", self._unlikely_in(smaller), fact, _ONE_UNIT)
+            alone, others = f"looks like {_UNIT_NAMES[smaller]}", _UNIT_NAMES[unit]
+            fact = f"{alone} where other times of the column are {others}"
+            reason = f"{alone}, not like {others}"
+            events = self.sieve.required(events, "time", self._unlikely_in(smaller), fact, _ONE_UNIT, reason)
         return events
 
     def _without_mixed_units(self, events: DataFrame, times: Times) -> tuple[DataFrame, Times]:
