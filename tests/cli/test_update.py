@@ -3,10 +3,14 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from nextitem.data.reading.rejected import REJECTED, REJECTED_ITEMS, RejectedRows
+from nextitem.experiment.folder.changing import changed_run
 from nextitem.experiment.folder.reading import read_run
 from nextitem.serving.renewal.update import Updated
+from nextitem.storage import write_csv
 from worlds.command_line import typed
 from worlds.stored_runs import written
 
@@ -41,6 +45,28 @@ def test_a_run_is_replaced_and_told_beside_what_it_was(
     capfd.readouterr()
     assert typed(monkeypatch, "evaluate", folder) == 3
     assert "users were taken out of it since" in " ".join(capfd.readouterr().err.split())
+
+
+def test_rows_that_are_left_out_stand_behind_those_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder, file = written(tmp_path), Path(events(tmp_path))
+    earlier = RejectedRows()
+    earlier.add("first.csv", pl.DataFrame({"row": [7], "content": ["=1,x"]}), "time", "is missing")
+    with changed_run(read_run(folder)) as draft:
+        write_csv(draft / REJECTED, earlier.table)
+    file.write_text(f"{file.read_text()}\nu01,,9\n")
+    (tmp_path / "new.csv").write_text("item,title\n,No id\ni99,New\n")
+    columns = ("--columns", "on_bad_rows=skip", "--item-columns", "on_bad_rows=skip")
+    told = ("update", str(folder), str(file), "--items", str(tmp_path / "new.csv"), *columns, "--replace-worse")
+    assert typed(monkeypatch, *told) == 0
+    assert "1 row left out, since it cannot be used: item is blank (1)" in " ".join(capfd.readouterr().err.split())
+    run = read_run(folder).proven()
+    assert run.metrics.provenance.rejected == {"item is blank": 1}  # what was counted of the run before, and this
+    assert run.metrics.provenance.rejected_items == {"item is missing": 1}
+    assert [pl.read_csv(folder / name)["content"].to_list() for name in (REJECTED, REJECTED_ITEMS)] == [
+        ["'=1,x", "u01,,9"], [",No id"],
+    ]  # fmt: skip
 
 
 def test_a_worse_run_replaces_nothing_unless_it_is_told_to(

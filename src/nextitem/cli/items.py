@@ -8,15 +8,16 @@ import typer
 from nextitem.cli.console import say, show, show_json
 from nextitem.cli.options import AsJson, ItemColumns, RunFolder, ids_in, item_columns_of, path_to, stored_run
 from nextitem.compute.waiting import told_if_slow
-from nextitem.data.features.columns import Features
-from nextitem.data.features.files import rows_of_file
+from nextitem.data.reading.rejected import REJECTED_ITEMS
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.changing import changed_run
+from nextitem.experiment.folder.left_out import left_out_of
 from nextitem.experiment.folder.reading import LISTS, Run
-from nextitem.serving.catalogue.additions import read_additions
+from nextitem.serving.catalogue.additions import Additions, additions_in
 from nextitem.serving.catalogue.changes import CatalogueChanges
 from nextitem.serving.catalogue.stored import write_changes
 from nextitem.serving.recommender import Recommender
+from nextitem.storage import write_csv
 
 
 def items(
@@ -49,13 +50,18 @@ def items(
         changes = changes.restore([raw for raw in changes.retired if str(raw) in gone])
     if rename:
         changes = changes.rename({**dict(map(_title, rename))})
-    if add is not None:
-        changes = _added(run, recommender, changes, add, item_columns)
+    found = None if add is None else _additions(run, recommender, add, item_columns)
+    if found is not None:
+        changes = changes.add(found.items)
     if retire is not None or restore is not None or rename or add is not None:
         with told_if_slow("foretelling new items, and writing the run", say):
             changes = recommender.with_catalogue(changes).changes
             with changed_run(run) as draft:
                 write_changes(draft, changes)
+                if found is not None and found.rejected:
+                    _, left_out = left_out_of(run)
+                    left_out.extend(found.rejected)
+                    write_csv(draft / REJECTED_ITEMS, left_out.table)
     _show(run, changes, as_json=as_json)
 
 
@@ -67,17 +73,12 @@ def _title(text: str) -> tuple[str, str]:
     return raw.strip(), title.strip()
 
 
-def _added(run: Run, recommender: Recommender, changes: CatalogueChanges, file: Path, columns: str) -> CatalogueChanges:
-    """The changes with the items of a file, which is read as the run's own table of items was."""
-    before = run.recipe.features
-    asked = item_columns_of(columns)
-    named = before.columns if asked is None and before.file is not None else asked
-    rows = rows_of_file(Features(file=str(file), columns=named or Features().columns, encoding=before.encoding))
-    of_events = None if recommender.known.columns is None else recommender.known.columns.item
-    found = read_additions(rows, recommender.known.features, named, of_events)
+def _additions(run: Run, recommender: Recommender, file: Path, columns: str) -> Additions:
+    """The new items of a file; what is to be said of how it was read is said."""
+    found = additions_in(file, run, recommender.known.features, item_columns_of(columns))
     for note in found.notes:
         say(f"note: {note}")
-    return changes.add(found.items)
+    return found
 
 
 def _show(run: Run, changes: CatalogueChanges, *, as_json: bool) -> None:

@@ -22,16 +22,15 @@ from nextitem.cli.options import (
 )
 from nextitem.compute.processes import joined
 from nextitem.compute.waiting import told_if_slow
-from nextitem.data.features.columns import Features
-from nextitem.data.features.files import rows_of_file
-from nextitem.data.features.table import ItemFeatures
 from nextitem.data.interactions import Interactions
+from nextitem.data.notes import left_out
 from nextitem.data.reading.columns import Columns
 from nextitem.data.reading.files import read_interactions
 from nextitem.data.reading.kinds import with_kinds
+from nextitem.data.reading.rejected import RejectedRows
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.reading import LISTS, Run
-from nextitem.serving.catalogue.additions import read_additions
+from nextitem.serving.catalogue.additions import Additions, additions_in
 from nextitem.serving.renewal.told import untold_by
 from nextitem.serving.renewal.update import DECIDING, HELD_OUT, Updated
 from nextitem.serving.renewal.update import update as update_run
@@ -71,13 +70,14 @@ def update(
     use_threads(threads)
     run = stored_run(run_folder, LISTS)
     is_store = is_address(events) or is_database(Path(events))
-    given = untold_by(run, events) if is_store else _read(run, Path(events), columns)
+    rejected = RejectedRows()
+    given = untold_by(run, events) if is_store else _read(run, Path(events), columns, rejected)
     known = None if items is None else _items(run, items, item_columns)
     with joined(device_of(device)) as processes:
         if processes.size > 1:
             raise ConfigurationError(f"{processes.size} processes cannot update together; run it without torchrun")
         with told_if_slow("learning on", say):
-            found = update_run(run, given, Session(run.seed, processes), known, held_out)
+            found = update_run(run, given, Session(run.seed, processes), known, held_out, rejected)
     for note in found.notes:
         say(f"note: {note}")
     is_refused = found.is_worse and out is None and not replace_worse
@@ -90,23 +90,23 @@ def update(
         )
 
 
-def _read(run: Run, events: Path, columns: str) -> Interactions:
-    """The events of a file, read as those that the run learnt from."""
+def _read(run: Run, events: Path, columns: str, rejected: RejectedRows) -> Interactions:
+    """The events of a file, read as those that the run learnt from; what becomes of bad rows is said of them alone."""
     made = run.metrics.provenance
     like, kinds = made.columns or run.recipe.columns, made.kinds or {}
     asked = with_kinds(events, columns_of(columns) or Columns(), kinds, str(events), like)
-    return read_interactions(events, asked, like=like)
+    read = read_interactions(events, asked, like=like, rejected=rejected)
+    if rejected:
+        say(f"note: {left_out(rejected.reasons)}")
+    return read
 
 
-def _items(run: Run, file: Path, columns: str) -> ItemFeatures:
+def _items(run: Run, file: Path, columns: str) -> Additions:
     """What a table says of items that the run does not know."""
-    before, asked = run.recipe.features, item_columns_of(columns)
-    named = before.columns if asked is None and before.file is not None else asked
-    rows = rows_of_file(Features(file=str(file), columns=named or Features().columns, encoding=before.encoding))
-    found = read_additions(rows, run.features, named)
+    found = additions_in(file, run, run.features, item_columns_of(columns))
     for note in found.notes:
         say(f"note: {note}")
-    return found.items
+    return found
 
 
 def _show(found: Updated, stored: Run | None, *, as_json: bool) -> None:

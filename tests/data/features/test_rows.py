@@ -72,6 +72,18 @@ def test_every_row_is_used_left_out_as_unknown_or_rejected_with_its_reason(tmp_p
     assert not prepared.rejected.reasons  # rows of events
 
 
+@pytest.mark.parametrize("quote", [b"", b'"'], ids=["plain", "quoted"])
+def test_a_byte_that_an_encoding_lacks_takes_its_line_away(tmp_path: Path, quote: bytes) -> None:
+    name = quote + b"Caf\xe9" + quote
+    recipe = asked(tmp_path, b"item,title\n7," + name + b"\n9,Caf\xe9\x81\n11,\x80\n", columns="title=title")
+    recipe = recipe.model_copy(update={"features": recipe.features.model_copy(update={"encoding": "windows-1252"})})
+    with pytest.raises(DataError, match=r"items\.csv:3: the byte 0x81 is not WINDOWS-1252"):
+        prepare(recipe)
+    prepared = prepare(skipping(recipe))
+    assert rejected(prepared) == [(3, "", "is not WINDOWS-1252", "9,Café\\x81")]
+    assert prepared.titles == {7: "Café", 11: "€"}
+
+
 def test_rows_of_items_are_skipped_where_those_of_events_are_unless_it_is_said_of_them(tmp_path: Path) -> None:
     recipe = asked(tmp_path, CSV)
     events = recipe.model_copy(update={"columns": recipe.columns.model_copy(update={"on_bad_rows": "skip"})})

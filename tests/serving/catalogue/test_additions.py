@@ -22,7 +22,7 @@ def test_a_table_is_read_by_the_columns_that_the_trained_items_have() -> None:
     table = pl.DataFrame({"item": [9, 3, 7], "genres": ["war|art", "art", None], "colour": ["red", "blue", "red"]})
     found = read_additions(rows_of_frame(table), KNOWN)
     assert found.items.table.rows() == [(7, None, None, None), (9, None, ["war", "art"], None)]
-    assert found.notes[-1] == "items: left out are 1 row of items that the run knows already"
+    assert "items: left out are 1 row of items that the run knows already (3)" in found.notes
 
 
 def test_columns_may_be_named() -> None:
@@ -55,6 +55,20 @@ def test_a_column_that_was_something_else_is_refused() -> None:
     table = pl.DataFrame({"item": [9], "genres": ["war"]})
     with pytest.raises(DataError, match=r"column 'genres' holds String and held List\(String\)"):
         read_additions(rows_of_frame(table), KNOWN, FeatureColumns(texts=("genres",), categories=()))
+
+
+def test_rows_without_an_id_repeats_and_ids_of_another_kind_are_counted() -> None:
+    table = pl.DataFrame({"item": ["9", "", "nan", "9", "3", "12"], "price": [1.0] * 6})
+    told = "items: left out are 2 rows of items without an id, 1 row of items that the run knows already ('3'), "
+    assert f"{told}1 row that repeats another one" in read_additions(rows_of_frame(table), KNOWN).notes
+    table = table.with_columns(pl.Series("item", ["9", "x", "07", "12", "3", ""]))
+    with pytest.raises(DataError, match=r"items:2:item: 'x' is no whole number as the ids of the run are, such as 3;"):
+        read_additions(rows_of_frame(table), KNOWN)
+    found = read_additions(rows_of_frame(table, RejectedRows()), KNOWN)
+    assert found.items.table["item"].to_list() == [9, 12]
+    assert found.rejected.reasons == {
+        "item is no whole number as the ids of the run are": 2, "item is missing": 1,
+    }  # fmt: skip
 
 
 def test_rows_that_are_skipped_are_counted() -> None:

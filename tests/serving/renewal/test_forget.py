@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import tensor
 
+from nextitem.data.reading.rejected import REJECTED, RejectedRows
 from nextitem.errors import ArtefactError, NextitemError
 from nextitem.experiment.folder.changing import changed_run
 from nextitem.experiment.folder.reading import Run, read_run
@@ -108,9 +109,11 @@ def _write(draft: Path, text: str) -> None:
 def test_rejected_rows_that_name_the_user_go_too(tmp_path: Path) -> None:
     folder = written(tmp_path)
     user = Recommender.load(folder).known_users()[0]
-    rows = pl.DataFrame({"row": ["1", "2", "3"], "content": [f"{user},x,", f"{user}0,x,", "=1"]})
+    rejected = RejectedRows()
+    rows = pl.DataFrame({"row": [1, 2, 3], "content": [f"{user},x,", f"{user}0,x,", "=1"]})
+    rejected.add("log.csv", rows, "time", "is missing")
     with changed_run(read_run(folder)) as draft:
-        write_csv(draft / "rejected.csv", rows)
+        write_csv(draft / REJECTED, rejected.table)
     assert forget(read_run(folder), user).was_rejected
     assert pl.read_csv(folder / "rejected.csv")["content"].to_list() == [f"{user}0,x,", "'=1"]
 

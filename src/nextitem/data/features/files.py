@@ -62,17 +62,22 @@ def rows_asked_for(asked: Features, frame: object = None, of_events: Columns = U
     """
     if frame is not None and asked.file is not None:
         raise ConfigurationError(f"items are given as a frame and as features.file={asked.file}: give one of the two")
-    rejected = RejectedRows() if (asked.columns.on_bad_rows or of_events.on_bad_rows) == "skip" else None
     if frame is not None:
-        return rows_of_frame(frame, rejected)
+        return rows_of_frame(frame, rejected_of(asked, of_events))
     if asked.file is not None:
-        return rows_of_file(asked, rejected)
+        return rows_of_file(asked, rejected_of(asked, of_events))
     if asked != NO_FEATURES:
         raise ConfigurationError(
             "it is said which columns of a table of items hold what, and no table is named; name one by items=FILE, "
             "such as items=movies.csv"
         )
     return None
+
+
+def rejected_of(asked: Features, of_events: Columns) -> RejectedRows | None:
+    """Where rows of a table of items go that cannot be used; None: they are refused."""
+    is_skipped = (asked.columns.on_bad_rows or of_events.on_bad_rows) == "skip"
+    return RejectedRows() if is_skipped else None
 
 
 def rows_of_file(features: Features, rejected: RejectedRows | None = None) -> Rows:

@@ -23,8 +23,8 @@ from nextitem.data.reading.rejected import RejectedRows
 from nextitem.errors import DataError
 from nextitem.words import counted
 
-LEFT_OUT, NO_ROW = "items: left out are ", " no row in "
-"""In the sentences on rows that say nothing of an item, and on items that no row says anything of."""
+NO_ROW = " no row in "
+"""In the sentence on items that no row says anything of."""
 _NAMED = 3  # ids that a sentence names; what there is beside them is counted
 
 
@@ -40,15 +40,23 @@ class Joined:
     """The items of which no row that can be used says anything."""
 
 
-def join(rows: Rows, catalog: Catalog, asked: FeatureColumns, of_events: str | None = None) -> Joined:
+def join(
+    rows: Rows,
+    catalog: Catalog,
+    asked: FeatureColumns,
+    of_events: str | None = None,
+    others: str = "that the log does not have",
+) -> Joined:
     """What the rows say of the items of a catalogue; `of_events` is what the events call their column of items.
+
+    `others` is what is said of items that are not in it.
 
     Rows without an id and rows of unknown items are left out and counted. Raises DataError where two rows say different
     things of one item, where no row is of a known one, and for a cell that is not what its column holds; where there is
     a place for `rejected` rows, the first row of an item wins, and those that cannot be used go there.
     """
     taken = find_columns(rows.place, rows.table.columns, asked, of_events)
-    ids = _ids(rows, taken.id)
+    ids = ids_of(rows, taken.id)
     is_blank = cells.blank(ids)
     rows.reject(is_blank, taken.id, "is missing")
     places = Series("place", catalog.lookup(ids).numpy()).set(is_blank, -1)
@@ -71,14 +79,15 @@ def join(rows: Rows, catalog: Catalog, asked: FeatureColumns, of_events: str | N
     notes = [
         f"items: {counted(len(ids), 'row')} of {name}: {read.note(written)}",
         *([f"items: {left_out(rejected.reasons)}"] if len(rejected) else []),
-        *_on_rows(name, without_id, ids.filter(~is_known & ~is_blank), each.height - single.height),
+        *_on_rows(name, without_id, ids.filter(~is_known & ~is_blank), others, each.height - single.height),
         *_on_items(name, without_row, len(catalog)),
         *(f"items: {said}" for said in (*on_columns, *_on_values(features, has_row_N))),
     ]
     return Joined(features, tuple(notes), rejected, without_row)
 
 
-def _ids(rows: Rows, name: str) -> Series:
+def ids_of(rows: Rows, name: str) -> Series:
+    """What the column of a name holds, as integers or texts. Raises DataError where these are no ids."""
     ids = rows.table[name]
     if ids.dtype.is_integer() or cells.is_text(ids):
         return ids.cast(pl.String) if cells.is_text(ids) else ids
@@ -130,16 +139,16 @@ def _value(column: Series, number: int) -> str:
     return clipped(repr(value.to_list() if isinstance(value, Series) else value))
 
 
-def _on_rows(name: str, without_id: int, unknown: Series, repeated: int) -> list[str]:
+def _on_rows(name: str, without_id: int, unknown: Series, others: str, repeated: int) -> list[str]:
     """What became of rows that say nothing of an item, or nothing new."""
     said = []
     if without_id:
         said.append(f"{counted(without_id, 'row')} of {name} without an id")
     if len(unknown):
-        said.append(f"{counted(len(unknown), 'row')} of items that the log does not have ({_some(unknown)})")
+        said.append(f"{counted(len(unknown), 'row')} of items {others} ({_some(unknown)})")
     if repeated:
         said.append(f"{counted(repeated, 'row')} that repeat{'s' if repeated == 1 else ''} another one")
-    return [LEFT_OUT + ", ".join(said)] if said else []
+    return [f"items: left out are {', '.join(said)}"] if said else []
 
 
 def _on_items(name: str, without_row: Series, items: int) -> list[str]:

@@ -18,8 +18,6 @@ from nextitem.data.reading.rejected import RejectedRows
 from nextitem.data.reading.sieve import BadRowsError, Sieve
 from nextitem.errors import DataError
 
-_LINE_BY_LINE = ("utf-8", "latin-1")  # encodings in which one line may be none and the next is
-
 
 def rows_of_lines(file: Path, form: Divided, features: Features, rejected: RejectedRows | None = None) -> Rows:
     """The rows of a file that is divided so, unless `features` say otherwise.
@@ -95,9 +93,9 @@ def _even(sieve: Sieve, found: pl.DataFrame) -> pl.DataFrame:
 def require_encoding(file: Path, encoding: str, rejected: RejectedRows | None = None) -> None:
     """Raise DataError where a text is not in its encoding: which byte of which line, and what else it may be in.
 
-    Where rows may be `rejected`, whoever divides UTF-8 and Latin-1 into lines finds those that are none.
+    Where rows may be `rejected`, whoever divides the text into lines finds those that are none.
     """
-    if rejected is not None and encoding in _LINE_BY_LINE:
+    if rejected is not None:
         return
     for stretch in stretches(file):
         try:

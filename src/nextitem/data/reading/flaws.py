@@ -48,8 +48,8 @@ def carriage_return(row: int, text: str) -> Flawed:
     return Flawed(row, text, "has a carriage return inside", f"{fact}; end lines with \\n or \\r\\n")
 
 
-def flaw_of(row: int, line: bytes) -> Flawed | None:
-    """What is wrong with a line or the lines of a record, None where nothing is."""
+def flaw_of(row: int, line: bytes, encoding: str = "utf-8") -> Flawed | None:
+    """What is wrong with a line or the lines of a record, None where nothing is; `encoding` is that of the file."""
     text = line[:_SHOWN].rstrip(b"\r\n").decode(errors="backslashreplace").replace("\0", "\\x00")
     if b"\0" in line:
         return Flawed(row, text, "has a NUL byte", NUL)
@@ -57,12 +57,13 @@ def flaw_of(row: int, line: bytes) -> Flawed | None:
         line.decode()
     except UnicodeDecodeError as error:
         place = error.start - line.rfind(b"\n", 0, error.start)
-        fact = f"byte {place} of the line (0x{line[error.start]:02x}) is not UTF-8"
-        return Flawed(row, text, "is not UTF-8", f"{fact}; save the file as UTF-8")
+        fact = f"is not {encoding.upper()}"
+        told = f"byte {place} of the line (0x{line[error.start]:02x}) {fact}; save the file as UTF-8"
+        return Flawed(row, text, fact, told)
     return None
 
 
-def sound(file: Path, stretch: Stretch) -> tuple[bytes, list[Flawed]]:
+def sound(file: Path, stretch: Stretch, encoding: str = "utf-8") -> tuple[bytes, list[Flawed]]:
     """The lines of a stretch with those left blank that are no text, and these.
 
     Raises DataError where all of the file is of another kind.
@@ -76,7 +77,7 @@ def sound(file: Path, stretch: Stretch) -> tuple[bytes, list[Flawed]]:
     lines, found = content.split(b"\n"), list[Flawed]()
     for number, line in enumerate(lines):
         row = stretch.row + number
-        flawed = flaw_of(row, line)
+        flawed = flaw_of(row, line, encoding)
         if flawed is None and _CARRIAGE_RETURN_INSIDE.search(line):
             flawed = carriage_return(row, line[:_SHOWN].decode(errors="ignore"))
         if flawed is not None:

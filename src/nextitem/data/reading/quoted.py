@@ -61,7 +61,9 @@ class _Lines:
         self._waiting.extend(enumerate(io.StringIO(text, newline="\n"), stretch.row))
 
 
-def quoted(file: Path, stretches: Iterator[Stretch], separator: str) -> Iterator[tuple[int, list[str]] | Flawed]:
+def quoted(
+    file: Path, stretches: Iterator[Stretch], separator: str, encoding: str = "utf-8"
+) -> Iterator[tuple[int, list[str]] | Flawed]:
     """The records of lines with quotes that are not blank: the line in which each begins, and its fields.
 
     Where quotes do not match, the line in which such a record begins is flawed, and the next line begins one.
@@ -77,21 +79,21 @@ def quoted(file: Path, stretches: Iterator[Stretch], separator: str) -> Iterator
         except StopIteration:
             return
         except (csv.Error, _TooLongError) as error:
-            yield _unmatched(*lines.begin_again(), error)
+            yield _unmatched(*lines.begin_again(), error, encoding)
             continue
         if lines.is_doubtful and fields:
             content = "".join(line for _, line in lines.record).encode(errors="surrogateescape")
-            if (flawed := flaw_of(lines.record[0][0], content)) is not None:
+            if (flawed := flaw_of(lines.record[0][0], content, encoding)) is not None:
                 yield flawed
                 continue
         if fields:
             yield lines.record[0][0], fields
 
 
-def _unmatched(row: int, line: str, error: Exception) -> Flawed:
+def _unmatched(row: int, line: str, error: Exception, encoding: str) -> Flawed:
     content = line.encode(errors="surrogateescape")
     text = line.rstrip("\r\n").encode(errors="surrogateescape").decode(errors="backslashreplace")
-    if (flawed := flaw_of(row, content)) is not None:
+    if (flawed := flaw_of(row, content, encoding)) is not None:
         return flawed
     if "new-line" in str(error):
         return carriage_return(row, text)

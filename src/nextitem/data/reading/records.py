@@ -39,10 +39,17 @@ class Divided:
     """Of the lines; another one is a superset of ASCII in which a byte is a character."""
 
     def lines(self, file: Path, at_once: int) -> Iterator[Stretch]:
-        """The lines of a file, about `at_once` bytes at a time, as UTF-8 where they are in the encoding."""
+        """The lines of a file, about `at_once` bytes at a time, as UTF-8.
+
+        The five bytes that windows-1252 lacks stay as they are: no character of UTF-8 begins with one of them, so that
+        their lines are found to be no text where those of other files are.
+        """
         for stretch in raw_stretches(file, at_once):
-            is_utf8 = self.encoding == "utf-8"
-            yield stretch if is_utf8 else replace(stretch, content=stretch.content.decode(self.encoding).encode())
+            if self.encoding == "utf-8":
+                yield stretch
+                continue
+            text = stretch.content.decode(self.encoding, "surrogateescape")
+            yield replace(stretch, content=text.encode(errors="surrogateescape"))
 
     def content(self, file: Path, layout: Layout = AS_THE_FORMAT) -> Content | None:
         """The columns by the file's first record or, where the format lays them down, by the format.
@@ -112,14 +119,14 @@ def _records(file: Path, form: Divided, at_once: int = MOST_BYTES) -> Iterator[p
     for stretch in lines:
         if form.has_quotes and b'"' in stretch.content:
             # A quoted field may hold separators and line breaks: the csv module, slower, is exact from here on.
-            yield from _in_batches(quoted(file, chain([stretch], lines), form.separator))
+            yield from _in_batches(quoted(file, chain([stretch], lines), form.separator, form.encoding))
             return
         yield _split(file, stretch, form)
 
 
 def _split(file: Path, stretch: Stretch, form: Divided) -> pl.LazyFrame:
     """The records of lines without quotes; before its end a line may have carriage returns, as some tools leave two."""
-    content, flawed = sound(file, stretch)
+    content, flawed = sound(file, stretch, form.encoding)
     # The library would unpack what begins like a compressed file. No such file begins with a blank line, and that one
     # is skipped with the others.
     lines = pl.scan_lines(b"\n" + content, row_index_name="row")

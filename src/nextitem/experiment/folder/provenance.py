@@ -3,7 +3,7 @@
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import torch
 from pydantic import AfterValidator, Field
@@ -73,6 +73,11 @@ class Provenance(Configuration):
         """When it began, in unix seconds."""
         return datetime.fromisoformat(self.started).timestamp()
 
+    def with_left_out(self, prepared: Prepared) -> Self:
+        """The same with the counts of rows that were left out of what is `prepared`."""
+        rejected, of_items = dict(prepared.rejected.reasons), dict(prepared.rejected_items.reasons)
+        return self.model_copy(update={"rejected": rejected, "rejected_items": of_items})
+
 
 def provenance(prepared: Prepared, session: Session, started: datetime, recipe: Recipe) -> Provenance:
     """How a training of a recipe was made that ends now."""
@@ -81,11 +86,9 @@ def provenance(prepared: Prepared, session: Session, started: datetime, recipe: 
         data=prepared.source.data,
         columns=prepared.columns,
         kinds=dict(prepared.log.sequences.events.kinds) or None,
-        rejected=dict(prepared.rejected.reasons),
-        rejected_items=dict(prepared.rejected_items.reasons),
         events_sha256=prepared.log.sha256(with_times=recipe.learner.reads_times),
         features_sha256=features_fingerprint(prepared.features, recipe),
-    )
+    ).with_left_out(prepared)
 
 
 def made_now(

@@ -10,7 +10,7 @@ import torch
 
 from nextitem.data.prepare import SYNTHETIC
 from nextitem.data.reading.frames import FRAME
-from nextitem.data.reading.rejected import REJECTED
+from nextitem.data.reading.rejected import REJECTED, read_rejected
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.again import restore_own
 from nextitem.experiment.folder.changing import changed_run
@@ -18,7 +18,7 @@ from nextitem.experiment.folder.metrics import Forgotten, Metrics
 from nextitem.experiment.folder.reading import Run, read_draft
 from nextitem.experiment.folder.writing import write_metrics
 from nextitem.serving.ids import RawId
-from nextitem.storage import unguarded, write_csv, write_parquet, write_tensors
+from nextitem.storage import write_csv, write_parquet, write_tensors
 from nextitem.storage.places import what_is_at
 
 REPORT = "report.html"
@@ -105,8 +105,8 @@ def _drop_rejected(draft: Path, user: str) -> bool:
     file = draft / REJECTED
     if what_is_at(file) is None:
         return False
-    table = pl.DataFrame([unguarded(column) for column in pl.read_csv(file, infer_schema=False)])
-    is_named = pl.any_horizontal(pl.all().fill_null("").str.contains(rf"(?:^|\W){re.escape(user)}(?:\W|$)"))
+    table = read_rejected(file)
+    is_named = pl.any_horizontal(pl.all().cast(pl.String).str.contains(rf"(?:^|\W){re.escape(user)}(?:\W|$)"))
     left = table.filter(~is_named)
     write_csv(file, left)
     return left.height < table.height

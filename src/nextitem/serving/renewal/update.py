@@ -1,6 +1,6 @@
 """A run that goes on with new events, measured beside what it was, and put in its place where it is no worse."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,11 +10,13 @@ from nextitem.data.features.layout import known_categories
 from nextitem.data.features.table import ItemFeatures
 from nextitem.data.interactions import Interactions
 from nextitem.data.prepare import Prepared
+from nextitem.data.reading.rejected import RejectedRows
 from nextitem.data.source import Source
 from nextitem.data.splits.temporal import Temporal
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.experiment.combined import Blend, Ensemble
+from nextitem.experiment.folder.left_out import left_out_of
 from nextitem.experiment.folder.metrics import Metrics, Update, beside_it, metrics_of
 from nextitem.experiment.folder.provenance import made_now
 from nextitem.experiment.folder.reading import Run, read_run
@@ -23,6 +25,7 @@ from nextitem.experiment.folder.writing import Trained
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.run import Outcome, features_fingerprint
 from nextitem.experiment.yardsticks import Yardstick, compared
+from nextitem.serving.catalogue.additions import Additions
 from nextitem.serving.catalogue.changes import CatalogueChanges
 from nextitem.serving.catalogue.stored import write_changes
 from nextitem.serving.recommender import Recommender
@@ -80,13 +83,15 @@ def update(
     run: Run,
     events: Interactions | Untold,
     session: Session,
-    items: ItemFeatures | None = None,
+    items: Additions | None = None,
     held_out: float = HELD_OUT,
+    rejected: RejectedRows | None = None,
 ) -> Updated:
     """The model of a run trained on with new events, and the earlier one beside it on events that neither has learnt.
 
     Of the new events, in order of time, the last share `held_out` is the test, and of those before the same share
-    chooses the epoch. `items` are what is known of new items. Events `Untold` by a service's database bring its changes
+    chooses the epoch. `items` are what is known of new items. The run keeps which rows of its data were left out, with
+    those of that table and the `rejected` ones of the events. Events `Untold` by a service's database bring its changes
     of the catalogue, whoever was deleted there is not learnt, and the run remembers what it has learnt of it. Raises
     DataError as `together` and splitting do, and where no event is new, what training raises, and ConfigurationError
     for a run that was refit, and for one whose items are made of features.
@@ -104,7 +109,8 @@ def update(
         raise DataError(f"{run.folder} has all of these events already; give newer ones")
     known = recommender.known if recommender.trained is None else recommender.trained
     recipe = _asked(run.recipe.model_copy(update={"model": run.recipe.learner.untaught()}), both.new, held_out)
-    prepared = _prepared(run, recipe, grown, items)
+    prepared = _prepared(run, recipe, grown, None if items is None else items.items)
+    prepared = _with_left_out(prepared, run, items, rejected)
     start = warm_start(run, known, both.log, prepared.features, session.seed)
     learnt = recipe.learner.learn(prepared, session, recipe.ranking, start)
     validation, test = (
@@ -156,12 +162,22 @@ def _prepared(run: Run, recipe: Recipe, grown: Grown, items: ItemFeatures | None
     return Prepared(Source.of(recipe), log, split, features, notes, columns=run.metrics.provenance.columns)
 
 
+def _with_left_out(prepared: Prepared, run: Run, items: Additions | None, rejected: RejectedRows | None) -> Prepared:
+    """With the rows that were left out of what the run was made of, and those that were left out of what is new."""
+    of_events, of_items = left_out_of(run)
+    if rejected is not None:
+        of_events.extend(rejected)
+    if items is not None:
+        of_items.extend(items.rejected)
+    return replace(prepared, rejected=of_events, rejected_items=of_items)
+
+
 def _metrics(
     run: Run, outcome: Outcome, both: Together, beside: Yardstick, session: Session, started: datetime
 ) -> Metrics:
     events = both.log.sha256(with_times=run.recipe.learner.reads_times)
     known = features_fingerprint(outcome.prepared.features, run.recipe)
-    made = made_now(run.metrics.provenance, events, known, session, started)
+    made = made_now(run.metrics.provenance, events, known, session, started).with_left_out(outcome.prepared)
     said = Update(
         of=run.folder.name,
         manifest_sha256=sha256(run.folder / MANIFEST),
