@@ -52,7 +52,7 @@ def test_lists_are_those_of_this_process(two: RayActors, tmp_path: Path, monkeyp
     alive = Ranker(recommender.known, 3, "history")
     dying = DyingRanker(alive, tmp_path / "died")
     for name, ranker, spread in (("here", alive, HERE), ("there", cast(Ranker, dying), two)):
-        write_lists(Wanted(ranker, batch, recommender.items, None, "a run"), tmp_path / name, spread=spread)
+        write_lists(Wanted(ranker, batch, recommender.items, None, ranker.k, "a run"), tmp_path / name, spread=spread)
     assert (tmp_path / "died").exists()
     files = [sorted(path.name for path in (tmp_path / name).iterdir()) for name in ("here", "there")]
     assert files[0] == files[1]

@@ -40,11 +40,10 @@ from nextitem.engine.spread import HERE, Spread
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.hiding import checked
 from nextitem.experiment.folder.reading import LISTS, Run
-from nextitem.serving.ids import RawId
 from nextitem.serving.parts.batch import Batch, Terms, batch_of_events, batch_of_users, known_items
 from nextitem.serving.parts.served import Served, serve, write
 from nextitem.serving.parts.tables import as_table
-from nextitem.serving.parts.writing import check_out
+from nextitem.serving.parts.writing import Written, check_out
 from nextitem.serving.recommender import Recommender
 from nextitem.storage import guarded
 from nextitem.words import counted
@@ -216,7 +215,7 @@ def _write(
     pace = f"{(written.users - written.found) / max(time.monotonic() - began, 1e-3):,.0f} users a second"
     say(f"{counted(written.recommendations, 'recommendation')} for {of}{counted(asked, 'user')} in {out}; {pace}")
     if as_json:
-        told = _told(batch, written.without, written.by_popularity, notes)
+        told = _told(batch, written, notes)
         parts = {"parts": len(written.parts), "parts_found": written.parts_found, "file": str(out)}
         show_json({**told, "k": terms.k, "rejected": dict(skipped.reasons), **parts})
 
@@ -227,7 +226,7 @@ def _show(served: Served, recommender: Recommender, k: int, skipped: RejectedRow
     titles = {raw: title for raw, title in zip(known.raw_items, known.item_titles, strict=True) if title is not None}
     table = as_table(served.batch.owners, served.lists, titles, known.items.ids.dtype)
     if as_json:
-        told = _told(served.batch, served.without, served.by_popularity, served.notes)
+        told = _told(served.batch, served, served.notes)
         show_json({**told, "k": k, "rejected": dict(skipped.reasons), "recommendations": table.to_dicts()})
     elif Console().is_terminal and len(table) <= _FOR_EYES:
         show_table(_sheet(table))
@@ -253,14 +252,15 @@ def _sheet(table: pl.DataFrame) -> Sheet:
     return sheet
 
 
-def _told(batch: Batch, without: Sequence[RawId], by_popularity: int, notes: Sequence[str]) -> dict[str, Any]:
+def _told(batch: Batch, found: Served | Written, notes: Sequence[str]) -> dict[str, Any]:
     """What is known of the users beside their lists."""
     return {
         "users": len(batch.owners) + len(batch.strangers),
-        "answered": len(batch.owners) - len(without),
+        "answered": len(batch.owners) - len(found.without),
         "unknown_users": list(batch.strangers),
-        "nothing_left_for": list(without),
-        "by_popularity": by_popularity,
+        "nothing_left_for": list(found.without),
+        "shorter": found.shorter,
+        "by_popularity": found.by_popularity,
         "unknown_events": len(batch.asked.unknown),
         "continued": batch.asked.continued,
         "notes": list(notes),

@@ -62,8 +62,16 @@ def test_whoever_has_seen_everything_is_counted_and_named() -> None:
     assert found.notes == ("1 user gets no list (has seen all items): 'all'",)
 
 
+def test_lists_that_are_shorter_than_asked_for_are_counted() -> None:
+    found = serve_users(recommender(), None, Terms(k=4))  # ann has seen two of four items, bob one, `all` all of them
+    assert (found.shorter, found.notes[-1]) == (2, "2 users get fewer than 4 items: no more may be recommended")
+    narrowed = serve_users(recommender(), pl.Series(["bob"]), Terms(k=2, allowed=torch.tensor([0])))
+    assert narrowed.notes == ("1 user gets fewer than 2 items: no more may be recommended",)
+    assert serve_users(recommender(), pl.Series(["ann"]), Terms(k=2)).shorter == 0
+
+
 def test_unknown_users_are_counted_and_named_with_those_that_are_spelt_alike() -> None:
-    found = serve_users(recommender(), pl.Series(["bob", "Ann", "x"]), Terms())
+    found = serve_users(recommender(), pl.Series(["bob", "Ann", "x"]), Terms(k=1))
     assert (found.batch.owners.to_list(), found.batch.strangers) == (["bob"], ("Ann", "x"))
     assert found.notes == (
         "2 of 3 users are unknown to the run: 'Ann' (did you mean 'ann'?), 'x'; left out (--refuse-unknown makes this "
@@ -108,7 +116,7 @@ def test_whoever_gets_the_most_popular_items_is_counted() -> None:
 
 
 def test_one_of_one_is_told_in_the_singular() -> None:
-    notes = served([("cia", "x")]).notes
+    notes = served([("cia", "x")], Terms(k=1)).notes
     assert notes[0].startswith("1 of 1 event is of an item that the model does not know: ")
     assert notes[1:] == (
         "the user is not known: the events of the file are all that is gone by",
@@ -120,9 +128,9 @@ def test_known_users_go_on_from_what_is_stored_and_it_is_said() -> None:
     found = served([("ann", "i3"), ("cia", "i3")])
     assert lists(found) == {"ann": ["0663713002"], "cia": ["i2", "i1", "0663713002"]}
     assert found.batch.asked.continued == 1
-    assert found.notes == (
+    assert found.notes[0] == (
         "the histories of 1 of 2 users go on from what the run has stored of them, their events after the stored ones "
-        "(--histories-only leaves stored ones out)",
+        "(--histories-only leaves stored ones out)"
     )
 
 
@@ -167,5 +175,5 @@ def test_candidates_and_exclusions_that_are_unknown_are_counted_and_named() -> N
 
 
 def test_where_little_may_be_recommended_that_is_the_reason() -> None:
-    found = serve_users(recommender(), None, Terms(allowed=torch.tensor([3])))
+    found = serve_users(recommender(), None, Terms(k=1, allowed=torch.tensor([3])))
     assert found.notes == ("2 users get no list (have seen all items that may be recommended): 'all', 'bob'",)

@@ -36,7 +36,7 @@ def wanted(k: int = K, made_by: str = "a run", users: int = USERS) -> Wanted:
     recommender = Recommender.from_outcome(outcome("sasrec-ce"))
     batch = batch_of_users(recommender, pl.Series(recommender.known_users()[:users]), Terms())
     titles = pl.Series(['The "First", größer', *[None] * (len(recommender.items) - 1)])
-    return Wanted(Ranker(recommender.known, k, "history"), batch, recommender.items, titles, made_by)
+    return Wanted(Ranker(recommender.known, k, "history"), batch, recommender.items, titles, k, made_by)
 
 
 class Killed(BaseException):

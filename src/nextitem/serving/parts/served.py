@@ -1,7 +1,7 @@
 """Lists for many at once, in memory or in files, with an account of who gets none."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -27,6 +27,8 @@ class Served:
     batch: Batch
     lists: Sequence[Sequence[Recommendation]]
     """One of each; empty where nothing was left to recommend."""
+    k: int
+    """How many items of each were asked for."""
     notes: tuple[str, ...] = ()
     """What was left out, and who gets no list or the most popular items, in words."""
 
@@ -34,6 +36,16 @@ class Served:
     def without(self) -> list[RawId]:
         """Users of whom nothing was left to recommend."""
         return [owner for owner, ones in zip(self.batch.owners, self.lists, strict=True) if not ones]
+
+    @property
+    def users(self) -> int:
+        """How many were asked about."""
+        return len(self.lists)
+
+    @property
+    def shorter(self) -> int:
+        """Users with a list that is shorter than was asked for."""
+        return sum(0 < len(ones) < self.k for ones in self.lists)
 
     @property
     def by_popularity(self) -> int:
@@ -46,10 +58,9 @@ def serve(recommender: Recommender, batch: Batch, terms: Terms) -> Served:
     lists = recommender.answered(
         batch.asked, terms.k, terms.allowed, hide=terms.hide, diversity=terms.diversity, limits=terms.limits
     )
-    served = Served(batch, lists)
-    hide = terms.hide or recommender.hide
-    about = _on_lists(served.without, served.by_popularity, len(lists), terms, hide)
-    return Served(batch, lists, (*batch.notes, *about))
+    served = Served(batch, lists, terms.k)
+    about = _on_lists(served, terms, terms.hide or recommender.hide)
+    return replace(served, notes=(*batch.notes, *about))
 
 
 def write(
@@ -72,23 +83,30 @@ def write(
     k = min(whole_number(terms.k, "k", "the number of recommendations", least=1), len(recommender.items))
     picking = picking_of(recommender.known, terms.diversity, terms.limits)
     ranker = Ranker(recommender.known, k, hide, terms.allowed, picking)
-    written = write_lists(Wanted(ranker, batch, recommender.items, titles, made_by), out, say, spread)
-    about = _on_lists(written.without, written.by_popularity, written.users, terms, hide)
+    written = write_lists(Wanted(ranker, batch, recommender.items, titles, terms.k, made_by), out, say, spread)
+    about = _on_lists(written, terms, hide)
     return written, (*batch.notes, *about)
 
 
-def _on_lists(without: Sequence[RawId], by_popularity: int, users: int, terms: Terms, hide: str) -> list[str]:
-    notes = []
+def _on_lists(found: Served | Written, terms: Terms, hide: str) -> list[str]:
+    notes, without, by_popularity = [], found.without, found.by_popularity
     if without:
         seen = "has seen" if len(without) == 1 else "have seen"
         reason = "all items that may be recommended" if terms.allowed is not None else "all items"
         gets = "gets" if len(without) == 1 else "get"
         why = f"{seen} {reason}" if hide == "history" else "there is nothing else that may be recommended"
         notes.append(f"{counted(len(without), 'user')} {gets} no list ({why}): {named(without)}")
+    if found.shorter:
+        gets = "gets" if found.shorter == 1 else "get"
+        limits = " within the limits" if terms.limits else ""
+        notes.append(
+            f"{counted(found.shorter, 'user')} {gets} fewer than {counted(terms.k, 'item')}: no more may be recommended"
+            f"{limits}"
+        )
     if by_popularity:
         gets, theirs = ("gets", "that user's") if by_popularity == 1 else ("get", "their")
         notes.append(
-            f"{by_popularity:,} of {counted(users, 'user')} {gets} the most popular items: the "
+            f"{by_popularity:,} of {counted(found.users, 'user')} {gets} the most popular items: the "
             f"model knows none of {theirs} items"
         )
     return notes

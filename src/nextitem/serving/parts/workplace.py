@@ -28,6 +28,8 @@ class PartFacts(Configuration):
     """Rows."""
     by_popularity: int
     """Users that get the most popular items, since the model knows none of theirs."""
+    shorter: int
+    """Users with a list that is shorter than was asked for."""
     without: tuple[str | int, ...]
     """Users that get no list, since nothing is left that may be recommended."""
 
@@ -47,7 +49,7 @@ class Asked(Configuration):
     """Items of a list."""
     users_per_part: int
     """How many users a part has, but for the last one."""
-    format: int = 2
+    format: int = 3
     """Version of all this."""
 
 

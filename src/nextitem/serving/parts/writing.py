@@ -39,6 +39,8 @@ class Wanted:
     items: Catalog
     titles: pl.Series | None
     """Of the N items, null where unknown; None: the lists have no column of titles."""
+    k: int
+    """How many items of each were asked for, which may be more than there are."""
     made_by: str
     """Stands for the model: another one is never gone on with."""
 
@@ -54,7 +56,7 @@ class Wanted:
             terms=f"hide {ranker.hide}, items {items}, titles {self.titles is not None}, {picking}",
             users=_sha256(str(batch.owners.cast(pl.String).str.join("\n").item()).encode()),
             histories=_fingerprint([batch.asked.histories, batch.asked.disliked]),
-            k=ranker.k,
+            k=self.k,
             users_per_part=per_part,
         )
 
@@ -88,6 +90,11 @@ class Written:
     def by_popularity(self) -> int:
         """Users that get the most popular items, since the model knows none of theirs."""
         return sum(part.by_popularity for part in self.parts)
+
+    @property
+    def shorter(self) -> int:
+        """Users with a list that is shorter than was asked for."""
+        return sum(part.shorter for part in self.parts)
 
     @property
     def without(self) -> list[RawId]:
@@ -152,7 +159,7 @@ def _made(wanted: Wanted, place: Workplace, per_part: int, say: Say, spread: Spr
 
     def store(number: int, users: pl.Series, ranked: Ranked) -> None:
         table = ranked.table(users, wanted.items, wanted.titles)
-        parts[number] = place.add(number, table, _facts(users, ranked))
+        parts[number] = place.add(number, table, _facts(users, ranked, wanted.k))
         progress.made(len(users))
 
     with ThreadPoolExecutor(1) as writer:
@@ -186,7 +193,7 @@ def _stretches(users: int, per_part: int) -> Iterator[slice]:
         yield slice(start, min(start + per_part, users))
 
 
-def _facts(users: pl.Series, ranked: Ranked) -> PartFacts:
+def _facts(users: pl.Series, ranked: Ranked, k: int) -> PartFacts:
     lengths_C = ranked.lengths_C
     without_C = (lengths_C == 0).nonzero()[:, 0]
     return PartFacts(
@@ -194,6 +201,7 @@ def _facts(users: pl.Series, ranked: Ranked) -> PartFacts:
         users=len(users),
         recommendations=int(lengths_C.sum()),
         by_popularity=int((ranked.is_popular_C & (lengths_C > 0)).sum()),
+        shorter=int(((lengths_C > 0) & (lengths_C < k)).sum()),
         without=tuple(users.gather(without_C.tolist()).to_list()),
     )
 
