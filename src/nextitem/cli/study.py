@@ -99,7 +99,7 @@ def study(
     training: TrainMissing = True,
     plan_only: _PlanOnly = False,
     candidates: _Candidates = "popularity:100,uniform:100",
-    metric: _Metric = ("ndcg@10"),
+    metric: _Metric = "ndcg@10",
     out: _Out = Path("runs"),
     runs: Runs = None,
     fresh: Fresh = False,

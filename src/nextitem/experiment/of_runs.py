@@ -113,11 +113,7 @@ def _check_alike(runs: Sequence[Run]) -> None:
                 f"the model of {run.folder} was told when its targets happened, which nobody knows who recommends; "
                 f"give runs of models that were not"
             )
-        if run.metrics.forgotten is not None:
-            raise ConfigurationError(
-                f"{run.folder} forgot {counted(run.metrics.forgotten.users, 'user')}, whom the log that it learnt from "
-                f"has still: what is made of it would hold them again; train anew without them"
-            )
+        require_none_forgotten(run)
         if unlike := first.certificate.differences(run.certificate):
             raise ConfigurationError(
                 f"{first.folder} and {run.folder} were not measured on the same ({unlike}), so they cannot be asked as "
@@ -132,6 +128,15 @@ def _check_alike(runs: Sequence[Run]) -> None:
                 f"the catalogues of {first.folder} and {run.folder} hold other items, {len(first.items):,} and "
                 f"{len(run.items):,}; give runs of the same events"
             )
+
+
+def require_none_forgotten(run: Run) -> None:
+    """Raise ConfigurationError for a run that forgot users: its log has them still."""
+    if run.metrics.forgotten is not None:
+        raise ConfigurationError(
+            f"{run.folder} forgot {counted(run.metrics.forgotten.users, 'user')}, whom the log that it learnt from has "
+            f"still: what is made of it would hold them again; train anew without them"
+        )
 
 
 def _prepared(runs: Sequence[Run], place: Place) -> Prepared:

@@ -10,13 +10,12 @@ from nextitem.experiment.folder.metrics import ChosenBy
 from nextitem.experiment.folder.reading import MODEL, Run, read_run
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.folder.writing import write_run
-from nextitem.experiment.of_runs import Place
+from nextitem.experiment.of_runs import Place, require_none_forgotten
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import add_report, learnt, settle_earlier
 from nextitem.settings.given import of_kind
 from nextitem.storage import MANIFEST, sha256
 from nextitem.training.session import Session
-from nextitem.words import counted
 
 _HERE = Place()
 
@@ -45,10 +44,7 @@ def relearn(run: Run, session: Session, place: Place = _HERE, say: Say = silent)
     with workplace.alone():
         trained = learnt(recipe, session, say, place.extras, place.events, workplace.checkpoint)
         metrics = trained.metrics.model_copy(
-            update={
-                "notes": (*trained.metrics.notes, _said(run)),
-                "chosen_by": _chosen_by(run),
-            }
+            update={"notes": (*trained.metrics.notes, _said(run)), "chosen_by": _chosen_by(run)}
         )
         trained = replace(trained, metrics=metrics)
         add = place.extras.report and partial(add_report, place.extras.report, trained.outcome.model, say)
@@ -64,11 +60,7 @@ def _check(run: Run) -> None:
             f"{run.folder} has learnt its validation events already; give a run that learnt training events alone, or "
             f"learn all events before serving by `nextitem refit {run.folder}`"
         )
-    if run.metrics.forgotten is not None:
-        raise ConfigurationError(
-            f"{run.folder} forgot {counted(run.metrics.forgotten.users, 'user')}, whom the log that it learnt from has "
-            f"still, and would learn them again; train anew without them"
-        )
+    require_none_forgotten(run)
 
 
 def _learning_validation(run: Run, place: Place) -> Recipe:

@@ -41,6 +41,17 @@ def made(most_waiting: int = 8, longest_wait: float = 0.05) -> tuple[Admission, 
     return Admission(thread, loop, most_waiting, longest_wait, deadline=0.25), thread, loop
 
 
+def after_a_pause(seconds: float, monkeypatch: pytest.MonkeyPatch) -> tuple[Clock, Admission, ModelThread, Loop]:
+    """Nobody waited, and then nothing went on for so long; a question takes a millisecond."""
+    clock = Clock(monkeypatch)
+    found, thread, loop = made(most_waiting=64)
+    thread.measure(0.001, 1)
+    assert found.admits()
+    clock.now += seconds
+    loop.seconds = seconds
+    return clock, found, thread, loop
+
+
 def test_bodies_that_are_being_read_count_as_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     Clock(monkeypatch)
     found, thread, _ = made(most_waiting=3)
@@ -124,12 +135,7 @@ def test_of_a_flood_hardly_more_is_taken_on_to_try(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_line_that_a_pause_leaves_is_taken_on_if_there_was_none_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
-    found, thread, loop = made(most_waiting=64)
-    thread.measure(0.001, 1)
-    assert found.admits()
-    clock.now += 0.08
-    loop.seconds = 0.08
+    clock, found, thread, loop = after_a_pause(0.08, monkeypatch)
     for thread.waiting in range(130):
         assert found.admits()  # 0.13 seconds: as long as the pause more than otherwise
     assert not thread.is_full
@@ -144,12 +150,7 @@ def test_the_line_that_a_pause_leaves_is_taken_on_if_there_was_none_before(monke
 
 
 def test_after_a_pause_as_much_is_taken_on_as_the_deadline_leaves_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
-    found, thread, loop = made(most_waiting=64)
-    thread.measure(0.001, 1)
-    assert found.admits()
-    clock.now += 0.16
-    loop.seconds = 0.16
+    _, found, thread, loop = after_a_pause(0.16, monkeypatch)
     thread.waiting = 89  # of 0.25 seconds 0.16 are gone
     assert found.admits()
     thread.waiting = 91
