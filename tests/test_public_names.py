@@ -18,7 +18,7 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.settings.annotations import members
 
 ROAD = ["data", "model", "training", "experiment", "evaluation", "engine", "studies", "serving", "errors"]
-SHELVES = ["items", "encoders", "objectives", "losses", "negatives", "baselines"]
+SHELVES = ["items", "encoders", "prefix", "objectives", "losses", "negatives", "baselines"]
 
 
 NAMES = [name for name in nextitem.__all__ if not name.startswith("Any")]  # those are unions, which have no home

@@ -53,6 +53,7 @@ from nextitem.model.items import *  # noqa: F403
 from nextitem.model.losses import *  # noqa: F403
 from nextitem.model.negatives import *  # noqa: F403
 from nextitem.model.objectives import *  # noqa: F403
+from nextitem.model.prefix import UserPrefix
 from nextitem.serving.explaining.explanation import Explanation
 from nextitem.serving.explaining.similar import SimilarItem
 from nextitem.serving.question import Answer, Question, Recommendation, Terms
@@ -71,7 +72,7 @@ __all__ = [  # noqa: RUF022 - in the order of the road
 __all__ += _splits.__all__
 __all__ += _items.__all__
 __all__ += _encoders.__all__
-__all__ += ["Encoder"]
+__all__ += ["Encoder", "UserPrefix"]
 __all__ += _objectives.__all__
 __all__ += _losses.__all__
 __all__ += _negatives.__all__

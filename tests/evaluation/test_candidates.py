@@ -18,7 +18,7 @@ from nextitem.evaluation.ranking import Ranking
 from nextitem.evaluation.ranks import candidate_ranks, target_ranks
 from nextitem.model.baselines import Popularity
 from nextitem.model.items.tied import TiedItems
-from nextitem.model.model import StateQuery
+from nextitem.model.state_query import StateQuery
 
 KINDS = ["popularity:3", "uniform:3"]
 N = 12

@@ -156,6 +156,11 @@ def _checked(extras: Extras, recipe: Recipe) -> Extras:
             "out; leave --no-users out, or set encoder.user_vectors=false where there is that setting, or take another "
             "encoder"
         )
+    if not extras.users and recipe.learner.reads_users:
+        raise ConfigurationError(
+            "a run with prefix=users holds what is known of its users, and --no-users would leave out whose that is; "
+            "leave --no-users out, or set prefix=none"
+        )
     return extras
 
 

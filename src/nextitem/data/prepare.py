@@ -11,8 +11,8 @@ from narwhals.typing import IntoFrame
 from nextitem.data import acquisition
 from nextitem.data.datasets import DATASETS
 from nextitem.data.datasets.synthetic import SyntheticLog, TrueTransitions, generate
-from nextitem.data.features.columns import FeatureColumns
-from nextitem.data.features.files import rows_asked_for
+from nextitem.data.features.columns import NO_FEATURES, FeatureColumns
+from nextitem.data.features.files import rows_asked_for, rows_of_users
 from nextitem.data.features.joining import Joined, join
 from nextitem.data.features.layout import known_categories
 from nextitem.data.features.rows import Rows
@@ -21,7 +21,7 @@ from nextitem.data.filters import Filters
 from nextitem.data.interactions import Interactions
 from nextitem.data.kinds import interpret
 from nextitem.data.log import Log, index
-from nextitem.data.mapped.folder import is_prepared, read_prepared, stored_features
+from nextitem.data.mapped.folder import is_prepared, read_prepared, stored_features, stored_user_features
 from nextitem.data.mapped.manifest import Manifest
 from nextitem.data.notes import Counts, notes
 from nextitem.data.oddities import notes_on_log
@@ -66,6 +66,8 @@ class Prepared:
     """Rows of the file that were left out, where columns.on_bad_rows=skip; of a prepared folder their counts alone."""
     rejected_items: RejectedRows = field(default_factory=RejectedRows)
     """The same of the table of items."""
+    user_features: ItemFeatures | None = None
+    """What is known of the users, row u of user u; None where no table of them was named."""
 
     @property
     def titles(self) -> Mapping[object, str]:
@@ -86,8 +88,20 @@ def prepare(settings: EventSettings, *, events: GivenEvents | None = None, items
     rows = rows_asked_for(source.features, items, source.columns)
     if events is not None:
         source = replace(source, data=data_of_given(source.data))
-        return prepared_of(source, load_events(source, events), rows)
-    return _from_folder(source, rows) if is_mapped(source) else prepared_of(source, load_events(source), rows)
+        return with_users(prepared_of(source, load_events(source, events), rows))
+    if is_mapped(source):
+        return _from_folder(source, rows)
+    return with_users(prepared_of(source, load_events(source), rows))
+
+
+def with_users(prepared: Prepared) -> Prepared:
+    """The same with what the table of users says, where its source names one. Raises DataError as `join`."""
+    source, columns = prepared.source, prepared.columns
+    if (rows := rows_of_users(source.user_features, source.columns)) is None:
+        return prepared
+    asked, of_events = source.user_features.columns, None if columns is None else columns.user
+    known = join(rows, prepared.log.users, asked, of_events)
+    return replace(prepared, user_features=known.features, notes=(*prepared.notes, *known.notes))
 
 
 def is_mapped(source: Source) -> bool:
@@ -129,7 +143,11 @@ def _from_folder(source: Source, rows: Rows | None) -> Prepared:
         known = joined(log, source, rows, columns)
     said, rejected = (*manifest.notes_with(split), *known.notes), RejectedRows(manifest.rejected)
     named = named.with_categories(known_categories(known.features))
-    return Prepared(source, log, named, known.features, said, None, columns, rejected, known.rejected)
+    prepared = Prepared(source, log, named, known.features, said, None, columns, rejected, known.rejected)
+    if source.user_features != NO_FEATURES:
+        return with_users(prepared)
+    users = stored_user_features(Path(source.data), log.users.ids)
+    return replace(prepared, user_features=users, notes=(*said, *manifest.user_notes))
 
 
 def mapped(source: Source) -> tuple[Log, Split, Manifest]:

@@ -32,6 +32,10 @@ class EventSettings(Protocol):
         """What is known of the items beside their ids."""
 
     @property
+    def user_features(self) -> Features:
+        """What is known of the users beside their ids."""
+
+    @property
     def filters(self) -> Filters:
         """Filters applied before the split."""
 
@@ -54,6 +58,7 @@ class Source:
     split: AnySplit
     kinds: Kinds = field(default_factory=dict)
     features: Features = NO_FEATURES
+    user_features: Features = NO_FEATURES
 
     @classmethod
     def of(cls, settings: EventSettings) -> "Source":
@@ -62,7 +67,10 @@ class Source:
         if names := column_names(settings):
             remedy = f"give the frame (of {', '.join(names[:10])}) as events: prepare(recipe, events=frame)"
         must_be(settings, EventSettings, "settings", remedy)
-        return cls(settings.data, settings.columns, settings.filters, settings.split, settings.kinds, settings.features)
+        return cls(
+            settings.data, settings.columns, settings.filters, settings.split, settings.kinds, settings.features,
+            settings.user_features,
+        )  # fmt: skip
 
     @contextmanager
     def named_in_errors(self, rejected: Mapping[str, int] | None = None) -> Iterator[None]:

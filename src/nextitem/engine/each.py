@@ -150,7 +150,7 @@ def _learnt(recipe: Recipe) -> dict[str, Any]:
 def _asked(recipe: Recipe) -> str:
     """What decides on which events and cases a recipe is measured, and how they are ranked, as text."""
     learner = recipe.learner
-    told = (learner.reads_times, learner.reads_target_times, learner.reads_features)
+    told = (learner.reads_times, learner.reads_target_times, learner.reads_features, learner.reads_users)
     return repr((Source.of(recipe), recipe.hide, told))
 
 

@@ -92,7 +92,7 @@ def measured_by(run: Run, recipe: Recipe, say: Say = silent) -> tuple[Outcome, M
         parts = (prepared.split.validation, prepared.split.test)
         validation, test = (evaluate(scorer, cases, ranking=recipe.ranking) for cases in parts)
     note = f"weights and history are those of {run.folder.name}, which learnt the same"
-    prepared = replace(prepared, notes=(*prepared.notes, note), features=run.features)
+    prepared = replace(prepared, notes=(*prepared.notes, note), features=run.features, user_features=run.user_features)
     history = History(run.history, known.best_epoch)
     outcome = Outcome(scorer, prepared, history, validation, test, known.parameters, known.train_seconds, None, recipe)
     return outcome, metrics_of(outcome, known.provenance)
@@ -127,9 +127,9 @@ def _prepared(run: Run, recipe: Recipe, data: str | None, events: GivenEvents | 
             f"{run.folder} was updated: no file has all of its events, so only its own cases, which it has stored, "
             f"can be asked again; leave --data and settings out"
         )
-    # What is known of items is in the run; their table may be elsewhere by now.
+    # What is known of items and users is in the run; their tables may be elsewhere by now.
     moved = {} if data is None else {"data": str(expanded(data))}
-    recipe = recipe.model_copy(update={"features": NO_FEATURES, **moved})
+    recipe = recipe.model_copy(update={"features": NO_FEATURES, "user_features": NO_FEATURES, **moved})
     try:
         recipe = on_given(recipe, events)
         prepared = as_learnt(prepare(recipe, events=events), recipe)

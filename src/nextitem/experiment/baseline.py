@@ -71,6 +71,11 @@ class BaselineLearner:
         return False
 
     @property
+    def reads_users(self) -> bool:
+        """Never."""
+        return False
+
+    @property
     def teachers(self) -> tuple[Teacher, ...]:
         """Nobody."""
         return ()
@@ -99,7 +104,9 @@ class BaselineLearner:
         """The scorer that the training events give, in every process alike and on the CPU."""
         return self._learnt(prepared.split.train, session)
 
-    def learn_all(self, log: Log, features: ItemFeatures, session: Session) -> Learnt:
+    def learn_all(
+        self, log: Log, features: ItemFeatures, session: Session, users: ItemFeatures | None = None
+    ) -> Learnt:
         """The scorer that all events give."""
         self.baseline.check(log.sequences)
         return self._learnt(log.sequences, session)

@@ -6,6 +6,7 @@ from nextitem.model.encoders.encoder import Encoder
 from nextitem.model.items.table import Items
 from nextitem.model.losses.loss import LossConfiguration
 from nextitem.model.negatives.negatives import Negatives
+from nextitem.model.prefix import UserPrefix
 
 
 def against_items(items: Items, encoder: Encoder, loss: LossConfiguration, negatives: Negatives | None) -> str | None:
@@ -27,6 +28,16 @@ def against_items(items: Items, encoder: Encoder, loss: LossConfiguration, negat
             f"negatives.sharing=position, or negatives=uniform"
         )
     return None
+
+
+def against_prefix(encoder: Encoder, prefix: UserPrefix | None) -> str | None:
+    """Why the encoder cannot read a user's vector before a history."""
+    if prefix is None or encoder.takes_prefix:
+        return None
+    return (
+        f"encoder {encoder.name} reads no place before the oldest item, and prefix={prefix.name} is one; use "
+        f"encoder=sasrec (or bert4rec, gru4rec, gpt2, ligr, hstu), or prefix=none"
+    )
 
 
 def against_negatives(loss: LossConfiguration, negatives: Negatives | None, batch_size: int) -> str | None:

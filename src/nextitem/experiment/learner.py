@@ -87,6 +87,10 @@ class Learner(Protocol):
         """Whether it learns from what is known of the items beside their ids."""
 
     @property
+    def reads_users(self) -> bool:
+        """Whether it learns from what is known of the users beside their histories."""
+
+    @property
     def teachers(self) -> tuple[Teacher, ...]:
         """Whom it, or any model of it, learns from beside its targets; the session has to hold them."""
 
@@ -112,10 +116,12 @@ class Learner(Protocol):
         begins at nothing in any case.
         """
 
-    def learn_all(self, log: Log, features: ItemFeatures, session: Session) -> Learnt:
+    def learn_all(
+        self, log: Log, features: ItemFeatures, session: Session, users: ItemFeatures | None = None
+    ) -> Learnt:
         """What all events of a log teach, nothing being held out: a sequence model takes all its epochs.
 
-        `features` are what is known of its items.
+        `features` are what is known of its items, and `users` of its users.
         """
 
     def as_chosen(self, epochs: int, tensors: Mapping[str, Tensor], events: Events = "train") -> Configuration:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from nextitem.compute.waiting import Say, silent, told_if_slow
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.prepare import GivenEvents, Prepared
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.evaluate import evaluate
@@ -123,6 +124,9 @@ def _check_alike(runs: Sequence[Run]) -> None:
             run.metrics.provenance.events_sha256 != first.metrics.provenance.events_sha256
         ):
             raise ConfigurationError(f"{first.folder} and {run.folder} learnt from other events; give runs of the same")
+        if run.recipe.learner.reads_users and _users_sha256(runs) != run.metrics.provenance.users_sha256:
+            raise ConfigurationError(f"others of these runs learnt other features of users than {run.folder} did; give "
+                                     "runs of the same")  # fmt: skip
         if not run.items["item"].equals(first.items["item"]):
             raise ConfigurationError(
                 f"the catalogues of {first.folder} and {run.folder} hold other items, {len(first.items):,} and "
@@ -144,7 +148,17 @@ def _prepared(runs: Sequence[Run], place: Place) -> Prepared:
     # The fingerprint of a run has times where its model reads them.
     knowing = next((run for run in runs if run.recipe.learner.reads_times), runs[0])
     prepared = otherwise(knowing, knowing.recipe, place.data, place.events)
-    return replace(prepared, features=runs[0].features)
+    return replace(prepared, features=runs[0].features, user_features=_user_features(runs))
+
+
+def _users_sha256(runs: Sequence[Run]) -> str | None:
+    """The fingerprint of what the first run that reads features of users was told of them; None: none reads them."""
+    return next((run.metrics.provenance.users_sha256 for run in runs if run.recipe.learner.reads_users), None)
+
+
+def _user_features(runs: Sequence[Run]) -> ItemFeatures | None:
+    """What the first run that reads features of users has stored of them."""
+    return next((run.user_features for run in runs if run.recipe.learner.reads_users), None)
 
 
 def _learnt(run: Run, prepared: Prepared) -> Learnt:
@@ -171,7 +185,8 @@ def _stored(runs: Sequence[Run], recipe: Recipe, prepared: Prepared, learnt: Lea
     counted_beside = beside(recipe, outcome, say=say) if place.extras.baselines else UNCOMPARED
     events = prepared.log.sha256(with_times=recipe.learner.reads_times)
     known = features_fingerprint(prepared.features, recipe)
-    made = made_now(runs[0].metrics.provenance, events, known, Session(seed), started)
+    before = runs[0].metrics.provenance.model_copy(update={"users_sha256": _users_sha256(runs)})
+    made = made_now(before, events, known, Session(seed), started)
     metrics = metrics_of(outcome, made, None, counted_beside).model_copy(update={"made_of": kept_of(runs)})
     workplace = Workplace.of(runs[0].folder.absolute().parent if place.out is None else place.out, recipe, seed)
     report = place.extras.report and partial(add_report, place.extras.report, outcome.model, say)

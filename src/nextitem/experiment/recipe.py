@@ -30,7 +30,7 @@ class Recipe(Configuration):
     """Which events are learnt from, and what learns from them."""
 
     short_keys: ClassVar[Mapping[str, str]] = dict.fromkeys(SequenceRecipe.sections(), "model")
-    path_keys: ClassVar[Mapping[str, str]] = {"items": "features.file"}
+    path_keys: ClassVar[Mapping[str, str]] = {"items": "features.file", "users": "user_features.file"}
     also_called: ClassVar[Mapping[str, str]] = {"baseline": "model", "preparation": "filters"}
 
     name: str = Field("unnamed", pattern=r"^[^/\\\x00-\x1f]{1,100}$")
@@ -47,6 +47,9 @@ class Recipe(Configuration):
     features: Features = NO_FEATURES
     """What is known of the items beside their ids, such as titles: `features.file`, for which `items=movies.csv` is
     short, and which of its columns hold what."""
+    user_features: Features = NO_FEATURES
+    """What is known of the users beside their ids: `user_features.file`, for which `users=users.csv` is short, and
+    which of its columns hold what. `prefix=users` learns from it; nothing else reads it."""
     filters: Filters = Filters()
     """Filters applied before the split."""
     split: AnySplit = LeaveOneOut()

@@ -85,13 +85,14 @@ def learn(recipe: Recipe, prepared: Prepared, session: Session) -> Learnt:
 
 
 def fingerprint(prepared: Prepared, recipe: Recipe) -> str:
-    """Stands for all that the recipe's model is told: events, their times and the items' features where it reads these.
+    """Stands for all that the recipe's model is told: events, and their times and features where it reads these.
 
     Raises DataError where the data lack what the model has to be told, with what to do about it.
     """
     recipe.learner.check(prepared)
     events = prepared.log.sha256(with_times=recipe.learner.reads_times)
-    return told(events, features_fingerprint(prepared.features, recipe))
+    known = features_fingerprint(prepared.features, recipe), users_fingerprint(prepared.user_features, recipe)
+    return told(events, *known)
 
 
 def features_fingerprint(features: ItemFeatures, recipe: Recipe) -> str | None:
@@ -99,9 +100,14 @@ def features_fingerprint(features: ItemFeatures, recipe: Recipe) -> str | None:
     return features.sha256() if recipe.learner.reads_features else None
 
 
-def told(events_sha256: str, features_sha256: str | None) -> str:
-    """Both fingerprints as one: that of the events where the model is told nothing else."""
-    return events_sha256 if features_sha256 is None else f"{events_sha256}+{features_sha256}"
+def users_fingerprint(users: ItemFeatures | None, recipe: Recipe) -> str | None:
+    """sha256 of what is known of the users, where the recipe's model reads it; None: it does not."""
+    return users.sha256() if users is not None and recipe.learner.reads_users else None
+
+
+def told(events_sha256: str, features_sha256: str | None, users_sha256: str | None = None) -> str:
+    """All fingerprints as one: that of the events where the model is told nothing else."""
+    return "+".join(one for one in (events_sha256, features_sha256, users_sha256) if one is not None)
 
 
 def as_learnt(prepared: Prepared, recipe: Recipe) -> Prepared:

@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Literal, Self
 
-import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
@@ -18,20 +17,22 @@ from nextitem.evaluation.evaluate import evaluate
 from nextitem.evaluation.metrics import DEFAULT_METRICS
 from nextitem.evaluation.ranking import FULL, Ranking
 from nextitem.experiment.assembled import Assembled
-from nextitem.experiment.fitting import against_items, against_negatives, against_rows
+from nextitem.experiment.contents import NOTHING, Contents, Told
+from nextitem.experiment.fitting import against_items, against_negatives, against_prefix, against_rows
 from nextitem.experiment.learner import Learnt
 from nextitem.experiment.teacher import Teacher
 from nextitem.model.assemble import assemble, reason_against
 from nextitem.model.encoders import AnyEncoder, SASRec
 from nextitem.model.encoders.encoder import Encoder
 from nextitem.model.items import AnyItems, Tied
-from nextitem.model.items.content import Content, refuse_featureless
+from nextitem.model.items.content import refuse_featureless
 from nextitem.model.losses import AnyLoss, CrossEntropy
 from nextitem.model.model import SequenceModel, refuse_untimed
 from nextitem.model.negatives import AnyNegatives
 from nextitem.model.objectives import AnyObjective, NextItem
+from nextitem.model.prefix import UserPrefix, read_by_prefix
 from nextitem.model.sharded import ShardedModel
-from nextitem.model.weights import below, check_alike, shapes_alone
+from nextitem.model.weights import check_alike, shapes_alone
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.suggestion import suggest
 from nextitem.training.fit import fit_model
@@ -40,9 +41,6 @@ from nextitem.training.session import Session
 from nextitem.training.training import Events, Training
 from nextitem.training.validation import outside_sampler, validation_cases, validation_loss
 from nextitem.words import counted
-
-USERS = "encoder.users_Ud"
-"""What vectors of users are called among a model's tensors."""
 
 
 def _items_of(encoder: Encoder | None) -> AnyItems:
@@ -68,6 +66,8 @@ class SequenceRecipe(Configuration):
     """How the weights are found."""
     teacher: Teacher | None = None
     """Whom it learns from beside its targets, a finished run or several; none: nobody."""
+    prefix: UserPrefix | None = None
+    """`users`: what is known of a user (`users=users.csv`) is read before the history; none: the history alone."""
 
     @classmethod
     def sections(cls) -> tuple[str, ...]:
@@ -89,6 +89,7 @@ class SequenceRecipe(Configuration):
         for reason in (
             None if self.teacher is None else self.teacher.reason_against(self.loss, self.items, self.objective),
             against_items(self.items, self.encoder, self.loss, self.negatives),
+            against_prefix(self.encoder, self.prefix),
             against_negatives(self.loss, self.negatives, self.training.batch_size),
             against_rows(self.items, self.loss, self.training.item_rows, is_taught=self.teacher is not None),
         ):
@@ -153,20 +154,37 @@ class SequenceRecipe(Configuration):
         """Whether rows of items are made of what is known of them."""
         return self.items.reads_features
 
+    @property
+    def reads_users(self) -> bool:
+        """Whether what is known of users stands before their histories."""
+        return self.prefix is not None
+
+    @property
+    def told(self) -> Told:
+        """Its parts that are told of items or users."""
+        return Told(self.items, self.encoder, self.prefix)
+
     def build(
-        self, number_of_items: int, seed: int, number_of_users: int = 0, content: Content | None = None
+        self, number_of_items: int, seed: int, number_of_users: int = 0, contents: Contents = NOTHING
     ) -> SequenceModel:
-        """The untrained model; equal seeds give equal weights. Users and content count where they are read."""
-        parts, in_bfloat16 = (self.items, self.encoder, self.objective), self.training.precision == "bfloat16"
+        """The untrained model; equal seeds give equal weights. Users and contents count where they are read."""
+        encoder = self.encoder if self.prefix is None else self.encoder.with_room()
+        sizes, in_bfloat16 = (number_of_items, number_of_users), self.training.precision == "bfloat16"
         with seeded_globally(seed, Purpose.WEIGHTS):
-            return assemble(*parts, number_of_items, number_of_users, in_bfloat16=in_bfloat16, content=content)
+            parts = (self.items, encoder, self.objective, *sizes)
+            model = assemble(*parts, in_bfloat16=in_bfloat16, content=contents.of_items)
+            if self.prefix is None:
+                return model
+            return model.with_prefix(self.prefix.build(encoder.dim, contents.of_users))
 
     def check(self, prepared: Prepared) -> None:
-        """Raises DataError for events without times and items without features, where these are read."""
+        """Raises DataError for events without times, and items and users without features, where these are read."""
         if self.reads_times:
             refuse_untimed(prepared.split.train)
         if self.reads_features:
             refuse_featureless(prepared.features)
+        if self.reads_users:
+            read_by_prefix(prepared.user_features)
 
     def learn(
         self,
@@ -176,7 +194,7 @@ class SequenceRecipe(Configuration):
         start: Mapping[str, Tensor] | None = None,
     ) -> Learnt:
         """The model trained by `fit_model`, which raises, with the weights of the epoch that validation chose."""
-        built, train = self.assembled(prepared, session), prepared.split.train
+        built, train = self.assembled(prepared, session, start), prepared.split.train
         session = self._taught(session, train)
         if start is not None:
             built.model.load_state_dict(dict(start))
@@ -195,9 +213,12 @@ class SequenceRecipe(Configuration):
         history = fit_model(model, train, loss, self.training, session, seen, negatives=negatives)
         return self._learnt(model, history)
 
-    def learn_all(self, log: Log, features: ItemFeatures, session: Session) -> Learnt:
+    def learn_all(
+        self, log: Log, features: ItemFeatures, session: Session, users: ItemFeatures | None = None
+    ) -> Learnt:
         """The model trained on all events for as many epochs as the training has; raises as `fit` does."""
-        model = self.shared_out(self._begun(log, log.sequences, features, session), session)
+        contents = self.told.contents(features, users, log.sequences)
+        model = self.shared_out(self._begun(log, log.sequences, contents, session), session)
         session = self._taught(session, log.sequences)
         read = log.sequences.without_times().to(session.device)
         negatives = None if self.negatives is None else self.negatives.build(read)
@@ -219,10 +240,15 @@ class SequenceRecipe(Configuration):
         """The model that is trained for exactly so many epochs."""
         return self.model_copy(update={"training": self.training.exactly(epochs, events)})
 
-    def assembled(self, prepared: Prepared, session: Session) -> "Assembled":
-        """What a training begins with, on the session's device; equal seeds give equal weights and cases."""
-        model = self._begun(prepared.log, prepared.split.train, prepared.features, session)
-        train = prepared.split.train.without_times().to(model.device)
+    def assembled(self, prepared: Prepared, session: Session, start: Mapping[str, Tensor] | None = None) -> "Assembled":
+        """What a training begins with, on the session's device; equal seeds give equal weights and cases.
+
+        What is known of users is that of the weights which it is going to `start` at, where there are some.
+        """
+        train = prepared.split.train
+        contents = self.told.contents(prepared.features, prepared.user_features, train, start)
+        model = self._begun(prepared.log, train, contents, session)
+        train = train.without_times().to(model.device)
         negatives = outside = None
         if self.negatives is not None:
             negatives = self.negatives.build(train)
@@ -237,19 +263,16 @@ class SequenceRecipe(Configuration):
         lessons = None if self.teacher is None else self.teacher.lessons(session, self.objective, train)
         return replace(session, lessons=lessons)
 
-    def _begun(self, log: Log, train: Sequences, features: ItemFeatures, session: Session) -> SequenceModel:
-        """The untrained model on the device, told what it reads of items. Raises DataError where that is missing."""
-        content = Content.of(features, train.counts()) if self.reads_features else None
-        model = self.build(len(log.items), session.seed, len(log.users), content).to(session.device)
+    def _begun(self, log: Log, train: Sequences, contents: Contents, session: Session) -> SequenceModel:
+        """The untrained model on the device, told what it reads of items and users."""
+        model = self.build(len(log.items), session.seed, len(log.users), contents).to(session.device)
         if self.items.reads_counts:
             model.count(train)
         return model
 
     def restore(self, tensors: Mapping[str, Tensor], number_of_items: int) -> SequenceModel:
         """The model that gave `tensors`, in evaluation mode. Raises ValueError where they do not fit."""
-        users = self.users_in(tensors)
-        content = self.items.content_in(below("items.", tensors))
-        sizes = number_of_items, 0, users, content
+        sizes = number_of_items, 0, self.told.vectors_in(tensors), self.told.contents_in(tensors)
         # A recipe that was altered may ask for more numbers than fit anywhere: shapes and types come first.
         with suppress(RuntimeError, TypeError):  # an encoder from elsewhere may need numbers, and is compared below
             with shapes_alone():
@@ -261,15 +284,9 @@ class SequenceRecipe(Configuration):
         return model.eval()
 
     def users_in(self, tensors: Mapping[str, Tensor]) -> int:
-        """How many users have a vector among `tensors`. Raises ValueError where there should be some and are none."""
-        try:
-            return self.encoder.users_in(below("encoder.", tensors))
-        except (KeyError, TypeError) as error:  # a missing tensor, and one without dimensions
-            raise ValueError(f"encoder {self.encoder.name} has no vectors of users: {error}") from error
+        """How many users have numbers of their own. Raises ValueError where there should be some and are none."""
+        return self.told.users_in(tensors)
 
     def without_user(self, tensors: Mapping[str, Tensor], user: int, history: Tensor) -> dict[str, Tensor]:
-        """The tensors without the vector of a user, where users have any."""
-        if not self.has_users:
-            return dict(tensors)
-        users_Ud = tensors[USERS]
-        return {**tensors, USERS: torch.cat([users_Ud[:user], users_Ud[user + 1 :]])}
+        """The tensors without the vector of a user and what is known of them, where users have any."""
+        return self.told.without_user(tensors, user)

@@ -5,7 +5,6 @@ B rows, L length, T targets, C cases, e output width.
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from functools import cached_property
 from typing import cast
 
 import torch
@@ -25,6 +24,8 @@ from nextitem.model.layers.twins import Twins
 from nextitem.model.losses.loss import Loss
 from nextitem.model.losses.taught import taught_loss
 from nextitem.model.objectives.objective import Objective
+from nextitem.model.prefix import Prefix
+from nextitem.model.state_query import StateQuery
 
 _QUERY_POSITIONS = 1 << 14  # of histories that are encoded at a time, as many as stay near a cache
 _QUERY_ROWS = 512
@@ -67,6 +68,7 @@ class SequenceModel(nn.Module):
         self.items = items
         self.encoder = encoder
         self.objective = objective
+        self.prefix: Prefix | None = None
         self._kept_twins = Kept[Twins]()
 
     def tensors(self) -> dict[str, Tensor]:
@@ -114,7 +116,7 @@ class SequenceModel(nn.Module):
 
     def with_items(self, items: ItemTable) -> "SequenceModel":
         """The model with other items of the same width; all else is shared with this one."""
-        return SequenceModel(
+        model = SequenceModel(
             items,
             self.encoder,
             self.objective,
@@ -123,6 +125,14 @@ class SequenceModel(nn.Module):
             reads_times=self.reads_times,
             reads_target_times=self.reads_target_times,
         )
+        model.prefix = self.prefix
+        return model
+
+    def with_prefix(self, prefix: Prefix) -> "SequenceModel":
+        """The model that reads what is known of its users before their histories; all else is shared with this one."""
+        model = self.with_items(self.items)
+        model.prefix = prefix
+        return model
 
     @property
     def device(self) -> torch.device:
@@ -176,10 +186,12 @@ class SequenceModel(nn.Module):
     def states(self, batch: Batch) -> Tensor:
         """The encoder's states at the batch's target positions, shape (T, e)."""
         embeddings_BLd = self.items.embed(batch.inputs_BL)
+        lengths_B, read_T, times = batch.lengths_B, batch.read, self._times_of(batch)
+        if self.prefix is not None:
+            embeddings_BLd, lengths_B, read_T = self.prefix.before(embeddings_BLd, batch)
+            times = self.prefix.before_times(times)
         with products_in_bfloat16(self.device) if self.in_bfloat16 and self.training else nullcontext():
-            states: Tensor = self.encoder(
-                embeddings_BLd, batch.lengths_B, batch.users_B, batch.read, **self._times_of(batch)
-            )
+            states: Tensor = self.encoder(embeddings_BLd, lengths_B, batch.users_B, read_T, **times)
         states = states.to(embeddings_BLd.dtype)  # an encoder may end in a product, and the table stays as it is
         states_Te = states if batch.places_B is None else states.index_select(0, batch.rows_T)
         return self.items.to_score(states_Te)
@@ -243,7 +255,7 @@ class SequenceModel(nn.Module):
             )
 
     @torch.no_grad()
-    def query_along(self, batch: Batch, prefixes: Sequences) -> "StateQuery":
+    def query_along(self, batch: Batch, prefixes: Sequences) -> StateQuery:
         """Scores at each position of a batch of any objective, whose inputs up to there are `prefixes`.
 
         Where the model foresees everywhere in windows as long as these, they are read once, else prefix by prefix. It
@@ -256,47 +268,7 @@ class SequenceModel(nn.Module):
         return StateQuery(self.states(batch), self.items.made(), twins)
 
     @torch.no_grad()
-    def query(self, histories: Sequences) -> "StateQuery":
+    def query(self, histories: Sequences) -> StateQuery:
         """Scores after each history, in evaluation mode and without gradients."""
         twins = self._kept_twins.of(cast(nn.Module, self.items), self.items.twins)
         return StateQuery(self.query_states(histories), self.items.made(), twins)
-
-
-class StateQuery:
-    """Scores of the items after C states, by the item table; items that it scores by equal vectors tie exactly."""
-
-    def __init__(self, states_Ce: Tensor, items: ItemTable, twins: Twins | None = None) -> None:
-        """Which items are `twins` is found out where it is not said."""
-        self.states_Ce = states_Ce
-        self.items = items
-        self.number_of_items = items.number_of_items
-        self._twins = items.twins() if twins is None else twins
-
-    def __len__(self) -> int:
-        return len(self.states_Ce)
-
-    @torch.no_grad()
-    def scores(self, start: int, stop: int) -> Tensor:
-        """Scores of the items start…stop−1, shape (C, stop − start)."""
-        scores = self.items.scores(self.states_Ce, start, stop)
-        return self._twins.level_slice(scores, start, self._shared_CG) if len(self._twins) else scores
-
-    @torch.no_grad()
-    def candidate_scores(self, ids_CK: Tensor) -> Tensor:
-        """Scores of each history's own candidates, shape (C, K)."""
-        ids_CK = ids_CK.to(self.states_Ce.device)
-        scores = self.items.candidate_scores(self.states_Ce, ids_CK, "position", self._rows_C)
-        return self._twins.level(scores, ids_CK, self._shared_CG) if len(self._twins) else scores
-
-    @property
-    def _rows_C(self) -> Tensor:
-        return torch.arange(len(self), device=self.states_Ce.device)
-
-    @cached_property
-    def _shared_CG(self) -> Tensor:
-        """Of each group of twins the one score."""
-        return self.items.candidate_scores(self.states_Ce, self._twins.last_G, "batch", self._rows_C)
-
-    def select(self, rows: Tensor) -> "StateQuery":
-        """The query for some of the histories."""
-        return StateQuery(self.states_Ce[rows.to(self.states_Ce.device)], self.items, self._twins)

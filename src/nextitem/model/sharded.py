@@ -41,7 +41,7 @@ class ShardedModel(nn.Module):
             )
         self.shard = Shard.of(items.weight_Nd, processes)
         self.items = _Rows(self.shard.rows_nd, items.mask_d)
-        self.encoder = model.encoder
+        self.encoder, self.prefix = model.encoder, model.prefix
         none_Nd = items.weight_Nd.detach()[:0].clone()  # a view would keep all of them
         # Its modules are those above; as a submodule it would name them twice.
         self._rowless = (model.with_items(self.items.as_table(none_Nd, self.shard)),)

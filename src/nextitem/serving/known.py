@@ -45,6 +45,8 @@ class Known:
     """Whether the model has to be told when events were."""
     has_users: bool = False
     """Whether the model has a vector for each of its users, and can answer nobody else."""
+    reads_users: bool = False
+    """Whether the model reads what is known of its users."""
     is_retired_N: Tensor | None = None
     """Which items are never listed, though histories may hold them; None: none."""
     is_cold_N: Tensor | None = None
@@ -67,6 +69,7 @@ class Known:
             kinds=log.sequences.events.kinds,
             reads_times=learner.reads_times,
             has_users=learner.has_users,
+            reads_users=learner.reads_users,
         )
 
     @classmethod
@@ -82,6 +85,7 @@ class Known:
             kinds=made.kinds or run.recipe.kinds,
             reads_times=learner.reads_times,
             has_users=learner.has_users,
+            reads_users=learner.reads_users,
         )
         if run.users is None:
             return known

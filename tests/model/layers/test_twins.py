@@ -15,7 +15,7 @@ from nextitem.evaluation.ranks import candidate_ranks, target_ranks, top_k
 from nextitem.model.items import Separate, Tied
 from nextitem.model.layers.products import Products
 from nextitem.model.layers.twins import Twins
-from nextitem.model.model import StateQuery
+from nextitem.model.state_query import StateQuery
 from worlds.shelves import ITEM_TABLES, defaults, each
 
 SHAPES = [  # cases and items: few and many, even and odd, at the edges of blocks

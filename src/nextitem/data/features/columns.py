@@ -1,4 +1,4 @@
-"""Where the features of items are, and which columns hold what: settings, and the two short forms of them."""
+"""Where the features of items or users are, and which columns hold what: settings, and the two short forms of them."""
 
 from pathlib import PurePath
 from typing import Literal
@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from nextitem.data.features.cells import DIVIDERS
+from nextitem.data.features.table import Of
 from nextitem.data.reading.appearance import SEPARATORS
 from nextitem.errors import ConfigurationError
 from nextitem.settings.configuration import Configuration
@@ -20,23 +21,24 @@ Names = tuple[str, ...] | None
 
 
 class FeatureColumns(Configuration):
-    """Which columns of a table of items hold what: by name, by number, or none for those with a usual name.
+    """Which columns of a table of items or users hold what: by name, by number, or none for those with a usual name.
 
     In a usual name case, spaces, `_`, `-` and what follows a colon do not count. Numbers count from 1; where the id is
     given by number, a text has no header.
     """
 
     id: str | None = Field(default=None, min_length=1)
-    """The column of item ids; usually called as that of the events, else item, item_id, movie_id, sku, asin, id and the
-    like."""
+    """The column of ids; usually called as that of the events, else item, item_id, movie_id, sku, asin, id and the like
+    of items, and user, user_id, customer_id, id and the like of users."""
     title: str | None = Field(default=None, min_length=1)
-    """The column of titles; usually title, name, movie_title, product_name and the like."""
+    """The column of titles; usually title, name, movie_title, product_name and the like. Users have none."""
     categories: Names = None
     """The columns of categories, each item with none, one or several; usually genre, genres, category, categories,
-    class, tags, brand, attributes. A text is divided at `|`; `class:space` divides at another separator (comma,
-    semicolon, space, tab, slash, pipe), and `brand:whole` not at all. A list in brackets is one in any case."""
+    class, tags, brand, attributes, and of users gender, sex, occupation, country, language, segment and the like. A
+    text is divided at `|`; `class:space` divides at another separator (comma, semicolon, space, tab, slash, pipe), and
+    `brand:whole` not at all. A list in brackets is one in any case."""
     numbers: Names = None
-    """The columns of numbers; usually year, release_year, price."""
+    """The columns of numbers; usually year, release_year, price; of users age, birth_year."""
     texts: Names = None
     """The columns of texts, such as descriptions; none of them has a usual name."""
     vectors: Names = None
@@ -81,11 +83,11 @@ class FeatureColumns(Configuration):
 
 
 class Features(Configuration):
-    """What is known of the items beside their ids: a table with a row for each of them."""
+    """What is known of the items, or of the users, beside their ids: a table with a row for each of them."""
 
     file: str | None = Field(default=None, min_length=1)
-    """A table of items: csv, tsv, inter or item (RecBole's), dat (`id::title::genre|genre`), jsonl, json (one object,
-    from ids to attributes), parquet or arrow; all but the last two may be compressed. None: nothing is known."""
+    """A table of them: csv, tsv, inter, item or user (RecBole's), dat (`id::title::genre|genre`), jsonl, json (one
+    object, from ids to attributes), parquet or arrow; all but the last two may be compressed. None: nothing."""
     columns: FeatureColumns = FeatureColumns()
     """Which columns of it hold what."""
     encoding: Literal["utf-8", "latin-1", "windows-1252"] = "utf-8"
@@ -104,6 +106,17 @@ class Features(Configuration):
 
 
 NO_FEATURES = Features()
+
+
+def said_by(of: Of, columns: str) -> str:
+    """How such columns are said on the command line, for messages.
+
+    >>> said_by("item", "id=NAME,title=NAME"), said_by("user", "id=NAME,numbers=age")
+    ('--item-columns id=NAME,title=NAME', 'user_features.columns.id=NAME user_features.columns.numbers=age')
+    """
+    if of == "item":
+        return f"--item-columns {columns}"
+    return " ".join(f"user_features.columns.{one}" for one in columns.split(","))
 
 
 def parse_item_columns(text: str) -> FeatureColumns:

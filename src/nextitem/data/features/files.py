@@ -1,4 +1,4 @@
-"""A file of items -> its rows; the ending of its name tells the format. Texts and JSON may be compressed."""
+"""A file of items or users -> its rows; the ending of its name tells the format. Texts and JSON may be compressed."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -11,6 +11,7 @@ from nextitem.data.features.columns import NO_FEATURES, Features
 from nextitem.data.features.lines import rows_of_lines
 from nextitem.data.features.objects import rows_of_object, rows_of_object_lines
 from nextitem.data.features.rows import Rows, rows_of_frame
+from nextitem.data.features.table import Of
 from nextitem.data.reading.columns import USUAL, Columns
 from nextitem.data.reading.formats import COMMA_SEPARATED, RATINGS, TAB_SEPARATED
 from nextitem.data.reading.opening import UNREADABLE, explained, unpacked
@@ -31,9 +32,10 @@ _DIVIDED: Mapping[str, Divided] = {
     ".tsv": TAB_SEPARATED,
     ".inter": TAB_SEPARATED,
     ".item": TAB_SEPARATED,
+    ".user": TAB_SEPARATED,
     ".dat": _MOVIES,
 }
-_OBJECTS: Mapping[str, Callable[[Path, str, RejectedRows | None], Rows]] = {
+_OBJECTS: Mapping[str, Callable[[Path, str, RejectedRows | None, Of], Rows]] = {
     ".jsonl": rows_of_object_lines,
     ".ndjson": rows_of_object_lines,
     ".json": rows_of_object,
@@ -75,43 +77,58 @@ def rows_asked_for(asked: Features, frame: object = None, of_events: Columns = U
 
 
 def rejected_of(asked: Features, of_events: Columns) -> RejectedRows | None:
-    """Where rows of a table of items go that cannot be used; None: they are refused."""
+    """Where rows of a table of items or users go that cannot be used; None: they are refused."""
     is_skipped = (asked.columns.on_bad_rows or of_events.on_bad_rows) == "skip"
     return RejectedRows() if is_skipped else None
 
 
-def rows_of_file(features: Features, rejected: RejectedRows | None = None) -> Rows:
-    """The rows of the file that `features` name; those that cannot be used go to `rejected`, where rows are skipped.
+def rows_of_users(asked: Features, of_events: Columns = USUAL) -> Rows | None:
+    """The table of users, where one is asked for; raises as `rows_asked_for`."""
+    if asked.file is not None:
+        return rows_of_file(asked, rejected_of(asked, of_events), "user")
+    if asked != NO_FEATURES:
+        raise ConfigurationError(
+            "it is said which columns of a table of users hold what, and no table is named; name one by users=FILE, "
+            "such as users=users.csv"
+        )
+    return None
+
+
+def rows_of_file(features: Features, rejected: RejectedRows | None = None, of: Of = "item") -> Rows:
+    """The rows of the file that `features` name, each `of` an item or a user.
+
+    Those that cannot be used go to `rejected`, where rows are skipped.
 
     Raises DataError, StorageError and ConfigurationError.
     """
     file = expanded(str(features.file))
-    require_file(file, "items")
+    require_file(file, f"{of}s")
     ending, columns = _ending(file), features.columns
+    section = "features" if of == "item" else "user_features"
     if ending not in _DIVIDED and (columns.separator or columns.header):
         raise ConfigurationError(
-            f"{file} has columns with names, and nothing divides them; leave out features.columns.separator and "
-            f"features.columns.header"
+            f"{file} has columns with names, and nothing divides them; leave out {section}.columns.separator and "
+            f"{section}.columns.header"
         )
     if ending in _TYPED and features.encoding != "utf-8":
-        raise ConfigurationError(f"{file} is no text; leave out features.encoding={features.encoding}")
+        raise ConfigurationError(f"{file} is no text; leave out {section}.encoding={features.encoding}")
     if columns.on_bad_rows == "skip" and rejected is None:
         rejected = RejectedRows()
     with unchanged(file):
         try:
-            rows = _read(file, ending, features, rejected)
+            rows = _read(file, ending, features, rejected, of)
         except UNREADABLE as error:
             raise explained(file, error, is_text=ending in _DIVIDED) from error
     rows.require_any()
     return rows
 
 
-def _read(file: Path, ending: str, features: Features, rejected: RejectedRows | None) -> Rows:
+def _read(file: Path, ending: str, features: Features, rejected: RejectedRows | None, of: Of) -> Rows:
     if ending in _DIVIDED:
-        return rows_of_lines(file, _DIVIDED[ending], features, rejected)
+        return rows_of_lines(file, _DIVIDED[ending], features, rejected, of)
     if ending in _OBJECTS:
-        return _OBJECTS[ending](file, features.encoding, rejected)
-    return Rows.numbered(str(file), _TYPED[ending](file), rejected)
+        return _OBJECTS[ending](file, features.encoding, rejected, of)
+    return replace(Rows.numbered(str(file), _TYPED[ending](file), rejected), of=of)
 
 
 def _ending(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""Items as JSON -> rows: an object a line, or one object from ids to lists of attributes or to objects of columns."""
+"""JSON of items or users -> rows: an object a line, or one from ids to lists of attributes or to objects of columns."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 
 from nextitem.data.features.lines import require_encoding
-from nextitem.data.features.rows import EACH, Rows, column_of
+from nextitem.data.features.rows import Rows, column_of, each
+from nextitem.data.features.table import Of
 from nextitem.data.reading.names import clipped
 from nextitem.data.reading.opening import raw_stretches, stretches
 from nextitem.data.reading.rejected import RejectedRows
@@ -30,7 +31,7 @@ class _UnusableError(Exception):
         return str(self.args[1])
 
 
-def rows_of_object_lines(file: Path, encoding: str, rejected: RejectedRows | None = None) -> Rows:
+def rows_of_object_lines(file: Path, encoding: str, rejected: RejectedRows | None = None, of: Of = "item") -> Rows:
     """The rows of a file with a JSON object a line.
 
     Raises DataError for a line that is none, with its number; where there is a place for `rejected` rows it goes there.
@@ -48,11 +49,11 @@ def rows_of_object_lines(file: Path, encoding: str, rejected: RejectedRows | Non
             if record is not None:
                 records.append(record)
                 numbers.append(number)
-    return Rows(str(file), _table(str(file), records), pl.Series(numbers, dtype=pl.Int64), rejected=rejected)
+    return Rows(str(file), _table(str(file), records), pl.Series(numbers, dtype=pl.Int64), rejected=rejected, of=of)
 
 
-def rows_of_object(file: Path, encoding: str, rejected: RejectedRows | None = None) -> Rows:
-    """The rows of a file that is one JSON object; an item may have a list (`attributes`) or an object of columns.
+def rows_of_object(file: Path, encoding: str, rejected: RejectedRows | None = None, of: Of = "item") -> Rows:
+    """The rows of a file that is one JSON object from ids; each may have a list (`attributes`) or an object of columns.
 
     Raises DataError for anything else; where there is a place for `rejected` rows, an entry of another kind goes there.
     """
@@ -63,18 +64,18 @@ def rows_of_object(file: Path, encoding: str, rejected: RejectedRows | None = No
     except _UnusableError as error:
         raise DataError(f"{file}: {error.told}") from None
     if not isinstance(found, _Pairs):
-        raise DataError(f'{file} is no JSON object from ids to lists, such as {{"B01": ["red"]}}; {EACH}')
+        raise DataError(f'{file} is no JSON object from ids to lists, such as {{"B01": ["red"]}}; {each(of)}')
     is_whole = all(isinstance(value, _Pairs) for _, value in found)
     records, numbers = list[Mapping[str, Any]](), list[int]()
     for number, (key, value) in enumerate(found, 1):
         try:
-            records.append({"item": key, **_entry(value, is_whole=is_whole)})
+            records.append({of: key, **_entry(value, is_whole=is_whole)})
             numbers.append(number)
         except _UnusableError as error:
             written = json.dumps({key: _plain(value)}, ensure_ascii=False)
             place = f"{file}: entry {number:,}, {clipped(repr(key))}, "
             _refuse_or_reject(place, error, rejected, file, number, written)
-    return Rows(str(file), _table(str(file), records), pl.Series(numbers, dtype=pl.Int64), rejected=rejected)
+    return Rows(str(file), _table(str(file), records), pl.Series(numbers, dtype=pl.Int64), rejected=rejected, of=of)
 
 
 def _refuse_or_reject(

@@ -8,8 +8,10 @@ import polars as pl
 from polars import Series
 
 from nextitem.data.features import cells
+from nextitem.data.features.columns import said_by
 from nextitem.data.features.finding import Taken, feature_name
 from nextitem.data.features.rows import Rows
+from nextitem.data.features.table import Of
 from nextitem.data.reading.names import clipped
 from nextitem.errors import DataError
 
@@ -61,7 +63,7 @@ def typed(rows: Rows, taken: Taken, *, unusable_is_missing: bool) -> tuple[Serie
                 continue
         columns.append(_as_feature(rows.place, name, role, values))
         if name in taken.categories and cells.is_text(column):
-            notes += _on_divider(name, cells.better_divider(column, taken.categories[name]))
+            notes += _on_divider(name, cells.better_divider(column, taken.categories[name]), rows.of)
     return is_used, pl.DataFrame(columns).filter(is_used), taken.without(left), notes
 
 
@@ -73,7 +75,8 @@ def _on_unusable(
     bad, where = rows.table[name].filter(is_bad), rows.numbers.filter(is_bad)
     shown = bad[0].to_list() if isinstance(bad[0], Series) else bad[0]
     fact = f"{clipped(repr(shown))} is no {_one(values, role)}"
-    missing = f"take such cells for missing by --item-columns {role.name}={feature_name(name)},unusable=missing"
+    by = said_by(rows.of, f"{role.name}={feature_name(name)},unusable=missing")
+    missing = f"take such cells for missing by {by}"
     if is_named and not is_missing:
         raise DataError(f"{rows.place}:{where[0]}:{name}: {fact}{_others(where)}; correct it, or {missing}")
     told = f"column '{clipped(name)}': {fact} in row {where[0]}{_others(where)}"
@@ -110,14 +113,14 @@ def _one(values: Series, role: _Role) -> str:
     return f"finite {role.one}" if role is _NUMBERS else role.one
 
 
-def _on_divider(name: str, better: tuple[str, int, int] | None) -> list[str]:
+def _on_divider(name: str, better: tuple[str, int, int] | None, of: Of) -> list[str]:
     """What is said where texts look like combinations of categories that nothing divides."""
     if better is None:
         return []
     word, whole, divided = better
     return [
         f"column '{clipped(name)}' has {whole:,} categories, each a whole text; divided by {word} they would be "
-        f"{divided:,}: --item-columns categories={feature_name(name)}:{word}"
+        f"{divided:,}: {said_by(of, f'categories={feature_name(name)}:{word}')}"
     ]
 
 

@@ -1,4 +1,4 @@
-"""A table of items as it was read, in whatever form it came; a frame of any library is one."""
+"""A table of items or users as it was read, in whatever form it came; a frame of any library is one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ import narwhals as nw
 import polars as pl
 from narwhals.exceptions import NarwhalsError
 
+from nextitem.data.features.table import Of
 from nextitem.data.notes import left_out
 from nextitem.data.reading.frames import UNUSABLE, plain_values
 from nextitem.data.reading.names import clipped
@@ -16,12 +17,15 @@ from nextitem.data.reading.sieve import as_lines, as_objects
 from nextitem.errors import ConfigurationError, DataError
 from nextitem.settings.given import column_names, told
 
-EACH = "give one with a row for each item"
+
+def each(of: Of) -> str:
+    """What to give in place of what is none, for messages."""
+    return f"give one with a row for each {of}"
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A table of items: texts where a text was read, else columns with their types."""
+    """A table of items or users: texts where a text was read, else columns with their types."""
 
     place: str
     """What messages call it."""
@@ -33,6 +37,8 @@ class Rows:
     """What divides the fields of a line, if anything does."""
     rejected: RejectedRows | None = None
     """Where rows go that cannot be used and are left out; None: they are refused."""
+    of: Of = "item"
+    """What each row is of."""
 
     @classmethod
     def numbered(cls, place: str, table: pl.DataFrame, rejected: RejectedRows | None = None) -> "Rows":
@@ -51,7 +57,7 @@ class Rows:
             raise DataError(
                 f"{self.place} has no row that can be used: {left_out(self.rejected.reasons)}; correct the table"
             )
-        raise DataError(f"{self.place} has no rows; {EACH}")
+        raise DataError(f"{self.place} has no rows; {each(self.of)}")
 
     def reject(self, is_bad: pl.Series, column: str, reason: str) -> None:
         """Take note of rows that are left out for one reason. Only where `rejected` rows have a place to go to."""
@@ -72,7 +78,7 @@ def rows_of_frame(frame: Any, rejected: RejectedRows | None = None) -> Rows:
     except TypeError:
         named = f" with columns {', '.join(column_names(frame)[:10])}" if column_names(frame) else ""
         raise ConfigurationError(
-            f"items={told(frame)}{named} is no frame of pandas, polars or pyarrow; {EACH}"
+            f"items={told(frame)}{named} is no frame of pandas, polars or pyarrow; {each('item')}"
         ) from None
     except NarwhalsError as error:
         raise DataError(f"items: {' '.join(str(error).split())}; rename the columns") from error
@@ -81,7 +87,7 @@ def rows_of_frame(frame: Any, rejected: RejectedRows | None = None) -> Rows:
     except (*UNUSABLE, OSError) as error:
         raise DataError(f"items could not be computed: {' '.join(str(error).split())[:200]}") from error
     if not len(eager):
-        raise DataError(f"items is a frame without rows; {EACH}")
+        raise DataError(f"items is a frame without rows; {each('item')}")
     columns = [_column(eager[:, place], str(name)) for place, name in enumerate(eager.columns)]
     return Rows.numbered("items", pl.DataFrame(columns), rejected)
 

@@ -1,6 +1,6 @@
 """Features of the items of a catalogue, a row each: their types say what they are, in memory and in features.parquet.
 
-    item      the raw id, as the catalogue has it
+    item      the raw id, as the catalogue has it; `user` where the rows are of users (user_features.parquet)
     title     a text; a column of this name is nothing else
     others    List(String): categories   Float64: a number   String: a text   Array(Float32, d): a vector
 
@@ -10,31 +10,33 @@ A missing value is null; an empty list of categories is known to be empty. Numbe
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
 from nextitem.data.reading.tables import sized
 from nextitem.storage import write_parquet
 
-FILE = "features.parquet"
-RESERVED = ("item", "title")
+FILE, OF_USERS = "features.parquet", "user_features.parquet"
+Of = Literal["item", "user"]
+"""What a row is of, and so what the column of raw ids is called."""
 CATEGORIES, NUMBER, TEXT = pl.List(pl.String), pl.Float64(), pl.String()
 
 
 @dataclass(frozen=True)
 class ItemFeatures:
-    """What is known of N items: `table` has a row for each, in the order of the catalogue."""
+    """What is known of N items, or of N users: `table` has a row for each, in the order of the catalogue."""
 
     table: pl.DataFrame
+    of: Of = "item"
 
     @classmethod
-    def none(cls, items: pl.Series) -> "ItemFeatures":
+    def none(cls, ids: pl.Series, of: Of = "item") -> "ItemFeatures":
         """Nothing but the raw ids of a catalogue."""
-        return cls(items.alias("item").to_frame())
+        return cls(ids.alias(of).to_frame(), of)
 
     def __len__(self) -> int:
         """N."""
@@ -43,7 +45,7 @@ class ItemFeatures:
     @property
     def names(self) -> list[str]:
         """All columns of features, without title."""
-        return [name for name in self.table.columns if name not in RESERVED]
+        return [name for name in self.table.columns if name not in reserved(self.of)]
 
     @property
     def categories(self) -> list[str]:
@@ -77,7 +79,7 @@ class ItemFeatures:
 
     def without_titles(self) -> "ItemFeatures":
         """The rest, where titles are kept elsewhere."""
-        return ItemFeatures(self.table.drop("title", strict=False))
+        return replace(self, table=self.table.drop("title", strict=False))
 
     def with_titles(self, titles: pl.Series) -> "ItemFeatures":
         """The same with a title for each item, null where there is none."""
@@ -85,9 +87,9 @@ class ItemFeatures:
         return ItemFeatures(rest.insert_column(1, titles.alias("title"))) if titles.count() else ItemFeatures(rest)
 
     def sha256(self) -> str:
-        """Fingerprint of what models read of the items: their ids, and columns of categories, numbers and vectors."""
+        """Fingerprint of what models read of each row: its id, and columns of categories, numbers and vectors."""
         digest = hashlib.sha256()
-        for name in ("item", *self.categories, *self.numbers, *self.vectors):
+        for name in (self.of, *self.categories, *self.numbers, *self.vectors):
             column = self.table[name]
             digest.update(json.dumps([name, str(column.dtype), column.to_list()], ensure_ascii=False).encode())
         return digest.hexdigest()
@@ -97,14 +99,23 @@ class ItemFeatures:
         write_parquet(file, self.table)
 
 
-def read_features(file: Path, items: pl.Series) -> ItemFeatures:
-    """Features that were written of these items. Raises ValueError where they are others, or not what they must be."""
+def read_features(file: Path, ids: pl.Series, of: Of = "item") -> ItemFeatures:
+    """Features that were written of these. Raises ValueError where they are of others, or not what they must be."""
     table = sized(file).collect()
-    if table.columns[:1] != ["item"] or not table["item"].equals(items.alias("item"), check_dtypes=True):
-        raise ValueError(f"its first column should hold the {len(items):,} items of the catalogue, in their order")
+    if table.columns[:1] != [of] or not table[of].equals(ids.alias(of), check_dtypes=True):
+        raise ValueError(f"its first column should hold the {len(ids):,} {of}s of the catalogue, in their order")
     for column in table.get_columns()[1:]:
         _check(column)
-    return ItemFeatures(table)
+    return ItemFeatures(table, of)
+
+
+def reserved(of: Of) -> tuple[str, str]:
+    """What no column of features can be called: the ids' and the titles' column.
+
+    >>> reserved("item")
+    ('item', 'title')
+    """
+    return of, "title"
 
 
 def is_vector(kind: pl.DataType) -> bool:

@@ -12,6 +12,7 @@
     rejected.csv       rows that are no events, where some were left out: file, row, column, reason, content
     rejected_items.csv the same of the table of items
     features.parquet   what is known of the items in that order, where anything is
+    user_features.parquet   what is known of the users in their order, where a table of them was named
     manifest.json      format, counts, settings, notes, fingerprints; bytes and sha256 of every other file
 
 Anyone can open the arrays: `numpy.load(file, mmap_mode="r")`. The folder appears by one rename, whole or not at all.
@@ -33,7 +34,7 @@ from nextitem.data.dislikes import Dislikes
 from nextitem.data.events import Events
 from nextitem.data.features.joining import Joined
 from nextitem.data.features.table import FILE as FEATURES
-from nextitem.data.features.table import ItemFeatures, read_features
+from nextitem.data.features.table import OF_USERS, ItemFeatures, read_features
 from nextitem.data.log import Catalog, Log
 from nextitem.data.mapped.arrays import mapped, numbers
 from nextitem.data.mapped.disliked import FILES as DISLIKED
@@ -88,11 +89,14 @@ class Origin:
     """By reason, how many rows were left out."""
     items: Joined
     """What came of the table of items, where there is one."""
+    users: Joined | None = None
+    """What came of the table of users; None where none was named."""
 
 
 def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, origin: Origin, **known: Any) -> None:
     """Complete a draft by what reading all events tells about the log and its split."""
     found, source, rejected, items = origin.found, origin.files, origin.rejected, origin.items
+    user_notes = () if origin.users is None else origin.users.notes
     again, tied, doubled = ordered.repeated_events, ordered.tied_events, ordered.doubled_events
     counts = Counts(ordered.events_read, ordered.events, again, tied, doubled, rejected)
     odd = notes_on_log(log, time.time())
@@ -119,9 +123,17 @@ def write_manifest(draft: Path, log: Log, ordered: Ordered, parts: Split, origin
         source=tuple(source),
         kinds_note=of_kinds,
         dislikes=0 if dislikes is None else len(dislikes),
-        notes=(*told(of_kinds), *notes(found.note(), counts, parts.told), *odd, *note_on(source), *items.notes),
+        notes=(
+            *told(of_kinds),
+            *notes(found.note(), counts, parts.told),
+            *odd,
+            *note_on(source),
+            *items.notes,
+            *user_notes,
+        ),
         odd=odd,
         item_notes=items.notes,
+        user_notes=user_notes,
         **known,
     )
 
@@ -161,6 +173,7 @@ def verify(folder: Path) -> Manifest:
     manifest = prepared.manifest
     log, _, _ = read_prepared(folder, manifest.split)
     stored_features(folder, log.items.ids)
+    stored_user_features(folder, log.users.ids)
     if replace(log, known_sha256=None).sha256() != manifest.log_sha256:
         raise PREPARED.unreadable(folder, f"{MANIFEST}: log_sha256 is not that of the events")
     found = SplitFacts.of(manifest.split.split(log.sequences))
@@ -202,7 +215,15 @@ def stored_features(folder: Path, items: pl.Series) -> ItemFeatures:
     prepared = PREPARED.read(folder)
     if what_is_at(folder / FEATURES) is None and FEATURES not in prepared.manifest.files:
         return ItemFeatures.none(items)
-    return _part(prepared, FEATURES, partial(read_features, items=items))
+    return _part(prepared, FEATURES, partial(read_features, ids=items))
+
+
+def stored_user_features(folder: Path, users: pl.Series) -> ItemFeatures | None:
+    """What a prepared folder knows of its users, whose raw ids these are; None: nothing. Raises ArtefactError."""
+    prepared = PREPARED.read(folder)
+    if what_is_at(folder / OF_USERS) is None and OF_USERS not in prepared.manifest.files:
+        return None
+    return _part(prepared, OF_USERS, partial(read_features, ids=users, of="user"))
 
 
 def _part(prepared: Sealed[Manifest], name: str, read: Callable[[Path], Content]) -> Content:

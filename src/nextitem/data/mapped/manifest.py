@@ -41,6 +41,10 @@ class Manifest(AnyManifest):
     """As they were asked for."""
     item_notes: tuple[str, ...] = ()
     """How features came by their values, in words."""
+    user_features: Features = NO_FEATURES
+    """As they were asked for."""
+    user_notes: tuple[str, ...] = ()
+    """How features of users came by their values, in words."""
     split: AnySplit
     """What the training counts and the fingerprints of cases are of."""
     events: int = Field(ge=1)

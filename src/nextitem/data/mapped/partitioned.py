@@ -16,6 +16,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from nextitem.data.features.columns import NO_FEATURES
 from nextitem.data.features.table import ItemFeatures
 from nextitem.data.log import Log
 from nextitem.data.mapped.folder import read_prepared, stored_features
@@ -45,7 +46,13 @@ def prepare_partitioned(folder: Path, source: str, parts: int, overrides: Sequen
     The manifest is that of the prepared log, with the fingerprints that reading the folder again gives. Raises as
     `prepare_into`, and ConfigurationError where kinds of events are given a meaning: written events are of one kind.
     """
-    if settings_from(overrides).kinds:
+    settings = settings_from(overrides)
+    if settings.user_features != NO_FEATURES:
+        raise ConfigurationError(
+            "a log in partitions has no table of users; leave out users or --parts, and name the table to "
+            "`nextitem train`"
+        )
+    if settings.kinds:
         raise ConfigurationError(
             "kinds give events weights, and a log in partitions has none; leave out kinds or --parts"
         )

@@ -10,12 +10,12 @@ from typing import ClassVar
 from pydantic import Field
 
 from nextitem.data.features.columns import NO_FEATURES, Features
-from nextitem.data.features.files import rows_asked_for
+from nextitem.data.features.files import rows_asked_for, rows_of_users
 from nextitem.data.features.finding import find_columns
 from nextitem.data.features.joining import Joined, join
 from nextitem.data.features.rows import Rows
 from nextitem.data.features.table import FILE as FEATURES
-from nextitem.data.features.table import ItemFeatures
+from nextitem.data.features.table import OF_USERS, ItemFeatures
 from nextitem.data.filters import Filters
 from nextitem.data.kinds import Kinds, refuse_unknown
 from nextitem.data.log import Log
@@ -47,12 +47,13 @@ from nextitem.storage import append_csv, whole_folder
 class Settings(Configuration):
     """What `nextitem prepare` lets be changed: the settings of a recipe that concern the events alone."""
 
-    path_keys: ClassVar[Mapping[str, str]] = {"items": "features.file"}
+    path_keys: ClassVar[Mapping[str, str]] = {"items": "features.file", "users": "user_features.file"}
     also_called: ClassVar[Mapping[str, str]] = {"preparation": "filters"}
 
     columns: Columns = Columns()
     kinds: Kinds = Field({})
     features: Features = NO_FEATURES
+    user_features: Features = NO_FEATURES
     filters: Filters = Filters()
     split: AnySplit = LeaveOneOut()
 
@@ -74,6 +75,7 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
     kinds, columns = settings.kinds, with_kinds(source, settings.columns, settings.kinds, source)
     found = found_in(source, columns)
     rows = _rows(settings.features, columns, found)  # before minutes of events are read
+    users = _user_rows(settings.user_features, columns, found)
     with whole_folder(folder) as draft:
         events = _known(_parts(source, columns, rejected, draft / REJECTED), kinds)
         arrays = {"item": draft / EVENT_ITEMS, "time": draft / EVENT_TIMES, "weight": draft / EVENT_WEIGHTS}
@@ -83,7 +85,8 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
             parts = settings.split.split(log.sequences)
         items = _write_features(draft, log, settings.features, rows, found)
         known = {"called": Path(source).name, **dict(settings)}
-        origin = Origin(names, found, rejected.reasons, items)
+        of_users = _write_users(draft, log, settings.user_features, users, found)
+        origin = Origin(names, found, rejected.reasons, items, of_users)
         write_manifest(draft, log, ordered, parts, origin, **known)
     return read_manifest(folder)
 
@@ -107,6 +110,22 @@ def _rows(features: Features, of_events: Columns, found: Found) -> Rows | None:
     if (rows := rows_asked_for(features, None, of_events)) is not None:
         find_columns(rows.place, rows.table.columns, features.columns, found.columns.item)
     return rows
+
+
+def _user_rows(features: Features, of_events: Columns, found: Found) -> Rows | None:
+    """The same of users."""
+    if (rows := rows_of_users(features, of_events)) is not None:
+        find_columns(rows.place, rows.table.columns, features.columns, found.columns.user, rows.of)
+    return rows
+
+
+def _write_users(draft: Path, log: Log, features: Features, rows: Rows | None, found: Found) -> Joined | None:
+    """What is known of the users of a log, written into a draft where there is a table of them."""
+    if rows is None:
+        return None
+    known = join(rows, log.users, features.columns, found.columns.user)
+    known.features.write(draft / OF_USERS)
+    return known
 
 
 def _write_features(draft: Path, log: Log, features: Features, rows: Rows | None, found: Found) -> Joined:

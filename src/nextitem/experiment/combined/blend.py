@@ -119,6 +119,11 @@ class Blend(Configuration):
         return self.model.reads_features
 
     @property
+    def reads_users(self) -> bool:
+        """Whether the model reads what is known of users."""
+        return self.model.reads_users
+
+    @property
     def teachers(self) -> tuple[Teacher, ...]:
         """Those of the model."""
         return self.model.teachers
@@ -157,14 +162,16 @@ class Blend(Configuration):
         cases = validation_cases(cases, self.training.validation_users, session.seed)
         return self.blended(learnt, prepared.split.train, cases, ranking)
 
-    def learn_all(self, log: Log, features: ItemFeatures, session: Session) -> Learnt:
+    def learn_all(
+        self, log: Log, features: ItemFeatures, session: Session, users: ItemFeatures | None = None
+    ) -> Learnt:
         """The model and the counts of all events. Raises ConfigurationError where several values are left open."""
         if self.candidates.settled() is None:
             raise ConfigurationError(
                 "nothing is held out that could choose the weights of a blend; give one value of each, such as "
                 "model.co_occurrence=[0.5]"
             )
-        return self.blended(self.model.learn_all(log, features, session), log.sequences, None)
+        return self.blended(self.model.learn_all(log, features, session, users), log.sequences, None)
 
     @property
     def candidates(self) -> Candidates:

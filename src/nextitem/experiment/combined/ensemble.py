@@ -113,6 +113,11 @@ class Ensemble(Configuration):
         return any(member.model.reads_features for member in self.members)
 
     @property
+    def reads_users(self) -> bool:
+        """Whether a member reads what is known of users."""
+        return any(member.model.reads_users for member in self.members)
+
+    @property
     def teachers(self) -> tuple[Teacher, ...]:
         """Those of the members."""
         return tuple(teacher for member in self.members for teacher in member.model.teachers)
@@ -153,11 +158,13 @@ class Ensemble(Configuration):
             ]
         )
 
-    def learn_all(self, log: Log, features: ItemFeatures, session: Session) -> Learnt:
+    def learn_all(
+        self, log: Log, features: ItemFeatures, session: Session, users: ItemFeatures | None = None
+    ) -> Learnt:
         """The members, each of all events for as many epochs as its training has."""
         return self.joined(
             [
-                member.model.learn_all(log, features, _session_of(session, place, member))
+                member.model.learn_all(log, features, _session_of(session, place, member), users)
                 for place, member in enumerate(self.members)
             ]
         )
@@ -198,12 +205,10 @@ class Ensemble(Configuration):
         counts = {
             member.model.users_in(at(str(place), tensors))
             for place, member in enumerate(self.members)
-            if member.model.has_users
+            if member.model.has_users or member.model.reads_users
         }
         if len(counts) > 1:
-            raise ValueError(
-                f"the members have vectors of {' and '.join(f'{count:,}' for count in sorted(counts))} users"
-            )
+            raise ValueError(f"the members know {' and '.join(f'{count:,}' for count in sorted(counts))} users")
         return counts.pop() if counts else 0
 
     def without_user(self, tensors: Mapping[str, Tensor], user: int, history: Tensor) -> dict[str, Tensor]:

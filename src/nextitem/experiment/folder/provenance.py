@@ -14,7 +14,7 @@ from nextitem.data.kinds import Kinds
 from nextitem.data.prepare import Prepared
 from nextitem.data.reading.columns import Columns
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.run import features_fingerprint, told
+from nextitem.experiment.run import features_fingerprint, told, users_fingerprint
 from nextitem.settings.configuration import Configuration
 from nextitem.storage import SHA256
 from nextitem.training.session import Session
@@ -62,11 +62,13 @@ class Provenance(Configuration):
     """Fingerprint of all events, and of their times where the model reads them."""
     features_sha256: str | None = Field(None, pattern=SHA256)
     """Fingerprint of what is known of the items, where the model reads it; None: it does not."""
+    users_sha256: str | None = Field(None, pattern=SHA256)
+    """Fingerprint of what was known of the users when the model learnt from it; None: it did not."""
 
     @property
     def told_sha256(self) -> str:
         """Stands for all that the model was told, as `fingerprint` has it of prepared data."""
-        return told(self.events_sha256, self.features_sha256)
+        return told(self.events_sha256, self.features_sha256, self.users_sha256)
 
     @property
     def moment(self) -> float:
@@ -88,6 +90,7 @@ def provenance(prepared: Prepared, session: Session, started: datetime, recipe: 
         kinds=dict(prepared.log.sequences.events.kinds) or None,
         events_sha256=prepared.log.sha256(with_times=recipe.learner.reads_times),
         features_sha256=features_fingerprint(prepared.features, recipe),
+        users_sha256=users_fingerprint(prepared.user_features, recipe),
     ).with_left_out(prepared)
 
 
@@ -95,7 +98,8 @@ def made_now(
     before: Provenance, events_sha256: str, features_sha256: str | None, session: Session, started: datetime
 ) -> Provenance:
     """How a training was made that ends now, of events that an earlier run was made of, or of these among others."""
-    kept = {name: getattr(before, name) for name in ("data", "columns", "kinds", "rejected", "rejected_items")}
+    names = ("data", "columns", "kinds", "rejected", "rejected_items", "users_sha256")
+    kept = {name: getattr(before, name) for name in names}
     return Provenance(**_here(session, started), **kept, events_sha256=events_sha256, features_sha256=features_sha256)
 
 

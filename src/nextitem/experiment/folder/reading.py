@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from nextitem.data.features.table import FILE as FEATURES
-from nextitem.data.features.table import ItemFeatures, read_features
+from nextitem.data.features.table import OF_USERS, ItemFeatures, read_features
 from nextitem.data.reading.opening import UNREADABLE
 from nextitem.errors import ArtefactError, ConfigurationError
 from nextitem.evaluation.certificate import Certificate
@@ -104,8 +104,14 @@ class Run:
         """What is known of the items beside their ids, row i of item i: titles and, where there are any, features."""
         items = self.items["item"]
         is_there = self._has(FEATURES)
-        found = self._read(FEATURES, partial(read_features, items=items)) if is_there else ItemFeatures.none(items)
+        found = self._read(FEATURES, partial(read_features, ids=items)) if is_there else ItemFeatures.none(items)
         return found.with_titles(self.items["title"])
+
+    @cached_property
+    def user_features(self) -> ItemFeatures | None:
+        """What is known of the users beside their ids, row u of user u; None where nothing is."""
+        users = self.users
+        return None if users is None else self.optional(OF_USERS, partial(read_features, ids=users["user"], of="user"))
 
     @property
     def has_users(self) -> bool:

@@ -11,7 +11,7 @@ import polars as pl
 from torch import Tensor
 
 from nextitem.data.features.table import FILE as FEATURES
-from nextitem.data.features.table import ItemFeatures
+from nextitem.data.features.table import OF_USERS, ItemFeatures
 from nextitem.data.reading.rejected import REJECTED, REJECTED_ITEMS
 from nextitem.data.sequences import Sequences
 from nextitem.experiment.folder.card import model_card
@@ -77,6 +77,8 @@ def _write_files(draft: Path, recipe: Recipe, outcome: Outcome, metrics: Metrics
     if with_users:
         users = stored_users(outcome.prepared.log, with_times=recipe.learner.reads_times)
         write_parquet(draft / "users.parquet", users)
+        if outcome.prepared.user_features is not None:
+            outcome.prepared.user_features.write(draft / OF_USERS)
     write_text(draft / "README.md", model_card(recipe, outcome, metrics))
 
 

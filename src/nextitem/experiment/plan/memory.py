@@ -69,12 +69,14 @@ class Work:
         targets = sum(len(batch.targets_T) for batch in batches)
         shown = sum(int(batch.lengths_B.sum()) for batch in batches)
         read = sum(len(batch.read) for batch in batches) / max(1, shown)  # an objective may show nothing
+        prefix = int(recipe.prefix is not None)  # a place of each row more
+        encoded = int(widest.lengths_B.sum()) if device.type == "cpu" else widest.inputs_BL.numel()
         return cls(
             len(steps),
             round(targets * int(windows.select(torch.cat(steps)).lengths_U.sum()) / int(drawn.lengths_U.sum())),
             max(len(batch.targets_T) for batch in batches),
-            int(widest.lengths_B.sum()) if device.type == "cpu" else widest.inputs_BL.numel(),
-            _groups(widest, device),
+            encoded + prefix * len(widest.lengths_B),
+            tuple((rows, longest + prefix) for rows, longest in _groups(widest, device)),
             read if 2 * read <= 1 else 1.0,
             0 if recipe.negatives is None else recipe.negatives.kept_bytes(prepared.split.train),
         )

@@ -25,6 +25,7 @@ class BERT4Rec(Encoder):
 
     name: Literal["bert4rec"] = "bert4rec"
     is_causal: ClassVar[bool] = False  # it sees the whole window
+    takes_prefix: ClassVar[bool] = True
     blocks: int = Field(2, ge=1, le=256)
     """Number of transformer blocks, which the paper calls layers."""
     heads: int = Field(2, ge=1)

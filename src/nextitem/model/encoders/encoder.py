@@ -5,7 +5,7 @@ B rows, L length, T positions that are read, d width, e width of states.
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -40,6 +40,8 @@ class Encoder(Configuration):
     """Whether states depend on the items of a history, and not on the user alone."""
     reads_times: ClassVar[bool] = False
     """Whether states depend on when the events were."""
+    takes_prefix: ClassVar[bool] = False
+    """Whether it reads a vector before the oldest item as one more place, so that users' features can stand there."""
     default_items: ClassVar[AnyItems] = Tied()
     """What items are read from and scored by where a recipe does not say: the papers' choice."""
 
@@ -62,6 +64,10 @@ class Encoder(Configuration):
     def most_length(self) -> int | None:
         """Rows of the position table (a setting `positions`), which no window may exceed; None: any length."""
         return None
+
+    def with_room(self) -> Self:
+        """The encoder with one more row in its position table, where it has one: that of a prefix."""
+        return self if self.most_length is None else self.model_copy(update={"positions": self.most_length + 1})
 
     @property
     def has_users(self) -> bool:

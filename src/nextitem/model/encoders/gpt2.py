@@ -22,6 +22,7 @@ class GPT2(Encoder):
 
     name: Literal["gpt2"] = "gpt2"
     is_causal: ClassVar[bool] = True
+    takes_prefix: ClassVar[bool] = True
     blocks: int = Field(2, ge=1, le=256)
     """Number of transformer blocks."""
     heads: int = Field(1, ge=1)

@@ -20,6 +20,7 @@ class GRU4Rec(Encoder):
 
     name: Literal["gru4rec"] = "gru4rec"
     is_causal: ClassVar[bool] = True
+    takes_prefix: ClassVar[bool] = True
     hidden: int | None = Field(None, ge=1)
     """Width of what the network remembers; none: dim. Another width ends in a projection, for states to score items."""
     blocks: int = Field(1, ge=1, le=256)

@@ -30,6 +30,7 @@ class HSTU(Encoder):
 
     name: Literal["hstu"] = "hstu"
     is_causal: ClassVar[bool] = True
+    takes_prefix: ClassVar[bool] = True
     reads_times: ClassVar[bool] = True
     dim: int = Field(50, ge=1)
     """Width d of item vectors and states."""

@@ -23,6 +23,7 @@ class LiGR(Encoder):
 
     name: Literal["ligr"] = "ligr"
     is_causal: ClassVar[bool] = True
+    takes_prefix: ClassVar[bool] = True
     blocks: int = Field(2, ge=1, le=256)
     """Number of transformer blocks."""
     heads: int = Field(1, ge=1)

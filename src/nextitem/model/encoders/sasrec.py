@@ -25,6 +25,7 @@ class SASRec(Encoder):
 
     name: Literal["sasrec"] = "sasrec"
     is_causal: ClassVar[bool] = True
+    takes_prefix: ClassVar[bool] = True
     blocks: int = Field(2, ge=1, le=256)
     """Number of attention blocks."""
     heads: int = Field(1, ge=1)

@@ -1,6 +1,7 @@
 """What is known of items beside their ids, as tables that are made of it read it: each item a row of numbers.
 
-N items, K categories of the item with the most, V categories, F numbers: columns of numbers and of given vectors.
+Users, whose features a prefix reads, are such rows as well. N items, K categories of the item with the most, V
+categories, F numbers: columns of numbers and of given vectors.
 """
 
 from collections.abc import Mapping
@@ -79,7 +80,7 @@ class Content:
                 f"the features have {words.height:,} categories and {columns:,} numbers, and the model learnt of "
                 f"{self.categories:,} and {len(self.centres_F):,}"
             )
-        return self._rows(ItemFeatures(added.table.select("item", *features.names)), words)
+        return self._rows(ItemFeatures(added.table.select(added.of, *features.names), added.of), words)
 
     def _rows(self, features: ItemFeatures, words: pl.DataFrame) -> "Content":
         """These measures with the rows of other items, none of which has an id."""

@@ -91,6 +91,11 @@ def exportable(scorer: Scorer) -> SequenceModel:
             f"the model has a vector for each of its {scorer.number_of_users:,} users and knows nobody else, so a file "
             f"that is asked by histories cannot hold it; train with encoder.user_vectors=false, or another encoder"
         )
+    if scorer.prefix is not None:
+        raise ConfigurationError(
+            "the model reads what is known of its users (prefix=users), and exported files are asked by histories "
+            "alone; train with prefix=none"
+        )
     if scorer.reads_times:
         raise ConfigurationError("the model reads when events were, and exported files are asked by items alone")
     return scorer

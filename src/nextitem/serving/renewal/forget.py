@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import torch
 
+from nextitem.data.features.table import OF_USERS
 from nextitem.data.prepare import SYNTHETIC
 from nextitem.data.reading.frames import FRAME
 from nextitem.data.reading.rejected import REJECTED, read_rejected
@@ -65,6 +66,8 @@ def forget(run: Run, user: RawId, make_report: MakeReport | None = None) -> Remo
     with changed_run(run) as draft:
         if users is not None:
             write_parquet(draft / "users.parquet", users.filter(~is_user))
+        if (known := run.user_features) is not None:
+            write_parquet(draft / OF_USERS, known.table.filter(~is_user))
         if run.is_evaluated:
             write_parquet(draft / "ranks.parquet", ranks.filter(~is_user))
         write_tensors(draft / "model.safetensors", kept)

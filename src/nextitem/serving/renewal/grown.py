@@ -62,6 +62,13 @@ class Grown:
         aligned = ids.alias("item").to_frame().join(table.table, on="item", how="left", maintain_order="left")
         return ItemFeatures(aligned)
 
+    def user_features(self, run: Run) -> ItemFeatures | None:
+        """What the run knows of the users of the log, row u of user u, nothing of new ones; None where of nobody."""
+        if (known := run.user_features) is None:
+            return None
+        ids = self.both.log.users.ids.alias("user").to_frame()
+        return ItemFeatures(ids.join(known.table, on="user", how="left", maintain_order="left"), "user")
+
     def changes(self) -> CatalogueChanges:
         """What of the changes of the catalogue is left when the log is learnt: added items with events are trained."""
         changes, trained = self.recommender.changes, {*self.both.log.items.ids.to_list()}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from nextitem.data.features.table import ItemFeatures
+from nextitem.data.features.table import OF_USERS, ItemFeatures
 from nextitem.data.log import Log
 from nextitem.experiment.folder.histories import stored_users
 from nextitem.experiment.folder.logs import stored_log
@@ -65,7 +65,8 @@ def refit(run: Run, session: Session, out: Path | None = None, events: Untold | 
     items = None if grown is None else grown.features()
     features = run.features if items is None else items
     teachers = Teachers.of(recipe, log.items.ids, session.device)
-    learnt = recipe.learner.learn_all(log, features, replace(session, teachers=teachers.by_runs))
+    users = run.user_features if grown is None else grown.user_features(run)
+    learnt = recipe.learner.learn_all(log, features, replace(session, teachers=teachers.by_runs), users)
     name = f"{Workplace.of(place.parent, recipe, session.seed).name}-refit"
     workplace = Workplace(place.parent if out is None else out, name, session.seed)
     metrics = _metrics(run, log, features, learnt, session, started)
@@ -76,6 +77,8 @@ def refit(run: Run, session: Session, out: Path | None = None, events: Untold | 
     with workplace.alone():
         with refusals(f"the run into {workplace.root}"), empty_folder(workplace.partial / "run") as draft:
             _fill(draft, run, recipe, log, learnt, metrics, items)
+            if users is not None:
+                users.write(draft / OF_USERS)
             RUN.seal(draft)
             if not changes.is_empty:  # rows of added items are foretold anew
                 trained = Recommender(Known.of_run(read_run(draft)))

@@ -159,7 +159,8 @@ def _prepared(run: Run, recipe: Recipe, grown: Grown, items: ItemFeatures | None
     alone = ("goes on without its teacher, who knows none of the new events",) if run.metrics.taught_by else ()
     anew = (_ANEW,) if isinstance(run.recipe.model, Ensemble | Blend) else ()
     notes = (f"goes on from {run.folder.name}", *alone, *anew, *grown.notes, *split.told)
-    return Prepared(Source.of(recipe), log, split, features, notes, columns=run.metrics.provenance.columns)
+    users, columns = grown.user_features(run), run.metrics.provenance.columns
+    return Prepared(Source.of(recipe), log, split, features, notes, columns=columns, user_features=users)
 
 
 def _with_left_out(prepared: Prepared, run: Run, items: Additions | None, rejected: RejectedRows | None) -> Prepared:

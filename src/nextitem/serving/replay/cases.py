@@ -67,7 +67,7 @@ def own_cases(run: Run, most: int | None = None) -> ReplayCases:
         body: dict[str, object] = {"history": history, "histories_only": True}
         if known.reads_times:
             body["times"] = [float(second) for second in columns[1][:length]]
-        if known.has_users:
+        if known.has_users or known.reads_users:
             body["user"] = user
         bodies.append(body)
     return ReplayCases(bodies, asked["user"].to_list(), asked["target"].to_list(), ranks_of(ranks))
