@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from nextitem.data.datasets.synthetic import generate
+from nextitem.errors import ConfigurationError
 
 BEFORE = 0.95  # of the events, in order of time, are in events.csv
 
@@ -22,7 +23,10 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=4000)
     parser.add_argument("--films", type=int, default=2500)
     asked = parser.parse_args()
-    log = generate(asked.users, asked.films)
+    try:
+        log = generate(asked.users, asked.films)
+    except ConfigurationError as error:
+        parser.error(str(error))
     events = log.interactions.events.select("user", "item", "time").sort("time", maintain_order=True)
     before = round(BEFORE * len(events))
     new = pl.DataFrame(

@@ -15,7 +15,7 @@ NEWEST_FIRST = [("ann", "y", 20), ("ann", "x", 10), ("bob", "x", 15)]
     [
         "user_id,item_id,datetime", "userId,movieId,event_time", "uid,iid,date", "USER,ITEM,TS",
         "visitorid,itemid,timestamp", "customer_id,article_id,created_at", "reviewerID,asin,unixReviewTime",
-        "user_id:token,item_id:token,timestamp:float",
+        "user_id:token,item_id:token,timestamp:float", "customer_no,product_code,happened_at",
     ],
 )  # fmt: skip
 def test_names_that_others_use_are_found(written: Write, header: str) -> None:
@@ -58,13 +58,20 @@ def test_two_columns_of_times_are_refused_with_both_names(written: Write, names:
 
 def test_without_a_column_of_times_the_note_says_so(written: Write) -> None:
     file = written("log.csv", "user,item,whenever\nann,x,10\n")
-    assert found_in(file).note() == "no column of times among user, item, whenever: the order of rows is taken for time"
+    assert found_in(file).note() == (
+        "no column of times among user, item, whenever: the order of rows is taken for time; if 'whenever' holds "
+        "times, say columns.time=whenever"
+    )
     by_rows = found_in(file, Columns(order="rows")).note()
     assert by_rows == "the order of rows is taken for time, as columns.order=rows asks"
     with pytest.raises(ConfigurationError, match=r"order=rows reads no times: leave out columns\.time=whenever"):
         read_interactions(file, Columns(order="rows", time="whenever"))
     wide = written("wide.csv", ",".join(["user", "item", *(f"c{n}" for n in range(80))]) + "\n")
-    assert found_in(wide).note().endswith("c46, c47, …: the order of rows is taken for time")
+    assert (
+        found_in(wide)
+        .note()
+        .endswith("c46, c47, …: the order of rows is taken for time; if another holds times, say columns.time=NAME")
+    )
 
 
 def test_the_columns_of_another_log_count_before_usual_names(written: Write) -> None:

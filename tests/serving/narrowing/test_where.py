@@ -57,7 +57,8 @@ def test_quotes_and_signs_in_names_and_values() -> None:
     ("where", "message"),
     [
         ("genre=Comedy", r"have no column 'genre'; did you mean 'genres'\? Known: genres, year, maker, title. "
-         r"They have genres \(categories\), year \(a number\), maker \(a text\), title \(a text\)"),
+         r"They have genres \(categories\), year \(a number\), maker \(a text\), title \(a text\); what else "
+         r".* --item-columns texts=genre$"),
         ("genres=comedy", r"has genres 'comedy'; did you mean 'Comedy'\? The 6 values of genres: Comedy, Sci"),
         ("genres=Musical", r"no item has genres 'Musical'. The 6 values of genres: "),
         ("maker=Foxx", r"no item has maker 'Foxx'; did you mean 'Fox'\?"),

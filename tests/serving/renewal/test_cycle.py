@@ -325,4 +325,4 @@ def test_the_cycle_over_http_while_the_service_runs(
         assert one.client.get("/v1/users/u07").json()["learnt"] == []
         refused = one.post("/v1/recommend", {"user": 7})
         assert (refused.status_code, refused.json()["code"]) == (422, "invalid")
-        assert "user 7, and the ids of users are texts" in refused.json()["message"]
+        assert "user 7 is a number, and the ids of users are texts" in refused.json()["message"]

@@ -89,7 +89,9 @@ def test_ids_stay_what_they_are(file: Path) -> None:
         store.add([StoredEvent("007", 7, 1)])
         assert store.of_user("007") == [StoredEvent("007", 7, 1)]
         assert store.of_user(7) == store.of_user("7") == []
-        with pytest.raises(DataError, match=r'event 1: user 7, and the ids of users are texts; such as "7"'):
+        with pytest.raises(
+            DataError, match=r'event 1: user 7 is a number, and the ids of users are texts; send such as "7"'
+        ):
             store.add([StoredEvent(7, 7)])
     with pytest.raises(ConfigurationError, match="holds events of the user '007', and ids of users in this run are"):
         EventStore.open(file, ids=IdTypes(int, int))

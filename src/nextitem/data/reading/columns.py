@@ -106,7 +106,10 @@ class Found:
         if self.columns.order == "rows":
             return "the order of rows is taken for time, as columns.order=rows asks"
         if self.columns.time is None:
-            return f"no column of times among {listed(list(self.header))}: the order of rows is taken for time"
+            others = [name for place, name in enumerate(self.header) if place not in self.places.values()]
+            which, name = (f"'{clipped(others[0])}'", clipped(others[0])) if len(others) == 1 else ("another", "NAME")
+            advice = f"; if {which} holds times, say columns.time={name}" if others else ""
+            return f"no column of times among {listed(list(self.header))}: the order of rows is taken for time{advice}"
         user, item, time = (f"'{clipped(self.header[self.places[role]])}'" for role in ROLES)
         unit = "" if self.time_unit == "s" else f" ({_UNITS[self.time_unit]})"
         return f"column {time}{unit} orders the events of a user; users are in {user}, items in {item}"

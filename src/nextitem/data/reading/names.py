@@ -16,17 +16,21 @@ _OWN: Mapping[Role, frozenset[str]] = {
 _USUAL: Mapping[Role, frozenset[str]] = {
     "user": frozenset({
         "uid", "username", "visitor", "visitorid", "customer", "customerid", "client", "clientid", "member", "memberid",
-        "account", "accountid", "reviewerid",
+        "account", "accountid", "reviewerid", "customerno", "customernumber", "buyer", "buyerid", "shopper",
+        "shopperid",
     }),
     "item": frozenset({
         "iid", "movie", "movieid", "product", "productid", "sku", "asin", "parentasin", "article", "articleid", "book",
         "bookid", "track", "trackid", "song", "songid", "game", "gameid", "business", "businessid", "news", "newsid",
-        "content", "contentid", "goods", "goodsid",
+        "content", "contentid", "goods", "goodsid", "productno", "productcode", "articleno", "articlenumber", "film",
+        "filmid", "video", "videoid",
     }),
     "time": frozenset({
         "time", "timestamp", "datetime", "date", "ts", "epoch", "unixtime", "unixtimestamp", "unixreviewtime",
         "eventtime", "eventtimestamp", "eventdatetime", "eventdate", "eventts", "createdat", "createdtime",
         "creationtime", "occurredat", "reviewtime", "reviewdate", "visittime", "clicktime", "purchasedate", "orderdate",
+        "happenedat", "orderedat", "purchasedat", "boughtat", "viewedat", "visitedat", "clickedat", "watchedat",
+        "playedat", "ratedat",
     }),
     "kind": frozenset({
         "kind", "event", "eventtype", "eventname", "behavior", "behaviour", "behaviortype", "behaviourtype", "action",

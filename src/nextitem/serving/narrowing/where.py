@@ -179,7 +179,8 @@ def _column(one: Condition, features: ItemFeatures) -> pl.Series:
     if one.column not in kinds:
         known = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
         raise ConfigurationError(
-            f"where: the items have no column {one.column!r}; {suggest(one.column, [*kinds])}. They have {known}"
+            f"where: the items have no column {one.column!r}; {suggest(one.column, [*kinds])}. They have {known}; what "
+            f"else their table holds is named in training, as by --item-columns texts={one.column}"
         )
     return features.table[one.column]
 

@@ -79,10 +79,9 @@ class Rules:
         if self.ids is not None:
             wanted = self.ids.user if role == "user" else self.ids.item
             if not isinstance(raw, wanted):
-                other = f"{raw}" if isinstance(raw, str) else f'"{raw}"'
-                raise DataError(
-                    f"{where}: {role} {raw!r}, and the ids of {role}s are {_TYPES[wanted]}; such as {other}"
-                )
+                other, kind = (f"{raw}", "a text") if isinstance(raw, str) else (f'"{raw}"', "a number")
+                ids = f"the ids of {role}s are {_TYPES[wanted]}"
+                raise DataError(f"{where}: {role} {raw!r} is {kind}, and {ids}; send such as {other}")
 
     def _check_time(self, time: float | None, place: int) -> None:
         if time is None:
