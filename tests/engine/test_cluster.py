@@ -1,70 +1,154 @@
-"""Pieces of work by the actors of a Ray cluster are done once each, also where an actor or its machine dies."""
+"""What a Ray cluster does is what this process does, also where a process or a whole machine dies in the middle."""
 
-import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import polars as pl
 import pytest
+import torch
 
-import nextitem
 from nextitem.cli.options import spread_of
+from nextitem.compute.spread import HERE
+from nextitem.data.mapped.spreading import prepare_spread
 from nextitem.engine.cluster import RayActors
-from nextitem.engine.spread import HERE
+from nextitem.engine.each import train_each
+from nextitem.engine.entries import Entry, Place
+from nextitem.engine.tasks import RayTasks, ray_engine
+from nextitem.engine.together import Asked, together
 from nextitem.errors import ConfigurationError, DataError
+from nextitem.experiment.folder.reading import read_run
+from nextitem.experiment.folder.workplace import Workplace
+from nextitem.experiment.presets import load_preset, resolve_recipe
+from nextitem.experiment.run import run
 from nextitem.serving.parts import writing
 from nextitem.serving.parts.batch import Terms, batch_of_users
 from nextitem.serving.parts.ranked import Ranker
 from nextitem.serving.parts.writing import Wanted, write_lists
 from nextitem.serving.recommender import Recommender
-from worlds.dying import Dying, DyingRanker
-from worlds.small_runs import outcome
+from nextitem.training.session import Session
+from worlds.dying import Dying, DyingRanker, FallingSpread, FallingTraining
+from worlds.raylets import Raylets, raylets
+from worlds.small_runs import RECIPES, chains, log_of, outcome, write_csv
+
+TWO = RayActors(2)
+TRAINED = (
+    "encoder.dim=8",
+    "encoder.heads=2",
+    "encoder.dropout=0",
+    "objective.maximum_length=8",
+    "training.epochs=3",
+    "training.patience=none",
+    "training.batch_size=8",
+)
 
 
 @pytest.fixture(scope="module")
-def two() -> Iterator[RayActors]:
-    """Two actors of a cluster that is here for all of these tests."""
-    ray = pytest.importorskip("ray", reason="the extra ray is not installed: pip install 'nextitem[ray]'")
-    with pytest.MonkeyPatch.context() as patch:
-        found = (Path(nextitem.__file__).parents[1], Path(__file__).parents[1])  # what actors import
-        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, found)))
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        ray.init("local", num_cpus=2, _node_ip_address="127.0.0.1", include_dashboard=False, log_to_driver=False)
-        yield RayActors(2)
-        ray.shutdown()
+def three() -> Iterator[Raylets]:
+    """Three raylets; this process is at one on which nothing runs."""
+    with raylets(2) as made:
+        yield made
 
 
-def test_a_piece_whose_actor_dies_is_done_again(two: RayActors, tmp_path: Path) -> None:
-    found = dict(two.over(Dying(tmp_path / "died", 3), range(9)))
-    assert found == {number: number**2 for number in range(9)}
-    assert (tmp_path / "died").exists()
+@pytest.fixture
+def whole(three: Raylets) -> Raylets:
+    """The same, all of them alive."""
+    three.complete()
+    return three
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_csv(log_of(chains()), tmp_path_factory.mktemp("log") / "events.csv")
+
+
+@pytest.mark.slow
+def test_a_piece_whose_process_dies_is_done_again(whole: Raylets, tmp_path: Path) -> None:
+    for name, spread in (("actors", TWO), ("tasks", RayTasks(2))):
+        mark = tmp_path / name
+        assert dict(spread.over(Dying(mark, 3), range(9))) == {number: number**2 for number in range(9)}
+        assert mark.exists()
     with pytest.raises(DataError, match="no square is asked for"):
-        dict(two.over(Dying(tmp_path / "died", 3), [1, -1]))
+        dict(RayTasks(2).over(Dying(mark, 3), [1, -1]))
 
 
-def test_lists_are_those_of_this_process(two: RayActors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_a_log_is_prepared_where_a_machine_goes(whole: Raylets, events: Path, tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    for number, some in enumerate(pl.read_csv(events).iter_slices(50)):
+        some.write_csv(files / f"{number}.csv")
+    (marks := tmp_path / "marks").mkdir()
+    told: dict[str, Any] = {}
+    for name, spread in (("here", HERE), ("there", FallingSpread(RayTasks(2), marks))):
+        told[name] = prepare_spread(tmp_path / name, str(files), 3, spread).model_dump(exclude={"files", "made_with"})
+    assert told["here"] == told["there"]
+    assert [mark.name for mark in marks.iterdir()] == ["Gather"]
+    assert _parquet(tmp_path / "here") == _parquet(tmp_path / "there")
+
+
+def _parquet(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
+    files = sorted(folder.rglob("*.parquet"))
+    return {str(file.relative_to(folder)): pl.read_parquet(file, hive_partitioning=False).rows() for file in files}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # among Ray's own modules
+@pytest.mark.slow
+def test_processes_that_train_together_go_on_where_a_machine_goes(whole: Raylets, events: Path, tmp_path: Path) -> None:
+    recipe = resolve_recipe(load_preset("sasrec-ce"), [f"data={events}", *TRAINED]).value
+    workplace, mark = Workplace.of(tmp_path / "runs", recipe, 0), tmp_path / "fell"
+    asked = Asked(2, torch.device("cpu"))
+    folder, _ = together(FallingTraining(workplace, recipe, mark), asked, workplace.beside("ray"))
+    assert mark.exists()
+    there, here = read_run(folder), run(recipe, Session(0))
+    assert there.metrics.provenance.processes == 2
+    assert there.metrics.epochs == 3
+    assert there.metrics.test.means["ndcg@10"] == pytest.approx(here.test.means["ndcg@10"], rel=1e-4)
+    for one, other in zip(there.history.epochs, here.history.epochs, strict=True):
+        assert one.train_loss == pytest.approx(other.train_loss, rel=1e-4)
+    assert list((tmp_path / "runs" / ".partial").iterdir()) == []
+    with pytest.raises(ConfigurationError, match="9 workers take 9 CPU, and the cluster has"):
+        together(FallingTraining(workplace, recipe, mark), replace(asked, workers=9), workplace.beside("ray"))
+
+
+@pytest.mark.slow
+def test_trainings_are_tasks_that_give_what_local_ones_do(whole: Raylets, events: Path, tmp_path: Path) -> None:
+    entries = [
+        Entry(name, RECIPES[name].model_copy(update={"data": str(events)})) for name in ("sasrec-ce", "popularity")
+    ]
+    said: list[str] = []
+    with ray_engine() as engine:
+        rows = train_each(entries, range(1), Place(tmp_path, threads=1), said.append, engine=engine)
+        with pytest.raises(ConfigurationError, match="a training takes 64 cores"):
+            engine.submit(entries[0].recipe, 1, Place(tmp_path, threads=64))
+    for row, entry in zip(rows, entries, strict=True):
+        (there,) = row.runs
+        assert there.metrics.test.means == run(entry.recipe, Session(0)).test.means
+
+
+@pytest.mark.slow
+def test_lists_are_those_of_this_process_where_a_machine_goes(
+    whole: Raylets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(writing, "_MOST_USERS", 7)
     recommender = Recommender.from_outcome(outcome("sasrec-ce"))
     batch = batch_of_users(recommender, pl.Series(recommender.known_users()), Terms())
     alive = Ranker(recommender.known, 3, "history")
-    dying = DyingRanker(alive, tmp_path / "died")
-    for name, ranker, spread in (("here", alive, HERE), ("there", cast(Ranker, dying), two)):
+    dying = DyingRanker(alive, tmp_path / "fell")
+    for name, ranker, spread in (("here", alive, HERE), ("there", cast(Ranker, dying), TWO)):
         write_lists(Wanted(ranker, batch, recommender.items, None, ranker.k, "a run"), tmp_path / name, spread=spread)
-    assert (tmp_path / "died").exists()
-    files = [sorted(path.name for path in (tmp_path / name).iterdir()) for name in ("here", "there")]
-    assert files[0] == files[1]
-    for file in files[0]:
-        assert pl.read_parquet(tmp_path / "here" / file).equals(pl.read_parquet(tmp_path / "there" / file))
+    assert (tmp_path / "fell").exists()
+    assert _parquet(tmp_path / "here") == _parquet(tmp_path / "there")
 
 
 def test_a_cluster_that_cannot_be_joined_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     def late(**_: object) -> None:
         raise Exception("The current node timed out")
 
-    ray = SimpleNamespace(is_initialized=lambda: False, init=late)
+    ray = SimpleNamespace(is_initialized=lambda: False, init=late, shutdown=lambda: None)
     for module, message in (
         (ray, "no Ray cluster can be joined: The current node"),
         (None, r"pip install 'nextitem\[ray"),

@@ -1,6 +1,7 @@
 """The verb `compare`: recipes and seeds trained where they are not on disk yet, and one table of all of them."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,12 +13,14 @@ from nextitem.cli.options import (
     ColumnNames,
     Data,
     Device,
+    EngineName,
     Fresh,
     ItemColumns,
     Runs,
     Threads,
     columns_of,
     device_of,
+    engine_of,
     item_column_overrides,
     make_report,
     metric_names,
@@ -64,6 +67,7 @@ def compare(
     fresh: Fresh = False,
     device: Device = "auto",
     threads: Threads = None,
+    engine: EngineName = "local",
     target_times: Annotated[
         bool,
         typer.Option(
@@ -95,7 +99,9 @@ def compare(
         raise ConfigurationError(f"'{' '.join(named)}' {fact}; name each recipe once, such as sasrec-ce bert4rec")
     if against is not None and against not in labels:
         compare_runs([Contestant(label) for label in labels], against)
-    trained = train_each(entries, range(seeds), place, say, beside=stored, target_times=target_times) if entries else []
+    with engine_of(engine) as made_by:
+        train = partial(train_each, beside=stored, engine=made_by, target_times=target_times)
+        trained = train(entries, range(seeds), place, say) if entries else []
     with told_if_slow("resampling for intervals and differences", say):
         comparison = compare_runs([*trained, *rows], against, names, target_times=target_times)
     for row in comparison.rows:

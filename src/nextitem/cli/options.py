@@ -8,7 +8,8 @@ import csv
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,12 +18,15 @@ import torch
 import typer
 
 from nextitem.cli.console import say
+from nextitem.compute.spread import HERE, Spread
 from nextitem.data.datasets import DATASETS
 from nextitem.data.features.columns import FeatureColumns, parse_item_columns
 from nextitem.data.reading.columns import Columns, parse_columns
 from nextitem.data.reading.rejected import RejectedRows
 from nextitem.engine.cluster import RayActors
-from nextitem.engine.spread import HERE, Spread
+from nextitem.engine.engine import Engine
+from nextitem.engine.local import LOCAL
+from nextitem.engine.tasks import ray_engine
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.metrics import rank_metrics
 from nextitem.evaluation.scoring import Scorer
@@ -247,12 +251,22 @@ def write_rejected(file: Path, *rejected: RejectedRows) -> None:
     say(f"rejected: {counted(sum(map(len, rejected)), 'row')} in {file}")
 
 
+def checked_engine(engine: str, workers: int | None = None) -> str:
+    """`local` or `ray`, as --engine says. Raises ConfigurationError, also for `--workers` of which there are none."""
+    if engine not in ("local", "ray"):
+        raise ConfigurationError(f"--engine {engine!r}: {suggest(engine, ['local', 'ray'])}")
+    if engine == "local" and workers is not None:
+        raise ConfigurationError("--workers are those of --engine ray; leave them out, or add it")
+    return engine
+
+
+@contextmanager
+def engine_of(engine: str) -> Iterator[Engine]:
+    """What makes trainings until the block ends, by the word of `--engine`. Raises ConfigurationError."""
+    with ray_engine() if checked_engine(engine) == "ray" else nullcontext(LOCAL) as made_by:
+        yield made_by
+
+
 def spread_of(engine: str, workers: int | None) -> Spread:
     """What does pieces of work, by the words of `--engine` and `--workers`. Raises ConfigurationError."""
-    if engine == "ray":
-        return RayActors(workers)
-    if engine != "local":
-        raise ConfigurationError(f"--engine {engine!r}: {suggest(engine, ['local', 'ray'])}")
-    if workers is not None:
-        raise ConfigurationError("--workers are those of --engine ray; leave them out, or add it")
-    return HERE
+    return RayActors(workers) if checked_engine(engine, workers) == "ray" else HERE

@@ -30,13 +30,13 @@ from nextitem.cli.options import (
     stored_run,
     write_rejected,
 )
+from nextitem.compute.spread import HERE, Spread
 from nextitem.compute.waiting import told_if_slow
 from nextitem.data.notes import left_out
 from nextitem.data.reading.columns import USUAL, Columns
 from nextitem.data.reading.files import found_in, places_of, read_interactions
 from nextitem.data.reading.kinds import with_kinds
 from nextitem.data.reading.rejected import RejectedRows
-from nextitem.engine.spread import HERE, Spread
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.hiding import checked
 from nextitem.experiment.folder.reading import LISTS, Run

@@ -15,6 +15,7 @@ from nextitem.cli.options import (
     ColumnNames,
     Data,
     Device,
+    EngineName,
     Fresh,
     ItemColumns,
     Runs,
@@ -22,6 +23,7 @@ from nextitem.cli.options import (
     TrainMissing,
     column_overrides,
     device_of,
+    engine_of,
     item_column_overrides,
     make_report,
     path_to,
@@ -105,6 +107,7 @@ def study(
     fresh: Fresh = False,
     device: Device = "auto",
     threads: Threads = None,
+    engine: EngineName = "local",
     as_json: AsJson = False,
 ) -> None:
     """Vary one thing of a recipe: table, paired tests and figure, with published values where there are any."""
@@ -125,8 +128,9 @@ def study(
     stored = _stored(request, [row.label for row in rows], beside or [])
     place = Place(out, tuple(runs or ()), str(device_of(device)), threads, fresh, make_report)
     of_stored = [run for row in stored for run in row.runs]
-    each = partial(train_each, beside=of_stored) if training else find_each
-    results = _made(request, rows, seeds, against, partial(each, place=place, say=_NotesOnce()), stored)
+    with engine_of(engine) as made_by:
+        each = partial(train_each, beside=of_stored, engine=made_by) if training else find_each
+        results = _made(request, rows, seeds, against, partial(each, place=place, say=_NotesOnce()), stored)
     _tell(results, out, as_json=as_json)
 
 

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,11 +15,14 @@ from nextitem.cli.options import (
     ColumnNames,
     Data,
     Device,
+    EngineName,
     ItemColumns,
     MakeReport,
     OnBadRows,
     StoreUsers,
     Threads,
+    Workers,
+    checked_engine,
     columns_of,
     device_of,
     item_columns_of,
@@ -29,9 +33,10 @@ from nextitem.cli.options import (
     use_threads,
     with_data,
 )
-from nextitem.compute.processes import Processes, joined
+from nextitem.compute.processes import Alone, AsOneOf, Processes, joined
 from nextitem.compute.waiting import silent, told_if_slow
 from nextitem.data.prepare import prepare
+from nextitem.engine.together import Asked, together
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.candidates import Candidates
 from nextitem.experiment.folder.metrics import BesideIt, Metrics
@@ -98,6 +103,8 @@ def train(
     candidates: _Candidates = None,
     as_json: _AsJson = False,
     tracker: _Tracker = None,
+    engine: EngineName = "local",
+    workers: Workers = None,
     print_config: _PrintConfig = False,
     plan_only: _PlanOnly = False,
 ) -> None:
@@ -112,14 +119,22 @@ def train(
     say_if_generated(resolved)
     extras = _checked(Extras(users, make_report if report else None, candidates, baselines), resolved.value)
     use_threads(threads)
-    workplace = Workplace.of(out, resolved.value, seed)
-    trackers = [open_tracker(asked, out / ".tensorboard") for asked in tracker or []]
-    with joined(device_of(device)) as processes:
+    training = _Training(Workplace.of(out, resolved.value, seed), resolved.value, extras, tuple(tracker or ()))
+    training.trackers()  # what is misspelt is refused before anything is discarded
+    if checked_engine(engine, workers) == "ray":
+        cluster = Asked(workers, device_of(device), threads or 1)
         if plan_only:
-            _show_plan(resolved.value, seed, processes, as_json=as_json)
+            _show_plan(resolved.value, seed, AsOneOf(workers or 1, cluster.device), as_json=as_json)
             return
-        _settle(workplace, processes, resume=resume, fresh=fresh)
-        folder, metrics = _train(workplace, resolved.value, seed, processes, trackers, extras)
+        _settle(training.workplace, Alone(cluster.device), resume=resume, fresh=fresh)
+        folder, metrics = together(training, cluster, training.workplace.beside("ray"))
+    else:
+        with joined(device_of(device)) as processes:
+            if plan_only:
+                _show_plan(resolved.value, seed, processes, as_json=as_json)
+                return
+            _settle(training.workplace, processes, resume=resume, fresh=fresh)
+            folder, metrics = training(processes)
     if folder is not None and as_json:
         say(f"run: {folder}")
         show_json(metrics.as_dict())
@@ -164,29 +179,36 @@ def _checked(extras: Extras, recipe: Recipe) -> Extras:
     return extras
 
 
-def _train(
-    workplace: Workplace,
-    recipe: Recipe,
-    seed: int,
-    processes: Processes,
-    trackers: Sequence[Tracker],
-    extras: Extras,
-) -> tuple[Path | None, Metrics]:
-    """Train with a display and trackers, of several processes at the first one alone."""
-    is_first = processes.rank == 0
-    tell = say if is_first else silent
-    title = f"{recipe.name} on {recipe.data}, {recipe.split.describe().lower()} split, seed {seed}, {processes}"
-    display = watcher(stderr if is_first else Console(quiet=True), recipe.learner.training, title)
-    settings = {**settings_of(recipe), "seed": seed}
-    try:
-        with tracked(trackers if is_first else [], f"{workplace.name}-seed{seed}", settings, tell) as guarded:
-            session = Session(seed, processes, Told([display, *guarded]))
-            folder, metrics = train_into(workplace, recipe, session, tell, extras)
-            for tracker in guarded:
-                tracker.finish(results_of(metrics.as_dict()))
-    finally:
-        display.close()
-    return folder, metrics
+@dataclass(frozen=True)
+class _Training:
+    """A training with a display and trackers, as each of the processes that do it together is told of it."""
+
+    workplace: Workplace
+    recipe: Recipe
+    extras: Extras
+    tracked_by: tuple[str, ...]
+
+    def trackers(self) -> list[Tracker]:
+        """Those that were asked for. Raises ConfigurationError."""
+        return [open_tracker(asked, self.workplace.root / ".tensorboard") for asked in self.tracked_by]
+
+    def __call__(self, processes: Processes) -> tuple[Path | None, Metrics]:
+        """The run's folder, of several processes at the first one alone, and its metrics."""
+        recipe, seed, is_first = self.recipe, self.workplace.seed, processes.rank == 0
+        tell = say if is_first else silent
+        title = f"{recipe.name} on {recipe.data}, {recipe.split.describe().lower()} split, seed {seed}, {processes}"
+        display = watcher(stderr if is_first else Console(quiet=True), recipe.learner.training, title)
+        settings = {**settings_of(recipe), "seed": seed}
+        try:
+            trackers = self.trackers() if is_first else []
+            with tracked(trackers, f"{self.workplace.name}-seed{seed}", settings, tell) as guarded:
+                session = Session(seed, processes, Told([display, *guarded]))
+                folder, metrics = train_into(self.workplace, recipe, session, tell, self.extras)
+                for tracker in guarded:
+                    tracker.finish(results_of(metrics.as_dict()))
+        finally:
+            display.close()
+        return folder, metrics
 
 
 def _show_plan(recipe: Recipe, seed: int, processes: Processes, *, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """The verb `tune`: better settings for recipes, found by validation alone and at equal budgets."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +13,10 @@ from nextitem.cli.options import (
     ColumnNames,
     Data,
     Device,
+    EngineName,
     ItemColumns,
     Threads,
+    checked_engine,
     column_overrides,
     device_of,
     item_column_overrides,
@@ -24,6 +27,8 @@ from nextitem.cli.options import (
     with_data,
 )
 from nextitem.compute.processes import Alone, Processes
+from nextitem.compute.spread import HERE
+from nextitem.engine.tasks import RayTasks
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.presets import Preset, as_toml, load_preset, overrides_of_each, resolve_recipe
 from nextitem.experiment.search_space import SearchSpace, parse_searches
@@ -63,6 +68,7 @@ def tune(
     seed: Annotated[int, seed_of("the search and of every training")] = 0,
     device: Device = "auto",
     threads: Threads = None,
+    engine: EngineName = "local",
     as_json: AsJson = False,
 ) -> None:
     """Search settings by validation; every recipe gets equally many trials, and leaves its best as best.toml."""
@@ -75,7 +81,10 @@ def tune(
     each = zip(names, overrides_of_each(names, overrides), strict=True)
     of_columns = [*column_overrides(columns), *item_column_overrides(item_columns)]
     asked = [_search_of(name, [*own, *of_columns], space, out, seed) for name, own in each]
-    found = {str(one.folder): _searched(one, trials, seed, processes) for one in asked}
+    spread = RayTasks(threads=threads or 1) if checked_engine(engine) == "ray" else HERE
+    searched = partial(_searched, trials=trials, seed=seed, processes=processes)
+    by_folder = {str(one.folder): tuned for one, tuned in spread.over(searched, asked)}
+    found = {str(one.folder): by_folder[str(one.folder)] for one in asked}
     if as_json:
         show_json({folder: tuned.as_dict() for folder, tuned in found.items()})
         return

@@ -1,4 +1,4 @@
-"""One process, or several that train one model together (`torchrun`). B rows, C cases.
+"""One process, or several that train one model together (`torchrun`, or a cluster's own). B rows, C cases.
 
 All processes build the same steps from the same keys and keep a share of the rows each. Gradients are summed, so all
 take the same optimiser step and their weights stay equal without being sent; `agree` proves it after every epoch.
@@ -18,6 +18,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from nextitem.compute.stores import store_of_group
 from nextitem.errors import ConfigurationError, NextitemError, TrainingError
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 # at once.
 _PATIENCE = timedelta(minutes=30)
 _FAILURE, _INTERRUPTED = "nextitem/failure", 130
+
+
+class LeftAloneError(TrainingError):
+    """Another process ended without a word: whoever starts them again may go on from what is kept."""
 
 
 @runtime_checkable
@@ -222,7 +227,7 @@ class ProcessGroup:
         with suppress(RuntimeError):  # a store that ended with its process
             has_word = self.store.check([_FAILURE])
         if not has_word:
-            return TrainingError(
+            return LeftAloneError(
                 f"another process has ended without a word (killed, or out of memory), or let the others wait for more "
                 f"than {_PATIENCE}: {error}"
             )
@@ -238,18 +243,21 @@ class ProcessGroup:
 def joined(device: torch.device) -> Iterator[Processes]:
     """All processes that `torchrun` started, or this one alone; on GPUs each has its own.
 
-    Inside, the failure of one becomes that of all. Raises ConfigurationError where they do not find each other.
+    A group that is there already, as Ray makes one, is joined and stays. Inside, the failure of one becomes that of
+    all. Raises ConfigurationError where they do not find each other.
     """
     if os.environ.get("WORLD_SIZE", "1") == "1":
         yield Alone(device)
         return
+    is_ours = not dist.is_initialized()
     group = _join(device)
     try:
         yield group
     except (Exception, KeyboardInterrupt) as error:
         group.tell(error)
         raise  # without a farewell: on a GPU that would wait for what never comes
-    dist.destroy_process_group()
+    if is_ours:
+        dist.destroy_process_group()
 
 
 def _join(device: torch.device) -> ProcessGroup:
@@ -268,6 +276,8 @@ def _join(device: torch.device) -> ProcessGroup:
                 f"its own; lower --nproc-per-node, or use --device cpu"
             )
         torch.cuda.set_device(device)
+    if dist.is_initialized():
+        return ProcessGroup(dist.get_rank(), dist.get_world_size(), device, store_of_group(_PATIENCE))
     from torch.distributed.rendezvous import rendezvous  # not there where torch was built without it
 
     # Its functions have the group that is there when it is imported as a default, and an optimiser's first step imports

@@ -6,6 +6,7 @@ objects; whoever can reach a cluster can run code on it, and its own tokens and 
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,10 @@ from nextitem.errors import ConfigurationError, NextitemError, TrainingError
 
 P = TypeVar("P")
 R = TypeVar("R")
-_OWN: dict[str, Any] = {"address": "local", "_node_ip_address": "127.0.0.1", "include_dashboard": False}
+# Ray takes 127.0.0.1 for the address that other machines know this one by; on Linux all of 127.0.0.0/8 is the loopback.
+_LOOPBACK, _ADDRESS = ("lo", "127.0.0.2") if sys.platform == "linux" else ("lo0", "127.0.0.1")
+_OWN: dict[str, Any] = {"address": "local", "_node_ip_address": _ADDRESS, "include_dashboard": False}
+_STARTS = 3  # of a cluster on a machine that is too busy: Ray waits half a minute for its processes, and no longer
 _AHEAD = 2  # pieces that an actor has at a time: one that it does, and the next
 
 
@@ -51,7 +55,7 @@ class RayActors:
                 place, piece = under_way.pop(done)
                 for following in islice(left, 1):
                     under_way[actors[place].does.remote(following)] = place, following
-                yield piece, _got(ray, done)
+                yield piece, got(ray, done)
 
 
 class _Actor:
@@ -69,7 +73,8 @@ class _Actor:
             return error
 
 
-def _got(ray: Any, done: Any) -> Any:
+def got(ray: Any, done: Any) -> Any:
+    """What a piece of work gave. Raises the error of our own that it gave, and TrainingError where it is lost."""
     try:
         found = ray.get(done)
     except ray.exceptions.RayError as error:
@@ -86,22 +91,39 @@ def joined_cluster() -> Iterator[Any]:
     try:
         import ray
     except ImportError as error:
-        raise ConfigurationError(
-            f"--engine ray needs a package that is not installed ({error}); run: pip install 'nextitem[ray]'"
-        ) from error
+        raise missing(error) from error
     is_ours = not ray.is_initialized()
-    # A cluster of this machine's own listens on the loopback alone.
-    known = {"address": os.environ["RAY_ADDRESS"]} if "RAY_ADDRESS" in os.environ else _OWN
-    try:
-        if is_ours:
-            ray.init(**known, log_to_driver=False, logging_level=logging.ERROR)
-    except Exception as error:  # Ray raises bare ones where its processes do not come up within half a minute
-        raise ConfigurationError(
-            f"no Ray cluster can be joined: {' '.join(str(error).split())}; check RAY_ADDRESS, or unset it for a "
-            f"cluster on this machine alone, which must not be too busy to start one"
-        ) from error
+    if is_ours:
+        _join(ray)
     try:
         yield ray
     finally:
         if is_ours:
             ray.shutdown()
+
+
+def missing(error: ImportError) -> ConfigurationError:
+    """What is said where a package of the extra is not installed."""
+    return ConfigurationError(
+        f"--engine ray needs a package that is not installed ({error}); run: pip install 'nextitem[ray]'"
+    )
+
+
+def _join(ray: Any) -> None:
+    """Join the cluster of RAY_ADDRESS, or begin one of this machine's own. Raises ConfigurationError."""
+    address = os.environ.get("RAY_ADDRESS")
+    if address is None:  # else processes that train together look for the machine by its name
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", _LOOPBACK)
+    for left in reversed(range(_STARTS if address is None else 1)):
+        try:
+            known = _OWN if address is None else {"address": address}
+            ray.init(**known, log_to_driver=False, logging_level=logging.ERROR)
+        except Exception as error:  # Ray raises bare ones
+            ray.shutdown()
+            if not left:
+                raise ConfigurationError(
+                    f"no Ray cluster can be joined: {' '.join(str(error).split())}; check RAY_ADDRESS, or unset it for "
+                    f"a cluster on this machine alone, which must not be too busy to start one"
+                ) from error
+        else:
+            return

@@ -16,14 +16,11 @@ from pathlib import Path
 
 import torch
 
-from nextitem.compute.processes import Alone
-from nextitem.compute.streams import quieten_libraries, say, stderr, taking_everything
+from nextitem.compute.streams import quieten_libraries, taking_everything
 from nextitem.engine.entries import Place
-from nextitem.errors import NextitemError, StorageError, TrainingError
+from nextitem.engine.one import trained
+from nextitem.errors import NextitemError, TrainingError
 from nextitem.experiment.recipe import Recipe
-from nextitem.experiment.train import Extras, train
-from nextitem.training.session import Session
-from nextitem.training.watchers.progress import watcher
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class _Asked:
                 # Polars has the system restart a read that Ctrl-C interrupts, so that one would wait for the answer.
                 while not ours.poll(1.0):
                     pass
-                answered: str | NextitemError | None = ours.recv()
+                answered: Path | NextitemError | None = ours.recv()
             except EOFError:
                 answered = None
             process.join()
@@ -60,7 +57,7 @@ class _Asked:
             raise TrainingError(f"its process ended with {_ending(process.exitcode)}")
         if isinstance(answered, NextitemError):
             raise answered
-        return Path(answered)
+        return answered
 
 
 class LocalEngine:
@@ -99,35 +96,7 @@ def _train(answer: Connection, recipe_json: str, seed: int, place: Place) -> Non
         torch.set_num_threads(place.threads)
     quieten_libraries()
     with taking_everything():
-        _answer(answer, recipe_json, seed, place)
-
-
-def _answer(answer: Connection, recipe_json: str, seed: int, place: Place) -> None:
-    recipe, device = Recipe.model_validate_json(recipe_json), torch.device(place.device)
-    split = recipe.split.describe().lower()
-    title = f"{recipe.name} on {recipe.data}, {split} split, seed {seed}"
-    told = {f"note: {note}" for note in place.told}
-    display = watcher(stderr, recipe.learner.training, title)
-
-    def anew(text: str) -> None:
-        if text not in told:
-            say(text)
-
-    try:
-        session = Session(seed, Alone(device), display)
-        # What only counts is a row of the table, where it is asked for, and need not be measured beside each seed.
-        extras = Extras(report=place.report, baselines=False)
-        run = train(recipe, session, place.out, fresh=place.fresh, say=anew, extras=extras)
-    except StorageError as error:
-        answer.send(error)
-    except NextitemError as error:
-        answer.send(TrainingError(str(error)))
-    except Exception as error:
-        answer.send(TrainingError(f"internal error: {type(error).__name__}: {error}"))
-    else:
-        answer.send(str(run.folder))
-    finally:
-        display.close()
+        answer.send(trained(Recipe.model_validate_json(recipe_json), seed, place))
 
 
 def _end_with_parent() -> None:

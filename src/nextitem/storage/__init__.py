@@ -1,6 +1,6 @@
 """Files and folders that appear whole, and stay; what proves them later; and what one process has for itself."""
 
-from nextitem.storage.alone import alone_at, alone_in, clear
+from nextitem.storage.alone import TakenError, alone_at, alone_in, clear, when_free
 from nextitem.storage.cells import guarded, unguarded
 from nextitem.storage.contents import (
     Made,
@@ -40,6 +40,7 @@ __all__ = [
     "Made",
     "Manifest",
     "Sealed",
+    "TakenError",
     "alone_at",
     "alone_in",
     "append_csv",
@@ -63,6 +64,7 @@ __all__ = [
     "sha256",
     "sync",
     "unguarded",
+    "when_free",
     "whole_file",
     "whole_folder",
     "write_array",

@@ -1,24 +1,31 @@
 """A folder that one process works in, and a file that one process has open."""
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from nextitem.errors import ConfigurationError, StorageError
 from nextitem.settings.given import expanded
 from nextitem.storage.whole import leave, make_folder
 
+R = TypeVar("R")
 _ATTEMPTS = 10  # at a folder that whoever had it before takes away in the same moment
 _LOCK = ".lock"
+
+
+class TakenError(ConfigurationError):
+    """Another process works in the same folder."""
 
 
 @contextmanager
 def alone_in(folder: Path, doing: str) -> Iterator[None]:
     """Hold a folder against other processes; it is made where it is not there, and gone again where it stays empty.
 
-    Raises ConfigurationError where another process holds it: it is `doing` the same. StorageError where the folder
-    cannot be made. A process that dies holds nothing any more.
+    Raises TakenError where another process holds it: it is `doing` the same. StorageError where the folder cannot be
+    made. A process that dies holds nothing any more.
     """
     # Here, because it takes ten milliseconds to import, and only what trains or searches has to be alone.
     from filelock import Timeout
@@ -28,7 +35,7 @@ def alone_in(folder: Path, doing: str) -> Iterator[None]:
     try:
         unlock = _locked(folder)
     except Timeout:
-        raise ConfigurationError(f"another process {doing} in {folder}; wait for it, or choose another --out") from None
+        raise TakenError(f"another process {doing} in {folder}; wait for it, or choose another --out") from None
     except OSError as error:
         leave(made)
         raise StorageError(f"cannot write to {folder}: {error}; choose another --out") from error
@@ -39,6 +46,18 @@ def alone_in(folder: Path, doing: str) -> Iterator[None]:
             (folder / _LOCK).unlink(missing_ok=True)  # while it is held: who opened it meanwhile sees it has no name
         leave(dict.fromkeys((folder, *made)))
         unlock()
+
+
+def when_free(do: Callable[[], R], patience: float) -> R:
+    """What `do` gives, tried again for so many seconds where it raises TakenError: who is there may be about to die."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return do()
+        except TakenError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.5)
 
 
 @contextmanager

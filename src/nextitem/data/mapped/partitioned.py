@@ -46,16 +46,7 @@ def prepare_partitioned(folder: Path, source: str, parts: int, overrides: Sequen
     The manifest is that of the prepared log, with the fingerprints that reading the folder again gives. Raises as
     `prepare_into`, and ConfigurationError where kinds of events are given a meaning: written events are of one kind.
     """
-    settings = settings_from(overrides)
-    if settings.user_features != NO_FEATURES:
-        raise ConfigurationError(
-            "a log in partitions has no table of users; leave out users or --parts, and name the table to "
-            "`nextitem train`"
-        )
-    if settings.kinds:
-        raise ConfigurationError(
-            "kinds give events weights, and a log in partitions has none; leave out kinds or --parts"
-        )
+    refuse_foreign(overrides)
     with whole_folder(folder) as draft:
         scratch = draft / "scratch"
         make_folder(scratch)
@@ -66,6 +57,20 @@ def prepare_partitioned(folder: Path, source: str, parts: int, overrides: Sequen
         clear(scratch)
         scratch.rmdir()
     return manifest
+
+
+def refuse_foreign(overrides: Sequence[str]) -> None:
+    """Raise ConfigurationError for what a log in partitions has no place for: kinds of events, and a table of users."""
+    settings = settings_from(overrides)
+    if settings.user_features != NO_FEATURES:
+        raise ConfigurationError(
+            "a log in partitions has no table of users; leave out users or --parts, and name the table to "
+            "`nextitem train`"
+        )
+    if settings.kinds:
+        raise ConfigurationError(
+            "kinds give events weights, and a log in partitions has none; leave out kinds or --parts"
+        )
 
 
 def write_partitioned(folder: Path, log: Log, features: ItemFeatures, parts: int) -> None:

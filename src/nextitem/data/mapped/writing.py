@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -29,7 +30,7 @@ from nextitem.data.mapped.folder import (
     write_manifest,
 )
 from nextitem.data.mapped.manifest import Manifest
-from nextitem.data.mapped.ordering import order_events
+from nextitem.data.mapped.ordering import Ordered, order_events
 from nextitem.data.notes import named_in_errors
 from nextitem.data.reading.checks import EventPart
 from nextitem.data.reading.columns import Columns, Found
@@ -69,26 +70,52 @@ def prepare_into(folder: Path, source: str, overrides: Sequence[str] = ()) -> Ma
     Memory is bounded whatever the number of events. Raises what reading, filtering and splitting raise; then, and
     when interrupted, there is no folder.
     """
-    settings = settings_from(overrides)
-    folder, files = expanded(folder), files_of(source)
-    names, rejected = [str(file) for file in files], RejectedRows()
-    kinds, columns = settings.kinds, with_kinds(source, settings.columns, settings.kinds, source)
-    found = found_in(source, columns)
-    rows = _rows(settings.features, columns, found)  # before minutes of events are read
-    users = _user_rows(settings.user_features, columns, found)
+    folder, asked = expanded(folder), Asked.of(source, overrides)
+    kinds, columns = asked.settings.kinds, asked.columns
     with whole_folder(folder) as draft:
-        events = _known(_parts(source, columns, rejected, draft / REJECTED), kinds)
+        events = _known(_parts(source, columns, asked.rejected, draft / REJECTED), kinds)
         arrays = {"item": draft / EVENT_ITEMS, "time": draft / EVENT_TIMES, "weight": draft / EVENT_WEIGHTS}
-        ordered = order_events(events, settings.filters, arrays, is_text=is_text(source, columns), kinds=kinds)
-        log = write_log(draft, ordered, kinds)
-        with named_in_errors(source, rejected.reasons):
-            parts = settings.split.split(log.sequences)
-        items = _write_features(draft, log, settings.features, rows, found)
-        known = {"called": Path(source).name, **dict(settings)}
-        of_users = _write_users(draft, log, settings.user_features, users, found)
-        origin = Origin(names, found, rejected.reasons, items, of_users)
-        write_manifest(draft, log, ordered, parts, origin, **known)
+        ordered = order_events(events, asked.settings.filters, arrays, is_text=is_text(source, columns), kinds=kinds)
+        asked.complete(draft, ordered)
     return read_manifest(folder)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A log that is to be prepared."""
+
+    source: str
+    files: tuple[Path, ...]
+    settings: Settings
+    columns: Columns
+    """Those of the settings, and that of kinds."""
+    found: Found
+    rows: Rows | None
+    """The table of items."""
+    users: Rows | None
+    """That of users."""
+    rejected: RejectedRows
+
+    @classmethod
+    def of(cls, source: str, overrides: Sequence[str]) -> "Asked":
+        """What overrides say of the files of a source, whose first rows are read, and the tables of items and users."""
+        settings, files = settings_from(overrides), files_of(source)
+        columns = with_kinds(source, settings.columns, settings.kinds, source)
+        found = found_in(source, columns)
+        rows = _rows(settings.features, columns, found)  # before minutes of events are read
+        users = _user_rows(settings.user_features, columns, found)
+        return cls(source, tuple(files), settings, columns, found, rows, users, RejectedRows())
+
+    def complete(self, draft: Path, ordered: Ordered) -> None:
+        """Write all that is not there yet beside the events of a draft."""
+        log = write_log(draft, ordered, self.settings.kinds)
+        with named_in_errors(self.source, self.rejected.reasons):
+            parts = self.settings.split.split(log.sequences)
+        items = _write_features(draft, log, self.settings.features, self.rows, self.found)
+        known = {"called": Path(self.source).name, **dict(self.settings)}
+        of_users = _write_users(draft, log, self.settings.user_features, self.users, self.found)
+        origin = Origin([str(file) for file in self.files], self.found, self.rejected.reasons, items, of_users)
+        write_manifest(draft, log, ordered, parts, origin, **known)
 
 
 def _known(parts: Iterator[EventPart], kinds: Mapping[str, float | str]) -> Iterator[EventPart]:

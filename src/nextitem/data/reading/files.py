@@ -39,6 +39,7 @@ from nextitem.data.reading.sources import (
 )
 from nextitem.data.reading.steady import unchanged
 from nextitem.data.reading.tables import require_rows
+from nextitem.data.reading.time_checks import Seen
 from nextitem.errors import DataError
 from nextitem.settings.given import of_kind
 
@@ -106,6 +107,16 @@ def read_parts(
             found += len(part)
             yield part
     _require_some(path, found)
+
+
+def read_shard(
+    file: Path, columns: Columns, seen: Seen, rejected: RejectedRows, events: int = 1_000_000
+) -> Iterator[EventPart]:
+    """As `read_parts`, of one of several files that are one log and alike; it may have no event.
+
+    `seen` is what was seen of the times of the log before, and tells afterwards what was seen of these.
+    """
+    return _in_parts(file, Asked(columns, rejected=rejected, seen=seen), events, is_alone=False)
 
 
 def places_of(path: Events, columns: Columns = USUAL, like: Columns | None = None) -> pl.DataFrame:

@@ -54,6 +54,10 @@ class Workplace:
         """The file with its latest epoch."""
         return self.partial / "checkpoint.safetensors"
 
+    def beside(self, name: str) -> Path:
+        """A folder for whatever else is kept of the training in progress, in which nobody is alone."""
+        return self.partial.with_name(f"{self.partial.name}.{name}")
+
     def names(self, started: datetime) -> Iterator[Path]:
         """The folders that a finished run may have, in the order in which they are tried: `-2`, `-3`, … at the end."""
         folder = self.root / f"{started:%Y%m%d-%H%M%S}-{self.name}"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
+from nextitem.compute.spread import HERE, Spread
 from nextitem.compute.waiting import Say, silent
-from nextitem.engine.spread import HERE, Spread
 from nextitem.evaluation.hiding import checked
 from nextitem.serving.ids import RawId
 from nextitem.serving.narrowing.narrowed import picking_of

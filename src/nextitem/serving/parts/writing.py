@@ -10,10 +10,10 @@ from pathlib import Path
 
 import polars as pl
 
+from nextitem.compute.spread import HERE, Spread
 from nextitem.compute.waiting import Say, silent
 from nextitem.data.log import Catalog
 from nextitem.data.sequences import Sequences
-from nextitem.engine.spread import HERE, Spread
 from nextitem.errors import ConfigurationError
 from nextitem.serving.ids import RawId
 from nextitem.serving.parts.batch import Batch

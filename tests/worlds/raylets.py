@@ -1,0 +1,77 @@
+"""A Ray cluster of several raylets on the loopback of this machine, each of which stands for a machine.
+
+A raylet takes some seconds of a processor to start, and Ray waits for it for half a minute, whatever the machine is
+busy with: then those who need the cluster are skipped.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nextitem
+
+_SMALL = {"object_store_memory": 80 << 20, "node_ip_address": "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"}
+# A machine is taken for gone after some seconds without an answer, in place of half a minute.
+_SOON = {"health_check_initial_delay_ms": 2000, "health_check_period_ms": 1000, "health_check_failure_threshold": 5}
+_STARTS = 3
+
+
+class Raylets:
+    """One raylet for this process, on which nothing runs, and two cores each on others, of which any may go."""
+
+    def __init__(self, cluster: Any, others: int) -> None:
+        self._cluster, self._others = cluster, others
+
+    def complete(self) -> None:
+        """Have as many others as there are to be, in place of those that are gone."""
+        import ray
+
+        alive = sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in ray.nodes())
+        for _ in range(self._others - alive):
+            started(lambda: self._cluster.add_node(num_cpus=2, **_SMALL))
+
+
+def started(start: Any) -> Any:
+    """What a start gives, tried again where the machine is too busy; then whoever needs it is skipped."""
+    for left in reversed(range(_STARTS)):
+        try:
+            return start()
+        except Exception as error:  # a bare one
+            if "timed out" not in str(error).lower():
+                raise
+            if not left:
+                pytest.skip(f"this machine is too busy to start a raylet within Ray's half a minute: {error}")
+    return None
+
+
+@contextmanager
+def raylets(others: int) -> Iterator[Raylets]:
+    """A cluster that this process has joined, until the block ends."""
+    with pytest.MonkeyPatch.context() as patch:
+        found = (Path(nextitem.__file__).parents[1], Path(__file__).parents[1])  # what its processes import
+        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, found)))
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("GLOO_SOCKET_IFNAME", "lo" if sys.platform == "linux" else "lo0")
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", "0" * 32)
+        # Imported with the tokens there: Ray looks for them once.
+        ray = pytest.importorskip("ray", reason="the extra ray is not installed: pip install 'nextitem[ray]'")
+        from ray.cluster_utils import Cluster
+
+        cluster = Cluster()
+        head = {"num_cpus": 0, "include_dashboard": False, "_system_config": _SOON, **_SMALL}
+        try:
+            started(lambda: cluster.add_node(**head))
+            ray.init(cluster.address, log_to_driver=False)
+            made = Raylets(cluster, others)
+            made.complete()
+            yield made
+        finally:
+            ray.shutdown()
+            cluster.shutdown()
