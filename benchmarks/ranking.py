@@ -18,7 +18,7 @@ from nextitem.data.events import Events
 from nextitem.data.sequences import Sequences
 from nextitem.evaluation.ranks import target_ranks, top_k
 from nextitem.model.items.tied import TiedItems
-from nextitem.model.model import StateQuery
+from nextitem.model.state_query import StateQuery
 
 SHAPES = {"beauty": (40_226, 54_542, 8), "ml-1m": (6_040, 3_416, 165), "million": (10_000, 1_000_000, 10)}
 WIDTH = 64

@@ -35,6 +35,7 @@ VERBS: Mapping[str, str] = {
     "similar": "The k items that are most like each of some items.",
     "explain": "Which items of a history carry each recommendation, what was left out and why, and what if.",
     "items": "The items of a run: retire, restore, rename or add some without a training, or list what changed.",
+    "index": "Put the items of a large catalogue into an index, measured against exact lists: answers in less time.",
     "update": "Train a run on with new events, measure both on later ones, and replace it where it is not worse.",
     "refit": "Learn all events of a run, or all but its test, for as many epochs as validation chose.",
     "forget": "Take a user out of a run, and out of the events of a service; what cannot be taken out is said.",

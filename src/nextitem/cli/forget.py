@@ -64,6 +64,7 @@ def _told(removed: Removed) -> str:
     said = [f"{counted(removed.events, 'event')} and {counted(removed.cases, 'case')} removed"]
     said += ["numbers that the model had of this user alone removed"] if removed.has_vector else []
     said += ["rows of rejected.csv removed"] if removed.was_rejected else []
+    said += ["its index taken out, which `nextitem index` makes anew"] if removed.had_index else []
     said += [f"report.html {removed.page}"] if removed.page else []
     return ", ".join(said)
 
@@ -79,6 +80,7 @@ def _as_dict(
         "cases": removed.cases,
         "has_vector": removed.has_vector,
         "page": removed.page,
+        "had_index": removed.had_index,
         "deleted_from_store": deleted if has_store else None,
         "remains": left,
     }

@@ -1,7 +1,8 @@
 """Pieces of work side by side, each on a thread of its own."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -25,6 +26,17 @@ def side_by_side(work: Callable[[_Piece], _Found], pieces: Sequence[_Piece]) -> 
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(before)  # also of threads that are yet to be started
+
+
+@contextmanager
+def by_threads(threads: int) -> Iterator[None]:
+    """Torch computes with so many threads inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @torch.no_grad()

@@ -76,6 +76,31 @@ class VectorScorer(Scorer, Protocol):
         """The vectors, shape (N, e), without gradients; what is added to every score of an item is not in them."""
 
 
+@runtime_checkable
+class ProductQuery(Query, Protocol):
+    """A query whose scores are products of a vector of each history with one of each item.
+
+    An optional ability: whoever has the items' vectors in an index finds most of the best without a score of all.
+    """
+
+    def vectors(self) -> Tensor:
+        """Those of the histories, shape (C, e)."""
+
+    def select(self, rows: Tensor) -> "ProductQuery":
+        """The query for some of the histories."""
+
+
+@runtime_checkable
+class ProductScorer(Scorer, Protocol):
+    """A scorer that may have a table of vectors, so that its scores are products and its queries `ProductQuery`."""
+
+    def product_table(self) -> Tensor | None:
+        """The matrix (N, e) whose product with a query's vector is a score, biases included, without gradients.
+
+        None where scores are no products.
+        """
+
+
 def refuse_nan(scores: Tensor) -> None:
     """Raises ScoreError where a score is NaN."""
     # NaN compares false with everything: unguarded, every target of a diverged model would rank first.

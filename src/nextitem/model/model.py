@@ -17,7 +17,7 @@ from nextitem.data.sequences import Sequences
 from nextitem.errors import DataError
 from nextitem.model.batches import Batch, Drawn, ids_of, renumbered
 from nextitem.model.items.shard import Shard
-from nextitem.model.items.table import ItemTable
+from nextitem.model.items.table import ItemTable, PairTable
 from nextitem.model.layers.bfloat16 import products_in_bfloat16
 from nextitem.model.layers.kept import Kept
 from nextitem.model.layers.twins import Twins
@@ -78,6 +78,10 @@ class SequenceModel(nn.Module):
     def item_vectors(self) -> Tensor:
         """What scores each item, shape (N, e), detached, without biases: the cosine of two says how alike they are."""
         return self.items.item_vectors().detach()
+
+    def product_table(self) -> Tensor | None:
+        """The matrix (N, e) whose products with states are scores, detached; None where a network scores pairs."""
+        return None if isinstance(self.items, PairTable) else self.items.output_table().detach()
 
     @property
     def reads_histories(self) -> bool:

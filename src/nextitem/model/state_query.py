@@ -35,6 +35,10 @@ class StateQuery:
         scores = self.items.candidate_scores(self.states_Ce, ids_CK, "position", self._rows_C)
         return self._twins.level(scores, ids_CK, self._shared_CG) if len(self._twins) else scores
 
+    def vectors(self) -> Tensor:
+        """The states, whose products with the rows of the output table are scores, where there is such a table."""
+        return self.states_Ce
+
     @property
     def _rows_C(self) -> Tensor:
         return torch.arange(len(self), device=self.states_Ce.device)

@@ -20,6 +20,7 @@ from nextitem.experiment.run import Outcome
 from nextitem.model.baselines.popularity import PopularityScorer
 from nextitem.serving.alikeness import Alikeness, alikeness_of
 from nextitem.serving.ids import Positions
+from nextitem.serving.indexed.index import ItemIndex
 from nextitem.serving.kept import Kept
 
 
@@ -51,6 +52,8 @@ class Known:
     """Which items are never listed, though histories may hold them; None: none."""
     is_cold_N: Tensor | None = None
     """Which items the model never learnt from an event of; None: none."""
+    index: ItemIndex | None = None
+    """What finds most of the best items of single answers without a score of all; None: all are scored."""
     kept: Kept = field(init=False, repr=False, default_factory=Kept)
     """What was made of all this for one question, and the next one asks for."""
 
@@ -86,6 +89,7 @@ class Known:
             reads_times=learner.reads_times,
             has_users=learner.has_users,
             reads_users=learner.reads_users,
+            index=ItemIndex.of(run),
         )
         if run.users is None:
             return known

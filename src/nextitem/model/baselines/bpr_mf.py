@@ -140,6 +140,10 @@ class BPRMFScorer:
         """The factors of each item without its bias, shape (N, f)."""
         return self.items_Nf[:, :-1]
 
+    def product_table(self) -> Tensor:
+        """The factors of each item, its bias among them, shape (N, f + 1)."""
+        return self.items_Nf
+
     def tensors(self) -> dict[str, Tensor]:
         """What is stored of it, and `BPRMF.restore` needs."""
         return {"users": self.users_Uf, "items": self.items_Nf}

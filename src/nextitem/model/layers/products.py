@@ -32,6 +32,10 @@ class Products:
         scores = torch.bmm(embedding(ids_CK, self.items_Nf), self.vectors_Cf[:, :, None])[:, :, 0]
         return self._twins.level(scores, ids_CK, self._shared_CG) if len(self._twins) else scores
 
+    def vectors(self) -> Tensor:
+        """The C vectors, as wide as those of the items."""
+        return self.vectors_Cf
+
     @cached_property
     def _shared_CG(self) -> Tensor:
         """Of each group of twins the one score."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from nextitem.data.sequences import Sequences
-from nextitem.evaluation.scoring import Query
+from nextitem.evaluation.scoring import ProductQuery, Query
+from nextitem.serving.answering.by_index import found_by
 from nextitem.serving.answering.heard import Heard
 from nextitem.serving.answering.listing import Listed, pick, ranked, recommendations, views
 from nextitem.serving.known import Known
@@ -107,11 +108,17 @@ def _lists(known: Known, query: Query, rows: Sequence[int], asked: Sequence[Unde
 
 
 def _ranked(known: Known, query: Query, group: Sequence[Understood], most: int) -> list[Listed]:
-    """The `most` best items of each question."""
+    """The `most` best items of each question: by the index where there is one and it suffices, else by all scores."""
     left_out = [[*one.heard.seen, *one.heard.disliked, *one.narrowed.shown] for one in group]
-    is_allowed_N = group[0].narrowed.allowed.is_allowed_N
-    allowed = None if is_allowed_N is None else is_allowed_N.nonzero()[:, 0]
-    return ranked(query, most, views(left_out, len(known.items), None), allowed)
+    allowed, found = group[0].narrowed.allowed, dict[int, Listed]()
+    if known.index is not None and group[0].source == "model" and isinstance(query, ProductQuery):
+        lists = found_by(known.index, query, most, left_out, allowed)
+        found = {row: one for row, one in enumerate(lists) if one is not None}
+    if rows := [row for row in range(len(group)) if row not in found]:
+        seen = views([left_out[row] for row in rows], len(known.items), None)
+        may = None if allowed.is_allowed_N is None else allowed.is_allowed_N.nonzero()[:, 0]
+        found |= zip(rows, ranked(query.select(torch.tensor(rows)), most, seen, may), strict=True)
+    return [found[row] for row in range(len(group))]
 
 
 def answer_of(known: Known, one: Understood, listed: Listed, source: Source) -> Answer:

@@ -19,6 +19,7 @@ from nextitem.experiment.folder.metrics import Forgotten, Metrics
 from nextitem.experiment.folder.reading import Run, read_draft
 from nextitem.experiment.folder.writing import write_metrics
 from nextitem.serving.ids import RawId
+from nextitem.serving.indexed.stored import take_out
 from nextitem.storage import write_csv, write_parquet, write_tensors
 from nextitem.storage.places import what_is_at
 
@@ -40,6 +41,9 @@ class Removed:
     """What became of report.html, whose examples are histories: `made anew`, or `left out`; None: there is none."""
     was_rejected: bool = False
     """Whether rows of the log that were left out named the user; they are gone from rejected.csv."""
+
+    had_index: bool = False
+    """Whether the run had an index of its items, which went with the numbers of this user."""
 
     @property
     def is_nothing(self) -> bool:
@@ -71,11 +75,12 @@ def forget(run: Run, user: RawId, make_report: MakeReport | None = None) -> Remo
         if run.is_evaluated:
             write_parquet(draft / "ranks.parquet", ranks.filter(~is_user))
         write_tensors(draft / "model.safetensors", kept)
+        has_vector = any(len(kept[name]) != len(tensor) for name, tensor in run.weights.items() if tensor.ndim)
+        had_index = has_vector and take_out(draft)  # it is of the weights before
         write_metrics(draft, _counted(run.metrics, cases))
         is_named = _drop_rejected(draft, str(user))
         page = _remake(draft, make_report)
-    has_vector = any(len(kept[name]) != len(tensor) for name, tensor in run.weights.items() if tensor.ndim)
-    return Removed(len(history), cases.height, has_vector, page, is_named)
+    return Removed(len(history), cases.height, has_vector, page, is_named, had_index)
 
 
 def remains(run: Run, user: RawId) -> list[str]:

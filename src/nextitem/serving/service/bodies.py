@@ -179,6 +179,7 @@ class ModelState(ModelNamed):
                     "share": 0.9,
                     "items": 3416,
                     "in_doubt": 0,
+                    "recall": None,
                 },
             ]
         }
@@ -193,6 +194,8 @@ class ModelState(ModelNamed):
     in_doubt: int = 0
     """Events that count as learnt and happened after the model was made: where the database was put back to an earlier
     copy and told of others since, these are lost to this model. Learn it anew from all events then."""
+    recall: float | None = None
+    """The share of exact lists that its index found when it was measured; null: it has none, and lists are exact."""
 
 
 class SharesBody(Body):

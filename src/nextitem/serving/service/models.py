@@ -15,6 +15,7 @@ from nextitem.data.log import Catalog
 from nextitem.errors import ArtefactError, ConfigurationError, NextitemError
 from nextitem.experiment.folder.reading import LISTS, read_run
 from nextitem.serving.ids import RawId
+from nextitem.serving.indexed.index import is_stale
 from nextitem.serving.question import Question
 from nextitem.serving.recommender import Recommender
 from nextitem.serving.service.batching import Work
@@ -48,6 +49,14 @@ class ModelVersion:
     """When it was learnt, in unix seconds."""
     in_doubt: int = 0
     """Events of the database that it is taken to have learnt, though they happened after it was made."""
+    has_stale_index: bool = False
+    """Whether its folder has an index of other weights, so that all lists are exact."""
+
+    @property
+    def recall(self) -> float | None:
+        """The share of exact lists that its index found when it was measured; None where it has none."""
+        index = self.recommender.known.index
+        return None if index is None else index.facts.recall
 
     def check_user(self, user: RawId) -> None:
         """Raise DataError for what is no id, or none of the type that the users of the model have."""
@@ -75,12 +84,17 @@ def load(folder: Path, name: str, share: float = 1.0) -> ModelVersion:
     run = read_run(folder)
     version = sha256(folder / MANIFEST)
     recommender = Recommender.from_run(run.proven(*LISTS))
+    if (index := recommender.known.index) is not None:
+        index.open()
     if sha256(folder / MANIFEST) != version:
         raise ArtefactError(f"{folder} was replaced while it was read; load it again")
     _warm(recommender)
     holds = run.metrics.holds or {}
     made = run.metrics.provenance.moment
-    return ModelVersion(name, version[:12], folder, time.time(), recommender, share, recommender.answer, holds, made)
+    return ModelVersion(
+        name, version[:12], folder, time.time(), recommender, share, recommender.answer, holds, made,
+        has_stale_index=is_stale(run),
+    )  # fmt: skip
 
 
 def _warm(recommender: Recommender) -> None:

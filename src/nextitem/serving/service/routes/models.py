@@ -47,4 +47,5 @@ def _state(model: ModelVersion) -> ModelState:
         share=model.share,
         items=len(model.recommender.items),
         in_doubt=model.in_doubt,
+        recall=model.recall,
     )

@@ -1,0 +1,126 @@
+"""An index of the items of a run: what was measured of it, and its graph, which is opened when it is asked."""
+
+import threading
+from typing import Final
+
+from pydantic import Field
+
+from nextitem.errors import ConfigurationError
+from nextitem.experiment.folder.reading import RUN, Run
+from nextitem.serving.indexed.graph import Graph, Numbers
+from nextitem.settings.configuration import Configuration
+from nextitem.storage import SHA256, Manifest, Sealed, content_of, parsed
+
+FACTS, GRAPH = "index.json", "index.usearch"
+"""Files of a run that not every one has."""
+WEIGHTS: Final = "model.safetensors"
+_LOOKED_AT = 100  # an item that is looked at takes as long as a score of so many, about
+_LEAST = 8  # times the breadth that was measured may be looked at, however small the catalogue is
+
+
+class IndexFacts(Configuration):
+    """index.json: what an index is of, and how much of exact lists it finds."""
+
+    weights: str = Field(pattern=SHA256)
+    """The fingerprint of the model.safetensors whose items it has."""
+    items: int = Field(ge=1)
+    """Items in it, those that the model was trained on."""
+    width: int = Field(ge=1)
+    """Numbers of an item's vector, its bias among them."""
+    numbers: Numbers
+    """How they are kept in the graph."""
+    k: int = Field(ge=1)
+    """Length of the lists by which it was measured."""
+    asked: float = Field(gt=0, le=1)
+    """The share of their items that it was to find at least."""
+    recall: float = Field(ge=0, le=1)
+    """The share that it found, in lists by which its breadth was not chosen."""
+    breadth: int = Field(ge=1)
+    """Items that it looks at for a list of k."""
+    queries: int = Field(ge=1)
+    """Histories of the run's users by which it was measured."""
+    build_seconds: float = Field(ge=0)
+    exact_ms: float = Field(ge=0)
+    """What one list took without it, in milliseconds: a median, one thread."""
+    index_ms: float = Field(ge=0)
+    """What one list took by it."""
+
+    @property
+    def even_at(self) -> int:
+        """About how many items a catalogue has of which an exact list takes as long, since that goes by their number.
+
+        0 where it was too short to tell.
+        """
+        return round(self.items * self.index_ms / self.exact_ms) if self.exact_ms else 0
+
+
+class ItemIndex:
+    """The graph of a run's items with what is known of it. It does not change; several threads may ask at once."""
+
+    def __init__(self, facts: IndexFacts, sealed: Sealed[Manifest] | None = None, graph: Graph | None = None) -> None:
+        """That of a run's folder, which is read when it is asked for, or one that was just made."""
+        self.facts, self._sealed, self._graph = facts, sealed, graph
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type["ItemIndex"], tuple[IndexFacts, Sealed[Manifest] | None]]:
+        """Another process opens the graph itself."""
+        return ItemIndex, (self.facts, self._sealed)
+
+    @classmethod
+    def of(cls, run: Run) -> "ItemIndex | None":
+        """That of a run; None where it has none, or one of other weights (`is_stale`). Raises ArtefactError."""
+        facts = _facts(run)
+        return None if facts is None or _is_of_others(facts, run) else cls(facts, run.sealed)
+
+    def open(self) -> None:
+        """Open the graph before it is asked; raises as `graph`."""
+        len(self.graph)
+
+    @property
+    def graph(self) -> Graph:
+        """The graph. Raises ArtefactError where it is not as it was written, ConfigurationError without usearch."""
+        with self._lock:
+            if self._graph is None and self._sealed is not None:
+                self._graph = self._opened(self._sealed)
+            if self._graph is None:
+                raise ValueError("an index is of a folder or has a graph")
+            return self._graph
+
+    def _opened(self, sealed: Sealed[Manifest]) -> Graph:
+        try:
+            graph = Graph.opened(sealed.file(GRAPH))
+            found, said = (len(graph), graph.width), (self.facts.items, self.facts.width)
+            if found != said:
+                raise ValueError(f"has {found[0]:,} vectors of {found[1]:,} numbers, and {FACTS} says {said}")
+        except ConfigurationError:  # of a machine without usearch
+            raise
+        except (OSError, ValueError) as error:
+            raise RUN.unreadable(sealed.folder, f"{GRAPH}: {error}") from error
+        return graph
+
+    @property
+    def most(self) -> int:
+        """How many items are looked at at the most; more take longer than scores of all."""
+        return min(self.facts.items, max(_LEAST * self.facts.breadth, self.facts.items // _LOOKED_AT))
+
+    def count(self, depth: int) -> int:
+        """How many items are to be looked at so that about the share `recall` of the best `depth` is found."""
+        return max(self.facts.breadth, -(-self.facts.breadth * depth // self.facts.k))
+
+    def depth(self, count: int) -> int:
+        """Of how many of the best items about the share `recall` is found where so many are looked at."""
+        return count * self.facts.k // self.facts.breadth
+
+
+def is_stale(run: Run) -> bool:
+    """Whether a run has an index of other weights than its own, so that lists are exact. Raises ArtefactError."""
+    facts = _facts(run)
+    return facts is not None and _is_of_others(facts, run)
+
+
+def _facts(run: Run) -> IndexFacts | None:
+    return run.optional(FACTS, lambda file: parsed(IndexFacts, content_of(file)))
+
+
+def _is_of_others(facts: IndexFacts, run: Run) -> bool:
+    return run.sealed is None or run.sealed.manifest.files[WEIGHTS].sha256 != facts.weights
