@@ -66,14 +66,14 @@ class Graph:
             say(f"{begun + start + len(some):,} of {begun + len(vectors_Me):,} items in the index")
 
     @classmethod
-    def opened(cls, file: Path) -> "Graph":
-        """That of a file, which is read as it is needed.
+    def opened(cls, file: Path, *, to_add: bool = False) -> "Graph":
+        """That of a file, which is read as it is needed or, `to_add` more vectors, into memory.
 
         Raises ValueError for another content, and ConfigurationError where usearch is not installed.
         """
         library = _library()
         try:
-            index = library.restore(file, view=True)
+            index = library.restore(file, view=not to_add)
         except (RuntimeError, ValueError, TypeError, KeyError) as error:  # of its C++, and of kinds it does not know
             raise ValueError(f"is no index ({error})") from error
         if index is None:
