@@ -123,3 +123,16 @@ def test_an_index_goes_with_the_vector_of_a_user(
     assert "its index taken out" in capfd.readouterr().out
     assert Recommender.load(run).known.index is None
     assert replace(read_run(run)).proven().folder == run
+
+
+def test_an_updated_run_has_none_and_says_so(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, "index", str(run), *LITTLE) == 0
+    rows = [f"u{n:02},i{(n + step) % 12:02},{1000 + 10 * n + step}" for n in range(30) for step in (0, 1)]
+    (run.parent / "today.csv").write_text("\n".join(["user,item,time", *rows]))
+    assert typed(monkeypatch, "update", str(run), str(run.parent / "today.csv"), "--replace-worse") == 0
+    assert "answers exactly: `nextitem index` makes an index of the new weights" in " ".join(
+        capfd.readouterr().err.split()
+    )
+    assert Recommender.load(run).known.index is None

@@ -31,6 +31,7 @@ from nextitem.data.reading.rejected import RejectedRows
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.reading import LISTS, Run
 from nextitem.serving.catalogue.additions import Additions, additions_in
+from nextitem.serving.indexed.index import ItemIndex
 from nextitem.serving.renewal.told import untold_by
 from nextitem.serving.renewal.update import DECIDING, HELD_OUT, Updated
 from nextitem.serving.renewal.update import update as update_run
@@ -81,7 +82,10 @@ def update(
     for note in found.notes:
         say(f"note: {note}")
     is_refused = found.is_worse and out is None and not replace_worse
+    had_index = ItemIndex.of(run) is not None
     stored = None if is_refused else found.store(out)
+    if stored is not None and had_index:
+        say(f"note: {stored.folder} answers exactly: `nextitem index` makes an index of the new weights")
     _show(found, stored, as_json=as_json)
     if is_refused:
         raise ConfigurationError(
