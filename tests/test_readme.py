@@ -121,7 +121,7 @@ def test_the_pages_show_commands() -> None:
     assert {verb for page in PAGES for verb, *_ in commands(page)} == {
         *("train", "compare", "reproduce", "study", "tune", "evaluate", "recommend", "report", "prepare", "check"),
         *("recipes", "similar", "explain", "items", "update", "refit", "forget", "export", "dump", "restore", "serve"),
-        *("replay", "mcp", "ensemble", "blend", "distil", "index"),
+        *("replay", "mcp", "ensemble", "blend", "distil", "index", "publish"),
     }
 
 

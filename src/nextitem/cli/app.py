@@ -41,6 +41,7 @@ VERBS: Mapping[str, str] = {
     "forget": "Take a user out of a run, and out of the events of a service; what cannot be taken out is said.",
     "dump": "Put runs, events and catalogue changes into one file, verified; also while a service runs.",
     "restore": "Put what `dump` wrote into a new folder, whole or not at all; every part is verified.",
+    "publish": "Put a run or a prepared log where others fetch it, such as s3://…: its files first, its manifest last.",
     "export": "Write the model of a run as one ONNX file with ids and titles of its items, compared with torch.",
     "serve": "Answer over HTTP: recommendations from the models of runs, until SIGTERM or Ctrl-C.",
     "replay": "Ask a service for each later event, then store it: hit rate, latency, decay, beside the offline number.",

@@ -8,13 +8,14 @@ import typer
 from nextitem.cli.console import say, show, show_json
 from nextitem.cli.options import AsJson, path_to
 from nextitem.compute.waiting import told_if_slow
-from nextitem.settings.given import expanded
+from nextitem.data.acquisition.addresses import folder_at
 from nextitem.words import counted
 
 
 def dump(
     run_folders: Annotated[
-        list[Path], typer.Argument(parser=expanded, metavar="RUN...", help="Folders of the runs that are served.")
+        list[Path],
+        typer.Argument(parser=folder_at, metavar="RUN...", help="Folders or addresses of the runs that are served."),
     ],
     events: Annotated[Path | None, path_to("Database of the service; it may be in use. None: the runs alone.")] = None,
     out: Annotated[Path, path_to("File to write.")] = Path("state.nextitem"),

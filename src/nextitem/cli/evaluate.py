@@ -12,6 +12,7 @@ from nextitem.cli.console import say, show_json, show_prose
 from nextitem.cli.options import AsJson, Hide, OnBadRows, path_to, seed_of, stored_run, write_rejected
 from nextitem.cli.tables import show_differences, show_evaluation
 from nextitem.compute.waiting import told_if_slow
+from nextitem.data.acquisition.addresses import folder_at
 from nextitem.data.checkup.asked import asked_from
 from nextitem.data.reading.lists import ListColumns
 from nextitem.errors import ConfigurationError
@@ -21,7 +22,7 @@ from nextitem.evaluation.ranking import Ranking
 from nextitem.experiment.again import evaluate_again
 from nextitem.experiment.folder.reading import MODEL, Run
 from nextitem.experiment.recommendations import Judged, evaluate_against, evaluate_recommendations
-from nextitem.settings.given import expanded
+from nextitem.settings.given import expanded, is_address
 from nextitem.words import counted
 
 
@@ -37,8 +38,8 @@ def evaluate(
         list[str] | None,
         typer.Argument(
             metavar="[RUN] [KEY=VALUE]...",
-            help="Folder of a run, and other test cases for the same training (split.target=all); or, of lists alone, "
-            "their data and split (data=events.csv split=temporal).",
+            help="Folder or address of a run, and other test cases for the same training (split.target=all); or, of "
+            "lists alone, their data and split (data=events.csv split=temporal).",
         ),
     ] = None,
     recommendations: Annotated[
@@ -91,8 +92,8 @@ def evaluate(
 
 def _parted(words: Sequence[str]) -> tuple[Path | None, list[str]]:
     """The folder of a run, where the first word is no setting, and the settings."""
-    if words and ("=" not in words[0] or expanded(words[0]).exists()):
-        return expanded(words[0]), list(words[1:])
+    if words and (is_address(words[0].partition("=")[0]) or "=" not in words[0] or expanded(words[0]).exists()):
+        return folder_at(words[0]), list(words[1:])
     return None, list(words)
 
 

@@ -12,7 +12,7 @@ from nextitem.cli.options import (
     Candidates,
     Exclude,
     Hide,
-    RunFolder,
+    RunToRead,
     Where,
     ids_between_commas,
     ids_in,
@@ -47,7 +47,7 @@ _K = Annotated[int, typer.Option("--k", "-k", min=1, help="Length of the list.")
 
 
 def explain(
-    run_folder: RunFolder,
+    run_folder: RunToRead,
     user: _User = None,
     history: _History = None,
     times: _Times = None,

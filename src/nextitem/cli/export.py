@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 
 from nextitem.cli.console import say, show, show_json
-from nextitem.cli.options import AsJson, RunFolder, path_to, stored_run
+from nextitem.cli.options import AsJson, RunToRead, path_to, stored_run
 from nextitem.compute.waiting import told_if_slow
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.reading import LISTS
 
 
 def export(
-    run_folder: RunFolder,
+    run_folder: RunToRead,
     out: Annotated[Path, path_to("File to write: .onnx.")] = Path("model.onnx"),
     k: Annotated[int, typer.Option("--k", "-k", min=1, help="Items of a list; whoever asks may use fewer.")] = 100,
     as_json: AsJson = False,

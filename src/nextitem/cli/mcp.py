@@ -3,13 +3,13 @@
 from importlib.metadata import version
 
 from nextitem.cli.console import say
-from nextitem.cli.options import RunFolder, stored_run
+from nextitem.cli.options import RunToRead, stored_run
 from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.reading import LISTS
 from nextitem.serving.recommender import Recommender
 
 
-def mcp(run_folder: RunFolder) -> None:
+def mcp(run_folder: RunToRead) -> None:
     """Answer assistants over the Model Context Protocol on stdin and stdout: recommend, similar, explain.
 
     Such as `claude mcp add films -- nextitem mcp runs/RUN`. It ends when stdin does.

@@ -19,6 +19,7 @@ import typer
 
 from nextitem.cli.console import say
 from nextitem.compute.spread import HERE, Spread
+from nextitem.data.acquisition.addresses import folder_at
 from nextitem.data.datasets import DATASETS
 from nextitem.data.features.columns import FeatureColumns, parse_item_columns
 from nextitem.data.reading.columns import Columns, parse_columns
@@ -27,17 +28,18 @@ from nextitem.engine.cluster import RayActors
 from nextitem.engine.engine import Engine
 from nextitem.engine.local import LOCAL
 from nextitem.engine.tasks import ray_engine
-from nextitem.errors import ConfigurationError
+from nextitem.errors import ConfigurationError, NextitemError
 from nextitem.evaluation.metrics import rank_metrics
 from nextitem.evaluation.scoring import Scorer
 from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.recipe import Recipe
 from nextitem.serving.ids import read_ids
-from nextitem.settings.given import expanded, place_of
+from nextitem.settings.given import expanded, is_address, place_of, without_password
 from nextitem.settings.overrides import DEFAULT, Resolved
 from nextitem.settings.suggestion import suggest
 from nextitem.storage import refusals, whole_file, write_csv
 from nextitem.storage.places import A_FOLDER, what_is_at
+from nextitem.storage.remote import published
 from nextitem.words import counted
 
 
@@ -49,6 +51,16 @@ def path_to(what: str) -> Any:
 def store_at(what: str) -> Any:
     """The option of a service's database: a file, or an address on a server; its help says which."""
     return typer.Option(parser=place_of, metavar="PATH|URL", help=what)
+
+
+def own_folder(text: str) -> Path:
+    """The folder of a run that is changed, or beside which something is written. Raises ConfigurationError."""
+    if is_address(text):
+        raise ConfigurationError(
+            f"{without_password(text)} is an address, and here a run is changed or written beside; give a folder, and "
+            f"put the run there by `nextitem publish FOLDER URL`"
+        )
+    return expanded(text)
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -84,7 +96,10 @@ Hide = Annotated[
     typer.Option(help="Items to leave out: those of the history, nothing, or last:N. Default: as it was trained."),
 ]
 ManifestAsJson = Annotated[bool, typer.Option("--json", help="Print the manifest as one JSON object.")]
-RunFolder = Annotated[Path, typer.Argument(parser=expanded, metavar="RUN", help="Folder of a run.")]
+RunToRead = Annotated[
+    Path, typer.Argument(parser=folder_at, metavar="RUN", help="Folder of a run, or its address (s3://bucket/run).")
+]
+RunFolder = Annotated[Path, typer.Argument(parser=own_folder, metavar="RUN", help="Folder of a run.")]
 Runs = Annotated[list[Path] | None, path_to("Another folder with finished runs; may be repeated.")]
 MakeReport = Annotated[bool, typer.Option(help="Store report.html, a page with tables, figures and examples.")]
 RankBaselines = Annotated[
@@ -270,3 +285,14 @@ def engine_of(engine: str) -> Iterator[Engine]:
 def spread_of(engine: str, workers: int | None) -> Spread:
     """What does pieces of work, by the words of `--engine` and `--workers`. Raises ConfigurationError."""
     return RayActors(workers) if checked_engine(engine, workers) == "ray" else HERE
+
+
+def publish_run(folder: Path, out: str) -> None:
+    """Put a finished run to an address too; where that fails, say that the run itself is there."""
+    address = f"{out.rstrip('/')}/{folder.name}"
+    try:
+        published(folder, address)
+    except NextitemError:
+        say(f"the run is finished and lies at {folder}; publish it by: nextitem publish {folder} {address}")
+        raise
+    say(f"published: {without_password(address)}")

@@ -19,7 +19,7 @@ from nextitem.cli.options import (
     Exclude,
     Hide,
     OnBadRows,
-    RunFolder,
+    RunToRead,
     Where,
     Workers,
     columns_of,
@@ -75,7 +75,7 @@ _DropUnknown = Annotated[
 
 
 def recommend(
-    run_folder: RunFolder,
+    run_folder: RunToRead,
     users: _Users = None,
     histories: _Histories = None,
     columns: _Columns = "",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nextitem.cli.console import Sheet, say, show_json, show_prose, show_table
-from nextitem.cli.options import AsJson, ColumnNames, RunFolder, columns_of, path_to, stored_run
+from nextitem.cli.options import AsJson, ColumnNames, RunToRead, columns_of, path_to, stored_run
 from nextitem.compute.waiting import told_if_slow
 from nextitem.data.interactions import Interactions
 from nextitem.data.reading.columns import Columns
@@ -27,7 +27,7 @@ _RANKS = "ranks.parquet"
 
 
 def replay(
-    run_folder: RunFolder,
+    run_folder: RunToRead,
     events: Annotated[
         Path | None, typer.Argument(parser=expanded, metavar="[EVENTS]", help="File of later events, with times.")
     ] = None,

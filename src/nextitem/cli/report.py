@@ -8,15 +8,16 @@ import typer
 from nextitem.cli.console import say, show, show_json
 from nextitem.cli.options import AsJson, path_to, stored_run
 from nextitem.compute.waiting import told_if_slow
+from nextitem.data.acquisition.addresses import folder_at
 from nextitem.experiment.again import restore_own
 from nextitem.experiment.folder.reading import PAGE
-from nextitem.settings.given import expanded
 from nextitem.words import counted
 
 
 def report(
     run_folders: Annotated[
-        list[Path], typer.Argument(parser=expanded, metavar="RUN...", help="Folders of runs, measured on the same.")
+        list[Path],
+        typer.Argument(parser=folder_at, metavar="RUN...", help="Folders or addresses of runs, measured on the same."),
     ],
     out: Annotated[Path, path_to("File to write.")] = Path("report.html"),
     as_json: AsJson = False,

@@ -10,13 +10,16 @@ from nextitem.cli.console import show
 from nextitem.cli.options import path_to, store_at
 from nextitem.errors import ConfigurationError
 from nextitem.serving.service.settings import ServiceSettings
-from nextitem.settings.given import expanded
+from nextitem.settings.given import place_of
 
 _USUAL = ServiceSettings()
 
 
 def serve(
-    run_folders: Annotated[list[Path], typer.Argument(parser=expanded, metavar="RUN…", help="Folders of runs.")],
+    run_folders: Annotated[
+        list[str],
+        typer.Argument(parser=place_of, metavar="RUN…", help="Folders of runs, or their addresses (s3://bucket/run)."),
+    ],
     events: Annotated[
         str | None,
         store_at("Database of events and catalogue changes, made where there is none: file, postgresql://…."),

@@ -7,7 +7,7 @@ import polars as pl
 import typer
 
 from nextitem.cli.console import Sheet, say, show_json, show_table
-from nextitem.cli.options import AsJson, RunFolder, ids_in, stored_run
+from nextitem.cli.options import AsJson, RunToRead, ids_in, stored_run
 from nextitem.experiment.folder.reading import LISTS
 from nextitem.serving.explaining.similar import SimilarItem
 from nextitem.serving.ids import RawId
@@ -20,7 +20,7 @@ _BY = {
 
 
 def similar(
-    run_folder: RunFolder,
+    run_folder: RunToRead,
     items: Annotated[list[str], typer.Argument(metavar="ITEM…", help="Raw ids of items.")],
     k: Annotated[int, typer.Option("--k", "-k", min=1, help="Similar items of each.")] = 10,
     candidates: Annotated[

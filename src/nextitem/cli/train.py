@@ -27,7 +27,7 @@ from nextitem.cli.options import (
     device_of,
     item_columns_of,
     make_report,
-    path_to,
+    publish_run,
     say_if_generated,
     seed_of,
     use_threads,
@@ -46,8 +46,10 @@ from nextitem.experiment.presets import Preset, load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import Extras, settle_earlier, train_into
 from nextitem.experiment.yardsticks import DECIDING, RULE
+from nextitem.settings.given import is_address, place_of
 from nextitem.settings.keys import settings_of
 from nextitem.settings.overrides import COMMAND_LINE, Resolved
+from nextitem.storage.remote import require_address
 from nextitem.training.session import Session
 from nextitem.training.watchers import open_tracker
 from nextitem.training.watchers.progress import watcher
@@ -57,7 +59,14 @@ from nextitem.words import CEILING, amount, interval, percent, time_taken
 
 _Recipe = Annotated[str, typer.Argument(help="Name of a built-in recipe, or a .toml file.")]
 _Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")]
-_Out = Annotated[Path, path_to("Folder in which the run's folder appears.")]
+_Out = Annotated[
+    str,
+    typer.Option(
+        parser=place_of,
+        metavar="PATH|URL",
+        help="Folder in which the run's folder appears, or an address (s3://bucket/runs): then in ./runs, and there.",
+    ),
+]
 _Seed = Annotated[int, seed_of("weights, order, masks, negatives and dropout")]
 _Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with an interrupted training of the same recipe and seed.")
@@ -91,7 +100,7 @@ def train(
     columns: ColumnNames = "",
     on_bad_rows: OnBadRows = None,
     item_columns: ItemColumns = "",
-    out: _Out = Path("runs"),
+    out: _Out = "runs",
     seed: _Seed = 0,
     resume: _Resume = False,
     fresh: _Fresh = False,
@@ -119,7 +128,10 @@ def train(
     say_if_generated(resolved)
     extras = _checked(Extras(users, make_report if report else None, candidates, baselines), resolved.value)
     use_threads(threads)
-    training = _Training(Workplace.of(out, resolved.value, seed), resolved.value, extras, tuple(tracker or ()))
+    place = Path("runs" if is_address(out) else out)
+    if is_address(out) and not plan_only:
+        require_address(out)  # before hours of training
+    training = _Training(Workplace.of(place, resolved.value, seed), resolved.value, extras, tuple(tracker or ()))
     training.trackers()  # what is misspelt is refused before anything is discarded
     if checked_engine(engine, workers) == "ray":
         cluster = Asked(workers, device_of(device), threads or 1)
@@ -135,6 +147,8 @@ def train(
                 return
             _settle(training.workplace, processes, resume=resume, fresh=fresh)
             folder, metrics = training(processes)
+    if folder is not None and is_address(out):
+        publish_run(folder, out)
     if folder is not None and as_json:
         say(f"run: {folder}")
         show_json(metrics.as_dict())

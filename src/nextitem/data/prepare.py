@@ -9,6 +9,7 @@ from pathlib import Path
 from narwhals.typing import IntoFrame
 
 from nextitem.data import acquisition
+from nextitem.data.acquisition.addresses import folder_at
 from nextitem.data.datasets import DATASETS
 from nextitem.data.datasets.synthetic import SyntheticLog, TrueTransitions, generate
 from nextitem.data.features.columns import NO_FEATURES, FeatureColumns
@@ -36,6 +37,7 @@ from nextitem.data.reading.sources import Events
 from nextitem.data.source import EventSettings, Source
 from nextitem.data.splits.split import Cases, Split
 from nextitem.errors import ConfigurationError
+from nextitem.settings.given import is_address
 from nextitem.settings.suggestion import suggest
 from nextitem.settings.written import as_json
 from nextitem.storage.places import what_is_at
@@ -105,7 +107,9 @@ def with_users(prepared: Prepared) -> Prepared:
 
 
 def is_mapped(source: Source) -> bool:
-    """Whether the data are a folder that `nextitem prepare` left, damaged or not."""
+    """Whether the data are a folder that `nextitem prepare` left, damaged or not, or the address of one."""
+    if is_address(source.data):  # nothing else is read from there
+        return True
     return source.data not in (SYNTHETIC, *DATASETS) and is_prepared(source.data)
 
 
@@ -134,10 +138,11 @@ def prepared_of(source: Source, loaded: "Loaded", rows: Rows | None = None) -> P
 
 def _from_folder(source: Source, rows: Rows | None) -> Prepared:
     """What `nextitem prepare` left, as it is prepared for a recipe."""
-    log, split, manifest = mapped(source)
+    folder = folder_at(source.data)
+    log, split, manifest = mapped(source, folder)
     named, columns = split.named(manifest.name_in(Path(source.data))), manifest.columns_found
     if rows is None:
-        features, of_items = stored_features(Path(source.data), log.items.ids), RejectedRows(manifest.rejected_items)
+        features, of_items = stored_features(folder, log.items.ids), RejectedRows(manifest.rejected_items)
         known = Joined(features, manifest.item_notes, of_items)
     else:
         known = joined(log, source, rows, columns)
@@ -146,13 +151,16 @@ def _from_folder(source: Source, rows: Rows | None) -> Prepared:
     prepared = Prepared(source, log, named, known.features, said, None, columns, rejected, known.rejected)
     if source.user_features != NO_FEATURES:
         return with_users(prepared)
-    users = stored_user_features(Path(source.data), log.users.ids)
+    users = stored_user_features(folder, log.users.ids)
     return replace(prepared, user_features=users, notes=(*said, *manifest.user_notes))
 
 
-def mapped(source: Source) -> tuple[Log, Split, Manifest]:
-    """What `nextitem prepare` left. Raises ConfigurationError where the source asks for other columns or filters."""
-    log, split, manifest = read_prepared(Path(source.data), source.split)
+def mapped(source: Source, folder: Path | None = None) -> tuple[Log, Split, Manifest]:
+    """What `nextitem prepare` left in a folder, by default at the source's own place.
+
+    Raises ConfigurationError where the source asks for other columns or filters, and as `folder_at`.
+    """
+    log, split, manifest = read_prepared(folder_at(source.data) if folder is None else folder, source.split)
     defaults: dict[str, object] = {"columns": Columns(), "filters": Filters(), "kinds": {}}
     for key, default in defaults.items():
         asked, there = (getattr(one, key) for one in (source, manifest))

@@ -33,6 +33,10 @@ def _plain(name: str) -> str:
     return name
 
 
+Named = Annotated[str, AfterValidator(_plain)]
+"""The plain name of a file in a folder with a manifest."""
+
+
 class FileFacts(Configuration):
     """What proves a file."""
 
@@ -45,7 +49,7 @@ class Manifest(Configuration):
 
     format: str
     version: int
-    files: dict[Annotated[str, AfterValidator(_plain)], FileFacts]
+    files: dict[Named, FileFacts]
 
 
 class _Head(BaseModel):

@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from nextitem.data.acquisition.addresses import folder_at
 from nextitem.data.features.table import FILE as FEATURES
 from nextitem.data.features.table import OF_USERS, ItemFeatures, read_features
 from nextitem.data.reading.opening import UNREADABLE
@@ -261,9 +262,10 @@ class Run:
 def read_run(folder: Path | str) -> Run:
     """A run from the folder that `nextitem train` printed; of its files only recipe and metrics are read.
 
-    Raises ArtefactError for a folder that is none, that was altered, or of another format.
+    At an address (`s3://bucket/run`) it is fetched first, as `folder_at`. Raises ArtefactError for a folder that is
+    none, that was altered, or of another format.
     """
-    folder = path_of(folder, "folder")
+    folder = folder_at(folder) if isinstance(folder, str) else path_of(folder, "folder")
     sealed = RUN.read(folder)
     return _run(folder, sealed.file("recipe.json"), sealed.file("metrics.json"), sealed)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from nextitem.data.acquisition.addresses import folder_at
 from nextitem.data.log import Catalog
 from nextitem.errors import ArtefactError, ConfigurationError, NextitemError
 from nextitem.experiment.folder.reading import LISTS, read_run
@@ -21,6 +22,7 @@ from nextitem.serving.recommender import Recommender
 from nextitem.serving.service.batching import Work
 from nextitem.serving.service.refusals import RefusedError
 from nextitem.serving.store.events import IdTypes, Rules
+from nextitem.settings.given import is_address
 from nextitem.settings.suggestion import suggest
 from nextitem.storage import MANIFEST, sha256
 
@@ -36,6 +38,7 @@ class ModelVersion:
     version: str
     """The first 12 digits of its manifest's sha256: equal for equal artefacts, wherever they lie."""
     folder: Path | None
+    """The run, or the copy of it that was fetched; None of what was made in this process."""
     loaded: float
     """When, in unix seconds."""
     recommender: Recommender = field(repr=False)
@@ -47,6 +50,8 @@ class ModelVersion:
     """Up to which event of which database, by its name, its own histories have them."""
     made: float = 0.0
     """When it was learnt, in unix seconds."""
+    address: str | None = None
+    """Where the run was fetched from; None: it lies at `folder`."""
     in_doubt: int = 0
     """Events of the database that it is taken to have learnt, though they happened after it was made."""
     has_stale_index: bool = False
@@ -79,8 +84,13 @@ def version_of(recommender: Recommender, name: str, share: float = 1.0) -> Model
     return ModelVersion(name, "unsaved", None, time.time(), recommender, share, recommender.answer)
 
 
-def load(folder: Path, name: str, share: float = 1.0) -> ModelVersion:
-    """The model in a run's folder, proven file by file. Raises ArtefactError for one that is not intact."""
+def load(place: Path | str, name: str, share: float = 1.0) -> ModelVersion:
+    """The model in a run's folder or at its address, proven file by file.
+
+    Of an address the version that is published by now. Raises ArtefactError for one that is not intact, and as
+    `folder_at`.
+    """
+    folder = folder_at(place)
     run = read_run(folder)
     version = sha256(folder / MANIFEST)
     recommender = Recommender.from_run(run.proven(*LISTS))
@@ -93,6 +103,7 @@ def load(folder: Path, name: str, share: float = 1.0) -> ModelVersion:
     made = run.metrics.provenance.moment
     return ModelVersion(
         name, version[:12], folder, time.time(), recommender, share, recommender.answer, holds, made,
+        address=str(place) if is_address(str(place)) else None,
         has_stale_index=is_stale(run),
     )  # fmt: skip
 
@@ -123,12 +134,15 @@ class Models:
         """What a recommender that was loaded becomes before it answers, such as one that knows of catalogue changes."""
 
     @classmethod
-    def load(cls, folders: Sequence[Path], shares: Sequence[float] = ()) -> "Models":
-        """The models in runs' folders; equal shares where none are given. Raises as `load` and `Models` do."""
-        given = [*shares] or [1 / len(folders)] * len(folders)
-        if len(given) != len(folders):
-            raise ConfigurationError(f"{len(given)} shares for {len(folders)} models; give one for each, or none")
-        return cls([load(folder, folder.name, share) for folder, share in zip(folders, given, strict=True)])
+    def load(cls, places: Sequence[Path | str], shares: Sequence[float] = ()) -> "Models":
+        """The models in runs' folders, or at their addresses, called by the last part of each.
+
+        Equal shares where none are given. Raises as `load` and `Models` do.
+        """
+        given = [*shares] or [1 / len(places)] * len(places)
+        if len(given) != len(places):
+            raise ConfigurationError(f"{len(given)} shares for {len(places)} models; give one for each, or none")
+        return cls([load(place, Path(place).name, share) for place, share in zip(places, given, strict=True)])
 
     @property
     def current(self) -> Mapping[str, ModelVersion]:
@@ -163,14 +177,14 @@ class Models:
         return next((current[one] for edge, one in self._edges if place < edge), self.first)
 
     def reload(self, name: str) -> ModelVersion:
-        """The model of a name, read from its folder again, which answers from now on.
+        """The model of a name, read from its folder or address again, which answers from now on.
 
         Raises ArtefactError where the folder is not intact; the model that was there goes on then.
         """
-        folder = self.named(name).folder
-        if folder is None:
+        known = self.named(name)
+        if known.folder is None:
             raise ArtefactError(f"model {name} was made in this process and has no folder; save it and serve that")
-        fresh = load(folder, name)
+        fresh = load(known.address or known.folder, name)
         recommender = self.completed(fresh.recommender)
         fresh = replace(fresh, recommender=recommender, answers=recommender.answer)
         with self._lock:

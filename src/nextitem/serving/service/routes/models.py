@@ -19,8 +19,8 @@ def router(service: Service) -> APIRouter:
 
     @routes.post(
         "/{name}/reload",
-        summary="Load a model again from its folder; it takes over with no request lost",
-        description="Where the folder is not intact the answer is 409, and the model that was there goes on.",
+        summary="Load a model again from its folder or address; it takes over with no request lost",
+        description="Where it is not intact the answer is 409, and the model that was there goes on.",
         responses=documented("no_model", "artefact", "invalid"),
     )
     async def reload(name: str) -> ModelState:
