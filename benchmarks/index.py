@@ -8,14 +8,13 @@ Vectors are drawn. `--like` a run: each is one of the run's trained item vectors
 covariance, and what is asked are the run's states after its users' histories; a catalogue no larger than the run's is
 its own items. Without, vectors and states are Gaussian: none is near to another, and no trained table is as hard.
 
-One graph grows from size to size, by one thread. It is written at each size, and whoever is interrupted goes on after
-the last one that was. Times are of one list of ten, one thread, exact and by the index in turns. The breadth is the
+One graph grows from size to size. It is written at each size and after `--seconds`, from where the next call with the
+same largest size goes on. Times are of one list of ten, one thread, exact and by the index in turns. The breadth is the
 smallest with which the share of exact lists that was asked for is found, in queries that did not choose it.
 """
 
 import argparse
 import json
-import resource
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,7 +34,7 @@ from nextitem.serving.indexed.index import IndexFacts, ItemIndex
 from nextitem.serving.indexing import BREADTHS, Trials, product_table
 from nextitem.serving.known import Known
 from nextitem.serving.narrowing.allowed import ALL
-from nextitem.storage import sync, write_text
+from nextitem.storage import whole_file, write_text
 
 K, QUERIES, WIDTH, SPREAD = 10, 400, 64, 0.5
 
@@ -62,35 +61,42 @@ class World:
         more = max(0, number - len(trained_Ne))
         scale_ee = torch.linalg.cholesky(torch.cov(trained_Ne.T) + 1e-6 * torch.eye(trained_Ne.shape[1]))
         parts = [trained_Ne[torch.randperm(len(trained_Ne), generator=draws)]]
-        for start in range(0, more, 1 << 20):
-            size = min(1 << 20, more - start)
+        for _ in range(0, more, size := 1 << 20):
             near = torch.randint(len(trained_Ne), (size,), generator=draws)
             parts.append(trained_Ne[near] + SPREAD * torch.randn(size, len(scale_ee), generator=draws) @ scale_ee.T)
         return torch.cat(parts)[:number]
 
 
-def build(world: World, sizes: list[int], folder: Path) -> None:
-    """Grow a graph to each size and leave it in the folder, with what that took."""
-    if (folder / f"graph-{max(sizes)}.json").exists():
+def build(world: World, sizes: list[int], folder: Path, threads: int, seconds: float) -> None:
+    """Grow a graph to each size and leave it in the folder, with what that took; after so many seconds go on later."""
+    missing = [size for size in sizes if not (folder / f"{size}.json").exists()]
+    if not missing:
         return
-    table_Ne = world.vectors(max(sizes))
-    length, graph, used, began = longest(table_Ne), Graph.empty(table_Ne.shape[1]), 0.0, 0.0
-    for size in sizes:
-        file, facts = folder / f"graph-{size}", folder / f"graph-{size}.json"
-        if facts.exists():
-            used, began = (json.loads(facts.read_text())[name] for name in ("cpu", "wall"))
-            if not any((folder / f"graph-{one}.json").exists() for one in sizes if one > size):
-                graph = Graph.opened(file, to_add=True)
-            continue
-        cpu, wall = time.process_time() - used, time.perf_counter() - began
-        for start in range(len(graph), size, 20_000):
-            graph.add(table_Ne[start : min(start + 20_000, size)], length, threads=1)
-            print(f"{len(graph):,} of {size:,}, CPU {time.process_time() - cpu:,.0f} s", flush=True)
-        used, began = time.process_time() - cpu, time.perf_counter() - wall
-        graph.write(file)
-        sync(file)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        write_text(facts, json.dumps({"cpu": used, "wall": began, "bytes": graph.bytes, "peak_mb": peak}))
+    table_Ne, until = world.vectors(max(sizes)), time.monotonic() + seconds
+    length, graph, spent = longest(table_Ne), Graph.empty(table_Ne.shape[1]), 0.0
+    begun = max(
+        (json.loads(file.read_text()) for file in folder.glob("*.json")), key=lambda one: one["items"], default=None
+    )
+    if begun is not None:
+        graph, spent = Graph.opened(folder / begun["graph"], to_add=True), begun["cpu"]
+    began = time.process_time() - spent
+    for size in missing:
+        while len(graph) < size and time.monotonic() < until:
+            start = len(graph)
+            graph.add(table_Ne[start : min(start + 20_000, size)], length, threads=threads)
+            print(f"{len(graph):,} of {size:,}, CPU {time.process_time() - began:,.0f} s", flush=True)
+        name = str(size) if len(graph) == size else "growing"
+        with whole_file(folder / f"{name}.graph") as draft:
+            graph.write(draft)
+        facts = {
+            "items": len(graph),
+            "graph": f"{name}.graph",
+            "cpu": time.process_time() - began,
+            "bytes": graph.bytes,
+        }
+        write_text(folder / f"{name}.json", json.dumps(facts))
+        if len(graph) < size:
+            return
 
 
 def facts_of(size: int, width: int, breadth: int) -> IndexFacts:
@@ -104,9 +110,9 @@ def measure(world: World, sizes: list[int], folder: Path, asked: float, timed: i
     """A row for each size that was built."""
     table_Ne = world.vectors(max(sizes))
     for size in sizes:
-        if not (folder / f"graph-{size}.json").exists():
+        if not (folder / f"{size}.json").exists():
             continue
-        built, graph = json.loads((folder / f"graph-{size}.json").read_text()), Graph.opened(folder / f"graph-{size}")
+        built, graph = json.loads((folder / f"{size}.json").read_text()), Graph.opened(folder / f"{size}.graph")
         query = Products(world.states_Qe, table_Ne[:size])
         trials = Trials(query, [[]] * len(query), ranked(query, K, None, None), K)
         recall, index, places = (
@@ -149,13 +155,17 @@ def main() -> None:
     parser.add_argument("--recall", type=float, default=0.99)
     parser.add_argument("--timed", type=int, default=100, help="lists that are timed at each size")
     parser.add_argument("--build", action="store_true", help="only grow the graphs")
+    parser.add_argument("--threads", type=int, default=1, help="that grow the graphs; lists are made by one")
+    parser.add_argument(
+        "--seconds", type=float, default=float("inf"), help="grow no longer, and go on in the next call"
+    )
     parser.add_argument("--measure", action="store_true", help="only what was built before")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     arguments.folder.mkdir(parents=True, exist_ok=True)
     world, sizes = World.of(arguments.like), sorted(map(int, arguments.sizes.split(",")))
     if not arguments.measure:
-        build(world, sizes, arguments.folder)
+        build(world, sizes, arguments.folder, arguments.threads, arguments.seconds)
     if arguments.build:
         return
     print(f"{description(1)}, lists of {K}, recall {arguments.recall:g} asked for\n")
