@@ -1,6 +1,6 @@
 """Lists by an index of the items: those that it finds are scored by the model itself, and filtered as any others.
 
-C questions, K items that are looked at, N items, M of which were added after the index was made.
+C questions, K items that are scored, N items, M of which were added after the index was made.
 """
 
 import math
@@ -14,6 +14,7 @@ from nextitem.serving.answering.listing import Listed
 from nextitem.serving.indexed.index import ItemIndex
 from nextitem.serving.narrowing.allowed import Allowed
 
+_LEAST_SCORED, _SCORED = 64, 8  # items that the model scores: in all, and for each one as far down as a list may go
 _WIDER = 4  # times as many items are looked at where those before did not give a whole list
 
 
@@ -48,14 +49,17 @@ class _Search:
 
     def __init__(self, index: ItemIndex, query: ProductQuery, depth: int) -> None:
         count = min(index.count(depth), index.most)
-        found_CK = index.graph.nearest(query.vectors(), count)
-        added_M = torch.arange(index.facts.items, query.number_of_items)
-        ids_CK = torch.cat([found_CK, added_M.expand(len(found_CK), -1)], 1).sort(dim=1).values
-        scores_CK = query.candidate_scores(ids_CK.clamp(min=0)).masked_fill(ids_CK < 0, -torch.inf)
-        refuse_nan(scores_CK)
-        scores_CK, order_CK = scores_CK.sort(dim=1, descending=True, stable=True)
-        self._items_CK, self._scores_CK = ids_CK.gather(1, order_CK).numpy(), scores_CK.numpy()
         self._depth = index.depth(count)
+        # What the graph has of a vector is rounded, so that the best are among somewhat more of its best.
+        found_CK = index.graph.nearest(query.vectors(), count)[:, : max(_LEAST_SCORED, _SCORED * self._depth)].numpy()
+        added_CM = np.arange(index.facts.items, query.number_of_items)[None].repeat(len(found_CK), 0)
+        ids_CK = np.sort(np.concatenate([found_CK, added_CM], 1), axis=1)
+        scores_CK = query.candidate_scores(torch.from_numpy(ids_CK.clip(min=0)))
+        refuse_nan(scores_CK)
+        scores_CK = np.where(ids_CK < 0, -np.inf, scores_CK.numpy())
+        order_CK = np.argsort(-scores_CK, axis=1, kind="stable")  # so that equal ones are by item
+        self._items_CK = np.take_along_axis(ids_CK, order_CK, 1)
+        self._scores_CK = np.take_along_axis(scores_CK, order_CK, 1)
 
     def listed(self, row: int, most: int, left_out: Sequence[int], allowed: Allowed) -> Listed | None:
         """The list of a question; None where fewer than `most` may be listed as far down as that."""
