@@ -54,9 +54,9 @@ class _Search:
         found_CK = index.graph.nearest(query.vectors(), count)[:, : max(_LEAST_SCORED, _SCORED * self._depth)].numpy()
         added_CM = np.arange(index.facts.items, query.number_of_items)[None].repeat(len(found_CK), 0)
         ids_CK = np.sort(np.concatenate([found_CK, added_CM], 1), axis=1)
-        scores_CK = query.candidate_scores(torch.from_numpy(ids_CK.clip(min=0)))
-        refuse_nan(scores_CK)
-        scores_CK = np.where(ids_CK < 0, -np.inf, scores_CK.numpy())
+        computed_CK = query.candidate_scores(torch.from_numpy(ids_CK.clip(min=0)))
+        refuse_nan(computed_CK)
+        scores_CK = np.where(ids_CK < 0, -np.inf, computed_CK.numpy())
         order_CK = np.argsort(-scores_CK, axis=1, kind="stable")  # so that equal ones are by item
         self._items_CK = np.take_along_axis(ids_CK, order_CK, 1)
         self._scores_CK = np.take_along_axis(scores_CK, order_CK, 1)
