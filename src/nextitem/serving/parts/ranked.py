@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
@@ -26,6 +27,7 @@ class Ranked:
     items_Ck: Tensor
     """Indices, best first; −1 behind the end of a list that is shorter."""
     scores_Ck: Tensor
+    """Float64."""
     is_popular_C: Tensor
     """Whose list is that of the most popular items, since the model knows nothing of theirs."""
 
@@ -39,17 +41,19 @@ class Ranked:
 
         `users` are raw ids of the C users, `titles` those of the N items in the order of the catalogue.
         """
-        is_there_Ck = self.items_Ck >= 0
-        rows_E, places_E = is_there_Ck.nonzero(as_tuple=True)
-        row, listed = _column(rows_E), _column(self.items_Ck[is_there_Ck])
+        # By numpy, which finds and takes these in a tenth of the time that torch's threads need for it.
+        all_items = self.items_Ck.numpy().ravel()
+        there_E = np.flatnonzero(all_items >= 0)
+        row_E = there_E // self.items_Ck.shape[1]
+        row, listed = pl.Series(row_E), pl.Series(all_items[there_E])
         sources = pl.Series(["model", "popularity"])
         table = pl.DataFrame(
             {
                 "user": users.gather(row),
-                "rank": _column(places_E + 1),
+                "rank": pl.Series(there_E - row_E * self.items_Ck.shape[1] + 1),
                 "item": items.ids.gather(listed),
-                "score": _column(self.scores_Ck[is_there_Ck].double()),
-                "source": sources.gather(_column(self.is_popular_C[rows_E].long())),
+                "score": pl.Series(self.scores_Ck.numpy().ravel()[there_E]),
+                "source": sources.gather(pl.Series(self.is_popular_C.numpy().astype(np.int64)[row_E])),
             }
         )
         return table if titles is None else table.with_columns(title=titles.gather(listed))
@@ -84,17 +88,19 @@ class Ranker:
             if len(rows)
         ]
 
-        def of_piece(piece: tuple[Scorer, Tensor]) -> tuple[Tensor, Tensor]:
+        # Filled in by whoever ranks a piece: nobody has to wait for all of them to be put together.
+        items_Ck = torch.empty(len(order_C), self.k, dtype=torch.int64)
+        scores_Ck = torch.empty(len(order_C), self.k, dtype=torch.float64)
+
+        def rank(piece: tuple[Scorer, Tensor]) -> None:
             scorer, rows = piece
             own = histories.select(rows)
             seen = left_out(self.hide, own, None if disliked is None else disliked.select(rows))
-            return self._of_query(scorer.query(own), seen)
+            items_Rk, scores_Rk = self._of_query(scorer.query(own), seen)
+            items_Ck[rows], scores_Ck[rows] = items_Rk, scores_Rk.double()
 
-        found = side_by_side(of_piece, pieces)
-        none = (torch.zeros(0, self.k, dtype=torch.int64), torch.zeros(0, self.k))
-        items_Ck, scores_Ck = (torch.cat(parts) for parts in zip(*(found or [none]), strict=True))
-        back_C = order_C.argsort()
-        return Ranked(items_Ck[back_C], scores_Ck[back_C], is_empty_C)
+        side_by_side(rank, pieces)
+        return Ranked(items_Ck, scores_Ck, is_empty_C)
 
     def _of_query(self, query: Query, seen: Seen | None) -> tuple[Tensor, Tensor]:
         if self.picking.takes_the_best:
@@ -106,7 +112,3 @@ class Ranker:
             [[*one.scores, *[0.0] * less] for one, less in zip(lists, missing, strict=True)], dtype=torch.float64
         )
         return items_Ck, scores_Ck
-
-
-def _column(numbers: Tensor) -> pl.Series:
-    return pl.Series(numbers.numpy())
