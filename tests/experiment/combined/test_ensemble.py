@@ -128,5 +128,5 @@ def test_members_with_vectors_of_other_users_are_refused() -> None:
     kept = model.without_user(tensors, 2, torch.tensor([0]))
     assert {len(kept[f"{place}.encoder.users_Ud"]) for place in (0, 1)} == {29}
     tensors["1.encoder.users_Ud"] = tensors["1.encoder.users_Ud"][:29]
-    with pytest.raises(ValueError, match="the members have vectors of 29 and 30 users"):
+    with pytest.raises(ValueError, match="the members know 29 and 30 users"):
         model.restore(tensors, ITEMS)
