@@ -23,8 +23,8 @@ def test_a_user_is_forgotten_by_run_and_events_once_and_for_all(
     assert typed(monkeypatch, *told) == 0
     first = capfd.readouterr()
     assert json.loads(first.out) | {"remains": []} == {
-        "run": str(folder), "user": user, "was_known": True, "events": 9, "cases": 2, "has_vector": False, "had_index": False,
-        "page": None, "deleted_from_store": 1, "remains": [],
+        "run": str(folder), "user": user, "was_known": True, "events": 9, "cases": 2, "has_vector": False,
+        "had_index": False, "page": None, "deleted_from_store": 1, "remains": [],
     }  # fmt: skip
     assert "nextitem refit" in first.err
     assert typed(monkeypatch, *told) == 0
