@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
@@ -170,9 +171,9 @@ class Sealed(Generic[M]):
         for name in names or self.manifest.files:
             self.file(name)
 
-    def copy(self, draft: Path) -> None:
-        """Put all files and the manifest into another folder, each as the manifest has it. Raises OSError as well."""
-        for name in self.manifest.files:
+    def copy(self, draft: Path, without: Collection[str] = ()) -> None:
+        """Put the manifest and the files, or all but some, into another folder, as it has them. Raises OSError too."""
+        for name in self.manifest.files.keys() - {*without}:
             shutil.copyfile(self.file(name), draft / name)
         write_text(draft / MANIFEST, self.manifest.model_dump_json(indent=2) + "\n")
 

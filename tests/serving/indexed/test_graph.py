@@ -1,6 +1,9 @@
 """The graph against products that are computed, on vectors of unlike lengths."""
 
+import random
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
@@ -8,6 +11,8 @@ from torch.testing import assert_close
 
 from nextitem.serving.indexed.graph import Graph, longest, of_one_length
 from worlds.vectors import ITEMS, WIDTH, graph, table
+
+HEAD = 8 + 40 * 4 * (WIDTH + 1)  # where the vectors of a graph of 40 end
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -57,6 +62,57 @@ def test_what_is_written_is_opened_and_added_to_some_at_a_time(tmp_path: Path) -
 def test_another_content_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "graph").write_bytes(content)
     with pytest.raises(ValueError, match="is no index"):
+        Graph.opened(tmp_path / "graph")
+
+
+def damaged(seed: int) -> bytes:
+    """A graph of 40 vectors with a few bytes of what follows the vectors changed."""
+    draws, whole = random.Random(seed), bytearray(whole_of(40))
+    for place in draws.sample(range(HEAD + 64, len(whole)), 3):
+        whole[place] = draws.randrange(256)
+    return bytes(whole)
+
+
+@cache
+def whole_of(vectors: int) -> bytes:
+    with TemporaryDirectory() as folder:
+        Graph.of(table()[:vectors], "f32", threads=1).write(Path(folder) / "graph")
+        return (Path(folder) / "graph").read_bytes()
+
+
+def test_no_link_leads_out_of_a_graph_that_is_opened(tmp_path: Path) -> None:
+    refused = 0
+    for seed in range(150):
+        (tmp_path / "graph").write_bytes(damaged(seed))
+        try:
+            graph = Graph.opened(tmp_path / "graph")
+        except ValueError:
+            refused += 1
+        else:
+            found = graph.nearest(table()[:3], 40)
+            assert found.lt(40).all()
+    assert 30 < refused < 150  # what is behind the links of a list is not read
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "fact"),
+    [
+        (0, b"\x27", "is no index"),  # rows
+        (HEAD + 7, b"\x63", "is no index|of another|cannot|[Vv]ersion|match"),  # of the library
+        (HEAD + 64, b"\x29", "has 40 vectors and says"),
+        (HEAD + 64 + 8, b"\x11", "lists of links should end"),
+        (HEAD + 64 + 32, b"\x28", "has levels or a beginning"),
+        (HEAD + 64 + 40, b"\x7f", "has levels or a beginning"),
+        (HEAD + 64 + 40 + 80, b"\x01", "two vectors of one key"),
+        (HEAD + 64 + 40 + 80 + 10, b"\x21", "links to vectors that are not there"),
+        (HEAD + 64 + 40 + 80 + 14, b"\x28", "links to vectors that are not there"),
+    ],
+)
+def test_what_cannot_be_is_said(place: int, value: bytes, fact: str, tmp_path: Path) -> None:
+    whole = bytearray(whole_of(40))
+    whole[place : place + 1] = value
+    (tmp_path / "graph").write_bytes(whole)
+    with pytest.raises(ValueError, match=fact):
         Graph.opened(tmp_path / "graph")
 
 

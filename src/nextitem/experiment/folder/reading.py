@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -244,11 +244,11 @@ class Run:
         faults = {name: fault for name in others if (fault := self.sealed.fault(name)) is not None}
         return [f"{self.folder / name} {fault}; nothing here rests on it" for name, fault in faults.items()]
 
-    def write(self, draft: Path) -> None:
-        """Put all files of the run into an empty folder, each proven before. Raises OSError as well."""
+    def write(self, draft: Path, without: Collection[str] = ()) -> None:
+        """Put all files of the run, or all but some, into an empty folder, each proven before. Raises OSError too."""
         if self.sealed is None:
             raise self.refused("manifest.json", "is missing: the run is being written still")
-        self.sealed.copy(draft)
+        self.sealed.copy(draft, without)
 
     def refused(self, name: str, fact: object) -> ArtefactError:
         """What to say where a file does not go with the others."""

@@ -17,6 +17,7 @@ from torch.nn.functional import pad
 
 from nextitem.compute.waiting import Say, silent
 from nextitem.errors import ConfigurationError
+from nextitem.serving.indexed.links import check_links
 from nextitem.storage import filled
 
 if TYPE_CHECKING:  # the extra `index`
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # the extra `index`
 
 Numbers = Literal["f32", "bf16", "f16", "i8"]
 """How a vector's numbers are kept in the graph; scores are computed of the model's own."""
+_BYTES = {"f32": 4, "bf16": 2, "f16": 2, "i8": 1}
 LINKS, BREADTH_ADDED = 16, 128
 _CHUNK = 20_000  # vectors that are added between two words about it
 
@@ -72,12 +74,15 @@ class Graph:
         Raises ValueError for another content, and ConfigurationError where usearch is not installed.
         """
         library = _library()
+        row = check_links(file)
         try:
             index = library.restore(file, view=not to_add)
         except (RuntimeError, ValueError, TypeError, KeyError) as error:  # of its C++, and of kinds it does not know
             raise ValueError(f"is no index ({error})") from error
         if index is None:
             raise ValueError("is no index")
+        if row != index.ndim * _BYTES.get(index.dtype.name.lower(), 0):
+            raise ValueError(f"has vectors of {row:,} bytes, which are not {index.ndim:,} of {index.dtype.name}")
         return cls(index)
 
     def write(self, file: Path) -> None:

@@ -5,8 +5,8 @@ from typing import Final
 
 from pydantic import Field
 
-from nextitem.errors import ConfigurationError
-from nextitem.experiment.folder.reading import RUN, Run
+from nextitem.errors import ArtefactError, ConfigurationError
+from nextitem.experiment.folder.reading import Run
 from nextitem.serving.indexed.graph import Graph, Numbers
 from nextitem.settings.configuration import Configuration
 from nextitem.storage import SHA256, Manifest, Sealed, content_of, parsed
@@ -87,16 +87,20 @@ class ItemIndex:
             return self._graph
 
     def _opened(self, sealed: Sealed[Manifest]) -> Graph:
-        try:
-            graph = Graph.opened(sealed.file(GRAPH))
-            found, said = (len(graph), graph.width), (self.facts.items, self.facts.width)
-            if found != said:
-                raise ValueError(f"has {found[0]:,} vectors of {found[1]:,} numbers, and {FACTS} says {said}")
-        except ConfigurationError:  # of a machine without usearch
-            raise
-        except (OSError, ValueError) as error:
-            raise RUN.unreadable(sealed.folder, f"{GRAPH}: {error}") from error
-        return graph
+        fault = sealed.fault(GRAPH)
+        if fault is None:
+            try:
+                graph = Graph.opened(sealed.folder / GRAPH)
+                found, said = (len(graph), graph.width), (self.facts.items, self.facts.width)
+                if found == said:
+                    return graph
+                fault = f"has {found[0]:,} vectors of {found[1]:,} numbers, and {FACTS} says {said}"
+            except ConfigurationError:  # of a machine without usearch
+                raise
+            except (OSError, ValueError) as error:
+                fault = str(error)
+        anew = f"make it anew by `nextitem index {sealed.folder}`, or take it out by --remove"
+        raise ArtefactError(f"{sealed.folder / GRAPH} {fault}; {anew}")
 
     @property
     def most(self) -> int:

@@ -9,30 +9,31 @@ from nextitem.serving.indexed.index import FACTS, GRAPH, IndexFacts
 from nextitem.storage import write_text
 from nextitem.storage.places import what_is_at
 
+NAMES = (FACTS, GRAPH)
+"""The files of an index."""
+
 
 def store(run: Run, facts: IndexFacts, graph: Graph) -> None:
     """Put the index into the run, in place of an earlier one; the folder is replaced as a whole.
 
     Raises ArtefactError, ConfigurationError and StorageError as `changed_run`.
     """
-    with changed_run(run) as draft:
-        take_out(draft)
+    with changed_run(run, without=NAMES) as draft:
         write_text(draft / FACTS, facts.model_dump_json(indent=2) + "\n")
         graph.write(draft / GRAPH)
 
 
 def remove(run: Run) -> bool:
     """Whether the run had an index, which it has no longer. Raises as `store`."""
-    if not any(what_is_at(run.folder / name) is not None for name in (FACTS, GRAPH)):
+    if not any(what_is_at(run.folder / name) is not None for name in NAMES):
         return False
-    with changed_run(run) as draft:
-        take_out(draft)
-    return True
+    with changed_run(run, without=NAMES):
+        return True
 
 
 def take_out(draft: Path) -> bool:
     """Whether a run that is being written has an index, which it has no longer. Raises OSError."""
-    names = [draft / name for name in (FACTS, GRAPH) if what_is_at(draft / name) is not None]
+    names = [draft / name for name in NAMES if what_is_at(draft / name) is not None]
     for file in names:
         file.unlink()
     return bool(names)
