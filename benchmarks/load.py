@@ -6,6 +6,7 @@ python benchmarks/load.py mixed RUN --minutes 30             all kinds of reques
 python benchmarks/load.py slow RUN                           200 connections that send a byte a second, beside others
 python benchmarks/load.py reloads RUN                        100 reloads, 10 of them of a corrupt folder
 python benchmarks/load.py stops RUN                          SIGTERM, 20 times: is all answered that was accepted?
+python benchmarks/load.py replicas RUN                       two services, one PostgreSQL: what each sees of the other
 
 Histories are those of users of the run, a sample by --seed. A latency counts from the time at which its request was
 due, whether or not earlier ones were answered; see open_loop.py.
@@ -25,6 +26,7 @@ from pathlib import Path
 
 import polars as pl
 from open_loop import OpenLoop, Outcome, arrivals, request
+from replicas import replicas
 from running import Running, machine, memory_slope, slow_connections
 
 MIXED = {"recommend": 16, "user": 4, "batch": 1, "similar": 2, "rerank": 1, "explain": 1, "events": 3}
@@ -262,16 +264,17 @@ def stopped(server: Running, requests: Sequence[bytes], each_second: float, seed
 
 MODES: dict[str, Callable[[argparse.Namespace], dict[str, object]]] = {
     "rate": rate, "overload": overload, "mixed": mixed, "slow": slow, "reloads": reloads, "stops": stops,
+    "replicas": lambda asked: replicas(asked, lists(asked)),
 }  # fmt: skip
-RATES = {"rate": 500, "mixed": 100, "slow": 200, "reloads": 100, "stops": 200}
-SECONDS = {"rate": 60, "overload": 20, "slow": 20}
+RATES = {"rate": 500, "mixed": 100, "slow": 200, "reloads": 100, "stops": 200, "replicas": 50}
+SECONDS = {"rate": 60, "overload": 20, "slow": 20, "replicas": 20}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mode", choices=MODES)
     parser.add_argument("run", type=Path, help="folder of the run that is served")
-    parser.add_argument("--rate", type=float, help="requests a second (default: 500 of rate, 100 to 200 of others)")
+    parser.add_argument("--rate", type=float, help="requests a second (default: 500 of rate, 50 to 200 of others)")
     parser.add_argument("--seconds", type=float, help="of each measurement (default: 60 of rate, 20 of others)")
     parser.add_argument("--minutes", type=float, default=30, help="of mixed (default 30)")
     parser.add_argument("--times", type=int, help="reloads (default 100) or stops (default 20)")
