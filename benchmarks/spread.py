@@ -5,7 +5,7 @@
     python benchmarks/spread.py train                        a training by one and by two workers
 
 `prepare` writes the same log twice, by `prepare --parts` and by `prepare --parts --engine ray`, and compares what both
-say of it. Memory is what all processes of a command hold together (proportional set size, looked at twice a second),
+say of it. Memory is what all processes of a command hold together (proportional set size, looked at every two seconds),
 and what the largest of them holds.
 """
 
@@ -54,7 +54,7 @@ def measured(*words: str) -> dict[str, float | str]:
         while process.poll() is None:
             sizes = held(process.pid).values()
             together, largest = max(together, sum(sizes)), max(largest, *sizes, 0.0)
-            time.sleep(0.5)
+            time.sleep(2)
         said = process.stdout.read() if process.stdout else ""
     if process.returncode:
         raise SystemExit(process.returncode)

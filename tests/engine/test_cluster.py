@@ -29,7 +29,9 @@ from nextitem.serving.parts.batch import Terms, batch_of_users
 from nextitem.serving.parts.ranked import Ranker
 from nextitem.serving.parts.writing import Wanted, write_lists
 from nextitem.serving.recommender import Recommender
+from nextitem.storage import TakenError, alone_in, when_free
 from nextitem.training.session import Session
+from worlds.command_line import typed
 from worlds.dying import Dying, DyingRanker, FallingSpread, FallingTraining
 from worlds.raylets import Raylets, raylets
 from worlds.small_runs import RECIPES, chains, log_of, outcome, write_csv
@@ -107,7 +109,7 @@ def test_processes_that_train_together_go_on_where_a_machine_goes(whole: Raylets
     assert there.metrics.provenance.processes == 2
     assert there.metrics.epochs == 3
     assert there.metrics.test.means["ndcg@10"] == pytest.approx(here.test.means["ndcg@10"], rel=1e-4)
-    for one, other in zip(there.history.epochs, here.history.epochs, strict=True):
+    for one, other in zip(there.history, here.history.epochs, strict=True):
         assert one.train_loss == pytest.approx(other.train_loss, rel=1e-4)
     assert list((tmp_path / "runs" / ".partial").iterdir()) == []
     with pytest.raises(ConfigurationError, match="9 workers take 9 CPU, and the cluster has"):
@@ -165,3 +167,35 @@ def test_engines_are_chosen_by_name() -> None:
         spread_of("local", 3)
     with pytest.raises(ConfigurationError, match="did you mean 'ray'"):
         spread_of("rai", None)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["prepare", "events.csv", "--engine", "ray"],
+            "--engine ray makes the parts of a log: say how many by --parts",
+        ),
+        (["prepare", "events.csv", "--parts", "2", "--workers", "2"], "--workers are those of --engine ray"),
+        (["train", "sasrec-ce", "--engine", "rai"], "did you mean 'ray'"),
+        (["compare", "sasrec-ce", "--engine", "rai"], "did you mean 'ray'"),
+    ],
+)
+def test_engines_are_checked_before_anything_is_read(
+    words: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, *words) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_who_waits_for_a_folder_has_it_when_another_leaves_it(tmp_path: Path) -> None:
+    answers = iter([TakenError("taken"), TakenError("taken"), 3])
+
+    def do() -> int:
+        if isinstance(answer := next(answers), TakenError):
+            raise answer
+        return answer
+
+    assert when_free(do, 5.0) == 3
+    with alone_in(tmp_path / "one", "trains the same"), pytest.raises(TakenError, match="another process trains"):
+        when_free(lambda: alone_in(tmp_path / "one", "trains the same").__enter__(), 0.6)

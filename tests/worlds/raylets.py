@@ -57,6 +57,7 @@ def raylets(others: int) -> Iterator[Raylets]:
         patch.setenv("PYTHONPATH", os.pathsep.join(map(str, found)))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("RAY_worker_niceness", "0")  # as whoever runs the tests, in place of behind all else
         patch.setenv("GLOO_SOCKET_IFNAME", "lo" if sys.platform == "linux" else "lo0")
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", "0" * 32)

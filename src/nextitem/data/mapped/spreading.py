@@ -14,7 +14,7 @@ import polars as pl
 
 from nextitem.compute.spread import Spread
 from nextitem.data.filters import Filters
-from nextitem.data.log import NO_EVENTS, Catalog
+from nextitem.data.log import Catalog
 from nextitem.data.mapped.arrays import growing, mapped
 from nextitem.data.mapped.folder import EVENT_ITEMS, EVENT_TIMES, read_manifest, stored_features
 from nextitem.data.mapped.manifest import Manifest
@@ -23,6 +23,7 @@ from nextitem.data.mapped.partitioned import ITEMS, refuse_foreign
 from nextitem.data.mapped.shards import Deal, Finish, Gather, Keep, Shard, Users
 from nextitem.data.mapped.writing import Asked
 from nextitem.data.reading.files import is_text, read_shard
+from nextitem.data.reading.rejected import RejectedRows
 from nextitem.data.reading.time_checks import Seen
 from nextitem.errors import DataError
 from nextitem.storage import clear, make_folder, whole_folder, write_parquet
@@ -42,7 +43,6 @@ def prepare_spread(folder: Path, source: str, parts: int, spread: Spread, overri
     asked = Asked.of(source, overrides)
     with whole_folder(folder) as draft:
         scratch = draft / "scratch"
-        make_folder(scratch)
         log = scratch / "log"
         make_folder(log)
         ordered = _ordered(asked, parts, spread, draft)
@@ -68,7 +68,7 @@ def _ordered(asked: Asked, parts: int, spread: Spread, draft: Path) -> Ordered:
     clear(scratch / "dealt")
     counts = _core(counts, parts, spread, scratch, filters)
     if not counts.height:
-        raise filters.refusal(found.events) if found.events else DataError(NO_EVENTS)
+        raise filters.refusal(found.events)
     items = Catalog.of(counts["item"])
     users = _each(spread, Finish(scratch, draft, items, found.are_whole), parts)
     return _merged(users, items, scratch, found)
@@ -78,7 +78,7 @@ def _seen(asked: Asked) -> Seen:
     """What the first times of the log are, which decides how all of them are read."""
     seen = Seen()
     for file in asked.files:
-        for part in read_shard(file, asked.columns, seen, type(asked.rejected)(), _LOOKED_AT):
+        for part in read_shard(file, asked.columns, seen, RejectedRows(), _LOOKED_AT):
             if len(part):
                 return seen
     return seen
