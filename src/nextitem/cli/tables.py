@@ -11,6 +11,7 @@ from nextitem.engine.entries import Contestant
 from nextitem.errors import TrainingError
 from nextitem.evaluation.evaluate import Evaluation
 from nextitem.evaluation.paired import RESAMPLES, Difference
+from nextitem.experiment.plan.plan import Plan
 from nextitem.studies.comparison import Comparison, as_dict
 from nextitem.studies.forecast import Line, ReproductionPlan
 from nextitem.words import CEILING, KINDS, NOTHING, amount, counted, duration, interval, percent, written
@@ -154,6 +155,28 @@ def show_plan(forecast: ReproductionPlan, title: str, *, as_json: bool) -> None:
         if line.problem:
             show_prose(f"{line.label}: {line.problem}")
     show_prose(forecast.explained)
+
+
+def plan_sheet(planned: Plan) -> Sheet:
+    """What a training takes, in seconds and bytes, part by part."""
+    title = f"{planned.recipe.name} on {planned.recipe.data}"
+    table = Sheet(title, ("what", "how much", "share"), left=("what",))
+    table.add("positions per epoch", f"{planned.work.positions:,}", "")
+    table.add("steps per epoch", f"{planned.work.steps:,}", "")
+    if planned.block_rows is not None:
+        table.add("positions in a block of the loss", f"{planned.block_rows:,}", "")
+    for title, parts, told in (
+        ("seconds per epoch", planned.seconds, "{:.3g}".format),
+        ("peak memory", planned.memory, amount),
+    ):
+        whole = sum(parts.values())
+        table.section()
+        table.add(title, told(whole), "100 %")
+        for name, part in parts.items():
+            table.add(f"  {name}", told(part), percent(part / max(whole, 1e-9)))
+    if planned.available is not None:
+        table.caption = f"{amount(planned.available)} of memory are available"
+    return table
 
 
 def _planned(line: Line, forecast: ReproductionPlan) -> list[str]:

@@ -33,6 +33,7 @@ from nextitem.cli.options import (
     use_threads,
     with_data,
 )
+from nextitem.cli.tables import plan_sheet
 from nextitem.compute.processes import Alone, AsOneOf, Processes, joined
 from nextitem.compute.waiting import silent, told_if_slow
 from nextitem.data.prepare import prepare
@@ -41,7 +42,7 @@ from nextitem.errors import ConfigurationError
 from nextitem.evaluation.candidates import Candidates
 from nextitem.experiment.folder.metrics import BesideIt, Metrics
 from nextitem.experiment.folder.workplace import Workplace
-from nextitem.experiment.plan.plan import Plan, plan
+from nextitem.experiment.plan.plan import plan
 from nextitem.experiment.presets import Preset, load_preset, resolve_recipe
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.train import Extras, settle_earlier, train_into
@@ -55,7 +56,7 @@ from nextitem.training.watchers import open_tracker
 from nextitem.training.watchers.progress import watcher
 from nextitem.training.watchers.tracked import Told, tracked
 from nextitem.training.watchers.tracker import Tracker, results_of
-from nextitem.words import CEILING, amount, interval, percent, time_taken
+from nextitem.words import CEILING, interval, time_taken
 
 _Recipe = Annotated[str, typer.Argument(help="Name of a built-in recipe, or a .toml file.")]
 _Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")]
@@ -233,30 +234,9 @@ def _show_plan(recipe: Recipe, seed: int, processes: Processes, *, as_json: bool
         if as_json:
             show_json(planned.as_dict())
         else:
-            show_table(_plan_table(planned))
+            show_table(plan_sheet(planned))
             show(f"plan: {planned}")
     processes.wait()
-
-
-def _plan_table(planned: Plan) -> Sheet:
-    title = f"{planned.recipe.name} on {planned.recipe.data}"
-    table = Sheet(title, ("what", "how much", "share"), left=("what",))
-    table.add("positions per epoch", f"{planned.work.positions:,}", "")
-    table.add("steps per epoch", f"{planned.work.steps:,}", "")
-    if planned.block_rows is not None:
-        table.add("positions in a block of the loss", f"{planned.block_rows:,}", "")
-    for title, parts, written in (
-        ("seconds per epoch", planned.seconds, "{:.3g}".format),
-        ("peak memory", planned.memory, amount),
-    ):
-        whole = sum(parts.values())
-        table.section()
-        table.add(title, written(whole), "100 %")
-        for name, part in parts.items():
-            table.add(f"  {name}", written(part), percent(part / max(whole, 1e-9)))
-    if planned.available is not None:
-        table.caption = f"{amount(planned.available)} of memory are available"
-    return table
 
 
 def _print_config(recipe: Recipe, sources: Mapping[str, str], *, as_json: bool) -> None:
