@@ -105,8 +105,23 @@ def test_an_index_of_other_weights_is_not_asked_and_one_of_changed_items_is(
     RUN.seal(run)
     assert is_stale(read_run(run))
     assert ItemIndex.of(read_run(run)) is None
-    assert (load(run, "one").recall, load(run, "one").has_stale_index) == (None, True)
+    assert (load(run, "one").recall, load(run, "one").why_exact) == (None, "its index is of other weights")
     capfd.readouterr()
+
+
+def test_an_index_that_finds_less_than_was_asked_is_not_asked(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert typed(monkeypatch, "index", str(run), *LITTLE) == 0
+    assert typed(monkeypatch, "items", str(run), "--retire", "i01") == 0
+    assert load(run, "one").why_exact is None
+    monkeypatch.setattr(indexing.Trials, "shares", lambda *_: [0.1, 0.3, 0.2] * 30)
+    model = load(run, "one")
+    assert model.why_exact == "its index finds 0.2000 of 90 exact lists of 1, and 0.3 was asked"
+    assert model.recall is None
+    assert "i01" not in [one.item for one in model.recommender.answer([Question(user="u03", k=12)])[0]]
+    changed = model.recommender.with_catalogue(model.recommender.changes.restore(["i01"]))
+    assert changed.known.index is None
+    monkeypatch.setattr(indexing.Trials, "shares", lambda *_: [0.1, 0.3, 0.2])  # too few to tell
+    assert load(run, "one").recall
 
 
 def test_without_the_extra_a_run_with_an_index_says_so(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median, stdev
 
 import torch
 from torch import Tensor
@@ -28,6 +28,7 @@ BREADTHS = tuple(2**power for power in range(6, 15))
 """How many items are looked at for a list, the fewest first; the library looks at 64 in any case."""
 _ROUNDING = 1e-6  # of a score that another kernel computed
 _TIMED = 50  # lists that are timed by themselves
+_CHECKED = 100  # lists that are made both ways before an index is relied on
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,23 @@ def indexed(
         index_ms=0.0,
     )
     return Indexed(trials.measured(facts, graph), graph)
+
+
+def falls_short(known: Known) -> str | None:
+    """That an index finds less than was asked of it, in words; None where it does not, as far as some lists can tell.
+
+    It may where others made lists of it: another processor or usearch, or a catalogue that changed since. Exact lists
+    after the histories of some users say so, where their mean is below by more than three standard errors.
+    """
+    if known.index is None or known.histories is None:
+        return None
+    facts, trials = known.index.facts, Trials.of(known, known.index.facts.k, _CHECKED)
+    shares = trials.shares(known.index, torch.arange(len(trials.query)))
+    if len(shares) < 2 or fmean(shares) + 3 * stdev(shares) / len(shares) ** 0.5 >= facts.asked:
+        return None
+    return (
+        f"its index finds {fmean(shares):.4f} of {len(shares)} exact lists of {facts.k}, and {facts.asked:g} was asked"
+    )
 
 
 def product_table(known: Known) -> Tensor:
@@ -146,21 +164,22 @@ class Trials:
         )
 
     def recall(self, index: ItemIndex, rows: Tensor) -> float:
-        """The share of the exact lists of these that it finds; an item that ties with their last one is as good.
+        """The share of the exact lists of these that it finds; 0 where none of them is for the index."""
+        shares = self.shares(index, rows)
+        return fmean(shares) if shares else 0.0
 
-        0 where none of them is for the index.
-        """
+    def shares(self, index: ItemIndex, rows: Tensor) -> list[float]:
+        """Of each of these lists that is for the index the share that it finds; what ties with the last is as good."""
         query = self.query.select(rows)
         lists = found_by(index, query, self.k, [self.left_out[row] for row in rows.tolist()], ALL)
-        found, whole = 0, 0
-        for place, row in enumerate(rows.tolist()):
-            mine, exact = lists[place], self.exact[row].items
-            if mine is None or not exact:
+        shares = list[float]()
+        for mine, exact in zip(lists, (self.exact[row] for row in rows.tolist()), strict=True):
+            if mine is None or not exact.items:
                 continue
-            tied = self.exact[row].scores[-1] * (1 - math.copysign(_ROUNDING, self.exact[row].scores[-1]))
-            found += sum(item in exact or score >= tied for item, score in zip(mine.items, mine.scores, strict=True))
-            whole += len(exact)
-        return found / whole if whole else 0.0
+            tied = exact.scores[-1] * (1 - math.copysign(_ROUNDING, exact.scores[-1]))
+            found = zip(mine.items, mine.scores, strict=True)
+            shares.append(sum(item in exact.items or score >= tied for item, score in found) / len(exact.items))
+        return shares
 
     def milliseconds(self, index: ItemIndex) -> tuple[float, float]:
         """(of an exact list, of one by the index): medians, one thread, taking turns."""

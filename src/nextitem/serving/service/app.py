@@ -38,8 +38,8 @@ def create_app(service: Service, token: Token | None = None, log: Log | None = N
         for one in models:
             if one.in_doubt:
                 log.line("events in doubt", {"model": one.name, "count": one.in_doubt})
-            if one.has_stale_index:
-                log.line("index of other weights, lists are exact", {"model": one.name})
+            if one.why_exact:
+                log.line("lists are exact", {"model": one.name, "why": one.why_exact})
         try:
             yield
         finally:  # also where the server was not given the time to end

@@ -14,9 +14,10 @@ import polars as pl
 from nextitem.data.acquisition.addresses import folder_at
 from nextitem.data.log import Catalog
 from nextitem.errors import ArtefactError, ConfigurationError, NextitemError
-from nextitem.experiment.folder.reading import LISTS, read_run
+from nextitem.experiment.folder.reading import LISTS, Run, read_run
 from nextitem.serving.ids import RawId
 from nextitem.serving.indexed.index import is_stale
+from nextitem.serving.indexing import falls_short
 from nextitem.serving.question import Question
 from nextitem.serving.recommender import Recommender
 from nextitem.serving.service.batching import Work
@@ -54,8 +55,8 @@ class ModelVersion:
     """Where the run was fetched from; None: it lies at `folder`."""
     in_doubt: int = 0
     """Events of the database that it is taken to have learnt, though they happened after it was made."""
-    has_stale_index: bool = False
-    """Whether its folder has an index of other weights, so that all lists are exact."""
+    why_exact: str | None = None
+    """Why the index in its folder is not asked, in words; None where it is, or where there is none."""
 
     @property
     def recall(self) -> float | None:
@@ -94,8 +95,7 @@ def load(place: Path | str, name: str, share: float = 1.0) -> ModelVersion:
     run = read_run(folder)
     version = sha256(folder / MANIFEST)
     recommender = Recommender.from_run(run.proven(*LISTS))
-    if (index := recommender.known.index) is not None:
-        index.open()
+    recommender, why_exact = _with_index(run, recommender)
     if sha256(folder / MANIFEST) != version:
         raise ArtefactError(f"{folder} was replaced while it was read; load it again")
     _warm(recommender)
@@ -104,8 +104,23 @@ def load(place: Path | str, name: str, share: float = 1.0) -> ModelVersion:
     return ModelVersion(
         name, version[:12], folder, time.time(), recommender, share, recommender.answer, holds, made,
         address=str(place) if is_address(str(place)) else None,
-        has_stale_index=is_stale(run),
+        why_exact=why_exact,
     )  # fmt: skip
+
+
+def _with_index(run: Run, recommender: Recommender) -> tuple[Recommender, str | None]:
+    """(the recommender with the index of the run if that is good enough, why it is not asked otherwise).
+
+    Raises ArtefactError for one that is damaged, and ConfigurationError where usearch is not installed.
+    """
+    if is_stale(run):
+        return recommender, "its index is of other weights"
+    if recommender.known.index is not None:
+        recommender.known.index.open()
+    if (short := falls_short(recommender.known)) is None:
+        return recommender, None
+    trained = None if recommender.trained is None else replace(recommender.trained, index=None)
+    return replace(recommender, known=replace(recommender.known, index=None), trained=trained), short
 
 
 def _warm(recommender: Recommender) -> None:
