@@ -1,11 +1,12 @@
-"""The generated parts of docs/reference.md: written anew, or compared with what the code says.
+"""The generated parts of docs/reference.md, and the options of all verbs: written anew, or compared with the code.
 
     python tools/reference.py            writes them
     python tools/reference.py --check    exits with 1 and names the parts that differ
 
 A part stands between `<!-- generated: NAME -->` and `<!-- end -->`; all else on the page is kept by hand. What is in a
 part comes from the package itself: settings from the fields of the configurations and the strings under them, values
-of recipes and their sources from the recipes' files, options from the verbs. To change a part, change those.
+of recipes and their sources from the recipes' files, options from the verbs. To change a part, change those. The
+options are written into src/nextitem/cli/usage.json too, by which `nextitem VERB --help` knows them without the verb.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
@@ -24,6 +26,7 @@ from pydantic.fields import FieldInfo
 
 from nextitem import errors
 from nextitem.cli.app import VERBS, verb
+from nextitem.cli.usage import USAGE, written
 from nextitem.compute.endings import ENDING, Ended
 from nextitem.compute.interrupts import INTERRUPTED
 from nextitem.compute.streams import READER_GONE
@@ -37,6 +40,7 @@ from nextitem.settings.keys import leaves, settings_of
 from nextitem.settings.meanings import meanings
 from nextitem.studies.study import load_study, study_names
 
+USAGES = Path(__file__).resolve().parent.parent / "src" / "nextitem" / "cli" / USAGE
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
 _PART = re.compile(r"(?<=<!-- generated: )([^\n]+?)( -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)
 _NOTHING = "–"
@@ -60,6 +64,11 @@ def main() -> None:
     if differing:
         new = _PART.sub(lambda part: f"{part[1]}{part[2]}{parts()[part[1]]()}", page)
         asked.page.write_text(new, encoding="utf-8")
+    usages = written({name: getattr(import_module(f"nextitem.cli.{name}"), name) for name in VERBS})
+    if asked.check and USAGES.read_text(encoding="utf-8") != usages:
+        sys.exit(f"{USAGES} is not what the verbs declare; run python tools/reference.py")
+    if not asked.check:
+        USAGES.write_text(usages, encoding="utf-8")
     print(f"{asked.page}: {len(differing)} of {len(found)} parts differed")
 
 

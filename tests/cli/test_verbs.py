@@ -7,11 +7,15 @@ from importlib import import_module
 from importlib.resources import files
 
 import pytest
+from typer.core import TyperCommand
+from typer.exceptions import Exit
 
+from nextitem.cli import app
 from nextitem.cli.app import VERBS, verb
+from nextitem.cli.usage import usage_of
 from worlds.command_line import typed
 
-SHARED = {"app", "options", "tables", "console"}
+SHARED = {"app", "options", "tables", "console", "usage"}
 
 
 def helps() -> dict[str, dict[str, str | None]]:
@@ -45,6 +49,26 @@ def test_help_lists_the_verbs_in_their_order(
     out = capfd.readouterr().out
     places = [out.index(f"│ {name} ") for name in VERBS]  # the first word of a line of the list
     assert places == sorted(places)
+
+
+def test_help_says_without_a_verb_what_the_verb_would_say(capsys: pytest.CaptureFixture[str]) -> None:
+    def told(command: TyperCommand) -> str:
+        with pytest.raises(Exit):
+            command.make_context(command.name, ["--help"])
+        return capsys.readouterr().out
+
+    for name in VERBS:
+        assert told(usage_of(name)) == told(verb(name))
+
+
+def test_what_is_mistyped_is_refused_without_the_verb(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(app, "verb", None)  # which would be imported
+    assert typed(monkeypatch, "train", "sasrec-ce", "--sed", "1") == 2
+    assert "No such option: --sed (Possible options: --seed" in capfd.readouterr().err
+    assert typed(monkeypatch, "serve", "-h") == 0
+    assert "--port" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("option", ["device", "threads", "runs"])

@@ -4,13 +4,14 @@ import sys
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from nextitem.cli.console import say, show
+from nextitem.cli.usage import command_of, usage_of
 from nextitem.compute.endings import Ended, told_of_signals
 from nextitem.compute.interrupts import INTERRUPTED, heeded_already, leaving_at_once
 from nextitem.compute.streams import READER_GONE, ReaderGoneError, speaker, stderr, taking_everything
@@ -50,22 +51,33 @@ VERBS: Mapping[str, str] = {
     "demo": "Six models on generated data, in minutes: no network, no files.",
 }
 """The table of contents, in the order of `nextitem --help`: a verb is a function of its own name in a file of that
-name, and what stands beside it here is the first line of its docstring, for a list that imports none of them."""
+name, and what stands beside it here is the first line of its docstring, for a list that imports none of them. Their
+options are in usage.json, which `tools/reference.py` writes."""
 
 
 def verb(name: str) -> TyperCommand:
     """A verb of VERBS as a command with its options; its file is imported, which takes a second or two."""
     with leaving_at_once(), told_if_slow("starting", say if stderr.is_terminal else silent):
         function = getattr(import_module(f"nextitem.cli.{name}"), name)
-    one = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    one.command(name)(function)
-    return cast(TyperCommand, typer.main.get_command(one))  # of a single verb
+    return command_of(name, function)
 
 
 class _Later(TyperCommand):
-    """A verb in a list of verbs, which is imported only when it is typed."""
+    """A verb in a list of verbs: help, completion and what is mistyped need its options alone, which are at hand.
+
+    It is imported only when all that was typed is understood.
+    """
+
+    def get_params(self, ctx: Any) -> Any:
+        if not self.params:
+            usage = usage_of(str(self.name))
+            self.params, self.help = usage.params, usage.help
+        return super().get_params(ctx)
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        understood = super().make_context(info_name, [*args], parent, **extra)
+        if understood.resilient_parsing:  # somebody completes
+            return understood
         return verb(str(self.name)).make_context(info_name, args, parent, **extra)
 
 
@@ -73,7 +85,7 @@ class _Verbs(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         for name, summary in VERBS.items():
-            self.add_command(_Later(name, help=summary))
+            self.add_command(_Later(name, short_help=summary))
 
 
 app = typer.Typer(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]}, pretty_exceptions_enable=False)
