@@ -81,23 +81,25 @@ def told(name: str, found: dict[str, float | str]) -> None:
     )
 
 
-def prepare(events: int, parts: int, workers: int, folder: Path) -> None:
+def prepare(events: int, parts: int, workers: int, folder: Path, only: str | None) -> None:
     files = folder / "files"
     files.mkdir()
     generate(files, events)
     size = sum(file.stat().st_size for file in files.iterdir())
     print(f"{events:,} events of {events // PER_USER:,} users in {FILES} files, {size / 1e6:,.0f} MB", flush=True)
     words = ("--parts", str(parts), "--json")
-    ways = {"one process": (), f"ray, {workers} workers": ("--engine", "ray", "--workers", str(workers))}
+    ways = {"one": ("one process",), "ray": (f"ray, {workers} workers", "--engine", "ray", "--workers", str(workers))}
     logs = []
-    for name, more in ways.items():
+    for name, *more in [ways[only]] if only else ways.values():
         out = folder / f"log{len(logs)}"
         found = measured("prepare", str(files), "--out", str(out), *words, *more)
         told(name, found)
         manifest = json.loads(str(found["said"]))
         logs.append([manifest[key] for key in ("log_sha256", "validation_sha256", "test_sha256", "events", "users")])
+        print(f"  the log {manifest['log_sha256'][:16]}, its test cases {manifest['test_sha256'][:16]}", flush=True)
         shutil.rmtree(out)
-    print("both are the same log" if logs[0] == logs[1] else f"THEY DIFFER: {logs}")
+    if not only:
+        print("both are the same log" if logs[0] == logs[1] else f"THEY DIFFER: {logs}")
 
 
 def train(folder: Path) -> None:
@@ -119,11 +121,12 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=100_000_000)
     parser.add_argument("--parts", type=int, default=16)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--only", choices=("one", "ray"), help="of `prepare`: one of the two ways")
     parser.add_argument("--folder", type=Path, help="where files are made and removed again; default: the system's")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
         if asked.what == "prepare":
-            prepare(asked.events, asked.parts, asked.workers, Path(folder))
+            prepare(asked.events, asked.parts, asked.workers, Path(folder), asked.only)
         else:
             train(Path(folder))
 
