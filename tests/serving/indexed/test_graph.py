@@ -76,7 +76,7 @@ def damaged(seed: int) -> bytes:
 @cache
 def whole_of(vectors: int) -> bytes:
     with TemporaryDirectory() as folder:
-        Graph.of(table()[:vectors], "f32", threads=1).write(Path(folder) / "graph")
+        Graph.of(table()[:vectors], "f32", links=16, threads=1).write(Path(folder) / "graph")
         return (Path(folder) / "graph").read_bytes()
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # the extra `index`
 Numbers = Literal["f32", "bf16", "f16", "i8"]
 """How a vector's numbers are kept in the graph; scores are computed of the model's own."""
 _BYTES = {"f32": 4, "bf16": 2, "f16": 2, "i8": 1}
-LINKS, BREADTH_ADDED = 16, 128
+LINKS, BREADTH_ADDED = 32, 128
 _CHUNK = 20_000  # vectors that are added between two words about it
 
 
