@@ -2,6 +2,7 @@
 
     python benchmarks/spread.py prepare                      100,000,000 generated events in 20 files: minutes
     python benchmarks/spread.py prepare --events 20000000
+    python benchmarks/spread.py stages --events 2000000      processor seconds of each kind of work, in this process
     python benchmarks/spread.py train                        a training by one and by two workers
 
 `prepare` writes the same log twice, by `prepare --parts` and by `prepare --parts --engine ray`, and compares what both
@@ -17,10 +18,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
+
+from nextitem.data.mapped.partitioned import prepare_partitioned
+from nextitem.data.mapped.spreading import prepare_spread
 
 FILES, ITEMS, PER_USER = 20, 1_000_000, 20
 
@@ -102,6 +108,36 @@ def prepare(events: int, parts: int, workers: int, folder: Path, only: str | Non
         print("both are the same log" if logs[0] == logs[1] else f"THEY DIFFER: {logs}")
 
 
+class Timed:
+    """Does pieces one after another in this process, and counts the processor seconds of each kind of work."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def over(self, work: Any, pieces: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+        for piece in pieces:
+            began = time.process_time()
+            found = work(piece)
+            name = type(work).__name__.lower()
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.process_time() - began
+            yield piece, found
+
+
+def stages(events: int, parts: int, folder: Path) -> None:
+    files = folder / "files"
+    files.mkdir()
+    generate(files, events)
+    timed, began = Timed(), time.process_time()
+    prepare_spread(folder / "log", str(files), parts, timed)
+    whole = time.process_time() - began
+    rest = whole - sum(timed.seconds.values())
+    for name, seconds in {**timed.seconds, "what is left to the command": rest, "all": whole}.items():
+        print(f"{name}: {1e6 * seconds / events:.2f} core-µs an event")
+    began = time.process_time()
+    prepare_partitioned(folder / "one", str(files), parts)
+    print(f"one process, not in pieces: {1e6 * (time.process_time() - began) / events:.2f} core-µs an event")
+
+
 def train(folder: Path) -> None:
     """One epoch and the next, of the same recipe by one and by two workers."""
     words = ("sasrec-ce", "training.epochs=3", "training.patience=none", "--no-report", "--no-baselines", "--json")
@@ -117,7 +153,7 @@ def train(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("prepare", "train"))
+    parser.add_argument("what", choices=("prepare", "stages", "train"))
     parser.add_argument("--events", type=int, default=100_000_000)
     parser.add_argument("--parts", type=int, default=16)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
@@ -127,6 +163,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
         if asked.what == "prepare":
             prepare(asked.events, asked.parts, asked.workers, Path(folder), asked.only)
+        elif asked.what == "stages":
+            stages(asked.events, asked.parts, Path(folder))
         else:
             train(Path(folder))
 
