@@ -24,7 +24,7 @@ from nextitem.serving.known import Known
 from nextitem.serving.narrowing.allowed import ALL
 from nextitem.settings.given import real_number, whole_number
 
-BREADTHS = tuple(2**power for power in range(6, 15))
+BREADTHS = (*(size for power in range(6, 14) for size in (2**power, 3 * 2 ** (power - 1))), 2**14)
 """How many items are looked at for a list, the fewest first; the library looks at 64 in any case."""
 _ROUNDING = 1e-6  # of a score that another kernel computed
 _TIMED = 50  # lists that are timed by themselves
