@@ -34,3 +34,9 @@ def test_a_log_with_fewer_steps_than_are_asked_for_is_prepared_and_started_and_n
     told = python("benchmarks/data.py", str(tmp_path), "--events=2000", "--users=200", "--items=600")
     assert list(json.loads(told)["start"]) == ["imported", "mapped", "fit", "first step", "last step", "peak_mb"]
     assert [file.name for file in tmp_path.iterdir()] == ["other"]
+
+
+def test_the_pieces_that_a_log_is_prepared_in_are_timed(tmp_path: Path) -> None:
+    told = python("benchmarks/spread.py", "stages", "--events=4000", "--parts=2", f"--folder={tmp_path}")
+    assert [line.partition(":")[0] for line in told.splitlines()][:3] == ["deal", "gather", "finish"]
+    assert not [*tmp_path.iterdir()]
