@@ -5,6 +5,7 @@ Ray would pass on the lines of all processes with its own words before and betwe
 
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
+from threading import Event, Thread
 from typing import Any, TextIO, cast
 
 from nextitem.compute.streams import say
@@ -22,6 +23,27 @@ class Heard:
         """Say what was said since the last call."""
         for line in self._ray.get(self._lines.take.remote()):
             say(line)
+
+    @contextmanager
+    def repeated(self) -> Iterator[None]:
+        """Inside, and at its end, what is said is said here; another thread waits for it."""
+        done = Event()
+
+        def listen() -> None:
+            while not done.wait(0.5):
+                try:
+                    self.repeat()
+                except self._ray.exceptions.RayError:
+                    return  # of a cluster that is lost whoever waits in the block is told
+
+        thread = Thread(target=listen, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+        self.repeat()
 
     @property
     def speaker(self) -> "Speaker":

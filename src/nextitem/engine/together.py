@@ -7,10 +7,12 @@ of the last full epoch in the run's own folder: nothing of a training is kept by
 """
 
 import os
-from collections.abc import Callable
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -117,22 +119,34 @@ class _Loop(Generic[R]):
 
 
 def _fitted(trainer: Any, heard: Heard) -> Any:
-    """What the first process returned. In a thread: Ray answers Ctrl-C by itself in the main one, as a success."""
-    answers: list[Any] = []
-
-    def fit() -> None:
+    """What the first process returned. Raises KeyboardInterrupt where Ctrl-C ended them, which Ray itself answers."""
+    with heard.repeated(), _interrupts() as are_there:
         try:
-            answers.append(trainer.fit().return_value)
-        except Exception as error:
-            answers.append(error)
+            return trainer.fit().return_value
+        except (Exception, SystemExit) as error:
+            if are_there():
+                raise KeyboardInterrupt from error
+            told = " ".join(str(error).split())[:500]
+            raise TrainingError(f"the processes of the cluster did not come to an end: {told}") from error
 
-    thread = Thread(target=fit, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(0.5)
-        heard.repeat()
-    (answer,) = answers
-    if isinstance(answer, Exception) and not isinstance(answer, NextitemError):
-        told = " ".join(str(answer).split())[:500]
-        raise TrainingError(f"the processes of the cluster did not come to an end: {told}") from answer
-    return answer
+
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C came since the block began, whoever answers it; the answer that was there before is put back."""
+    read, written = socket.socketpair()
+    read.setblocking(False)
+    written.setblocking(False)
+    answer, before = signal.getsignal(signal.SIGINT), signal.set_wakeup_fd(written.fileno(), warn_on_full_buffer=False)
+
+    def are_there() -> bool:
+        with suppress(BlockingIOError):
+            return signal.SIGINT in read.recv(4096)
+        return False
+
+    try:
+        yield are_there
+    finally:
+        signal.set_wakeup_fd(before)
+        signal.signal(signal.SIGINT, answer)
+        read.close()
+        written.close()
