@@ -1,7 +1,10 @@
 """What a Ray cluster does is what this process does, also where a process or a whole machine dies in the middle."""
 
+import os
+import signal
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,8 +21,8 @@ from nextitem.engine.cluster import RayActors
 from nextitem.engine.each import train_each
 from nextitem.engine.entries import Entry, Place
 from nextitem.engine.tasks import RayTasks, ray_engine
-from nextitem.engine.together import Asked, together
-from nextitem.errors import ConfigurationError, DataError
+from nextitem.engine.together import Asked, _fitted, together
+from nextitem.errors import ConfigurationError, DataError, TrainingError
 from nextitem.experiment.folder.reading import read_run
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.presets import load_preset, resolve_recipe
@@ -199,3 +202,23 @@ def test_who_waits_for_a_folder_has_it_when_another_leaves_it(tmp_path: Path) ->
     assert when_free(do, 5.0) == 3
     with alone_in(tmp_path / "one", "trains the same"), pytest.raises(TakenError, match="another process trains"):
         when_free(lambda: alone_in(tmp_path / "one", "trains the same").__enter__(), 0.6)
+
+
+def test_ctrl_c_that_ray_answers_is_one_all_the_same() -> None:
+    heard: Any = SimpleNamespace(repeated=nullcontext)
+    before = signal.getsignal(signal.SIGINT)
+
+    def gone() -> None:
+        raise RuntimeError("gone")
+
+    def interrupted() -> None:
+        signal.signal(signal.SIGINT, lambda *_: None)
+        os.kill(os.getpid(), signal.SIGINT)
+        gone()
+
+    assert _fitted(SimpleNamespace(fit=lambda: SimpleNamespace(return_value=3)), heard) == 3
+    with pytest.raises(TrainingError, match="did not come to an end: gone"):
+        _fitted(SimpleNamespace(fit=gone), heard)
+    with pytest.raises(KeyboardInterrupt):
+        _fitted(SimpleNamespace(fit=interrupted), heard)
+    assert signal.getsignal(signal.SIGINT) is before
