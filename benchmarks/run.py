@@ -2,6 +2,7 @@
 
     python benchmarks/run.py --threads 2            all of it, less than a quarter of an hour on two idle cores
     python benchmarks/run.py --quick --out FOLDER   the same on tiny logs, to see that it runs
+    python benchmarks/run.py --only 'Wide models'   one table, in minutes
 
 With NEXTITEM_DATA the published files are used, otherwise random histories of their shape; the page says which.
 """
@@ -68,7 +69,7 @@ CATALOGUES = [
 SMALL_STEPS = "training.batch_size=32"
 WIDE = [
     Setting("ml-1m", recipe, (SMALL_STEPS, f"encoder.dim={dim}", f"encoder.blocks={blocks}", f"encoder.heads={heads}"))
-    for recipe in ("sasrec-ce", "ligr", "hstu@zhai2024")
+    for recipe in ("sasrec-ce", "ligr")
     for dim, blocks, heads in ((64, 2, 1), (256, 2, 4), (256, 8, 4))
 ]
 QUICK = [SETTINGS[0], SETTINGS[1], SETTINGS[4]]
@@ -117,7 +118,13 @@ def values(runs: list[dict[str, Any]], key: str) -> list[float]:
     return [run[key] for run in runs]
 
 
-def training(asked: argparse.Namespace, drawing: Path) -> str:
+def calibrated(asked: argparse.Namespace) -> tuple[str, str]:
+    """The rates of everything that a step is made of."""
+    rates = table(["what", "rate"], [list(row) for row in calibration(quick=asked.quick)])
+    return "The fastest of several runs.", rates
+
+
+def training(asked: argparse.Namespace) -> tuple[str, str]:
     """The table of training steps; draws the picture."""
     found = dict(rounds(asked, QUICK if asked.quick else SETTINGS))
     rows, bars = [], []
@@ -134,7 +141,7 @@ def training(asked: argparse.Namespace, drawing: Path) -> str:
         if setting.log == "beauty":
             names = {"label": setting.label, "recipe": setting.recipe, "is_padded": setting.is_padded}
             bars.append({**names, "ratios": ratios})
-    figure(bars, drawing, f"Training on Beauty, {asked.threads} thread{'s' * (asked.threads > 1)}")
+    figure(bars, asked.out / "benchmarks.svg", f"Training on Beauty, {asked.threads} thread{'s' * (asked.threads > 1)}")
     header = [
         "data",
         "setting",
@@ -145,10 +152,11 @@ def training(asked: argparse.Namespace, drawing: Path) -> str:
         "× faster than padded",
         "peak, MB",
     ]
-    return table(header, rows)
+    said = f"Beauty: {origin('beauty')}. ML-1M: {origin('ml-1m')}. Batches of 128 windows."
+    return said, f"{table(header, rows)}\n\n![Epoch time over the floor, one bar per setting](benchmarks.svg)"
 
 
-def wide(asked: argparse.Namespace) -> str:
+def wide(asked: argparse.Namespace) -> tuple[str, str]:
     """How near steps of wide and deep encoders come to the rate of the machine's products."""
     settings, few = (WIDE[:1] if asked.quick else WIDE), {"steps": min(asked.steps, 5), "warmup": 1}
     rows = []
@@ -158,10 +166,15 @@ def wide(asked: argparse.Namespace) -> str:
         share = spread([100 * run["share"] for run in runs], ",.0f")
         rows.append([setting.label.replace(", batch_size=32", ""), spread(steps, ",.0f"), needed, rates, share])
     header = ["setting", "step, ms", "products of a step, GFLOP", "machine, GFLOP/s", "share, %"]
-    return table(header, rows)
+    said = (
+        f"ML-1M: {origin('ml-1m')}. Batches of 32 windows. A share is that of the machine's rate of fp32 products at "
+        "which whole steps do theirs: of the encoder's matrices, of attention, of which a causal one needs half, and "
+        "of the scores that the loss looks at. All else that a step does lowers it."
+    )
+    return said, table(header, rows)
 
 
-def catalogue(asked: argparse.Namespace) -> str:
+def catalogue(asked: argparse.Namespace) -> tuple[str, str]:
     """Step time with 50 thousand and with 5 million items, and what the targets for it are."""
     few = {"steps": min(asked.steps, 8), "warmup": 2}
     found = dict(rounds(asked, CATALOGUES, **few))
@@ -175,10 +188,11 @@ def catalogue(asked: argparse.Namespace) -> str:
     against = spread([small / dense for small, dense in zip(touched, whole, strict=True)], ".2f")
     said = f"Touched, 5 million against 50 thousand items: × {growth} (target: at most 2)."
     said += f" At 50 thousand, touched against all: × {against} (target: at most 1.2)."
-    return f"{table(['items', 'rows', 'step, ms', 'peak, MB'], rows)}\n\n{said}"
+    origins = f"50k: {origin('50k')}. 5m: {origin('5m')}. 3,000 negatives a batch."
+    return origins, f"{table(['items', 'rows', 'step, ms', 'peak, MB'], rows)}\n\n{said}"
 
 
-def memory(asked: argparse.Namespace) -> str:
+def memory(asked: argparse.Namespace) -> tuple[str, str]:
     """Resident memory after each of several passes over the same steps."""
     rows = []
     for recipe in ("sasrec-ce", "sasrec-bce"):
@@ -186,14 +200,27 @@ def memory(asked: argparse.Namespace) -> str:
         after = run["memory_mb"]
         cells = [", ".join(f"{mb:,.0f}" for mb in after), f"{after[-1] - after[1]:+,.0f}", f"{run['peak_mb']:,.0f}"]
         rows.append([recipe, f"{asked.steps * 2}", *cells])
-    return table(["recipe", "steps a pass", "MB after each pass", "growth since the second", "peak, MB"], rows)
+    header = ["recipe", "steps a pass", "MB after each pass", "growth since the second", "peak, MB"]
+    return f"Beauty: {origin('beauty')}. Each pass ends with a validation.", table(header, rows)
 
 
-def ranking(asked: argparse.Namespace) -> str:
+def ranking(asked: argparse.Namespace) -> tuple[str, str]:
     """The table of ranking.py."""
     share = ["beauty", "--share", "0.005"] if asked.quick else ["--share", "0.25"]
     told = child("ranking.py", *share, "--threads", str(asked.threads), asked=asked)
-    return told.partition("\n\n")[2].strip()
+    said = "By `benchmarks/ranking.py` on a quarter of the cases, random states and items."
+    return said, told.partition("\n\n")[2].strip()
+
+
+PARTS = {
+    "Calibration": calibrated,
+    "Training": training,
+    "Wide models": wide,
+    "Catalogue size": catalogue,
+    "Memory": memory,
+    "Ranking": ranking,
+}
+"""Tables of the page by title: each with what is to be known about it."""
 
 
 def main() -> None:
@@ -202,6 +229,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20, help="timed steps of a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", choices=PARTS, help="one table; the others stay as they are")
     parser.add_argument("--out", type=Path, default=DOCS, help="folder of benchmarks.md and benchmarks.svg")
     asked = parser.parse_args()
     if asked.quick and asked.out.resolve() == DOCS:
@@ -213,26 +241,10 @@ def main() -> None:
         " (a smoke run on tiny logs: its numbers mean nothing)" if asked.quick else ""
     )
     arguments = f"--threads {asked.threads} --steps {asked.steps} --rounds {asked.rounds}"
-    command = f"python benchmarks/run.py {arguments}{' --quick' if asked.quick else ''}"
-    origins = f"Beauty: {origin('beauty')}. ML-1M: {origin('ml-1m')}."
-    rates = table(["what", "rate"], [list(row) for row in calibration(quick=asked.quick)])
-    trained = training(asked, asked.out / "benchmarks.svg")
-    picture = "![Epoch time over the floor, one bar per setting](benchmarks.svg)"
-    parts = [
-        ("Calibration", "The fastest of several runs.", rates),
-        ("Training", f"{origins} Batches of 128 windows.", f"{trained}\n\n{picture}"),
-        (
-            "Wide models",
-            f"ML-1M: {origin('ml-1m')}. Batches of 32 windows. A share is that of the machine's rate of fp32 products "
-            f"at which whole steps do theirs: of the encoder's matrices, of attention, of which a causal one needs "
-            f"half, and of the scores that the loss looks at. All else that a step does lowers it.",
-            wide(asked),
-        ),
-        ("Catalogue size", f"50k: {origin('50k')}. 5m: {origin('5m')}. 3,000 negatives a batch.", catalogue(asked)),
-        ("Memory", f"Beauty: {origin('beauty')}. Each pass ends with a validation.", memory(asked)),
-        ("Ranking", "By `benchmarks/ranking.py` on a quarter of the cases, random states and items.", ranking(asked)),
-    ]  # fmt: skip
-    for title, said, content in parts:
+    chosen = f" --only '{asked.only}'" if asked.only else ""
+    command = f"python benchmarks/run.py {arguments}{chosen}{' --quick' if asked.quick else ''}"
+    for title in [asked.only] if asked.only else PARTS:
+        said, content = PARTS[title](asked)
         write(asked.out / "benchmarks.md", title, section(title, command, machine, said, content))
 
 
