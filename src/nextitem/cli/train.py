@@ -40,7 +40,8 @@ from nextitem.data.prepare import prepare
 from nextitem.engine.together import Asked, together
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.candidates import Candidates
-from nextitem.experiment.folder.metrics import BesideIt, Metrics
+from nextitem.experiment.folder.means import BesideIt
+from nextitem.experiment.folder.metrics import Metrics
 from nextitem.experiment.folder.workplace import Workplace
 from nextitem.experiment.plan.plan import plan
 from nextitem.experiment.presets import Preset, load_preset, resolve_recipe

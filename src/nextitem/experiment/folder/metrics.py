@@ -1,116 +1,24 @@
 """metrics.json: what was measured of a run, on what, and how the run was made."""
 
 from math import isclose, nan
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import ConfigDict, Field, field_serializer, model_serializer, model_validator
+from pydantic import Field, field_serializer, model_validator
 
-from nextitem.evaluation.by_target import Kinds
 from nextitem.evaluation.certificate import Certificate
 from nextitem.evaluation.evaluate import Evaluation
+from nextitem.experiment.folder.means import BesideIt, Measured, Sampled, beside_it, measured, of_candidates
 from nextitem.experiment.folder.provenance import MOST, Count, Provenance
 from nextitem.experiment.run import Outcome
-from nextitem.experiment.yardsticks import UNCOMPARED, Beside, Yardstick
+from nextitem.experiment.yardsticks import UNCOMPARED, Beside
 from nextitem.settings.configuration import Configuration
 from nextitem.storage import SHA256
 
 FORMAT: Final = 2
 """Version of what a run leaves: of metrics.json and of the folder around it. Another one is refused."""
 
-
 STORE = r"^[0-9a-f]{16}$"
 """What the name of a service's database looks like."""
-
-
-class Means(Configuration):
-    """Metrics of some cases, each a mean over users, under their own names beside other fields."""
-
-    model_config: ClassVar[ConfigDict] = {"extra": "allow"}
-    __pydantic_extra__: dict[str, float]
-
-    intervals: dict[str, tuple[float, float]]
-    """Per metric the 95 % bootstrap interval of the mean over users."""
-
-    @model_validator(mode="after")
-    def _has_intervals(self) -> Self:
-        if self.means.keys() != self.intervals.keys():
-            raise ValueError(f"intervals are of {sorted(self.intervals)} and means of {sorted(self.means)}")
-        for name, (low, high) in self.intervals.items():
-            if not 0 <= low <= high:
-                raise ValueError(f"intervals.{name} = {[low, high]} should ascend from 0 or more")
-            if self.means[name] < 0:
-                raise ValueError(f"{name} = {self.means[name]} should be at least 0")
-        return self
-
-    @property
-    def means(self) -> dict[str, float]:
-        """Per metric the mean over users of the mean over their cases."""
-        return self.__pydantic_extra__
-
-
-class Kind(Means):
-    """Those of the cases whose targets are of one kind: warm, cold or repeated."""
-
-    cases: Count
-    share: float = Field(ge=0, le=1)
-    """Of all cases of the part."""
-
-    @model_serializer
-    def _counts_first(self) -> dict[str, Any]:
-        return {"cases": self.cases, "share": self.share, **self.means, "intervals": self.intervals}
-
-
-class Measured(Means):
-    """The metrics of one part, such as test."""
-
-    ceiling: float = Field(ge=0, le=1)
-    """Share of targets that occur in training and are not hidden."""
-    by_target: dict[Kinds, Kind] | None = None
-    """The same by kind of target; none in runs that were stored before kinds were told apart."""
-
-    @model_serializer
-    def _metrics_first(self) -> dict[str, Any]:
-        kinds = {} if self.by_target is None else {"by_target": self.by_target}
-        return {**self.means, "intervals": self.intervals, "ceiling": self.ceiling, **kinds}
-
-
-class Sampled(Measured):
-    """Metrics of rankings among drawn candidates, which compare with no full one."""
-
-    certificate: Certificate
-
-    @model_serializer
-    def _certificate_last(self) -> dict[str, Any]:
-        return {**self._metrics_first(), "certificate": self.certificate.as_dict()}
-
-
-class Compared(Configuration):
-    """The model's mean less a baseline's, on the same users."""
-
-    value: float = Field(ge=-1, le=1)
-    interval: tuple[float, float]
-    """95 %, by paired bootstrap over users."""
-    p: float = Field(ge=0, le=1)
-    """Two-sided, of the bootstrap."""
-    corrected_p: float = Field(ge=0, le=1)
-    """By Holm's method over the baselines."""
-
-
-class BesideIt(Measured):
-    """What a baseline that counts reaches on the test cases, and what the model has beyond it."""
-
-    differences: dict[str, Compared]
-    """Per metric."""
-
-    @model_validator(mode="after")
-    def _has_differences(self) -> Self:
-        if self.means.keys() != self.differences.keys():
-            raise ValueError(f"differences are of {sorted(self.differences)} and means of {sorted(self.means)}")
-        return self
-
-    @model_serializer
-    def _differences_last(self) -> dict[str, Any]:
-        return {**self._metrics_first(), "differences": self.differences}
 
 
 class Forgotten(Configuration):
@@ -176,10 +84,6 @@ class ChosenBy(Configuration):
     """Until it was known what it chose."""
 
 
-UNMEASURED = Measured(intervals={}, ceiling=0.0)
-"""Of cases that were learnt: there is no metric of them."""
-
-
 class Metrics(Configuration):
     """The content of metrics.json, which `train --json` prints as well."""
 
@@ -210,7 +114,6 @@ class Metrics(Configuration):
     """None where nobody was taken out."""
     refit: Refit | None = None
     """None of a run that was evaluated; of another one there are no metrics, and the certificate is what it learnt."""
-
     update: Update | None = None
     """None of a run that was trained from nothing."""
     made_of: tuple[MadeOf, ...] | None = None
@@ -266,9 +169,9 @@ def metrics_of(
 ) -> Metrics:
     """What was measured in a training; `sampled` metrics are a block of their own, and so is what stands beside it."""
     return Metrics(
-        test=_measured(outcome.test),
-        validation=_measured(outcome.validation),
-        sampled=None if sampled is None else {"test": _sampled(sampled)},
+        test=measured(outcome.test),
+        validation=measured(outcome.validation),
+        sampled=None if sampled is None else {"test": of_candidates(sampled)},
         baselines={one.name: beside_it(one) for one in beside.yardsticks} or None,
         verdict=beside.verdict,
         test_upper_bound=dict(outcome.upper_bound) if outcome.upper_bound else None,
@@ -280,29 +183,3 @@ def metrics_of(
         notes=(*outcome.prepared.notes, *outcome.history.notes),
         provenance=provenance,
     )
-
-
-def _measured(evaluation: Evaluation) -> Measured:
-    kinds = {
-        kind: Kind(cases=part.cases, share=part.share, **part.means, intervals=dict(part.intervals))
-        for kind, part in evaluation.by_target.items()
-    }
-    return Measured(
-        **evaluation.means,
-        intervals=dict(evaluation.intervals),
-        ceiling=evaluation.ceiling,
-        by_target=kinds or None,
-    )
-
-
-def _sampled(evaluation: Evaluation) -> Sampled:
-    return Sampled(**dict(_measured(evaluation)), certificate=evaluation.certificate)
-
-
-def beside_it(yardstick: Yardstick) -> BesideIt:
-    """What stands beside a model, as it is stored."""
-    differences = {
-        name: Compared(value=one.value, interval=one.interval, p=one.p, corrected_p=one.corrected_p)
-        for name, one in yardstick.differences.items()
-    }
-    return BesideIt(**dict(_measured(yardstick.evaluation)), differences=differences)

@@ -20,10 +20,9 @@ from nextitem.data.reading.opening import UNREADABLE
 from nextitem.errors import ArtefactError, ConfigurationError
 from nextitem.evaluation.certificate import Certificate
 from nextitem.evaluation.metrics import parse_metrics
-from nextitem.evaluation.values import Ranks
 from nextitem.experiment.folder.metrics import FORMAT, Metrics
 from nextitem.experiment.folder.parts import recipe_in, weights_in
-from nextitem.experiment.folder.tables import check_users, items_in, ranks_in, scanned_users, users_in
+from nextitem.experiment.folder.tables import check_users, items_in, ranks_in, scanned_users, users_in, values_of
 from nextitem.experiment.recipe import Recipe
 from nextitem.settings.given import path_of
 from nextitem.storage import Kind, Manifest, Sealed, content_of, parsed
@@ -177,7 +176,7 @@ class Run:
         if forgotten:  # the means are of those users as well
             return ranks
         names = parse_metrics(self.metrics.certificate.metrics).of_ranks
-        for name, value_U in _values(ranks, names, candidates).items():
+        for name, value_U in values_of(ranks, names, candidates).items():
             if not math.isclose(mean := float(value_U.mean()), told[name], rel_tol=1e-6, abs_tol=1e-9):
                 raise ValueError(f"its {name} is {mean:.6f}, and metrics.json has {told[name]:.6f}")
         return ranks
@@ -207,7 +206,7 @@ class Run:
 
         Raises ArtefactError, and as `values`.
         """
-        found = _values(self.ranks, metrics, self._number_of_items)
+        found = values_of(self.ranks, metrics, self._number_of_items)
         return torch.stack([found[name] for name in metrics], 1)
 
     def seconds_to(self, share: float) -> float | None:
@@ -282,20 +281,6 @@ def _run(folder: Path, recipe: Path, metrics: Path, sealed: Sealed[Manifest] | N
         _read(folder, metrics, lambda file: parsed(Metrics, content_of(file))),
         sealed,
     )
-
-
-def _values(ranks: pl.DataFrame, metrics: Sequence[str], candidates: int) -> dict[str, Tensor]:
-    """By metric of each user the mean over their test cases."""
-    return ranks_of(ranks.filter(pl.col("part") == "test")).of_users(metrics, candidates)
-
-
-def ranks_of(cases: pl.DataFrame) -> Ranks:
-    """The ranks of cases in order, as they are stored. Those of a user after as many events are one question."""
-    above_C, tied_C = (torch.tensor(cases[name].to_numpy()) for name in ("above", "tied"))
-    asked = pl.struct(name for name in ("user", "length") if name in cases.columns)
-    numbers = cases.select(pl.col("user").rle_id().alias("users"), asked.rle_id().alias("questions"))
-    users_C, questions_C = (torch.tensor(column.cast(pl.Int64).to_numpy()) for column in numbers)
-    return Ranks(above_C, tied_C, users_C, questions_C)
 
 
 def _read(folder: Path, file: Path, read: Callable[[Path], Content]) -> Content:

@@ -3,13 +3,16 @@
 What is not so raises ValueError with the column, to be read after the name of the file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
+import torch
+from torch import Tensor
 
 from nextitem.data.log import Catalog
 from nextitem.data.reading.tables import sized
+from nextitem.evaluation.values import Ranks
 from nextitem.experiment.folder.provenance import MOST
 
 Types = tuple[pl.DataType, ...]
@@ -78,6 +81,20 @@ def ranks_in(file: Path, cases: int, number_of_items: int) -> pl.DataFrame:
         raise ValueError(f"column part says test {found:,} times, and metrics.json has {cases:,} cases")
     _check_order(ranks)
     return ranks
+
+
+def ranks_of(cases: pl.DataFrame) -> Ranks:
+    """The ranks of cases in order, as they are stored. Those of a user after as many events are one question."""
+    above_C, tied_C = (torch.tensor(cases[name].to_numpy()) for name in ("above", "tied"))
+    asked = pl.struct(name for name in ("user", "length") if name in cases.columns)
+    numbers = cases.select(pl.col("user").rle_id().alias("users"), asked.rle_id().alias("questions"))
+    users_C, questions_C = (torch.tensor(column.cast(pl.Int64).to_numpy()) for column in numbers)
+    return Ranks(above_C, tied_C, users_C, questions_C)
+
+
+def values_of(ranks: pl.DataFrame, metrics: Sequence[str], candidates: int) -> dict[str, Tensor]:
+    """By metric of each user the mean over their test cases, shape (U,) float64."""
+    return ranks_of(ranks.filter(pl.col("part") == "test")).of_users(metrics, candidates)
 
 
 def _check_order(ranks: pl.DataFrame) -> None:

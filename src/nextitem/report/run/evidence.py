@@ -12,7 +12,8 @@ from torch import Tensor
 from nextitem.errors import ConfigurationError
 from nextitem.evaluation.values import Ranks
 from nextitem.experiment.folder.metrics import Metrics
-from nextitem.experiment.folder.reading import Run, ranks_of
+from nextitem.experiment.folder.reading import Run
+from nextitem.experiment.folder.tables import ranks_of
 from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.repetition import told_apart
 from nextitem.report.look import label_of

@@ -11,7 +11,8 @@ from nextitem.data.features.table import OF_USERS, ItemFeatures
 from nextitem.data.log import Log
 from nextitem.experiment.folder.histories import stored_users
 from nextitem.experiment.folder.logs import stored_log
-from nextitem.experiment.folder.metrics import UNMEASURED, Metrics, Refit
+from nextitem.experiment.folder.means import UNMEASURED
+from nextitem.experiment.folder.metrics import Metrics, Refit
 from nextitem.experiment.folder.provenance import made_now
 from nextitem.experiment.folder.reading import RUN, Run, read_run
 from nextitem.experiment.folder.workplace import Workplace

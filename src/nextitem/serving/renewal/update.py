@@ -17,7 +17,8 @@ from nextitem.errors import ConfigurationError, DataError
 from nextitem.evaluation.evaluate import evaluate
 from nextitem.experiment.combined import Blend, Ensemble
 from nextitem.experiment.folder.left_out import left_out_of
-from nextitem.experiment.folder.metrics import Metrics, Update, beside_it, metrics_of
+from nextitem.experiment.folder.means import beside_it
+from nextitem.experiment.folder.metrics import Metrics, Update, metrics_of
 from nextitem.experiment.folder.provenance import made_now
 from nextitem.experiment.folder.reading import Run, read_run
 from nextitem.experiment.folder.workplace import Workplace

@@ -14,7 +14,8 @@ from nextitem.errors import ConfigurationError, DataError
 from nextitem.evaluation.hiding import hidden
 from nextitem.evaluation.ranks import target_ranks
 from nextitem.evaluation.values import Ranks
-from nextitem.experiment.folder.reading import Run, ranks_of
+from nextitem.experiment.folder.reading import Run
+from nextitem.experiment.folder.tables import ranks_of
 from nextitem.serving.ids import RawId
 from nextitem.serving.known import Known
 from nextitem.serving.recommender import Recommender
