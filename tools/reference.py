@@ -38,7 +38,7 @@ from nextitem.settings.annotations import members, model_names
 from nextitem.settings.configuration import Configuration
 from nextitem.settings.keys import leaves, settings_of
 from nextitem.settings.meanings import meanings
-from nextitem.studies.study import load_study, study_names
+from nextitem.studies.study import StudyRequest, load_study, study_names
 
 USAGES = Path(__file__).resolve().parent.parent / "src" / "nextitem" / "cli" / USAGE
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
@@ -335,7 +335,7 @@ def _exit_codes() -> str:
 def _studies() -> str:
     rows = []
     for study in map(load_study, study_names()):
-        labels = ", ".join(row.label for row in study.rows)
+        labels = ", ".join(row.label for row in StudyRequest(study).rows)
         values = study.published.source if study.published else f"none: {study.source}"
         rows.append((*map(_code, (study.name, study.recipe, study.data, study.against)), labels, values))
     return _table(("study", "recipe", "data", "base row", "rows", "published values"), rows)

@@ -251,7 +251,7 @@ def _list(*, as_json: bool) -> None:
     columns = ("study", "what is varied", "recipe", "data")
     table = Sheet("nextitem study NAME", (*columns, "rows"), left=columns, prose=columns[1:2])
     for one in studies:
-        table.add(one.name, one.summary, one.recipe, one.data, str(len(one.rows)))
+        table.add(one.name, one.summary, one.recipe, one.data, str(len(StudyRequest(one).rows)))
     does = "do sampled and full ranking put finished runs in the same order?"
     table.add(OF_RANKINGS, does, NOTHING, "RUN...", NOTHING)
     show_table(table)

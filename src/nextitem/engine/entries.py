@@ -50,6 +50,10 @@ class Contestant:
         """The epoch whose weights are kept, per seed; none for a model without epochs."""
         return [run.metrics.best_epoch for run in self.runs if run.metrics.epochs]
 
+    def validation(self, metric: str) -> float | None:
+        """A metric of the validation cases, mean over seeds; None where no run was validated by it."""
+        return _mean([run.metrics.validation.means.get(metric) for run in self.runs])
+
     @property
     def peak_memory_mb(self) -> int | None:
         """The most memory that a seed's process held, in MB; None without runs."""

@@ -1,10 +1,10 @@
 """What a study trains: its rows as recipes, also of another recipe than the one it was declared for.
 
 Such a recipe keeps its own settings: of the study it gets what the rows vary and, for a first look, what makes it
-short, as far as it has such keys.
+short, as far as it has such keys. So it is with what is typed for all rows: it is laid on those that have it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from nextitem.engine.entries import Entry
@@ -12,8 +12,7 @@ from nextitem.errors import ConfigurationError
 from nextitem.experiment.folder.found import deciding
 from nextitem.experiment.presets import Preset, load_preset, overrides_of_each, preset_names, resolve_recipe
 from nextitem.experiment.recipe import Recipe
-from nextitem.settings.keys import is_within, settings_of, short_key
-from nextitem.settings.overrides import parse_override
+from nextitem.studies.keys import Keys, key_of
 from nextitem.studies.study import StudyRequest, StudyRow
 
 
@@ -45,15 +44,17 @@ def entries(request: StudyRequest) -> list[Entry]:
 
 def left_out(request: StudyRequest) -> list[str]:
     """What of the rows does not exist in another recipe, in words."""
-    rows: dict[str, list[str]] = {}
+    rows: dict[tuple[str, str], list[str]] = {}
     for one in _rows(request):
         for text in one.left_out:
-            rows.setdefault(text.partition("=")[0], []).append(one.row.label)
-    return [f"{request.recipe} has no {key}, left out of: {', '.join(labels)}" for key, labels in rows.items()]
+            rows.setdefault((one.recipe.name, text.partition("=")[0]), []).append(one.row.label)
+    return [f"{recipe} has no {key}, left out of: {', '.join(labels)}" for (recipe, key), labels in rows.items()]
 
 
 def published(request: StudyRequest, dataset: str) -> dict[str, float]:
     """Published values for a dataset, by row: of rows that are the model they were published for."""
+    if not any(row.published for row in request.rows):
+        return {}
     declared = _rows(replace(request, recipe=None, overrides=(), fast=False))
     return {
         one.row.label: one.row.published[dataset]
@@ -68,59 +69,59 @@ def _kind(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _rows(request: StudyRequest) -> list[_Laid]:
-    rows = [row for row in request.study.rows if row.label not in request.without]
+    rows = [row for row in request.rows if row.label not in request.without]
     recipes = [row.recipe or request.recipe or request.study.recipe for row in rows]
     typed = overrides_of_each(recipes, request.overrides)
-    return [_laid(replace(request, overrides=tuple(own)), row) for row, own in zip(rows, typed, strict=True)]
+    lacked = _lacked(request, rows, typed) if request.overrides else [set[str]()] * len(rows)
+    return [_laid(request, *one) for one in zip(rows, typed, lacked, strict=True)]
 
 
-def _laid(request: StudyRequest, row: StudyRow) -> _Laid:
-    """A row's recipe. A later layer takes the place of an earlier one, where the command line may not say both."""
-    study = request.study
+def _lacked(request: StudyRequest, rows: Sequence[StudyRow], typed: Sequence[Sequence[str]]) -> list[set[str]]:
+    """For each row those of the typed settings that it has no key for and another row has."""
+    every = list[set[str]]()
+    for row, own in zip(rows, typed, strict=True):
+        try:
+            known = Keys.of(_laid(request, row, (), ()).recipe)
+        except ConfigurationError:  # a row that is none without what is typed is to have all of it
+            every.append(set())
+        else:
+            every.append({text for text in own if not known.has(text, own)})
+    of_all = set[str].intersection(*every)
+    return [lacked - of_all for lacked in every]
+
+
+def _laid(request: StudyRequest, row: StudyRow, typed: Sequence[str], lacked: Collection[str]) -> _Laid:
+    """A row's recipe, with what of the `typed` settings it does not lack.
+
+    A later layer takes the place of an earlier one, where the command line may not say both.
+    """
+    study, typed = request.study, [text for text in typed if text not in lacked]
     preset = load_preset(row.recipe or request.recipe or study.recipe)
     common = () if row.recipe is not None else study.overrides
     fast = (study.fast if row.fast is None else row.fast) if request.fast else ()
     varied, missing = row.overrides, tuple[str, ...]()
     if row.recipe is None and request.recipe not in (None, study.recipe):
         common = ()
-        known = _keys(preset, request.used_data, request.overrides)
+        known = _keys(preset, request.used_data, typed)
         fast = tuple(text for text in fast if known.has(text, fast))
         varied, missing = _of_another(request, row, known)
-    layers = (study.events, common, fast, request.overrides, varied)
-    laid = {_key(text): text for layer in layers for text in layer}
+    layers = (study.events, common, fast, typed, varied)
+    laid = {key_of(text): text for layer in layers for text in layer}
     try:
         chosen = resolve_recipe(preset, [f"data={request.used_data}", *laid.values()])
     except ConfigurationError as error:
-        raise ConfigurationError(f"row '{row.label}' of study {study.name}, recipe {preset.name}: {error}") from error
-    return _Laid(row, chosen.value, missing)
+        remedy = f"; --without '{row.label}' leaves the row out" if study.parts else ""
+        raise ConfigurationError(
+            f"row '{row.label}' of study {study.name}, recipe {preset.name}: {error}{remedy}"
+        ) from error
+    return _Laid(row, chosen.value, (*missing, *lacked))
 
 
-@dataclass(frozen=True)
-class _Keys:
-    """The settings that a recipe uses, by dotted key."""
-
-    names: frozenset[str]
-
-    def has(self, text: str, beside: Iterable[str]) -> bool:
-        """Whether the key of an override exists, or may exist since one `beside` it chooses another kind of part."""
-        key = _key(text)
-        section = key.partition(".")[0]
-        if {section, f"{section}.name"} & ({_key(other) for other in beside} - {key}):
-            return True
-        return any(is_within(name, key) for name in self.names)
+def _keys(preset: Preset, data: str, overrides: Sequence[str] = ()) -> Keys:
+    return Keys.of(resolve_recipe(preset, [f"data={data}", *overrides]).value)
 
 
-def _key(text: str) -> str:
-    """The key of an override, however it was written."""
-    return short_key(Recipe, ".".join(parse_override(text)[0]))
-
-
-def _keys(preset: Preset, data: str, overrides: Sequence[str] = ()) -> _Keys:
-    base = resolve_recipe(preset, [f"data={data}", *overrides]).value
-    return _Keys(frozenset(settings_of(base)))
-
-
-def _of_another(request: StudyRequest, row: StudyRow, known: _Keys) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _of_another(request: StudyRequest, row: StudyRow, known: Keys) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The row's overrides that another recipe has keys for, and those that it has none for.
 
     Raises ConfigurationError where it has none for any of them.

@@ -5,6 +5,7 @@ S seeds, U users.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +30,7 @@ from nextitem.settings.overrides import parse_override, resolve
 from nextitem.settings.suggestion import suggest
 from nextitem.settings.written import load_toml
 from nextitem.storage.places import is_file
+from nextitem.studies.parts import Grown, Part
 
 
 class StudyRow(Configuration):
@@ -103,8 +105,12 @@ class Study(Configuration):
     """Whether that axis is logarithmic."""
     frontier: bool = False
     """Whether its rows are all built-in recipes, and its figure shows quality by the seconds of training."""
-    rows: tuple[StudyRow, ...] = Field(min_length=2)
-    """What is trained; of a frontier nothing has to be said."""
+    rows: tuple[StudyRow, ...] = ()
+    """What is trained, two rows or more; of a frontier nothing has to be said, and of a study of parts nothing can."""
+    base: str | None = None
+    """Of a study of parts: the recipe that the studied one was grown from, as whose each part is in turn."""
+    parts: tuple[Part, ...] = ()
+    """What is taken out of the recipe in turn; none: the rows say what is varied."""
     beside: tuple[Elsewhere, ...] = ()
     """Published values that a frontier shows beside those that the recipes state."""
     published: PublishedMetric | None = None
@@ -112,10 +118,16 @@ class Study(Configuration):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
+        if bool(self.parts) is (self.base is None) or (self.parts and self.rows):
+            raise ValueError("parts are taken out as the base has them: say both, and no rows, or neither")
         labels = [row.label for row in self.rows]
+        if self.parts:
+            labels = [part.label for part in self.parts]
+        elif len(labels) < 2:
+            raise ValueError(f"a study compares two rows or more, got {len(labels)}; say [[rows]] for each")
         if len(set(labels)) < len(labels):
             raise ValueError(f"rows should have labels of their own, got {', '.join(labels)}")
-        if self.against not in labels:
+        if self.against not in labels and not self.parts:
             raise ValueError(f"against='{self.against}' should be a row; {suggest(self.against, labels)}")
         placed = [row for row in self.rows if row.at is not None]
         if (len(placed) < 2) if self.axis else placed:
@@ -181,7 +193,7 @@ class StudyRequest:
     """Labels of rows that are left out."""
 
     def __post_init__(self) -> None:
-        labels = [row.label for row in self.study.rows]
+        labels = [row.label for row in self.rows]
         for label in self.without:
             if label not in labels:
                 raise ConfigurationError(f"--without {label}: there is no such row; {suggest(label, labels)}")
@@ -191,6 +203,17 @@ class StudyRequest:
         for text in self.overrides:
             if (key := parse_override(text)[0]) in varied:
                 raise ConfigurationError(f"{'.'.join(key)} is what {self.study.name} varies; leave '{text}' out")
+
+    @cached_property
+    def rows(self) -> tuple[StudyRow, ...]:
+        """What is trained: as the study declares it or, of a study of parts, as the recipe has them on this data."""
+        study = self.study
+        if study.base is None:
+            return study.rows
+        overrides = (*study.events, *self.overrides)
+        grown = Grown(self.recipe or study.recipe, study.base, self.used_data, overrides)
+        found = grown.without_each(study.parts).items()
+        return tuple(StudyRow(label=label, recipe=recipe, overrides=own) for label, (recipe, own) in found)
 
     def asked(self, override: str) -> Self:
         """The same request with the test cases of one of `Study.asked`."""

@@ -66,7 +66,7 @@ class Results:
         study = self.request.study
         if not study.frontier or self.request.fast or self.request.overrides:
             return []
-        stated = ((row.label, load_preset(row.recipe or study.recipe)) for row in study.rows)
+        stated = ((row.label, load_preset(row.recipe or study.recipe)) for row in self.request.rows)
         values = ((label, preset, preset.published.get(self.dataset, {})) for label, preset in stated)
         found = [
             Elsewhere(
@@ -94,6 +94,10 @@ class Results:
                 )
         return [*sentences, *self.comparison.failures]
 
+    def _beside(self, row: Contestant) -> dict[str, float | None]:
+        """What is told of a row beside what it was compared in."""
+        return {"published": self.beside_full.get(row.label), "validation": row.validation(PLOTTED)}
+
     def as_dict(self) -> dict[str, Any]:
         """The whole of it as plain values; what is sampled stands apart."""
         study = self.request.study
@@ -109,7 +113,7 @@ class Results:
             "study": study.name,
             "data": self.request.used_data,
             "command": self.command,
-            **as_dict(self.comparison, lambda row: {"published": self.beside_full.get(row.label)}),
+            **as_dict(self.comparison, self._beside),
             "sampled": sampled,
             "elsewhere": [one.model_dump(mode="json") for one in self.elsewhere],
             "asked": {one: as_dict(comparison) for one, comparison in self.asked.items()},
@@ -146,8 +150,8 @@ def figure(results: Results) -> Figure:
     if study.frontier:
         return _frontier(results, points)
     if study.axis is None:
-        return dots(panels, [row.label for row in study.rows], against)
-    places = {row.label: float(row.at) for row in study.rows if row.at is not None}
+        return dots(panels, [row.label for row in results.request.rows], against)
+    places = {row.label: float(row.at) for row in results.request.rows if row.at is not None}
     return curve(panels, places, study.axis, against, log=study.log)
 
 
@@ -196,7 +200,7 @@ def results_page(results: Results) -> str:
         "command": results.command,
         "source": study.source,
         "measured_on": measured_on(comparison),
-        "header": [*_MEASURED[:-1], *beside, _MEASURED[-1], "best epoch", "training s", "parameters"],
+        "header": [*_MEASURED[:-1], *beside, _MEASURED[-1], "validation", "best epoch", "training s", "parameters"],
         "rows": [_cells(row, results) for row in comparison.rows],
         "asked_header": _MEASURED,
         "asked": [
@@ -220,11 +224,12 @@ def _cells(row: Contestant, results: Results) -> list[str]:
     beside = [written(results.beside_full.get(row.label), ".4f")] if results.beside_full else []
     *measured, hit_rate = _measured(row, results.comparison)
     if row.label not in results.comparison.cells:
-        return [*measured, *beside, *[NOTHING] * 4]
+        return [*measured, *beside, *[NOTHING] * 5]
     return [
         *measured,
         *beside,
         hit_rate,
+        written(row.validation(PLOTTED), ".4f"),
         ", ".join(map(str, row.best_epochs)) or NOTHING,
         f"{row.train_seconds or 0:,.0f}",
         f"{row.parameters or 0:,}",
@@ -260,16 +265,19 @@ def _change(values: Mapping[str, float], label: str, against: str) -> str:
 
 def _lines(results: Results) -> Iterator[list[Any]]:
     """One line per row and metric; a sampled metric has its label."""
-    yield ["study", "data", "row", "at", "metric", "seeds", "mean", "low", "high", "published"]
-    at = {row.label: row.at for row in results.request.study.rows}
+    yield ["study", "data", "row", "at", "metric", "seeds", "mean", "low", "high", "published", "validation"]
+    at = {row.label: row.at for row in results.request.rows}
     for row in results.comparison.rows:
         lines = [
-            (metric, cell.mean, *cell.interval, results.beside_full.get(row.label) if metric == PLOTTED else None)
+            (
+                metric, cell.mean, *cell.interval,
+                results.beside_full.get(row.label) if metric == PLOTTED else None, row.validation(metric),
+            )
             for metric, cell in results.comparison.cells.get(row.label, {}).items()
-        ]
+        ]  # fmt: skip
         if results.sampled is not None and row.label in results.sampled.cells:
             mean, interval = results.sampled.cells[row.label]
-            lines.append((results.sampled.metric, mean, *interval, results.published.get(row.label)))
+            lines.append((results.sampled.metric, mean, *interval, results.published.get(row.label), None))
         for metric, *values in lines:
             head = [results.request.study.name, results.dataset, row.label, at.get(row.label), metric, len(row.runs)]
             yield [*head, *values]
