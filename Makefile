@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := test
-.PHONY: demo test kernels check reference fuzz bench bench-peers constraints clean
+.PHONY: demo test cluster kernels check reference fuzz bench bench-peers constraints clean
 
 demo: $(STAMP)  ## the whole pipeline on synthetic data, offline
 	$(BIN)/nextitem demo
@@ -13,6 +13,9 @@ demo: $(STAMP)  ## the whole pipeline on synthetic data, offline
 
 test: $(STAMP)  ## the default tests: fast, on the CPU, offline
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+
+cluster: $(STAMP)  ## what a Ray cluster of three raylets does, on the loopback, where one of them is killed; some minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster --timeout=1800 -rs tests/engine/test_cluster.py
 
 kernels: $(STAMP)  ## the numeric tests as other processors would compute them; half an hour
 	$(BIN)/python tools/kernels.py

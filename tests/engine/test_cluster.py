@@ -70,17 +70,16 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_csv(log_of(chains()), tmp_path_factory.mktemp("log") / "events.csv")
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_a_piece_whose_process_dies_is_done_again(whole: Raylets, tmp_path: Path) -> None:
-    for name, spread in (("actors", TWO), ("tasks", RayTasks(2))):
-        mark = tmp_path / name
-        assert dict(spread.over(Dying(mark, 3), range(9))) == {number: number**2 for number in range(9)}
-        assert mark.exists()
+    mark = tmp_path / "died"
+    assert dict(TWO.over(Dying(mark, 3), range(9))) == {number: number**2 for number in range(9)}
+    assert mark.exists()
     with pytest.raises(DataError, match="no square is asked for"):
         dict(RayTasks(2).over(Dying(mark, 3), [1, -1]))
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_a_log_is_prepared_where_a_machine_goes(whole: Raylets, events: Path, tmp_path: Path) -> None:
     files = tmp_path / "files"
     files.mkdir()
@@ -101,7 +100,7 @@ def _parquet(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # among Ray's own modules
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_processes_that_train_together_go_on_where_a_machine_goes(whole: Raylets, events: Path, tmp_path: Path) -> None:
     recipe = resolve_recipe(load_preset("sasrec-ce"), [f"data={events}", *TRAINED]).value
     workplace, mark = Workplace.of(tmp_path / "runs", recipe, 0), tmp_path / "fell"
@@ -119,7 +118,7 @@ def test_processes_that_train_together_go_on_where_a_machine_goes(whole: Raylets
         together(FallingTraining(workplace, recipe, mark), replace(asked, workers=9), workplace.beside("ray"))
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_trainings_are_tasks_that_give_what_local_ones_do(whole: Raylets, events: Path, tmp_path: Path) -> None:
     entries = [
         Entry(name, RECIPES[name].model_copy(update={"data": str(events)})) for name in ("sasrec-ce", "popularity")
@@ -134,7 +133,7 @@ def test_trainings_are_tasks_that_give_what_local_ones_do(whole: Raylets, events
         assert there.metrics.test.means == run(entry.recipe, Session(0)).test.means
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_lists_are_those_of_this_process_where_a_machine_goes(
     whole: Raylets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,13 +1,18 @@
 """A Ray cluster of several raylets on the loopback of this machine, each of which stands for a machine.
 
 A raylet takes some seconds of a processor to start, and Ray waits for it for half a minute, whatever the machine is
-busy with: then those who need the cluster are skipped.
+busy with: where that is too short again and again those who need the cluster are skipped. What it writes lies in a
+folder of its own, by which whatever still runs at the end is known, and ended.
 """
 
 import os
+import shutil
+import signal
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +21,11 @@ import pytest
 import nextitem
 
 _SMALL = {"object_store_memory": 80 << 20, "node_ip_address": "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"}
+_MISSING = "ray cannot be imported: pip install 'nextitem[ray]', where there is a wheel for this Python"
 # A machine is taken for gone after some seconds without an answer, in place of half a minute.
 _SOON = {"health_check_initial_delay_ms": 2000, "health_check_period_ms": 1000, "health_check_failure_threshold": 5}
-_STARTS = 3
+_STARTS = 6
+_ENDS = 20.0  # seconds that processes have to end by themselves
 
 
 class Raylets:
@@ -62,11 +69,11 @@ def raylets(others: int) -> Iterator[Raylets]:
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", "0" * 32)
         # Imported with the tokens there: Ray looks for them once.
-        ray = pytest.importorskip("ray", reason="the extra ray is not installed: pip install 'nextitem[ray]'")
+        ray = pytest.importorskip("ray", reason=_MISSING, exc_type=ImportError)
         from ray.cluster_utils import Cluster
 
-        cluster = Cluster()
-        head = {"num_cpus": 0, "include_dashboard": False, "_system_config": _SOON, **_SMALL}
+        cluster, folder = Cluster(), Path(tempfile.mkdtemp(prefix="ray-"))
+        head = {"num_cpus": 0, "include_dashboard": False, "_system_config": _SOON, "temp_dir": str(folder), **_SMALL}
         try:
             started(lambda: cluster.add_node(**head))
             ray.init(cluster.address, log_to_driver=False)
@@ -74,5 +81,29 @@ def raylets(others: int) -> Iterator[Raylets]:
             made.complete()
             yield made
         finally:
-            ray.shutdown()
-            cluster.shutdown()
+            try:
+                ray.shutdown()
+                cluster.shutdown()
+            finally:
+                _end_those_of(folder)
+
+
+def _end_those_of(folder: Path) -> None:
+    """Wait for the processes that have files in a folder, kill those that do not end, and remove it."""
+    until = time.monotonic() + _ENDS
+    while (left := _with_files_in(folder)) and time.monotonic() < until:
+        time.sleep(0.2)
+    for process in left:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _with_files_in(folder: Path) -> list[int]:
+    """Other processes that have a file below a folder open, such as their log; none where no /proc tells of them."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile, or is of somebody else
+            if any(folder in one.readlink().parents for one in (process / "fd").iterdir()):
+                found.append(int(process.name))
+    return [one for one in found if one != os.getpid()]
