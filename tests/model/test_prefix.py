@@ -80,6 +80,7 @@ ENCODERS = [
     LiGR(dim=DIM, blocks=1, positions=6, position_direction="from_oldest"),
     HSTU(dim=DIM, blocks=1, positions=6),
 ]
+FROM_NEWEST = [SASRec(dim=DIM, blocks=1, positions=6, position_direction="from_newest"), LiGR(dim=DIM, blocks=1)]
 
 
 @pytest.mark.parametrize("encoder", ENCODERS, ids=lambda encoder: encoder.name)
@@ -103,7 +104,7 @@ def test_states_are_those_of_the_encoder_after_one_more_vector(encoder: Encoder)
         torch.testing.assert_close(found[row], states[0, -1], rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda encoder: encoder.name)
+@pytest.mark.parametrize("encoder", [*ENCODERS, *FROM_NEWEST], ids=lambda encoder: encoder.name)
 def test_lists_depend_on_the_user_and_the_model_foresees_along_as_after_each_prefix(encoder: Encoder) -> None:
     model = model_of(encoder)
     a, b, unknown = model.query_states(histories([[1, 2, 3]] * 3, [0, 1, NOBODY]))

@@ -25,7 +25,7 @@ def assemble(
     sizes, has_mask = (number_of_items, encoder.dim, encoder.output_width), objective.needs_mask
     table = items.build(*sizes, has_mask=has_mask, content=content)
     body, known = encoder.build(number_of_users), number_of_users if encoder.has_users else None
-    return SequenceModel(
+    model = SequenceModel(
         table,
         body,
         objective,
@@ -34,6 +34,8 @@ def assemble(
         reads_times=encoder.reads_times,
         reads_target_times=encoder.reads_target_times,
     )
+    model.counts_from_newest = encoder.counts_from_newest
+    return model
 
 
 def reason_against(encoder: Encoder, objective: Objective) -> str | None:

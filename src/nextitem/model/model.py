@@ -69,6 +69,7 @@ class SequenceModel(nn.Module):
         self.encoder = encoder
         self.objective = objective
         self.prefix: Prefix | None = None
+        self.counts_from_newest = False
         self._kept_twins = Kept[Twins]()
 
     def tensors(self) -> dict[str, Tensor]:
@@ -129,7 +130,7 @@ class SequenceModel(nn.Module):
             reads_times=self.reads_times,
             reads_target_times=self.reads_target_times,
         )
-        model.prefix = self.prefix
+        model.prefix, model.counts_from_newest = self.prefix, self.counts_from_newest
         return model
 
     def with_prefix(self, prefix: Prefix) -> "SequenceModel":
@@ -262,10 +263,12 @@ class SequenceModel(nn.Module):
     def query_along(self, batch: Batch, prefixes: Sequences) -> StateQuery:
         """Scores at each position of a batch of any objective, whose inputs up to there are `prefixes`.
 
-        Where the model foresees everywhere in windows as long as these, they are read once, else prefix by prefix. It
-        has to be in evaluation mode.
+        Where the model foresees everywhere in windows as long as these, they are read once, else prefix by prefix; so
+        where it counts places from the newest item, which is another one at each position. It has to be in evaluation
+        mode.
         """
-        if not self.objective.foresees_everywhere or batch.inputs_BL.shape[1] > self.objective.maximum_length:
+        is_long = batch.inputs_BL.shape[1] > self.objective.maximum_length
+        if is_long or self.counts_from_newest or not self.objective.foresees_everywhere:
             return self.query(prefixes)
         self._check_users(batch.users_B)
         twins = self._kept_twins.of(cast(nn.Module, self.items), self.items.twins)

@@ -51,6 +51,11 @@ class Encoder(Configuration):
         return False
 
     @property
+    def counts_from_newest(self) -> bool:
+        """Whether places are counted back from the newest item, so that each later item moves all states before it."""
+        return False
+
+    @property
     def output_width(self) -> int:
         """Width e of the states."""
         return self.dim

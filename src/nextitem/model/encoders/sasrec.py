@@ -46,6 +46,11 @@ class SASRec(Encoder):
     _heads_divide_dim = field_validator("heads")(heads_divide_dim)
 
     @property
+    def counts_from_newest(self) -> bool:
+        """As `position_direction` says."""
+        return self.position_direction == "from_newest"
+
+    @property
     def most_length(self) -> int:
         """Rows of the position table."""
         return self.positions
