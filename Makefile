@@ -35,6 +35,7 @@ fuzz: $(STAMP)  ## for a minute, files that came to harm: none may be lost, misr
 
 bench: $(STAMP)  ## writes docs/benchmarks.md and its picture; a quarter of an hour, with nothing else running
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/frontier.py
 
 bench-peers: $(STAMP)  ## the same work by RecTools, RePlay and RecBole, each in an environment of its own in .bench/
 	$(BIN)/python benchmarks/peers.py

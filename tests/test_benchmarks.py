@@ -27,6 +27,16 @@ def test_a_smoke_run_writes_every_table_and_the_picture(tmp_path: Path) -> None:
     assert (tmp_path / "benchmarks.svg").read_text(encoding="utf-8").startswith("<?xml")
 
 
+def test_the_frontier_is_drawn_with_all_that_a_row_is_made_of(tmp_path: Path) -> None:
+    python("benchmarks/frontier.py", "--quick", "--threads", "1", "--out", str(tmp_path))
+    page = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    lines = [line.split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    seconds = {cells[0].removeprefix("| "): float(cells[-1].strip(" |").replace(",", "")) for cells in lines[2:]}
+    assert {"co-occurrence", "gold", "gold and counting"} == seconds.keys()
+    assert seconds["gold and counting"] >= seconds["gold"] > seconds["co-occurrence"]
+    assert (tmp_path / "frontier.svg").read_text(encoding="utf-8").startswith("<?xml")
+
+
 def test_a_log_with_fewer_steps_than_are_asked_for_is_prepared_and_started_and_nothing_else_is_deleted(
     tmp_path: Path,
 ) -> None:

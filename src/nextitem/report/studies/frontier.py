@@ -46,10 +46,12 @@ def frontier(
     published: Mapping[str, tuple[float, float]],
     levels: Mapping[str, float],
     title: str,
+    least: float = 0.0,
 ) -> Figure:
     """Rows by seconds on a log axis with their intervals; who is the best in that time is filled, and joined by a line.
 
     `published` are (seconds, value) on machines of their own; `levels` are published values whose time nobody told.
+    The axis of quality begins at the `least`.
     """
     best = best_within(rows)
     with look():
@@ -69,7 +71,7 @@ def frontier(
         axes.plot(*zip(*steps, strict=True), color=BLUE, linewidth=1.3, drawstyle="steps-post", zorder=2)
         for value in levels.values():
             axes.axhline(value, color=ORANGE, linewidth=1.0, linestyle=(0, (4, 2)))
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(bottom=least)
         axes.margins(x=0.14)
         first, last = axes.get_xlim()
         ticks = {seconds: name for seconds, name in _TIMES.items() if first <= seconds <= last}
