@@ -18,7 +18,9 @@ _USUAL = ServiceSettings()
 def serve(
     run_folders: Annotated[
         list[str],
-        typer.Argument(parser=place_of, metavar="RUN…", help="Folders of runs, or their addresses (s3://bucket/run)."),
+        typer.Argument(
+            parser=place_of, metavar="RUN…", help="Runs, or folders of versions of one; folders or addresses (s3://…)."
+        ),
     ],
     events: Annotated[
         str | None,
@@ -48,6 +50,10 @@ def serve(
     model_threads: Annotated[
         int, typer.Option(min=1, max=1024, help="CPU threads that the model computes with.")
     ] = _USUAL.threads,
+    reload_every: Annotated[
+        float | None,
+        typer.Option(max=86_400, help="Seconds between two looks for newer versions; default: nobody looks."),
+    ] = None,
     log_ids: Annotated[bool, typer.Option("--log-ids", help="Name users in log lines; no ids otherwise.")] = False,
 ) -> None:
     """Answer over HTTP: recommendations from the models of runs, until SIGTERM or Ctrl-C."""
@@ -68,6 +74,7 @@ def serve(
         batch=batch,
         deadline=deadline,
         threads=model_threads,
+        reload_every=reload_every,
         log_ids=log_ids,
     )
     token = token_of(token_file, settings)

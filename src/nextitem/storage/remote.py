@@ -40,8 +40,8 @@ def fetched(address: str, into: Path) -> Path:
     ArtefactError where nothing was published, or not to its end; StorageError where it cannot be reached; and
     ConfigurationError for an address of an unknown kind, and where the package for it is missing.
     """
-    with _explained(address, "read"):
-        files, place = _at(address)
+    with explained(address, "read"):
+        files, place = at(address)
         try:
             content: bytes = files.cat_file(f"{place}/{MANIFEST}")
         except FileNotFoundError as error:
@@ -82,8 +82,8 @@ def published(folder: Path, address: str) -> None:
         raise ArtefactError(
             f"{folder} is no run and no prepared log: {MANIFEST}: {error}; give one of these"
         ) from error
-    with _explained(address, "written"):
-        files, place = _at(address)
+    with explained(address, "written"):
+        files, place = at(address)
         _require_bucket(files, place, address)
         files.makedirs(place, exist_ok=True)
         if files.exists(f"{place}/{MANIFEST}"):
@@ -99,14 +99,14 @@ def require_address(address: str) -> None:
     ConfigurationError for an address of an unknown kind and where the package for it is missing, StorageError for what
     its service refuses: credentials, a bucket that is not there, no connection.
     """
-    with _explained(address, "reached"):
-        files, place = _at(address)
+    with explained(address, "reached"):
+        files, place = at(address)
         _require_bucket(files, place, address)
         files.exists(f"{place}/{MANIFEST}")
 
 
-def _at(address: str) -> tuple[Any, str]:
-    """(what reads and writes there, the path that it knows)."""
+def at(address: str) -> tuple[Any, str]:
+    """(what reads and writes at an address or a path, the path that it knows). Raises ConfigurationError."""
     from fsspec.core import url_to_fs  # importing it takes a while, which paths need not wait for
 
     try:
@@ -141,7 +141,7 @@ def _copied(files: Any, source: str, file: Path) -> FileFacts | None:
 
 
 @contextmanager
-def _explained(address: str, done: str) -> Iterator[None]:
+def explained(address: str, done: str) -> Iterator[None]:
     """What services and their packages raise, each of its own kind, as errors of ours."""
     try:
         yield

@@ -16,6 +16,7 @@ from nextitem.serving.service.routes import events, explained, health, items, mo
 from nextitem.serving.service.security import Token
 from nextitem.serving.service.service import Service
 from nextitem.serving.service.stored_bodies import FORMS
+from nextitem.serving.service.watching import Watching
 
 _ABOUT = "What comes next, for a history or a user, from models that were trained by `nextitem train`."
 _SEE = "see /openapi.json for what the route takes"
@@ -38,11 +39,16 @@ def create_app(service: Service, token: Token | None = None, log: Log | None = N
         for one in models:
             if one.in_doubt:
                 log.line("events in doubt", {"model": one.name, "count": one.in_doubt})
+            for why in one.passed_over:
+                log.line("version refused", {"model": one.name, "why": why})
             if one.why_exact:
                 log.line("lists are exact", {"model": one.name, "why": one.why_exact})
+        watching = Watching(service, log)
+        watching.start()
         try:
             yield
         finally:  # also where the server was not given the time to end
+            watching.stop()
             await service.stop()
             log.line("ended", {})
             log.stop()

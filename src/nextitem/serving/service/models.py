@@ -22,8 +22,8 @@ from nextitem.serving.question import Question
 from nextitem.serving.recommender import Recommender
 from nextitem.serving.service.batching import Work
 from nextitem.serving.service.refusals import RefusedError
+from nextitem.serving.service.versions import Versions, newest_at
 from nextitem.serving.store.events import IdTypes, Rules
-from nextitem.settings.given import is_address
 from nextitem.settings.suggestion import suggest
 from nextitem.storage import MANIFEST, sha256
 
@@ -51,10 +51,12 @@ class ModelVersion:
     """Up to which event of which database, by its name, its own histories have them."""
     made: float = 0.0
     """When it was learnt, in unix seconds."""
-    address: str | None = None
-    """Where the run was fetched from; None: it lies at `folder`."""
+    place: Path | str | None = None
+    """Where to look for it again: a run, a folder that holds versions of it, or the address of one of these."""
     in_doubt: int = 0
     """Events of the database that it is taken to have learnt, though they happened after it was made."""
+    passed_over: tuple[str, ...] = ()
+    """Versions that were learnt later and could not be loaded when the service began, and why, in words."""
     why_exact: str | None = None
     """Why the index in its folder is not asked, in words; None where it is, or where there is none."""
 
@@ -103,9 +105,26 @@ def load(place: Path | str, name: str, share: float = 1.0) -> ModelVersion:
     made = run.metrics.provenance.moment
     return ModelVersion(
         name, version[:12], folder, time.time(), recommender, share, recommender.answer, holds, made,
-        address=str(place) if is_address(str(place)) else None,
-        why_exact=why_exact,
+        place=place, why_exact=why_exact,
     )  # fmt: skip
+
+
+def load_newest(place: Path | str, name: str, share: float = 1.0) -> ModelVersion:
+    """The run at a place, or else of the runs in it the one that was learnt last and is intact.
+
+    Raises as `load`, and as `Versions` does.
+    """
+    versions, passed_over = Versions(place).newest_first(), list[str]()
+    for number, version in enumerate(versions):
+        try:
+            loaded = load(version.place, name, share)
+        except ArtefactError as error:
+            if number + 1 == len(versions):
+                raise
+            passed_over.append(str(error))
+        else:
+            return replace(loaded, place=place, passed_over=tuple(passed_over))
+    return load(place, name, share)
 
 
 def _with_index(run: Run, recommender: Recommender) -> tuple[Recommender, str | None]:
@@ -150,14 +169,14 @@ class Models:
 
     @classmethod
     def load(cls, places: Sequence[Path | str], shares: Sequence[float] = ()) -> "Models":
-        """The models in runs' folders, or at their addresses, called by the last part of each.
+        """The models in folders of runs, or of versions of one, or at their addresses, called by the last part of each.
 
         Equal shares where none are given. Raises as `load` and `Models` do.
         """
         given = [*shares] or [1 / len(places)] * len(places)
         if len(given) != len(places):
             raise ConfigurationError(f"{len(given)} shares for {len(places)} models; give one for each, or none")
-        return cls([load(place, Path(place).name, share) for place, share in zip(places, given, strict=True)])
+        return cls([load_newest(place, Path(place).name, share) for place, share in zip(places, given, strict=True)])
 
     @property
     def current(self) -> Mapping[str, ModelVersion]:
@@ -191,17 +210,18 @@ class Models:
         place = _place(user)
         return next((current[one] for edge, one in self._edges if place < edge), self.first)
 
-    def reload(self, name: str) -> ModelVersion:
-        """The model of a name, read from its folder or address again, which answers from now on.
+    def reload(self, name: str, run: Path | None = None) -> ModelVersion:
+        """The model of a name, read again from where it lies, which answers from now on; or another `run` in its place.
 
-        Raises ArtefactError where the folder is not intact; the model that was there goes on then.
+        Where versions of it lie it is the one that was learnt last. Raises ArtefactError where its folder is not
+        intact; the model that was there goes on then.
         """
         known = self.named(name)
-        if known.folder is None:
+        if known.place is None:
             raise ArtefactError(f"model {name} was made in this process and has no folder; save it and serve that")
-        fresh = load(known.address or known.folder, name)
+        fresh = load(newest_at(known.place) if run is None else run, name)
         recommender = self.completed(fresh.recommender)
-        fresh = replace(fresh, recommender=recommender, answers=recommender.answer)
+        fresh = replace(fresh, recommender=recommender, answers=recommender.answer, place=known.place)
         with self._lock:
             current = {**self._current, name: replace(fresh, share=self._current[name].share)}
             self._current = current

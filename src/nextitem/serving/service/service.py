@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 from nextitem.errors import NextitemError
@@ -177,20 +178,27 @@ class Service:
         return _as_answered(found.answer, chosen), found
 
     async def reload(self, name: str) -> ModelVersion:
-        """The model of a name, loaded again from its folder, while the one that was there goes on answering.
+        """The model of a name, loaded again from where it lies, while the one that was there goes on answering.
 
         Raises RefusedError where there is no such model, or its folder is not intact; nothing changes then.
         """
+        try:
+            return await self.replace(name)
+        except NextitemError as error:
+            raise RefusedError(
+                "artefact", f"{error}", "put an intact run there and reload again; the model in use goes on"
+            ) from error
+
+    async def replace(self, name: str, run: Path | None = None) -> ModelVersion:
+        """The same, or the run in another folder in its place. Raises the error itself that kept it from loading."""
         async with self._reloading:
             try:
-                fresh = await asyncio.to_thread(self.models.reload, name)
+                fresh = await asyncio.to_thread(self.models.reload, name, run)
                 if self.events is not None:
                     fresh = await asyncio.to_thread(self._count_on_from, fresh, self.events)
-            except NextitemError as error:
+            except NextitemError:
                 self.measures.reload(name, "refused")
-                raise RefusedError(
-                    "artefact", f"{error}", "put an intact run there and reload again; the model in use goes on"
-                ) from error
+                raise
         self.measures.reload(name, "done")
         return fresh
 

@@ -45,6 +45,9 @@ class ServiceSettings(Configuration):
     """Seconds that what was accepted may still take once nothing more is taken."""
     connections: int = Field(4096, ge=16)
     """Connections that may be open at a time; further ones wait until one is closed."""
+    reload_every: float | None = Field(None, gt=0, le=86_400)
+    """Seconds between two looks for newer versions of the models, where they lie; None: a model is loaded again when
+    somebody asks for it."""
     log_ids: bool = False
     """Whether log lines name users; no other ids are ever logged."""
 
