@@ -46,7 +46,8 @@ def test_every_option_and_argument_that_is_a_path_knows_the_home_folder() -> Non
             if "Path" in inspect.formatannotation(kind):
                 assert [one.parser in KNOWING for one in about] == [True], f"{name} {parameter}"
                 verbs.add(name)
-    assert {"prepare", "report", "recommend", "study"} <= verbs  # `train --out` takes addresses as well, by `place_of`
+    # `--out` of `train` and `prepare` takes addresses as well, by `place_of`.
+    assert {"publish", "report", "recommend", "study"} <= verbs
 
 
 def the_run(folder: Path) -> Path:

@@ -7,11 +7,12 @@ import fsspec
 import pytest
 
 from nextitem.data.acquisition.addresses import folder_at
-from nextitem.data.mapped.writing import prepare_into
+from nextitem.data.mapped.folder import read_manifest
 from nextitem.errors import ArtefactError, ConfigurationError, StorageError
 from nextitem.experiment.folder.reading import LISTS, RUN, read_run
 from nextitem.serving.service.models import Models
-from nextitem.storage import MANIFEST, write_text
+from nextitem.serving.service.versions import Versions, newest_at
+from nextitem.storage import MANIFEST, sha256, write_text
 from nextitem.storage.remote import fetched, published, require_address
 from worlds.command_line import typed
 from worlds.stored_runs import FILES, written
@@ -121,16 +122,38 @@ def test_verbs_read_a_run_by_its_address_and_change_none_there(
 def test_a_training_reads_a_prepared_log_and_publishes_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [f"{user},{(user + step) % 5},{step}" for user in range(12) for step in range(4)]
     write_text(tmp_path / "events.csv", "\n".join(["user,item,time", *rows, ""]))
-    prepare_into(tmp_path / "log", str(tmp_path / "events.csv"))
     there = f"file://{tmp_path}/elsewhere"
-    published(tmp_path / "log", f"{there}/log")
     monkeypatch.chdir(tmp_path)
+    assert typed(monkeypatch, "prepare", "events.csv", "--out", f"{there}/log") == 0
+    assert read_manifest(Path("log")) == read_manifest(folder_at(f"{there}/log"))
     words = ("train", "popularity", f"data={there}/log", "--out", f"{there}/runs", "--no-report", "--no-baselines")
     assert typed(monkeypatch, *words) == 0
     (local,) = [one for one in (tmp_path / "runs").iterdir() if one.name[0] != "."]
     run = read_run(f"{there}/runs/{local.name}").proven()
     assert run.recipe.data == f"{there}/log"
     assert run.certificate.dataset == "events.csv"
+
+
+def test_a_log_that_cannot_be_put_to_an_address_is_refused_or_stays_where_it_was_prepared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"{row % 4},{row % 3},{row}" for row in range(24)]
+    write_text(tmp_path / "events.csv", "\n".join(["user,item,time", *rows, ""]))
+    monkeypatch.chdir(tmp_path)
+    assert typed(monkeypatch, "prepare", "events.csv", "--out", MEMORY, "--parts", "2") == 2
+    assert "--parts writes parquet for other engines, which no manifest proves" in capsys.readouterr().err
+    assert typed(monkeypatch, "prepare", "events.csv", "--out", "shop://bucket/log") == 2
+    assert [one.name for one in tmp_path.iterdir()] == ["events.csv"]
+
+    def cut(*_: object, **__: object) -> None:
+        raise OSError("the line is cut")
+
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "put_file", cut)
+    assert typed(monkeypatch, "prepare", "events.csv", "--out", MEMORY) == 5
+    assert f"the log is finished and lies at shop; publish it by: nextitem publish shop {MEMORY}" in (
+        capsys.readouterr().err.replace("\n", " ")
+    )
+    read_manifest(tmp_path / "shop")
 
 
 @pytest.fixture
@@ -156,6 +179,13 @@ def test_a_run_goes_to_an_s3_server_and_comes_back(bucket: str, run: Path) -> No
     require_address(f"{bucket}/runs/shop")
     published(run, f"{bucket}/runs/shop")
     read_run(f"{bucket}/runs/shop").proven()
+    versions = Versions(f"{bucket}/runs")
+    (found,) = versions.newest_first()
+    assert (found.place, found.version) == (f"{bucket}/runs/shop", sha256(run / MANIFEST)[:12])
+    before = versions.state_of(found)
+    assert versions.state_of(found) == before
+    assert newest_at(f"{bucket}/runs/shop") == f"{bucket}/runs/shop"
+    assert newest_at(f"{bucket}/nothing") == f"{bucket}/nothing"
     with pytest.raises(ArtefactError, match=r"s3://shelf/runs/other has no manifest\.json"):
         folder_at(f"{bucket}/runs/other")
     with pytest.raises(StorageError, match="there is no nowhere, or these credentials may not see it"):

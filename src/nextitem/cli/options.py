@@ -287,12 +287,11 @@ def spread_of(engine: str, workers: int | None) -> Spread:
     return RayActors(workers) if checked_engine(engine, workers) == "ray" else HERE
 
 
-def publish_run(folder: Path, out: str) -> None:
-    """Put a finished run to an address too; where that fails, say that the run itself is there."""
-    address = f"{out.rstrip('/')}/{folder.name}"
+def publish_too(folder: Path, address: str, what: str) -> None:
+    """Put what is finished to an address too; where that fails, say that it lies in its folder."""
     try:
         published(folder, address)
     except NextitemError:
-        say(f"the run is finished and lies at {folder}; publish it by: nextitem publish {folder} {address}")
+        say(f"{what} is finished and lies at {folder}; publish it by: nextitem publish {folder} {address}")
         raise
     say(f"published: {without_password(address)}")

@@ -27,7 +27,7 @@ from nextitem.cli.options import (
     device_of,
     item_columns_of,
     make_report,
-    publish_run,
+    publish_too,
     say_if_generated,
     seed_of,
     use_threads,
@@ -150,7 +150,7 @@ def train(
             _settle(training.workplace, processes, resume=resume, fresh=fresh)
             folder, metrics = training(processes)
     if folder is not None and is_address(out):
-        publish_run(folder, out)
+        publish_too(folder, f"{out.rstrip('/')}/{folder.name}", "the run")
     if folder is not None and as_json:
         say(f"run: {folder}")
         show_json(metrics.as_dict())
