@@ -1,6 +1,7 @@
 """Users' features from a table to a run that reads them, and through everything that goes on from there."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -24,6 +25,8 @@ from nextitem.serving.recommender import Recommender
 from nextitem.serving.renewal.forget import forget
 from nextitem.serving.renewal.refit import refit
 from nextitem.serving.renewal.update import update
+from nextitem.serving.service.bodies import RecommendBody
+from nextitem.serving.service.replies import question_of
 from nextitem.training.session import Session
 
 USERS, COLUMNS, VALUES, EVENTS = 300, 6, 3, 5
@@ -175,3 +178,50 @@ def test_columns_of_users_are_found_by_their_usual_names_and_named_in_messages(t
         find_columns("users.csv", ["person", "age"], asked, of="user")
     with pytest.raises(DataError, match=r"such as user_features\.columns\.categories=NAME user_features"):
         find_columns("users.csv", ["user", "shoe"], asked, of="user")
+
+
+def test_somebody_new_is_answered_by_the_features_of_the_question_as_one_who_has_them(run: Run) -> None:
+    recommender, users = Recommender.from_run(run), pl.read_csv(run.recipe.user_features.file or "")
+    assert run.users is not None
+    histories = [row[:3] for row in run.users["history"].head(20).to_list()]
+    histories = [[recommender.known.raw_items[item] for item in row] for row in histories]
+    known = {name: users[name].head(20).to_list() for name in users.columns[1:7]}
+    features = [{name: values[u] for name, values in known.items()} for u in range(20)]
+    of_users = recommender.recommend(histories, 5, users=run.users["user"].head(20), histories_only=True)
+    by_features = recommender.recommend(histories, 5, features=features)
+    assert by_features == of_users
+    assert recommender.recommend(histories, 5, features=[None] * 20) == recommender.recommend(histories, 5) != of_users
+    questions = [
+        question_of(RecommendBody.model_validate({"history": history, "k": 5, "features": own}))
+        for history, own in zip(histories, features, strict=True)
+    ]
+    alone = replace(questions[0], features=None)
+    answers = recommender.answer([*questions[:10], alone, *questions[10:]])
+    asked = [*answers[:10], *answers[11:]]
+    assert [[one.item for one in answer] for answer in asked] == [[one.item for one in row] for row in of_users]
+    assert [one.item for one in answers[10]] == [one.item for one in recommender.answer([alone])[0]]
+    (reranked, explained) = (recommender.rerank(questions[0], [1, 2, 3]), recommender.explain(questions[0], latest=1))
+    assert reranked.items != recommender.rerank(alone, [1, 2, 3]).items
+    assert [one.item for one in explained.answer] == [one.item for one in answers[0]]
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ({"c9": "v1"}, "there is no column 'c9' of users; known: c0, c1"),
+        ({"c1": 1.5}, r"features.c1 is 1.5, and the column holds categories: a text, or several in a list"),
+        ({"c1": [None, {}]}, "the column holds categories"),
+    ],
+)
+def test_features_that_are_none_are_refused(run: Run, features: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Recommender.from_run(run).answer([Question([1], features=features)])
+
+
+def test_what_no_user_of_the_training_had_is_left_out_and_who_has_nothing_is_unknown(run: Run) -> None:
+    recommender = Recommender.from_run(run)
+    anybody, new, nothing = recommender.recommend([[1]] * 3, features=[None, {"c1": ["never"]}, {}])
+    assert nothing == anybody
+    assert new != anybody  # somebody of whom something is known, and nothing that says what
+    with pytest.raises(DataError, match="1 features and 3 lists"):
+        recommender.recommend([[1]] * 3, features=[{}])

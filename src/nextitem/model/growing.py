@@ -1,6 +1,6 @@
-"""Scorers that know each item by numbers of its own, and so can be given items that nobody has met yet."""
+"""Scorers that can be given items that nobody has met yet, and told of users."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
@@ -31,3 +31,14 @@ class Growing(Protocol):
 
     def grown(self, more: Mapping[str, Tensor]) -> "Growing":
         """The scorer with M more items, N…N + M − 1, whose `item_rows` these are."""
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A scorer that may read what is known of a user, and can be told it of users that were in no training."""
+
+    def telling(self, users: ItemFeatures) -> Callable[[ItemFeatures], Any]:
+        """What makes the scorer that is told of more users by their features; their numbers follow on those of `users`.
+
+        `users` are those of the training. Raises ValueError where the scorer is of others.
+        """

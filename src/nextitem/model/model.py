@@ -3,7 +3,7 @@
 B rows, L length, T targets, C cases, e output width.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import cast
 
@@ -137,6 +137,19 @@ class SequenceModel(nn.Module):
         """The model that reads what is known of its users before their histories; all else is shared with this one."""
         model = self.with_items(self.items)
         model.prefix = prefix
+        return model
+
+    def telling(self, users: ItemFeatures) -> Callable[[ItemFeatures], "SequenceModel"]:
+        """What makes the model that is told of more users, as `Prefix.telling`; without a prefix it is the model."""
+        if self.prefix is None:
+            return lambda _: self
+        told = self.prefix.telling(users)
+
+        def model(more: ItemFeatures) -> SequenceModel:
+            found = self.with_prefix(told(more))
+            found.training, found._kept_twins = self.training, self._kept_twins
+            return found
+
         return model
 
     @property

@@ -4,8 +4,9 @@ V categories, K of them at most of a user, F numbers. What `Content` calls items
 """
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, cast
 
 import polars as pl
 import torch
@@ -57,9 +58,16 @@ def content_of_users(features: ItemFeatures | None, train: Sequences) -> Content
     features, read = read_by_prefix(features)
     lengths_U = torch.zeros(len(features), dtype=torch.int64)
     lengths_U.index_add_(0, train.users_U.cpu(), train.sizes_U)
+    return replace(Content.of(features, lengths_U), has_id_N=_is_known(features, read))
+
+
+def _is_known(features: ItemFeatures, read: list[str]) -> Tensor:
+    """1 of a user with any value that is read, else 0."""
     is_known = features.table.select(pl.any_horizontal(pl.col(read).is_not_null())).to_series()
-    is_known_U = torch.from_numpy(is_known.to_numpy(writable=True)).float()
-    return replace(Content.of(features, lengths_U), has_id_N=is_known_U)
+    return torch.from_numpy(is_known.to_numpy(writable=True)).float()
+
+
+_READ = ("has_id_N", "categories_NK", "shares_NK", "numbers_NF")
 
 
 def users_in(weights: Mapping[str, Tensor]) -> Content:
@@ -82,6 +90,7 @@ class Prefix(nn.Module):
         """`content` are the users, 0 in its `has_id_N` of those of whom nothing is known."""
         super().__init__()
         self.dropout = dropout
+        self.told: Content | None = None  # users beside those of the training
         for name, tensor in content.tensors.items():
             self.register_buffer(name, tensor)
         self.known_d = nn.Parameter(torch.empty(dim).normal_(0.0, 0.02))
@@ -91,19 +100,45 @@ class Prefix(nn.Module):
 
     def forward(self, users_B: Tensor) -> Tensor:
         """The vectors of users, shape (B, d); q of `NOBODY`, of later users, and in training of some drawn anew."""
-        is_there_B = (users_B >= 0) & (users_B < len(self.has_id_N))
-        if not len(self.has_id_N):
+        vectors_Bd = self._vectors(self._buffers, users_B)
+        if self.told is None:
+            return vectors_Bd
+        told_B = users_B - len(self.has_id_N)
+        return torch.where((told_B >= 0)[:, None], self._vectors(self.told.tensors, told_B), vectors_Bd)
+
+    def _vectors(self, content: Mapping[str, Tensor | None], users_B: Tensor) -> Tensor:
+        """The vectors of users by their rows in a content, q of those that have none there."""
+        has_id_N, categories_NK, shares_NK, numbers_NF = (cast(Tensor, content[name]) for name in _READ)
+        is_there_B = (users_B >= 0) & (users_B < len(has_id_N))
+        if not len(has_id_N):
             return self.unknown_d.expand(len(users_B), -1)
         rows_B = users_B.where(is_there_B, 0)
-        is_known_B = is_there_B & (self.has_id_N[rows_B] > 0)
+        is_known_B = is_there_B & (has_id_N[rows_B] > 0)
         if self.training and self.dropout and torch.is_grad_enabled():
-            is_known_B = is_known_B & (torch.rand_like(self.has_id_N[rows_B]) >= self.dropout)
-        known_Bd = self.known_d + self.numbers_NF[rows_B] @ self.numbers_Fd
-        if self.categories_NK.shape[1]:
+            is_known_B = is_known_B & (torch.rand_like(has_id_N[rows_B]) >= self.dropout)
+        known_Bd = self.known_d + numbers_NF[rows_B] @ self.numbers_Fd
+        if categories_NK.shape[1]:
             known_Bd = known_Bd + F.embedding_bag(
-                self.categories_NK[rows_B], self.categories_Vd, mode="sum", per_sample_weights=self.shares_NK[rows_B]
+                categories_NK[rows_B], self.categories_Vd, mode="sum", per_sample_weights=shares_NK[rows_B]
             )
         return torch.where(is_known_B[:, None], known_Bd, self.unknown_d)
+
+    def telling(self, users: ItemFeatures) -> Callable[[ItemFeatures], "Prefix"]:
+        """What makes a prefix that is told of more users, whose numbers follow on; all weights are shared.
+
+        `users` are those of the training. Of what others have, categories that none of these had are left out. Raises
+        ValueError where the prefix is of other users.
+        """
+        content = users_in(self.state_dict())
+        words = content.words(users)
+        read = [*users.categories, *users.numbers, *users.vectors]
+
+        def told(more: ItemFeatures) -> Prefix:
+            prefix = copy(self)
+            prefix.told = replace(content.told(more, words), has_id_N=_is_known(more, read))
+            return prefix
+
+        return told
 
     def before(self, embeddings_BLd: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """(the rows with their users' vectors before them, (B, L + 1, d), their lengths, where in them is read)."""

@@ -22,6 +22,7 @@ from nextitem.serving.alikeness import Alikeness, alikeness_of
 from nextitem.serving.ids import Positions
 from nextitem.serving.indexed.index import ItemIndex
 from nextitem.serving.kept import Kept
+from nextitem.serving.told import Told
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,8 @@ class Known:
     """Whether the model has a vector for each of its users, and can answer nobody else."""
     reads_users: bool = False
     """Whether the model reads what is known of its users."""
+    user_features: ItemFeatures | None = None
+    """What is known of these users, row u of user u; None where nothing is, or nobody reads it."""
     is_retired_N: Tensor | None = None
     """Which items are never listed, though histories may hold them; None: none."""
     is_cold_N: Tensor | None = None
@@ -73,6 +76,7 @@ class Known:
             reads_times=learner.reads_times,
             has_users=learner.has_users,
             reads_users=learner.reads_users,
+            user_features=prepared.user_features,
         )
 
     @classmethod
@@ -89,6 +93,7 @@ class Known:
             reads_times=learner.reads_times,
             has_users=learner.has_users,
             reads_users=learner.reads_users,
+            user_features=run.user_features if learner.reads_users else None,
             index=ItemIndex.of(run),
         )
         if run.users is None:
@@ -140,6 +145,11 @@ class Known:
     def alikeness(self) -> Alikeness:
         """How alike items are. Raises DataError for a model that counts and was stored without histories."""
         return alikeness_of(self.scorer, self.histories)
+
+    @cached_property
+    def told(self) -> Told:
+        """What makes the model one that is told of more users. Raises DataError where it reads nothing of them."""
+        return Told.by(self.scorer, self.user_features if self.reads_users else None)
 
     def stored(self) -> tuple[Catalog, Sequences]:
         """The users and their histories. Raises DataError where the run was stored without them."""

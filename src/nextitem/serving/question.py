@@ -68,6 +68,9 @@ class Question:
     """Whether it is known that these events came after the stored ones of the user, and are none of them."""
     is_new: bool = False
     """Whether the user is to be taken for one that the recommender does not know, such as one who was deleted."""
+    features: Mapping[str, object] | None = None
+    """What is known of the user, by column of the table that the model learnt of users with (`prefix=users`), in place
+    of what it knows itself: of somebody new. A category is a text, or several in a list."""
 
 
 @dataclass(frozen=True)

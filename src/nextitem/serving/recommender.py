@@ -15,7 +15,7 @@ from nextitem.experiment.folder.reading import LISTS, Run, read_run
 from nextitem.experiment.folder.writing import Trained
 from nextitem.experiment.run import Outcome
 from nextitem.serving.answering.asked import Asked, Given
-from nextitem.serving.answering.asking import allowed_items, asked_after, asked_of, read_events
+from nextitem.serving.answering.asking import allowed_items, asked_after, asked_of, read_events, told_each
 from nextitem.serving.answering.heard import hear
 from nextitem.serving.answering.listing import lists_of
 from nextitem.serving.answering.news import Changes, News
@@ -152,6 +152,7 @@ class Recommender:
         *,
         times: Iterable[Iterable[float]] | None = None,
         users: Ids | None = None,
+        features: Iterable[Mapping[str, object] | None] | None = None,
         events: Events | Interactions | None = None,
         candidates: Ids | None = None,
         exclude: Ids | None = None,
@@ -170,14 +171,15 @@ class Recommender:
         `events` are such histories with their users and times as a frame of any library (or a file, or `Interactions`),
         whose columns are called as in the log that was learnt from, or have usual names; there is a list for each of
         their users then, in the order in which these first appear.
-        A history without any known item gets the most popular items, labelled as such. Items of the
-        `history`, `nothing` or, with `last:n`, those of its latest n events are left out as `hide` says, None: as in
-        training. With `candidates` nothing but them is recommended, and nothing of `exclude`; a list is shorter than k
-        when the items run out. `where` filters by columns of the items, from 0 to 1 `diversity` makes lists of items
-        that differ, and `limits` say by column how many items of one value a list may hold, as `Terms` has them.
-        Unknown items raise DataError, or are left out by `unknown="drop"`;
-        so do users that are asked about without a history, whose list is empty then. A model with user vectors raises
-        DataError for histories of nobody or of a user that it has none for.
+        `features` say of each list whose it is, by column of the table of users that the model learnt with
+        (`prefix=users`), in place of what it knows of that user: {"gender": "F"}; None of one: nothing is said. A
+        history without any known item gets the most popular items, labelled as such. Items of the `history`, `nothing`
+        or, with `last:n`, those of its latest n events are left out as `hide` says, None: as in training. With
+        `candidates` nothing but them is recommended, and nothing of `exclude`; a list is shorter than k when the items
+        run out. `where` filters by columns of the items, from 0 to 1 `diversity` makes lists of items that differ, and
+        `limits` say by column how many items of one value a list may hold, as `Terms` has them. Unknown items raise
+        DataError, or are left out by `unknown="drop"`; so do users that are asked about without a history: their list
+        is empty. A model with user vectors raises DataError for histories of nobody or of a user it has none for.
         """
         changes = None
         if events is not None:
@@ -191,7 +193,8 @@ class Recommender:
             histories, times=times, users=users, changes=changes, histories_only=histories_only, unknown=unknown
         )
         among = self.allowed(candidates, exclude, unknown, where=where)
-        return self.answered(asked, k, among, hide=hide, diversity=diversity, limits=limits)
+        known, asked = told_each(self.known, asked, features)
+        return replace(self, known=known).answered(asked, k, among, hide=hide, diversity=diversity, limits=limits)
 
     def asked(
         self,

@@ -1,6 +1,6 @@
 """A model's scores with what counting says of the same histories added. C cases, E entries, K candidates, N items."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -34,6 +34,8 @@ class Blendable(Protocol):
     def rows_of(self, features: ItemFeatures, counts_N: Tensor, added: ItemFeatures) -> dict[str, Tensor] | None: ...
 
     def grown(self, more: Mapping[str, Tensor]) -> "Blendable": ...
+
+    def telling(self, users: ItemFeatures) -> Callable[[ItemFeatures], "Blendable"]: ...
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,11 @@ class BlendScorer:
     def query(self, histories: Sequences) -> "BlendQuery":
         """The model's scores after these histories, with what was counted."""
         return BlendQuery(self.model.query(histories), histories, self.counted, self.chosen)
+
+    def telling(self, users: ItemFeatures) -> Callable[[ItemFeatures], "BlendScorer"]:
+        """What makes the same of a model that is told of more users."""
+        told = self.model.telling(users)
+        return lambda more: BlendScorer(told(more), self.counted, self.chosen, self.tried_G5)
 
     def tensors(self) -> dict[str, Tensor]:
         """The model's weights and the counts, by place and name, what was chosen, and what was tried."""

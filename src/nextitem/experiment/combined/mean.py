@@ -44,6 +44,11 @@ class MeanScorer:
         """The members' scores at each position of a batch, whose inputs up to there are the `prefixes`, as one."""
         return MeanQuery([member.query_along(batch, prefixes) for member in self.members], self.average)
 
+    def telling(self, users: ItemFeatures) -> Callable[[ItemFeatures], "MeanScorer"]:
+        """What makes the same of members that are told of more users, as `SequenceModel.telling`."""
+        each = [member.telling(users) for member in self.members]
+        return lambda more: MeanScorer([told(more) for told in each], self.epochs_M, self.average)
+
     def tensors(self) -> dict[str, Tensor]:
         """All weights of all members, by place and name, and their epochs."""
         found = {"epochs": self.epochs_M}

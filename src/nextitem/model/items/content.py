@@ -82,6 +82,29 @@ class Content:
             )
         return self._rows(ItemFeatures(added.table.select(added.of, *features.names), added.of), words)
 
+    def words(self, features: ItemFeatures) -> pl.DataFrame:
+        """Row v is category v, `feature` and `category`: found again in the `features` of the items that this is of.
+
+        Items all of whose categories count say which is which. Raises ValueError where they do not tell all of them.
+        """
+        bags = category_bags(features)
+        sizes_N, is_held_NK = bags.offsets.diff(), self.shares_NK > 0
+        if len(sizes_N) != len(is_held_NK):
+            raise ValueError(f"the features are of {len(sizes_N):,} rows, and the model's of {len(is_held_NK):,}")
+        is_whole_N = is_held_NK.sum(1) == sizes_N
+        words_P = bags.categories_P[torch.repeat_interleave(is_whole_N, sizes_N)]
+        numbers_P = self.categories_NK[is_whole_N][is_held_NK[is_whole_N]]
+        number_V = torch.full((bags.vocabulary.height,), -1)
+        number_V[words_P] = numbers_P
+        told = number_V[number_V >= 0]
+        if not torch.equal(number_V[words_P], numbers_P) or not torch.equal(told, torch.arange(self.categories)):
+            raise ValueError(f"the features do not tell which are the model's {self.categories:,} categories")
+        return bags.vocabulary.filter(pl.Series((number_V >= 0).numpy()))
+
+    def told(self, features: ItemFeatures, words: pl.DataFrame) -> "Content":
+        """Rows of others, of whom `features` tell and whose categories are `words`; any other of theirs is left out."""
+        return self._rows(features, words)
+
     def _rows(self, features: ItemFeatures, words: pl.DataFrame) -> "Content":
         """These measures with the rows of other items, none of which has an id."""
         raw = [_column(features, name)[:, None] for name in features.numbers]

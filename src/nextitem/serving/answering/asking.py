@@ -1,5 +1,8 @@
 """Raw ids of many as what a model is asked: whose histories, and which items may be listed."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
 import polars as pl
 import torch
 from torch import Tensor
@@ -18,6 +21,8 @@ from nextitem.serving.known import Known
 from nextitem.serving.narrowing.allowed import allowed
 from nextitem.serving.narrowing.where import Where
 from nextitem.serving.question import Terms, Unknown
+from nextitem.serving.told import together
+from nextitem.settings.given import listed
 
 
 def asked_of(known: Known, users: Ids, unknown: Unknown) -> Asked:
@@ -48,6 +53,31 @@ def asked_after(
     if histories_only:
         return given_alone(given, users_C, len(known.items), changes)
     return continued(given, users_C, stored, changes)
+
+
+def told_each(
+    known: Known, asked: Asked, features: Iterable[Mapping[str, object] | None] | None
+) -> tuple[Known, Asked]:
+    """(what knows users by these features, one's for each list, what it is asked then).
+
+    None of one leaves that user what the model knows. Raises DataError where there is not one for each list, for a
+    model that reads none, and for what is none.
+    """
+    if features is None:
+        return known, asked
+    given, histories = listed(features, "features"), asked.histories
+    if len(given) != len(histories):
+        raise DataError(
+            f"{len(given):,} features and {len(histories):,} lists; give what is known of each list's user, or None"
+        )
+    rows = [None if one is None else known.told.row(one) for one in given]
+    places_R = torch.tensor([place for place, row in enumerate(rows) if row is not None], dtype=torch.int64)
+    if not len(places_R):
+        return known, asked
+    numbers_R = known.told.first + torch.arange(len(places_R))
+    users_C = histories.users_U.index_copy(0, places_R, numbers_R)
+    model = known.told.model(together([row for row in rows if row is not None]))
+    return replace(known, scorer=model), replace(asked, histories=replace(histories, users_U=users_C))
 
 
 def read_events(known: Known, events: Events | Interactions) -> Interactions:

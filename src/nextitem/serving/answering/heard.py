@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import torch
 
+from nextitem.data.features.table import ItemFeatures
 from nextitem.data.sequences import NOBODY
 from nextitem.errors import DataError
 from nextitem.evaluation.hiding import latest
@@ -41,6 +42,8 @@ class Heard:
     """Whether a user is named that is not known."""
     continued: bool = False
     """Whether the history goes on from a stored one."""
+    told: ItemFeatures | None = None
+    """What the question tells of its user, as a row."""
 
 
 def hear(known: Known, question: Question) -> Heard:
@@ -63,7 +66,8 @@ def hear(known: Known, question: Question) -> Heard:
     if known.has_users and is_stranger and terms.unknown == "drop":
         history, times = [], None  # there is no vector to read it with: what is popular beside it is the answer
     _check_readable(known, history, times, user)
-    return Heard(question, history, times, user, seen, disliked, unknown, is_stranger, continued)
+    told = None if question.features is None else known.told.row(question.features)
+    return Heard(question, history, times, user, seen, disliked, unknown, is_stranger, continued, told)
 
 
 def _user(known: Known, question: Question) -> tuple[int, bool]:

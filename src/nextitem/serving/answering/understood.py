@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from nextitem.data.sequences import Sequences
-from nextitem.evaluation.scoring import ProductQuery, Query
+from nextitem.evaluation.scoring import ProductQuery, Query, Scorer
 from nextitem.serving.answering.by_index import found_by
 from nextitem.serving.answering.heard import Heard
 from nextitem.serving.answering.listing import Listed, pick, ranked, recommendations, views
@@ -14,6 +14,7 @@ from nextitem.serving.known import Known
 from nextitem.serving.narrowing.cursor import cursor_of
 from nextitem.serving.narrowing.narrowed import Narrowed, narrow
 from nextitem.serving.question import Answer, Source
+from nextitem.serving.told import together
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,7 @@ _SOURCES: tuple[Source, ...] = ("model", "popularity")
 
 
 def _of_source(known: Known, asked: Sequence[Understood], source: Source) -> list[Answer]:
-    scorer = known.scorer if source == "model" else known.popularity
-    query = scorer.query(histories_of(known, asked))
+    query = query_of(known, asked, source)
     lists = dict[int, Listed]()
     for rows in _alike(asked):
         for row, listed in zip(rows, _lists(known, query, rows, asked), strict=True):
@@ -75,8 +75,24 @@ def _of_source(known: Known, asked: Sequence[Understood], source: Source) -> lis
     return [answer_of(known, one, lists[row], source) for row, one in enumerate(asked)]
 
 
-def histories_of(known: Known, asked: Sequence[Understood]) -> Sequences:
-    """What the model reads."""
+def query_of(known: Known, asked: Sequence[Understood], source: Source) -> Query:
+    """The scores of what answers these questions."""
+    scorer, histories = read_by(known, asked)
+    return (scorer if source == "model" else known.popularity).query(histories)
+
+
+def read_by(known: Known, asked: Sequence[Understood]) -> tuple[Scorer, Sequences]:
+    """The model, told what the questions tell of their users, and the histories that it reads."""
+    histories, rows = _histories(known, asked), [one.heard.told for one in asked]
+    if not (told := [row for row in rows if row is not None]):
+        return known.scorer, histories
+    first = known.told.first
+    places = {place: first + number for number, place in enumerate(n for n, row in enumerate(rows) if row is not None)}
+    users = [places.get(place, user) for place, user in enumerate(histories.users_U.tolist())]
+    return known.told.model(together(told)), replace(histories, users_U=torch.tensor(users))
+
+
+def _histories(known: Known, asked: Sequence[Understood]) -> Sequences:
     heard = [one.heard for one in asked]
     times = [one.times or [] for one in heard] if known.reads_times else None
     histories = views([one.items for one in heard], len(known.items), times)

@@ -209,6 +209,7 @@ def _path(room: str, name: RawId) -> str:
 def _asked(question: Question) -> dict[str, object]:
     """A question as a body: what is as usual is left out, so that older services are asked what they know."""
     asked = {"history": _list(question.history, "history"), "k": question.k, **_given(user=question.user)}
+    asked |= {} if question.features is None else {"features": {**question.features}}
     for name, value in (("times", question.times), ("kinds", question.kinds)):
         asked |= {} if value is None else {name: _list(value, name)}
     return asked | _terms(question.terms)

@@ -9,7 +9,7 @@ from torch import Tensor
 from nextitem.errors import DataError
 from nextitem.evaluation.hiding import latest as hidden_events
 from nextitem.serving.answering.heard import hear
-from nextitem.serving.answering.understood import Understood, answers, histories_of, understood
+from nextitem.serving.answering.understood import Understood, answers, read_by, understood
 from nextitem.serving.explaining.explanation import Carrier, Explained, Explanation, Filtered, WhatIf
 from nextitem.serving.explaining.leave_outs import LeaveOuts, latest_first, leave_outs
 from nextitem.serving.explaining.steps import Steps
@@ -46,9 +46,9 @@ def explaining(
     yield
     wanted = [one.item for one in answer] if items is None else items
     items_X = torch.tensor(_places(known, wanted, "items"), dtype=torch.int64)
-    history = histories_of(known, [asked])
+    scorer, history = read_by(known, [asked])
     may_N = _may_be_listed(known, asked)
-    found = yield from leave_outs(known.scorer, known.popularity, history, items_X, may_N, latest)
+    found = yield from leave_outs(scorer, known.popularity, history, items_X, may_N, latest)
     told = []
     for x, item in enumerate(items_X.tolist()):
         told.append(_item(known, asked, found, x, item))

@@ -9,7 +9,7 @@ from nextitem.errors import DataError
 from nextitem.evaluation.scoring import refuse_nan
 from nextitem.serving.answering.heard import hear
 from nextitem.serving.answering.listing import recommendation
-from nextitem.serving.answering.understood import Understood, histories_of, understood
+from nextitem.serving.answering.understood import Understood, query_of, understood
 from nextitem.serving.ids import RawId
 from nextitem.serving.known import Known
 from nextitem.serving.question import Answer, Question, Recommendation
@@ -51,8 +51,8 @@ def reranked(known: Known, question: Question, items: Sequence[RawId]) -> Answer
 
 def _in_order(known: Known, asked: Understood, items: list[int]) -> tuple[Recommendation, ...]:
     """The items with their scores, best first; they are given in ascending order."""
-    scorer = known.scorer if asked.source == "model" else known.popularity
-    scores_K = scorer.query(histories_of(known, [asked])).candidate_scores(torch.tensor([items], dtype=torch.int64))[0]
+    query = query_of(known, [asked], asked.source)
+    scores_K = query.candidate_scores(torch.tensor([items], dtype=torch.int64))[0]
     refuse_nan(scores_K)
     return tuple(
         recommendation(known, items[place], float(scores_K[place]), asked.source)

@@ -18,6 +18,13 @@ MOST_PICKED = 100
 _Column = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 _Value = Annotated[str, StringConstraints(max_length=1000)] | float
 _Values = _Value | Annotated[list[_Value], Field(min_length=1, max_length=100)]
+_Told = (
+    Annotated[str, StringConstraints(max_length=1000)]
+    | int
+    | float
+    | Annotated[list[Annotated[str, StringConstraints(max_length=1000)] | int], Field(max_length=1000)]
+    | Annotated[list[float], Field(max_length=4096)]
+)
 _Operator = Literal["=", "!=", "<=", ">=", "<", ">"]
 _Compared = Annotated[dict[_Operator, _Values], Field(min_length=1)]
 Where = (
@@ -46,6 +53,9 @@ class HistoryBody(Body):
     """Of which kind each was, such as `purchase`, where the model learnt from events of several kinds."""
     user: Id | None = None
     """Whose history it is; alone, the stored one is meant."""
+    features: Annotated[dict[_Column, _Told | None], Field(max_length=1000)] | None = None
+    """What is known of somebody new, by column of the table of users that the model learnt with (`prefix=users`), in
+    place of what the model knows of the user: a text or several for a column of categories, a number, a vector."""
     candidates: Annotated[Ids, Field(max_length=MOST_IDS)] | None = None
     """Nothing but these items is listed."""
     exclude: Annotated[Ids, Field(max_length=MOST_IDS)] | None = None
@@ -87,6 +97,7 @@ class RecommendBody(QuestionBody):
             "examples": [
                 {"history": [1, 2, 3], "k": 3},
                 {"user": 1, "where": {"year": {"<": 1990}}, "limits": {"genres": 2}, "diversity": 0.3},
+                {"history": [1, 2, 3], "features": {"gender": "F", "age": 33, "interests": ["jazz", "film"]}, "k": 3},
             ]
         }
     )

@@ -13,13 +13,13 @@ def question_of(body: QuestionBody) -> Question:
         body.candidates, body.exclude, body.hide, body.histories_only, body.unknown, body.where, body.diversity,
         body.limits, body.cursor,
     )  # fmt: skip
-    return Question(body.history, body.times, body.kinds, body.user, body.k, terms)
+    return Question(body.history, body.times, body.kinds, body.user, body.k, terms, features=body.features)
 
 
 def history_of(body: HistoryBody) -> Question:
     """The body as a question about items that are given elsewhere."""
     terms = Terms(body.candidates, body.exclude, body.hide, body.histories_only, body.unknown, body.where)
-    return Question(body.history, body.times, body.kinds, body.user, terms=terms)
+    return Question(body.history, body.times, body.kinds, body.user, terms=terms, features=body.features)
 
 
 def told_of(service: Service, body: HistoryBody, answered: Answered) -> dict[str, object]:
