@@ -159,6 +159,8 @@ def test_two_services_come_to_each_newer_version_and_keep_theirs_where_one_is_no
         comes(lambda: serves(near) == serves(far) != now)
         is_over.set()
         asking.join()
+        counted = [one.client.get("/metrics").text for one in (near, far)]
+    assert all('nextitem_reloads_total{model="shop",outcome="refused"} 1.0' in text for text in counted)
     assert [*statuses] == [200]
     for one in (near, far):
         (refused,) = lines(one, "version refused")

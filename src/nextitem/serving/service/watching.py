@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 from nextitem.data.acquisition.addresses import folder_at
-from nextitem.errors import NextitemError, StorageError
+from nextitem.errors import ArtefactError, NextitemError, StorageError
 from nextitem.serving.service.logs import Log
 from nextitem.serving.service.models import ModelVersion
 from nextitem.serving.service.service import Service
@@ -67,12 +67,20 @@ class Watching:
             if self._took(name, version, current, loop):
                 return
 
+    def _fetched(self, name: str, version: Version) -> Path:
+        """The folder of a version, or a copy of it. Raises as `folder_at`, and counts what is not whole as refused."""
+        try:
+            return folder_at(version.place)
+        except ArtefactError:
+            self._service.measures.reload(name, "refused")
+            raise
+
     def _took(self, name: str, version: Version, before: ModelVersion, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether a version answers now. Raises StorageError where it cannot be reached."""
         versions = self._versions[name]
         state = versions.state_of(version)  # before it is read: what is mended meanwhile is tried again
         try:
-            run = folder_at(version.place)
+            run = self._fetched(name, version)
             taken = asyncio.run_coroutine_threadsafe(self._service.replace(name, run), loop).result()
         except StorageError:
             raise
