@@ -134,7 +134,7 @@ class Worker:
         if code == 0:
             if text != self.whole[key][1]:
                 return "another answer"
-            is_told = file in said or damage not in RAW or file not in PAGES or key[1] == "Recommender.load"
+            is_told = file in said or damage not in RAW or file not in PAGES or key[1] in ("Recommender.load", "serve")
             return "the same" if is_told or damage in ("extra files", "a link to the same content") else "not told"
         if code != 4 or "Traceback" in said or "panicked" in said:
             return f"exit code {code}"

@@ -240,8 +240,8 @@ def _tensors(folder: Path, name: str, draws: Random) -> None:
     ]  # fmt: skip
     if tensor.is_floating_point():
         changes += [tensor * float("nan"), tensor + float("inf")]
-    else:
-        changes += [-1 - tensor, tensor + 2**40]
+    elif tensor.dtype.itemsize > 1:  # of an index any codes may be those of some vectors
+        changes += [-1 - tensor, tensor + 2**30]
     changed = draws.choice(changes)
     others = {other: value for other, value in tensors.items() if other != key}
     save_file(others if changed is None else others | {key: changed}, folder / name)

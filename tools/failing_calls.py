@@ -125,7 +125,7 @@ def build(world: Path, asked: Collection[str]) -> None:
             outcome = typed(words, world)
             if outcome.code:
                 sys.exit(f"nextitem {' '.join(words)} ended with {outcome.code}: {outcome.said}")
-        if folder in ("one", "two") and folder in asked:
+        if folder in ("one", "two", "indexed") and folder in asked and words[0] == "train":
             (run,) = (world / folder).glob("2*")
             run.rename(world / "run")
             (world / folder).rmdir()

@@ -46,6 +46,8 @@ PARTS = (".partial/lists.",)
 BEFORE = (  # as far as the verbs name these folders
     ("one", ("train", "sasrec-ce", "data=log.csv", *SMALL, "--out", "one", "--no-report")),
     ("two", ("train", "popularity", "data=log.csv", "--out", "two", "--no-report")),
+    ("indexed", ("train", "sasrec-ce", "data=log.csv", *SMALL, "--out", "indexed", "--no-report")),
+    ("indexed", ("index", "indexed", "--k", "1", "--recall", "0.1")),
     ("ready", ("prepare", "log.csv", "--out", "ready")),
     ("studied", ("study", "small.toml", "--out", "studied")),
     ("reproduced", ("train", "popularity", "data=synthetic", "--out", "reproduced", "--no-report")),
@@ -96,6 +98,8 @@ VERBS = {
     "similar": Verb(("similar", "one", "i01", "i02")),
     "explain": Verb(("explain", "one", "--user", "u01")),
     "items": Verb(("items", "one", "--retire", "i03", "--rename", "i04=Four")),
+    "index": Verb(("index", "one", "--k", "1", "--recall", "0.1")),
+    "index, removed": Verb(("index", "indexed", "--remove"), needs=("indexed",)),
     "refit": Verb(("refit", "one", "--out", "refitted"), EPOCH),
     "update": Verb(("update", "one", "later.csv", "--replace-worse"), EPOCH),
     "forget": Verb(("forget", "one", "--user", "u01")),

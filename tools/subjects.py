@@ -18,7 +18,9 @@ from nextitem.experiment.recipe import Recipe
 from nextitem.experiment.search_space import parse_searches
 from nextitem.experiment.train import Extras, train
 from nextitem.report.run.page import report_into
+from nextitem.serving.question import Question
 from nextitem.serving.recommender import Recommender
+from nextitem.serving.service.models import load
 from nextitem.serving.store import database
 from nextitem.serving.store.events import StoredEvent
 from nextitem.serving.store.state import dump, restore
@@ -82,6 +84,11 @@ def subjects(world: Path) -> dict[str, Subject]:
             folder = stored.folder.rename(world / f"{name}-{seed}")
             if seed == 0:
                 made[name] = Subject("run", folder, Path(), RUN)
+    for seed in (0, 1):  # of what the others of the name are not exchanged with
+        folder = Path(shutil.copytree(world / f"sasrec-ce-{seed}", world / f"index-{seed}"))
+        if typed("index", str(folder), "--k", "1", "--recall", "0.5")[0]:
+            raise RuntimeError("no index was made of a few items")
+    made["index"] = Subject("index", world / "index-0", Path(), INDEXED)
     prepare_into(world / "prepared", events)
     shutil.copytree(world / "prepared", world / "prepared-1")
     made["prepared log"] = Subject("prepared log", world / "prepared", Path(), PREPARED)
@@ -224,6 +231,13 @@ def _lists(folder: Path) -> object:
     return recommender.recommend(k=4, **given)
 
 
+def _answers(folder: Path) -> object:
+    """Those of a service."""
+    model = load(folder, "one")
+    answers = model.recommender.answer([Question(user=user, k=1) for user in ("u05", "u06")])
+    return model.recall, model.why_exact, [[one.item for one in answer] for answer in answers]
+
+
 def _read_log(folder: Path) -> object:
     prepared = prepare(Recipe(data=str(folder)))
     log = prepared.log
@@ -247,6 +261,10 @@ RUN: Mapping[str, Ask] = {
     "report": _report,
     "compare": lambda folder: typed("compare", str(folder), "--json"),
     "Recommender.load": lambda folder: python(lambda: _lists(folder)),
+}
+INDEXED: Mapping[str, Ask] = {
+    "recommend": RUN["recommend"],
+    "serve": lambda folder: python(lambda: _answers(folder)),
 }
 PREPARED: Mapping[str, Ask] = {
     "check": lambda folder: typed("check", str(folder), "--json"),

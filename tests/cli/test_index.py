@@ -10,7 +10,7 @@ import pytest
 from nextitem.errors import ArtefactError, ConfigurationError
 from nextitem.experiment.folder.reading import RUN, read_run
 from nextitem.serving import indexing
-from nextitem.serving.indexed.index import FACTS, GRAPH, ItemIndex, is_stale
+from nextitem.serving.indexed.index import CODED, EARLIER, FACTS, ItemIndex, is_stale
 from nextitem.serving.question import Question
 from nextitem.serving.recommender import Recommender
 from nextitem.serving.renewal.forget import forget
@@ -41,7 +41,7 @@ def test_an_index_is_put_into_a_run_told_and_taken_out(
     assert typed(monkeypatch, "index", str(run), *LITTLE, "--json") == 0
     facts = json.loads(capfd.readouterr().out)
     assert (facts["items"], facts["width"], facts["k"]) == (12, 8, 1)
-    assert facts["bytes"] == sum((run / name).stat().st_size for name in (FACTS, GRAPH))
+    assert facts["bytes"] == sum((run / name).stat().st_size for name in (FACTS, CODED))
     model = load(run, "one")
     assert model.recall == facts["recall"] >= 0.3
     assert typed(monkeypatch, "index", str(run), "--remove") == 0
@@ -67,27 +67,37 @@ def test_what_finds_too_little_leaves_nothing_behind(
 
 def test_a_damaged_index_is_refused_by_name(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert typed(monkeypatch, "index", str(run), *LITTLE) == 0
-    graph, whole = run / GRAPH, (run / GRAPH).read_bytes()
-    graph.write_bytes(whole[:-1])
-    with pytest.raises(ArtefactError, match=r"index\.usearch was altered"):
+    coded, whole = run / CODED, (run / CODED).read_bytes()
+    coded.write_bytes(whole[:-1])
+    with pytest.raises(ArtefactError, match=r"index\.safetensors was altered"):
         load(run, "one")
-    graph.write_bytes(whole[: len(whole) // 2])
+    coded.write_bytes(whole[: len(whole) // 2])
     RUN.seal(run)
-    with pytest.raises(ArtefactError, match=r"index\.usearch has .*make it anew by `nextitem index"):
+    with pytest.raises(ArtefactError, match=r"index\.safetensors is no index .*make it anew by `nextitem index"):
         load(run, "one")
     assert typed(monkeypatch, "recommend", str(run), "--users", "u03") == 0  # exact, and does without
-    graph.write_bytes(whole)
+    coded.write_bytes(whole)
     facts = json.loads((run / FACTS).read_text())
     (run / FACTS).write_text(json.dumps({**facts, "items": 11}))
     RUN.seal(run)
-    with pytest.raises(ArtefactError, match=r"has 12 vectors of 8 numbers, and index\.json says"):
+    with pytest.raises(ArtefactError, match=r"\(12, 8, 3\), and index\.json says \(11, 8, 3\)"):
         load(run, "one")
-    graph.unlink()
+    coded.unlink()
     assert typed(monkeypatch, "index", str(run), *LITTLE) == 0  # whatever has become of the one before
     assert load(run, "one").recall
-    graph.write_bytes(b"")
+    coded.write_bytes(b"")
     assert typed(monkeypatch, "index", str(run), "--remove") == 0
     assert load(run, "one").recall is None
+
+
+def test_an_index_of_an_earlier_version_is_refused_with_the_remedy(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run / EARLIER).write_bytes(b"a graph")
+    RUN.seal(run)
+    with pytest.raises(ArtefactError, match=r"earlier version, .* --remove`, and make one"):
+        load(run, "one")
+    assert typed(monkeypatch, "index", str(run), "--remove") == 0
+    assert typed(monkeypatch, "index", str(run), *LITTLE) == 0
+    assert load(run, "one").recall
 
 
 def test_an_index_of_other_weights_is_not_asked_and_one_of_changed_items_is(
@@ -126,7 +136,7 @@ def test_an_index_that_finds_less_than_was_asked_is_not_asked(run: Path, monkeyp
 
 def test_without_the_extra_a_run_with_an_index_says_so(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert typed(monkeypatch, "index", str(run), *LITTLE) == 0
-    monkeypatch.setitem(sys.modules, "usearch.index", None)
+    monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(ConfigurationError, match="--remove"):
         load(run, "one")
     assert typed(monkeypatch, "index", str(run), "--remove") == 0

@@ -9,7 +9,7 @@ from nextitem.errors import ConfigurationError, DataError
 from nextitem.serving import indexing
 from nextitem.serving.indexing import Trials
 from worlds.shop import shop
-from worlds.vectors import ITEMS, USERS, graph, index_with, recommender, table
+from worlds.vectors import ITEMS, USERS, cells, index_with, recommender, table
 
 
 def trials(k: int = 10) -> Trials:
@@ -34,22 +34,22 @@ def test_items_that_tie_with_the_last_of_a_list_are_as_good() -> None:
 
 
 def test_the_smallest_breadth_that_suffices_is_taken_and_measured_by_other_lists() -> None:
-    facts = trials().measured(index_with(asked=0.9, recall=0.0).facts, graph())
+    facts = trials().measured(index_with(asked=0.9, recall=0.0).facts, cells())
     assert facts.recall >= 0.9
-    assert facts.breadth in indexing.BREADTHS
+    assert facts.breadth in [10 * times for times in indexing.BREADTHS]
     assert min(facts.exact_ms, facts.index_ms) > 0
     assert facts.even_at == round(ITEMS * facts.index_ms / facts.exact_ms)
-    assert trials().measured(index_with(asked=0.1).facts, graph()).breadth == indexing.BREADTHS[0]
+    assert trials().measured(index_with(asked=0.1).facts, cells()).breadth == 10 * indexing.BREADTHS[0]
 
 
 def test_too_little_is_refused_with_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(indexing, "BREADTHS", (1, 2))
     monkeypatch.setattr(Trials, "recall", lambda *_: 0.97)
-    with pytest.raises(ConfigurationError, match=r"finds 0\.9700 .* looks at 2 items .* 1 was asked for; .*--recall"):
-        trials().measured(index_with(asked=1.0).facts, graph())
+    with pytest.raises(ConfigurationError, match=r"finds 0\.9700 .* looks at 20 items .* 1 was asked for; .*--recall"):
+        trials().measured(index_with(asked=1.0).facts, cells())
     monkeypatch.setattr(indexing, "BREADTHS", (ITEMS,))
     with pytest.raises(ConfigurationError, match="so few that an index would have to look at all of them"):
-        trials(k=20).measured(index_with(k=10).facts, graph())
+        trials(k=20).measured(index_with(k=10).facts, cells())
 
 
 def test_models_and_runs_that_can_have_none_are_refused() -> None:

@@ -12,7 +12,8 @@ from nextitem.data.features.table import ItemFeatures
 from nextitem.data.log import Catalog
 from nextitem.data.sequences import Sequences
 from nextitem.model.layers.products import Products
-from nextitem.serving.indexed.graph import Graph
+from nextitem.serving.indexed.cells import Cells, coded
+from nextitem.serving.indexed.coded import Coded
 from nextitem.serving.indexed.index import IndexFacts, ItemIndex
 from nextitem.serving.known import Known
 from nextitem.serving.recommender import Recommender
@@ -45,18 +46,26 @@ def table() -> Tensor:
     return rows_Ne
 
 
+CELLS = 45
+
+
 @cache
-def graph() -> Graph:
-    return Graph.of(table(), "f32", threads=1)
+def made() -> Coded:
+    return coded(table(), threads=1)
+
+
+@cache
+def cells() -> Cells:
+    return Cells(made())
 
 
 def index_with(**facts: object) -> ItemIndex:
-    """One of the table, which looks at 64 items for a list of 10 unless something else is said."""
+    """One of the table, which looks at 64 items of all cells for a list of 10 unless something else is said."""
     usual = {
-        "weights": "0" * 64, "items": ITEMS, "width": WIDTH, "numbers": "f32", "k": 10, "asked": 0.9, "recall": 0.99,
-        "breadth": 64, "queries": 2, "build_seconds": 0.0, "exact_ms": 2.0, "index_ms": 0.5,
+        "weights": "0" * 64, "items": ITEMS, "width": WIDTH, "cells": CELLS, "k": 10, "asked": 0.9, "recall": 0.99,
+        "breadth": 64, "entered": CELLS, "queries": 2, "build_seconds": 0.0, "exact_ms": 2.0, "index_ms": 0.5,
     }  # fmt: skip
-    return ItemIndex(IndexFacts.model_validate({**usual, **facts}), graph=graph())
+    return ItemIndex(IndexFacts.model_validate({**usual, **facts}), cells=cells())
 
 
 def recommender(index: ItemIndex | None = None, added: int = 0, retired: Sequence[int] = ()) -> Recommender:

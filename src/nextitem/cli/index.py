@@ -8,7 +8,7 @@ from nextitem.cli.console import say, show, show_json
 from nextitem.cli.options import AsJson, RunFolder, Threads, stored_run
 from nextitem.compute.waiting import told_if_slow
 from nextitem.experiment.folder.reading import LISTS
-from nextitem.serving.indexed.index import FACTS, GRAPH, IndexFacts
+from nextitem.serving.indexed.index import CODED, FACTS, IndexFacts
 from nextitem.serving.indexed.stored import remove, store
 from nextitem.serving.indexing import indexed
 from nextitem.words import amount, time_taken
@@ -38,8 +38,8 @@ def index(
         return
     made = indexed(run, recall, k, queries, threads=threads or 0, say=say)
     with told_if_slow("writing the run with its index", say):
-        store(run, made.facts, made.graph)
-    written = sum((run.folder / name).stat().st_size for name in (FACTS, GRAPH))
+        store(run, made.facts, made.coded)
+    written = sum((run.folder / name).stat().st_size for name in (FACTS, CODED))
     if as_json:
         show_json({"run": str(run.folder), **made.facts.model_dump(), "bytes": written})
         return
@@ -51,7 +51,8 @@ def _show(facts: IndexFacts, written: int) -> None:
     show(f"index: {facts.items:,} items in {time_taken(facts.build_seconds)}, {amount(written)}")
     show(
         f"recall@{facts.k}: {facts.recall:.4f} of exact lists after {facts.queries:,} histories ({facts.asked:g} asked "
-        f"for), {facts.breadth:,} items looked at for each, and more for what it leaves out"
+        f"for), {facts.breadth:,} items looked at for each in {facts.entered:,} of {facts.cells:,} cells, and more for "
+        f"what it leaves out"
     )
     faster = f"{facts.exact_ms / facts.index_ms:.1f} times as fast" if facts.index_ms else "too short to compare"
     show(f"one list, one thread: exact {facts.exact_ms:.2f} ms, by the index {facts.index_ms:.2f} ms ({faster})")

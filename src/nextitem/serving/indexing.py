@@ -18,14 +18,17 @@ from nextitem.evaluation.scoring import ProductQuery, ProductScorer
 from nextitem.experiment.folder.reading import Run
 from nextitem.serving.answering.by_index import found_by
 from nextitem.serving.answering.listing import Listed, ranked, views
-from nextitem.serving.indexed.graph import Graph, Numbers
+from nextitem.serving.indexed.cells import Cells, coded
+from nextitem.serving.indexed.coded import Coded
 from nextitem.serving.indexed.index import WEIGHTS, IndexFacts, ItemIndex
 from nextitem.serving.known import Known
 from nextitem.serving.narrowing.allowed import ALL
 from nextitem.settings.given import real_number, whole_number
 
-BREADTHS = (*(size for power in range(6, 14) for size in (2**power, 3 * 2 ** (power - 1))), 2**14)
-"""How many items are looked at for a list, the fewest first; the library looks at 64 in any case."""
+BREADTHS = tuple(times * 2**power for power in range(9) for times in (1.0, 1.5))
+"""How many items are looked at for each of a list, the fewest first."""
+SHARES = tuple(2 ** (power / 4) for power in range(-20, 1))
+"""How many of the cells are entered for it, the fewest first."""
 _ROUNDING = 1e-6  # of a score that another kernel computed
 _TIMED = 50  # lists that are timed by themselves
 _CHECKED = 100  # lists that are made both ways before an index is relied on
@@ -36,7 +39,7 @@ class Indexed:
     """An index that finds as much as was asked for."""
 
     facts: IndexFacts
-    graph: Graph
+    coded: Coded
 
 
 def indexed(
@@ -45,15 +48,15 @@ def indexed(
     k: int = 10,
     queries: int = 1_000,
     *,
-    numbers: Numbers = "bf16",
     threads: int = 0,
     say: Say = silent,
 ) -> Indexed:
-    """The index of a run's items that looks at the fewest of them and still finds the share `asked` of exact lists.
+    """The index of a run's items that enters the fewest cells and still finds the share `asked` of exact lists.
 
     Both are made after the stored histories of so many users, with what the run hides left out. Every other one
-    chooses how many are looked at, and the others measure what is told. Raises ConfigurationError for a model whose
-    scores are no products, where no breadth suffices, and without usearch; DataError for a run without histories.
+    chooses how many are looked at and entered, and the others measure what is told. Raises ConfigurationError for a
+    model whose scores are no products, where no breadth suffices, and without faiss; DataError for a run without
+    histories.
     """
     whole_number(k, "k", "the length of the lists", least=1)
     if not 0 < real_number(asked, "recall", "a share") <= 1:
@@ -63,28 +66,29 @@ def indexed(
     trials = Trials.of(known, k, queries)
     table_Ne = product_table(known)
     began = time.perf_counter()
-    graph = Graph.of(table_Ne, numbers, threads=threads, say=say)
+    made = coded(table_Ne, threads=threads, say=say)
     facts = IndexFacts(
         weights=run.sealed.manifest.files[WEIGHTS].sha256 if run.sealed is not None else "0" * 64,
-        items=len(graph),
-        width=graph.width,
-        numbers=numbers,
+        items=len(made),
+        width=table_Ne.shape[1],
+        cells=len(made.sizes_G),
         k=k,
         asked=asked,
         recall=0.0,
-        breadth=BREADTHS[0],
+        breadth=k,
+        entered=1,
         queries=len(trials.query),
         build_seconds=time.perf_counter() - began,
         exact_ms=0.0,
         index_ms=0.0,
     )
-    return Indexed(trials.measured(facts, graph), graph)
+    return Indexed(trials.measured(facts, Cells(made)), made)
 
 
 def falls_short(known: Known) -> str | None:
     """That an index finds less than was asked of it, in words; None where it does not, as far as some lists can tell.
 
-    It may where others made lists of it: another processor or usearch, or a catalogue that changed since. Exact lists
+    It may where others made lists of it: another processor or faiss, or a catalogue that changed since. Exact lists
     after the histories of some users say so, where their mean is below by more than three standard errors.
     """
     if known.index is None or known.histories is None:
@@ -141,26 +145,33 @@ class Trials:
             left_out[row].append(item)
         return cls(query, left_out, ranked(query, k, seen, None), k)
 
-    def measured(self, facts: IndexFacts, graph: Graph) -> IndexFacts:
-        """The facts with the smallest breadth that suffices. Raises ConfigurationError where none does."""
-        best, broadest, places = 0.0, 0, torch.arange(len(self.query))
-        for breadth in BREADTHS:
-            index = ItemIndex(facts.model_copy(update={"breadth": breadth}), graph=graph)
-            if index.count(self.k) > index.most:
-                break
-            broadest, best = breadth, self.recall(index, places[::2])
-            if best >= facts.asked and (best := self.recall(index, places[1::2])) >= facts.asked:
-                exact_ms, index_ms = self.milliseconds(index)
-                told = {"recall": best, "exact_ms": exact_ms, "index_ms": index_ms}
-                return index.facts.model_copy(update=told)
-        if not broadest:
+    def measured(self, facts: IndexFacts, cells: Cells) -> IndexFacts:
+        """The facts with the smallest breadth and fewest cells that suffice. Raises ConfigurationError where none do.
+
+        Half of what may be missed may be missed by the breadth, and the rest by cells that are not entered.
+        """
+        sizes = (math.ceil(times * self.k) for times in BREADTHS)
+        breadths = [size for size in sizes if _index(facts, cells, size, 1.0).fits(self.k)]
+        best, halfway, places = 0.0, (1 + facts.asked) / 2, torch.arange(len(self.query))
+        for breadth in breadths:
+            best = self.recall(_index(facts, cells, breadth, 1.0), places[::2])
+            if best < halfway and breadth != breadths[-1]:
+                continue
+            for share in SHARES:
+                index = _index(facts, cells, breadth, share)
+                best = self.recall(index, places[::2])
+                if best >= facts.asked and (best := self.recall(index, places[1::2])) >= facts.asked:
+                    exact_ms, index_ms = self.milliseconds(index)
+                    told = {"recall": best, "exact_ms": exact_ms, "index_ms": index_ms}
+                    return index.facts.model_copy(update=told)
+        if not breadths:
             raise ConfigurationError(
                 f"{facts.items:,} items are so few that an index would have to look at all of them for a list of "
                 f"{self.k}; stay with exact lists. Nothing was stored"
             )
         raise ConfigurationError(
-            f"the index finds {best:.4f} of exact lists of {self.k} where it looks at {broadest:,} items for each, and "
-            f"{facts.asked:g} was asked for; ask for less by --recall, or stay with exact lists. Nothing was stored"
+            f"the index finds {best:.4f} of exact lists of {self.k} where it looks at {breadths[-1]:,} items for each, "
+            f"and {facts.asked:g} was asked for; ask for less by --recall, or stay with exact lists. Nothing was stored"
         )
 
     def recall(self, index: ItemIndex, rows: Tensor) -> float:
@@ -194,3 +205,9 @@ class Trials:
                 exact.append(between - began)
                 by_index.append(time.perf_counter() - between)
         return 1000 * median(exact), 1000 * median(by_index)
+
+
+def _index(facts: IndexFacts, cells: Cells, breadth: int, share: float) -> ItemIndex:
+    """One that looks at so many items in such a share of the cells."""
+    entered = max(1, round(share * facts.cells))
+    return ItemIndex(facts.model_copy(update={"breadth": breadth, "entered": entered}), cells=cells)

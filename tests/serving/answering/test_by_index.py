@@ -29,13 +29,13 @@ class Counted:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, index: ItemIndex) -> None:
         self.counts: list[int] = []
-        nearest = type(index.graph).nearest
+        nearest = type(index.cells).nearest
 
-        def told(graph: Any, vectors_Ce: torch.Tensor, count: int) -> torch.Tensor:
+        def told(cells: Any, vectors_Ce: torch.Tensor, count: int, entered: int) -> torch.Tensor:
             self.counts.append(count)
-            return nearest(graph, vectors_Ce, count)
+            return nearest(cells, vectors_Ce, count, entered)
 
-        monkeypatch.setattr(type(index.graph), "nearest", told)
+        monkeypatch.setattr(type(index.cells), "nearest", told)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from nextitem.serving.answering.listing import Listed
 from nextitem.serving.indexed.index import ItemIndex
 from nextitem.serving.narrowing.allowed import Allowed
 
-_LEAST_SCORED, _SCORED = 64, 8  # items that the model scores: in all, and for each one as far down as a list may go
 _WIDER = 4  # times as many items are looked at where those before did not give a whole list
 
 
@@ -50,8 +49,7 @@ class _Search:
     def __init__(self, index: ItemIndex, query: ProductQuery, depth: int) -> None:
         count = min(index.count(depth), index.most)
         self._depth = index.depth(count)
-        # What the graph has of a vector is rounded, so that the best are among somewhat more of its best.
-        found_CK = index.graph.nearest(query.vectors(), count)[:, : max(_LEAST_SCORED, _SCORED * self._depth)].numpy()
+        found_CK = index.cells.nearest(query.vectors(), count, index.entered(self._depth)).numpy()
         added_CM = np.arange(index.facts.items, query.number_of_items)[None].repeat(len(found_CK), 0)
         ids_CK = np.sort(np.concatenate([found_CK, added_CM], 1), axis=1)
         computed_CK = query.candidate_scores(torch.from_numpy(ids_CK.clip(min=0)))

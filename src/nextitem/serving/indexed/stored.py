@@ -4,23 +4,23 @@ from pathlib import Path
 
 from nextitem.experiment.folder.changing import changed_run
 from nextitem.experiment.folder.reading import Run
-from nextitem.serving.indexed.graph import Graph
-from nextitem.serving.indexed.index import FACTS, GRAPH, IndexFacts
+from nextitem.serving.indexed.coded import Coded
+from nextitem.serving.indexed.index import CODED, EARLIER, FACTS, IndexFacts
 from nextitem.storage import write_text
 from nextitem.storage.places import what_is_at
 
-NAMES = (FACTS, GRAPH)
-"""The files of an index."""
+NAMES = (FACTS, CODED, EARLIER)
+"""The files of an index, of whatever version."""
 
 
-def store(run: Run, facts: IndexFacts, graph: Graph) -> None:
+def store(run: Run, facts: IndexFacts, coded: Coded) -> None:
     """Put the index into the run, in place of an earlier one; the folder is replaced as a whole.
 
     Raises ArtefactError, ConfigurationError and StorageError as `changed_run`.
     """
     with changed_run(run, without=NAMES) as draft:
         write_text(draft / FACTS, facts.model_dump_json(indent=2) + "\n")
-        graph.write(draft / GRAPH)
+        coded.write(draft / CODED)
 
 
 def remove(run: Run) -> bool:

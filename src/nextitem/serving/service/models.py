@@ -130,7 +130,7 @@ def load_newest(place: Path | str, name: str, share: float = 1.0) -> ModelVersio
 def _with_index(run: Run, recommender: Recommender) -> tuple[Recommender, str | None]:
     """(the recommender with the index of the run if that is good enough, why it is not asked otherwise).
 
-    Raises ArtefactError for one that is damaged, and ConfigurationError where usearch is not installed.
+    Raises ArtefactError for one that is damaged, and ConfigurationError where faiss is not installed.
     """
     if is_stale(run):
         return recommender, "its index is of other weights"
