@@ -1,6 +1,6 @@
 """What models reached on MovieLens-1M by the seconds of training: a table of docs/benchmarks.md, and frontier.svg.
 
-    python benchmarks/frontier.py --threads 2       three minutes on two idle cores; nothing is trained to its end
+    python benchmarks/frontier.py --threads 2       some minutes on two idle cores; nothing is trained to its end
     python benchmarks/frontier.py --quick --out F   some steps on a tiny log, to see that it runs
 
 Qualities and epochs are those of docs/results.md, as frontier.toml repeats them. Seconds are measured anew, all in one

@@ -163,7 +163,7 @@ def measure(asked: Asked) -> dict[str, Any]:
     users = (asked.warmup + asked.steps) * batch
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(asked.seed))
     some = train.select(order.repeat(math.ceil(users / len(order)))[:users])  # a small log is gone through again
-    model = recipe.sequence.build(train.number_of_items, asked.seed)
+    model = recipe.sequence.build(train.number_of_items, asked.seed, int(train.users_U.max()) + 1)
     clock = take_padded_steps(recipe, some) if asked.is_padded else take_steps(asked, recipe, model, some, train)
     peak, seconds = peak_mb(), clock.seconds(asked.warmup)
     per_step, whole = targets(model, some) / (asked.warmup + asked.steps), targets(model, train)
