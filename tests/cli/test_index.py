@@ -15,6 +15,7 @@ from nextitem.serving.question import Question
 from nextitem.serving.recommender import Recommender
 from nextitem.serving.renewal.forget import forget
 from nextitem.serving.service.models import load
+from nextitem.serving.store.state import dump, restore
 from worlds.command_line import typed
 from worlds.stored_runs import written
 
@@ -141,6 +142,15 @@ def test_without_the_extra_a_run_with_an_index_says_so(run: Path, monkeypatch: p
         load(run, "one")
     assert typed(monkeypatch, "index", str(run), "--remove") == 0
     assert load(run, "one").recall is None
+
+
+def test_a_dump_has_the_index_of_a_run(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert typed(monkeypatch, "index", str(run), *LITTLE) == 0
+    dump([run], None, tmp_path / "state")
+    restore(tmp_path / "state", tmp_path / "restored")
+    (coded,) = (tmp_path / "restored").rglob(CODED)
+    assert coded.read_bytes() == (run / CODED).read_bytes()
+    assert load(coded.parent, "one").recall == load(run, "one").recall
 
 
 def test_an_index_goes_with_the_vector_of_a_user(
