@@ -166,9 +166,10 @@ def measure(asked: Asked) -> dict[str, Any]:
     model = recipe.sequence.build(train.number_of_items, asked.seed, int(train.users_U.max()) + 1)
     clock = take_padded_steps(recipe, some) if asked.is_padded else take_steps(asked, recipe, model, some, train)
     peak, seconds = peak_mb(), clock.seconds(asked.warmup)
-    per_step, whole = targets(model, some) / (asked.warmup + asked.steps), targets(model, train)
+    taken = (len(clock.ends) - 1) / asked.epochs  # more than were asked for where a user has several windows
+    per_step, whole = targets(model, some) / taken, targets(model, train)
     epoch_seconds = sum(seconds) / len(seconds) * whole / per_step
-    needed = needed_flops(model, recipe, some) / (asked.warmup + asked.steps)
+    needed = needed_flops(model, recipe, some) / taken
     floor = floor_seconds(whole, train.number_of_items, recipe.sequence.encoder.dim, rates)
     found = {
         "step_seconds": seconds,
