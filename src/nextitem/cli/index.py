@@ -58,5 +58,3 @@ def _show(facts: IndexFacts, written: int) -> None:
     show(f"one list, one thread: exact {facts.exact_ms:.2f} ms, by the index {facts.index_ms:.2f} ms ({faster})")
     if facts.index_ms >= facts.exact_ms:
         say("note: exact lists are as fast here, and exact; take the index out again by --remove")
-    elif facts.even_at:
-        say(f"note: at about {facts.even_at:,} items an exact list would take as long")

@@ -51,14 +51,6 @@ class IndexFacts(Configuration):
     index_ms: float = Field(ge=0)
     """What one list took by it."""
 
-    @property
-    def even_at(self) -> int:
-        """About how many items a catalogue has of which an exact list takes as long, since that goes by their number.
-
-        0 where it was too short to tell.
-        """
-        return round(self.items * self.index_ms / self.exact_ms) if self.exact_ms else 0
-
 
 class ItemIndex:
     """The cells of a run's items with what is known of them. It does not change; several threads may ask at once."""
