@@ -81,7 +81,7 @@ def test_a_damaged_index_is_refused_by_name(run: Path, monkeypatch: pytest.Monke
     facts = json.loads((run / FACTS).read_text())
     (run / FACTS).write_text(json.dumps({**facts, "items": 11}))
     RUN.seal(run)
-    with pytest.raises(ArtefactError, match=r"\(12, 8, 3\), and index\.json says \(11, 8, 3\)"):
+    with pytest.raises(ArtefactError, match=r"\(12, 8, 2\), and index\.json says \(11, 8, 2\)"):
         load(run, "one")
     coded.unlink()
     assert typed(monkeypatch, "index", str(run), *LITTLE) == 0  # whatever has become of the one before

@@ -46,7 +46,7 @@ def table() -> Tensor:
     return rows_Ne
 
 
-CELLS = 45
+CELLS = 22
 
 
 @cache

@@ -60,7 +60,7 @@ def test_fewer_vectors_than_are_asked_for_leave_places_empty() -> None:
 def test_the_same_vectors_give_the_same_cells_and_a_file_keeps_them(tmp_path: Path) -> None:
     told: list[str] = []
     again = coded(table(), threads=1, say=told.append)
-    assert told == [f"learning {CELLS} cells from {ITEMS:,} items", f"{ITEMS:,} of {ITEMS:,} items in the index"]
+    assert told == [f"learning {CELLS} cells from 1,408 items", f"{ITEMS:,} of {ITEMS:,} items in the index"]
     again.write(tmp_path / "coded")
     read = Coded.read(tmp_path / "coded")
     assert (len(read), Cells(read).width, Cells(read).cells) == (ITEMS, WIDTH, CELLS)

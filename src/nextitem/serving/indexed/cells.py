@@ -70,12 +70,12 @@ class Cells:
 
 
 def coded(vectors_Ne: Tensor, *, cells: int = 0, threads: int = 0, say: Say = silent) -> Coded:
-    """Vectors in so many cells, 0: the root of their number, by so many threads, 0: as many as torch has.
+    """Vectors in so many cells, 0: half the root of their number, by so many threads, 0: as many as torch has.
 
     The same vectors give the same cells. Raises ConfigurationError where faiss is not installed.
     """
     faiss = _library()
-    number, cells = len(vectors_Ne), cells or max(1, round(len(vectors_Ne) ** 0.5))
+    number, cells = len(vectors_Ne), cells or max(1, round(len(vectors_Ne) ** 0.5 / 2))
     rows = torch.randperm(number, generator=torch.Generator().manual_seed(_SEED))[: _LEARNT * cells].sort().values
     sample = _even(vectors_Ne[rows]).numpy()
     with _threads(faiss, threads or torch.get_num_threads()):
