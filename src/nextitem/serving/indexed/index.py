@@ -18,7 +18,7 @@ FACTS, CODED = "index.json", "index.safetensors"
 EARLIER: Final = "index.usearch"
 """What was there before, a graph: it is no longer read."""
 WEIGHTS: Final = "model.safetensors"
-_LOOKED_AT = 50  # an item that is looked at takes as long as a score of so many, about
+_LOOKED_AT = 50  # where one in so many items is looked at, in all cells, an exact list takes twice as long
 _LEAST = 8  # times the breadth that was measured may be looked at, however small the catalogue is
 
 
