@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +27,7 @@ _MISSING = "ray cannot be imported: pip install 'nextitem[ray]', where there is 
 _SOON = {"health_check_initial_delay_ms": 2000, "health_check_period_ms": 1000, "health_check_failure_threshold": 5}
 _STARTS = 6
 _ENDS = 20.0  # seconds that processes have to end by themselves
+_MOST = 1500.0  # seconds that a cluster may be there
 
 
 class Raylets:
@@ -79,13 +81,28 @@ def raylets(others: int) -> Iterator[Raylets]:
             ray.init(cluster.address, log_to_driver=False)
             made = Raylets(cluster, others)
             made.complete()
-            yield made
+            with _interrupted_after(_MOST):
+                yield made
         finally:
             try:
                 ray.shutdown()
                 cluster.shutdown()
             finally:
                 _end_those_of(folder)
+
+
+@contextmanager
+def _interrupted_after(seconds: float) -> Iterator[None]:
+    """Inside, Ctrl-C comes after so many seconds: of all that is raised while Ray waits it alone ends the waiting."""
+    interrupting = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
+    interrupting.daemon = True
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell began this behind itself
+    interrupting.start()
+    try:
+        yield
+    finally:
+        interrupting.cancel()
+        signal.signal(signal.SIGINT, before)
 
 
 def _end_those_of(folder: Path) -> None:
