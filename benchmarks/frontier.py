@@ -83,7 +83,7 @@ def draw(rows: list[Row], seconds: Mapping[str, float], file: Path) -> None:
         values = load_preset(recipe).published[DATA]
         published[f"paper's {recipe}"] = (float(values["train_seconds"]), float(values["ndcg@10"]))
     levels |= {one.label: one.value for one in load_study("frontier").beside if one.data == DATA}
-    levels[f"{COUNTED}, counted here"] = counted
+    levels[COUNTED] = counted
     write_svg(frontier(timed, published, levels, "MovieLens-1M", LEAST), file)
 
 

@@ -25,6 +25,9 @@ def test_every_row_and_every_published_point_is_named_once() -> None:
     ticks = [tick.get_text() for tick in axes.get_xticklabels()]
     assert ticks == ["0.01 s", "0.1 s", "1 s", "10 s", "1 min", "10 min", "1 h"]
     assert axes.get_xscale() == "log"
+    near = frontier({"sasrec-ce": timed(300, 0.18), "gold": timed(2000, 0.19)}, {}, {}, "MovieLens-1M")
+    ticks = [tick.get_text() for tick in near.axes[0].get_xticklabels()]
+    assert ticks == ["5 min", "10 min", "20 min", "30 min"]
 
 
 def test_names_of_near_marks_do_not_lie_on_each_other() -> None:

@@ -1,7 +1,8 @@
 """The figure of a frontier: quality by the seconds that a training took, and who is the best in that time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,12 +10,24 @@ from matplotlib.figure import Figure
 from nextitem.report.look import BLUE, INK, MUTED, ORANGE, canvas, darker, label_ends, look
 from nextitem.report.studies.points import Point
 
+_WIDTH = 8.0  # inches: names beside many marks want room
 _SIZE = 7.5  # points, of the names beside the marks
 _ASIDE: tuple[tuple[float, float, str], ...] = (  # (points to the right, points up, which end of the name is there)
     (7, -2.5, "left"), (-7, -2.5, "right"), (0, 7, "center"), (0, -13, "center"),
     (7, 7, "left"), (7, -12, "left"), (-7, 7, "right"), (-7, -12, "right"),
 )  # fmt: skip
 _TIMES = {0.01: "0.01 s", 0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h", 36_000: "10 h"}
+_BETWEEN = {
+    20: "20 s",
+    30: "30 s",
+    120: "2 min",
+    300: "5 min",
+    1200: "20 min",
+    1800: "30 min",
+    7200: "2 h",
+    18_000: "5 h",
+}
+_NARROW = 100.0  # times as long as the shortest: up to here there is room for times between
 _Box = tuple[float, float, float, float]
 """Left, right, bottom and top, in pixels."""
 
@@ -55,7 +68,7 @@ def frontier(
     """
     best = best_within(rows)
     with look():
-        figure, (axes,) = canvas(height=4.6)
+        figure, (axes,) = canvas(width=_WIDTH, height=5.0)
         axes.set_xscale("log")
         for seconds, value in published.values():
             axes.plot(seconds, value, "D", color=ORANGE, markersize=5, markerfacecolor="white")
@@ -74,12 +87,13 @@ def frontier(
         axes.set_ylim(bottom=least)
         axes.margins(x=0.14)
         first, last = axes.get_xlim()
-        ticks = {seconds: name for seconds, name in _TIMES.items() if first <= seconds <= last}
+        times = _TIMES | _BETWEEN if last < _NARROW * first else _TIMES
+        ticks = {seconds: name for seconds, name in sorted(times.items()) if first <= seconds <= last}
         axes.set_xticks([*ticks], [*ticks.values()])
         axes.minorticks_off()
         axes.set_xlabel("time of training, without validation")
         axes.set_title(f"{title}: NDCG@10, full ranking")
-        _name(axes, dict(_places(rows, published, best)))
+        _name(axes, dict(_places(rows, published, best)), _lines(rows, steps))
         label_ends(axes, [(label, value, darker(ORANGE)) for label, value in levels.items()], size=8)
         axes.text(
             0.0, -0.16, "● best in that time   ○ others   ◇ published, on a machine of its own",
@@ -98,11 +112,24 @@ def _places(
         yield (label, darker(ORANGE)), place
 
 
-def _name(axes: Axes, names: Mapping[tuple[str, str], tuple[float, float]]) -> None:
+def _lines(rows: Mapping[str, Timed], steps: Sequence[tuple[float, float]]) -> list[tuple[float, float, float, float]]:
+    """Left, bottom, right and top, in the axes' units, of what is drawn beside marks: intervals, and the steps."""
+    found = [(row.seconds, row.point.low, row.seconds, row.point.high) for row in rows.values()]
+    return found + [(before, value, after, value) for (before, value), (after, _) in pairwise(steps)]
+
+
+def _name(
+    axes: Axes,
+    names: Mapping[tuple[str, str], tuple[float, float]],
+    lines: Sequence[tuple[float, float, float, float]],
+) -> None:
     """Write each name beside its mark, on the side where it covers least of what stands there already."""
     axes.figure.draw_without_rendering()  # type: ignore[union-attr]
     scale, marks = axes.figure.dpi / 72, [axes.transData.transform(place) for place in names.values()]
     taken = [(x - 4 * scale, x + 4 * scale, y - 4 * scale, y + 4 * scale) for x, y in marks]
+    for left, bottom, right, top in lines:
+        (x0, y0), (x1, y1) = axes.transData.transform([(left, bottom), (right, top)])
+        taken.append((x0 - scale, x1 + scale, y0 - scale, y1 + scale))
     whole: _Box = (axes.bbox.x0, axes.bbox.x1, axes.bbox.y0, axes.bbox.y1)
     for (text, colour), place in names.items():
         x, y = axes.transData.transform(place)
