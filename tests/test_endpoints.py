@@ -17,6 +17,7 @@ from worlds.small_runs import chains
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "serving.md"
 _SHORT = ("objective.maximum_length=8", "encoder.dim=8", "encoder.positions=8", "training.epochs=1")
+_KNOWN = ("prefix=users", "user_features.columns.categories=gender", "user_features.columns.numbers=age")
 
 
 def examples() -> list[tuple[str, str, str]]:
@@ -37,7 +38,10 @@ def one(tmp_path: Path) -> Iterator[Served]:
         }
     )
     events = pl.DataFrame(rows, schema=["user", "item"], orient="row")
-    fit(events, "sasrec-ce", *_SHORT, items=films).save(tmp_path / "sasrec")
+    users = events.select("user").unique(maintain_order=True)
+    users = users.with_columns(gender=pl.lit("F"), age=20 + pl.col("user"))
+    users.write_csv(tmp_path / "users.csv")
+    fit(events, "sasrec-ce", *_SHORT, f"users={tmp_path / 'users.csv'}", *_KNOWN, items=films).save(tmp_path / "sasrec")
     models = Models.load([tmp_path / "sasrec"])
     ids = ids_of(models.first.recommender)
     with EventStore.open(tmp_path / "events.db", ids=ids) as store, served(models, events=store) as found:
